@@ -1,0 +1,74 @@
+"""What every command shares: the JSON document, messages, the progress bar, and errors as one sentence."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["JsonFlag", "SeedOption", "emit", "progress_bar", "say"]
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Every random choice follows from it.")]
+
+
+def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
+    """Print a command's answer on standard output.
+
+    Args:
+        document: what ``--json`` prints; NaN and infinities become null, for JSON has none.
+        as_json: whether ``--json`` was given.
+        text: makes the answer for people; called only when it is needed.
+    """
+    answer = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False) if as_json else text()
+    sys.stdout.write(answer.rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def say(message: str) -> None:
+    """Tell a person something on standard error."""
+    sys.stderr.write(message.rstrip("\n") + "\n")
+
+
+@contextmanager
+def progress_bar(label: str, unit: str = "images") -> Iterator[Callable[[int, int | None], None]]:
+    """A bar with rate and time left while standard error is a terminal; silent elsewhere.
+
+    Yields a function to call with (done, total); total is None while it is unknown.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(show_speed=True),
+        TextColumn("{task.completed:,.0f} " + unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _finite(value: Any) -> Any:
+    """The same document with NaN and infinities replaced by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _finite(value.tolist())
+    return value

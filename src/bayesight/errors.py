@@ -1,0 +1,141 @@
+"""Every error Bayesight raises on purpose.
+
+```
+BayesightError
+├── InvalidInput          (ValueError)          a value breaks a stated contract
+│   ├── UnknownName       (LookupError)         no such model, loss, class, column ...
+│   └── InvalidConfig                           a recipe with one or more problems
+├── Impossible            (ArithmeticError)     evidence is zero: no hypothesis allows what was observed
+├── SourceNotFound        (FileNotFoundError)   a path that is not there
+├── SourceUnreadable      (ValueError)          an archive that is cut off, empty or not what it claims
+├── StorageFailed         (OSError)             a disk that is full, a folder that cannot be written
+├── DownloadFailed        (OSError)             a server that cuts off, lies or serves another file
+├── RunExists             (FileExistsError)     the run folder is already there
+├── RunUnreadable         (ValueError)          a run folder that is damaged, or newer than this version
+├── TrainingDiverged      (ArithmeticError)     the loss became NaN or infinite
+└── MissingExtra          (ImportError)         a feature needs an optional dependency
+```
+
+The command line turns each of them into one sentence on standard error and exit status 1.
+A message says what came, what was expected, and how to mend it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "BayesightError",
+    "DownloadFailed",
+    "Impossible",
+    "InvalidConfig",
+    "InvalidInput",
+    "MissingExtra",
+    "RunExists",
+    "RunUnreadable",
+    "SourceNotFound",
+    "SourceUnreadable",
+    "StorageFailed",
+    "TrainingDiverged",
+    "UnknownName",
+    "nearest",
+]
+
+
+class BayesightError(Exception):
+    """The root of the tree; catching it catches all that Bayesight refuses on purpose."""
+
+
+class InvalidInput(BayesightError, ValueError):
+    """A value breaks a stated contract."""
+
+
+class UnknownName(InvalidInput, LookupError):
+    """A name that is not registered; the message suggests the nearest one that is.
+
+    Args:
+        kind: what is named, in the singular (``"model"``).
+        name: what the caller wrote.
+        known: every name that would have been right.
+
+    Example:
+        >>> print(UnknownName("model", "resnet-18", ["mlp", "resnet18"]))
+        no model is called 'resnet-18'; did you mean 'resnet18'? known: mlp, resnet18
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        hint = nearest(name, self.known)
+        meant = f"; did you mean {hint!r}?" if hint else ";"
+        super().__init__(f"no {kind} is called {name!r}{meant} known: {', '.join(self.known) or 'none'}")
+
+
+class InvalidConfig(InvalidInput):
+    """A configuration with one or more problems, all of them reported at once.
+
+    Args:
+        where: the file or call the configuration came from.
+        problems: one sentence each.
+    """
+
+    def __init__(self, where: str, problems: Sequence[str]) -> None:
+        self.where, self.problems = where, tuple(problems)
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
+        super().__init__(f"{where}: {count}: " + "; ".join(self.problems))
+
+
+class Impossible(BayesightError, ArithmeticError):
+    """The evidence is zero: what was observed cannot happen under any hypothesis with a positive prior."""
+
+
+class SourceNotFound(BayesightError, FileNotFoundError):
+    """A path that does not exist."""
+
+
+class SourceUnreadable(BayesightError, ValueError):
+    """A source of data that is truncated, empty or not of the format it claims."""
+
+
+class StorageFailed(BayesightError, OSError):
+    """Something could not be written: no space, no permission."""
+
+
+class DownloadFailed(BayesightError, OSError):
+    """A download that did not end with the expected bytes."""
+
+
+class RunExists(BayesightError, FileExistsError):
+    """The folder a run should be written to already holds something."""
+
+
+class RunUnreadable(BayesightError, ValueError):
+    """A run folder that is damaged, incomplete, or written by a newer version."""
+
+
+class TrainingDiverged(BayesightError, ArithmeticError):
+    """The loss became NaN or infinite; the last good weights were kept."""
+
+
+class MissingExtra(BayesightError, ImportError):
+    """A feature whose optional dependency is not installed.
+
+    Args:
+        feature: what was asked for.
+        extra: the name of the extra that installs it.
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an optional dependency; pip install 'bayesight[{extra}]'")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like ``name``, or None when nothing is close.
+
+    Example:
+        >>> nearest("restnet", ["resnet", "mlp"])
+        'resnet'
+    """
+    folded = {k.casefold(): k for k in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    return folded[close[0]] if close else None

@@ -1,0 +1,23 @@
+"""Names for the shapes and arrays that travel between the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FloatArray", "ImageArray", "IntArray", "Progress"]
+
+ImageArray: TypeAlias = npt.NDArray[np.uint8]
+"""Images as stored: (N, H, W) for grey, (N, H, W, 3) for RGB; 0 is black."""
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+"""Class indices (N,), or any integer array."""
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+"""Statistics and probabilities."""
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Called with (done, total); total is None while it is unknown. The caller draws the bar."""
