@@ -1,1 +1,11 @@
-"""To be described by its first member."""
+"""Losses by name: ``build_loss("cross_entropy", 10, label_smoothing=0.1)``."""
+
+from bayesight.losses.classification import (
+    LOSSES,
+    ClassificationLoss,
+    CrossEntropy,
+    ForwardCorrected,
+    build_loss,
+)
+
+__all__ = ["LOSSES", "ClassificationLoss", "CrossEntropy", "ForwardCorrected", "build_loss"]

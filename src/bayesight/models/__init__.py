@@ -1,1 +1,19 @@
-"""To be described by its first member."""
+"""Networks by name: ``build("resnet", (1, 28, 28), 10)``."""
+
+from bayesight.models.base import ImageModel, Standardise, kaiming_normal
+from bayesight.models.linear import LinearModel
+from bayesight.models.mlp import MLP
+from bayesight.models.registry import MODELS, build
+from bayesight.models.resnet import ResidualBlock, ResNet
+
+__all__ = [
+    "MLP",
+    "MODELS",
+    "ImageModel",
+    "LinearModel",
+    "ResNet",
+    "ResidualBlock",
+    "Standardise",
+    "build",
+    "kaiming_normal",
+]

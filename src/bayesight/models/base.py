@@ -1,0 +1,101 @@
+"""What every image network offers: logits, penultimate features, and the feature maps of its stages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ImageModel", "Standardise", "kaiming_normal"]
+
+
+class Standardise(nn.Module):
+    """Subtract the training mean and divide by the training deviation of each channel.
+
+    Both are buffers, so a saved network carries its own normalisation.
+
+    Args:
+        channels: number of channels C.
+
+    Shape:
+        (B, C, H, W) to the same, floating point.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("deviation", torch.ones(channels, 1, 1))
+
+    def fit(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        """Set both, one number a channel; a constant channel keeps deviation 1."""
+        self.mean.copy_(torch.tensor(mean).view_as(self.mean))
+        safe = [d if d > 0 else 1.0 for d in deviation]
+        self.deviation.copy_(torch.tensor(safe).view_as(self.deviation))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardised images of the same shape and dtype."""
+        return (x - self.mean.to(x.dtype)) * self.deviation.reciprocal().to(x.dtype)
+
+
+class ImageModel(nn.Module):
+    """A network from images to logits, in two parts that others can use separately.
+
+    Subclasses implement ``stages`` and ``features`` and set ``self.head``, the last linear layer.
+
+    Args:
+        image_shape: (C, H, W) of one image.
+        classes: number of classes K.
+    """
+
+    head: nn.Linear
+
+    def __init__(self, image_shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.classes = classes
+        self.standardise = Standardise(image_shape[0])
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """Feature maps after each block, first to last: (B, C_i, H_i, W_i), or (B, D_i) without space.
+
+        Args:
+            x: images (B, C, H, W) in [0, 1].
+        """
+        raise NotImplementedError
+
+    def pool(self, last: Tensor) -> Tensor:
+        """Penultimate features (B, D) from the last stage: the mean over space, where there is any."""
+        return last.mean(dim=(2, 3)) if last.dim() == 4 else last
+
+    def features(self, x: Tensor) -> Tensor:
+        """Penultimate features (B, D): what the head, and the Bayesian head, see."""
+        return self.pool(self.stages(x)[-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+    @property
+    def feature_size(self) -> int:
+        """D, the width of the penultimate features."""
+        return self.head.in_features
+
+
+def kaiming_normal(module: nn.Module) -> None:
+    """Initialise every convolution and linear layer inside ``module`` for rectifiers, biases at zero.
+
+    Weights are normal with variance 2 / fan-in, so that the variance of activations neither grows nor
+    vanishes with depth (He et al. 2015, "Delving Deep into Rectifiers", eq. 10).
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            fan_in = layer.weight[0].numel()
+            nn.init.normal_(layer.weight, std=math.sqrt(2.0 / fan_in))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,58 @@
+"""The multilayer perceptron: fully connected layers with rectifiers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from bayesight.checks import check, probability
+from bayesight.models.base import ImageModel, kaiming_normal
+from bayesight.models.registry import MODELS
+
+__all__ = ["MLP"]
+
+
+@MODELS.register("mlp")
+class MLP(ImageModel):
+    """Hidden layers of rectified units, Kaiming-normal initialised.
+
+    Args:
+        image_shape: (C, H, W).
+        classes: K.
+        hidden: units of each hidden layer.
+        dropout: share of units silenced after each hidden layer while training.
+
+    Raises:
+        InvalidInput: no hidden layer, a width below 1, a dropout outside [0, 1].
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        *,
+        hidden: Sequence[int] = (512, 512),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(image_shape, classes)
+        mend = "A network without hidden layers is called 'linear'."
+        check(len(hidden) > 0 and min(hidden) > 0, "mlp.hidden", f"got {list(hidden)}", "widths >= 1", mend)
+        probability(dropout, "mlp.dropout")
+        widths = [math.prod(image_shape), *hidden]
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Dropout(dropout))
+            for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.head = nn.Linear(widths[-1], classes)
+        kaiming_normal(self)
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """Activations of each hidden layer: [(B, hidden_i), ...]."""
+        x = self.standardise(x).flatten(1)
+        activations = []
+        for layer in self.layers:
+            x = layer(x)
+            activations.append(x)
+        return activations

@@ -1,0 +1,50 @@
+"""Networks by name, built from a seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from bayesight.checks import check
+from bayesight.errors import InvalidConfig
+from bayesight.models.base import ImageModel
+from bayesight.registry import Registry, option_problems
+from bayesight.seeding import derive
+
+__all__ = ["MODELS", "build"]
+
+MODELS: Registry[Any] = Registry("model")
+
+
+def build(
+    name: str, image_shape: tuple[int, int, int], classes: int, *, seed: int = 0, **options: Any
+) -> ImageModel:
+    """A freshly initialised network.
+
+    Args:
+        name: a registered name, ``MODELS.names()`` lists them.
+        image_shape: (C, H, W) of one image.
+        classes: number of classes K, at least 1.
+        seed: initial weights follow from it; the global generator is left as it was.
+        options: the network's own keyword arguments.
+
+    Raises:
+        UnknownName: no such network; the message suggests the nearest.
+        InvalidConfig: options it does not have.
+        InvalidInput: an image too small for the network, or no classes.
+
+    Example:
+        >>> build("mlp", (1, 28, 28), 10, hidden=(64,))(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+
+    factory = MODELS[name]
+    problems = option_problems(factory, options, f"model {name!r}")
+    if problems:
+        raise InvalidConfig(f"model {name!r}", problems)
+    check(classes >= 1, f"model {name!r}", f"{classes} classes", "at least one")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(seed, "initial weights"))
+        model: ImageModel = factory(image_shape, classes, **options)
+    return model

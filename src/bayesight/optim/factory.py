@@ -1,0 +1,109 @@
+"""Optimizers by name, with weight decay only where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from bayesight.checks import check
+from bayesight.errors import InvalidConfig
+from bayesight.registry import Registry, option_problems
+
+__all__ = ["OPTIMIZERS", "build_optimizer", "decay_groups"]
+
+OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
+
+
+def build_optimizer(
+    name: str, model: nn.Module, *, lr: float, weight_decay: float = 0.0, **options: Any
+) -> torch.optim.Optimizer:
+    """An optimizer over the parameters of ``model`` that require a gradient.
+
+    Args:
+        name: a registered name, ``OPTIMIZERS.names()`` lists them.
+        model: its matrices and kernels decay, its biases and norm scales do not.
+        lr: base learning rate, > 0.
+        weight_decay: >= 0; decoupled from the gradient in ``adamw``, added to it elsewhere.
+        options: the optimizer's own (``momentum``, ``betas``, ``eps``, ``alpha``).
+
+    Raises:
+        UnknownName: no such optimizer.
+        InvalidConfig: options it does not have.
+        InvalidInput: a rate or decay out of range.
+
+    Example:
+        >>> build_optimizer("nesterov", nn.Linear(3, 2), lr=0.1).param_groups[0]["nesterov"]
+        True
+    """
+    factory = OPTIMIZERS[name]
+    problems = option_problems(factory, options, f"optimizer {name!r}")
+    if problems:
+        raise InvalidConfig(f"optimizer {name!r}", problems)
+    check(lr > 0, "optimization.lr", f"got {lr:g}", "a positive learning rate")
+    check(weight_decay >= 0, "optimization.weight_decay", f"got {weight_decay:g}", "0 or more")
+    return factory(decay_groups(model, weight_decay), lr, **options)
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Two parameter groups: those with two or more dimensions decay, vectors (biases, scales) do not."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+Groups = Iterable[dict[str, Any]]
+
+
+@OPTIMIZERS.register("sgd")
+def sgd(groups: Groups, lr: float, *, momentum: float = 0.0) -> torch.optim.Optimizer:
+    """Stochastic gradient descent, with heavy-ball momentum if asked for."""
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
+
+
+@OPTIMIZERS.register("nesterov")
+def nesterov(groups: Groups, lr: float, *, momentum: float = 0.9) -> torch.optim.Optimizer:
+    """Gradient descent with Nesterov's look-ahead momentum (Sutskever et al. 2013)."""
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, fused=True)
+
+
+@OPTIMIZERS.register("adagrad")
+def adagrad(groups: Groups, lr: float, *, eps: float = 1e-10) -> torch.optim.Optimizer:
+    """Step sizes divided by the root of all squared gradients so far (Duchi et al. 2011)."""
+    return torch.optim.Adagrad(groups, lr=lr, eps=eps)
+
+
+@OPTIMIZERS.register("rmsprop")
+def rmsprop(
+    groups: Groups, lr: float, *, alpha: float = 0.99, momentum: float = 0.0, eps: float = 1e-8
+) -> torch.optim.Optimizer:
+    """Step sizes divided by the root of a moving mean of squared gradients (Tieleman, Hinton 2012)."""
+    return torch.optim.RMSprop(groups, lr=lr, alpha=alpha, momentum=momentum, eps=eps)
+
+
+@OPTIMIZERS.register("adam")
+def adam(
+    groups: Groups, lr: float, *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+) -> torch.optim.Optimizer:
+    """Moving means of gradient and squared gradient, corrected for their start (Kingma, Ba 2014)."""
+    return torch.optim.Adam(groups, lr=lr, betas=_pair(betas), eps=eps, fused=True)
+
+
+@OPTIMIZERS.register("adamw")
+def adamw(
+    groups: Groups, lr: float, *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+) -> torch.optim.Optimizer:
+    """Adam with weight decay taken out of the gradient (Loshchilov, Hutter 2019)."""
+    return torch.optim.AdamW(groups, lr=lr, betas=_pair(betas), eps=eps, fused=True)
+
+
+def _pair(betas: Iterable[float]) -> tuple[float, float]:
+    values = tuple(betas)
+    came = f"got {list(values)}"
+    check(len(values) == 2 and all(0 <= b < 1 for b in values), "betas", came, "two numbers in [0, 1)")
+    return values[0], values[1]

@@ -1,0 +1,91 @@
+"""How the learning rate moves: pure functions of the step, so that a resumed run needs no state.
+
+A schedule maps step s in 0 .. total-1 to the factor that multiplies the base learning rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from bayesight.checks import check, probability
+from bayesight.errors import InvalidConfig
+from bayesight.registry import Registry, option_problems
+
+__all__ = ["SCHEDULES", "Schedule", "build_schedule"]
+
+Schedule: TypeAlias = Callable[[int], float]
+
+SCHEDULES: Registry[Callable[..., Schedule]] = Registry("schedule")
+
+
+def build_schedule(name: str, total_steps: int, **options: Any) -> Schedule:
+    """A schedule by name over ``total_steps`` steps.
+
+    Raises:
+        UnknownName: no such schedule.
+        InvalidConfig: options it does not have.
+        InvalidInput: no steps, or a share outside [0, 1].
+
+    Example:
+        >>> factor = build_schedule("cosine", 100, warmup=0.1)
+        >>> factor(0), factor(9), round(factor(55), 2), round(factor(99), 4)
+        (0.1, 1.0, 0.5, 0.0003)
+    """
+    factory = SCHEDULES[name]
+    problems = option_problems(factory, options, f"schedule {name!r}")
+    if problems:
+        raise InvalidConfig(f"schedule {name!r}", problems)
+    check(total_steps >= 1, f"schedule {name!r}", f"{total_steps} steps", "at least one")
+    return factory(total_steps, **options)
+
+
+@SCHEDULES.register("constant")
+def constant(total_steps: int, *, warmup: float = 0.0) -> Schedule:
+    """The base rate throughout, after a linear rise over the first ``warmup`` share of the steps."""
+    return _after_warmup(total_steps, warmup, lambda _: 1.0)
+
+
+@SCHEDULES.register("cosine")
+def cosine(total_steps: int, *, warmup: float = 0.0, final: float = 0.0) -> Schedule:
+    """A linear rise, then half a cosine down to ``final`` times the base rate (Loshchilov, Hutter 2017)."""
+    probability(final, "cosine.final")
+    return _after_warmup(
+        total_steps, warmup, lambda t: final + (1 - final) * 0.5 * (1 + math.cos(math.pi * t))
+    )
+
+
+@SCHEDULES.register("one_cycle")
+def one_cycle(
+    total_steps: int, *, warmup: float = 0.3, start: float = 0.04, final: float = 4e-6
+) -> Schedule:
+    """Up from ``start`` and down to ``final`` times the base rate, both along half a cosine (Smith 2018).
+
+    The defaults are those of ``torch.optim.lr_scheduler.OneCycleLR``.
+    """
+    probability(warmup, "one_cycle.warmup")
+    peak = warmup * total_steps - 1
+
+    def factor(step: int) -> float:
+        if step <= peak:
+            return _half_cosine(start, 1.0, step / peak if peak > 0 else 1.0)
+        return _half_cosine(1.0, final, (step - peak) / max(total_steps - 1 - peak, 1e-12))
+
+    return factor
+
+
+def _after_warmup(total_steps: int, warmup: float, rest: Callable[[float], float]) -> Schedule:
+    probability(warmup, "schedule.warmup")
+    rise = round(warmup * total_steps)
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        return rest((step - rise) / max(total_steps - rise, 1))
+
+    return factor
+
+
+def _half_cosine(start: float, end: float, t: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * t))
