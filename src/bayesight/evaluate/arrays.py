@@ -1,0 +1,74 @@
+"""Tensors, arrays and lists, taken in as checked NumPy arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import logsumexp
+
+from bayesight.checks import check
+from bayesight.types import FloatArray, IntArray
+
+__all__ = ["class_indices", "floats", "log_probabilities"]
+
+SUM_TOLERANCE = 1e-2
+"""How far a row of probabilities may be from 1: bfloat16 posteriors are off by up to half a percent."""
+
+
+def floats(values: npt.ArrayLike) -> FloatArray:
+    """Any array-like, a torch tensor of any dtype, device or graph included, as a float64 array.
+
+    Example:
+        >>> floats([1, 2]).dtype
+        dtype('float64')
+    """
+    source: Any = values
+    if hasattr(source, "detach"):  # NumPy can neither read bfloat16 nor a tensor that requires grad
+        source = source.detach().cpu().double()
+    return np.asarray(source, dtype=np.float64)
+
+
+def class_indices(values: npt.ArrayLike, classes: int, where: str) -> IntArray:
+    """Class indices (N,), each in [0, ``classes``).
+
+    Raises:
+        InvalidInput: not one-dimensional, not integers, or an index outside the classes.
+    """
+    source: Any = values
+    if hasattr(source, "detach"):
+        source = source.detach().cpu()
+    array = np.asarray(source)
+    if array.size == 0:
+        array = array.astype(np.int64)
+    check(array.ndim == 1, where, f"got shape {array.shape}", "one class index for each example, shape (N,)")
+    mend = "Pass indices into the class names, not names or probabilities."
+    check(np.issubdtype(array.dtype, np.integer), where, f"got {array.dtype}", "integers", mend)
+    wrong = array[(array < 0) | (array >= classes)]
+    came = f"holds {wrong[0]}" if wrong.size else ""
+    mend = "-1 stands for an example without a label: leave those out." if -1 in wrong else ""
+    check(not wrong.size, where, came, f"indices from 0 to {classes - 1}", mend)
+    return array.astype(np.int64)
+
+
+def log_probabilities(log_p: npt.ArrayLike, where: str) -> FloatArray:
+    """Log-posteriors (N, K) in nats, float64, each row exactly normalised.
+
+    Rows that sum to 1 within ``SUM_TOLERANCE`` are accepted and renormalised, so that half precision upstream
+    does not tilt a score.
+
+    Raises:
+        InvalidInput: not (N, K) with K at least 2, N at least 1, a NaN, or rows that are no distribution.
+    """
+    array = floats(log_p)
+    expected = "shape (N, K): one row for each example, one column for each class"
+    check(array.ndim == 2 and array.shape[1] > 1, where, f"got shape {array.shape}", expected)
+    check(len(array) > 0, where, "got no examples", "at least one")
+    check(not np.isnan(array).any(), where, "holds NaN", "log-probabilities in nats")
+    total: FloatArray = logsumexp(array, axis=1)
+    worst = int(np.argmax(np.abs(total)))
+    came = f"row {worst} sums to exp({total[worst]:.4g}) as probabilities"
+    mend = "If these are logits, pass their log_softmax; if probabilities, their logarithm."
+    check(bool(np.abs(total[worst]) <= SUM_TOLERANCE), where, came, "1", mend)
+    return array - total[:, None]

@@ -1,0 +1,164 @@
+"""Whether a stated probability means what it says: log-loss, Brier score, calibration error, reliability.
+
+Every function takes log-posteriors (N, K) in nats and the true class indices (N,), as arrays or tensors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betaincinv
+
+from bayesight.checks import check, probability
+from bayesight.evaluate.arrays import class_indices, log_probabilities
+from bayesight.types import FloatArray, IntArray
+
+__all__ = ["Reliability", "brier_score", "expected_calibration_error", "log_loss", "reliability"]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Stated probability against how often it came true, in B bins of equal width.
+
+    A bin is open on the left and closed on the right, (low, high], so a probability of exactly 1 belongs to
+    the last one. Empty bins hold NaN in every array but ``counts``.
+
+    Attributes:
+        edges: bin edges (B + 1,) from 0 to 1.
+        counts: examples in each bin (B,).
+        confidence: mean probability of the predicted class (B,).
+        accuracy: fraction of the bin that was right (B,).
+        low: lower end of the Jeffreys interval of ``accuracy`` (B,).
+        high: its upper end (B,).
+        level: credible level of the interval.
+    """
+
+    edges: FloatArray
+    counts: IntArray
+    confidence: FloatArray
+    accuracy: FloatArray
+    low: FloatArray
+    high: FloatArray
+    level: float
+
+    @property
+    def expected_error(self) -> float:
+        """Mean distance between confidence and accuracy, weighted by the bins' counts, in [0, 1]."""
+        gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
+        return float(np.sum(self.counts * gaps) / np.sum(self.counts))
+
+
+def log_loss(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Mean negative log-probability of the true class, in nats: 0 is perfect, infinite if ruled out once.
+
+    Args:
+        log_p: log-posteriors (N, K) in nats.
+        labels: true class indices (N,).
+
+    Raises:
+        InvalidInput: shapes differ, a row is no distribution, or an index is outside the classes.
+
+    Example:
+        >>> round(log_loss(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)
+        0.4581
+    """
+    p, true = _checked(log_p, labels, "log_loss")
+    return float(0.0 - np.mean(p[np.arange(len(true)), true]))
+
+
+def brier_score(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Mean squared distance between the posterior and the truth, summed over classes, in [0, 2].
+
+    The original, multi-class score of Brier (1950), eq. 2; for two classes it is twice the one-column form.
+
+    Args:
+        log_p: log-posteriors (N, K) in nats.
+        labels: true class indices (N,).
+
+    Raises:
+        InvalidInput: as in ``log_loss``.
+
+    Example:
+        >>> round(brier_score(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)
+        0.29
+    """
+    p, true = _checked(log_p, labels, "brier_score")
+    distance = np.exp(p)
+    distance[np.arange(len(true)), true] -= 1
+    return float(np.mean(np.sum(distance**2, axis=1)))
+
+
+def reliability(
+    log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15, level: float = 0.95
+) -> Reliability:
+    """Sort examples by the probability of their predicted class and see how often each bin was right.
+
+    Args:
+        log_p: log-posteriors (N, K) in nats.
+        labels: true class indices (N,).
+        bins: bins of equal width over [0, 1].
+        level: credible level of the interval of each bin's accuracy: Jeffreys, equal tails, closed at 0 when
+            none was right and at 1 when all were (Brown, Cai and DasGupta 2001, section 4.1.2).
+
+    Raises:
+        InvalidInput: as in ``log_loss``, or fewer than one bin, or a level outside (0, 1).
+
+    Example:
+        >>> diagram = reliability(np.log([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]), [0, 1, 1], bins=2)
+        >>> diagram.counts.tolist(), diagram.confidence.round(2).tolist(), diagram.accuracy.round(2).tolist()
+        ([0, 3], [nan, 0.8], [nan, 0.67])
+    """
+    p, true = _checked(log_p, labels, "reliability")
+    check(bins >= 1, "reliability bins", f"got {bins}", "at least 1")
+    probability(level, "reliability level", open_interval=True)
+    top = np.exp(p.max(axis=1))
+    right = p.argmax(axis=1) == true
+    edges = np.linspace(0, 1, bins + 1)
+    # Renormalising can leave a certain prediction a rounding error above 1.
+    index = np.clip(np.searchsorted(edges, top, side="left") - 1, 0, bins - 1)
+    counts = np.bincount(index, minlength=bins).astype(np.int64)
+    hits = np.bincount(index, weights=right, minlength=bins)
+    empty = counts == 0
+    n = np.where(empty, 1, counts)
+    low = np.where(hits == 0, 0.0, betaincinv(hits + 0.5, n - hits + 0.5, (1 - level) / 2))
+    high = np.where(hits == n, 1.0, betaincinv(hits + 0.5, n - hits + 0.5, (1 + level) / 2))
+    return Reliability(
+        edges=edges,
+        counts=counts,
+        confidence=np.where(empty, np.nan, np.bincount(index, weights=top, minlength=bins) / n),
+        accuracy=np.where(empty, np.nan, hits / n),
+        low=np.where(empty, np.nan, low),
+        high=np.where(empty, np.nan, high),
+        level=level,
+    )
+
+
+def expected_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
+    """Mean distance between what was promised and what came true, in [0, 1] (Guo et al. 2017, eq. 5).
+
+    Over ``bins`` bins of equal width on the probability of the predicted class. The number depends on the
+    bins, so state them beside it.
+
+    Args:
+        log_p: log-posteriors (N, K) in nats.
+        labels: true class indices (N,).
+        bins: bins of equal width over [0, 1].
+
+    Raises:
+        InvalidInput: as in ``reliability``.
+
+    Example:
+        >>> round(expected_calibration_error(np.log([[0.9, 0.1], [0.7, 0.3]]), [0, 1], bins=1), 4)
+        0.3
+    """
+    return reliability(log_p, labels, bins).expected_error
+
+
+def _checked(log_p: npt.ArrayLike, labels: npt.ArrayLike, where: str) -> tuple[FloatArray, IntArray]:
+    """The log-posteriors and labels as arrays that belong together."""
+    p = log_probabilities(log_p, f"{where} log_p")
+    true = class_indices(labels, p.shape[1], f"{where} labels")
+    check(len(true) == len(p), where, f"{len(p)} posteriors and {len(true)} labels", "one label for each")
+    return p, true

@@ -1,0 +1,202 @@
+"""Which class was taken for which: the confusion matrix and what is read from it.
+
+Rows are true classes, columns predicted ones. Counts only: rates with their intervals are a matter of the
+diagnostic test, which reads the four counts of ``one_vs_rest``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesight.checks import check
+from bayesight.evaluate.arrays import class_indices, floats
+from bayesight.types import FloatArray
+
+__all__ = [
+    "ConfusedPair",
+    "OneVsRest",
+    "accuracy",
+    "at_prior",
+    "confusion_matrix",
+    "most_confused",
+    "one_vs_rest",
+]
+
+
+@dataclass(frozen=True)
+class OneVsRest:
+    """Each class read as a yes-or-no test: four counts, arrays of shape (K,).
+
+    Attributes:
+        tp: examples of the class that were called it.
+        fn: examples of the class that were called something else.
+        fp: examples of other classes that were called it.
+        tn: examples of other classes that were called something else.
+    """
+
+    tp: npt.NDArray[Any]
+    fn: npt.NDArray[Any]
+    fp: npt.NDArray[Any]
+    tn: npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ConfusedPair:
+    """One cell off the diagonal.
+
+    Attributes:
+        true: index of the class the examples belong to.
+        predicted: index of the class they were taken for.
+        count: how many (a sum of weights, when the matrix was weighted).
+        share: ``count`` as a fraction of the true class, in [0, 1].
+    """
+
+    true: int
+    predicted: int
+    count: float
+    share: float
+
+
+def confusion_matrix(
+    true: npt.ArrayLike,
+    predicted: npt.ArrayLike,
+    classes: int | Sequence[str],
+    weights: npt.ArrayLike | None = None,
+) -> npt.NDArray[Any]:
+    """Count how often each true class was given each name.
+
+    Args:
+        true: class indices (N,); an array, list or tensor.
+        predicted: class indices (N,).
+        classes: the class names, or how many there are (K).
+        weights: a non-negative weight for each example (N,).
+
+    Returns:
+        (K, K), rows true, columns predicted; int64, or float64 when weighted.
+
+    Raises:
+        InvalidInput: lengths differ, an index is outside the classes, a weight is negative or not finite.
+
+    Example:
+        >>> confusion_matrix([0, 0, 1, 2], [0, 1, 1, 2], ["A", "B", "C"]).tolist()
+        [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    """
+    count = classes if isinstance(classes, int) else len(classes)
+    check(count > 0, "confusion_matrix", f"got {count} classes", "at least one")
+    rows = class_indices(true, count, "confusion_matrix true")
+    columns = class_indices(predicted, count, "confusion_matrix predicted")
+    came = f"{len(rows)} true classes and {len(columns)} predicted ones"
+    check(len(rows) == len(columns), "confusion_matrix", came, "one of each for every example")
+    cells = rows * count + columns
+    if weights is None:
+        return np.bincount(cells, minlength=count * count).reshape(count, count).astype(np.int64)
+    w = floats(weights)
+    check(w.shape == rows.shape, "confusion_matrix weights", f"got shape {w.shape}", f"shape {rows.shape}")
+    valid = bool(np.all(np.isfinite(w) & (w >= 0)))
+    check(valid, "confusion_matrix weights", "one is negative or not finite", "finite weights of at least 0")
+    return np.bincount(cells, weights=w, minlength=count * count).reshape(count, count)
+
+
+def one_vs_rest(matrix: npt.ArrayLike) -> OneVsRest:
+    """The four counts of each class against all others; each class's four sum to all examples.
+
+    Example:
+        >>> counts = one_vs_rest([[8, 2], [1, 9]])
+        >>> counts.tp.tolist(), counts.fn.tolist(), counts.fp.tolist(), counts.tn.tolist()
+        ([8, 9], [2, 1], [1, 2], [9, 8])
+    """
+    m = _square(matrix, "one_vs_rest")
+    tp = np.diagonal(m)
+    fn = m.sum(axis=1) - tp
+    fp = m.sum(axis=0) - tp
+    return OneVsRest(tp=tp.copy(), fn=fn, fp=fp, tn=m.sum() - tp - fn - fp)
+
+
+def accuracy(matrix: npt.ArrayLike) -> float:
+    """The fraction of examples on the diagonal, in [0, 1].
+
+    Raises:
+        InvalidInput: the matrix holds no examples.
+
+    Example:
+        >>> accuracy([[8, 2], [1, 9]])
+        0.85
+    """
+    m = _square(matrix, "accuracy")
+    check(m.sum() > 0, "accuracy", "the matrix holds no examples", "at least one")
+    return float(np.trace(m) / m.sum())
+
+
+def at_prior(matrix: npt.ArrayLike, prior: npt.ArrayLike) -> FloatArray:
+    """The joint probability of true and predicted class where classes appear as often as ``prior`` says.
+
+    Each row keeps its rates (they belong to the classifier) and takes the weight of its class there (which
+    belongs to the place): ``P(true, predicted) = prior(true) · matrix[true, predicted] / row sum``. It holds
+    for a classifier whose decisions stay as they were counted.
+
+    Args:
+        matrix: counts (K, K), rows true.
+        prior: base rates (K,), summing to 1 within 1e-6.
+
+    Returns:
+        Joint probabilities (K, K), summing to 1; ``accuracy`` and ``one_vs_rest`` read it like counts.
+
+    Raises:
+        InvalidInput: no distribution over the classes, or a class with a base rate but no examples.
+
+    Example:
+        >>> at_prior([[99, 1], [10, 90]], [0.1, 0.9]).round(3).tolist()
+        [[0.099, 0.001], [0.09, 0.81]]
+    """
+    m, p = floats(_square(matrix, "at_prior")), floats(prior)
+    check(
+        p.shape == (len(m),), "at_prior prior", f"got shape {p.shape}", f"one base rate a class, ({len(m)},)"
+    )
+    valid = bool(np.all(p >= 0)) and abs(float(p.sum()) - 1) <= 1e-6
+    mend = "Divide counts by their sum." if p.sum() > 1 else ""
+    check(
+        valid, "at_prior prior", f"sums to {p.sum():g}, smallest {p.min():g}", "base rates summing to 1", mend
+    )
+    support = m.sum(axis=1)
+    empty = np.flatnonzero((support == 0) & (p > 0))
+    came = f"class {empty[0]} has base rate {p[empty[0]]:g} but no examples" if empty.size else ""
+    check(not empty.size, "at_prior", came, "at least one example of every class that occurs there")
+    weight = p / p.sum() / np.where(support > 0, support, 1)
+    joint: FloatArray = m * weight[:, None]
+    return joint
+
+
+def most_confused(matrix: npt.ArrayLike, limit: int = 5) -> tuple[ConfusedPair, ...]:
+    """The cells off the diagonal that hold most, largest first; empty cells are never among them.
+
+    Equal counts are ordered by their share of the true class, then by position.
+
+    Example:
+        >>> most_confused([[8, 2, 0], [0, 9, 1], [0, 0, 5]], limit=1)
+        (ConfusedPair(true=0, predicted=1, count=2.0, share=0.2),)
+    """
+    m = _square(matrix, "most_confused")
+    support = m.sum(axis=1)
+    rows, columns = np.nonzero(m * ~np.eye(len(m), dtype=bool))
+    pairs = [
+        ConfusedPair(int(i), int(j), float(m[i, j]), float(m[i, j] / support[i]))
+        for i, j in zip(rows, columns, strict=True)
+    ]
+    pairs.sort(key=lambda pair: (-pair.count, -pair.share, pair.true, pair.predicted))
+    return tuple(pairs[:limit])
+
+
+def _square(matrix: npt.ArrayLike, where: str) -> npt.NDArray[Any]:
+    """``matrix`` as a square array of finite, non-negative numbers."""
+    source: Any = matrix
+    m = np.asarray(source.detach().cpu() if hasattr(source, "detach") else source)
+    square = m.ndim == 2 and m.shape[0] == m.shape[1] and m.shape[0] > 0
+    check(square, where, f"got shape {m.shape}", "a square matrix, rows true, columns predicted")
+    valid = bool(np.all(np.isfinite(m) & (m >= 0)))
+    check(valid, where, "a cell is negative or not finite", "counts of at least 0")
+    return m
