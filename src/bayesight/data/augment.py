@@ -1,0 +1,373 @@
+"""Random changes that leave the class of an image as it was, made on whole batches.
+
+An augmentation is called with images (B, C, H, W) in [0, 1] and a generator, and returns images of the same
+shape, dtype and range; every image draws parameters of its own, and the same generator state gives the same
+result. Rotation, shear, scale, shift and the elastic field are folded into one bilinear sampling, so an image
+is blurred once however many of them are on. What lies outside the image is black.
+
+Sources: Simard, Steinkraus and Platt (2003), sec. 2, for the elastic field; Krizhevsky, Sutskever and Hinton
+(2012), sec. 4.1, for flips, crops and colour.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bayesight.checks import check
+from bayesight.errors import InvalidConfig
+from bayesight.registry import Registry, option_problems
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Augment",
+    "GlyphAugment",
+    "GlyphOptions",
+    "NoAugment",
+    "PhotoAugment",
+    "PhotoOptions",
+    "augmentation",
+    "thicken",
+    "warp",
+]
+
+
+class Augment(Protocol):
+    """Anything that changes a batch at random."""
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images (B, C, H, W), floating, in [0, 1], to changed images of the same shape, dtype and range."""
+
+
+AUGMENTATIONS: Registry[Any] = Registry("augmentation")
+
+
+def augmentation(name: str, **options: Any) -> Augment:
+    """An augmentation by name: ``none``, ``glyph`` or ``photo``.
+
+    Args:
+        name: a registered name.
+        options: fields of ``GlyphOptions`` or ``PhotoOptions``.
+
+    Raises:
+        UnknownName: no such augmentation; the message suggests the nearest.
+        InvalidConfig: options it does not have, or values out of range: all of them at once.
+
+    Example:
+        >>> shift = augmentation("glyph", rotate_deg=0, shear=0, scale=0, shift_px=2)
+        >>> shift(torch.rand(8, 1, 28, 28), torch.Generator().manual_seed(0)).shape
+        torch.Size([8, 1, 28, 28])
+    """
+    factory, known = AUGMENTATIONS[name]
+    problems = option_problems(known, options, f"augmentation {name!r}")
+    if problems:
+        raise InvalidConfig(f"augmentation {name!r}", problems)
+    made: Augment = factory(known(**options))
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlyphOptions:
+    """How far a letter or digit may move; every amount is drawn evenly from -value to +value, 0 turns it off.
+
+    Args:
+        rotate_deg: rotation about the centre, degrees, in [0, 180].
+        shear: sideways slant, as columns per row, in [0, 1].
+        scale: change of width and of height, drawn apart, as a fraction in [0, 0.9].
+        shift_px: displacement along each axis, pixels, in [0, 1000].
+        elastic_px: standard deviation of the elastic displacement, pixels, in [0, 20].
+        elastic_smooth_px: distance over which the elastic field is alike, pixels, in [1, 1000].
+        thickness: strokes grow (or shrink) by up to this many pixels on each side, in [0, 1].
+
+    Raises:
+        InvalidConfig: values out of range, all named at once.
+    """
+
+    rotate_deg: float = 10.0
+    shear: float = 0.12
+    scale: float = 0.12
+    shift_px: float = 2.0
+    elastic_px: float = 0.0
+    elastic_smooth_px: float = 4.0
+    thickness: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_ranges(
+            self,
+            "augmentation 'glyph'",
+            rotate_deg=(0, 180),
+            shear=(0, 1),
+            scale=(0, 0.9),
+            shift_px=(0, 1000),
+            elastic_px=(0, 20),
+            elastic_smooth_px=(1, 1000),
+            thickness=(0, 1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoOptions:
+    """How a photograph may change; 0 turns a change off.
+
+    Args:
+        flip: probability of a mirror image, left for right, in [0, 1].
+        crop_px: black border added on every side before a window of the old size is cut out, whole pixels.
+        brightness: the image is multiplied by a factor within 1 ± this, in [0, 1].
+        contrast: distance from the image's mean grey is multiplied by a factor within 1 ± this, in [0, 1].
+        saturation: distance from grey is multiplied by a factor within 1 ± this, in [0, 1]; RGB only.
+
+    Raises:
+        InvalidConfig: values out of range, all named at once.
+    """
+
+    flip: float = 0.5
+    crop_px: int = 4
+    brightness: float = 0.2
+    contrast: float = 0.2
+    saturation: float = 0.2
+
+    def __post_init__(self) -> None:
+        _require_ranges(
+            self,
+            "augmentation 'photo'",
+            flip=(0, 1),
+            crop_px=(0, 1000),
+            brightness=(0, 1),
+            contrast=(0, 1),
+            saturation=(0, 1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """The absence of options."""
+
+
+@dataclass(frozen=True)
+class NoAugment:
+    """Leaves every image as it is."""
+
+    options: NoOptions = field(default_factory=NoOptions)
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return ``images`` itself; nothing is drawn."""
+        return images
+
+
+@dataclass(frozen=True)
+class GlyphAugment:
+    """Stroke thickness, then rotation, shear, scale, shift and elastic field in one bilinear sampling."""
+
+    options: GlyphOptions = field(default_factory=GlyphOptions)
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] to images of the same shape, dtype and range.
+
+        Raises:
+            InvalidInput: not a floating batch of four dimensions.
+        """
+        chosen, wide = self.options, _as_float32(images)
+        draws = _uniform(7, images.shape[0], generator, images.device)
+        if chosen.thickness:
+            wide = thicken(wide, draws[6] * chosen.thickness)
+        elastic = _elastic_field(images, chosen, generator) if chosen.elastic_px else None
+        if elastic is not None or chosen.rotate_deg or chosen.shear or chosen.scale or chosen.shift_px:
+            wide = warp(wide, _inverse_affine(draws, chosen), elastic)
+        return wide.clamp(0, 1).to(images.dtype)
+
+
+@dataclass(frozen=True)
+class PhotoAugment:
+    """Mirror image, crop with a border, then brightness, contrast and saturation in that order."""
+
+    options: PhotoOptions = field(default_factory=PhotoOptions)
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] to images of the same shape, dtype and range.
+
+        Raises:
+            InvalidInput: not a floating batch of four dimensions.
+        """
+        chosen, wide = self.options, _as_float32(images)
+        draws = _uniform(6, images.shape[0], generator, images.device)
+        if chosen.flip:
+            mirrored = (draws[0] + 1) / 2 < chosen.flip
+            wide = torch.where(mirrored.view(-1, 1, 1, 1), wide.flip(-1), wide)
+        if chosen.crop_px:
+            wide = _crop(wide, chosen.crop_px, draws[1], draws[2])
+        wide = _recolour(wide, 1 + draws[3:6] * _colour_amounts(chosen, images.device))
+        return wide.clamp(0, 1).to(images.dtype)
+
+
+AUGMENTATIONS.register("none")((NoAugment, NoOptions))
+AUGMENTATIONS.register("glyph")((GlyphAugment, GlyphOptions))
+AUGMENTATIONS.register("photo")((PhotoAugment, PhotoOptions))
+
+
+def warp(images: Tensor, inverse: Tensor, displacement: Tensor | None = None) -> Tensor:
+    """Sample every image at ``inverse @ (x, y, 1) + displacement``: bilinear, black outside.
+
+    Coordinates are pixels from the image's centre, x to the right and y down, so the matrix takes a pixel of
+    the result to the place it shows. A result of ``output = M input + s`` wants ``inverse = [M⁻¹ | -M⁻¹ s]``.
+
+    Args:
+        images: (B, C, H, W) float32.
+        inverse: (B, 2, 3) float32.
+        displacement: (B, 2, H, W) in pixels, added to the sampled place.
+
+    Example:
+        >>> right_by_one = torch.tensor([[[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]]])
+        >>> warp(torch.tensor([[[[1.0, 2.0, 3.0]]]]), right_by_one)
+        tensor([[[[0., 1., 2.]]]])
+    """
+    count, _, height, width = images.shape
+    places = torch.matmul(inverse, _centred_pixels(height, width, images.device))  # (B, 2, H*W)
+    if displacement is not None:
+        places += displacement.reshape(count, 2, height * width)
+    # grid_sample calls the outer edges of the border pixels -1 and 1
+    places *= torch.tensor([[2 / width], [2 / height]], device=images.device)
+    grid = places.view(count, 2, height, width).permute(0, 2, 3, 1)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def thicken(images: Tensor, amount_px: Tensor) -> Tensor:
+    """Grow bright strokes (or shrink them, for a negative amount) by a part of one pixel on every side.
+
+    The image is mixed with its 3x3 maximum (minimum); the image's border neither gives nor takes ink.
+
+    Args:
+        images: (B, C, H, W) in [0, 1].
+        amount_px: (B,) in [-1, 1]; 0 changes nothing, 1 is the full 3x3 maximum, -1 the minimum.
+    """
+    amount = amount_px.view(-1, 1, 1, 1)
+    # shrinking what is bright is growing what is dark: one maximum serves both
+    positive = torch.where(amount < 0, 1 - images, images)
+    grown = _maximum_of_neighbours(_maximum_of_neighbours(positive, -1), -2)
+    return images + amount * (grown - positive)
+
+
+def _maximum_of_neighbours(images: Tensor, dim: int) -> Tensor:
+    """The maximum of each pixel and its two neighbours along ``dim``, far faster than ``max_pool2d``."""
+    length = images.shape[dim]
+    grown = images.clone()
+    inner, left = grown.narrow(dim, 1, length - 1), images.narrow(dim, 0, length - 1)
+    torch.maximum(inner, left, out=inner)
+    outer, right = grown.narrow(dim, 0, length - 1), images.narrow(dim, 1, length - 1)
+    torch.maximum(outer, right, out=outer)
+    return grown
+
+
+def _inverse_affine(draws: Tensor, options: GlyphOptions) -> Tensor:
+    """Matrices (B, 2, 3) of output -> input for rotation @ shear @ scale, then shift; draws in [-1, 1]."""
+    angle = draws[0] * math.radians(options.rotate_deg)
+    slant = draws[1] * options.shear
+    wider, taller = 1 + draws[2] * options.scale, 1 + draws[3] * options.scale
+    cos, sin = angle.cos(), angle.sin()
+    rows = torch.stack(
+        [(cos + slant * sin) / wider, (sin - slant * cos) / wider, -sin / taller, cos / taller]
+    )
+    linear = rows.T.reshape(-1, 2, 2)
+    shift = draws[4:6].T * options.shift_px
+    return torch.cat([linear, -(linear @ shift.unsqueeze(2))], dim=2)
+
+
+def _elastic_field(images: Tensor, options: GlyphOptions, generator: torch.Generator) -> Tensor:
+    """A smooth random displacement (B, 2, H, W) with standard deviation ``elastic_px`` at every pixel."""
+    rows = _bumps(images.shape[2], options.elastic_smooth_px, images.device)
+    columns = _bumps(images.shape[3], options.elastic_smooth_px, images.device)
+    shape = (images.shape[0], 2, rows.shape[1], columns.shape[1])
+    noise = torch.randn(shape, generator=generator, device=generator.device).to(images.device)
+    return rows @ (noise * options.elastic_px) @ columns.T
+
+
+@lru_cache(maxsize=32)
+def _bumps(length: int, smooth_px: float, device: torch.device) -> Tensor:
+    """Gaussian bumps (length, M), one every ``smooth_px``, each pixel's weights of unit Euclidean length.
+
+    White noise over the bumps then has unit variance at every pixel: noise smoothed by a Gaussian, for two
+    small matrix products.
+    """
+    centres = torch.arange(-2, math.ceil(length / smooth_px) + 3) * smooth_px
+    weights = torch.exp(-0.5 * ((torch.arange(length)[:, None] - centres) / smooth_px) ** 2)
+    unit: Tensor = weights / torch.linalg.vector_norm(weights, dim=1, keepdim=True)
+    return unit.to(device)
+
+
+@lru_cache(maxsize=32)
+def _centred_pixels(height: int, width: int, device: torch.device) -> Tensor:
+    """Rows x, y, 1 of every pixel, counted from the centre: (3, H*W)."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    centred = [x - (width - 1) / 2, y - (height - 1) / 2, torch.ones(height, width)]
+    return torch.stack(centred).reshape(3, -1).to(device)
+
+
+def _crop(images: Tensor, border_px: int, x: Tensor, y: Tensor) -> Tensor:
+    """A window of the old size, somewhere in the image with a black border; x and y in [-1, 1)."""
+    height, width = images.shape[2:]
+    padded = F.pad(images, (border_px,) * 4)
+    places = [((z + 1) / 2 * (2 * border_px + 1)).long().clamp(max=2 * border_px) for z in (y, x)]
+    each = torch.arange(images.shape[0], device=images.device)
+    return padded.unfold(2, height, 1).unfold(3, width, 1)[each, :, places[0], places[1]]
+
+
+def _colour_amounts(options: PhotoOptions, device: torch.device) -> Tensor:
+    """Brightness, contrast and saturation as a column (3, 1)."""
+    return torch.tensor([[options.brightness], [options.contrast], [options.saturation]], device=device)
+
+
+def _recolour(images: Tensor, factors: Tensor) -> Tensor:
+    """Brightness, contrast, saturation, in that order, as one matrix; factors (3, B), 1 for no change.
+
+    With grey g = w·x (ITU-R BT.601, sec. 2.5.1, for RGB) and its mean m over the image: x <- b x, then
+    x <- m + c (x - m), then x <- g + s (x - g), each g and m being those of the image so far. Unfolded, that
+    is bc (s I + (1 - s) 1wᵀ) x + (1 - c) b m.
+    """
+    channels = images.shape[1]
+    weights = torch.tensor([0.299, 0.587, 0.114]) if channels == 3 else torch.full((channels,), 1 / channels)
+    weights = weights.to(images.device)
+    brightness, contrast, saturation = factors.view(3, -1, 1, 1)
+    if channels != 3:
+        saturation = torch.ones_like(saturation)
+    eye, to_grey = torch.eye(channels, device=images.device), weights.expand(channels, channels)
+    mixing = brightness * contrast * (saturation * eye + (1 - saturation) * to_grey)  # (B, C, C)
+    offset = (1 - contrast) * brightness * (images.mean(dim=(2, 3)) @ weights).view(-1, 1, 1)
+    return torch.baddbmm(offset, mixing, images.flatten(2)).view_as(images)
+
+
+def _uniform(count: int, batch: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Even draws from [-1, 1), (count, batch); as many whatever is turned on, so options do not interact."""
+    draws = torch.rand((count, batch), generator=generator, device=generator.device)
+    return draws.to(device) * 2 - 1
+
+
+def _as_float32(images: Tensor) -> Tensor:
+    """The batch as float32, checked."""
+    check(
+        images.ndim == 4 and images.is_floating_point(),
+        "augmentation",
+        f"{images.dtype} images of shape {tuple(images.shape)}",
+        "floating (B, C, H, W) in [0, 1]",
+        "Divide uint8 images by 255 first.",
+    )
+    return images.float()
+
+
+def _require_ranges(options: Any, where: str, **ranges: tuple[float, float]) -> None:
+    """Refuse values that are no numbers, not finite or out of range, all at once."""
+    problems = []
+    for each in fields(options):
+        value, (low, high) = getattr(options, each.name), ranges[each.name]
+        whole = each.type == "int"
+        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if not number or not low <= value <= high:
+            nearest = f"; the nearest is {min(max(value, low), high):g}" if number and value == value else ""
+            kind = "a whole number" if whole else "a number"
+            problems.append(f"{each.name}: got {value!r}, expected {kind} in [{low:g}, {high:g}]{nearest}")
+    if problems:
+        raise InvalidConfig(where, problems)
