@@ -1,0 +1,148 @@
+"""The fast path: rows of uint8 arrays gathered by index, a whole batch at a time.
+
+One indexed copy takes a batch out of the memory map; nothing is opened, decoded or collated image by image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bayesight.checks import check
+from bayesight.data.augment import Augment
+from bayesight.data.dataset import gather
+from bayesight.seeding import numpy_generator, torch_generator
+from bayesight.types import ImageArray, IntArray
+
+__all__ = ["Batches", "Examples"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Chosen rows of one or more image arrays, in one numbering.
+
+    Args:
+        arrays: uint8 (N_i, H, W) or (N_i, H, W, 3), all of the same H, W and mode; memory maps are fine.
+        rows: (N,) rows in the concatenation of the arrays.
+        labels: (N,) class of each row.
+    """
+
+    arrays: tuple[ImageArray, ...]
+    rows: IntArray
+    labels: IntArray
+
+    def __post_init__(self) -> None:
+        shapes = {array.shape[1:] for array in self.arrays}
+        check(len(shapes) == 1, "Examples", f"images of shapes {sorted(shapes)}", "one shape")
+        check(
+            len(self.rows) == len(self.labels),
+            "Examples",
+            f"{len(self.rows)} rows, {len(self.labels)} labels",
+            "equally many",
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image as the network sees it."""
+        height, width, *channels = self.arrays[0].shape[1:]
+        return (channels[0] if channels else 1, height, width)
+
+    def images(self, positions: IntArray) -> Tensor:
+        """uint8 images (B, C, H, W) at ``positions`` of this numbering."""
+        rows = self.rows[positions]
+        if len(self.arrays) == 1:
+            return gather(self.arrays[0], rows)
+        starts = np.cumsum([0, *(len(array) for array in self.arrays)])
+        out = torch.empty((len(rows), *self.image_shape), dtype=torch.uint8)
+        for start, end, array in zip(starts[:-1], starts[1:], self.arrays, strict=True):
+            inside = np.flatnonzero((rows >= start) & (rows < end))
+            if len(inside):
+                out[torch.from_numpy(inside)] = gather(array, rows[inside] - start)
+        return out
+
+    def in_order(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(images, labels) of every row once, ``batch`` at a time."""
+        for start in range(0, len(self), batch):
+            positions = np.arange(start, min(start + batch, len(self)))
+            yield self.images(positions), torch.from_numpy(self.labels[positions])
+
+    def joined(self, other: Examples) -> Examples:
+        """This and then ``other``, as one."""
+        offset = sum(len(array) for array in self.arrays)
+        return Examples(
+            self.arrays + other.arrays,
+            np.concatenate([self.rows, other.rows + offset]),
+            np.concatenate([self.labels, other.labels]),
+        )
+
+    def channel_moments(self, sample: int = 20_000) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel, pixels in [0, 1], over up to ``sample`` rows."""
+        positions = np.unique(np.linspace(0, len(self) - 1, min(sample, len(self))).astype(np.int64))
+        totals = torch.zeros(2, self.image_shape[0], dtype=torch.float64)
+        for start in range(0, len(positions), 1024):
+            images = self.images(positions[start : start + 1024]).to(torch.float64) / 255
+            totals += torch.stack([images.mean((2, 3)).sum(0), images.square().mean((2, 3)).sum(0)])
+        mean, square = totals / len(positions)
+        return mean.tolist(), (square - mean.square()).clamp_min(0).sqrt().tolist()
+
+
+class Batches:
+    """The batch of any step: a fresh order each epoch, then augmentation, from seeds derived from the step.
+
+    Nothing is remembered between steps, so step s of a resumed run sees what it would have seen. Every epoch
+    leaves out the remainder that does not fill a batch; the order changes, so no image is left out for long.
+
+    Args:
+        examples: what to draw from, at least one.
+        batch: images a step, over all processes; at most all of them.
+        seed: of order and augmentation.
+        augment: random changes, or None.
+        dtype: floating type of the images handed out.
+        share: (rank, world): this process takes every world-th image of a batch, from rank on.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        batch: int,
+        seed: int,
+        *,
+        augment: Augment | None = None,
+        dtype: torch.dtype = torch.float32,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        check(len(examples) > 0, "Batches", "no examples", "at least one")
+        self.examples, self.seed, self.augment, self.dtype = examples, seed, augment, dtype
+        self.batch = min(batch, len(examples))
+        self.rank, self.world = share
+        check(self.batch >= self.world, "batch", f"got {batch}", f"at least one image a process ({self.world})")
+        self.steps_per_epoch = len(examples) // self.batch
+        self._labels = torch.from_numpy(examples.labels)
+        self._order = lru_cache(maxsize=1)(self._shuffled)
+
+    def __call__(self, model: nn.Module, step: int) -> tuple[Tensor, Tensor]:
+        """Images (B, C, H, W) in [0, 1] and labels (B,) of ``step``, on the model's device."""
+        epoch, within = divmod(step, self.steps_per_epoch)
+        positions = self._order(epoch)[within * self.batch : (within + 1) * self.batch]
+        positions = positions[self.rank :: self.world]
+        images = self.examples.images(positions)
+        if self.augment is not None:
+            generator = torch_generator(self.seed, "augment", self.rank, step)
+            pixels = self.augment(images.to(torch.float32).div_(255), generator).to(self.dtype)
+        else:
+            pixels = images.to(self.dtype).mul_(1 / 255)
+        device = next(model.parameters()).device
+        return pixels.to(device), self._labels[torch.from_numpy(positions)].to(device)
+
+    def _shuffled(self, epoch: int) -> IntArray:
+        return numpy_generator(self.seed, "order", epoch).permutation(len(self.examples))
+
+

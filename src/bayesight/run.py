@@ -1,0 +1,228 @@
+"""The run folder: what a training run leaves behind, saved and opened in one place.
+
+```
+recipe.toml         the four keys
+classes.json        class order, size and mode of the images
+model.safetensors   the network
+belief.safetensors  what is believed about the classes, float64
+metrics.json        what was measured, on what, chosen how
+history.csv         one row an epoch
+report.html         all of it for people
+checkpoint/         where interrupted training goes on
+```
+
+Every file is written atomically. Nothing in a run is code: opening a stranger's run runs nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from bayesight.checks import existing_path
+from bayesight.errors import InvalidConfig, RunExists, RunUnreadable, StorageFailed
+from bayesight.files import write_atomic
+from bayesight.models import ImageModel, build
+from bayesight.models.classifier import Classes
+from bayesight.train.recipe import Recipe
+
+__all__ = ["FORMAT", "Run"]
+
+FORMAT = 1
+"""Version of the run folder; a newer one is refused."""
+
+_FILES = (
+    "metrics.json",
+    "model.safetensors",
+    "belief.safetensors",
+    "classes.json",
+    "history.csv",
+    "report.html",
+    "recipe.toml",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Args:
+        folder: where it is, absolute.
+    """
+
+    folder: Path
+
+    @classmethod
+    def create(cls, path: str | Path, *, overwrite: bool = False) -> Run:
+        """An empty folder for a new run.
+
+        Args:
+            path: where; parents are made.
+            overwrite: remove an earlier run's files. Nothing else in the folder is touched.
+
+        Raises:
+            RunExists: something is there, and ``overwrite`` is not given or what is there is no run.
+            StorageFailed: the folder cannot be made.
+        """
+        folder = Path(path).expanduser().absolute()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if not _is_run(folder):
+                raise RunExists(f"{path} exists and is not a run; choose another --out.")
+            if not overwrite:
+                raise RunExists(
+                    f"{path} already holds a run; --resume continues it, --overwrite replaces it."
+                )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+            for name in _FILES:
+                (folder / name).unlink(missing_ok=True)
+        except OSError as problem:
+            raise StorageFailed(f"cannot make the run folder {folder}: {problem.strerror}") from problem
+        return cls(folder)
+
+    @classmethod
+    def open(cls, path: str | Path, *, finished: bool = True) -> Run:
+        """A run that is there.
+
+        Args:
+            path: its folder.
+            finished: also require that training has ended.
+
+        Raises:
+            SourceNotFound: no such folder.
+            RunUnreadable: not a run, not finished, or written by a newer version.
+        """
+        folder = existing_path(path)
+        if not _is_run(folder):
+            raise RunUnreadable(f"{path} is not a run folder; expected one made by 'bayesight train --out'.")
+        run = cls(folder)
+        if finished:
+            if not (folder / "metrics.json").exists():
+                raise RunUnreadable(f"{path}: training has not finished; continue it with --resume.")
+            version = run.metrics().get("format")
+            if not isinstance(version, int) or version > FORMAT:
+                raise RunUnreadable(f"{path} has run format {version}; this version reads up to {FORMAT}.")
+        return run
+
+    # What a run holds, part by part.
+
+    def save_recipe(self, recipe: Recipe) -> None:
+        """Write ``recipe.toml``."""
+        write_atomic(self.folder / "recipe.toml", recipe.to_toml())
+
+    def recipe(self) -> Recipe:
+        """Read ``recipe.toml``."""
+        try:
+            return Recipe.load(self.folder / "recipe.toml")
+        except (InvalidConfig, FileNotFoundError) as problem:
+            raise RunUnreadable(f"{self.folder}: {problem}") from problem
+
+    def save_classes(self, classes: Classes) -> None:
+        """Write ``classes.json``."""
+        tree = {"format": FORMAT, "classes": classes.names, "mode": classes.mode, "size": classes.size}
+        self._save_json("classes.json", tree)
+
+    def classes(self) -> Classes:
+        """Read ``classes.json``."""
+        tree = self._json("classes.json")
+        try:
+            names, mode, (height, width) = tree["classes"], tree["mode"], tree["size"]
+            good = mode in ("L", "RGB") and all(isinstance(n, str) for n in names) and len(set(names)) > 0
+            if not good or not (isinstance(height, int) and isinstance(width, int)):
+                raise ValueError("values of the wrong kind")
+        except (KeyError, TypeError, ValueError) as problem:
+            raise RunUnreadable(f"{self.folder / 'classes.json'} is damaged ({problem}).") from problem
+        return Classes(tuple(names), mode, (height, width))
+
+    def save_network(self, network: ImageModel) -> None:
+        """Write ``model.safetensors``."""
+        tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+        write_atomic(
+            self.folder / "model.safetensors", safetensors.torch.save(tensors, {"format": str(FORMAT)})
+        )
+
+    def network(self) -> ImageModel:
+        """The trained network, in evaluation mode."""
+        model, classes = self.recipe().model, self.classes()
+        weights = self._tensors("model.safetensors")
+        outputs = len(weights.get("head.bias", ()))
+        network = build(model.name, classes.image_shape, outputs or len(classes.names), **model.options)
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as problem:
+            message = f"{self.folder / 'model.safetensors'} does not fit recipe.toml and classes.json"
+            raise RunUnreadable(f"{message}: {str(problem).splitlines()[-1].strip()}") from problem
+        return network.eval()
+
+    def save_belief(self, tensors: Mapping[str, Tensor]) -> None:
+        """Write ``belief.safetensors``."""
+        whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        write_atomic(
+            self.folder / "belief.safetensors", safetensors.torch.save(whole, {"format": str(FORMAT)})
+        )
+
+    def belief(self) -> dict[str, Tensor]:
+        """Read ``belief.safetensors``."""
+        return self._tensors("belief.safetensors")
+
+    def save_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Write ``metrics.json``; its presence says that training has ended."""
+        self._save_json("metrics.json", {"format": FORMAT, **metrics})
+
+    def metrics(self) -> dict[str, Any]:
+        """Read ``metrics.json``."""
+        return self._json("metrics.json")
+
+    def save_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write ``history.csv``, one row an evaluation."""
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        out = io.StringIO()
+        writer = csv.DictWriter(out, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomic(self.folder / "history.csv", out.getvalue())
+
+    def history(self) -> list[dict[str, float]]:
+        """Read ``history.csv``; an empty list where there is none."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return []
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{k: float(v) if v else math.nan for k, v in row.items()} for row in csv.DictReader(file)]
+
+    def _save_json(self, name: str, tree: Mapping[str, Any]) -> None:
+        write_atomic(self.folder / name, json.dumps(tree, indent=1, ensure_ascii=False) + "\n")
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            tree = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            raise RunUnreadable(f"{self.folder / name} cannot be read ({problem}).") from problem
+        if not isinstance(tree, dict):
+            raise RunUnreadable(f"{self.folder / name} is damaged: expected a JSON object.")
+        return tree
+
+    def _tensors(self, name: str) -> dict[str, Tensor]:
+        path = self.folder / name
+        try:
+            content = path.read_bytes()
+            tensors = safetensors.torch.load(content)
+        except (OSError, SafetensorError, ValueError) as problem:
+            raise RunUnreadable(f"{path} is missing or damaged ({problem}).") from problem
+        return tensors
+
+
+def _is_run(folder: Path) -> bool:
+    return folder.is_dir() and (folder / "recipe.toml").is_file()

@@ -1,0 +1,84 @@
+"""Device, precision, processes and threads of a run, chosen on purpose and written down."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from bayesight.checks import check
+
+__all__ = ["Hardware", "available_cores", "choose_hardware", "has_bf16"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run computes on.
+
+    Args:
+        fabric: device, precision and processes, ready to set up models.
+        precision: "bf16" or "32".
+        threads: processor threads of each process.
+    """
+
+    fabric: Fabric
+    precision: Literal["32", "bf16"]
+    threads: int
+
+
+def choose_hardware(
+    *, precision: Literal["auto", "32", "bf16"] = "auto", threads: int | None = None, device: str = "auto"
+) -> Hardware:
+    """Decide what to compute on, and set the process's thread count.
+
+    Under ``torchrun`` each process takes its share of the machine's cores, and gradients are averaged over
+    all processes.
+
+    Args:
+        precision: "auto" takes bf16 where the processor or accelerator multiplies it in hardware: elsewhere
+            it is emulated and slower than fp32.
+        threads: processor threads; None takes the cores this process may run on. A thread more than there
+            are free cores makes small kernels several times slower, so the count never exceeds them.
+        device: "auto", "cpu", "cuda", ... as Fabric names them.
+
+    Raises:
+        InvalidInput: a thread count below 1.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    check(threads is None or threads >= 1, "threads", f"got {threads}", "at least 1")
+    count = threads or max(1, available_cores() // local)
+    torch.set_num_threads(count)
+    on_accelerator = device not in ("auto", "cpu") or (device == "auto" and torch.cuda.is_available())
+    chosen: Literal["32", "bf16"]
+    if precision == "auto":
+        chosen = "bf16" if has_bf16(on_accelerator) else "32"
+    else:
+        chosen = precision
+    # The precision is applied by autocast around forward passes: weights and optimizer state stay fp32.
+    fabric = Fabric(
+        accelerator=device,
+        devices=local,
+        num_nodes=max(1, world // local),
+        strategy="ddp" if world > 1 else "auto",
+        precision="bf16-mixed" if chosen == "bf16" else "32-true",
+    )
+    fabric.launch()
+    return Hardware(fabric, chosen, count)
+
+
+def available_cores() -> int:
+    """Cores this process is allowed to run on, which may be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def has_bf16(on_accelerator: bool = False) -> bool:
+    """Whether bf16 matrices are multiplied in hardware: AMX or AVX-512 BF16, or an accelerator that can."""
+    if on_accelerator:
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

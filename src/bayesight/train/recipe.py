@@ -1,0 +1,289 @@
+"""A training run in four keys: data, model, loss, optimization.
+
+A recipe is frozen, reads from and writes to TOML, and reports every problem at once:
+
+```toml
+seed = 0
+[data]
+validation = 0.1
+batch = 256
+augment = { name = "glyph", rotate_deg = 10 }
+[model]
+name = "resnet"
+widths = [32, 64, 96]
+[loss]
+name = "cross_entropy"
+label_smoothing = 0.1
+[optimization]
+name = "nesterov"
+lr = 0.2
+epochs = 30
+schedule = { name = "cosine", warmup = 0.2 }
+```
+
+Besides the fields below, a table takes the options of what it names.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bayesight.checks import existing_path
+from bayesight.data.augment import augmentation
+from bayesight.errors import InvalidConfig, UnknownName, nearest
+from bayesight.losses import LOSSES
+from bayesight.models import MODELS
+from bayesight.optim import OPTIMIZERS, SCHEDULES
+from bayesight.registry import Registry, option_problems
+
+__all__ = ["DataKey", "LossKey", "ModelKey", "Named", "OptimizationKey", "Recipe"]
+
+
+class Named(BaseModel):
+    """Something registered, and its options.
+
+    Args:
+        name: the registered name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything beside the declared fields."""
+        return dict(self.model_extra or {})
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Choice = Annotated[Named, BeforeValidator(_named)]
+
+
+class DataKey(BaseModel):
+    """What it learns from.
+
+    Args:
+        batch: images in one step, over all processes.
+        validation: share of the images held out for choosing weights and calibration, never trained on.
+        augment: random changes to training images.
+        size: side in pixels (or [height, width]) the images are brought to; None keeps what they have.
+        mode: "L" (grey) or "RGB"; None keeps what they have.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    batch: int = Field(default=256, ge=1)
+    validation: float = Field(default=0.1, gt=0, le=0.5)
+    augment: Choice = Named(name="none")
+    size: int | tuple[int, int] | None = None
+    mode: Literal["L", "RGB"] | None = None
+
+
+class ModelKey(Named):
+    """What it computes."""
+
+    name: str = "mlp"
+
+
+class LossKey(Named):
+    """What counts as wrong."""
+
+    name: str = "cross_entropy"
+
+
+class OptimizationKey(Named):
+    """How the parameters move.
+
+    Args:
+        lr: base learning rate.
+        weight_decay: pull of matrices and kernels towards zero.
+        epochs: passes over the training images.
+        schedule: how the rate moves over the whole budget.
+        accumulate: pieces each batch is cut into, to fit memory; the gradient is that of the whole batch.
+        clip_norm: gradients longer than this are shortened to it; None never.
+        average: decay of the moving average of the weights, which is then what is evaluated and kept;
+            None evaluates the weights themselves.
+        patience: epochs without a better validation log-loss before training stops; None never.
+        precision: "auto" takes bf16 where the processor multiplies it in hardware, "32" where not.
+    """
+
+    name: str = "adamw"
+    lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    epochs: float = Field(default=10, gt=0)
+    schedule: Choice = Named(name="cosine")
+    accumulate: int = Field(default=1, ge=1)
+    clip_norm: float | None = Field(default=None, gt=0)
+    average: float | None = Field(default=None, ge=0, lt=1)
+    patience: int | None = Field(default=None, ge=0)
+    precision: Literal["auto", "32", "bf16"] = "auto"
+
+
+class Recipe(BaseModel):
+    """The four keys and the seed everything random follows from.
+
+    Example:
+        >>> Recipe.parse({"model": {"name": "mpl"}, "data": {"validation": 2}})
+        Traceback (most recent call last):
+        bayesight.errors.InvalidConfig: recipe: 2 problems: data.validation is 2; Input should be less than
+        or equal to 0.5 (the nearest valid value is 0.5); no model is called 'mpl'; did you mean 'mlp'? ...
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    seed: int = Field(default=0, ge=0)
+    data: DataKey = DataKey()
+    model: ModelKey = ModelKey()
+    loss: LossKey = LossKey()
+    optimization: OptimizationKey = OptimizationKey()
+
+    @classmethod
+    def parse(cls, tree: Mapping[str, Any], where: str = "recipe") -> Recipe:
+        """A recipe from nested dictionaries.
+
+        Raises:
+            InvalidConfig: every problem, each with the nearest valid value.
+        """
+        problems: list[str] = []
+        recipe = None
+        try:
+            recipe = cls.model_validate(tree)
+        except ValidationError as error:
+            problems += [_sentence(cls, problem) for problem in error.errors()]
+        problems += _registry_problems(tree)
+        if problems or recipe is None:
+            raise InvalidConfig(where, problems)
+        return recipe
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """A recipe from a TOML file.
+
+        Raises:
+            SourceNotFound: no such file.
+            InvalidConfig: not TOML, or every problem in it.
+        """
+        file = existing_path(path)
+        return cls.parse(_read_toml(file.read_bytes(), str(path)), str(path))
+
+    @classmethod
+    def default(cls, model: str) -> Recipe:
+        """The recipe that serves ``model`` well on small images, as it comes with the package.
+
+        Raises:
+            UnknownName: no such model.
+        """
+        if model not in MODELS:
+            raise UnknownName("model", model, MODELS.names())
+        return cls.parse(_packaged(model), f"the recipe of {model!r}")
+
+    def changed(self, changes: Mapping[str, Any]) -> Recipe:
+        """The same recipe with some values replaced, named by dotted path.
+
+        Example:
+            >>> Recipe().changed({"optimization.lr": 0.1}).optimization.lr
+            0.1
+        """
+        tree = self.as_dict()
+        for path, value in changes.items():
+            *parents, leaf = path.split(".")
+            table = tree
+            for parent in parents:
+                table = table.setdefault(parent, {})
+            table[leaf] = value
+        return Recipe.parse(tree)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Nested dictionaries that ``parse`` reads back; values of None are left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def to_toml(self) -> str:
+        """The recipe as TOML that ``load`` reads back."""
+        return tomli_w.dumps(self.as_dict())
+
+
+@cache
+def _packaged(model: str) -> dict[str, Any]:
+    file = resources.files("bayesight.train") / "recipes" / f"{model}.toml"
+    return _read_toml(file.read_bytes(), f"the recipe of {model!r}")
+
+
+def _read_toml(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise InvalidConfig(where, [f"not TOML: {problem}"]) from problem
+
+
+def _sentence(recipe: type[BaseModel], problem: Any) -> str:
+    """One pydantic problem in words, with the nearest valid value where there is one."""
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return _unknown_field(recipe, problem["loc"])
+    bounds = problem.get("ctx", {})
+    near = next((bounds[k] for k in ("le", "ge") if k in bounds), None)
+    message = f"{path} is {problem['input']!r}; {problem['msg']}"
+    return message + (f" (the nearest valid value is {near:g})" if near is not None else "")
+
+
+def _unknown_field(recipe: type[BaseModel], location: tuple[str, ...]) -> str:
+    table: Any = recipe
+    for part in location[:-1]:
+        table = table.model_fields[part].annotation
+    hint = nearest(location[-1], table.model_fields)
+    meant = f"; did you mean {hint!r}?" if hint else ";"
+    where = ".".join(location[:-1]) or "a recipe"
+    return f"{where} has no {location[-1]!r}{meant} known: {', '.join(sorted(table.model_fields))}"
+
+
+def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
+    """Unknown names and options, looked up even when other values are wrong."""
+    problems = []
+    wanted: list[tuple[str, Registry[Any], type[BaseModel]]] = [
+        ("model", MODELS, ModelKey),
+        ("loss", LOSSES, LossKey),
+        ("optimization", OPTIMIZERS, OptimizationKey),
+        ("optimization.schedule", SCHEDULES, Named),
+    ]
+    for path, registry, key in wanted:
+        found = _name_and_options(tree, path, key)
+        if found is None:
+            continue
+        name, options = found
+        if name not in registry:
+            problems.append(str(UnknownName(registry.kind, name, registry.names())))
+        else:
+            problems += option_problems(registry[name], options, f"{path} {name!r}")
+    found = _name_and_options(tree, "data.augment", Named)
+    if found is not None:
+        try:
+            augmentation(found[0], **found[1])
+        except InvalidConfig as error:
+            problems += error.problems
+        except UnknownName as error:
+            problems.append(str(error))
+    return problems
+
+
+def _name_and_options(
+    tree: Mapping[str, Any], path: str, key: type[BaseModel]
+) -> tuple[str, dict[str, Any]] | None:
+    """What the table at ``path`` names, with what it gives beyond the declared fields."""
+    entry: Any = tree
+    for part in path.split("."):
+        entry = entry.get(part, {}) if isinstance(entry, Mapping) else {}
+    entry = _named(entry)
+    if not isinstance(entry, Mapping):
+        return None
+    name = entry.get("name", key.model_fields["name"].default)
+    options = {k: v for k, v in entry.items() if k not in key.model_fields}
+    return (name, options) if isinstance(name, str) else None

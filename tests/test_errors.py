@@ -1,0 +1,88 @@
+"""The error tree and its messages."""
+
+import builtins
+import inspect
+
+import pytest
+
+from bayesight import errors
+from bayesight.checks import check, existing_path, probability
+from bayesight.errors import BayesightError, InvalidConfig, InvalidInput, SourceNotFound, UnknownName, nearest
+from bayesight.registry import Registry, option_problems
+
+ERRORS = [e for _, e in inspect.getmembers(errors, inspect.isclass) if issubclass(e, BayesightError)]
+
+
+@pytest.mark.parametrize("error", [e for e in ERRORS if e is not BayesightError])
+def test_every_error_is_also_the_builtin_a_caller_expects(error):
+    builtin = [c for c in error.__mro__ if c.__module__ == "builtins" and c.__name__ in dir(builtins)]
+    assert builtin[0] not in (Exception, BaseException, object)
+    assert f"({builtin[0].__name__})" in errors.__doc__ or issubclass(error, InvalidInput)
+    assert error.__name__ in errors.__doc__
+
+
+def test_public_names_are_exactly_what_is_visible():
+    defined = {n for n, v in vars(errors).items() if getattr(v, "__module__", "") == errors.__name__}
+    assert defined == set(errors.__all__)
+
+
+def test_unknown_name_suggests_and_lists():
+    assert "did you mean 'resnet'" in str(UnknownName("model", "restnet", ["mlp", "resnet"]))
+    assert str(UnknownName("model", "zzz", ["mlp"])) == "no model is called 'zzz'; known: mlp"
+
+
+def test_config_reports_every_problem():
+    message = str(InvalidConfig("r.toml", ["a is 1", "b is 2"]))
+    assert message == "r.toml: 2 problems: a is 1; b is 2"
+    assert str(InvalidConfig("r.toml", ["a is 1"])) == "r.toml: 1 problem: a is 1"
+
+
+def test_nearest_ignores_case_and_refuses_the_far():
+    assert nearest("RESNET", ["resnet"]) == "resnet"
+    assert nearest("resnet", ["transformer"]) is None
+
+
+def test_check_has_three_parts():
+    with pytest.raises(InvalidInput, match=r"^lr: got -1; expected a positive rate\. Try 0\.1\.$"):
+        check(False, "lr", "got -1", "a positive rate", "Try 0.1.")
+    check(True, "lr", "", "")
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan"), float("inf")])
+def test_probability_refuses(value):
+    with pytest.raises(InvalidInput, match=r"expected a probability in \[0, 1\]"):
+        probability(value, "p")
+
+
+def test_probability_knows_percentages_and_open_intervals():
+    assert probability(0.25, "p") == 0.25
+    with pytest.raises(InvalidInput, match=r"percentage, write 0\.35"):
+        probability(35, "p")
+    with pytest.raises(InvalidInput, match="strictly"):
+        probability(1.0, "p", open_interval=True)
+
+
+def test_missing_path_names_working_directory_and_nearest(tmp_path, monkeypatch):
+    (tmp_path / "letters.tar.gz").touch()
+    monkeypatch.chdir(tmp_path)
+    assert existing_path("letters.tar.gz") == tmp_path / "letters.tar.gz"
+    with pytest.raises(SourceNotFound) as caught:
+        existing_path("leters.tar.gz")
+    assert str(tmp_path) in str(caught.value)
+    assert "did you mean 'letters.tar.gz'" in str(caught.value)
+    with pytest.raises(SourceNotFound, match="nearest folder that exists is") as caught:
+        existing_path("no/such/deep/file")
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_registry_lists_suggests_and_refuses_duplicates():
+    things = Registry("thing")
+    things.register("one")(lambda *, size=1: size)
+    assert (things.names(), "one" in things, list(things)) == (("one",), True, ["one"])
+    assert things["one"](size=3) == 3
+    with pytest.raises(InvalidInput, match="registered already"):
+        things.register("one")(lambda: 0)
+    with pytest.raises(UnknownName, match="did you mean 'one'"):
+        things["oen"]
+    assert option_problems(things["one"], {"size": 2}, "thing") == []
+    assert "did you mean 'size'" in option_problems(things["one"], {"sise": 2}, "thing")[0]
