@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from operator import index as as_index
@@ -258,13 +257,14 @@ class NotMNIST(ImageDataset):
 def _find_notmnist(root: Path, subset: str, *, download: bool, verify: bool) -> Path:
     """The archive, the folder it unpacks to, or the archive fetched."""
     from bayesight.data.catalogue import CATALOGUE, fetch
+    from bayesight.data.download import md5_of
 
     published = CATALOGUE[f"notmnist-{subset}"].files[0]
     folder = Path(os.path.normpath(Path.cwd() / root.expanduser()))
     archive = folder / published.name
     unpacked = folder / f"notMNIST_{subset}"
     if archive.is_file():
-        found = _md5(archive) if verify else published.md5
+        found = md5_of(archive) if verify else published.md5
         if found != published.md5:
             raise SourceUnreadable(
                 f"{archive}: its MD5 is {found}; expected {published.md5}, that of the published file. "
@@ -277,15 +277,9 @@ def _find_notmnist(root: Path, subset: str, *, download: bool, verify: bool) -> 
         return fetch(f"notmnist-{subset}", folder)
     raise SourceNotFound(
         f"{archive} does not exist, nor does the folder {unpacked.name} beside it (root {str(root)!r}, the "
-        f"working directory being {Path.cwd()}). Pass download=True to fetch it, or the root that holds it: on "
-        "Colab, a folder of the mounted Drive."
+        f"working directory being {Path.cwd()}). Pass download=True to fetch it, or the root that holds it: "
+        "on Colab, a folder of the mounted Drive."
     )
-
-
-def _md5(path: Path) -> str:
-    """The MD5 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _pixels_of(image: Image.Image) -> NDArray[Any]:
@@ -293,12 +287,13 @@ def _pixels_of(image: Image.Image) -> NDArray[Any]:
     if image.mode in _SIXTEEN_BIT:
         return np.asarray(image).astype(np.uint16)
     if image.mode == "I":
-        low, high = image.getextrema()
+        pixels = np.asarray(image)
+        low, high = int(pixels.min()), int(pixels.max())
         came = f"32-bit values from {low} to {high}"
         check(
             low >= 0 and high <= 65535, "to_tensor", came, "16-bit values in [0, 65535]", "Scale them first."
         )
-        return np.asarray(image).astype(np.uint16)
+        return pixels.astype(np.uint16)
     mend = "Scale it and convert it to mode 'L' first."
     check(image.mode != "F", "to_tensor", "a PIL image of mode 'F'", "a mode with a stated range", mend)
     if image.mode in ("L", "1"):
