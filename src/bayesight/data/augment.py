@@ -33,6 +33,7 @@ __all__ = [
     "PhotoAugment",
     "PhotoOptions",
     "augmentation",
+    "smooth_noise",
     "thicken",
     "warp",
 ]
@@ -176,7 +177,11 @@ class GlyphAugment:
         draws = _uniform(7, images.shape[0], generator, images.device)
         if chosen.thickness:
             wide = thicken(wide, draws[6] * chosen.thickness)
-        elastic = _elastic_field(images, chosen, generator) if chosen.elastic_px else None
+        elastic = None
+        if chosen.elastic_px:
+            shape = (images.shape[0], 2, *images.shape[2:])
+            elastic = smooth_noise(shape, chosen.elastic_smooth_px, generator).to(images.device)
+            elastic *= chosen.elastic_px
         if elastic is not None or chosen.rotate_deg or chosen.shear or chosen.scale or chosen.shift_px:
             wide = warp(wide, _inverse_affine(draws, chosen), elastic)
         return wide.clamp(0, 1).to(images.dtype)
@@ -252,6 +257,18 @@ def thicken(images: Tensor, amount_px: Tensor) -> Tensor:
     return images + amount * (grown - positive)
 
 
+def smooth_noise(shape: tuple[int, int, int, int], smooth_px: float, generator: torch.Generator) -> Tensor:
+    """Gaussian noise (B, C, H, W), smoothed over ``smooth_px`` pixels, of variance 1 at every pixel.
+
+    Example:
+        >>> smooth_noise((3, 2, 28, 28), 4.0, torch.Generator().manual_seed(0)).shape
+        torch.Size([3, 2, 28, 28])
+    """
+    rows, columns = (_bumps(length, smooth_px, generator.device) for length in shape[2:])
+    coarse = (*shape[:2], rows.shape[1], columns.shape[1])
+    return rows @ torch.randn(coarse, generator=generator, device=generator.device) @ columns.T
+
+
 def _maximum_of_neighbours(images: Tensor, dim: int) -> Tensor:
     """The maximum of each pixel and its two neighbours along ``dim``, far faster than ``max_pool2d``."""
     length = images.shape[dim]
@@ -275,15 +292,6 @@ def _inverse_affine(draws: Tensor, options: GlyphOptions) -> Tensor:
     linear = rows.T.reshape(-1, 2, 2)
     shift = draws[4:6].T * options.shift_px
     return torch.cat([linear, -(linear @ shift.unsqueeze(2))], dim=2)
-
-
-def _elastic_field(images: Tensor, options: GlyphOptions, generator: torch.Generator) -> Tensor:
-    """A smooth random displacement (B, 2, H, W) with standard deviation ``elastic_px`` at every pixel."""
-    rows = _bumps(images.shape[2], options.elastic_smooth_px, images.device)
-    columns = _bumps(images.shape[3], options.elastic_smooth_px, images.device)
-    shape = (images.shape[0], 2, rows.shape[1], columns.shape[1])
-    noise = torch.randn(shape, generator=generator, device=generator.device).to(images.device)
-    return rows @ (noise * options.elastic_px) @ columns.T
 
 
 @lru_cache(maxsize=32)
