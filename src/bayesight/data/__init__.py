@@ -1,7 +1,7 @@
 """What a classifier learns from: archives of labelled images, read once into a memory-mapped store.
 
-The way of an image: ``archives`` (one pass, nothing unpacked) → ``decode`` → ``store`` → ``audit`` → ``splits``
-→ ``dataset``. Names are loaded when first used, so that ``import bayesight.data`` costs nothing; the function
+The way of an image: ``archives`` (one pass, nothing unpacked) → ``decode`` → ``store`` → ``audit`` →
+``splits`` → ``dataset``. Names are loaded when first used, so that ``import bayesight.data`` costs nothing; the function
 that audits a store is ``bayesight.data.audit.audit``, for the package attribute of that name is the module.
 """
 

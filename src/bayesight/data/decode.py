@@ -1,0 +1,307 @@
+"""Encoded images to pixels, a batch at a time: the plain ones by ``png``, all others by Pillow.
+
+One rule for all formats: 16 bits become 8 by dropping the low byte, transparency is laid over white, palettes
+are resolved, the rotation a camera noted is applied, and of several frames the first is taken. An image that
+cannot be read is refused with a plain reason; nothing a file holds raises an error or prints a warning.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bayesight.data.png import HEADER_BYTES, SIGNATURE, Layout, damage, inflate, layout, unfilter
+from bayesight.types import ImageArray, IntArray
+
+__all__ = ["PIXEL_LIMIT", "Decoded", "Frame", "Refused", "decode", "native_frames"]
+
+PIXEL_LIMIT = 64_000_000
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+_OWN_RAW_BYTES = 1 << 14  # beyond it a batch holds too few images to make one step for all of them pay
+_OWN_IMAGES = 64
+_GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"))
+_ORIENTATION = 0x0112
+
+
+class Refused(ValueError):  # noqa: N818 - the store turns it into a quarantined member
+    """An image that cannot be read; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all images of a store are made to be.
+
+    Args:
+        height: rows.
+        width: columns.
+        mode: "L" (grey) or "RGB".
+    """
+
+    height: int
+    width: int
+    mode: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W) or (H, W, 3)."""
+        return (self.height, self.width) if self.mode == "L" else (self.height, self.width, 3)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of one image."""
+        return self.height * self.width * (1 if self.mode == "L" else 3)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The images of a batch.
+
+    Args:
+        images: ``(K, H, W)`` or ``(K, H, W, 3)``.
+        kept: which of the batch they are, ascending ``(K,)``.
+        refused: index and reason of each that could not be read.
+        misfits: those whose own frame is another, when they were not to be made to fit.
+    """
+
+    images: ImageArray
+    kept: IntArray
+    refused: tuple[tuple[int, str], ...]
+    misfits: tuple[int, ...]
+
+
+def decode(blobs: Sequence[bytes], frame: Frame, *, fit: bool) -> Decoded:
+    """Decode a batch of encoded images.
+
+    Args:
+        blobs: the content of image files.
+        frame: the size and mode wanted.
+        fit: scale images of another size so that they cover the frame, and crop the centre; convert images of
+            another mode. False reports them as misfits instead.
+
+    Example:
+        >>> buffer = io.BytesIO()
+        >>> Image.new("L", (3, 2), 7).save(buffer, "PNG")
+        >>> batch = decode([buffer.getvalue(), b""], Frame(2, 3, "L"), fit=False)
+        >>> batch.images.tolist(), batch.refused
+        ([[[7, 7, 7], [7, 7, 7]]], ((1, 'zero bytes'),))
+    """
+    images: ImageArray = np.empty((len(blobs), *frame.shape), np.uint8)
+    done = np.zeros(len(blobs), np.bool_)
+    refused: list[tuple[int, str]] = []
+    misfits: list[int] = []
+    left: list[int] = []
+    for header, indices in _by_header(blobs).items():
+        shape = _own_layout(header, frame) if len(indices) >= _OWN_IMAGES else None
+        if shape is None:
+            left += indices
+        else:
+            left += _decode_group([blobs[i] for i in indices], np.asarray(indices), shape, images, done)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for index in left:
+            try:
+                pixels = _pixels(blobs[index], frame, fit=fit)
+            except Refused as error:
+                refused.append((index, str(error)))
+                continue
+            if pixels is None:
+                misfits.append(index)
+            else:
+                images[index] = pixels
+                done[index] = True
+    kept = np.flatnonzero(done)
+    if len(kept) < len(blobs):
+        images = images[kept]
+    return Decoded(images, kept, tuple(sorted(refused)), tuple(sorted(misfits)))
+
+
+def native_frames(blobs: Sequence[bytes]) -> list[Frame | None]:
+    """What each image is of itself, read from its header alone; None for one that cannot be read."""
+    known: dict[bytes, Frame | None] = {}
+    frames: list[Frame | None] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for blob in blobs:
+            header = blob[:HEADER_BYTES]
+            if header not in known:
+                known[header] = _frame_of_header(header)
+            frames.append(known[header] or _native_frame(blob))
+    return frames
+
+
+def _by_header(blobs: Sequence[bytes]) -> dict[bytes, list[int]]:
+    """Indices of images that begin with the same bytes."""
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for index, blob in enumerate(blobs):
+        groups[blob[:HEADER_BYTES]].append(index)
+    return groups
+
+
+def _own_layout(header: bytes, frame: Frame) -> Layout | None:
+    """The layout of PNGs that are decoded here; None for those of Pillow."""
+    found = layout(header)
+    if found is None or not found.channels or found.raw_bytes > _OWN_RAW_BYTES:
+        return None
+    same_size = (found.height, found.width) == (frame.height, frame.width)
+    return found if same_size and found.channels == (1 if frame.mode == "L" else 3) else None
+
+
+def _decode_group(
+    blobs: Sequence[bytes], where: IntArray, shape: Layout, images: ImageArray, done: npt.NDArray[np.bool_]
+) -> list[int]:
+    """Decode PNGs of one header into ``images[where]``; returns those that Pillow is to be asked about."""
+    rows = inflate(blobs, blobs[0][:HEADER_BYTES], shape)
+    sound = [row for row in rows if row is not None]
+    own = where[[row is not None for row in rows]]
+    if sound:
+        raw = np.frombuffer(b"".join(sound), np.uint8).reshape(len(sound), shape.height, -1)
+        pixels, valid = unfilter(raw, shape.channels)
+        images[own] = pixels.reshape(len(own), *images.shape[1:])
+        done[own] = valid
+    left: list[int] = where[~done[where]].tolist()
+    return left
+
+
+def _frame_of_header(header: bytes) -> Frame | None:
+    """The frame of the PNGs whose header says all there is to know."""
+    found = layout(header)
+    if found is None or not found.channels or found.height * found.width > PIXEL_LIMIT:
+        return None
+    return Frame(found.height, found.width, "L" if found.channels == 1 else "RGB")
+
+
+def _native_frame(blob: bytes) -> Frame | None:
+    try:
+        with _opened(blob) as image:
+            return _frame_of(image)
+    except Exception:  # noqa: BLE001 - decoding, which comes later, says what is wrong with it
+        return None
+
+
+def _frame_of(image: Image.Image) -> Frame:
+    """The frame of an opened image, as it will stand."""
+    width, height = image.size
+    if _orientation(image) >= 5:
+        width, height = height, width
+    return Frame(height, width, "L" if _is_grey(image) else "RGB")
+
+
+def _pixels(blob: bytes, frame: Frame, *, fit: bool) -> ImageArray | None:
+    """The pixels of one image in ``frame``, by Pillow; None when it is to fit by itself and does not.
+
+    Raises:
+        Refused: it cannot be read.
+    """
+    with _opened(blob) as image:
+        try:
+            if not fit and _frame_of(image) != frame:
+                return None
+            return np.asarray(_fitted(image, frame))
+        except Exception as error:  # noqa: BLE001 - what a decoder raises at hostile bytes, nobody can list
+            raise Refused(_reason(error, blob)) from None
+
+
+def _opened(blob: bytes) -> Image.Image:
+    """An image whose header was read and found reasonable.
+
+    Raises:
+        Refused: it is none.
+    """
+    if not blob:
+        raise Refused("zero bytes")
+    try:
+        if blob.startswith(SIGNATURE):
+            found = layout(blob[:HEADER_BYTES])
+            if found is not None:
+                _check_pixels(found.width, found.height)
+            if (proof := damage(blob)) is not None:
+                raise Refused(proof)
+        image = Image.open(io.BytesIO(blob), formats=_FORMATS)
+    except Refused:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        raise Refused(_reason(error, blob)) from None
+    _check_pixels(*image.size)
+    return image
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > PIXEL_LIMIT:
+        raise Refused(f"{width}x{height} pixels, over the limit of {PIXEL_LIMIT:,}")
+
+
+def _fitted(image: Image.Image, frame: Frame) -> Image.Image:
+    """The image in the mode and size of a frame."""
+    turned = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+    plain = _eight_bits(turned)
+    if plain.mode != frame.mode:
+        plain = plain.convert(frame.mode)
+    if plain.size != (frame.width, frame.height):
+        plain = ImageOps.fit(plain, (frame.width, frame.height), Image.Resampling.BILINEAR)
+    return plain
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The image as 8-bit grey or RGB, without transparency."""
+    image.load()
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise Refused("32-bit pixels, whose range is not known; expected 8 or 16 bits")
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise Refused("floating-point pixels, whose range is not known; expected 8 or 16 bits")
+    grey = _is_grey(image)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image.convert("RGBA"))
+        image = white
+    return (
+        image.convert("RGB").convert("L") if grey and image.mode not in ("1", "L") else _convert(image, grey)
+    )
+
+
+def _convert(image: Image.Image, grey: bool) -> Image.Image:
+    mode = "L" if grey else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether an image has no colour by its mode, or by its palette."""
+    if image.mode in ("P", "PA"):
+        palette = image.getpalette("RGB") or []
+        return palette[0::3] == palette[1::3] == palette[2::3]
+    return image.mode in _GREY_MODES
+
+
+def _orientation(image: Image.Image) -> int:
+    """How a camera was held (1 to 8); 1 when nothing is said of it."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - a broken note on the camera is no reason to lose the image
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _reason(error: Exception, blob: bytes) -> str:
+    """A plain phrase for what a decoder said."""
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more pixels than the limit of {PIXEL_LIMIT:,}"
+    if isinstance(error, MemoryError):
+        return "more pixels than memory holds"
+    text = str(error)
+    if isinstance(error, UnidentifiedImageError):
+        known = blob.startswith((SIGNATURE, b"\xff\xd8\xff", b"GIF8"))
+        return "its header is cut off or damaged" if known else f"not an image (begins with {blob[:12]!r})"
+    if "truncated" in text.lower() or isinstance(error, EOFError):
+        return "cut off"
+    return f"damaged: {text or type(error).__name__}"

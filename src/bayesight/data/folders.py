@@ -1,0 +1,75 @@
+"""The files below a folder.
+
+Their names are bytes here, for a name need not be UTF-8; that is why pathlib, which takes text, is not used.
+"""
+
+# ruff: noqa: PTH110, PTH112, PTH118, PTH123
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from bayesight.data.members import ENCODED_LIMIT_BYTES, Member, Unreadable
+
+__all__ = ["folder_members"]
+
+
+def folder_members(root: Path) -> Iterator[Member]:
+    """Every file below a folder, each folder in the order of its names.
+
+    A symbolic link is followed when it leads to something inside ``root``, and a linked folder only once, so
+    that links cannot go round in circles.
+    """
+    top = os.fsencode(os.path.realpath(root))
+    linked: set[bytes] = set()
+    waiting = [b""]
+    while waiting:
+        inside = waiting.pop()
+        try:
+            with os.scandir(os.path.join(top, inside)) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            yield inside, f"cannot be read: {error.strerror}", 0, None
+            continue
+        folders = []
+        for entry in entries:
+            name = os.path.join(inside, entry.name)
+            try:
+                if entry.is_symlink() and (refusal := _link_refusal(entry.path, top, linked)):
+                    yield name, refusal, 0, None
+                elif entry.is_dir():
+                    folders.append(name)
+                else:
+                    status = entry.stat()
+                    what = None if stat.S_ISREG(status.st_mode) else "neither a file nor a folder"
+                    yield name, what, status.st_size, partial(_read_file, entry.path)
+            except OSError as error:
+                yield name, f"cannot be read: {error.strerror}", 0, None
+        waiting.extend(reversed(folders))
+
+
+def _link_refusal(link: bytes, top: bytes, linked: set[bytes]) -> str | None:
+    """Why a symbolic link is not followed; None when it is."""
+    target = os.path.realpath(link)
+    if target != top and not target.startswith(top + b"/"):
+        return "a symbolic link that leads out of the folder"
+    if not os.path.exists(target):
+        return "a symbolic link that leads nowhere"
+    if os.path.isdir(target):
+        if target in linked or (link + b"/").startswith(target + b"/"):
+            return "a symbolic link to a folder that is read already"
+        linked.add(target)
+    return None
+
+
+def _read_file(path: bytes) -> bytes:
+    """The content of a file, up to the limit."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(ENCODED_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from None

@@ -1,0 +1,123 @@
+"""What becomes of a member of a source: an image, quarantined with a reason, or ignored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = [
+    "ENCODED_LIMIT_BYTES",
+    "FOLDER",
+    "IGNORED",
+    "Judge",
+    "Member",
+    "Position",
+    "Quarantined",
+    "Unreadable",
+    "must_sniff",
+    "printable",
+]
+
+ENCODED_LIMIT_BYTES = 64 << 20
+FOLDER = "a folder"
+IGNORED = "ignored"
+_NO_CLASS = "no class folder"
+_SUFFIXES = frozenset(b"png jpg jpeg jpe jfif bmp dib gif tif tiff webp ppm pgm pbm pnm".split())
+_JUNK = frozenset((b"__MACOSX", b"Thumbs.db", b"desktop.ini", b"@eaDir", b"$RECYCLE.BIN"))
+_DRIVE = re.compile(rb"[A-Za-z]:[/\\]")
+
+Member: TypeAlias = tuple[bytes, str | None, int, bytes | Callable[[], bytes] | None]
+"""(name, what it is unless a regular file, size, content or the way to read it)."""
+
+
+class Unreadable(Exception):  # noqa: N818 - caught where the member is put in quarantine
+    """A member whose content cannot be had; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    r"""A member of the source that was not taken in, and why.
+
+    Args:
+        path: its name inside the source; bytes that are not UTF-8 appear as ``\\xff``.
+        reason: a plain phrase ("zero bytes").
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass
+class Position:
+    """How far a reading pass has come, as a share of its source in [0, 1]."""
+
+    fraction: float = 0.0
+
+
+class Judge:
+    """Says of a member's name what becomes of it, remembering what it has found out about each folder."""
+
+    def __init__(self, *, labelled: bool) -> None:
+        self._labelled = labelled
+        self._places: dict[bytes, tuple[str | None, str | None]] = {}
+
+    def __call__(self, name: bytes, what: str | None, size: int) -> tuple[str, str | None, str | None]:
+        """(printable name, class, None for an image or why it is none)."""
+        cut = name.rfind(b"/") + 1
+        folder, base = name[:cut], name[cut:]
+        place = self._places.get(folder)
+        if place is None:
+            place = self._places[folder] = self._place(folder)
+        class_, verdict = place
+        text = printable(name)
+        if what == FOLDER:
+            verdict = FOLDER
+        elif verdict is None or verdict is _NO_CLASS:
+            if base[:1] == b"." or base in _JUNK:
+                verdict = IGNORED
+            elif what is not None:
+                verdict = what
+            elif base[-4:] != b".png" and not _may_be_image(base):
+                verdict = IGNORED
+            elif size > ENCODED_LIMIT_BYTES:
+                verdict = f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one image"
+        return text, class_, verdict
+
+    def _place(self, folder: bytes) -> tuple[str | None, str | None]:
+        """(class, verdict on everything in this folder)."""
+        parts = [part for part in folder.split(b"/") if part not in (b"", b".")]
+        if folder.startswith(b"/") or _DRIVE.match(folder):
+            return None, "its name is an absolute path"
+        if b".." in parts:
+            return None, "its name leads out of the archive"
+        if any(part.startswith(b".") or part in _JUNK for part in parts):
+            return None, IGNORED
+        if parts:
+            return printable(parts[-1]), None
+        return None, _NO_CLASS if self._labelled else None
+
+
+def must_sniff(name: bytes) -> bool:
+    """Whether only the content can say if this is an image, for its name has no suffix."""
+    return name[-4:] != b".png" and b"." not in name[name.rfind(b"/") + 1 :]
+
+
+def _may_be_image(base: bytes) -> bool:
+    """Whether a file's name has the suffix of an image, or none at all."""
+    _, dot, suffix = base.rpartition(b".")
+    return not dot or suffix.lower() in _SUFFIXES
+
+
+def printable(name: bytes) -> str:
+    r"""The name as text on one line: what is not UTF-8 or not printable is escaped.
+
+    Example:
+        >>> print(printable(b"A/caf\xc3\xa9 \xff.png"))
+        A/café \xff.png
+    """
+    text = name.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,220 @@
+"""The bytes of a file, inflated while someone else works on them.
+
+A reader thread inflates gzip, bzip2 or xz ahead of the consumer: all three release the interpreter while they
+work, so on two cores the inflation of the archive costs no time at all. Memory is bounded by the queue.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import queue
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol
+
+from bayesight.errors import SourceUnreadable
+
+__all__ = ["CHUNK_BYTES", "ByteStream", "compression_of"]
+
+CHUNK_BYTES = 1 << 20
+_READ_BYTES = 1 << 18
+_QUEUE_CHUNKS = 4
+_XZ_MEMORY_BYTES = 256 << 20
+
+
+class _Inflater(Protocol):
+    """What zlib's, bz2's and lzma's decompressors have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+class _Gzip:
+    """zlib's decompressor with the interface of the other two: it keeps the input it has not yet read."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(31)
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max(max_length, 0))
+
+
+_KINDS: dict[str, tuple[bytes, Callable[[], _Inflater]]] = {
+    "gzip": (b"\x1f\x8b", _Gzip),
+    "bzip2": (b"BZh", bz2.BZ2Decompressor),
+    "xz": (b"\xfd7zXZ\x00", lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)),
+}
+
+
+def compression_of(start: bytes) -> str | None:
+    """The compression a file's first bytes speak of, or None.
+
+    Example:
+        >>> compression_of(b"BZh91AY"), compression_of(b"hello")
+        ('bzip2', None)
+    """
+    return next((kind for kind, (magic, _) in _KINDS.items() if start.startswith(magic)), None)
+
+
+class ByteStream:
+    """An iterator over the inflated bytes of a file, in pieces of at most ``CHUNK_BYTES``.
+
+    Use it as a context manager: leaving it stops the reader thread, whatever was left unread.
+    Several compressed members in a row are read as one stream, as the gzip, bzip2 and xz programs do;
+    whatever follows the last member without being one is ignored, as they ignore it.
+
+    Args:
+        path: an existing file.
+
+    Attributes:
+        size: bytes of the file.
+        taken: bytes of the file read so far.
+        given: inflated bytes handed out so far.
+
+    Raises:
+        SourceUnreadable: while iterating, when the compressed data are cut off or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.taken = 0
+        self.given = 0
+        self._stop = threading.Event()
+        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE_CHUNKS)
+        try:
+            self._file = path.open("rb")
+            self.size = path.stat().st_size
+            start = self._file.read(6)
+            self._file.seek(0)
+        except OSError as error:
+            raise SourceUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
+        self.compression = compression_of(start)
+        self._thread: threading.Thread | None = None
+        if self.compression:
+            self._thread = threading.Thread(target=self._read_ahead, name="bayesight-inflate", daemon=True)
+            self._thread.start()
+
+    def __enter__(self) -> ByteStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = self._next_inflated() if self._thread else self._next_plain()
+        self.given += len(chunk)
+        return chunk
+
+    @property
+    def fraction(self) -> float:
+        """How much of the file has been read, in [0, 1]."""
+        return min(1.0, self.taken / self.size) if self.size else 1.0
+
+    def close(self) -> None:
+        """Stop the reader thread and close the file."""
+        self._stop.set()
+        if self._thread:
+            while self._thread.is_alive():  # it may be waiting for room in the queue
+                try:
+                    self._queue.get(timeout=0.01)
+                except queue.Empty:
+                    continue
+            self._thread.join()
+        self._file.close()
+
+    def _next_plain(self) -> bytes:
+        try:
+            chunk = self._file.read(CHUNK_BYTES)
+        except OSError as error:
+            raise SourceUnreadable(f"{self.path} cannot be read: {error.strerror or error}") from error
+        if not chunk:
+            raise StopIteration
+        self.taken += len(chunk)
+        return chunk
+
+    def _next_inflated(self) -> bytes:
+        item = self._queue.get()
+        if isinstance(item, bytes):
+            return item
+        self._queue.put(item)  # whoever asks again gets the same answer
+        if item is None:
+            raise StopIteration
+        raise item
+
+    def _read_ahead(self) -> None:
+        """The reader thread: its answer is chunks, then None or the error that ended it."""
+        try:
+            for chunk in _inflate(self._file, self.compression or "", self._count):
+                if self._stop.is_set():
+                    return
+                self._queue.put(chunk)
+            self._queue.put(None)
+        except EOFError:
+            self._queue.put(
+                SourceUnreadable(
+                    f"{self.path} is cut off: its {self.compression} data end in the middle, after "
+                    f"{self.taken:,} bytes ({self.given:,} inflated); the download is probably incomplete, "
+                    "fetch it again"
+                )
+            )
+        except (zlib.error, lzma.LZMAError, OSError, MemoryError) as error:
+            self._queue.put(
+                SourceUnreadable(
+                    f"{self.path} is damaged: its {self.compression} data cannot be inflated after "
+                    f"{self.taken:,} bytes ({error}); fetch or pack it again"
+                )
+            )
+        except BaseException as error:  # noqa: BLE001 - the consumer would wait for ever; it raises this there
+            self._queue.put(error)
+
+    def _count(self, read: int) -> None:
+        self.taken += read
+
+
+def _inflate(file: BinaryIO, compression: str, count: Callable[[int], None]) -> Iterator[bytes]:
+    """Inflate every compressed member of ``file``; EOFError when the last one is incomplete."""
+    magic, create = _KINDS[compression]
+    inflater = create()
+    data = b""
+    while True:
+        if not data:
+            data = file.read(_READ_BYTES)
+            count(len(data))
+            if not data:
+                raise EOFError
+        chunk = inflater.decompress(data, CHUNK_BYTES)
+        while chunk:
+            yield chunk
+            chunk = b"" if inflater.eof else inflater.decompress(b"", CHUNK_BYTES)
+        data = b""
+        if inflater.eof:
+            data = inflater.unused_data
+            while len(data) < len(magic):
+                more = file.read(_READ_BYTES)
+                count(len(more))
+                if not more:
+                    return
+                data += more
+            if not data.startswith(magic):
+                return
+            inflater = create()

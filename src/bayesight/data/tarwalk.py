@@ -1,0 +1,230 @@
+"""The members of a tar stream, read from its headers and nothing else.
+
+Understands what the writers in use produce: v7, ustar (with its prefix), GNU (long names, base-256 sizes, old
+sparse files) and pax (extended and global headers). Source: POSIX.1-2001, pax interchange format; GNU tar
+manual, "Basic Tar Format".
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from bayesight.errors import SourceUnreadable
+
+__all__ = ["TarMember", "checksum_holds", "walk"]
+
+TarMember: TypeAlias = tuple[bytes, str | None, int, bytes | None]
+"""(name, None for a regular file else what it is, size in bytes, content).
+
+The content is None for what is not a regular file, and for one larger than the limit.
+"""
+
+_BLOCK = 512
+_EXTENSION_LIMIT_BYTES = 1 << 20
+_KINDS = {
+    b"1": "a hard link",
+    b"2": "a symbolic link",
+    b"3": "a character device",
+    b"4": "a block device",
+    b"5": "a folder",
+    b"6": "a named pipe",
+    b"D": "a folder",
+    b"M": "the continuation of a file in another volume",
+    b"S": "a sparse file",
+    b"V": "a volume label",
+}
+_REGULAR = (b"0", b"\0", b"7")
+_EXTENSIONS = (b"x", b"X", b"g", b"L", b"K")
+
+
+def checksum_holds(header: bytes) -> bool:
+    """Whether 512 bytes carry the checksum of a tar header.
+
+    The sum of all bytes, those of the checksum taken as spaces, is read off Adler-32, whose low half is 1 +
+    the sum modulo 65,521: one call in C instead of a loop over 512 bytes.
+
+    Example:
+        >>> checksum_holds(bytes(512))
+        False
+    """
+    try:
+        stored = int(header[148:156].strip(b" \0"), 8)
+    except ValueError:
+        return False
+    total = stored + sum(header[148:156]) - 256  # what all the bytes must then sum to
+    if (total + 1) % 65521 == zlib.adler32(header) & 0xFFFF:
+        return True
+    return total == sum(header) - 256 * sum(byte > 127 for byte in header)  # summed as signed bytes, long ago
+
+
+def walk(chunks: Iterable[bytes], limit: int, source: str) -> Iterator[TarMember]:
+    """Every member of a tar stream, in order.
+
+    Args:
+        chunks: the bytes of the tar file, in pieces of any size.
+        limit: regular files larger than this many bytes are passed over without being kept.
+        source: the name of the file, for messages.
+
+    Raises:
+        SourceUnreadable: the stream is no tar file, is damaged, or ends without tar's end marker.
+    """
+    stream = _Stream(chunks, source)
+    everywhere: dict[str, bytes] = {}  # what a global pax header says of all members
+    told: dict[str, bytes] = {}  # what extended headers say of the next one
+    while True:
+        header = stream.take(_BLOCK)
+        if header[0] == 0 and not header.strip(b"\0"):
+            return
+        if not checksum_holds(header):
+            raise stream.refused()
+        kind = header[156:157]
+        size = _size(header, told)
+        if size < 0:
+            raise stream.refused()
+        if kind in _EXTENSIONS:
+            if size > _EXTENSION_LIMIT_BYTES:
+                raise stream.refused()
+            text = stream.take(size, -size % _BLOCK)
+            if kind == b"g":
+                everywhere.update(_pax_records(text))
+                told = {**everywhere, **told}
+            else:
+                told.update(_extension(kind, text))
+            continue
+        name = told.get("path") or _name(header)
+        stream.members += 1
+        if kind in _KINDS:
+            if kind == b"S":
+                _skip_sparse_map(stream, header)
+            stream.skip(size if kind in (b"S", b"M", b"D") else 0)
+            yield name, _KINDS[kind], size, None
+        elif size > limit:
+            stream.skip(size)
+            yield name, None, size, None
+        elif "GNU.sparse.map" in told or "GNU.sparse.major" in told:
+            stream.skip(size)
+            yield told.get("GNU.sparse.name", name), _KINDS[b"S"], size, None
+        else:
+            content = stream.take(size, -size % _BLOCK)
+            is_folder = header[156] in b"\0" and name.endswith(b"/")
+            yield name, _KINDS[b"5"] if is_folder else None, size, content
+        if told:
+            told = dict(everywhere)
+
+
+class _Stream:
+    """Bytes taken from the front of a stream of chunks."""
+
+    def __init__(self, chunks: Iterable[bytes], source: str) -> None:
+        self._chunks = iter(chunks)
+        self._source = source
+        self._buffer = b""
+        self._at = 0
+        self._before = 0  # bytes of the stream that lie before the buffer
+        self.members = 0
+
+    def take(self, size: int, padding: int = 0) -> bytes:
+        """The next ``size`` bytes; the ``padding`` that follows is dropped."""
+        at = self._at
+        end = at + size
+        if end + padding > len(self._buffer):
+            return self._refill(size, padding)
+        self._at = end + padding
+        return self._buffer[at:end]
+
+    def skip(self, size: int) -> None:
+        """Drop ``size`` bytes and their padding, without holding them."""
+        left = size + -size % _BLOCK
+        while left:
+            part = min(left, 1 << 16)
+            self.take(0, part)
+            left -= part
+
+    def _refill(self, size: int, padding: int) -> bytes:
+        parts = [self._buffer[self._at :]]
+        have = len(parts[0])
+        self._before += self._at
+        while have < size + padding:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                raise self._cut_off(have)
+            parts.append(chunk)
+            have += len(chunk)
+        self._buffer = b"".join(parts)
+        self._at = size + padding
+        return self._buffer[:size]
+
+    def refused(self) -> SourceUnreadable:
+        """The error for a header that is none."""
+        place = self._before + self._at - _BLOCK
+        if not self.members and place == 0:
+            start = self._buffer[:16]
+            return SourceUnreadable(
+                f"{self._source} holds neither a tar archive nor IDX data: it begins with {start!r}; "
+                "expected a folder, .tar, .tar.gz, .tar.xz, .tar.bz2, .zip or IDX .gz"
+            )
+        return SourceUnreadable(
+            f"{self._source} is damaged: no valid tar header at byte {place:,}, after {self.members:,} "
+            "members; fetch or pack it again"
+        )
+
+    def _cut_off(self, have: int) -> SourceUnreadable:
+        total = self._before + have
+        if not total:
+            return SourceUnreadable(f"{self._source} is empty; expected an archive of images")
+        if not self.members and total < _BLOCK:
+            self._at = _BLOCK
+            return self.refused()
+        return SourceUnreadable(
+            f"{self._source} is cut off: the tar archive ends without its end marker after {total:,} bytes "
+            f"and {self.members:,} members; the download is probably incomplete, fetch it again"
+        )
+
+
+def _name(header: bytes) -> bytes:
+    """The name of a member whose extended headers gave none."""
+    name = header[:100].partition(b"\0")[0]
+    if header[345] and header[257:263] == b"ustar\0":  # GNU keeps times where POSIX keeps the prefix
+        return header[345:500].partition(b"\0")[0] + b"/" + name
+    return name
+
+
+def _size(header: bytes, told: dict[str, bytes]) -> int:
+    """Bytes of content, or -1 when the field makes no sense."""
+    try:
+        if "size" in told:
+            return int(told["size"])
+        if header[124] & 0x80:  # GNU: big-endian, for sizes of 8 GiB and more
+            return int.from_bytes(header[125:136], "big") if header[124] == 0x80 else -1
+        return int(header[124:136].strip(b" \0") or b"0", 8)
+    except ValueError:
+        return -1
+
+
+def _extension(kind: bytes, content: bytes) -> dict[str, bytes]:
+    """What an extended header says of the next member."""
+    if kind == b"L":
+        return {"path": content.partition(b"\0")[0]}
+    return _pax_records(content) if kind in b"xX" else {}
+
+
+def _pax_records(content: bytes) -> dict[str, bytes]:
+    """The records of a pax header (length, space, key=value, newline), up to the first malformed one."""
+    records: dict[str, bytes] = {}
+    while content:
+        length, _, rest = content.partition(b" ")
+        if not length.isdigit() or not len(length) + 1 < int(length) <= len(content):
+            break
+        key, _, value = rest[: int(length) - len(length) - 2].partition(b"=")
+        records[key.decode("utf-8", "backslashreplace")] = value
+        content = content[int(length) :]
+    return records
+
+
+def _skip_sparse_map(stream: _Stream, header: bytes) -> None:
+    """Pass over the blocks that continue the map of an old GNU sparse file."""
+    more = header[482]
+    while more:
+        more = stream.take(_BLOCK)[504]
