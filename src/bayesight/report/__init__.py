@@ -1,1 +1,80 @@
-"""To be described by its first member."""
+"""Reports: plain data in, one HTML file out that opens offline, in light and dark, on a phone and on paper.
+
+```
+sections  what can be said of a classifier     beliefs  what can be said of belief, both plain data
+figures   data -> one SVG                       views    a section -> words, figures, tables
+page      a report -> HTML
+```
+"""
+
+from bayesight.bayes.rates import Estimate
+from bayesight.report.beliefs import (
+    BaseRates,
+    BeliefStep,
+    BeliefSteps,
+    Measure,
+    NaturalFrequencies,
+    Novelty,
+    PosteriorByPrevalence,
+    UpdateChange,
+)
+from bayesight.report.page import Report, render, save
+from bayesight.report.sections import (
+    ClassCounts,
+    ClassReading,
+    Conflict,
+    ConfusionTable,
+    Duplicates,
+    LearningCurves,
+    Mistakes,
+    PerClass,
+    Picture,
+    PrecisionCurve,
+    PrecisionCurves,
+    Prose,
+    Quarantine,
+    ReliabilityDiagram,
+    Section,
+    Source,
+    Step,
+    Steps,
+    Summary,
+    SuspiciousLabels,
+    Training,
+)
+
+__all__ = [
+    "BaseRates",
+    "BeliefStep",
+    "BeliefSteps",
+    "ClassCounts",
+    "ClassReading",
+    "Conflict",
+    "ConfusionTable",
+    "Duplicates",
+    "Estimate",
+    "LearningCurves",
+    "Measure",
+    "Mistakes",
+    "NaturalFrequencies",
+    "Novelty",
+    "PerClass",
+    "Picture",
+    "PosteriorByPrevalence",
+    "PrecisionCurve",
+    "PrecisionCurves",
+    "Prose",
+    "Quarantine",
+    "ReliabilityDiagram",
+    "Report",
+    "Section",
+    "Source",
+    "Step",
+    "Steps",
+    "Summary",
+    "SuspiciousLabels",
+    "Training",
+    "UpdateChange",
+    "render",
+    "save",
+]

@@ -1,0 +1,205 @@
+"""What a page is made of, between data and HTML: a section becomes a few of these, a template draws each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = [
+    "Beside",
+    "Block",
+    "Card",
+    "Cell",
+    "Chart",
+    "Choice",
+    "Column",
+    "Facts",
+    "Fold",
+    "Gallery",
+    "Grid",
+    "Items",
+    "Key",
+    "Option",
+    "Story",
+    "StoryStep",
+    "Table",
+    "Tile",
+    "Tiles",
+    "Words",
+]
+
+
+@dataclass(frozen=True)
+class Words:
+    """Paragraphs of plain text; ``quiet`` ones are set smaller."""
+
+    paragraphs: tuple[str, ...]
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of sentences."""
+
+    sentences: tuple[str, ...]
+    ordered: bool = False
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One large figure with its name and its interval or meaning."""
+
+    name: str
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Large figures in a row."""
+
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One entry of a legend: the role of its colour, the shape of its mark, its name.
+
+    ``mark`` is one of line, dashes, dot, ring, band, pale, tick.
+    """
+
+    role: str
+    mark: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure: an SVG element of our own, its legend, a caption; one that scrolls keeps its width."""
+
+    svg: str
+    keys: tuple[Key, ...] = ()
+    caption: str = ""
+    scrolls: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Terms with their values."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: what stands large and what stands small beneath it."""
+
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, what it means in one line, and whether it holds numbers."""
+
+    name: str
+    meaning: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names its rows."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A picture as a data URI, what a screen reader says of it, and lines below it."""
+
+    uri: str
+    alt: str
+    title: str
+    lines: tuple[str, ...] = ()
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures in rows."""
+
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True)
+class StoryStep:
+    """One step: what was done, what came of it, the command, the time."""
+
+    title: str
+    words: str
+    command: str = ""
+    time: str = ""
+
+
+@dataclass(frozen=True)
+class Story:
+    """Numbered steps."""
+
+    steps: tuple[StoryStep, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Figures side by side where there is room."""
+
+    charts: tuple[Chart, ...]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A figure with words beside it."""
+
+    chart: Chart
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that unfold."""
+
+    summary: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One of several alternatives."""
+
+    name: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Alternatives of which the reader picks one, without a script.
+
+    Attributes:
+        uid: unique on the page.
+        question: what is chosen.
+        options: the alternatives.
+        first: index of the one shown first.
+    """
+
+    uid: str
+    question: str
+    options: tuple[Option, ...]
+    first: int = 0
+
+
+Block: TypeAlias = (
+    Words | Items | Tiles | Chart | Facts | Table | Gallery | Story | Grid | Beside | Fold | Choice
+)
+"""Anything that can stand on a page."""

@@ -1,0 +1,29 @@
+"""From data to one inline SVG: no page around it, no colours but roles, no state between calls.
+
+```
+ink      colours by role           drawing  SVG by hand            canvas  charts with axes
+curves   lines over an axis        belief   reliability, evidence  matrix  the confusion heat map
+bars     one row a name            dots     a thousand people
+```
+"""
+
+from bayesight.report.figures.bars import belief_bars, change_rows, count_bars
+from bayesight.report.figures.belief import evidence_histogram, reliability_diagram
+from bayesight.report.figures.curves import Curve, learning_curve, rate_curve
+from bayesight.report.figures.dots import People, natural_frequencies, people_dots
+from bayesight.report.figures.matrix import confusion_heat_map
+
+__all__ = [
+    "Curve",
+    "People",
+    "belief_bars",
+    "change_rows",
+    "confusion_heat_map",
+    "count_bars",
+    "evidence_histogram",
+    "learning_curve",
+    "natural_frequencies",
+    "people_dots",
+    "rate_curve",
+    "reliability_diagram",
+]

@@ -1,0 +1,216 @@
+"""One row a name: belief from step to step, counts, and values before and after."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesight.checks import check
+from bayesight.evaluate.arrays import floats
+from bayesight.report.figures.drawing import group, node, picture, shorten, text, text_width
+from bayesight.report.figures.ink import css
+from bayesight.report.words import count, rate
+from bayesight.types import FloatArray
+
+__all__ = ["belief_bars", "change_rows", "count_bars"]
+
+WIDTH = 460
+_ROW = 24
+_NAME = 20
+_SHOWN_BELIEFS = 12
+_SHOWN_COUNTS = 60
+
+
+def belief_bars(hypotheses: Sequence[str], steps: Sequence[tuple[str, npt.ArrayLike]]) -> str:
+    """How belief in each hypothesis moves from step to step; a tick marks where it stood the step before.
+
+    With more than twelve hypotheses, those never believed in most are drawn as one row.
+
+    Args:
+        hypotheses: their names (K,).
+        steps: what was learned ("prior", "1st positive") and the probabilities after it (K,), in order.
+
+    Returns:
+        An SVG element.
+
+    Raises:
+        InvalidInput: a step with another number of probabilities, or none at all.
+
+    Example:
+        >>> drawn = belief_bars(["ill", "healthy"], [("prior", [0.1, 0.9]), ("positive", [0.9167, 0.0833])])
+        >>> "91.7" in drawn
+        True
+    """
+    p = np.stack([floats(values) for _, values in steps]) if steps else np.zeros((0, 0))
+    came = f"{len(hypotheses)} names for probabilities of shape {p.shape}"
+    check(
+        p.ndim == 2 and p.shape[1] == len(hypotheses) > 0, "belief_bars", came, "one for each, at every step"
+    )
+    names, p = _most_believed(hypotheses, p)
+    left = max(text_width(name) for name in names) + 12
+    full, y, parts = WIDTH - left - 66, 0.0, []
+    for number, (title, _) in enumerate(steps):
+        parts.append(text(0, y + 15, shorten(title, 56), role="muted"))
+        y += 24
+        for k, name in enumerate(names):
+            before = float(p[number - 1, k]) if number else None
+            parts.append(_belief_row(name, float(p[number, k]), before, left, full, y))
+            y += _ROW
+        y += 14
+    said = "; ".join(f"{title}: {_spoken(names, p[i])}" for i, (title, _) in enumerate(steps))
+    return picture(WIDTH, y - 10, f"Belief from step to step. {said}", parts)
+
+
+def count_bars(counts: Mapping[str, int]) -> str:
+    """How many examples each class has; beyond sixty classes, the thirty largest and the thirty smallest.
+
+    Args:
+        counts: class name to number of examples.
+
+    Returns:
+        An SVG element.
+
+    Example:
+        >>> "800" in count_bars({"A": 800, "B": 640})
+        True
+    """
+    rows = list(counts.items())
+    if len(rows) > _SHOWN_COUNTS:
+        rows.sort(key=lambda row: -row[1])
+        half = _SHOWN_COUNTS // 2
+        rows = [*rows[:half], (f"… {len(rows) - 2 * half} more …", -1), *rows[-half:]]
+    names = [shorten(name, _NAME) for name, _ in rows]
+    left, most = max(map(text_width, names), default=0) + 12, max(max(counts.values(), default=1), 1)
+    full, parts = WIDTH - left - 66, []
+    for i, (name, (_, value)) in enumerate(zip(names, rows, strict=True)):
+        y = i * _ROW
+        parts.append(text(left - 10, y + 16, name, anchor="end", role="muted" if value < 0 else "ink"))
+        if value >= 0:
+            parts.append(_bar(left, y, full * value / most, "c1"))
+            parts.append(text(left + full * value / most + 7, y + 16, count(value), role="muted"))
+    total = count(sum(counts.values()))
+    return picture(WIDTH, len(rows) * _ROW + 2, f"{total} examples in {len(counts)} classes", parts)
+
+
+def change_rows(
+    names: Sequence[str],
+    before: npt.ArrayLike,
+    after: npt.ArrayLike,
+    *,
+    low: npt.ArrayLike | None = None,
+    high: npt.ArrayLike | None = None,
+    quantity: str = "",
+) -> str:
+    """A fraction before (ring) and after (dot) for each name, with an interval around the second if known.
+
+    Args:
+        names: one for each row (K,).
+        before: fractions in [0, 1] (K,); NaN where there was none, as for a new class.
+        after: fractions in [0, 1] (K,).
+        low: lower ends of the intervals of ``after`` (K,).
+        high: their upper ends (K,).
+        quantity: what the fractions are, for a screen reader.
+
+    Returns:
+        An SVG element.
+
+    Raises:
+        InvalidInput: lengths differ.
+    """
+    a, b = floats(before), floats(after)
+    check(
+        a.shape == b.shape == (len(names),),
+        "change_rows",
+        f"{len(names)} names, {a.shape}, {b.shape}",
+        "equal",
+    )
+    ends = [floats(end) for end in (low, high) if end is not None]
+    floor, ceiling = _span(np.concatenate([a, b, *ends]))
+    labels = [shorten(name, _NAME) for name in names]
+    left = max(map(text_width, labels), default=0) + 16
+    full = WIDTH - left - 22
+
+    def place(value: float) -> float:
+        return left + full * (value - floor) / (ceiling - floor)
+
+    bottom = len(labels) * _ROW + 6
+    parts = [_scale(floor, ceiling, left, full, bottom)]
+    for i, name in enumerate(labels):
+        y = i * _ROW + 14.0
+        parts.append(text(left - 14, y + 4, name, anchor="end"))
+        if low is not None and high is not None:
+            parts.append(_line(place(ends[0][i]), place(ends[1][i]), y, "c1", 5, 0.28))
+        if np.isfinite(a[i]):
+            parts.append(_line(place(a[i]), place(b[i]), y, "muted", 1.4, 1))
+            ring = f"fill:{css('paper')};stroke:{css('muted')};stroke-width:1.8"
+            parts.append(node("circle", cx=place(a[i]), cy=y, r=4.6, style=ring))
+        if np.isfinite(b[i]):
+            parts.append(node("circle", cx=place(b[i]), cy=y, r=5, style=f"fill:{css('c1')}"))
+    return picture(WIDTH, bottom + 26, f"{quantity} before and after, for {len(labels)} rows".strip(), parts)
+
+
+def _belief_row(
+    name: str, now: float, before: float | None, left: float, full: float, y: float
+) -> ET.Element:
+    """One hypothesis at one step: name, bar, tick of the step before, figure."""
+    track = node(
+        "rect", x=left, y=y + 4, width=full, height=_ROW - 8, rx=3, style=f"fill:{css('grid')}", opacity=0.35
+    )
+    row = [text(left - 10, y + 16, name, anchor="end"), track, _bar(left, y, full * now, "c1")]
+    if before is not None:
+        x = left + full * before
+        row.append(
+            node("path", d=f"M{x:.1f} {y + 1:.1f}v{_ROW - 2}", style=f"stroke:{css('ink')};stroke-width:1.6")
+        )
+    row.append(text(WIDTH - 2, y + 16, rate(now), anchor="end"))
+    return group(row)
+
+
+def _bar(x: float, y: float, width: float, role: str) -> ET.Element:
+    """A bar of one row."""
+    return node("rect", x=x, y=y + 4, width=max(width, 0), height=_ROW - 8, rx=3, style=f"fill:{css(role)}")
+
+
+def _line(start: float, end: float, y: float, role: str, width: float, opacity: float) -> ET.Element:
+    """A horizontal stroke."""
+    style = f"stroke:{css(role)};stroke-width:{width:g};stroke-linecap:round"
+    return node("path", d=f"M{start:.1f} {y:.1f}H{end:.1f}", style=style, opacity=opacity)
+
+
+def _scale(floor: float, ceiling: float, left: float, full: float, bottom: float) -> ET.Element:
+    """Grid lines with their fractions below."""
+    parts = []
+    for tick in np.linspace(floor, ceiling, 5):
+        x = left + full * (tick - floor) / (ceiling - floor)
+        parts.append(node("path", d=f"M{x:.1f} 0V{bottom:.1f}", style=f"stroke:{css('grid')}"))
+        parts.append(text(x, bottom + 18, rate(float(tick)), role="muted", anchor="middle", size=11.5))
+    return group(parts)
+
+
+def _span(values: FloatArray) -> tuple[float, float]:
+    """A range in [0, 1] of round steps that holds every value."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    for step in (0.01, 0.02, 0.05, 0.1, 0.125, 0.2, 0.25):
+        floor = np.floor(low / step + 1e-9) * step
+        if floor + 4 * step >= high - 1e-9:
+            return float(min(floor, 1 - 4 * step)), float(min(floor, 1 - 4 * step) + 4 * step)
+    return 0.0, 1.0
+
+
+def _most_believed(names: Sequence[str], p: FloatArray) -> tuple[list[str], FloatArray]:
+    """At most twelve rows, the rest summed into one."""
+    if len(names) <= _SHOWN_BELIEFS:
+        return [shorten(name, _NAME) for name in names], p
+    kept = np.sort(np.argsort(-p.max(axis=0), kind="stable")[: _SHOWN_BELIEFS - 1])
+    rest = np.delete(p, kept, axis=1).sum(axis=1, keepdims=True)
+    shown = [shorten(names[k], _NAME) for k in kept]
+    return [*shown, f"{len(names) - len(kept)} others"], np.concatenate([p[:, kept], rest], axis=1)
+
+
+def _spoken(names: Sequence[str], p: FloatArray) -> str:
+    """The three most believed, in words."""
+    return ", ".join(f"{names[k]} {rate(float(p[k]))}" for k in np.argsort(-p, kind="stable")[:3])

@@ -1,0 +1,97 @@
+"""A report as one HTML file that carries everything with it: no script, no network, light, dark and paper."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from bayesight.errors import StorageFailed
+from bayesight.files import write_atomic
+from bayesight.report.sections import Section
+from bayesight.report.views import view
+from bayesight.report.words import clean
+
+__all__ = ["Report", "render", "save"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A title and sections, in the order they are read.
+
+    Attributes:
+        title: heading of the page.
+        sections: any kinds, in any order, any of them twice.
+        subtitle: a line below the title, such as the run folder.
+        created: when, as text; given by the caller, so that the same data make the same page.
+    """
+
+    title: str
+    sections: tuple[Section, ...]
+    subtitle: str = ""
+    created: str = ""
+
+
+def render(report: Report) -> str:
+    """The report as one HTML document; the same report gives the same text.
+
+    Every name is escaped, and characters that cannot be shown are replaced; a content security policy forbids
+    the page to load or run anything.
+
+    Raises:
+        InvalidInput: a section whose data contradict each other.
+
+    Example:
+        >>> from bayesight.report import Prose
+        >>> page = render(Report("A & B", (Prose(("One <b>word</b>.",), heading="Note"),)))
+        >>> "A &amp; B" in page, "One &lt;b&gt;word&lt;/b&gt;." in page
+        (True, True)
+    """
+    views = [view(section, number) for number, section in enumerate(report.sections, start=1)]
+    return _environment().get_template("page.html.j2").render(report=report, views=views) + "\n"
+
+
+def save(report: Report, path: str | os.PathLike[str]) -> Path:
+    """Write the report to a file, whole or not at all, making its folder when needed.
+
+    Returns:
+        The absolute path of the file.
+
+    Raises:
+        InvalidInput: as in ``render``.
+        StorageFailed: the folder cannot be made or written.
+    """
+    target = Path(path).expanduser().absolute()
+    text = render(report)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        came = f"{target.parent}: could not be made ({error.strerror})"
+        raise StorageFailed(f"{came}; expected a folder for {target.name}. Give another path.") from error
+    write_atomic(target, text)
+    return target
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """Templates with escaping on, and every plain string made printable on its way out."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bayesight.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+    environment.filters["drawn"] = Markup  # only figures of our own pass through it
+    environment.filters["kind"] = lambda block: type(block).__name__
+    return environment
+
+
+def _printable(value: Any) -> Any:
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

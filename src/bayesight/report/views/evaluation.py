@@ -1,0 +1,201 @@
+"""Sections that say how good it is: confusion, each class as a test, base rates, reliability."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayesight.evaluate import ConfusedPair, most_confused
+from bayesight.evaluate.arrays import floats
+from bayesight.report.blocks import (
+    Beside,
+    Block,
+    Cell,
+    Chart,
+    Choice,
+    Column,
+    Fold,
+    Items,
+    Key,
+    Option,
+    Table,
+    Words,
+)
+from bayesight.report.figures import Curve, confusion_heat_map, rate_curve, reliability_diagram
+from bayesight.report.figures.matrix import LARGEST
+from bayesight.report.sections import (
+    ConfusionTable,
+    PerClass,
+    PrecisionCurve,
+    PrecisionCurves,
+    ReliabilityDiagram,
+)
+from bayesight.report.views.overview import worth
+from bayesight.report.words import (
+    THIN,
+    count,
+    interval,
+    percent,
+    plural,
+    rate,
+    ratio,
+    ratio_interval,
+)
+from bayesight.types import FloatArray
+
+__all__ = ["confusion", "per_class", "precision_curves", "reliability"]
+
+_WIDE = 14  # classes from which a heat map stands alone and may scroll
+_POINTS = (0.001, 0.01, 0.1, 0.5)
+
+
+def confusion(section: ConfusionTable, uid: str) -> tuple[Block, ...]:
+    """The heat map with the worst pairs in words."""
+    matrix, classes = floats(section.matrix), list(section.classes)
+    mistakes = float(matrix.sum() - np.trace(matrix))
+    said: list[Block] = []
+    if mistakes == 0:
+        said.append(Words((f"Not one of {plural(matrix.sum(), 'image')} was taken for another class.",)))
+    else:
+        total = f"{plural(mistakes, 'mistake')} in {plural(matrix.sum(), 'image')}. Most often:"
+        pairs = most_confused(matrix, section.worst)
+        said += [Words((total,)), Items(tuple(_pair(pair, classes) for pair in pairs), ordered=True)]
+    said.append(
+        Words(("A row holds the images of one class, a column those that were called it.",), quiet=True)
+    )
+    matrix, classes, left_out = _largest(matrix, classes)
+    if left_out:
+        said.append(Words((left_out,), quiet=True))
+    keys = (Key("c1", "band", "rightly named"), Key("c2", "band", "mistaken"))
+    chart = Chart(confusion_heat_map(matrix, classes), keys, scrolls=len(classes) > _WIDE)
+    return (Beside(chart, tuple(said)),) if len(classes) <= _WIDE else (chart, *said)
+
+
+def per_class(section: PerClass, uid: str) -> tuple[Block, ...]:
+    """The table; its columns say what they mean."""
+    columns = (
+        Column("class", numeric=False),
+        Column("images", "of the class"),
+        Column("sensitivity", "of the class, found"),
+        Column("false alarm", "of the others, accused"),
+        Column("precision", "of those called it, right"),
+        Column("LR+", "being called it multiplies the odds by"),
+        Column("LR−", "not being called it multiplies them by"),
+    )
+    rows = tuple(
+        (
+            Cell(r.name),
+            Cell(count(r.support)),
+            Cell(percent(r.sensitivity), interval(r.sensitivity)),
+            Cell(percent(r.false_alarm, 2), interval(r.false_alarm, 2)),
+            Cell(percent(r.precision), interval(r.precision)),
+            Cell(ratio(r.likelihood_ratio_positive), ratio_interval(r.likelihood_ratio_positive)),
+            Cell(ratio(r.likelihood_ratio_negative), ratio_interval(r.likelihood_ratio_negative)),
+        )
+        for r in section.readings
+    )
+    level = f"{100 * section.level:g}{THIN}%"
+    words = (
+        f"Each class is read as a test: it, or anything else. Sensitivity and false alarm belong to the "
+        f"classifier; precision belongs to the place as well, here with the base rates of "
+        f"{section.base_rates}. Small figures are {level} credible intervals.",
+    )
+    sentences = tuple(_sentence(worth(r, section.level)) for r in section.readings)
+    said = Fold("The precision of every class in words", (Items(sentences),))
+    return Words(words), Table(columns, rows, "Each class as a test"), said
+
+
+def precision_curves(section: PrecisionCurves, uid: str) -> tuple[Block, ...]:
+    """One figure a class, with what a positive is worth at a few base rates."""
+    options = tuple(
+        Option(curve.name, _precision(curve, section.log, f"{uid}-{number}"))
+        for number, curve in enumerate(section.curves)
+    )
+    first = next((i for i, curve in enumerate(section.curves) if curve.name == section.chosen), 0)
+    words = "The rarer a class is where the classifier is used, the more of its positives are false alarms."
+    return Words((words,)), Choice(uid, "What is it worth to be called", options, first)
+
+
+def reliability(section: ReliabilityDiagram, uid: str) -> tuple[Block, ...]:
+    """The diagram, and whether it is too sure or too modest."""
+    data = section.data
+    n = data.counts.sum()
+    stated = float(np.nansum(data.confidence * data.counts) / n)
+    right = float(np.nansum(data.accuracy * data.counts) / n)
+    fullest = int(data.counts.argmax())
+    low, high = rate(float(data.edges[fullest])), rate(float(data.edges[fullest + 1]))
+    said = [
+        f"Of the {plural(int(data.counts[fullest]), 'image')} it was {low} to {high} sure of, "
+        f"{rate(float(data.accuracy[fullest]))} were named rightly.",
+        f"On average it states {rate(stated)} and is right in {rate(right)}{_verdict(stated, right)}",
+        f"The expected calibration error is {rate(data.expected_error)}, over {len(data.counts)} bins "
+        f"of equal width.",
+    ]
+    quiet = (
+        "On the dashed line, what is stated comes true. Bars are credible intervals; the strip below shows "
+    )
+    chart = Chart(reliability_diagram(data, uid=uid))
+    more = Words((quiet + "how many images each probability was stated for.",), quiet=True)
+    return (Beside(chart, (Words(tuple(said)), more)),)
+
+
+def _pair(pair: ConfusedPair, classes: list[str]) -> str:
+    times = plural(pair.count, "time")
+    return (
+        f"{classes[pair.true]} was called {classes[pair.predicted]} {times}, {rate(pair.share)} of its images"
+    )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _largest(matrix: FloatArray, classes: list[str]) -> tuple[FloatArray, list[str], str]:
+    """The classes with most mistakes, when there are more than can be drawn, and a sentence that says so."""
+    if len(classes) <= LARGEST:
+        return matrix, classes, ""
+    wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diagonal(matrix)
+    kept = np.sort(np.argsort(-wrong, kind="stable")[:LARGEST])
+    said = f"Of {len(classes)} classes, the {LARGEST} with most mistakes are drawn."
+    return matrix[np.ix_(kept, kept)], [classes[i] for i in kept], said
+
+
+def _precision(curve: PrecisionCurve, log: bool, uid: str) -> tuple[Block, ...]:
+    """Figure and table of one class."""
+    marks = {"test images": curve.sample_rate, "stated": curve.stated_rate}
+    known = {name: value for name, value in marks.items() if value is not None}
+    line = Curve(curve.precision, curve.low, curve.high)
+    axis = ("base rate of the class", "precision")
+    svg = rate_curve(curve.base_rate, [line], axis, marks=known, log=log, uid=uid)
+    columns = (
+        Column("base rate"),
+        Column("precision", f"of those called {curve.name}, right"),
+    )
+    points = sorted({*_POINTS, *known.values()})
+    grid = floats(curve.base_rate)
+    named = {value: name for name, value in known.items()}
+    rows = tuple(
+        (Cell(rate(point), named.get(point, "")), _at(curve, point))
+        for point in points
+        if grid[0] <= point <= grid[-1]
+    )
+    return (Beside(Chart(svg), (Table(columns, rows, f"Precision of {curve.name}"),)),)
+
+
+def _at(curve: PrecisionCurve, point: float) -> Cell:
+    """Precision and interval at one base rate, between two points of the curve."""
+    grid = floats(curve.base_rate)
+
+    def read(values: object) -> float:
+        return float(np.interp(point, grid, floats(values)))  # type: ignore[arg-type]
+
+    spread = ""
+    if curve.low is not None and curve.high is not None:
+        spread = f"{100 * read(curve.low):.1f}–{100 * read(curve.high):.1f}{THIN}%"
+    return Cell(percent(read(curve.precision)), spread)
+
+
+def _verdict(stated: float, right: float) -> str:
+    gap = stated - right
+    if abs(gap) < 0.005:
+        return "."
+    return ": it is too sure of itself." if gap > 0 else ": it is more modest than it need be."

@@ -1,0 +1,222 @@
+"""Numbers and names as people read them.
+
+A thin space stands before the per-cent sign and a comma between thousands. Names of files and classes come
+from strangers: ``clean`` makes them printable before anything else sees them.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from bayesight.bayes.rates import Estimate
+
+__all__ = [
+    "THIN",
+    "Number",
+    "clean",
+    "count",
+    "duration",
+    "factor",
+    "interval",
+    "joined",
+    "mean_of",
+    "of_hundred",
+    "percent",
+    "plural",
+    "rate",
+    "ratio",
+    "ratio_interval",
+    "signed",
+]
+
+Number: TypeAlias = float | Estimate
+"""A finished number, with or without its interval."""
+
+NO_VALUE = "–"
+THIN = "\u202f"
+
+_HIDDEN = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+_TURNS_TEXT = {
+    *map(chr, range(0x202A, 0x202F)),
+    *map(chr, range(0x2066, 0x206A)),
+    "\u200e",
+    "\u200f",
+    "\u061c",
+}
+
+
+def clean(name: str) -> str:
+    r"""``name`` with every character that cannot be shown, or that reorders its neighbours, replaced by �.
+
+    Bytes of a file name that are no UTF-8 reach Python as lone surrogates, which no page can hold.
+
+    Example:
+        >>> clean("a\x00b\udcffc\u202ed")
+        'a�b�c�d'
+    """
+    return "".join("�" if unicodedata.category(c) in _HIDDEN or c in _TURNS_TEXT else c for c in str(name))
+
+
+def mean_of(number: Number) -> float:
+    """The number itself, without its interval."""
+    return number.mean if isinstance(number, Estimate) else float(number)
+
+
+def percent(number: Number, digits: int = 1) -> str:
+    """A fraction in per cent with fixed decimals, for columns; never rounded onto 0 or 100.
+
+    Example:
+        >>> [percent(x).replace(THIN, " ") for x in (0.9734, 0.99999, 1, 0.00001, math.nan)]
+        ['97.3 %', '> 99.9 %', '100.0 %', '< 0.1 %', '–']
+    """
+    value = mean_of(number)
+    if math.isnan(value):
+        return NO_VALUE
+    step = 10.0 ** -(digits + 2)
+    if 0 < value < step / 2:
+        return f"<{THIN}{100 * step:.{digits}f}{THIN}%"
+    if 1 - step / 2 < value < 1:
+        return f">{THIN}{100 * (1 - step):.{digits}f}{THIN}%"
+    return f"{100 * value:.{digits}f}{THIN}%"
+
+
+def rate(number: Number) -> str:
+    """A fraction in per cent with as many decimals as it needs, for sentences and axes.
+
+    Two figures of whatever is smaller, the fraction or what it lacks to 1.
+
+    Example:
+        >>> [rate(x).replace(THIN, " ") for x in (0.5, 0.973, 0.9991, 0.0123, 0.0001, 0, 1)]
+        ['50 %', '97.3 %', '99.91 %', '1.2 %', '0.01 %', '0 %', '100 %']
+    """
+    value = mean_of(number)
+    if math.isnan(value):
+        return NO_VALUE
+    rest = min(abs(value), abs(1 - value))
+    digits = 0 if rest == 0 else min(6, max(0, 1 - math.floor(math.log10(rest)) - 2))
+    shown = f"{100 * value:.{digits}f}"
+    return (shown.rstrip("0").rstrip(".") if "." in shown else shown) + f"{THIN}%"
+
+
+def interval(number: Number, digits: int = 1) -> str:
+    """The interval of a fraction in per cent, or nothing when it has none.
+
+    Example:
+        >>> interval(Estimate(mean=0.97, low=0.953, high=0.981)).replace(THIN, " ")
+        '95.3–98.1 %'
+    """
+    if not isinstance(number, Estimate) or math.isnan(number.low) or math.isnan(number.high):
+        return ""
+    return f"{100 * number.low:.{digits}f}–{100 * number.high:.{digits}f}{THIN}%"
+
+
+def of_hundred(number: Number) -> tuple[str, str, str]:
+    """A fraction as a count of people or pictures: out of 100, or of 1,000 or 10,000 near 0 and 1.
+
+    Returns:
+        The round number, how many of it, and the range of the interval ("95–98", empty without one).
+
+    Example:
+        >>> of_hundred(Estimate(mean=0.971, low=0.95, high=0.98)), of_hundred(0.996)
+        (('100', '97', '95–98'), ('1,000', '996', ''))
+    """
+    value = mean_of(number)
+    rest = min(value, 1 - value)
+    base = 100 if rest >= 0.015 or rest == 0 else 1000 if rest >= 0.0015 else 10_000
+    spread = ""
+    if isinstance(number, Estimate) and not math.isnan(number.low):
+        spread = f"{base * number.low:,.0f}–{base * number.high:,.0f}"
+    return f"{base:,}", f"{base * value:,.0f}", spread
+
+
+def ratio(number: Number) -> str:
+    """A likelihood ratio with two or three figures.
+
+    Example:
+        >>> [ratio(x) for x in (0.0312, 1, 99.2, 1234, math.inf)]
+        ['0.031', '1', '99', '1,234', '∞']
+    """
+    return _figures(mean_of(number))
+
+
+def ratio_interval(number: Number) -> str:
+    """The interval of a ratio, or nothing when it has none."""
+    if not isinstance(number, Estimate) or math.isnan(number.low):
+        return ""
+    return f"{_figures(number.low)}–{_figures(number.high)}"
+
+
+def factor(value: float) -> str:
+    """How many times, as in "53 times"."""
+    return f"{_figures(value)} times"
+
+
+def count(value: float) -> str:
+    """A number of things; a sum of weights keeps one decimal.
+
+    Example:
+        >>> count(12345), count(0.25)
+        ('12,345', '0.2')
+    """
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def plural(value: float, one: str, many: str = "") -> str:
+    """A count with its noun.
+
+    Example:
+        >>> plural(1, "image"), plural(2000, "image"), plural(0, "class", "classes")
+        ('1 image', '2,000 images', '0 classes')
+    """
+    return f"{count(value)} {one if value == 1 else many or one + 's'}"
+
+
+def duration(elapsed_s: float) -> str:
+    """A time as people say it.
+
+    Example:
+        >>> [duration(x).replace(THIN, " ") for x in (0.0042, 3.21, 75, 7300)]
+        ['4.2 ms', '3.2 s', '1 min 15 s', '2 h 1 min']
+    """
+    if elapsed_s < 1:
+        return f"{1000 * elapsed_s:.{1 if elapsed_s < 0.1 else 0}f}{THIN}ms"
+    if elapsed_s < 60:
+        return f"{elapsed_s:.1f}{THIN}s"
+    minutes, seconds = divmod(round(elapsed_s), 60)
+    if minutes < 60:
+        return f"{minutes}{THIN}min {seconds}{THIN}s"
+    return f"{minutes // 60}{THIN}h {minutes % 60}{THIN}min"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A difference of fractions in percentage points, with its sign.
+
+    Example:
+        >>> signed(0.0234), signed(-0.001), signed(0)
+        ('+2.3', '−0.1', '0.0')
+    """
+    points = f"{100 * value:+.{digits}f}".replace("-", "−")
+    return points[1:] if float(f"{100 * value:.{digits}f}") == 0 else points
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names as an English list.
+
+    Example:
+        >>> joined(["A"]), joined(["A", "B", "C"])
+        ('A', 'A, B and C')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def _figures(value: float) -> str:
+    if math.isnan(value):
+        return NO_VALUE
+    if math.isinf(value):
+        return "∞"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

@@ -1,0 +1,209 @@
+"""A report with every section, from synthetic data that look like a real evaluation."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from scipy.special import betaincinv
+
+from bayesight import report as r
+from bayesight.evaluate import confusion_matrix, one_vs_rest, reliability
+
+LETTERS = tuple("ABCDEFGHIJ")
+
+
+def rate_of(k: float, n: float) -> r.Estimate:
+    """A counted rate with its Jeffreys interval."""
+    a, b = k + 0.5, n - k + 0.5
+    return r.Estimate(a / (a + b), float(betaincinv(a, b, 0.025)), float(betaincinv(a, b, 0.975)))
+
+
+def posteriors(classes: int, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Log-posteriors (n, classes) that are right about nineteen times in twenty, and labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, n)
+    logits = rng.normal(size=(n, classes)) * 1.1
+    logits[np.arange(n), labels] += rng.gamma(6, 1.0, n)
+    logits[labels == classes - 1, classes - 2] += 1.5
+    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True), labels
+
+
+def letter(name: str, seed: int, size: int = 28) -> np.ndarray:
+    """A white letter on black, turned and scaled a little."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("L", (size, size))
+    font = ImageFont.load_default(size=int(size * rng.uniform(0.8, 1.0)))
+    ImageDraw.Draw(image).text((size / 2, size / 2), name[:1], fill=255, font=font, anchor="mm")
+    return np.asarray(image.rotate(rng.uniform(-14, 14), Image.Resampling.BILINEAR))
+
+
+def readings_of(matrix: np.ndarray, classes: tuple[str, ...]) -> tuple[r.ClassReading, ...]:
+    """Every class of a confusion matrix as a test."""
+    c = one_vs_rest(matrix)
+    out = []
+    for k, name in enumerate(classes):
+        tp, fn, fp, tn = (int(x[k]) for x in (c.tp, c.fn, c.fp, c.tn))
+        s, f = rate_of(tp, tp + fn), rate_of(fp, fp + tn)
+        plus = r.Estimate(s.mean / f.mean, s.low / f.high, s.high / f.low)
+        minus = r.Estimate(
+            (1 - s.mean) / (1 - f.mean), (1 - s.high) / (1 - f.low), (1 - s.low) / (1 - f.high)
+        )
+        out.append(r.ClassReading(name, tp + fn, s, f, rate_of(tp, tp + fp), plus, minus))
+    return tuple(out)
+
+
+def curve_of(reading: r.ClassReading, stated: float | None) -> r.PrecisionCurve:
+    """Precision of a class over base rates from one in ten thousand to all."""
+    g = np.geomspace(1e-4, 1, 60)
+    s, f = reading.sensitivity, reading.false_alarm
+    at = lambda a, b: g * a / (g * a + (1 - g) * b)  # noqa: E731
+    low, high = at(s.low, f.high), at(s.high, f.low)
+    return r.PrecisionCurve(reading.name, g, at(s.mean, f.mean), low, high, 0.1, stated)
+
+
+def classifier_sections(classes: tuple[str, ...], n: int = 3000, seed: int = 0) -> tuple[r.Section, ...]:
+    """The sections of the main job."""
+    log_p, labels = posteriors(len(classes), n, seed)
+    predicted = log_p.argmax(axis=1)
+    matrix = confusion_matrix(labels, predicted, classes)
+    readings = readings_of(matrix, classes)
+    wrong = np.flatnonzero(predicted != labels)
+    wrong = wrong[np.argsort(-log_p[wrong, predicted[wrong]])][:14]
+    pictures = tuple(
+        r.Picture(
+            letter(classes[labels[i]], int(i)), classes[labels[i]], classes[predicted[i]],
+            float(np.exp(log_p[i, predicted[i]])), f"notMNIST/{classes[labels[i]]}/Rm9udC1uYW1lLW{i}udHRm.png",
+            float(np.exp(log_p[i, labels[i]])),
+        )
+        for i in wrong
+    )  # fmt: skip
+    epochs = np.arange(1, 21)
+    rng = np.random.default_rng(1)
+    right = int(np.trace(matrix))
+    diagram = reliability(log_p, labels)
+    recipe = {
+        "data": {"source": "notMNIST_real8k.tar.gz", "size": [28, 28], "augment": "glyph"},
+        "model": {"name": "resnet", "width": 32, "depth": 3, "parameters": 222_134},
+        "loss": {"name": "cross-entropy", "label_smoothing": 0.1, "class_weights": None},
+        "optimization": "Nesterov 0.2, one-cycle with 20 % warm-up, 20 epochs of batches of 128, bf16",
+    }
+    return (
+        r.Summary(rate_of(right, n), n, 0.1734, diagram.expected_error, readings=readings),
+        r.Training(
+            (
+                r.Source("../shared/data/notMNIST_real8k.tar.gz", "training and validation", 7998, "9f2b61c4e07ad1c3"),
+                r.Source("letters-from-fonts.tar.gz", "training only", 12_000, "03bb52a0f9e1d6aa"),
+            ),
+            {"training": 18_398, "validation": 800, "test": n},
+            recipe,
+            seed=7,
+            selection="the epoch with the least log-loss on the validation images",
+            elapsed_s=143.2,
+            threads=2,
+            versions={"bayesight": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6"},
+        ),
+        r.ClassCounts({name: int(x) for name, x in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True)}),
+        r.LearningCurves(
+            epochs,
+            1.9 * np.exp(-epochs / 4) + 0.16 + rng.normal(0, 0.01, 20),
+            1.7 * np.exp(-epochs / 4) + 0.21 + rng.normal(0, 0.015, 20) + 0.003 * epochs,
+            1 - 0.6 * np.exp(-epochs / 4) - 0.01,
+            1 - 0.55 * np.exp(-epochs / 4) - 0.045 + rng.normal(0, 0.003, 20),
+            17,
+        ),
+        r.ConfusionTable(matrix, classes),
+        r.PerClass(readings),
+        r.PrecisionCurves(tuple(curve_of(x, 0.01) for x in readings[:12]), chosen=classes[1]),
+        r.ReliabilityDiagram(diagram),
+        r.Mistakes(pictures, int((predicted != labels).sum())),
+        r.SuspiciousLabels(pictures[:4], 31),
+        r.Quarantine(
+            (("notMNIST/A/RGVtb2NyYXRpY2FCb2xkT2xkc3R5bGUgQm9sZC50dGY=.png", "the file is empty (0 bytes)"),
+             ("notMNIST/F/Q3Jvc3NvdmVyIEJvbGRPYmxpcXVlLnR0Zg==.png", "the file is empty (0 bytes)")), 3,
+        ),
+        r.Duplicates(
+            121, 164, 37,
+            (r.Conflict(("I", "J"), ("I/a.png", "J/b.png"), letter("I", 3)),
+             r.Conflict(("D", "O"), ("D/c.png", "O/c.png"), letter("D", 4))),
+        ),
+    )  # fmt: skip
+
+
+def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[r.Section, ...]:
+    """The sections of the Bayesian layer."""
+    rng = np.random.default_rng(seed)
+    k = len(classes)
+    g = np.linspace(0, 1, 101)
+    positive = g * 0.99 / (g * 0.99 + (1 - g) * 0.10)
+    negative = g * 0.01 / (g * 0.01 + (1 - g) * 0.90)
+    here = rng.dirichlet(np.full(k, 0.5))
+    before = rng.uniform(0.9, 0.98, k)
+    before[-3:] = np.nan
+    after = np.where(np.isnan(before), rng.uniform(0.86, 0.93, k), before - rng.uniform(0, 0.01, k))
+    many = [np.full(k, 1 / k), rng.dirichlet(np.full(k, 0.4)), rng.dirichlet(np.full(k, 0.08))]
+    return (
+        r.BeliefSteps(
+            ("ill", "healthy"),
+            (
+                r.BeliefStep("prior", [0.1, 0.9]),
+                r.BeliefStep("1st positive", [0.9167, 0.0833], np.log(0.108)),
+                r.BeliefStep("2nd positive", [0.9991, 0.0009], np.log(0.9083)),
+            ),
+        ),
+        r.NaturalFrequencies(0.10, 0.99, 0.10),
+        r.PosteriorByPrevalence(g, positive, negative, positive * 0.93, 1 - (1 - positive) * 0.9, here=0.1),
+        r.BeliefSteps(
+            classes,
+            tuple(r.BeliefStep(t, p) for t, p in zip(("prior", "1st photograph", "2nd photograph"), many, strict=True)),
+            heading="A second reading of the same subject",
+        ),
+        r.BaseRates(
+            classes, np.full(k, 1 / k), here, np.clip(here - 0.02, 0, 1), np.clip(here + 0.02, 0, 1),
+            "Inferred from 2,000 images without labels, by expectation-maximisation after calibration.",
+            (r.Measure("accuracy", rate_of(1900, 2000), rate_of(1941, 2000)), r.Measure("log-loss", 0.192, 0.141, fraction=False)),
+        ),
+        r.Novelty(
+            rng.normal(0, 1, 2000), rng.normal(4.2, 1.4, 1500), 1.645, 0.05, auroc=rate_of(1479, 1500),
+            fpr95=0.061, source="MNIST",
+        ),
+        r.UpdateChange(
+            classes, before, after, 1000, elapsed_s=0.0382, new_classes=classes[-3:], trust_past=0.2,
+            measures=(r.Measure("accuracy, old classes", 0.951, 0.947), r.Measure("accuracy, all classes", 0.664, 0.934)),
+        ),
+        r.Steps(
+            (
+                r.Step("Render letters from fonts", "1,000 letters in ten classes, from 42 fonts.", "bayesight data render letters.tar.gz", 1.9),
+                r.Step("Train", "A small residual network reached 95.1 % on letters kept back.", "bayesight train letters.tar.gz --out runs/demo --model resnet", 31.0),
+                r.Step("Ask at another base rate", "Where one letter in a hundred is a B, a B is worth 71 %.", "bayesight predict runs/demo b.png --prior B=0.01"),
+            )
+        ),
+        r.Prose(("Something nobody foresaw.",), heading="A last word", note="A note."),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    """The sections of the main job, for ten letters."""
+    return classifier_sections(LETTERS)
+
+
+@pytest.fixture(scope="session")
+def beliefs():
+    """The sections of the Bayesian layer, for ten letters."""
+    return belief_sections(LETTERS)
+
+
+@pytest.fixture(scope="session")
+def full(classifier, beliefs):
+    """A report of everything."""
+    return r.Report(
+        "Ten letters, read by a small residual network",
+        (*classifier, *beliefs),
+        "runs/real",
+        "21 November 2025, 21:12",
+    )
+
+
+@pytest.fixture(scope="session")
+def page(full):
+    """That report as HTML."""
+    return r.render(full)
