@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOME = {
+    "Belief": "theorem",
     "Diagnosis": "diagnostic",
     "Estimate": "diagnostic",
     "Rates": "diagnostic",
@@ -15,7 +16,10 @@ _HOME = {
     "diagnose_classes": "diagnostic",
     "from_counts": "diagnostic",
     "from_rates": "diagnostic",
+    "likelihoods": "theorem",
     "rate_interval": "diagnostic",
+    "sequence": "theorem",
+    "update": "theorem",
 }
 """Public name -> module of this package that defines it. A name equal to its module is the module itself."""
 

@@ -265,7 +265,7 @@ def diagnose_classes(
     found, alarm = _draw_classes(table, base, pseudo, draws, seed)
     readings = []
     for j, p in enumerate(base):
-        exact = UncertainRate(right[j] + pseudo[0], table[j].sum() - right[j] + pseudo[1])
+        exact = UncertainRate(float(right[j] + pseudo[0]), float(table[j].sum() - right[j] + pseudo[1]))
         drawn = _from_draws(found[:, j], alarm[:, j], np.full(1, p), level=level)
         sensitivity, known = _exact(exact, level), Estimate(float(p), float(p), float(p))
         readings.append(replace(drawn, sensitivity=sensitivity, prevalence=known))
