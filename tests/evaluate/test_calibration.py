@@ -160,3 +160,22 @@ def test_the_door_shows_exactly_its_names():
 
     modules = {"arrays", "calibration", "confusion", "novelty"}
     assert set(door.__all__) == {n for n in vars(door) if not n.startswith("_")} - modules
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000))
+def test_whole_weights_are_repeated_examples(seed):
+    rng = np.random.default_rng(seed)
+    log_p = np.log(rng.dirichlet(np.ones(4), 30))
+    labels, times = rng.integers(0, 4, 30), rng.integers(0, 4, 30)
+    times[0] = 2
+    repeated = np.repeat(np.arange(30), times)
+    for score in (log_loss, expected_calibration_error):
+        weighted = score(log_p, labels, weights=times)
+        assert math.isclose(weighted, score(log_p[repeated], labels[repeated]), rel_tol=1e-9, abs_tol=1e-12)
+
+
+def test_wrong_weights_are_refused():
+    for weights in ([1.0], [-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0]):
+        with pytest.raises(InvalidInput, match="weights"):
+            log_loss(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1], weights=weights)

@@ -85,7 +85,7 @@ def test_mlp_is_its_matrix_products():
     x = images(3, (1, 4, 4))
     h = x.flatten(1)
     for layer in model.layers:
-        h = (h @ layer[0].weight.T + layer[0].bias).clamp_min(0)
+        h = (h @ layer.weight.T + layer.bias).clamp_min(0)
     torch.testing.assert_close(model(x), h @ model.head.weight.T + model.head.bias)
     assert sum(p.numel() for p in build("mlp", (1, 28, 28), 10).parameters()) == 669_706
 
@@ -93,7 +93,7 @@ def test_mlp_is_its_matrix_products():
 def test_dropout_silences_its_share():
     model = build("mlp", (1, 4, 4), 2, hidden=(4000,), dropout=0.3, seed=0).train()
     torch.manual_seed(5)
-    dropped = model.layers[0][2](torch.ones(1, 4000))
+    dropped = model.dropout(torch.ones(1, 4000))
     assert abs((dropped == 0).double().mean().item() - 0.3) < 4 * math.sqrt(0.3 * 0.7 / 4000)
 
 

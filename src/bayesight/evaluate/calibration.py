@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.special import betaincinv
 
 from bayesight.checks import check, probability
-from bayesight.evaluate.arrays import class_indices, log_probabilities
+from bayesight.evaluate.arrays import class_indices, floats, log_probabilities
 from bayesight.types import FloatArray, IntArray
 
 __all__ = ["Reliability", "brier_score", "expected_calibration_error", "log_loss", "reliability"]
@@ -23,11 +23,12 @@ class Reliability:
     """Stated probability against how often it came true, in B bins of equal width.
 
     A bin is open on the left and closed on the right, (low, high], so a probability of exactly 1 belongs to
-    the last one. Empty bins hold NaN in every array but ``counts``.
+    the last one. Empty bins hold NaN in every array but ``counts`` and ``mass``.
 
     Attributes:
         edges: bin edges (B + 1,) from 0 to 1.
         counts: examples in each bin (B,).
+        mass: share of the whole weight in each bin (B,), summing to 1.
         confidence: mean probability of the predicted class (B,).
         accuracy: fraction of the bin that was right (B,).
         low: lower end of the Jeffreys interval of ``accuracy`` (B,).
@@ -37,6 +38,7 @@ class Reliability:
 
     edges: FloatArray
     counts: IntArray
+    mass: FloatArray
     confidence: FloatArray
     accuracy: FloatArray
     low: FloatArray
@@ -47,25 +49,30 @@ class Reliability:
     def expected_error(self) -> float:
         """Mean distance between confidence and accuracy, weighted by the bins' counts, in [0, 1]."""
         gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
-        return float(np.sum(self.counts * gaps) / np.sum(self.counts))
+        return float(np.sum(self.mass * gaps))
 
 
-def log_loss(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+def log_loss(log_p: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
     """Mean negative log-probability of the true class, in nats: 0 is perfect, infinite if ruled out once.
 
     Args:
         log_p: log-posteriors (N, K) in nats.
         labels: true class indices (N,).
+        weights: how much each example counts (N,), as for other base rates; None counts them alike.
 
     Raises:
-        InvalidInput: shapes differ, a row is no distribution, or an index is outside the classes.
+        InvalidInput: shapes differ, a row is no distribution, an index is outside the classes, or weights
+            are negative or all zero.
 
     Example:
         >>> round(log_loss(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)
         0.4581
     """
     p, true = _checked(log_p, labels, "log_loss")
-    return float(0.0 - np.mean(p[np.arange(len(true)), true]))
+    w = _weights(weights, len(true), "log_loss")
+    # A row of weight 0 counts for nothing, also where its log-probability is minus infinity.
+    losses = np.where(w > 0, -p[np.arange(len(true)), true], 0.0)
+    return float(np.sum(w * losses) / np.sum(w))
 
 
 def brier_score(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
@@ -91,7 +98,11 @@ def brier_score(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 
 def reliability(
-    log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15, level: float = 0.95
+    log_p: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    bins: int = 15,
+    level: float = 0.95,
+    weights: npt.ArrayLike | None = None,
 ) -> Reliability:
     """Sort examples by the probability of their predicted class and see how often each bin was right.
 
@@ -101,6 +112,8 @@ def reliability(
         bins: bins of equal width over [0, 1].
         level: credible level of the interval of each bin's accuracy: Jeffreys, equal tails, closed at 0 when
             none was right and at 1 when all were (Brown, Cai and DasGupta 2001, section 4.1.2).
+        weights: how much each example counts (N,), as for other base rates; None counts them alike. The
+            intervals then rest on the effective sample size of each bin, (sum w)^2 / sum w^2.
 
     Raises:
         InvalidInput: as in ``log_loss``, or fewer than one bin, or a level outside (0, 1).
@@ -118,24 +131,31 @@ def reliability(
     edges = np.linspace(0, 1, bins + 1)
     # Renormalising can leave a certain prediction a rounding error above 1.
     index = np.clip(np.searchsorted(edges, top, side="left") - 1, 0, bins - 1)
+    w = _weights(weights, len(true), "reliability")
     counts = np.bincount(index, minlength=bins).astype(np.int64)
-    hits = np.bincount(index, weights=right, minlength=bins)
-    empty = counts == 0
-    n = np.where(empty, 1, counts)
-    low = np.where(hits == 0, 0.0, betaincinv(hits + 0.5, n - hits + 0.5, (1 - level) / 2))
-    high = np.where(hits == n, 1.0, betaincinv(hits + 0.5, n - hits + 0.5, (1 + level) / 2))
+    mass = np.bincount(index, weights=w, minlength=bins)
+    empty = mass == 0
+    safe = np.where(empty, 1.0, mass)
+    share = np.bincount(index, weights=w * right, minlength=bins) / safe
+    squares = np.bincount(index, weights=w * w, minlength=bins)
+    n = np.where(empty, 1.0, safe**2 / np.where(empty, 1.0, squares))
+    low = np.where(share == 0, 0.0, betaincinv(share * n + 0.5, (1 - share) * n + 0.5, (1 - level) / 2))
+    high = np.where(share == 1, 1.0, betaincinv(share * n + 0.5, (1 - share) * n + 0.5, (1 + level) / 2))
     return Reliability(
         edges=edges,
         counts=counts,
-        confidence=np.where(empty, np.nan, np.bincount(index, weights=top, minlength=bins) / n),
-        accuracy=np.where(empty, np.nan, hits / n),
+        mass=mass / mass.sum(),
+        confidence=np.where(empty, np.nan, np.bincount(index, weights=w * top, minlength=bins) / safe),
+        accuracy=np.where(empty, np.nan, share),
         low=np.where(empty, np.nan, low),
         high=np.where(empty, np.nan, high),
         level=level,
     )
 
 
-def expected_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15) -> float:
+def expected_calibration_error(
+    log_p: npt.ArrayLike, labels: npt.ArrayLike, bins: int = 15, weights: npt.ArrayLike | None = None
+) -> float:
     """Mean distance between what was promised and what came true, in [0, 1] (Guo et al. 2017, eq. 5).
 
     Over ``bins`` bins of equal width on the probability of the predicted class. The number depends on the
@@ -145,6 +165,7 @@ def expected_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins
         log_p: log-posteriors (N, K) in nats.
         labels: true class indices (N,).
         bins: bins of equal width over [0, 1].
+        weights: how much each example counts (N,); None counts them alike.
 
     Raises:
         InvalidInput: as in ``reliability``.
@@ -153,7 +174,17 @@ def expected_calibration_error(log_p: npt.ArrayLike, labels: npt.ArrayLike, bins
         >>> round(expected_calibration_error(np.log([[0.9, 0.1], [0.7, 0.3]]), [0, 1], bins=1), 4)
         0.3
     """
-    return reliability(log_p, labels, bins).expected_error
+    return reliability(log_p, labels, bins, weights=weights).expected_error
+
+
+def _weights(weights: npt.ArrayLike | None, count: int, where: str) -> FloatArray:
+    """One non-negative weight an example."""
+    if weights is None:
+        return np.ones(count)
+    w = floats(weights)
+    good = w.shape == (count,) and bool(np.all(np.isfinite(w) & (w >= 0))) and float(w.sum()) > 0
+    check(good, f"{where} weights", f"got shape {w.shape}", f"{count} weights >= 0, not all 0")
+    return w
 
 
 def _checked(log_p: npt.ArrayLike, labels: npt.ArrayLike, where: str) -> tuple[FloatArray, IntArray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from bayesight.checks import check, probability
@@ -12,6 +13,18 @@ from bayesight.models.base import ImageModel, kaiming_normal
 from bayesight.models.registry import MODELS
 
 __all__ = ["MLP"]
+
+
+class FeatureMajorLinear(nn.Linear):
+    """``nn.Linear`` whose result lies in memory one feature after the other.
+
+    The numbers are the same. The product that makes the weight gradient then reads both its matrices the way
+    the multiplier wants them; with rows of images it is the slowest part of training.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs) to (B, outputs)."""
+        return torch.addmm(self.bias[:, None], self.weight, x.T).T
 
 
 @MODELS.register("mlp")
@@ -42,9 +55,9 @@ class MLP(ImageModel):
         probability(dropout, "mlp.dropout")
         widths = [math.prod(image_shape), *hidden]
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Dropout(dropout))
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            FeatureMajorLinear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
         )
+        self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(widths[-1], classes)
         kaiming_normal(self)
 
@@ -53,6 +66,6 @@ class MLP(ImageModel):
         x = self.standardise(x).flatten(1)
         activations = []
         for layer in self.layers:
-            x = layer(x)
+            x = self.dropout(layer(x).relu())
             activations.append(x)
         return activations

@@ -57,9 +57,7 @@ def cosine(total_steps: int, *, warmup: float = 0.0, final: float = 0.0) -> Sche
 
 
 @SCHEDULES.register("one_cycle")
-def one_cycle(
-    total_steps: int, *, warmup: float = 0.3, start: float = 0.04, final: float = 4e-6
-) -> Schedule:
+def one_cycle(total_steps: int, *, warmup: float = 0.3, start: float = 0.04, final: float = 4e-6) -> Schedule:
     """Up from ``start`` and down to ``final`` times the base rate, both along half a cosine (Smith 2018).
 
     The defaults are those of ``torch.optim.lr_scheduler.OneCycleLR``.

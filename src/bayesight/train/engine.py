@@ -242,6 +242,7 @@ class _Loop:
         optimizer = self.optimizers[index]
         for group, lr in zip(optimizer.param_groups, self.base_lr[index], strict=True):
             group["lr"] = lr * update.schedule(step)
+        optimizer.zero_grad(set_to_none=True)  # also what another update's loss left in these parameters
         pieces = _pieces(batch, self.budget.accumulate)
         size = len(batch[0])
         terms: dict[str, float] = {}
@@ -260,7 +261,6 @@ class _Loop:
         if update.clip_norm is not None:
             self.fabric.clip_gradients(self.model, optimizer, max_norm=update.clip_norm)
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
         return terms
 
     def look(self) -> None:

@@ -1,0 +1,5 @@
+"""``python -m bayesight`` is the ``bayesight`` command."""
+
+from bayesight.cli import main
+
+main()

@@ -1,0 +1,179 @@
+"""``bayesight train``: from an archive of images to a run folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+
+if TYPE_CHECKING:
+    from bayesight.train.events import Event, Listener
+    from bayesight.train.recipe import Recipe
+
+__all__ = ["train"]
+
+KEYS = "The four keys"
+WHERE = "Where and how"
+
+
+def train(
+    source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz of images.")],
+    out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="A TOML file with the four keys.", rich_help_panel=KEYS)
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Data: side the images are brought to, pixels.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Data: L (grey) or RGB.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Data: images in one step.")] = None,
+    validation: Annotated[float | None, typer.Option(help="Data: share held out to choose weights.")] = None,
+    augment: Annotated[str | None, typer.Option(help="Data: none, glyph or photo.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model: linear, mlp or resnet.")] = None,
+    loss: Annotated[str | None, typer.Option(help="Loss: cross_entropy or forward_corrected.")] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="Optimization: sgd, nesterov, adagrad, rmsprop, adam or adamw.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Optimization: base learning rate.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Optimization: passes over the images.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Optimization: auto, 32 or bf16.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any value of the recipe, as model.hidden=[256,256]."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Every random choice follows from it.")] = None,
+    also: Annotated[
+        list[Path] | None, typer.Option(help="More training images; never used to validate. May be repeated.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    init_from: Annotated[Path | None, typer.Option(help="Start from this run's weights.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads; default: all it may use.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard (extra 'tensorboard').")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a classifier and save its run.
+
+    Example: bayesight train letters.tar.gz --out runs/letters --model resnet
+    """
+    from bayesight.workflows.train import TrainRequest
+    from bayesight.workflows.train import train as work
+
+    changes = {
+        "data.size": size,
+        "data.mode": mode,
+        "data.batch": batch,
+        "data.validation": validation,
+        "data.augment": augment,
+        "loss": None if loss is None else {"name": loss},
+        "optimization.name": optimizer,
+        "optimization.lr": lr,
+        "optimization.epochs": epochs,
+        "optimization.precision": precision,
+        "seed": seed,
+    }
+    wanted = {k: v for k, v in changes.items() if v is not None} | _settings(settings or [])
+    request = TrainRequest(
+        source=source,
+        out=out,
+        recipe=None if resume and not (recipe or model or wanted) else _recipe(recipe, model, wanted),
+        also=tuple(also or ()),
+        labels=labels,
+        resume=resume,
+        overwrite=overwrite,
+        init_from=init_from,
+        threads=threads,
+        device=device,
+    )
+    with progress_bar("reading") as reading, _training_listeners(out, tensorboard) as listeners:
+        result = work(request, progress=reading, listeners=listeners)
+    emit(_document(result), as_json=as_json, text=lambda: _text(result))
+
+
+def _recipe(path: Path | None, model: str | None, changes: dict[str, Any]) -> Recipe:
+    """The file's recipe or the model's packaged one, with the options' changes."""
+    from bayesight.train.recipe import Recipe
+
+    if path is None:
+        return Recipe.default(model or "mlp").changed(changes)
+    recipe = Recipe.load(path)
+    return recipe.changed({**({} if model is None else {"model": {"name": model}}), **changes})
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """``key=value`` pairs, the values read as TOML, or as plain text where they are none."""
+    import tomllib
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, text = pair.partition("=")
+        if not (separator and key):
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--set")
+        try:
+            found[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key] = text
+    return found
+
+
+@contextmanager
+def _training_listeners(out: Path, tensorboard: bool) -> Iterator[list[Listener]]:
+    """A bar or a line an epoch on standard error, and TensorBoard if asked for."""
+    from bayesight.train.events import Evaluated, Started, StepDone
+
+    with progress_bar("training", "steps") as bar:
+        total = 0
+
+        def show(event: Event) -> None:
+            nonlocal total
+            if isinstance(event, Started):
+                total = event.total_steps
+            elif isinstance(event, StepDone):
+                bar(event.step, total)
+            elif isinstance(event, Evaluated) and not sys.stderr.isatty():
+                row = event.row
+                say(
+                    f"step {event.step} of {total}: accuracy {row['accuracy']:.4f}, "
+                    f"log-loss {row['log_loss']:.4f}, {row['elapsed_s']:.1f} s"
+                )
+
+        listeners: list[Listener] = [show]
+        if tensorboard:
+            from bayesight.train.tensorboard import TensorBoardListener
+
+            listeners.append(TensorBoardListener(out / "tensorboard"))
+        yield listeners
+
+
+def _document(result: Any) -> dict[str, Any]:
+    metrics = result.metrics
+    return {
+        "run": str(result.run.folder),
+        "classes": metrics["classes"],
+        "examples": metrics["examples"]["train"] + metrics["examples"]["validation"],
+        "seconds": metrics["seconds"]["total"],
+        "validation": metrics["validation"],
+        "details": metrics,
+    }
+
+
+def _text(result: Any) -> str:
+    metrics = result.metrics
+    examples, validation, seconds = metrics["examples"], metrics["validation"], metrics["seconds"]
+    return (
+        f"{result.run.folder}\n"
+        f"trained on {examples['train']:,} images of {len(metrics['classes'])} classes in "
+        f"{seconds['total']:.1f} s (training alone {seconds['training']:.1f} s)\n"
+        f"on {validation['examples']:,} images held out: accuracy {validation['accuracy']:.4f}, log-loss "
+        f"{validation['log_loss']:.4f} nats, calibration error {validation['ece']:.4f}\n"
+        f"look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight evaluate "
+        f"{result.run.folder} SOURCE"
+    )

@@ -1,0 +1,38 @@
+"""Training's events as TensorBoard scalars; needs the extra ``tensorboard``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bayesight.errors import MissingExtra
+from bayesight.train.events import Evaluated, Event, Finished
+
+__all__ = ["TensorBoardListener"]
+
+
+class TensorBoardListener:
+    """Writes one scalar for each number of every evaluation.
+
+    Args:
+        folder: where the event files go.
+
+    Raises:
+        MissingExtra: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as problem:
+            raise MissingExtra("--tensorboard", "tensorboard") from problem
+        self._writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+
+    def __call__(self, event: Event) -> None:
+        """Write what ``event`` measured."""
+        if isinstance(event, Evaluated):
+            for name, value in event.row.items():
+                if name != "step":
+                    self._writer.add_scalar(name.replace(".", "/"), value, event.step)
+        elif isinstance(event, Finished):
+            self._writer.close()

@@ -1,0 +1,101 @@
+"""Sources of images read the way a run needs them: its size, its mode, its class order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bayesight.data import Store, open_store
+from bayesight.data.batches import Examples
+from bayesight.errors import InvalidInput, nearest
+from bayesight.models.classifier import Classes
+from bayesight.types import IntArray, Progress
+
+__all__ = ["Labelled", "class_numbers", "read_labelled", "read_unlabelled"]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with their classes in a run's order.
+
+    Args:
+        examples: what to compute on; labels are class numbers of the run.
+        store: where they come from, for paths and the manifest.
+        note: how labels were read, where that needs saying; may be empty.
+    """
+
+    examples: Examples
+    store: Store
+    note: str = ""
+
+
+def read_labelled(
+    source: str | Path,
+    classes: Classes,
+    *,
+    labels: Path | None = None,
+    new_classes: bool = False,
+    progress: Progress | None = None,
+) -> Labelled:
+    """Open labelled images for a run.
+
+    Args:
+        source: a folder, archive or IDX file.
+        classes: the run's.
+        labels: an IDX source's file of labels, when it is not beside it.
+        new_classes: number classes the run does not know from K on, instead of refusing them.
+        progress: told how far reading is.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: the source cannot be read.
+        InvalidInput: classes the run does not know.
+    """
+    store = open_store(source, size=classes.size, mode=classes.mode, labels=labels, progress=progress)
+    numbers, note = class_numbers(store.classes, classes.names, new_classes=new_classes)
+    rows = np.arange(len(store), dtype=np.int64)
+    return Labelled(Examples((store.images,), rows, numbers[store.labels]), store, note)
+
+
+def read_unlabelled(
+    source: str | Path, classes: Classes, *, progress: Progress | None = None
+) -> tuple[Examples, Store]:
+    """Open images whose classes do not matter, or are not known; folders are not needed.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: the source cannot be read.
+    """
+    store = open_store(source, size=classes.size, mode=classes.mode, labelled=False, progress=progress)
+    rows = np.arange(len(store), dtype=np.int64)
+    return Examples((store.images,), rows, np.full(len(store), -1, dtype=np.int64)), store
+
+
+def class_numbers(
+    found: tuple[str, ...], known: tuple[str, ...], *, new_classes: bool = False
+) -> tuple[IntArray, str]:
+    """The run's number of each class found in a source, and a note where that needs saying.
+
+    An IDX file names its classes by number only. Where none of those is a name the run knows, number i is the
+    run's i-th class.
+
+    Raises:
+        InvalidInput: classes the run does not know, unless ``new_classes``.
+    """
+    index = {name: number for number, name in enumerate(known)}
+    numeric = all(name.isdecimal() for name in found)
+    if numeric and not any(name in index for name in found) and max(map(int, found)) < len(known):
+        first, last = known[min(map(int, found))], known[max(map(int, found))]
+        note = f"labels {found[0]}-{found[-1]} are read as the run's classes in order, {first}-{last}"
+        return np.array([int(name) for name in found], dtype=np.int64), note
+    unknown = [name for name in found if name not in index]
+    if unknown and not new_classes:
+        hint = nearest(unknown[0], known)
+        meant = f"; did you mean {hint!r}?" if hint else "."
+        raise InvalidInput(
+            f"the run does not know class{'es' if len(unknown) > 1 else ''} "
+            f"{', '.join(map(repr, unknown))}{meant} It knows: {', '.join(known)}."
+        )
+    for name in unknown:
+        index[name] = len(index)
+    return np.array([index[name] for name in found], dtype=np.int64), ""

@@ -1,0 +1,119 @@
+"""A network's layers, shapes, parameters and multiply-adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torchinfo
+
+from bayesight.checks import check
+from bayesight.errors import InvalidInput, UnknownName
+from bayesight.models import MODELS, build
+from bayesight.run import Run
+
+__all__ = ["Layer", "Summary", "summarise"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of the table.
+
+    Args:
+        name: path inside the network.
+        kind: class of the layer.
+        output: shape of what it puts out for one image.
+        parameters: trained numbers it holds itself.
+        multiply_adds: for one image.
+    """
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A network in numbers.
+
+    Args:
+        model: its registered name.
+        parameters: trained numbers in all.
+        multiply_adds: for one image.
+        layers: those that hold parameters, in the order they run.
+        table: for people.
+    """
+
+    model: str
+    parameters: int
+    multiply_adds: int
+    layers: tuple[Layer, ...]
+    table: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return {
+            "model": self.model,
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "layers": [vars(layer) for layer in self.layers],
+        }
+
+
+def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") -> Summary:
+    """Describe a run's network, or a model by name.
+
+    Args:
+        what: a run folder or a registered name.
+        classes: K, for a name.
+        size: side of the images in pixels, for a name.
+        mode: "L" or "RGB", for a name.
+
+    Raises:
+        UnknownName: neither a run nor a model.
+        InvalidInput: a shape the model cannot take.
+    """
+    if what in MODELS:
+        check(mode in ("L", "RGB"), "--mode", f"got {mode!r}", "L or RGB")
+        check(size >= 1, "--size", f"got {size}", "at least 1")
+        name, network = what, build(what, (1 if mode == "L" else 3, size, size), classes)
+    elif Path(what).exists():
+        run = Run.open(what, finished=False)
+        name, network = run.recipe().model.name, run.network()
+    else:
+        raise UnknownName("run folder or model", what, MODELS.names())
+    try:
+        info = torchinfo.summary(
+            network,
+            input_size=(1, *network.image_shape),
+            col_names=("output_size", "num_params", "mult_adds"),
+            row_settings=("var_names",),
+            depth=4,
+            verbose=0,
+        )
+    except RuntimeError as problem:
+        raise InvalidInput(f"{what!r} cannot take images of {size}x{size}: {problem}") from problem
+    layers = tuple(
+        Layer(
+            _path(layer),
+            layer.class_name,
+            tuple(layer.output_size[1:]),
+            layer.trainable_params,
+            layer.macs,
+        )
+        for layer in info.summary_list
+        if layer.is_leaf_layer and layer.trainable_params > 0
+    )
+    return Summary(name, info.trainable_params, info.total_mult_adds, layers, str(info))
+
+
+def _path(layer: Any) -> str:
+    """Names from below the root down to the layer, joined by dots."""
+    names: list[str] = []
+    while layer is not None and layer.parent_info is not None:
+        names.append(layer.var_name)
+        layer = layer.parent_info
+    return ".".join(reversed(names))

@@ -1,0 +1,344 @@
+"""From an archive of images to a run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import bayesight
+from bayesight.data import Store, open_store, require_classes, split
+from bayesight.data.batches import Examples
+from bayesight.errors import InvalidInput, RunExists, TrainingDiverged
+from bayesight.evaluate import expected_calibration_error, log_loss
+from bayesight.models import ImageModel
+from bayesight.models.classifier import Classes, Classifier, fit_temperature, logits_of
+from bayesight.run import Run
+from bayesight.seeding import derive
+from bayesight.train.checkpoint import FileCheckpointer
+from bayesight.train.classification import EVALUATION_BATCH, Classification, classification
+from bayesight.train.engine import State, fit
+from bayesight.train.events import Evaluated, Event, Listener
+from bayesight.train.hardware import Hardware, choose_hardware
+from bayesight.train.recipe import Recipe
+from bayesight.types import IntArray, Progress
+from bayesight.workflows.sources import class_numbers
+
+__all__ = ["SELECTION", "Material", "TrainRequest", "TrainResult", "read_material", "train"]
+
+SELECTION = (
+    "weights of the epoch with the lowest validation log-loss; the temperature is fitted on the same images"
+)
+"""How the kept weights were chosen, in words, for every report."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train on, how, and where the run goes.
+
+    Args:
+        source: a folder, archive or IDX file of labelled images.
+        out: the run folder.
+        recipe: the four keys; None is the run's own with ``resume``, else the packaged one for "mlp".
+        also: more training images of the same classes, never used to validate.
+        labels: an IDX source's file of labels, when it is not beside it.
+        resume: go on where an interrupted run stopped; starts afresh where there is none.
+        overwrite: replace a run that is there.
+        init_from: a run whose network's weights are the start.
+        threads: processor threads; None takes all this process may use.
+        device: "auto", "cpu", "cuda", ...
+        checkpoint_every_s: seconds between two checkpoints.
+    """
+
+    source: Path
+    out: Path
+    recipe: Recipe | None = None
+    also: tuple[Path, ...] = ()
+    labels: Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    init_from: Path | None = None
+    threads: int | None = None
+    device: str = "auto"
+    checkpoint_every_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run learns from, split.
+
+    Args:
+        stores: the source, then every ``also``.
+        classes: names, mode and size.
+        train: images learned from.
+        validation: images that choose the weights, all of the source.
+        dropped: images of ``also`` left out because they are in the validation set.
+    """
+
+    stores: tuple[Store, ...]
+    classes: Classes
+    train: Examples
+    validation: Examples
+    dropped: int
+
+    @property
+    def content_hashes(self) -> list[str]:
+        """What was read, by content."""
+        return [store.manifest.content_hash for store in self.stores]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished run.
+
+    Args:
+        run: its folder.
+        metrics: what ``metrics.json`` holds.
+        material: what it learned from; None when the run was finished before.
+    """
+
+    run: Run
+    metrics: Mapping[str, Any]
+    material: Material | None = field(default=None, repr=False)
+
+
+def train(
+    request: TrainRequest,
+    *,
+    progress: Progress | None = None,
+    listeners: Iterable[Listener] = (),
+) -> TrainResult:
+    """Train a classifier and save its run.
+
+    Args:
+        request: what, how, where.
+        progress: told how far reading the source is.
+        listeners: told every event of training.
+
+    Raises:
+        SourceNotFound, SourceUnreadable, InvalidInput: nothing to train on, or one class only.
+        RunExists: the run folder is taken.
+        RunUnreadable: the run to resume or start from does not fit.
+        TrainingDiverged: the loss became NaN; the last good weights are in the run folder.
+        StorageFailed: the disk is full.
+    """
+    began = time.perf_counter()
+    resuming = request.resume and (request.out / "recipe.toml").exists()
+    if resuming and (request.out / "metrics.json").exists():
+        run = Run.open(request.out)
+        return TrainResult(run, run.metrics())
+    if request.out.exists() and not (resuming or request.overwrite) and any(request.out.iterdir()):
+        raise RunExists(f"{request.out} holds something already; --resume continues a run, --overwrite replaces it.")
+    recipe = _recipe(request, resuming)
+    hardware = choose_hardware(
+        precision=recipe.optimization.precision, threads=request.threads, device=request.device
+    )
+    material = read_material(request, recipe, progress)
+    read_s = time.perf_counter() - began
+    goal = classification(
+        recipe, material.train, material.validation, len(material.classes.names), hardware
+    )
+    start = _start_from(request.init_from, goal.network, material.classes)
+    if resuming:
+        run = Run.open(request.out, finished=False)
+    else:
+        run = Run.create(request.out, overwrite=request.overwrite)
+        run.save_recipe(recipe)
+        run.save_classes(material.classes)
+    identity = {
+        "recipe": recipe.as_dict(),
+        "data": material.content_hashes,
+        "init_from": start,
+        "threads": hardware.threads,
+        "precision": hardware.precision,
+        "processes": hardware.fabric.world_size,
+    }
+    state = _fit(run, goal, hardware, identity, request.checkpoint_every_s, listeners)
+    metrics = _finish(run, goal, material, state, recipe, hardware, (began, read_s))
+    return TrainResult(run, metrics, material)
+
+
+def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | None = None) -> Material:
+    """Read and split everything a run learns from.
+
+    Identical images are never on both sides: not within the source, and not between ``also`` and the
+    validation images.
+    """
+    size, mode = recipe.data.size, recipe.data.mode
+    store = open_store(request.source, size=size, mode=mode, labels=request.labels, progress=progress)
+    require_classes(store, 2)
+    height, width = store.manifest.shape[:2]
+    classes = Classes(store.classes, store.manifest.mode, (height, width))
+    parts = split(
+        store.labels,
+        store.digests,
+        {"train": 1 - recipe.data.validation, "validation": recipe.data.validation},
+        derive(recipe.seed, "split"),
+    )
+    train = Examples((store.images,), parts["train"], store.labels[parts["train"]])
+    validation = Examples((store.images,), parts["validation"], store.labels[parts["validation"]])
+    stores, dropped = [store], 0
+    for path in request.also:
+        more = open_store(path, size=classes.size, mode=classes.mode, progress=progress)
+        numbers, _ = class_numbers(more.classes, classes.names)
+        kept = _not_among(more, store.digests[parts["validation"]])
+        dropped += len(more) - len(kept)
+        train = train.joined(Examples((more.images,), kept, numbers[more.labels[kept]]))
+        stores.append(more)
+    return Material(tuple(stores), classes, train, validation, dropped)
+
+
+def _not_among(store: Store, digests: np.ndarray) -> IntArray:
+    """Rows of ``store`` whose image is none of those with the given digests."""
+    held_out = {digest.tobytes() for digest in np.ascontiguousarray(digests)}
+    keep = [row for row, digest in enumerate(np.asarray(store.digests)) if digest.tobytes() not in held_out]
+    return np.array(keep, dtype=np.int64)
+
+
+def _recipe(request: TrainRequest, resuming: bool) -> Recipe:
+    if not resuming:
+        return request.recipe or Recipe.default("mlp")
+    kept = Run.open(request.out, finished=False).recipe()
+    if request.recipe is not None and request.recipe != kept:
+        raise InvalidInput(
+            f"{request.out} was begun with another recipe; leave out the options that differ, or start again "
+            "with --overwrite."
+        )
+    return kept
+
+
+def _start_from(path: Path | None, network: ImageModel, classes: Classes) -> str | None:
+    """Copy another run's weights into the network; returns their hash.
+
+    Where the classes differ, the last layer keeps its fresh weights: its outputs mean something else.
+    """
+    if path is None:
+        return None
+    source = Run.open(path)
+    weights = source.network().state_dict()
+    if source.classes().names != classes.names:
+        weights = {name: value for name, value in weights.items() if not name.startswith("head.")}
+    own = network.state_dict()
+    wrong = [n for n, v in weights.items() if n not in own or own[n].shape != v.shape]
+    if wrong:
+        raise InvalidInput(
+            f"--init-from {path}: its network does not fit this recipe ({wrong[0]} differs); use the same "
+            "model, options and image size."
+        )
+    network.load_state_dict(weights, strict=False)
+    return hashlib.sha256(source.folder.joinpath("model.safetensors").read_bytes()).hexdigest()
+
+
+def _fit(
+    run: Run,
+    goal: Classification,
+    hardware: Hardware,
+    identity: Mapping[str, Any],
+    every_s: float,
+    listeners: Iterable[Listener],
+) -> State:
+    """Train; a loss that is not a number leaves the best weights in the run folder."""
+    improved = False
+
+    def watch(event: Event) -> None:
+        nonlocal improved
+        improved = improved or (isinstance(event, Evaluated) and event.improved)
+
+    try:
+        return fit(
+            goal.task,
+            goal.budget,
+            fabric=hardware.fabric,
+            evaluate=goal.evaluate,
+            average=goal.average,
+            checkpointer=FileCheckpointer(run.folder / "checkpoint", dict(identity), every_s=every_s),
+            listeners=[watch, *listeners],
+        )
+    except TrainingDiverged:
+        if improved and hardware.fabric.is_global_zero:
+            run.save_network(goal.network)
+        raise
+
+
+def _finish(
+    run: Run,
+    goal: Classification,
+    material: Material,
+    state: State,
+    recipe: Recipe,
+    hardware: Hardware,
+    clock: tuple[float, float],
+) -> dict[str, Any]:
+    """Calibrate, measure and save; the metrics come last, for they say that the run is finished."""
+    network = goal.network.to("cpu").eval()
+    measuring = time.perf_counter()
+    logits = logits_of(network, material.validation.in_order(EVALUATION_BATCH))
+    labels = torch.from_numpy(material.validation.labels)
+    names = material.classes.names
+    counts = torch.from_numpy(np.bincount(material.train.labels, minlength=len(names))).double()
+    classifier = Classifier(network, material.classes, counts, fit_temperature(logits, labels))
+    log_p = classifier.log_posterior(logits)
+    began, read_s = clock
+    metrics = {
+        "bayesight": bayesight.__version__,
+        "classes": names,
+        "examples": {
+            "train": len(material.train),
+            "validation": len(material.validation),
+            "dropped": material.dropped,
+        },
+        "sources": [_described(store) for store in material.stores],
+        "seed": recipe.seed,
+        "selection": SELECTION,
+        "validation": {
+            "accuracy": (log_p.argmax(1) == labels).double().mean().item(),
+            "log_loss": log_loss(log_p, labels),
+            "ece": expected_calibration_error(log_p, labels),
+            "examples": len(labels),
+        },
+        "temperature": classifier.temperature,
+        "steps": state.step,
+        "best_step": state.best_step,
+        "total_steps": goal.budget.steps,
+        "hardware": {
+            "precision": hardware.precision,
+            "threads": hardware.threads,
+            "processes": hardware.fabric.world_size,
+            "device": str(hardware.fabric.device),
+            "processor": platform.processor() or platform.machine(),
+            "torch": torch.__version__,
+        },
+        "seconds": {
+            "reading": read_s,
+            "training": state.elapsed_s,
+            "measuring": time.perf_counter() - measuring,
+            "total": time.perf_counter() - began,
+        },
+    }
+    if hardware.fabric.is_global_zero:
+        run.save_network(network)
+        run.save_belief(classifier.tensors())
+        run.save_history(state.history)
+        run.save_metrics(metrics)
+        shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
+    return metrics
+
+
+def _described(store: Store) -> dict[str, Any]:
+    manifest = store.manifest
+    return {
+        "source": manifest.source,
+        "content_hash": manifest.content_hash,
+        "images": len(store),
+        "counts": manifest.counts,
+        "quarantined": len(manifest.quarantined),
+        "choice": manifest.choice,
+    }
