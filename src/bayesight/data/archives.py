@@ -2,9 +2,9 @@
 
 A source is a folder, a ``.tar`` (plain, gzip, bzip2 or xz), a ``.zip``, or IDX data. What a file is, its
 first bytes say, not its name. An image's class is the name of the folder it lies in, so top folders may be
-nested as deep as they like. What cannot be an image of the set (a link, a name that leads out of the archive, an
-encrypted entry) is quarantined with its reason; what was never meant as one (hidden files, ``__MACOSX``,
-texts) is ignored and counted.
+nested as deep as they like. What cannot be an image of the set (a link, a name that leads out of the
+archive, an encrypted entry) is quarantined with its reason; what was never meant as one (hidden files,
+``__MACOSX``, texts) is ignored and counted.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from bayesight.data.png import HEADER_BYTES, SIGNATURE, Layout, damage, inflate, layout, unfilter
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["PIXEL_LIMIT", "Decoded", "Frame", "Refused", "decode", "native_frames"]
+__all__ = ["PIXEL_LIMIT", "Decoded", "Frame", "Refused", "decode", "native_frames", "refit"]
 
 PIXEL_LIMIT = 64_000_000
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
@@ -76,19 +76,20 @@ class Decoded:
     misfits: tuple[int, ...]
 
 
-def decode(blobs: Sequence[bytes], frame: Frame, *, fit: bool) -> Decoded:
+def decode(blobs: Sequence[bytes], frame: Frame, *, fit_size: bool = True, fit_mode: bool = True) -> Decoded:
     """Decode a batch of encoded images.
 
     Args:
         blobs: the content of image files.
         frame: the size and mode wanted.
-        fit: scale images of another size so that they cover the frame, and crop the centre; convert images of
-            another mode. False reports them as misfits instead.
+        fit_size: scale images of another size so that they cover the frame, and crop the centre; False
+            reports them as misfits instead.
+        fit_mode: convert images of another mode; False reports them as misfits.
 
     Example:
         >>> buffer = io.BytesIO()
         >>> Image.new("L", (3, 2), 7).save(buffer, "PNG")
-        >>> batch = decode([buffer.getvalue(), b""], Frame(2, 3, "L"), fit=False)
+        >>> batch = decode([buffer.getvalue(), b""], Frame(2, 3, "L"))
         >>> batch.images.tolist(), batch.refused
         ([[[7, 7, 7], [7, 7, 7]]], ((1, 'zero bytes'),))
     """
@@ -107,7 +108,7 @@ def decode(blobs: Sequence[bytes], frame: Frame, *, fit: bool) -> Decoded:
         warnings.simplefilter("ignore")
         for index in left:
             try:
-                pixels = _pixels(blobs[index], frame, fit=fit)
+                pixels = _pixels(blobs[index], frame, fit_size=fit_size, fit_mode=fit_mode)
             except Refused as error:
                 refused.append((index, str(error)))
                 continue
@@ -120,6 +121,21 @@ def decode(blobs: Sequence[bytes], frame: Frame, *, fit: bool) -> Decoded:
     if len(kept) < len(blobs):
         images = images[kept]
     return Decoded(images, kept, tuple(sorted(refused)), tuple(sorted(misfits)))
+
+
+def refit(images: ImageArray, frame: Frame) -> ImageArray:
+    """Images ``(N, H, W)`` or ``(N, H, W, 3)`` made to be as ``frame`` says, as ``decode`` does it.
+
+    Example:
+        >>> refit(np.full((1, 4, 4), 9, np.uint8), Frame(2, 2, "RGB")).tolist()
+        [[[[9, 9, 9], [9, 9, 9]], [[9, 9, 9], [9, 9, 9]]]]
+    """
+    if images.shape[1:] == frame.shape:
+        return images
+    fitted: ImageArray = np.empty((len(images), *frame.shape), np.uint8)
+    for index, pixels in enumerate(images):
+        fitted[index] = np.asarray(_scaled(Image.fromarray(pixels).convert(frame.mode), frame))
+    return fitted
 
 
 def native_frames(blobs: Sequence[bytes]) -> list[Frame | None]:
@@ -193,16 +209,20 @@ def _frame_of(image: Image.Image) -> Frame:
     return Frame(height, width, "L" if _is_grey(image) else "RGB")
 
 
-def _pixels(blob: bytes, frame: Frame, *, fit: bool) -> ImageArray | None:
-    """The pixels of one image in ``frame``, by Pillow; None when it is to fit by itself and does not.
+def _pixels(blob: bytes, frame: Frame, *, fit_size: bool, fit_mode: bool) -> ImageArray | None:
+    """The pixels of one image in ``frame``, by Pillow; None when it should fit by itself and does not.
 
     Raises:
         Refused: it cannot be read.
     """
     with _opened(blob) as image:
         try:
-            if not fit and _frame_of(image) != frame:
-                return None
+            if not (fit_size and fit_mode):
+                own = _frame_of(image)
+                if not fit_mode and own.mode != frame.mode:
+                    return None
+                if not fit_size and (own.height, own.width) != (frame.height, frame.width):
+                    return None
             return np.asarray(_fitted(image, frame))
         except Exception as error:  # noqa: BLE001 - what a decoder raises at hostile bytes, nobody can list
             raise Refused(_reason(error, blob)) from None
@@ -220,7 +240,7 @@ def _opened(blob: bytes) -> Image.Image:
         if blob.startswith(SIGNATURE):
             found = layout(blob[:HEADER_BYTES])
             if found is not None:
-                _check_pixels(found.width, found.height)
+                _check_pixels(found.height, found.width)
             if (proof := damage(blob)) is not None:
                 raise Refused(proof)
         image = Image.open(io.BytesIO(blob), formats=_FORMATS)
@@ -228,13 +248,13 @@ def _opened(blob: bytes) -> Image.Image:
         raise
     except Exception as error:  # noqa: BLE001 - as above
         raise Refused(_reason(error, blob)) from None
-    _check_pixels(*image.size)
+    _check_pixels(image.height, image.width)
     return image
 
 
-def _check_pixels(width: int, height: int) -> None:
-    if width * height > PIXEL_LIMIT:
-        raise Refused(f"{width}x{height} pixels, over the limit of {PIXEL_LIMIT:,}")
+def _check_pixels(height: int, width: int) -> None:
+    if height * width > PIXEL_LIMIT:
+        raise Refused(f"{height}x{width} pixels, over the limit of {PIXEL_LIMIT:,}")
 
 
 def _fitted(image: Image.Image, frame: Frame) -> Image.Image:
@@ -243,9 +263,13 @@ def _fitted(image: Image.Image, frame: Frame) -> Image.Image:
     plain = _eight_bits(turned)
     if plain.mode != frame.mode:
         plain = plain.convert(frame.mode)
-    if plain.size != (frame.width, frame.height):
-        plain = ImageOps.fit(plain, (frame.width, frame.height), Image.Resampling.BILINEAR)
-    return plain
+    return _scaled(plain, frame)
+
+
+def _scaled(image: Image.Image, frame: Frame) -> Image.Image:
+    """The image scaled to cover the frame, its centre kept."""
+    size = (frame.width, frame.height)
+    return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BILINEAR)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -7,6 +7,7 @@ Their names are bytes here, for a name need not be UTF-8; that is why pathlib, w
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from bayesight.data.members import ENCODED_LIMIT_BYTES, Member, Unreadable
 
-__all__ = ["folder_members"]
+__all__ = ["folder_members", "folder_signature"]
 
 
 def folder_members(root: Path) -> Iterator[Member]:
@@ -50,6 +51,31 @@ def folder_members(root: Path) -> Iterator[Member]:
             except OSError as error:
                 yield name, f"cannot be read: {error.strerror}", 0, None
         waiting.extend(reversed(folders))
+
+
+def folder_signature(root: Path) -> tuple[int, str]:
+    """(number of files below a folder, a hash that changes with any file's name, size or time of change)."""
+    top = os.fsencode(os.path.realpath(root))
+    known = hashlib.blake2b(digest_size=16)
+    count = 0
+    waiting = [top]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            continue  # the reading pass says what is wrong with it
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+                continue
+            try:
+                status = entry.stat()
+            except OSError:
+                status = entry.stat(follow_symlinks=False)
+            count += 1
+            known.update(b"%s\0%d\0%d\n" % (entry.path, status.st_size, status.st_mtime_ns))
+    return count, known.hexdigest()
 
 
 def _link_refusal(link: bytes, top: bytes, linked: set[bytes]) -> str | None:

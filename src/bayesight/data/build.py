@@ -1,0 +1,351 @@
+"""Build the files of a store: one pass over the source, then its images put in their canonical order.
+
+Memory stays bounded however large the source is: images go through one batch, one chunk or one bucket at a
+time, written with plain writes and never through a mapping. What is kept for every image is its label, its
+digest and its path, about 100 bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesight.data.archives import Batch, Source, batches
+from bayesight.data.decode import PIXEL_LIMIT, Frame, decode, native_frames, refit
+from bayesight.data.framing import Wish, choose, sentence, wished
+from bayesight.data.idx import idx_batches
+from bayesight.data.members import Quarantined
+from bayesight.errors import SourceUnreadable
+from bayesight.types import ImageArray, IntArray, Progress
+
+__all__ = ["Contents", "build", "content_hash"]
+
+_DECODED_BYTES = 32 << 20
+_BUCKET_BYTES = 64 << 20
+_CHUNK_BYTES = 8 << 20
+_MOST_BUCKETS = 256
+_DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a built store holds, beside its arrays."""
+
+    classes: tuple[str, ...]
+    counts: dict[str, int]
+    frame: Frame
+    content_hash: str
+    quarantined: tuple[Quarantined, ...]
+    ignored: int
+    choice: str
+
+
+def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = None) -> Contents:
+    """Read a source; write ``images.npy``, ``labels.npy``, ``digests.npy`` and ``paths.txt`` into a folder.
+
+    Every file is on the disk when this returns.
+
+    Raises:
+        SourceUnreadable: the source is damaged, or holds no image that could be read.
+        OSError: the folder could not be written.
+    """
+    with Spool(folder, progress) as spool:
+        if source.kind == "idx":
+            choice = _read_idx(source, wish, spool)
+        else:
+            choice = _read_encoded(source, wish, spool)
+        if not spool.count:
+            raise _nothing_read(source, spool)
+        return _finish(spool, folder, wish, choice)
+
+
+def content_hash(frame: Frame, labels: IntArray, digests: ImageArray) -> str:
+    """A hash of what a store holds, the same for the same images with the same class indices.
+
+    Args:
+        frame: size and mode.
+        labels: ``(N,)`` in canonical order.
+        digests: ``(N, 16)`` likewise.
+    """
+    known = hashlib.blake2b(repr(frame.shape).encode(), digest_size=32)
+    known.update(labels.astype("<i8").tobytes())
+    known.update(digests.tobytes())
+    return known.hexdigest()
+
+
+class Spool:
+    """The images of a reading pass in the order they come, on disk, with what is known of each of them."""
+
+    def __init__(self, folder: Path, progress: Progress | None) -> None:
+        self._progress = progress
+        self._path = folder / "images.raw"
+        self._file: BinaryIO = self._path.open("w+b")
+        self.clear()
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Forget everything: a second pass begins."""
+        self._file.seek(0)
+        self._file.truncate()
+        self.frame: Frame | None = None
+        self.count = 0
+        self.class_ids: dict[str | None, int] = {}
+        self.labels: list[npt.NDArray[np.int32]] = []
+        self.digests: list[bytes] = []
+        self.paths: list[bytes] = []
+        self.quarantined: list[Quarantined] = []
+        self.ignored: list[str] = []
+        self.ignored_count = 0
+
+    def add(self, images: ImageArray, classes: Sequence[str | None], paths: Sequence[str]) -> None:
+        """Take in images ``(K, ...)`` with the class and the path of each."""
+        if not len(images):
+            return
+        size = images[0].nbytes
+        flat = np.ascontiguousarray(images).data.cast("B")
+        self._file.write(flat)
+        digest = hashlib.blake2b
+        self.digests.append(
+            b"".join(
+                [
+                    digest(flat[at : at + size], digest_size=_DIGEST_BYTES).digest()
+                    for at in range(0, len(flat), size)
+                ]
+            )
+        )
+        for name in dict.fromkeys(classes):
+            self.class_ids.setdefault(name, len(self.class_ids))
+        self.labels.append(np.fromiter(map(self.class_ids.__getitem__, classes), np.int32, len(classes)))
+        self.paths.append("\n".join(paths).encode())
+        self.count += len(images)
+
+    def set_aside(self, batch: Batch) -> None:
+        """Take note of what a batch brought beside images, and of how far the pass has come."""
+        self.quarantined += batch.quarantined
+        self.ignored_count += len(batch.ignored)
+        self.ignored = (self.ignored + batch.ignored)[:3]
+
+    def report(self, fraction: float) -> None:
+        """Tell the listener how many images were read and about how many there are."""
+        if self._progress is not None:
+            self._progress(self.count, round(self.count / fraction) if fraction > 0 else None)
+
+    def chunks(self, rows: int, size: int) -> Iterator[npt.NDArray[np.uint8]]:
+        """The images again, at most ``rows`` at a time, each as ``size`` bytes."""
+        self._file.seek(0)
+        for first in range(0, self.count, rows):
+            many = min(rows, self.count - first)
+            yield np.frombuffer(self._file.read(many * size), np.uint8).reshape(many, size)
+
+    def discard_images(self) -> None:
+        """Give the space on the disk back; the images are elsewhere by now."""
+        self._file.seek(0)
+        self._file.truncate()
+
+
+def _read_idx(source: Source, wish: Wish, spool: Spool) -> str:
+    """Fill the spool from IDX data; returns how size and mode were chosen."""
+    name = source.path.name
+    native = None
+    for block in idx_batches(source.path, source.labels, PIXEL_LIMIT):
+        if native is None:
+            _, height, width, *channels = block.images.shape
+            native = Frame(height, width, "RGB" if channels else "L")
+            spool.frame = wished(wish, native)
+        if spool.frame is None:
+            continue
+        images = refit(block.images, spool.frame)
+        classes = [str(label) for label in block.labels.tolist()] if wish.labelled else [None] * len(images)
+        spool.add(images, classes, [f"{name}[{block.first + i}]" for i in range(len(images))])
+        spool.report(block.fraction)
+    return sentence(wish, spool.frame, Counter()) if spool.frame else ""
+
+
+def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:
+    """Fill the spool from image files; returns how size and mode were chosen.
+
+    As long as size and mode are not known, the first image's are taken. When another one does not agree, the
+    rest of the pass only counts sizes and modes, and a second pass reads with what was chosen.
+    """
+    seen: Counter[Frame] = Counter()
+    fit = {"fit_size": wish.size is not None, "fit_mode": wish.mode is not None}
+    for batch in batches(source, labelled=wish.labelled):
+        if spool.frame is None:
+            spool.frame = _first_frame(batch, wish)
+        for part in _parts(batch, spool.frame):
+            if not seen and not _take_in(part, spool, fit):
+                assert spool.frame is not None
+                seen[spool.frame] = spool.count
+            if seen:
+                seen.update(frame for frame in native_frames(part.blobs) if frame is not None)
+        spool.report(batch.fraction)
+    if not seen:
+        return sentence(wish, spool.frame, seen) if spool.frame else ""
+    spool.clear()
+    spool.frame = choose(wish, seen)
+    for batch in batches(source, labelled=wish.labelled):
+        for part in _parts(batch, spool.frame):
+            _take_in(part, spool, {})
+        spool.report(batch.fraction)
+    return sentence(wish, spool.frame, seen)
+
+
+def _take_in(part: Batch, spool: Spool, fit: dict[str, bool]) -> bool:
+    """Decode a batch into the spool; False, and nothing done, when an image has another frame."""
+    decoded = decode(part.blobs, spool.frame or Frame(1, 1, "L"), **fit)
+    if decoded.misfits:
+        return False
+    kept = decoded.kept.tolist()
+    if len(kept) == len(part.blobs):
+        spool.add(decoded.images, part.classes, part.paths)
+    else:
+        spool.add(decoded.images, [part.classes[i] for i in kept], [part.paths[i] for i in kept])
+        spool.quarantined += [Quarantined(part.paths[i], reason) for i, reason in decoded.refused]
+    spool.set_aside(part)
+    return True
+
+
+def _parts(batch: Batch, frame: Frame | None) -> Iterator[Batch]:
+    """A batch in pieces whose pixels fit into memory: small files can hold large pictures."""
+    step = max(1, _DECODED_BYTES // frame.size_bytes) if frame else _DECODED_BYTES
+    many = len(batch.blobs)
+    if many <= step:
+        yield batch
+        return
+    for first in range(0, many, step):
+        last = first + step
+        beside = first + step >= many
+        yield Batch(
+            batch.paths[first:last],
+            batch.classes[first:last],
+            batch.blobs[first:last],
+            batch.quarantined if beside else [],
+            batch.ignored if beside else [],
+        )
+
+
+def _first_frame(part: Batch, wish: Wish) -> Frame | None:
+    """The frame of the first image that has one."""
+    for blob in part.blobs:
+        (native,) = native_frames([blob])
+        if native is not None:
+            return wished(wish, native)
+    return None
+
+
+def _finish(spool: Spool, folder: Path, wish: Wish, choice: str) -> Contents:
+    """Put the spooled images in canonical order and write every file of the store."""
+    frame = spool.frame
+    assert frame is not None
+    ids = np.concatenate(spool.labels)
+    classes = sorted(name for name in spool.class_ids if name is not None)
+    rank = {name: index for index, name in enumerate(classes)} if wish.labelled else {}
+    index_of = np.array([rank.get(name or "", -1) for name in spool.class_ids], np.int64)
+    labels = index_of[ids]
+    digests = np.frombuffer(b"".join(spool.digests), np.uint8).reshape(-1, _DIGEST_BYTES)
+    keys = digests.view(">u8").astype(np.uint64)
+    order = np.lexsort((keys[:, 1], keys[:, 0], labels))
+    labels, digests = labels[order], digests[order]
+    names = b"\n".join(spool.paths).split(b"\n")
+    with _synced(folder / "paths.txt") as file:
+        for first in range(0, len(order), 1 << 16):
+            chosen = order[first : first + (1 << 16)].tolist()
+            file.write(b"".join([names[i] + b"\n" for i in chosen]))
+    del names
+    with _synced(folder / "labels.npy") as file:
+        _write_header(file, "<i8", labels.shape)
+        file.write(labels.astype("<i8").tobytes())
+    with _synced(folder / "digests.npy") as file:
+        _write_header(file, "|u1", digests.shape)
+        file.write(digests.tobytes())
+    with _synced(folder / "images.npy") as file:
+        _write_header(file, "|u1", (len(order), *frame.shape))
+        _write_sorted(spool, order, frame.size_bytes, file, folder)
+    numbers = np.bincount(labels, minlength=len(classes)) if wish.labelled else np.zeros(0, np.int64)
+    return Contents(
+        classes=tuple(classes) if wish.labelled else (),
+        counts=dict(zip(classes, numbers.tolist(), strict=True)) if wish.labelled else {},
+        frame=frame,
+        content_hash=content_hash(frame, labels, digests),
+        quarantined=tuple(spool.quarantined),
+        ignored=spool.ignored_count,
+        choice=choice,
+    )
+
+
+def _write_sorted(spool: Spool, order: IntArray, size: int, out: BinaryIO, folder: Path) -> None:
+    """Write the spooled images of ``size`` bytes in the order given.
+
+    What fits into one bucket is sorted in memory. Otherwise the images are first dealt out to files, each of
+    them one bucket of the sorted images, so that each byte is read and written twice, always in sequence.
+    """
+    count = len(order)
+    rows = max(1, _BUCKET_BYTES // size, -(-count // _MOST_BUCKETS))
+    step = max(1, _CHUNK_BYTES // size)
+    if count <= rows:
+        images = np.concatenate(list(spool.chunks(step, size)))
+        for first in range(0, count, step):
+            out.write(images[order[first : first + step]].data.cast("B"))
+        return
+    rank = np.empty(count, np.int64)
+    rank[order] = np.arange(count)
+    bucket = rank // rows
+    paths = [folder / f"bucket-{k}.raw" for k in range(-(-count // rows))]
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        first = 0
+        for chunk in spool.chunks(step, size):
+            here = bucket[first : first + len(chunk)]
+            for k in np.unique(here).tolist():
+                files[k].write(chunk[here == k].data.cast("B"))
+            first += len(chunk)
+    spool.discard_images()
+    for k, path in enumerate(paths):
+        images = np.fromfile(path, np.uint8).reshape(-1, size)
+        path.unlink()
+        within = np.argsort(rank[bucket == k])  # buckets were filled in the order of the pass
+        for first in range(0, len(images), step):
+            out.write(images[within[first : first + step]].data.cast("B"))
+
+
+def _write_header(file: BinaryIO, kind: str, shape: tuple[int, ...]) -> None:
+    """Begin a ``.npy`` file; its data are written with plain writes, whose errors say why they fail."""
+    np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+
+
+@contextmanager
+def _synced(path: Path) -> Iterator[BinaryIO]:
+    """A new file that is on the disk when the block ends."""
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _nothing_read(source: Source, spool: Spool) -> SourceUnreadable:
+    """The error for a source without a single image, saying what was found instead."""
+    found = []
+    if spool.quarantined:
+        first = spool.quarantined[0]
+        found.append(f"{len(spool.quarantined):,} quarantined (first: {first.path}: {first.reason})")
+    if spool.ignored_count:
+        found.append(f"{spool.ignored_count:,} files ignored as no images (first: {spool.ignored[0]})")
+    return SourceUnreadable(
+        f"{source.path} holds no image that could be read: {'; '.join(found) or 'it is empty'}; "
+        "expected images in one folder a class, CLASS/NAME.png"
+    )

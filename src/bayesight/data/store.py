@@ -1,0 +1,340 @@
+"""A source of images as memory-mapped arrays, built once and reused while the source is unchanged."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from filelock import FileLock, Timeout
+
+from bayesight.checks import check
+from bayesight.data.archives import Source, find_source
+from bayesight.data.build import Contents, build, content_hash
+from bayesight.data.decode import PIXEL_LIMIT, Frame
+from bayesight.data.folders import folder_signature
+from bayesight.data.framing import Wish
+from bayesight.data.members import Quarantined
+from bayesight.errors import BayesightError, SourceUnreadable, StorageFailed
+from bayesight.types import ImageArray, IntArray, Progress
+
+__all__ = ["Manifest", "Quarantined", "Store", "open_store", "require_classes"]
+
+_FORMAT = 1
+_BUILDING = ".building-"
+_SAMPLE = 16
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a store holds and where it came from.
+
+    Args:
+        format: version of the layout on disk.
+        source: absolute path of the folder or archive.
+        classes: names in the order of the labels: sorted, as text.
+        counts: images of each class.
+        shape: (H, W) or (H, W, 3) of one image.
+        mode: "L" (grey) or "RGB".
+        content_hash: the same for the same images under the same class indices, whatever held them.
+        quarantined: members not taken in, each with its reason.
+        ignored: how many files were passed over because they are no images.
+        choice: how size and mode were chosen, one sentence.
+    """
+
+    format: int
+    source: str
+    classes: tuple[str, ...]
+    counts: dict[str, int]
+    shape: tuple[int, ...]
+    mode: str
+    content_hash: str
+    quarantined: tuple[Quarantined, ...]
+    ignored: int
+    choice: str
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """Images, labels and where each came from, read from disk as they are needed.
+
+    Rows are in canonical order, sorted by label and digest: the same images with the same labels give the
+    same bytes, from an archive as from IDX data. The files were complete on disk before the store appeared,
+    are never changed afterwards, and hold no pickle: opening one runs no code.
+
+    Args:
+        folder: where the files lie.
+        manifest: what they hold.
+        images: uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, memory-mapped, read-only.
+        labels: int64 ``(N,)`` in the order of ``manifest.classes``; -1 everywhere when unlabelled.
+        digests: uint8 ``(N, 16)``, BLAKE2b-128 of each image's bytes.
+    """
+
+    folder: Path
+    manifest: Manifest
+    images: ImageArray
+    labels: IntArray
+    digests: ImageArray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the order of the labels."""
+        return self.manifest.classes
+
+    def path_of(self, index: int) -> str:
+        """Where an image lay inside the source; ``"x.gz[17]"`` in IDX data."""
+        text, ends = self._paths
+        position = range(len(ends))[index]
+        start = int(ends[position - 1]) + 1 if position else 0
+        return text[start : int(ends[position])].decode()
+
+    @cached_property
+    def _paths(self) -> tuple[bytes, IntArray]:
+        text = (self.folder / "paths.txt").read_bytes()
+        return text, np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
+
+
+def open_store(
+    source: str | os.PathLike[str],
+    *,
+    size: int | tuple[int, int] | None = None,
+    mode: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    labelled: bool = True,
+    cache: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Store:
+    """Open a source of images, building its store when there is none yet or the source has changed.
+
+    Safe when several processes open the same source at once: one builds, the others wait and reuse. A build
+    that is killed leaves nothing that could be taken for a store.
+
+    Args:
+        source: a folder, ``.tar``, ``.tar.gz``, ``.tar.xz``, ``.tar.bz2``, ``.zip`` or IDX ``.gz``.
+        size: side of a square, or (height, width); images are scaled to cover it and cropped in the centre.
+        mode: "L" or "RGB".
+        labels: the labels of IDX data that are not beside it under MNIST's name.
+        labelled: False for images without classes; every label is then -1.
+        cache: where stores are kept; $BAYESIGHT_CACHE or the user's cache folder when not given.
+        progress: called with images read so far and about how many there are.
+
+    Raises:
+        SourceNotFound: nothing is there.
+        SourceUnreadable: cut off, damaged, or without a single image.
+        StorageFailed: the cache cannot be written.
+        InvalidInput: a size or mode that cannot be.
+    """
+    wish = _wish(size, mode, labelled)
+    found = find_source(source, labels=labels, labelled=labelled)
+    home = _cache_folder(cache)
+    signature, expected = _signature(found)
+    family = _key([str(found.path), asdict(wish), str(found.labels), _FORMAT])
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", found.path.name.partition(".")[0])[:32].strip("-")
+    name = f"{stem or 'source'}-{family}"
+    folder = home / f"{name}-{_key(signature)}"
+    store = _load(folder)
+    if store is not None:
+        return store
+    with _storing(home, found.path):
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / f"{name}.lock"):
+            store = _load(folder)
+            if store is None:
+                _remove_leftovers(home, name)
+                _build(found, wish, folder, signature, _counting(progress, expected))
+                store = _load(folder)
+    if store is None:
+        raise StorageFailed(f"{folder} cannot be read back right after it was written; is the disk sound?")
+    return store
+
+
+def require_classes(store: Store, least: int = 2) -> None:
+    """Refuse a store with too few classes to learn from.
+
+    Raises:
+        InvalidInput: fewer than ``least`` classes.
+    """
+    names = ", ".join(store.classes) or "none"
+    check(
+        len(store.classes) >= least,
+        store.manifest.source,
+        f"holds {len(store.classes)} class{'' if len(store.classes) == 1 else 'es'} ({names})",
+        f"at least {least}",
+        "An image's class is the name of the folder it lies in: put each class in a folder of its own.",
+    )
+
+
+def _build(source: Source, wish: Wish, folder: Path, signature: list[Any], progress: Progress | None) -> None:
+    """Write a store beside its final place, then move it there in one step."""
+    family = folder.name.rpartition("-")[0]
+    temporary = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{family}-", dir=folder.parent))
+    try:
+        contents = build(source, wish, temporary, progress)
+        if _signature(source)[0] != signature:
+            raise SourceUnreadable(f"{source.path} changed while it was being read; try again")
+        _write_manifest(temporary, source, contents)
+        if folder.exists():  # damaged, or it would have been opened
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        _sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    for other in folder.parent.glob(f"{family}-*"):  # what the source was before it changed
+        if other.is_dir() and other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
+    """Write ``manifest.json`` and see that it is on the disk, with the entry of every file."""
+    manifest = Manifest(
+        format=_FORMAT,
+        source=str(source.path),
+        classes=contents.classes,
+        counts=contents.counts,
+        shape=contents.frame.shape,
+        mode=contents.frame.mode,
+        content_hash=contents.content_hash,
+        quarantined=contents.quarantined,
+        ignored=contents.ignored,
+        choice=contents.choice,
+    )
+    with (folder / "manifest.json").open("w", encoding="utf-8") as file:
+        json.dump(asdict(manifest), file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(folder)
+
+
+def _load(folder: Path) -> Store | None:
+    """Open the store in a folder; None when there is none, or one that is not whole.
+
+    The sizes of the files, the hash over all labels and digests and the digests of a few images are checked,
+    so that a file that was cut off or overwritten is noticed without reading every image.
+    """
+    try:
+        document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        document["quarantined"] = tuple(Quarantined(**entry) for entry in document["quarantined"])
+        document["classes"], document["shape"] = tuple(document["classes"]), tuple(document["shape"])
+        manifest = Manifest(**document)
+        if manifest.format != _FORMAT:
+            return None
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(folder / "labels.npy", allow_pickle=False)
+        digests = np.load(folder / "digests.npy", allow_pickle=False)
+        store = Store(folder, manifest, images, labels, digests)
+        return store if _is_whole(store) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_whole(store: Store) -> bool:
+    """Whether the files of a store belong together and hold what the manifest says."""
+    manifest, count = store.manifest, len(store)
+    if store.images.shape != (count, *manifest.shape) or store.digests.shape != (count, 16) or not count:
+        return False
+    frame = Frame(manifest.shape[0], manifest.shape[1], manifest.mode)
+    if content_hash(frame, store.labels, store.digests) != manifest.content_hash:
+        return False
+    for index in np.linspace(0, count - 1, num=min(count, _SAMPLE), dtype=np.int64):
+        digest = hashlib.blake2b(store.images[index].tobytes(), digest_size=16).digest()
+        if digest != store.digests[index].tobytes():
+            return False
+    return (store.folder / "paths.txt").stat().st_size >= 2 * count
+
+
+def _remove_leftovers(home: Path, family: str) -> None:
+    """Remove what killed builds left behind; the caller holds the lock of ``family``."""
+    for left in home.glob(f"{_BUILDING}*"):
+        owner = left.name.removeprefix(_BUILDING).rpartition("-")[0]
+        if owner == family:
+            shutil.rmtree(left, ignore_errors=True)
+            continue
+        try:
+            with FileLock(home / f"{owner}.lock", timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
+        except Timeout:
+            continue  # someone is at work on it
+
+
+@contextmanager
+def _storing(home: Path, source: Path) -> Iterator[None]:
+    """Say in one sentence what went wrong on the side of the cache."""
+    try:
+        yield
+    except BayesightError:
+        raise
+    except OSError as error:
+        mend = "free some space, or set BAYESIGHT_CACHE to a folder on another disk"
+        if error.errno in _FULL:
+            raise StorageFailed(f"the disk of {home} is full, no room to store {source}; {mend}") from error
+        raise StorageFailed(
+            f"{home} cannot be written ({error.strerror or error}); set BAYESIGHT_CACHE to a folder that can"
+        ) from error
+
+
+def _wish(size: int | tuple[int, int] | None, mode: str | None, labelled: bool) -> Wish:
+    """What was asked for, checked."""
+    check(mode in (None, "L", "RGB"), "mode", f"got {mode!r}", '"L" (grey) or "RGB"')
+    pair = (size, size) if isinstance(size, int) else size
+    if pair is not None:
+        fits = min(pair) >= 1 and pair[0] * pair[1] <= PIXEL_LIMIT
+        check(
+            fits, "size", f"got {pair[0]}x{pair[1]}", f"sides of at least 1, {PIXEL_LIMIT:,} pixels at most"
+        )
+    return Wish(pair, mode, labelled)
+
+
+def _signature(source: Source) -> tuple[list[Any], int | None]:
+    """(what changes when the source does, how many files it has when that is known)."""
+    if source.kind == "folder":
+        count, digest = folder_signature(source.path)
+        return ["folder", count, digest], count
+    try:
+        files = [path.stat() for path in (source.path, source.labels) if path is not None]
+    except OSError as error:
+        raise SourceUnreadable(f"{source.path} cannot be read: {error.strerror}") from error
+    return [source.kind, *[(status.st_size, status.st_mtime_ns) for status in files]], None
+
+
+def _counting(progress: Progress | None, expected: int | None) -> Progress | None:
+    """The listener, told the number of files where it is known beforehand."""
+    if progress is None or expected is None:
+        return progress
+    return lambda done, total: progress(done, max(done, expected))
+
+
+def _cache_folder(cache: str | os.PathLike[str] | None) -> Path:
+    """Where stores are kept."""
+    named = cache or os.environ.get("BAYESIGHT_CACHE")
+    home = Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("bayesight"))
+    return home.absolute() / "stores"
+
+
+def _key(value: object) -> str:
+    return hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """See that the entries of a folder are on the disk, where the system can be asked to."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
