@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar
+from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar
 
 __all__ = ["data_app"]
 
-data_app = typer.Typer(no_args_is_help=True, help="Look at a source of images, render one, fetch one.")
+data_app = typer.Typer(
+    name="data", no_args_is_help=True, help="Look at a source of images, render one, fetch one."
+)
 
 
 @data_app.command("inspect")
@@ -25,6 +27,72 @@ def inspect(
     with progress_bar("reading") as progress:
         store = open_store(source, progress=progress)
     emit({"examples": len(store)}, as_json=as_json, text=lambda: f"{len(store)} images")
+
+
+@data_app.command("render", epilog="Example: bayesight data render letters.tar.gz --per-class 500 --seed 1")
+def render(
+    out: Annotated[Path, typer.Argument(help="The archive to write, .tar.gz.")],
+    characters: Annotated[str, typer.Option(help="The classes, one character each.")] = "ABCDEFGHIJ",
+    per_class: Annotated[int, typer.Option(help="Images of each character.")] = 300,
+    fonts: Annotated[
+        Path | None, typer.Option(help="A folder of font files; else those of matplotlib and of the system.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side of the images, pixels.")] = 28,
+    seed: SeedOption = 0,
+    label_noise: Annotated[float, typer.Option(help="Share of images filed under a wrong class.")] = 0.0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the archive if it is there.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Render characters from fonts, laid out like notMNIST: a folder of PNG files a class, and fonts.csv."""
+    from bayesight.data.glyphs import RenderOptions, render
+
+    options = RenderOptions(
+        characters=characters,
+        images_per_class=per_class,
+        fonts=fonts,
+        size=size,
+        seed=seed,
+        label_noise=label_noise,
+    )
+    with progress_bar("rendering") as progress:
+        made = render(out, options, overwrite=overwrite, progress=progress)
+    document = {
+        "path": str(made.path),
+        "examples": made.examples,
+        "classes": made.counts,
+        "fonts": len(made.fonts),
+        "mislabelled": made.mislabelled,
+        "left_out": [{"path": str(font.path), "reason": font.reason} for font in made.left_out],
+    }
+    emit(
+        document,
+        as_json=as_json,
+        text=lambda: (
+            f"{made.examples:,} images of {len(made.counts)} classes from {len(made.fonts)} fonts "
+            f"({len(made.left_out)} left out; fonts.csv inside says why) in {made.path}"
+        ),
+    )
+
+
+@data_app.command("fetch", epilog="Example: bayesight data fetch notmnist-small --root data")
+def fetch(
+    name: Annotated[str, typer.Argument(help="notmnist-small, notmnist-large or mnist.")],
+    root: Annotated[Path, typer.Option(help="The folder the files belong in; made if need be.")] = Path(
+        "data"
+    ),
+    mirror: Annotated[
+        str | None, typer.Option("--from", help="Address of a mirror that holds the same file names.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Download a known set, verified; an interrupted download goes on where it stopped."""
+    from bayesight.data.catalogue import fetch
+
+    with progress_bar("fetching", unit="bytes") as progress:
+        path = fetch(name, root, base_url=mirror, progress=progress)
+    emit({"path": str(path)}, as_json=as_json, text=lambda: str(path))
 
 
 @data_app.callback()

@@ -73,15 +73,16 @@ def _lanczos(first: Tensor, last: Tensor, length: int, size: int) -> Tensor:
 def _bend(ink: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """Rotation, slant, stretch, taper, arch and a smooth random displacement, in one sampling."""
     count, side = ink.shape[:2]
-    normal = torch.randn((8, count), generator=generator).clamp(-2, 2) * amount
+    normal = torch.randn((7, count), generator=generator).clamp(-2, 2) * amount
     lively = (torch.rand(count, generator=generator) < 0.5).float()  # the others keep their lines straight
-    angle, slant = normal[0] * 0.05 * lively, normal[1] * 0.12 - 0.04 * amount
-    wide, tall = (normal[2] * 0.25).exp(), (normal[3] * 0.12).exp()
+    angle, slant = normal[0] * 0.05 * lively, normal[1] * 0.12 + 0.05 * amount
+    # only ever narrower or lower: a glyph that grew would leave the canvas, and filling the box undoes size
+    wide, tall = (normal[2] * 0.3).clamp(min=0).exp(), (normal[2] * 0.3).clamp(max=0).neg().exp()
     linear = torch.stack([angle.cos() * wide, angle.sin() + slant, -angle.sin(), angle.cos() * tall])
     inverse = F.pad(linear.T.reshape(count, 2, 2), (0, 1))
     y, x = torch.meshgrid(*[torch.linspace(-1, 1, side)] * 2, indexing="ij")
     curves = torch.stack([x * y, y * y, x * x, x * y]) * side
-    weights = normal[4:8] * torch.tensor([[0.06], [0.02], [0.02], [0.03]]) * lively
+    weights = normal[3:7] * torch.tensor([[0.06], [0.02], [0.02], [0.03]]) * lively
     across = torch.einsum("kb,kyx->byx", weights[:2], curves[:2])
     along = torch.einsum("kb,kyx->byx", weights[2:], curves[2:])
     wobble = torch.rand((count, 1, 1, 1), generator=generator) ** 2 * 0.03 * amount * side
@@ -173,7 +174,8 @@ def _striped(ink: Tensor, generator: torch.Generator) -> Tensor:
     angle, period = angle * math.pi, side * (0.07 + 0.08 * period)
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     phase: Tensor = (x * angle.cos() + y * angle.sin()) / period
-    return ink * ((phase - phase.floor()) < 0.5 + 0.25 * share).float()
+    stripes: Tensor = (phase - phase.floor()) < 0.5 + 0.25 * share
+    return ink * stripes.float()
 
 
 def _dotted(ink: Tensor, generator: torch.Generator) -> Tensor:
