@@ -21,9 +21,9 @@ def posteriors(classes: int, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]
     """Log-posteriors (n, classes) that are right about nineteen times in twenty, and labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, n)
-    logits = rng.normal(size=(n, classes)) * 1.1
-    logits[np.arange(n), labels] += rng.gamma(6, 1.0, n)
-    logits[labels == classes - 1, classes - 2] += 1.5
+    logits = rng.normal(size=(n, classes)) * 1.5
+    logits[np.arange(n), labels] += rng.gamma(9, 1.0, n)
+    logits[labels == classes - 1, classes - 2] += 2.5
     return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True), labels
 
 

@@ -75,6 +75,7 @@ class NaturalFrequencies(Section):
         sensitivity: P(positive | affected).
         false_alarm: P(positive | not affected).
         people: how many are drawn, at most 10,000.
+        who: what the dots stand for.
         affected: how the affected are called ("ill", "of class B").
         unaffected: how the others are called.
         positive: what the test says of them ("positive", "called B").
@@ -84,6 +85,7 @@ class NaturalFrequencies(Section):
     sensitivity: float
     false_alarm: float
     people: int = 1000
+    who: str = "people"
     affected: str = "ill"
     unaffected: str = "healthy"
     positive: str = "positive"

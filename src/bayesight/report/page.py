@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
@@ -18,6 +19,10 @@ from bayesight.report.views import view
 from bayesight.report.words import clean
 
 __all__ = ["Report", "render", "save"]
+
+
+_LONGEST = 26
+_RANGE = re.compile(r"\d[\d.,]*–\d[\d.,]*")
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,21 @@ def _environment() -> jinja2.Environment:
         finalize=_printable,
     )
     environment.filters["drawn"] = Markup  # only figures of our own pass through it
+    environment.filters["breakable"] = _breakable
+    environment.filters["unbroken"] = _unbroken
     environment.filters["kind"] = lambda block: type(block).__name__
     return environment
+
+
+def _breakable(name: str) -> Markup:
+    """``name`` escaped, with places where a line may end inside words too long for a narrow column."""
+    parts = re.findall(rf"[^/]{{1,{_LONGEST}}}/?|/", clean(name)) if len(name) > _LONGEST else [clean(name)]
+    return Markup("<wbr>").join(parts)
+
+
+def _unbroken(sentence: str) -> Markup:
+    """``sentence`` escaped, with ranges of numbers kept on one line."""
+    return Markup(_RANGE.sub(r"<span>\g<0></span>", escape(clean(sentence))))  # noqa: S704 - escaped just before
 
 
 def _printable(value: Any) -> Any:

@@ -137,7 +137,7 @@ def ratio(number: Number) -> str:
 
     Example:
         >>> [ratio(x) for x in (0.0312, 1, 99.2, 1234, math.inf)]
-        ['0.031', '1', '99', '1,234', '∞']
+        ['0.031', '1.0', '99', '1,234', '∞']
     """
     return _figures(mean_of(number))
 
@@ -217,6 +217,10 @@ def _figures(value: float) -> str:
         return NO_VALUE
     if math.isinf(value):
         return "∞"
+    if value >= 1e5:
+        return "> 100,000"
+    if 0 < value < 0.001:
+        return "< 0.001"
     if value >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:.0f}" if value >= 10 else f"{value:#.2g}"

@@ -17,7 +17,7 @@ from bayesight.types import FloatArray
 
 __all__ = ["belief_bars", "change_rows", "count_bars"]
 
-WIDTH = 460
+WIDTH = 420
 _ROW = 24
 _NAME = 20
 _SHOWN_BELIEFS = 12
@@ -165,7 +165,8 @@ def _belief_row(
         row.append(
             node("path", d=f"M{x:.1f} {y + 1:.1f}v{_ROW - 2}", style=f"stroke:{css('ink')};stroke-width:1.6")
         )
-    row.append(text(WIDTH - 2, y + 16, rate(now), anchor="end"))
+    figure = rate(now) if now >= 1e-4 or now == 0 else "< 0.01 %"
+    row.append(text(WIDTH - 2, y + 16, figure, anchor="end"))
     return group(row)
 
 
@@ -186,7 +187,7 @@ def _scale(floor: float, ceiling: float, left: float, full: float, bottom: float
     for tick in np.linspace(floor, ceiling, 5):
         x = left + full * (tick - floor) / (ceiling - floor)
         parts.append(node("path", d=f"M{x:.1f} 0V{bottom:.1f}", style=f"stroke:{css('grid')}"))
-        parts.append(text(x, bottom + 18, rate(float(tick)), role="muted", anchor="middle", size=11.5))
+        parts.append(text(x, bottom + 18, rate(float(tick)), role="muted", anchor="middle", size=12))
     return group(parts)
 
 

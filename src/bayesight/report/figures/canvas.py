@@ -25,10 +25,10 @@ from bayesight.report.words import rate
 
 __all__ = ["HEIGHT", "TEXT", "WIDTH", "chart", "isolated", "percent_axis", "to_svg"]
 
-WIDTH, HEIGHT = 460, 300
+WIDTH, HEIGHT = 420, 290
 """Size of a chart in CSS pixels; the page scales it down on a narrow screen."""
 
-TEXT = 12.5
+TEXT = 13.0
 """Size of the text in a chart, in CSS pixels at its own size."""
 
 _XLINK = "{http://www.w3.org/1999/xlink}href"
@@ -51,7 +51,14 @@ def isolated(draw: Callable[_P, str]) -> Callable[_P, str]:
 
 
 def chart(
-    x_label: str, y_label: str, *, width: int = WIDTH, height: int = HEIGHT, left: int = 58, bottom: int = 48
+    x_label: str,
+    y_label: str,
+    *,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    left: int = 58,
+    bottom: int = 48,
+    top: int = 36,
 ) -> tuple[Figure, Axes]:
     """An empty chart in the house style; the label of the vertical axis stands above it, to be read upright.
 
@@ -62,9 +69,10 @@ def chart(
         height: in CSS pixels.
         left: room for the tick labels of the vertical axis, in CSS pixels.
         bottom: room for the tick labels and the label of the horizontal axis.
+        top: room for the label of the vertical axis, and for names of marks below it.
     """
     figure = Figure(figsize=(width / 72, height / 72))
-    right, top = 18, 34
+    right = 18
     box = (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
     axes = figure.add_axes(box)
     figure.patch.set_visible(False)

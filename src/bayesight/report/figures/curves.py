@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from bayesight.checks import check
 from bayesight.evaluate.arrays import floats
-from bayesight.report.figures.canvas import TEXT, chart, isolated, percent_axis, to_svg
+from bayesight.report.figures.canvas import HEIGHT, TEXT, chart, isolated, percent_axis, to_svg
 from bayesight.report.figures.ink import stand_in
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
@@ -102,7 +102,8 @@ def rate_curve(
     """
     x = floats(base_rate)
     marks = {name: value for name, value in (marks or {}).items() if x[0] <= value <= x[-1]}
-    figure, axes = chart(axis[0], axis[1])
+    top = 36 if not marks else 66
+    figure, axes = chart(axis[0], axis[1], height=HEIGHT + top - 36, top=top)
     styles = ["-", (0, (5, 2)), (0, (1, 1.5)), "-."]
     for curve, role, style in zip(curves, ("c1", "c2", "c3", "c4"), styles, strict=False):
         if curve.low is not None and curve.high is not None:

@@ -13,8 +13,8 @@ from bayesight.report.figures.ink import css
 
 __all__ = ["People", "natural_frequencies", "people_dots"]
 
-_PITCH = 11.4
-_RADIUS = 4.1
+_PITCH = 10.5
+_RADIUS = 3.8
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,18 @@ from collections.abc import Iterable
 from bayesight.report.figures.ink import css
 from bayesight.report.words import clean
 
-__all__ = ["FONT", "SVG", "group", "node", "picture", "serialise", "shorten", "text", "text_width"]
+__all__ = [
+    "FONT",
+    "SVG",
+    "group",
+    "node",
+    "picture",
+    "serialise",
+    "shorten",
+    "text",
+    "text_width",
+    "width_of",
+]
 
 SVG = "{http://www.w3.org/2000/svg}"
 FONT = "var(--font, system-ui, sans-serif)"
@@ -44,7 +55,7 @@ def text(
     *,
     role: str = "ink",
     anchor: str = "start",
-    size: float = 12.5,
+    size: float = 13.0,
     **more: str,
 ) -> ET.Element:
     """A line of text whose baseline starts, is centred or ends at (x, y)."""
@@ -68,6 +79,16 @@ def serialise(root: ET.Element) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
+def width_of(svg: str) -> float:
+    """The width of a figure in CSS pixels, at its own size.
+
+    Example:
+        >>> width_of(picture(420, 10, "nothing", []))
+        420.0
+    """
+    return float(svg.split('viewBox="', 1)[1].split(" ", 3)[2])
+
+
 def shorten(name: str, limit: int) -> str:
     """``name`` cut in the middle to at most ``limit`` characters: both ends tell classes apart.
 
@@ -82,7 +103,7 @@ def shorten(name: str, limit: int) -> str:
     return f"{name[:head]}…{name[len(name) - (limit - head - 1) :]}"
 
 
-def text_width(content: str, size: float = 12.5) -> float:
+def text_width(content: str, size: float = 13.0) -> float:
     """An upper estimate of the width of a line, in CSS pixels; East Asian characters count double."""
     return sum(1.0 if ord(c) > 0x2E7F else 0.62 for c in content) * size
 

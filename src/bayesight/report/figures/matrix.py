@@ -23,6 +23,7 @@ LARGEST = 60
 
 _STRONG = 0.55  # from this opacity on, a number is written in the colour of the paper
 _NAME = 18
+_SIZES = ((3, 60), (6, 48), (12, 36), (20, 28), (32, 20), (10**9, 14))  # classes, size of a cell
 
 
 def confusion_heat_map(matrix: npt.ArrayLike, classes: Sequence[str]) -> str:
@@ -49,8 +50,8 @@ def confusion_heat_map(matrix: npt.ArrayLike, classes: Sequence[str]) -> str:
         came,
         "one name for each row and column",
     )
-    cell = next(size for limit, size in ((12, 36), (20, 28), (32, 20), (10**9, 14)) if len(m) <= limit)
-    size = min(12.5, cell * 0.72)
+    cell = next(size for limit, size in _SIZES if len(m) <= limit)
+    size = min(13.0, cell * 0.72)
     names = [shorten(name, _NAME) for name in classes]
     widest = max(text_width(name, size) for name in names)
     upright = widest > cell * 0.9

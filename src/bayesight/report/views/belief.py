@@ -63,16 +63,14 @@ __all__ = [
 def belief_steps(section: BeliefSteps, uid: str) -> tuple[Block, ...]:
     """The bars, and the most believed hypothesis after each step."""
     said = []
-    for number, step in enumerate(section.steps):
+    for step in section.steps:
         p = floats(step.probabilities)
         best = int(p.argmax())
-        evidence = (
-            ""
-            if step.log_evidence is None
-            else f", news that had a probability of {_chance(step.log_evidence)}"
-        )
-        when = "Before any reading" if number == 0 else f"After {step.title}{evidence}"
-        said.append(f"{when}: {section.hypotheses[best]}, with {rate(float(p[best]))}.")
+        evidence = "" if step.log_evidence is None else f" ({_evidence(step.log_evidence)})"
+        believed = f"{section.hypotheses[best]}, {rate(float(p[best]))}"
+        if p.max() - p.min() < 1e-9:
+            believed = f"all {len(p)} alike, {rate(float(p[0]))} each"
+        said.append(_sentence(f"{step.title}{evidence}: {believed}"))
     svg = belief_bars(section.hypotheses, [(step.title, step.probabilities) for step in section.steps])
     keys = (Key("c1", "band", "belief"), Key("ink", "tick", "the step before"))
     quiet = "The posterior of one step is the prior of the next."
@@ -87,8 +85,8 @@ def frequencies(section: NaturalFrequencies, uid: str) -> tuple[Block, ...]:
     ill, well, positive = section.affected, section.unaffected, section.positive
     evidence = section.prevalence * section.sensitivity + (1 - section.prevalence) * section.false_alarm
     said = [
-        f"Of {count(people.total)}, {count(affected)} are {ill}. Of these {count(people.found)} are "
-        f"{positive} and {count(people.missed)} {'is' if people.missed == 1 else 'are'} missed.",
+        f"Of {count(people.total)} {section.who}, {count(affected)} are {ill}. "
+        f"Of these {count(people.found)} are {positive} and {count(people.missed)} {'is' if people.missed == 1 else 'are'} missed.",
         f"Of the {count(others)} {well}, {count(people.false_alarms)} are {positive} all the same.",
     ]
     if evidence > 0:
@@ -190,11 +188,11 @@ def update_change(section: UpdateChange, uid: str) -> tuple[Block, ...]:
     """What was taken in, and what it did to each class."""
     changes = []
     if section.absorbed:
-        changes.append(f"{plural(section.absorbed, 'labelled image')} taken in")
+        changes.append(f"{plural(section.absorbed, 'labelled image was', 'labelled images were')} taken in")
     if section.removed:
-        changes.append(f"{plural(section.removed, 'image')} taken out")
-    time = f" in {duration(section.elapsed_s)}" if section.elapsed_s is not None else ""
-    said = [f"{joined(changes) if changes else 'Nothing changed'}{time}, without training again."]
+        changes.append(f"{plural(section.removed, 'image was', 'images were')} taken out")
+    time = f"in {duration(section.elapsed_s)}, " if section.elapsed_s is not None else ""
+    said = [_sentence(f"{time}{joined(changes)}, without training again.") if changes else "Nothing changed."]
     if section.new_classes:
         verb = "is a new class" if len(section.new_classes) == 1 else "are new classes"
         said.append(f"{joined(section.new_classes)} {verb}.")
@@ -253,6 +251,12 @@ def _brackets(number: Number) -> str:
     return f"({spread}) " if spread else ""
 
 
-def _chance(log_evidence: float) -> str:
-    """A probability from its logarithm, or a density's logarithm as it is."""
-    return rate(math.exp(log_evidence)) if -14 < log_evidence <= 0 else f"e^{log_evidence:.1f}"
+def _evidence(log_evidence: float) -> str:
+    """The probability of what was seen; a density, or what is all but impossible, stays a logarithm."""
+    if -9 < log_evidence <= 0:
+        return f"a result with a probability of {rate(math.exp(log_evidence))}"
+    return f"log-evidence {'−' if log_evidence < 0 else ''}{abs(log_evidence):.1f} nats"
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]

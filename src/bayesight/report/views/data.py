@@ -53,7 +53,8 @@ def quarantine(section: Quarantine, uid: str) -> tuple[Block, ...]:
     none = "Every image could be read."
     words = f"{plural(n, 'file')} could not be read and took no part in anything." if n else none
     if section.ignored:
-        words += f" {plural(section.ignored, 'other file')} passed over, being no image."
+        were = "was" if section.ignored == 1 else "were"
+        words += f" {plural(section.ignored, 'other file')} that hold no image {were} passed over."
     if not n:
         return (Words((words,)),)
     rows = tuple((Cell(path), Cell(reason)) for path, reason in section.items[:_FILES])

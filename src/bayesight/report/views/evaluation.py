@@ -21,6 +21,7 @@ from bayesight.report.blocks import (
     Words,
 )
 from bayesight.report.figures import Curve, confusion_heat_map, rate_curve, reliability_diagram
+from bayesight.report.figures.drawing import width_of
 from bayesight.report.figures.matrix import LARGEST
 from bayesight.report.sections import (
     ConfusionTable,
@@ -44,7 +45,7 @@ from bayesight.types import FloatArray
 
 __all__ = ["confusion", "per_class", "precision_curves", "reliability"]
 
-_WIDE = 14  # classes from which a heat map stands alone and may scroll
+_BESIDE = 470  # widest figure, in CSS pixels, that still leaves room for words beside it
 _POINTS = (0.001, 0.01, 0.1, 0.5)
 
 
@@ -66,8 +67,10 @@ def confusion(section: ConfusionTable, uid: str) -> tuple[Block, ...]:
     if left_out:
         said.append(Words((left_out,), quiet=True))
     keys = (Key("c1", "band", "rightly named"), Key("c2", "band", "mistaken"))
-    chart = Chart(confusion_heat_map(matrix, classes), keys, scrolls=len(classes) > _WIDE)
-    return (Beside(chart, tuple(said)),) if len(classes) <= _WIDE else (chart, *said)
+    svg = confusion_heat_map(matrix, classes)
+    if width_of(svg) <= _BESIDE:
+        return (Beside(Chart(svg, keys), tuple(said)),)
+    return (Chart(svg, keys, scrolls=True), *said)
 
 
 def per_class(section: PerClass, uid: str) -> tuple[Block, ...]:
@@ -139,10 +142,8 @@ def reliability(section: ReliabilityDiagram, uid: str) -> tuple[Block, ...]:
 
 
 def _pair(pair: ConfusedPair, classes: list[str]) -> str:
-    times = plural(pair.count, "time")
-    return (
-        f"{classes[pair.true]} was called {classes[pair.predicted]} {times}, {rate(pair.share)} of its images"
-    )
+    true, called = classes[pair.true], classes[pair.predicted]
+    return f"{true} called {called}: {plural(pair.count, 'time')}, {rate(pair.share)} of all {true}"
 
 
 def _sentence(words: str) -> str:

@@ -201,12 +201,18 @@ def _options(value: str | Mapping[str, Any]) -> str:
     """A key of the recipe in one line."""
     if isinstance(value, str):
         return value
-    return ", ".join(f"{name} {_option(setting)}" for name, setting in value.items())
+    named = [_option(value["name"])] if "name" in value else []
+    rest = [
+        f"{name.replace('_', ' ')} {_option(setting)}" for name, setting in value.items() if name != "name"
+    ]
+    return ", ".join(named + rest)
 
 
 def _option(setting: Any) -> str:
     if isinstance(setting, bool):
         return "yes" if setting else "no"
+    if isinstance(setting, int) and abs(setting) >= 10_000:
+        return count(setting)
     if isinstance(setting, float):
         return f"{setting:g}"
     if isinstance(setting, Mapping):
