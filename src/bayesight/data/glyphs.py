@@ -16,7 +16,7 @@ import secrets
 import tarfile
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -404,4 +404,5 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
             "Free some space or choose another."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
