@@ -16,17 +16,29 @@ data_app = typer.Typer(
 )
 
 
-@data_app.command("inspect")
+@data_app.command("inspect", epilog="Example: bayesight data inspect letters.tar.gz --json")
 def inspect(
     source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz file.")],
+    size: Annotated[
+        str | None, typer.Option(help="Make all images this size: a side, or HEIGHTxWIDTH.")
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="Make all images grey (L) or RGB.")] = None,
+    labels_file: Annotated[
+        Path | None, typer.Option(help="The labels of an IDX file that are not beside it.")
+    ] = None,
+    near: Annotated[bool, typer.Option("--near", help="Look for images that look alike, too.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Count classes and images, name what is broken and what is there twice."""
+    from bayesight.data.audit import audit
+    from bayesight.data.inspection import parse_size, report_document, report_text
     from bayesight.data.store import open_store
 
+    wanted = parse_size(size) if size is not None else None
     with progress_bar("reading") as progress:
-        store = open_store(source, progress=progress)
-    emit({"examples": len(store)}, as_json=as_json, text=lambda: f"{len(store)} images")
+        store = open_store(source, size=wanted, mode=mode, labels=labels_file, progress=progress)
+    found = audit(store, near=near)
+    emit(report_document(store, found), as_json=as_json, text=lambda: report_text(store, found))
 
 
 @data_app.command("render", epilog="Example: bayesight data render letters.tar.gz --per-class 500 --seed 1")

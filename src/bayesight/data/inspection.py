@@ -1,0 +1,117 @@
+"""What ``bayesight data inspect`` says about a store: one document for programs, one text for people."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bayesight.checks import check
+from bayesight.data.audit import Audit
+from bayesight.data.store import Store
+
+__all__ = ["parse_size", "report_document", "report_text"]
+
+_SHOWN = 10
+_BAR = 30
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """A side, or HEIGHTxWIDTH.
+
+    Raises:
+        InvalidInput: neither of the two.
+
+    Example:
+        >>> parse_size("28"), parse_size("32x24")
+        ((28, 28), (32, 24))
+    """
+    found = re.fullmatch(r"(\d{1,6})(?:[xX×](\d{1,6}))?", text.strip())
+    check(found is not None, "--size", f"got {text!r}", "a side or HEIGHTxWIDTH, like 28 or 32x24")
+    assert found is not None
+    return int(found[1]), int(found[2] or found[1])
+
+
+def report_document(store: Store, found: Audit) -> dict[str, Any]:
+    """The keys of the command's JSON."""
+    manifest = store.manifest
+    return {
+        "source": manifest.source,
+        "classes": manifest.counts,
+        "examples": len(store),
+        "shape": list(manifest.shape),
+        "mode": manifest.mode,
+        "choice": manifest.choice,
+        "imbalance": round(found.imbalance, 4),
+        "quarantined": [{"path": entry.path, "reason": entry.reason} for entry in manifest.quarantined],
+        "ignored": manifest.ignored,
+        "duplicates": found.as_dict(),
+        "content_hash": manifest.content_hash,
+        "store": str(store.folder),
+    }
+
+
+def report_text(store: Store, found: Audit) -> str:
+    """The same for people."""
+    manifest = store.manifest
+    lines = [
+        f"{manifest.source}",
+        f"{len(store):,} images in {len(store.classes)} class{'' if len(store.classes) == 1 else 'es'}; "
+        f"{manifest.choice}.",
+        "",
+        *_class_table(manifest.counts),
+        "",
+    ]
+    if found.imbalance > 1.5:
+        lines.append(f"The largest class has {found.imbalance:.3g} times as many images as the smallest.")
+    lines += _quarantine(store)
+    if manifest.ignored:
+        lines.append(f"{manifest.ignored:,} files that are no images were passed over.")
+    lines += _duplicates(found)
+    lines.append(f"Stored in {store.folder}")
+    return "\n".join(lines)
+
+
+def _class_table(counts: dict[str, int]) -> list[str]:
+    if not counts:
+        return ["without classes"]
+    width = max(len("class"), *(len(name) for name in counts))
+    most = max(counts.values())
+    lines = [f"  {'class':<{width}}  {'images':>9}"]
+    for name, number in counts.items():
+        lines.append(f"  {name:<{width}}  {number:>9,}  {'█' * max(1, round(_BAR * number / most))}")
+    return lines
+
+
+def _quarantine(store: Store) -> list[str]:
+    entries = store.manifest.quarantined
+    if not entries:
+        return ["No file was broken."]
+    lines = [f"{len(entries):,} file{' was' if len(entries) == 1 else 's were'} left out:"]
+    lines += [f"  {entry.path}: {entry.reason}" for entry in entries[:_SHOWN]]
+    if len(entries) > _SHOWN:
+        lines.append(f"  and {len(entries) - _SHOWN:,} more (--json names them all)")
+    return lines
+
+
+def _duplicates(found: Audit) -> list[str]:
+    if not found.groups:
+        lines = ["No image is there twice."]
+    else:
+        lines = [
+            f"{found.groups:,} image{' is' if found.groups == 1 else 's are'} there more than once "
+            f"({found.extra:,} cop{'y' if found.extra == 1 else 'ies'} too many); "
+            "copies never lie on both sides of a split."
+        ]
+    if found.across:
+        lines.append(f"{found.across:,} of them lie under different labels, so some of these are wrong:")
+        for conflict in found.conflicts[:_SHOWN]:
+            given = ", ".join(f"{number} as {name}" for name, number in conflict.labels.items())
+            lines.append(
+                f"  {given}: {', '.join(conflict.paths[:4])}{' ...' if len(conflict.paths) > 4 else ''}"
+            )
+    if found.near is not None:
+        lines.append(f"{found.near_pairs:,} pairs of images look alike without being equal.")
+        for pair in found.near[:_SHOWN]:
+            note = "" if pair.same_class else " (different classes)"
+            lines.append(f"  {pair.first} and {pair.second}{note}")
+    return lines

@@ -1,0 +1,141 @@
+"""Parts of a data set for training, validation and testing: stratified, seeded, without leaks.
+
+Images with the same digest always lie on one side, whatever their labels say: a score on images the network
+was trained with says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesight.checks import check
+from bayesight.seeding import numpy_generator
+from bayesight.types import ImageArray, IntArray
+
+__all__ = ["split"]
+
+
+def split(
+    labels: IntArray, digests: ImageArray, fractions: Mapping[str, float], seed: int
+) -> dict[str, IntArray]:
+    """Split images into named parts.
+
+    Of each class, each part receives its fraction within rounding (and within the size of the largest group
+    of identical images). When the fractions sum to less than 1, the rest is in no part.
+
+    Args:
+        labels: class indices ``(N,)``.
+        digests: uint8 ``(N, 16)``; equal rows mean identical images.
+        fractions: share of each part in (0, 1], at most 1 in all; every part receives images of every class.
+        seed: the same seed gives the same parts.
+
+    Returns:
+        Ascending indices of each part; the parts are disjoint.
+
+    Raises:
+        InvalidInput: fractions that make no sense, or a class with too few different images.
+
+    Example:
+        >>> labels = np.repeat([0, 1], 10)
+        >>> digests = np.arange(320, dtype=np.uint16).astype(np.uint8).reshape(20, 16)
+        >>> parts = split(labels, digests, {"train": 0.8, "validation": 0.2}, seed=0)
+        >>> {name: np.bincount(labels[part]).tolist() for name, part in parts.items()}
+        {'train': [8, 8], 'validation': [2, 2]}
+    """
+    _check(labels, digests, fractions)
+    group_of = _groups(digests)
+    owner = _owner(labels, group_of)
+    generator = numpy_generator(seed, "split")
+    part_of_group = np.full(len(owner), -1, np.int64)
+    sizes = np.bincount(group_of, minlength=len(owner))
+    for label in np.unique(owner).tolist():
+        groups = generator.permutation(np.flatnonzero(owner == label))
+        part_of_group[groups] = _deal(sizes[groups], list(fractions.values()))
+    part_of = part_of_group[group_of]
+    parts = {name: np.flatnonzero(part_of == k) for k, name in enumerate(fractions)}
+    for name, chosen in parts.items():
+        missing = np.setdiff1d(labels, labels[chosen])
+        check(
+            len(missing) == 0,
+            f"part {name!r} of the split",
+            f"has no image of class index {missing[:1].tolist()}, which has "
+            f"{len(np.unique(group_of[labels == missing[:1]])) if len(missing) else 0} different images",
+            "at least one different image of every class in every part",
+            "Add images of that class, or leave the class out.",
+        )
+    return parts
+
+
+def _check(labels: IntArray, digests: ImageArray, fractions: Mapping[str, float]) -> None:
+    where = "fractions of the split"
+    check(len(fractions) > 0, where, "got none", "at least one part")
+    for name, share in fractions.items():
+        check(math.isfinite(share) and 0 < share <= 1, where, f"{name} is {share:g}", "a share in (0, 1]")
+    total = math.fsum(fractions.values())
+    check(total <= 1 + 1e-9, where, f"they sum to {total:g}", "1 at most")
+    same = labels.ndim == 1 and digests.ndim == 2 and len(labels) == len(digests) > 0
+    came = f"labels {labels.shape} and digests {digests.shape}"
+    check(same, "split", came, "(N,) and (N, 16), for the same N of at least 1")
+
+
+def _groups(digests: ImageArray) -> IntArray:
+    """For each image the number of its group of identical images."""
+    rows = np.ascontiguousarray(digests).view(np.dtype((np.void, digests.shape[1]))).ravel()
+    inverse: IntArray = np.unique(rows, return_inverse=True)[1].astype(np.int64)
+    return inverse
+
+
+def _owner(labels: IntArray, group_of: IntArray) -> IntArray:
+    """The class each group is counted under: that of most of its images, the lower one when equal."""
+    order = np.lexsort((labels, group_of))
+    pairs, counts = np.unique(np.stack([group_of[order], labels[order]], 1), axis=0, return_counts=True)
+    best = np.lexsort((pairs[:, 1], -counts, pairs[:, 0]))
+    first = np.unique(pairs[best, 0], return_index=True)[1]
+    owner: IntArray = pairs[best][first, 1]
+    return owner
+
+
+def _deal(sizes: npt.NDArray[np.int64], shares: list[float]) -> IntArray:
+    """Give each group to a part so that every part comes as near its share of images as groups allow.
+
+    Large groups first, each to the part that lacks most; what no part asks for stays -1.
+    """
+    total = int(sizes.sum())
+    wanted = _rounded(np.array([*shares, max(0.0, 1 - math.fsum(shares))]) * total, total)
+    if len(sizes) >= np.count_nonzero(shares):
+        wanted = _at_least_one(wanted, len(shares))
+    part = np.empty(len(sizes), np.int64)
+    order = np.argsort(-sizes, kind="stable")
+    several = int(np.count_nonzero(sizes > 1))
+    for group in order[:several].tolist():
+        k = int(np.argmax(wanted))
+        part[group] = k
+        wanted[k] -= sizes[group]
+    while wanted.min() < 0:  # a group larger than what was left to give: others must do with less
+        wanted[int(np.argmax(wanted))] -= 1
+        wanted[int(np.argmin(wanted))] += 1
+    part[order[several:]] = np.repeat(np.arange(len(wanted)), wanted)
+    part[part == len(shares)] = -1
+    return part
+
+
+def _rounded(exact: npt.NDArray[np.float64], total: int) -> IntArray:
+    """Whole numbers that sum to ``total``, each within 1 of the exact one (largest remainders)."""
+    whole = np.floor(exact + 1e-9).astype(np.int64)
+    for k in np.argsort(-(exact - whole), kind="stable")[: total - int(whole.sum())].tolist():
+        whole[k] += 1
+    return whole
+
+
+def _at_least_one(wanted: IntArray, parts: int) -> IntArray:
+    """Move single images from the largest part to parts that rounding left empty."""
+    wanted = wanted.copy()
+    for k in range(parts):
+        if wanted[k] == 0:
+            wanted[int(np.argmax(wanted))] -= 1
+            wanted[k] = 1
+    return wanted
