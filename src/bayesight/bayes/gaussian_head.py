@@ -344,8 +344,8 @@ def remove(
     after = replace(head, counts=left, sums=left_sums, second_moment=left_second)
     smallest = float(torch.linalg.eigvalsh(_within(after))[0])
     check(
-        smallest >= -1e-9 * float(size), "remove", f"a scatter with a negative direction ({smallest:.3g}) is
-        left", "rows absorbed before", mend,
+        smallest >= -1e-9 * float(size), "remove", f"rows that leave a negative scatter ({smallest:.3g})",
+        "rows absorbed before", mend,
     )  # fmt: skip
     return after
 
@@ -408,10 +408,8 @@ def discount(head: GaussianHead, trust_past: float) -> GaussianHead:
     Raises:
         InvalidInput: ``trust_past`` outside (0, 1].
     """
-    check(
-        0 < trust_past <= 1, "trust_past", f"got {trust_past}", "a number in (0, 1]", "1 keeps the past as it
-        is."
-    )  # fmt: skip
+    came = f"got {trust_past}"
+    check(0 < trust_past <= 1, "trust_past", came, "a number in (0, 1]", "1 keeps the past as it is.")
     return replace(
         head,
         prior=replace(head.prior, scatter=head.prior.scatter * trust_past),
