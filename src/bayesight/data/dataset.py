@@ -32,9 +32,9 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 def to_tensor(image: Image.Image | NDArray[Any]) -> Tensor:
     """An image as a float32 tensor (C, H, W) in [0, 1].
 
-    Grey gives one channel, colour three. Palettes become RGB. Alpha is composited over black, the paper of an
-    image whose ink is white. Black-and-white becomes grey. 16-bit grey is divided by 65535, 8-bit by 255, so
-    that ``to_image`` gives back the very bytes of an 8-bit image.
+    Grey gives one channel, colour three, by the rules of the store: palettes are resolved (a grey one gives
+    one channel), transparency is laid over white, black-and-white is grey. 8-bit values are divided by 255,
+    so that ``to_image`` gives back the very bytes, 16-bit grey by 65535.
 
     Args:
         image: a PIL image, or a uint8 or uint16 array (H, W), (H, W, 1) or (H, W, 3).
@@ -131,6 +131,7 @@ class ImageDataset(Dataset[tuple[Any, Any]]):
         size: side, or (height, width), that every image is brought to; None keeps what they have.
         mode: "L" or "RGB"; None keeps what they have.
         labels: the file of labels of an IDX source, when it does not lie beside the images.
+        labelled: False for images without classes; every label is then -1.
         progress: called with (done, total) while the source is read for the first time.
 
     Raises:
@@ -156,16 +157,20 @@ class ImageDataset(Dataset[tuple[Any, Any]]):
         *,
         size: int | tuple[int, int] | None = None,
         mode: str | None = None,
-        labels: Path | None = None,
+        labels: str | os.PathLike[str] | None = None,
+        labelled: bool = True,
         progress: Progress | None = None,
     ) -> None:
         from bayesight.data.store import Store, open_store
 
         if not isinstance(source, Store):
-            store = open_store(source, size=size, mode=mode, labels=labels, progress=progress)
+            store = open_store(
+                source, size=size, mode=mode, labels=labels, labelled=labelled, progress=progress
+            )
         else:
-            store, given = source, [n for n, v in (("size", size), ("mode", mode), ("labels", labels)) if v]
-            came = f"an open Store and {', '.join(given)}"
+            store, options = source, {"size": size, "mode": mode, "labels": labels}
+            given = ", ".join(name for name, value in options.items() if value is not None)
+            came = f"an open Store and {given}"
             check(not given, "ImageDataset", came, "one of them", "Give them to open_store instead.")
         self.transform, self.target_transform = transform, target_transform
         self.images: ImageArray = store.images
@@ -296,11 +301,16 @@ def _pixels_of(image: Image.Image) -> NDArray[Any]:
         return pixels.astype(np.uint16)
     mend = "Scale it and convert it to mode 'L' first."
     check(image.mode != "F", "to_tensor", "a PIL image of mode 'F'", "a mode with a stated range", mend)
-    if image.mode in ("L", "1"):
-        return np.asarray(image.convert("L"))
+    grey = image.mode in ("1", "L", "LA", "La") or (image.mode in ("P", "PA") and _is_grey_palette(image))
     if image.has_transparency_data:
-        grey = image.mode in ("LA", "La")
-        opaque = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        opaque.alpha_composite(image.convert("RGBA"))
-        return np.asarray(opaque.convert("L" if grey else "RGB"))
-    return np.asarray(image.convert("RGB"))
+        white = Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image.convert("RGBA"))
+        image = white
+    if grey and image.mode not in ("1", "L"):
+        image = image.convert("RGB")
+    return np.asarray(image.convert("L" if grey else "RGB"))
+
+
+def _is_grey_palette(image: Image.Image) -> bool:
+    palette = image.getpalette("RGB") or []
+    return palette[0::3] == palette[1::3] == palette[2::3]

@@ -75,9 +75,9 @@ def _bend(ink: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     count, side = ink.shape[:2]
     normal = torch.randn((7, count), generator=generator).clamp(-2, 2) * amount
     lively = (torch.rand(count, generator=generator) < 0.5).float()  # the others keep their lines straight
-    angle, slant = normal[0] * 0.05 * lively, normal[1] * 0.12 + 0.05 * amount
+    angle, slant = normal[0] * 0.05 * lively, normal[1] * 0.18 + 0.05 * amount
     # only ever narrower or lower: a glyph that grew would leave the canvas, and filling the box undoes size
-    wide, tall = (normal[2] * 0.3).clamp(min=0).exp(), (normal[2] * 0.3).clamp(max=0).neg().exp()
+    wide, tall = (normal[2] * 0.45).clamp(min=0).exp(), (normal[2] * 0.45).clamp(max=0).neg().exp()
     linear = torch.stack([angle.cos() * wide, angle.sin() + slant, -angle.sin(), angle.cos() * tall])
     inverse = F.pad(linear.T.reshape(count, 2, 2), (0, 1))
     y, x = torch.meshgrid(*[torch.linspace(-1, 1, side)] * 2, indexing="ij")
