@@ -9,10 +9,16 @@ from importlib import import_module
 
 _HOME = {
     "Belief": "theorem",
+    "Costs": "decision",
+    "Decision": "decision",
     "Diagnosis": "diagnostic",
     "Estimate": "diagnostic",
     "Rates": "diagnostic",
+    "Reading": "decision",
+    "Step": "theorem",
     "UncertainRate": "diagnostic",
+    "conjugate": "conjugate",
+    "decide": "decision",
     "diagnose_classes": "diagnostic",
     "from_counts": "diagnostic",
     "from_rates": "diagnostic",
@@ -20,6 +26,7 @@ _HOME = {
     "rate_interval": "diagnostic",
     "sequence": "theorem",
     "update": "theorem",
+    "value_of_reading": "decision",
 }
 """Public name -> module of this package that defines it. A name equal to its module is the module itself."""
 

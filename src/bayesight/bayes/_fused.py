@@ -17,7 +17,7 @@ from bayesight.checks import check
 __all__ = ["fused_update"]
 
 _BLOCK = 40_000  # numbers: three such blocks of float64 fit a 1 MiB second-level cache
-_SAFE = {torch.float32: (1e-28, 1e28), torch.float64: (1e-280, 1e280)}
+_SAFE = {torch.float32: (1e-24, 1e28), torch.float64: (1e-280, 1e280)}
 _FLOOR = {torch.float32: -85.0, torch.float64: -700.0}
 
 
