@@ -96,8 +96,8 @@ def _bend(ink: Tensor, amount: float, generator: torch.Generator) -> Tensor:
 
 def _reweigh(ink: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """Strokes fatter or thinner; a glyph that would lose most of its ink keeps it."""
-    level = 0.5 - 0.36 * amount * (torch.rand(len(ink), generator=generator) * 2 - 1)
-    untouched = torch.rand(len(ink), generator=generator) < 1 - 0.75 * amount
+    level = 0.5 - 0.4 * amount * (torch.rand(len(ink), generator=generator) * 2 - 1)
+    untouched = torch.rand(len(ink), generator=generator) < 1 - 0.85 * amount
     moved = _threshold(_soften(ink, 0.026), level)
     thinner = torch.minimum(moved, ink)
     # a hairline that thinning would wipe out leaves ink far from all that remains
