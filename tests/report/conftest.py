@@ -1,5 +1,8 @@
 """A report with every section, from synthetic data that look like a real evaluation."""
 
+import re
+from html.parser import HTMLParser
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -70,12 +73,15 @@ def classifier_sections(classes: tuple[str, ...], n: int = 3000, seed: int = 0) 
     wrong = wrong[np.argsort(-log_p[wrong, predicted[wrong]])][:14]
     pictures = tuple(
         r.Picture(
-            letter(classes[labels[i]], int(i)), classes[labels[i]], classes[predicted[i]],
-            float(np.exp(log_p[i, predicted[i]])), f"notMNIST/{classes[labels[i]]}/Rm9udC1uYW1lLW{i}udHRm.png",
+            letter(classes[labels[i]], int(i)),
+            classes[labels[i]],
+            classes[predicted[i]],
+            float(np.exp(log_p[i, predicted[i]])),
+            f"notMNIST/{classes[labels[i]]}/Rm9udC1u{i}udHRm.png",
             float(np.exp(log_p[i, labels[i]])),
         )
         for i in wrong
-    )  # fmt: skip
+    )
     epochs = np.arange(1, 21)
     rng = np.random.default_rng(1)
     right = int(np.trace(matrix))
@@ -90,7 +96,12 @@ def classifier_sections(classes: tuple[str, ...], n: int = 3000, seed: int = 0) 
         r.Summary(rate_of(right, n), n, 0.1734, diagram.expected_error, readings=readings),
         r.Training(
             (
-                r.Source("../shared/data/notMNIST_real8k.tar.gz", "training and validation", 7998, "9f2b61c4e07ad1c3"),
+                r.Source(
+                    "../shared/data/notMNIST_real8k.tar.gz",
+                    "training and validation",
+                    7998,
+                    "9f2b61c4e07ad1c3",
+                ),
                 r.Source("letters-from-fonts.tar.gz", "training only", 12_000, "03bb52a0f9e1d6aa"),
             ),
             {"training": 18_398, "validation": 800, "test": n},
@@ -101,7 +112,7 @@ def classifier_sections(classes: tuple[str, ...], n: int = 3000, seed: int = 0) 
             threads=2,
             versions={"bayesight": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6"},
         ),
-        r.ClassCounts({name: int(x) for name, x in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True)}),
+        r.ClassCounts({name: int((labels == i).sum()) for i, name in enumerate(classes)}),
         r.LearningCurves(
             epochs,
             1.9 * np.exp(-epochs / 4) + 0.16 + rng.normal(0, 0.01, 20),
@@ -117,15 +128,25 @@ def classifier_sections(classes: tuple[str, ...], n: int = 3000, seed: int = 0) 
         r.Mistakes(pictures, int((predicted != labels).sum())),
         r.SuspiciousLabels(pictures[:4], 31),
         r.Quarantine(
-            (("notMNIST/A/RGVtb2NyYXRpY2FCb2xkT2xkc3R5bGUgQm9sZC50dGY=.png", "the file is empty (0 bytes)"),
-             ("notMNIST/F/Q3Jvc3NvdmVyIEJvbGRPYmxpcXVlLnR0Zg==.png", "the file is empty (0 bytes)")), 3,
+            (
+                (
+                    "notMNIST/A/RGVtb2NyYXRpY2FCb2xkT2xkc3R5bGUgQm9sZC50dGY=.png",
+                    "the file is empty (0 bytes)",
+                ),
+                ("notMNIST/F/Q3Jvc3NvdmVyIEJvbGRPYmxpcXVlLnR0Zg==.png", "the file is empty (0 bytes)"),
+            ),
+            3,
         ),
         r.Duplicates(
-            121, 164, 37,
-            (r.Conflict(("I", "J"), ("I/a.png", "J/b.png"), letter("I", 3)),
-             r.Conflict(("D", "O"), ("D/c.png", "O/c.png"), letter("D", 4))),
+            121,
+            164,
+            37,
+            (
+                r.Conflict(("I", "J"), ("I/a.png", "J/b.png"), letter("I", 3)),
+                r.Conflict(("D", "O"), ("D/c.png", "O/c.png"), letter("D", 4)),
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[r.Section, ...]:
@@ -153,31 +174,66 @@ def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[r.Section,
         r.PosteriorByPrevalence(g, positive, negative, positive * 0.93, 1 - (1 - positive) * 0.9, here=0.1),
         r.BeliefSteps(
             classes,
-            tuple(r.BeliefStep(t, p) for t, p in zip(("prior", "1st photograph", "2nd photograph"), many, strict=True)),
+            tuple(r.BeliefStep(t, p) for t, p in zip(("prior", "1st", "2nd photograph"), many, strict=True)),
             heading="A second reading of the same subject",
         ),
         r.BaseRates(
-            classes, np.full(k, 1 / k), here, np.clip(here - 0.02, 0, 1), np.clip(here + 0.02, 0, 1),
+            classes,
+            np.full(k, 1 / k),
+            here,
+            np.clip(here - 0.02, 0, 1),
+            np.clip(here + 0.02, 0, 1),
             "Inferred from 2,000 images without labels, by expectation-maximisation after calibration.",
-            (r.Measure("accuracy", rate_of(1900, 2000), rate_of(1941, 2000)), r.Measure("log-loss", 0.192, 0.141, fraction=False)),
+            (
+                r.Measure("accuracy", rate_of(1900, 2000), rate_of(1941, 2000)),
+                r.Measure("log-loss", 0.192, 0.141, fraction=False),
+            ),
         ),
         r.Novelty(
-            rng.normal(0, 1, 2000), rng.normal(4.2, 1.4, 1500), 1.645, 0.05, auroc=rate_of(1479, 1500),
-            fpr95=0.061, source="MNIST",
+            rng.normal(0, 1, 2000),
+            rng.normal(4.2, 1.4, 1500),
+            1.645,
+            0.05,
+            auroc=rate_of(1479, 1500),
+            fpr95=0.061,
+            source="MNIST",
         ),
         r.UpdateChange(
-            classes, before, after, 1000, elapsed_s=0.0382, new_classes=classes[-3:], trust_past=0.2,
-            measures=(r.Measure("accuracy, old classes", 0.951, 0.947), r.Measure("accuracy, all classes", 0.664, 0.934)),
+            classes,
+            before,
+            after,
+            1000,
+            elapsed_s=0.0382,
+            new_classes=classes[-3:],
+            trust_past=0.2,
+            measures=(
+                r.Measure("accuracy, old classes", 0.951, 0.947),
+                r.Measure("accuracy, all classes", 0.664, 0.934),
+            ),
         ),
         r.Steps(
             (
-                r.Step("Render letters from fonts", "1,000 letters in ten classes, from 42 fonts.", "bayesight data render letters.tar.gz", 1.9),
-                r.Step("Train", "A small residual network reached 95.1 % on letters kept back.", "bayesight train letters.tar.gz --out runs/demo --model resnet", 31.0),
-                r.Step("Ask at another base rate", "Where one letter in a hundred is a B, a B is worth 71 %.", "bayesight predict runs/demo b.png --prior B=0.01"),
+                r.Step(
+                    "Render letters from fonts",
+                    "1,000 letters in ten classes, from 42 fonts.",
+                    "bayesight data render letters.tar.gz",
+                    1.9,
+                ),
+                r.Step(
+                    "Train",
+                    "It reached 95.1 % on letters kept back.",
+                    "bayesight train letters.tar.gz --out runs/demo",
+                    31.0,
+                ),
+                r.Step(
+                    "Ask at another base rate",
+                    "Where one letter in a hundred is a B, a B is worth 71 %.",
+                    "bayesight predict runs/demo b.png --prior B=0.01",
+                ),
             )
         ),
         r.Prose(("Something nobody foresaw.",), heading="A last word", note="A note."),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")
@@ -207,3 +263,46 @@ def full(classifier, beliefs):
 def page(full):
     """That report as HTML."""
     return r.render(full)
+
+
+class Outline(HTMLParser):
+    """Checks that tags are balanced, and keeps what the tests ask about."""
+
+    VOID = frozenset({"meta", "img", "input", "br", "wbr", "link"})
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.ids, self.attributes, self.headings, self.text = [], [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        self.ids += [value for name, value in attrs if name == "id"]
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="session")
+def outline():
+    """Reads a page and returns its outline, having checked its balance."""
+
+    def read(html: str) -> Outline:
+        parsed = Outline()
+        parsed.feed(html)
+        parsed.close()
+        assert parsed.open == []
+        return parsed
+
+    return read

@@ -1,6 +1,7 @@
 """A chart with axes: matplotlib draws it, and it leaves as one small SVG element for a page.
 
-Only text of our own goes into a chart; names from strangers belong to the page around it, which escapes them.
+matplotlib never sees the words of a label, which may hold what its font or its formula parser cannot digest:
+they travel through it veiled, as ASCII, and are put in place afterwards.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from matplotlib.ticker import FuncFormatter
 
 from bayesight.report.figures.drawing import FONT, SVG, serialise
 from bayesight.report.figures.ink import stand_in, with_css
-from bayesight.report.words import rate
+from bayesight.report.words import clean, rate
 
-__all__ = ["HEIGHT", "TEXT", "WIDTH", "chart", "isolated", "percent_axis", "to_svg"]
+__all__ = ["HEIGHT", "TEXT", "WIDTH", "chart", "isolated", "percent_axis", "to_svg", "veiled"]
 
 WIDTH, HEIGHT = 420, 290
 """Size of a chart in CSS pixels; the page scales it down on a narrow screen."""
@@ -33,6 +34,7 @@ TEXT = 13.0
 
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "bayesight"}
+_VEIL = "veil"
 _LOCK = threading.RLock()  # matplotlib's settings belong to the whole process
 
 _P = ParamSpec("_P")
@@ -82,9 +84,19 @@ def chart(
     axes.tick_params(length=0, labelsize=TEXT, labelcolor=stand_in("muted"), pad=7)
     axes.grid(axis="y", color=stand_in("grid"), linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.set_xlabel(x_label, fontsize=TEXT, color=stand_in("ink"), labelpad=8)
-    figure.text(4 / width, 1 - 14 / height, y_label, fontsize=TEXT, color=stand_in("ink"))
+    axes.set_xlabel(veiled(x_label), fontsize=TEXT, color=stand_in("ink"), labelpad=8)
+    figure.text(4 / width, 1 - 14 / height, veiled(y_label), fontsize=TEXT, color=stand_in("ink"))
     return figure, axes
+
+
+def veiled(words: str) -> str:
+    """``words`` as ASCII without a meaning to matplotlib; ``to_svg`` puts the words back.
+
+    Example:
+        >>> veiled("a$")
+        'veil6124'
+    """
+    return _VEIL + clean(words).encode().hex()
 
 
 def percent_axis(axes: Axes, which: str) -> None:
@@ -114,7 +126,7 @@ def to_svg(figure: Figure, label: str, uid: str) -> str:
     for name in ("width", "height", "version"):
         del root.attrib[name]
     box = root.get("viewBox", "").split()
-    root.attrib |= {"role": "img", "aria-label": label, "width": box[2], "height": box[3]}
+    root.attrib |= {"role": "img", "aria-label": clean(label), "width": box[2], "height": box[3]}
     root.attrib |= {"style": f"font-family:{FONT}", "stroke-linejoin": "round", "stroke-linecap": "butt"}
     return serialise(root)
 
@@ -139,6 +151,8 @@ def _references(root: ET.Element) -> set[str]:
 def _rewrite(element: ET.Element, uid: str, used: set[str]) -> None:
     """Give one element ids of its figure, colours by role and the font of the page."""
     a = element.attrib
+    if element.text and element.text.startswith(_VEIL):
+        element.text = bytes.fromhex(element.text.removeprefix(_VEIL)).decode()
     if "id" in a:
         identity = a.pop("id")
         if identity in used:

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from bayesight.checks import check
 from bayesight.evaluate.arrays import floats
-from bayesight.report.figures.canvas import HEIGHT, TEXT, chart, isolated, percent_axis, to_svg
+from bayesight.report.figures.canvas import HEIGHT, TEXT, chart, isolated, percent_axis, to_svg, veiled
 from bayesight.report.figures.ink import stand_in
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
@@ -102,7 +102,7 @@ def rate_curve(
     """
     x = floats(base_rate)
     marks = {name: value for name, value in (marks or {}).items() if x[0] <= value <= x[-1]}
-    top = 36 if not marks else 66
+    top = 36 + (0, 18, 32)[min(len(marks), 2)]
     figure, axes = chart(axis[0], axis[1], height=HEIGHT + top - 36, top=top)
     styles = ["-", (0, (5, 2)), (0, (1, 1.5)), "-."]
     for curve, role, style in zip(curves, ("c1", "c2", "c3", "c4"), styles, strict=False):
@@ -131,8 +131,8 @@ def _mark(axes: Axes, x: FloatArray, y: FloatArray, marks: dict[str, float], log
         level = sum(abs(across - other) < 0.3 for other in taken)
         side = "left" if across < 0.12 else "right" if across > 0.88 else "center"
         axes.annotate(
-            name, (value, 1.02), xytext=(0, 3 + 14 * level), textcoords="offset points", ha=side,
-            fontsize=TEXT - 1, color=stand_in("muted"), annotation_clip=False, parse_math=False,
+            veiled(name), (value, 1.02), xytext=(0, 3 + 14 * level), textcoords="offset points", ha=side,
+            fontsize=TEXT - 1, color=stand_in("muted"), annotation_clip=False,
         )  # fmt: skip
         taken.append(across)
 

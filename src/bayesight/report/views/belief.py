@@ -86,7 +86,8 @@ def frequencies(section: NaturalFrequencies, uid: str) -> tuple[Block, ...]:
     evidence = section.prevalence * section.sensitivity + (1 - section.prevalence) * section.false_alarm
     said = [
         f"Of {count(people.total)} {section.who}, {count(affected)} are {ill}. "
-        f"Of these {count(people.found)} are {positive} and {count(people.missed)} {'is' if people.missed == 1 else 'are'} missed.",
+        f"Of these {count(people.found)} are {positive} and {count(people.missed)} "
+        f"{'is' if people.missed == 1 else 'are'} missed.",
         f"Of the {count(others)} {well}, {count(people.false_alarms)} are {positive} all the same.",
     ]
     if evidence > 0:

@@ -53,8 +53,8 @@ def quarantine(section: Quarantine, uid: str) -> tuple[Block, ...]:
     none = "Every image could be read."
     words = f"{plural(n, 'file')} could not be read and took no part in anything." if n else none
     if section.ignored:
-        were = "was" if section.ignored == 1 else "were"
-        words += f" {plural(section.ignored, 'other file')} that hold no image {were} passed over."
+        others = plural(section.ignored, "other file was", "other files were")
+        words += f" {others} passed over, holding no image."
     if not n:
         return (Words((words,)),)
     rows = tuple((Cell(path), Cell(reason)) for path, reason in section.items[:_FILES])

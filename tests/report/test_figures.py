@@ -1,0 +1,247 @@
+"""Every figure: well-formed, deterministic, coloured by role; and the marks stand where the data say."""
+
+import re
+import threading
+import xml.etree.ElementTree as ET
+
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bayesight.errors import InvalidInput
+from bayesight.evaluate import reliability
+from bayesight.report import figures as f
+from bayesight.report.figures.ink import ROLES, stand_in, with_css
+
+SVG = "{http://www.w3.org/2000/svg}"
+RNG = np.random.default_rng(0)
+LOG_P = np.log(RNG.dirichlet([3, 1, 1], 400))
+GRID = np.linspace(0.01, 1, 30)
+
+DRAWINGS = {
+    "loss": lambda uid: f.learning_curve(
+        [1, 2, 3], [1, 0.5, 0.4], [1.1, 0.7, 0.6], "loss", best_epoch=3, uid=uid
+    ),
+    "accuracy": lambda uid: f.learning_curve([1, 2], None, [0.5, 0.9], "accuracy", uid=uid),
+    "precision": lambda uid: f.rate_curve(
+        GRID,
+        [f.Curve(GRID, GRID * 0.9, GRID)],
+        ("base rate", "precision"),
+        marks={"here": 0.1, "there": 0.12},
+        uid=uid,
+    ),
+    "linear": lambda uid: f.rate_curve(
+        GRID, [f.Curve(GRID), f.Curve(1 - GRID)], ("x", "y"), log=False, uid=uid
+    ),
+    "reliability": lambda uid: f.reliability_diagram(reliability(LOG_P, np.zeros(400, int)), uid=uid),
+    "evidence": lambda uid: f.evidence_histogram(RNG.normal(size=9), [3.0, 4.0], threshold=1.6, uid=uid),
+    "one score": lambda uid: f.evidence_histogram([2.0], threshold=2.0, unknown_above=False, uid=uid),
+    "confusion": lambda uid: f.confusion_heat_map([[5, 1], [0, 7]], ["<a>", "b&"]),
+    "beliefs": lambda uid: f.belief_bars(["ill", "well"], [("prior", [0.1, 0.9]), ("1st", [0.5, 0.5])]),
+    "counts": lambda uid: f.count_bars({"A": 3, "B": 0}),
+    "no counts": lambda uid: f.count_bars({}),
+    "change": lambda uid: f.change_rows(
+        ["A", "B"], [0.9, np.nan], [0.95, 0.8], low=[0.9, 0.7], high=[0.97, 0.9]
+    ),
+    "people": lambda uid: f.people_dots(f.natural_frequencies(0.1, 0.99, 0.1)),
+}
+DRAWN_BY_MATPLOTLIB = ["loss", "accuracy", "precision", "linear", "reliability"]
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_well_formed_and_free_of_what_would_reach_into_the_page(name):
+    svg = DRAWINGS[name]("f7")
+    root = ET.fromstring(svg)
+    assert root.tag == f"{SVG}svg"
+    assert root.get("role") == "img"
+    assert root.get("aria-label")
+    width, height = (float(x) for x in root.get("viewBox").split()[2:])
+    assert (float(root.get("width")), float(root.get("height"))) == (width, height)
+    tags = {element.tag.removeprefix(SVG) for element in root.iter()}
+    assert not tags & {"style", "metadata", "script", "foreignObject", "image"}
+    assert all(i.startswith("f7-") for i in re.findall(r'\sid="([^"]+)"', svg))
+    assert "DejaVu" not in svg
+    assert "nan" not in svg.lower().replace("nats", "")
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_colours_are_roles_only(name):
+    svg = DRAWINGS[name]("f")
+    bare = re.sub(r"var\(--[a-z0-9-]+, #[0-9a-f]{6,8}\)", "ROLE", svg)
+    assert not re.findall(r"#[0-9a-f]{3,8}\b", bare)
+    assert not re.search(r"rgb|black|white", bare)
+
+
+@pytest.mark.parametrize("name", DRAWN_BY_MATPLOTLIB)
+def test_the_same_twice_and_ids_apart_by_their_prefix(name):
+    first, second = DRAWINGS[name]("a"), DRAWINGS[name]("b")
+    assert DRAWINGS[name]("a") == first
+    ids = [set(re.findall(r'\sid="([^"]+)"', svg)) for svg in (first, second)]
+    assert not ids[0] & ids[1]
+    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', first))
+    assert {a or b for a, b in used} == ids[0]
+
+
+def test_the_users_settings_are_neither_used_nor_changed():
+    plain = DRAWINGS["loss"]("f")
+    with matplotlib.rc_context(
+        {"font.size": 40, "axes.grid": True, "lines.linewidth": 9, "axes.facecolor": "red"}
+    ):
+        assert DRAWINGS["loss"]("f") == plain
+        assert matplotlib.rcParams["font.size"] == 40
+    assert matplotlib.rcParams["svg.fonttype"] == "path"
+
+
+def test_threads_do_not_disturb_each_other():
+    expected = {name: DRAWINGS[name]("f") for name in DRAWN_BY_MATPLOTLIB}
+    got = {}
+    threads = [
+        threading.Thread(target=lambda n=name: got.__setitem__(n, DRAWINGS[n]("f")))
+        for name in DRAWN_BY_MATPLOTLIB
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == expected
+
+
+def test_every_role_has_a_stand_in_of_its_own():
+    assert len({stand_in(role) for role in ROLES}) == len(ROLES)
+    assert (
+        with_css(f"fill: {stand_in('c2')}; stroke: {stand_in('ink')}")
+        == f"fill: {ROLES['c2']}; stroke: currentColor"
+    )
+
+
+def rects(svg: str, role: str) -> list[ET.Element]:
+    """Rectangles drawn in a role, or inside a group that is."""
+    found = []
+    for element in ET.fromstring(svg).iter():
+        if ROLES[role] in element.get("style", ""):
+            found += [e for e in element.iter() if e.tag == f"{SVG}rect"]
+    return found
+
+
+def test_heat_map_draws_each_cell_that_holds_something():
+    m = np.array([[5, 0, 1], [2, 7, 0], [0, 0, 0]])
+    svg = f.confusion_heat_map(m, ["A", "B", "C"])
+    right, wrong = rects(svg, "c1"), rects(svg, "c2")
+    assert (len(right), len(wrong)) == (2, 2)
+    assert [r.find(f"{SVG}title").text for r in wrong] == ["A called C: 1", "B called A: 2"]
+    opacity = [float(r.get("fill-opacity")) for r in right + wrong]
+    np.testing.assert_allclose(opacity[:2], [0.12 + 0.83 * 5 / 6, 0.12 + 0.83 * 7 / 9], atol=0.005)
+    np.testing.assert_allclose(
+        opacity[2:], [0.14 + 0.81 * (1 / 6) ** 0.5, 0.14 + 0.81 * (2 / 9) ** 0.5], atol=0.005
+    )
+    a_c, b_a = ((float(r.get("x")), float(r.get("y"))) for r in wrong)
+    assert a_c[0] > b_a[0]
+    assert a_c[1] < b_a[1]
+
+
+@pytest.mark.parametrize("classes", [2, 12, 13, 40, 60])
+def test_heat_map_labels_stay_inside_the_picture(classes):
+    names = [f"a rather long name {i}" for i in range(classes)]
+    root = ET.fromstring(f.confusion_heat_map(np.eye(classes) * 3, names))
+    width, height = float(root.get("width")), float(root.get("height"))
+    cells = [r for r in root.iter(f"{SVG}rect") if r.find(f"{SVG}title") is not None]
+    assert len(cells) == classes
+    frame = next(root.iter(f"{SVG}rect"))
+    for size, start, side in ((width, "x", "width"), (height, "y", "height")):
+        assert 0 < float(frame.get(start)) < float(frame.get(start)) + float(frame.get(side)) <= size
+
+
+def test_belief_bars_are_as_long_as_the_beliefs():
+    bars = rects(f.belief_bars(["a", "b"], [("prior", [0.25, 0.75]), ("news", [0.9, 0.1])]), "c1")
+    widths = np.array([float(bar.get("width")) for bar in bars])
+    np.testing.assert_allclose(widths / widths[0], [1, 3, 3.6, 0.4], rtol=1e-3)
+
+
+def test_many_beliefs_keep_the_strongest_and_sum_the_rest():
+    p = np.full(200, 0.5 / 199)
+    p[150] = 0.5
+    svg = f.belief_bars([f"n{i}" for i in range(200)], [("prior", np.full(200, 1 / 200)), ("news", p)])
+    assert "n150" in svg
+    assert "189 others" in svg
+    assert len(rects(svg, "c1")) == 24
+
+
+def test_count_bars_are_in_proportion_and_leave_out_the_middle_of_many():
+    widths = [float(bar.get("width")) for bar in rects(f.count_bars({"A": 800, "B": 200}), "c1")]
+    assert widths[0] == pytest.approx(4 * widths[1], rel=1e-3)
+    svg = f.count_bars({f"c{i}": i for i in range(100)})
+    assert "… 40 more …" in svg
+    assert len(rects(svg, "c1")) == 60
+
+
+def test_change_rows_put_marks_on_a_common_scale():
+    root = ET.fromstring(f.change_rows(["A", "B", "new"], [0.80, 0.90, np.nan], [0.85, 0.95, 1.0]))
+    rings = [c for c in root.iter(f"{SVG}circle") if "stroke" in c.get("style")]
+    dots = [c for c in root.iter(f"{SVG}circle") if "stroke" not in c.get("style")]
+    assert (len(rings), len(dots)) == (2, 3)
+    x = [float(c.get("cx")) for c in (*rings, *dots)]
+    step = x[1] - x[0]
+    np.testing.assert_allclose(
+        [x[2] - x[0], x[3] - x[0], x[4] - x[0]], [step / 2, 1.5 * step, 2 * step], atol=0.05
+    )
+    assert max(x) <= float(root.get("width"))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(1, 10_000))
+def test_natural_frequencies_are_whole_people_near_the_rates(prevalence, sensitivity, false_alarm, people):
+    n = f.natural_frequencies(prevalence, sensitivity, false_alarm, people)
+    assert n.total == people
+    assert min(n.found, n.missed, n.false_alarms, n.cleared) >= 0
+    assert abs(n.found + n.missed - people * prevalence) <= 0.51
+    assert abs(n.found - (n.found + n.missed) * sensitivity) <= 0.51
+    assert abs(n.false_alarms - (n.false_alarms + n.cleared) * false_alarm) <= 0.51
+
+
+def test_the_worked_example_as_people():
+    assert f.natural_frequencies(0.1, 0.99, 0.01) == f.People(99, 1, 9, 891)
+    svg = f.people_dots(f.natural_frequencies(0.1, 0.99, 0.10))
+    dots = [path.get("d") for path in ET.fromstring(svg).iter(f"{SVG}path")]
+    assert [d.count("M") for d in dots] == [99, 1, 90, 810]
+    places = re.findall(r"M([\d.]+) ([\d.]+)h0", "".join(dots))
+    assert len(set(places)) == 999
+
+
+def test_one_extreme_score_does_not_flatten_the_histogram():
+    scores = np.append(np.random.default_rng(1).normal(size=3000), 1e9)
+    svg = f.evidence_histogram(scores, threshold=1.6)
+    ticks = [t.text for t in ET.fromstring(svg).iter(f"{SVG}text")]
+    assert {"0", "2"} <= set(ticks)
+
+
+def test_the_threshold_points_to_the_unknown_side():
+    assert "unknown →" in f.evidence_histogram(np.arange(50.0), threshold=20)
+    assert "← unknown" in f.evidence_histogram(np.arange(50.0), threshold=30, unknown_above=False)
+
+
+def test_marks_outside_the_curve_are_left_out():
+    svg = f.rate_curve(GRID, [f.Curve(GRID)], ("base rate", "precision"), marks={"far": 0.0001, "near": 0.2})
+    assert "near" in svg
+    assert "far" not in svg
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: f.confusion_heat_map(np.eye(2), ["A"]), "1 names for a matrix"),
+        (lambda: f.learning_curve([1, 2], [1.0], None, "loss"), "one value an epoch"),
+        (lambda: f.belief_bars(["a"], [("x", [0.5, 0.5])]), "one for each, at every step"),
+        (lambda: f.belief_bars(["a"], []), "one for each, at every step"),
+        (lambda: f.change_rows(["a"], [0.1, 0.2], [0.3]), "1 names"),
+        (lambda: f.evidence_histogram([]), "no known scores"),
+        (lambda: f.evidence_histogram([np.nan]), "holds NaN"),
+        (lambda: f.natural_frequencies(10, 0.9, 0.1), "write 0.1"),
+        (lambda: f.natural_frequencies(0.1, 0.9, 0.1, 0), "at least 1"),
+        (lambda: f.people_dots(f.People(10_001, 0, 0, 0)), "at most 10,000"),
+    ],
+)
+def test_what_breaks_the_contract_is_refused_with_its_mend(call, message):
+    with pytest.raises(InvalidInput, match=message):
+        call()
