@@ -1,9 +1,13 @@
 """Fixtures shared by the whole suite."""
 
+import io
 import os
+import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +34,72 @@ def unset_prompting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give command output a fixed width and no colour, whatever the terminal."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+def shape_images(name: str, count: int, seed: int) -> np.ndarray:
+    """(count, 28, 28) uint8 noisy drawings of a bar, a disc or a ring, each in its own place."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    y, x = np.mgrid[:28, :28]
+    cy, cx = rng.uniform(11, 17, (2, count, 1, 1))
+    distance = np.hypot(y - cy, x - cx)
+    drawn = {
+        "bar": np.abs(x - cx) < 3,
+        "disc": distance < 8,
+        "ring": np.abs(distance - 7) < 2,
+    }[name]
+    noise = rng.normal(0, 25, (count, 28, 28))
+    return np.clip(drawn * 200 + 20 + noise, 0, 255).astype(np.uint8)
+
+
+def write_archive(path: Path, images: dict[str, np.ndarray]) -> Path:
+    """A .tar.gz with one folder of PNG files a class, as notMNIST is laid out."""
+    with tarfile.open(path, "w:gz") as tar:
+        for name, stack in images.items():
+            for index, pixels in enumerate(stack):
+                out = io.BytesIO()
+                Image.fromarray(pixels).save(out, "PNG")
+                member = tarfile.TarInfo(f"top/{name}/{index:04}.png")
+                member.size = out.tell()
+                out.seek(0)
+                tar.addfile(member, out)
+    return path
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of 240 drawings in three classes that any network can tell apart."""
+    path = tmp_path_factory.mktemp("shapes") / "shapes.tar.gz"
+    return write_archive(path, {name: shape_images(name, 80, 0) for name in ("bar", "disc", "ring")})
+
+
+@pytest.fixture(scope="session")
+def more_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Other drawings of the same classes, 30 a class."""
+    path = tmp_path_factory.mktemp("shapes") / "more.tar.gz"
+    return write_archive(path, {name: shape_images(name, 30, 1) for name in ("bar", "disc", "ring")})
+
+
+@pytest.fixture(scope="session")
+def shapes_run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on ``shapes``; do not change it."""
+    from bayesight.train.recipe import Recipe
+    from bayesight.workflows.train import TrainRequest, train
+
+    folder = tmp_path_factory.mktemp("runs") / "shapes"
+    recipe = Recipe.default("mlp").changed(
+        {"optimization.epochs": 6, "data.batch": 32, "model.hidden": [32], "data.validation": 0.25}
+    )
+    return train(TrainRequest(shapes, folder, recipe, threads=1)).run.folder
+
+
+@pytest.fixture
+def make_archive(tmp_path: Path):
+    """Make an archive: file name, {class: count}, {class: drawing} where they differ."""
+
+    def make(name: str, counts: dict[str, int], drawing: dict[str, str] | None = None, seed: int = 2) -> Path:
+        drawn = drawing or {}
+        return write_archive(
+            tmp_path / name, {c: shape_images(drawn.get(c, c), n, seed) for c, n in counts.items()}
+        )
+
+    return make

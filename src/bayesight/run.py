@@ -34,7 +34,7 @@ from bayesight.checks import existing_path
 from bayesight.errors import InvalidConfig, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import write_atomic
 from bayesight.models import ImageModel, build
-from bayesight.models.classifier import Classes
+from bayesight.models.classifier import Classes, Classifier
 from bayesight.train.recipe import Recipe
 
 __all__ = ["FORMAT", "Run"]
@@ -75,14 +75,7 @@ class Run:
             RunExists: something is there, and ``overwrite`` is not given or what is there is no run.
             StorageFailed: the folder cannot be made.
         """
-        folder = Path(path).expanduser().absolute()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            if not _is_run(folder):
-                raise RunExists(f"{path} exists and is not a run; choose another --out.")
-            if not overwrite:
-                raise RunExists(
-                    f"{path} already holds a run; --resume continues it, --overwrite replaces it."
-                )
+        folder = cls.check_free(path, overwrite=overwrite)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(folder / "checkpoint", ignore_errors=True)
@@ -91,6 +84,23 @@ class Run:
         except OSError as problem:
             raise StorageFailed(f"cannot make the run folder {folder}: {problem.strerror}") from problem
         return cls(folder)
+
+    @staticmethod
+    def check_free(path: str | Path, *, overwrite: bool = False) -> Path:
+        """The absolute path of a folder that ``create`` could use; asks before anything is done.
+
+        Raises:
+            RunExists: as in ``create``.
+        """
+        folder = Path(path).expanduser().absolute()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if not _is_run(folder):
+                raise RunExists(f"{path} exists and is not a run; choose another --out.")
+            if not overwrite:
+                raise RunExists(
+                    f"{path} already holds a run; --resume continues it, --overwrite replaces it."
+                )
+        return folder
 
     @classmethod
     def open(cls, path: str | Path, *, finished: bool = True) -> Run:
@@ -176,6 +186,10 @@ class Run:
     def belief(self) -> dict[str, Tensor]:
         """Read ``belief.safetensors``."""
         return self._tensors("belief.safetensors")
+
+    def classifier(self) -> Classifier:
+        """The network with what is believed about its classes."""
+        return Classifier.from_tensors(self.network(), self.classes(), self.belief())
 
     def save_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``; its presence says that training has ended."""

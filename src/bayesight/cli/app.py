@@ -10,7 +10,7 @@ import click
 import typer
 
 import bayesight
-from bayesight.cli import summary, train
+from bayesight.cli import evaluate, predict, summary, train
 from bayesight.cli.common import say
 from bayesight.cli.data import data_app
 from bayesight.errors import BayesightError
@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 app.add_typer(data_app)
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
 app.command("summary")(summary.summary)
 
 

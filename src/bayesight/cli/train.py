@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,9 @@ def train(
     precision: Annotated[str | None, typer.Option(help="Optimization: auto, 32 or bf16.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any value of the recipe, as model.hidden=[256,256]."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any value of the recipe, as model.hidden=[256,256]."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Every random choice follows from it.")] = None,
     also: Annotated[
@@ -95,7 +98,8 @@ def train(
     )
     with progress_bar("reading") as reading, _training_listeners(out, tensorboard) as listeners:
         result = work(request, progress=reading, listeners=listeners)
-    emit(_document(result), as_json=as_json, text=lambda: _text(result))
+    if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
+        emit(_document(result), as_json=as_json, text=lambda: _text(result))
 
 
 def _recipe(path: Path | None, model: str | None, changes: dict[str, Any]) -> Recipe:
@@ -138,7 +142,11 @@ def _training_listeners(out: Path, tensorboard: bool) -> Iterator[list[Listener]
                 total = event.total_steps
             elif isinstance(event, StepDone):
                 bar(event.step, total)
-            elif isinstance(event, Evaluated) and not sys.stderr.isatty():
+            elif (
+                isinstance(event, Evaluated)
+                and not sys.stderr.isatty()
+                and os.environ.get("RANK", "0") == "0"
+            ):
                 row = event.row
                 say(
                     f"step {event.step} of {total}: accuracy {row['accuracy']:.4f}, "

@@ -126,6 +126,7 @@ class Batches:
         check(self.batch >= self.world, "batch", f"got {batch}", f"at least one image a process ({self.world})")
         self.steps_per_epoch = len(examples) // self.batch
         self._labels = torch.from_numpy(examples.labels)
+        self._unit = torch.tensor(1 / 255, dtype=dtype)
         self._order = lru_cache(maxsize=1)(self._shuffled)
 
     def __call__(self, model: nn.Module, step: int) -> tuple[Tensor, Tensor]:
@@ -138,7 +139,7 @@ class Batches:
             generator = torch_generator(self.seed, "augment", self.rank, step)
             pixels = self.augment(images.to(torch.float32).div_(255), generator).to(self.dtype)
         else:
-            pixels = images.to(self.dtype).mul_(1 / 255)
+            pixels = torch.mul(images, self._unit)  # converts and scales in one pass over the memory
         device = next(model.parameters()).device
         return pixels.to(device), self._labels[torch.from_numpy(positions)].to(device)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
+from bayesight.errors import RunUnreadable
 from bayesight.models.base import ImageModel
 
 __all__ = ["Classes", "Classifier", "fit_temperature", "logits_of"]
@@ -79,6 +80,21 @@ class Classifier:
         """
         log_prior = (self.training_prior if prior is None else prior).log()
         return (self.log_likelihood(logits) + log_prior).log_softmax(dim=1)
+
+    @classmethod
+    def from_tensors(cls, network: ImageModel, classes: Classes, tensors: Mapping[str, Tensor]) -> Classifier:
+        """The classifier whose ``tensors`` these are.
+
+        Raises:
+            RunUnreadable: tensors that are missing or of the wrong shape.
+        """
+        try:
+            counts, temperature = tensors["counts"].double(), float(tensors["temperature"])
+            if counts.shape != (len(classes.names),) or not temperature > 0:
+                raise ValueError("wrong shape or value")
+        except (KeyError, ValueError, RuntimeError) as problem:
+            raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
+        return cls(network, classes, counts, temperature)
 
     def tensors(self) -> dict[str, Tensor]:
         """What ``belief.safetensors`` holds."""

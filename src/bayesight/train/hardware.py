@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import Literal
@@ -58,6 +59,8 @@ def choose_hardware(
         chosen = "bf16" if has_bf16(on_accelerator) else "32"
     else:
         chosen = precision
+    # Fabric announces its precision on every start; the run's metrics say it where it is looked for.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     # The precision is applied by autocast around forward passes: weights and optimizer state stay fp32.
     fabric = Fabric(
         accelerator=device,

@@ -26,7 +26,7 @@ class TensorBoardListener:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as problem:
             raise MissingExtra("--tensorboard", "tensorboard") from problem
-        self._writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self._writer: Any = SummaryWriter(str(folder))
 
     def __call__(self, event: Event) -> None:
         """Write what ``event`` measured."""

@@ -17,7 +17,7 @@ import torch
 import bayesight
 from bayesight.data import Store, open_store, require_classes, split
 from bayesight.data.batches import Examples
-from bayesight.errors import InvalidInput, RunExists, TrainingDiverged
+from bayesight.errors import InvalidInput, TrainingDiverged
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.models import ImageModel
 from bayesight.models.classifier import Classes, Classifier, fit_temperature, logits_of
@@ -30,6 +30,8 @@ from bayesight.train.events import Evaluated, Event, Listener
 from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import IntArray, Progress
+from bayesight.workflows.evaluate import measure
+from bayesight.workflows.reporting import training_report
 from bayesight.workflows.sources import class_numbers
 
 __all__ = ["SELECTION", "Material", "TrainRequest", "TrainResult", "read_material", "train"]
@@ -135,24 +137,23 @@ def train(
     if resuming and (request.out / "metrics.json").exists():
         run = Run.open(request.out)
         return TrainResult(run, run.metrics())
-    if request.out.exists() and not (resuming or request.overwrite) and any(request.out.iterdir()):
-        raise RunExists(f"{request.out} holds something already; --resume continues a run, --overwrite replaces it.")
     recipe = _recipe(request, resuming)
     hardware = choose_hardware(
         precision=recipe.optimization.precision, threads=request.threads, device=request.device
     )
+    first = hardware.fabric.is_global_zero
+    if first and not resuming:
+        Run.check_free(request.out, overwrite=request.overwrite)
     material = read_material(request, recipe, progress)
     read_s = time.perf_counter() - began
-    goal = classification(
-        recipe, material.train, material.validation, len(material.classes.names), hardware
-    )
+    goal = classification(recipe, material.train, material.validation, len(material.classes.names), hardware)
     start = _start_from(request.init_from, goal.network, material.classes)
-    if resuming:
-        run = Run.open(request.out, finished=False)
-    else:
-        run = Run.create(request.out, overwrite=request.overwrite)
-        run.save_recipe(recipe)
-        run.save_classes(material.classes)
+    if first and not resuming:
+        made = Run.create(request.out, overwrite=request.overwrite)
+        made.save_recipe(recipe)
+        made.save_classes(material.classes)
+    hardware.fabric.barrier()  # the other processes find the folder made
+    run = Run.open(request.out, finished=False)
     identity = {
         "recipe": recipe.as_dict(),
         "data": material.content_hashes,
@@ -328,6 +329,8 @@ def _finish(
         run.save_belief(classifier.tensors())
         run.save_history(state.history)
         run.save_metrics(metrics)
+        found = measure(classifier, logits, labels)
+        training_report(run, found, material.validation, material.stores)
         shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
     return metrics
 

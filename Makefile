@@ -1,0 +1,52 @@
+# Every target sets up what it needs: a virtual environment with the pinned packages, made once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready-dev
+READY_RUN := $(VENV)/ready-run
+
+.PHONY: demo test check bench docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   the whole story on rendered letters, with a report to open (about a minute)"
+	@echo "make test   every test, doctest and guide page"
+	@echo "make check  style, types, layers"
+	@echo "make bench  the figures of speed, side by side in one run each"
+	@echo "make docs   write the generated reference"
+
+# The torch wheel is pinned: another version would pull gigabytes of GPU packages.
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
+
+$(READY_RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(READY): $(READY_RUN)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,tensorboard]"
+	touch $@
+
+demo: $(READY_RUN)
+	$(BIN)/bayesight demo --out runs/demo --overwrite
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/reference/generate.py --check
+
+bench: $(READY)
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+docs: $(READY)
+	$(BIN)/python docs/reference/generate.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -1,0 +1,68 @@
+"""``bayesight evaluate``: how good a run is on labelled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+
+if TYPE_CHECKING:
+    from bayesight.workflows.evaluate import EvaluateResult
+
+__all__ = ["evaluate"]
+
+PriorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prior",
+        help="Base rates where it is used: A=0.5,B=0.1 (the rest shared), uniform, or a .json file.",
+    ),
+]
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    source: Annotated[Path, typer.Argument(help="Labelled images: folder, archive or IDX file.")],
+    prior: PriorOption = None,
+    labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a run: confusion matrix, and each class read as a diagnostic test.
+
+    Example: bayesight evaluate runs/letters more-letters.zip --prior A=0.5 --report letters.html
+    """
+    from bayesight.workflows.evaluate import evaluate as work
+    from bayesight.workflows.reporting import evaluation_report
+
+    with progress_bar("reading") as progress:
+        result = work(run, source, prior=prior, labels=labels, progress=progress)
+    if result.data.note:
+        say(result.data.note)
+    if report is not None:
+        say(f"report: {evaluation_report(result, report)}")
+    emit(result.as_dict(), as_json=as_json, text=lambda: _text(result))
+
+
+def _text(result: EvaluateResult) -> str:
+    found = result.evaluation
+    where = "at the stated base rates" if found.prior is not None else "base rates as among these images"
+    width = max(5, *(len(name) for name in found.classes))
+    lines = [
+        f"{len(found.labels):,} images, {where}: accuracy {found.accuracy:.4f}, log-loss "
+        f"{found.log_loss:.4f} nats, calibration error {found.ece:.4f}",
+        "",
+        f"{'class':{width}}  images  sensitivity        false alarm        precision",
+    ]
+    for name, row in found.per_class().items():
+        spans = row["intervals"]
+        cells = [
+            f"{row[key]:.3f} ({spans[key][0]:.3f}-{spans[key][1]:.3f})" if key in spans else f"{row[key]:.3f}"
+            for key in ("sensitivity", "false_alarm", "precision")
+        ]
+        lines.append(f"{name:{width}}  {row['support']:6,}  " + "  ".join(cells))
+    lines += ["", "precision: of the images called so, the share that are. Intervals: 95 %."]
+    return "\n".join(lines)

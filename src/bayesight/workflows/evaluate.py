@@ -1,0 +1,206 @@
+"""How good a run is on labelled images, and what each of its answers is worth there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes
+from bayesight.evaluate import (
+    accuracy,
+    at_prior,
+    confusion_matrix,
+    expected_calibration_error,
+    log_loss,
+    one_vs_rest,
+)
+from bayesight.models.classifier import Classifier, logits_of
+from bayesight.run import Run
+from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.types import FloatArray, IntArray, Progress
+from bayesight.workflows.priors import parse_prior
+from bayesight.workflows.sources import Labelled, read_labelled
+
+__all__ = ["CALIBRATION_BINS", "EvaluateResult", "Evaluation", "evaluate", "measure"]
+
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A classifier measured on labelled images.
+
+    Args:
+        classes: names (K,).
+        log_p: (N, K) log-posteriors, nats, under ``prior`` or the training shares.
+        labels: (N,) class numbers.
+        prior: (K,) stated base rates, or None: the images are then a sample of where it is used.
+        confusion: (K, K) counts, rows true, columns predicted.
+        accuracy: fraction, at the prior's base rates where there is one, as are the next two.
+        log_loss: nats.
+        ece: calibration error over 15 bins of equal width.
+        readings: each class as a diagnostic test, with intervals; empty for a single class.
+    """
+
+    classes: tuple[str, ...]
+    log_p: FloatArray
+    labels: IntArray
+    prior: FloatArray | None
+    confusion: IntArray
+    accuracy: float
+    log_loss: float
+    ece: float
+    readings: tuple[Diagnosis, ...]
+
+    @property
+    def predictions(self) -> IntArray:
+        """(N,) class numbers."""
+        found: IntArray = self.log_p.argmax(axis=1)
+        return found
+
+    @property
+    def weights(self) -> FloatArray | None:
+        """(N,) how much each image counts at the prior's base rates; None without a prior."""
+        return None if self.prior is None else _weights(self.labels, self.prior)
+
+    def per_class(self) -> dict[str, dict[str, Any]]:
+        """Rates of each class by name, and their 95 % intervals under ``intervals``."""
+        rates = one_vs_rest(self.confusion if self.prior is None else at_prior(self.confusion, self.prior))
+        support = self.confusion.sum(axis=1)
+        table = {}
+        for k, name in enumerate(self.classes):
+            tp, fn, fp, tn = (float(part[k]) for part in (rates.tp, rates.fn, rates.fp, rates.tn))
+            sensitivity, false_alarm = _ratio(tp, tp + fn), _ratio(fp, fp + tn)
+            table[name] = {
+                "support": int(support[k]),
+                "sensitivity": sensitivity,
+                "specificity": 1 - false_alarm,
+                "false_alarm": false_alarm,
+                "precision": _ratio(tp, tp + fp),
+                "negative_predictive_value": _ratio(tn, tn + fn),
+                "likelihood_ratio_positive": _ratio(sensitivity, false_alarm),
+                "likelihood_ratio_negative": _ratio(1 - sensitivity, 1 - false_alarm),
+                "intervals": {
+                    n: [e.low, e.high]
+                    for n, e in (self.readings[k].estimates() if self.readings else {}).items()
+                },
+            }
+        return table
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers ``--json`` prints."""
+        return {
+            "examples": len(self.labels),
+            "accuracy": self.accuracy,
+            "log_loss": self.log_loss,
+            "ece": self.ece,
+            "ece_bins": CALIBRATION_BINS,
+            "classes": self.classes,
+            "prior": None if self.prior is None else dict(zip(self.classes, self.prior, strict=True)),
+            "confusion": self.confusion,
+            "per_class": self.per_class(),
+        }
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """An evaluation and what it was made with.
+
+    Args:
+        run: the run.
+        data: the labelled images.
+        evaluation: the numbers.
+    """
+
+    run: Run
+    data: Labelled
+    evaluation: Evaluation
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers ``--json`` prints."""
+        note: Mapping[str, Any] = {"note": self.data.note} if self.data.note else {}
+        return {"run": str(self.run.folder), **self.evaluation.as_dict(), **note}
+
+
+def evaluate(
+    run_path: str | Path,
+    source: str | Path,
+    *,
+    prior: str | None = None,
+    labels: Path | None = None,
+    progress: Progress | None = None,
+) -> EvaluateResult:
+    """Measure a run on labelled images.
+
+    Args:
+        run_path: the run folder.
+        source: a folder, archive or IDX file of images with classes the run knows.
+        prior: base rates as ``parse_prior`` reads them: the answers are given under them, and every figure
+            is for a place where the classes appear that often.
+        labels: an IDX source's file of labels, when it is not beside it.
+        progress: told how far reading is.
+
+    Raises:
+        RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
+        InvalidInput: classes the run does not know, or a prior that is none.
+    """
+    run = Run.open(run_path)
+    classifier = run.classifier()
+    data = read_labelled(source, classifier.classes, labels=labels, progress=progress)
+    logits = logits_of(classifier.network, data.examples.in_order(EVALUATION_BATCH))
+    stated = None
+    if prior is not None:
+        stated = parse_prior(prior, classifier.classes.names, classifier.training_prior)
+    found = measure(classifier, logits, torch.from_numpy(data.examples.labels), stated)
+    return EvaluateResult(run, data, found)
+
+
+def measure(
+    classifier: Classifier, logits: Tensor, labels: Tensor, prior: Tensor | None = None
+) -> Evaluation:
+    """All figures from a network's logits on labelled images.
+
+    Args:
+        classifier: turns logits into beliefs.
+        logits: (N, K).
+        labels: (N,) class numbers.
+        prior: (K,) base rates where the classifier is used; None takes the images as a sample of it.
+
+    Raises:
+        InvalidInput: a class with a positive prior of which there is no image.
+    """
+    names = classifier.classes.names
+    log_p, true = classifier.log_posterior(logits, prior).numpy(), labels.numpy()
+    table = confusion_matrix(true, log_p.argmax(axis=1), len(names))
+    stated = None if prior is None else prior.numpy()
+    weights = None if stated is None else _weights(true, stated)
+    return Evaluation(
+        classes=names,
+        log_p=log_p,
+        labels=true,
+        prior=stated,
+        confusion=table,
+        accuracy=accuracy(table if stated is None else at_prior(table, stated)),
+        log_loss=log_loss(log_p, true, weights=weights),
+        ece=expected_calibration_error(log_p, true, CALIBRATION_BINS, weights=weights),
+        readings=diagnose_classes(table, stated, draws=4000) if len(names) > 1 else (),
+    )
+
+
+def _weights(labels: IntArray, prior: FloatArray) -> FloatArray:
+    """(N,) weights under which the labels appear as often as the prior says; their mean is 1."""
+    shares = np.bincount(labels, minlength=len(prior)) / len(labels)
+    return (prior / np.where(shares > 0, shares, 1.0))[labels]
+
+
+def _ratio(part: float, whole: float) -> float:
+    if whole == 0:
+        return math.inf if part > 0 else math.nan
+    return part / whole

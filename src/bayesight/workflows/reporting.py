@@ -1,0 +1,233 @@
+"""Finished numbers put into the sections of a report."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bayesight
+from bayesight.bayes.diagnostic import rate_interval
+from bayesight.data import Store
+from bayesight.data.audit import audit
+from bayesight.data.batches import Examples
+from bayesight.evaluate import one_vs_rest, reliability
+from bayesight.report import (
+    ClassCounts,
+    ClassReading,
+    Conflict,
+    ConfusionTable,
+    Duplicates,
+    Estimate,
+    LearningCurves,
+    Mistakes,
+    PerClass,
+    Picture,
+    PrecisionCurve,
+    PrecisionCurves,
+    Quarantine,
+    ReliabilityDiagram,
+    Report,
+    Section,
+    Source,
+    Summary,
+    Training,
+    save,
+)
+from bayesight.run import Run
+from bayesight.seeding import numpy_generator
+from bayesight.types import FloatArray
+from bayesight.workflows.evaluate import CALIBRATION_BINS, Evaluation, EvaluateResult
+
+__all__ = ["data_sections", "evaluation_report", "evaluation_sections", "mistakes", "training_report"]
+
+MISTAKES = 24
+CURVES = 60
+CURVE_DRAWS = 4000
+
+
+def training_report(run: Run, evaluation: Evaluation, validation: Examples, stores: Sequence[Store]) -> Path:
+    """Write ``report.html`` of a finished run.
+
+    Args:
+        run: with its metrics and history saved.
+        evaluation: of the validation images.
+        validation: those images.
+        stores: the source, then every further one.
+
+    Returns:
+        The path of the report.
+    """
+    metrics = run.metrics()
+    sections: list[Section] = [
+        *evaluation_sections(
+            evaluation,
+            note=f"Judged on the {len(validation):,} images held out of training. They also chose the weights "
+            "and the temperature, so images from elsewhere are the better judge: bayesight evaluate.",
+        )[:1],
+        _training(run, metrics),
+        *_curves(run, metrics),
+        *evaluation_sections(evaluation)[1:],
+        mistakes(evaluation, validation, stores[0], rows=validation.rows),
+        *data_sections(stores[0]),
+    ]
+    title = f"{run.folder.name}: a classifier of {len(evaluation.classes)} classes"
+    return save(Report(title, tuple(sections), str(run.folder), _today()), run.folder / "report.html")
+
+
+def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
+    """Write the report of an evaluation.
+
+    Returns:
+        The path of the report.
+    """
+    evaluation, data = result.evaluation, result.data
+    sections: list[Section] = [
+        *evaluation_sections(evaluation, note=data.note),
+        mistakes(evaluation, data.examples, data.store),
+        *data_sections(data.store),
+    ]
+    title = f"{result.run.folder.name} on {Path(data.store.manifest.source).name}"
+    return save(Report(title, tuple(sections), str(result.run.folder), _today()), path)
+
+
+def evaluation_sections(evaluation: Evaluation, note: str = "") -> list[Section]:
+    """Summary first, then confusion, the classes as tests, precision against base rate, reliability."""
+    readings = _readings(evaluation)
+    right = float(np.trace(evaluation.confusion))
+    interval = Estimate(*(float(x) for x in rate_interval(right, float(evaluation.confusion.sum()))))
+    stated = evaluation.prior is not None
+    where = "the stated base rates" if stated else "the images judged"
+    sections: list[Section] = [
+        Summary(
+            accuracy=evaluation.accuracy if stated else interval,
+            examples=len(evaluation.labels),
+            log_loss=evaluation.log_loss,
+            calibration_error=evaluation.ece,
+            bins=CALIBRATION_BINS,
+            readings=readings,
+            note=note,
+        ),
+        ConfusionTable(evaluation.confusion, evaluation.classes),
+    ]
+    if readings:
+        sections += [PerClass(readings, base_rates=where), _precision_curves(evaluation)]
+    data = reliability(evaluation.log_p, evaluation.labels, CALIBRATION_BINS, weights=evaluation.weights)
+    return [*sections, ReliabilityDiagram(data)]
+
+
+def mistakes(
+    evaluation: Evaluation, examples: Examples, store: Store, rows: np.ndarray | None = None
+) -> Mistakes:
+    """The most confident mistakes, as pictures.
+
+    Args:
+        evaluation: of ``examples``.
+        examples: the images judged.
+        store: where they come from.
+        rows: (N,) their rows in the store, when not all of it in order.
+    """
+    predicted = evaluation.predictions
+    wrong = np.flatnonzero(predicted != evaluation.labels)
+    order = wrong[np.argsort(-evaluation.log_p.max(axis=1)[wrong], kind="stable")][:MISTAKES]
+    images = examples.images(order).permute(0, 2, 3, 1).numpy()
+    pictures = [
+        Picture(
+            image=image[:, :, 0] if image.shape[2] == 1 else image,
+            label=evaluation.classes[evaluation.labels[i]],
+            prediction=evaluation.classes[predicted[i]],
+            probability=float(np.exp(evaluation.log_p[i].max())),
+            path=store.path_of(int(i if rows is None else rows[i])),
+        )
+        for i, image in zip(order, images, strict=True)
+    ]
+    return Mistakes(tuple(pictures), total=len(wrong))
+
+
+def data_sections(store: Store) -> list[Section]:
+    """What a source holds: classes, what was quarantined, what is there twice."""
+    manifest, found = store.manifest, audit(store)
+    conflicts = tuple(Conflict(labels=tuple(c.labels), paths=c.paths) for c in found.conflicts)
+    return [
+        ClassCounts(dict(manifest.counts), note=manifest.choice),
+        Quarantine(tuple((q.path, q.reason) for q in manifest.quarantined), manifest.ignored),
+        Duplicates(groups=found.groups, extra=found.extra, conflicts=conflicts),
+    ]
+
+
+def _training(run: Run, metrics: dict[str, Any]) -> Training:
+    recipe = run.recipe().as_dict()
+    uses = ["training and validation"] + ["training only"] * (len(metrics["sources"]) - 1)
+    return Training(
+        sources=tuple(
+            Source(s["source"], use, s["images"], s["content_hash"])
+            for s, use in zip(metrics["sources"], uses, strict=True)
+        ),
+        samples={k: v for k, v in metrics["examples"].items() if v},
+        recipe={key: recipe[key] for key in ("data", "model", "loss", "optimization")},
+        seed=metrics["seed"],
+        selection=metrics["selection"],
+        elapsed_s=metrics["seconds"]["training"],
+        threads=metrics["hardware"]["threads"],
+        versions={"bayesight": bayesight.__version__, "torch": metrics["hardware"]["torch"]},
+    )
+
+
+def _curves(run: Run, metrics: dict[str, Any]) -> list[Section]:
+    rows = run.history()
+    if len(rows) < 2:
+        return []
+    best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
+    return [
+        LearningCurves(
+            epochs=np.arange(1, len(rows) + 1),
+            train_loss=[row["classifier.total"] for row in rows],
+            validation_loss=[row["log_loss"] for row in rows],
+            validation_accuracy=[row["accuracy"] for row in rows],
+            best_epoch=best,
+            note="The training loss is measured on augmented images with dropout and label smoothing as the "
+            "recipe says, so it may lie above the validation loss.",
+        )
+    ]
+
+
+def _readings(evaluation: Evaluation) -> tuple[ClassReading, ...]:
+    support = evaluation.confusion.sum(axis=1)
+    return tuple(
+        ClassReading(
+            name=name,
+            support=int(n),
+            sensitivity=reading.sensitivity,
+            false_alarm=reading.false_alarm,
+            precision=reading.precision,
+            likelihood_ratio_positive=reading.likelihood_ratios.positive,
+            likelihood_ratio_negative=reading.likelihood_ratios.negative,
+        )
+        for name, n, reading in zip(evaluation.classes, support, evaluation.readings, strict=False)
+        if n > 0
+    )
+
+
+def _precision_curves(evaluation: Evaluation) -> PrecisionCurves:
+    """Precision of each class at every base rate, from draws of its two rates' Beta posteriors."""
+    rates = one_vs_rest(evaluation.confusion)
+    grid = np.geomspace(1e-4, 0.999, 41)
+    total = evaluation.confusion.sum()
+    curves = []
+    for k, name in list(enumerate(evaluation.classes))[:CURVES]:
+        rng = numpy_generator(0, "precision curve", k)
+        s = rng.beta(rates.tp[k] + 0.5, rates.fn[k] + 0.5, (CURVE_DRAWS, 1))
+        f = rng.beta(rates.fp[k] + 0.5, rates.tn[k] + 0.5, (CURVE_DRAWS, 1))
+        precision: FloatArray = grid * s / (grid * s + (1 - grid) * f)
+        low, high = np.quantile(precision, [0.025, 0.975], axis=0)
+        stated = None if evaluation.prior is None else float(evaluation.prior[k])
+        share = float((rates.tp[k] + rates.fn[k]) / total)
+        curves.append(PrecisionCurve(name, grid, precision.mean(axis=0), low, high, share or None, stated))
+    return PrecisionCurves(tuple(curves))
+
+
+def _today() -> str:
+    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()

@@ -1,0 +1,103 @@
+"""The fast path: every image once an epoch, the same on resumption, split over processes."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from bayesight.data.augment import augmentation
+from bayesight.data.batches import Batches, Examples
+from bayesight.errors import InvalidInput
+
+MODEL = nn.Linear(1, 1)
+
+
+def examples(count=50, shape=(4, 5)):
+    """Images whose every pixel is their number."""
+    images = np.broadcast_to(np.arange(count, dtype=np.uint8).reshape(-1, *[1] * len(shape)), (count, *shape))
+    return Examples((images,), np.arange(count), np.arange(count) % 7)
+
+
+def test_pixels_labels_and_order():
+    x, y = Batches(examples(), 8, seed=1)(MODEL, 3)
+    assert x.shape == (8, 1, 4, 5)
+    numbers = (x[:, 0, 0, 0] * 255).round().long()
+    assert torch.equal(numbers % 7, y)
+    assert len(set(numbers.tolist())) == 8
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 99))
+def test_an_epoch_shows_each_image_at_most_once_and_epochs_differ(count, batch, seed):
+    batches = Batches(examples(count), batch, seed)
+    per_epoch = batches.steps_per_epoch
+    epochs = [
+        [
+            n
+            for s in range(e * per_epoch, (e + 1) * per_epoch)
+            for n in (batches(MODEL, s)[0][:, 0, 0, 0] * 255).tolist()
+        ]
+        for e in (0, 1)
+    ]
+    assert len(set(epochs[0])) == len(epochs[0]) == per_epoch * min(batch, count)
+    assert len(epochs[0]) > count - min(batch, count)
+    if len(epochs[0]) > 6:
+        assert epochs[0] != epochs[1]
+
+
+def test_a_step_depends_on_nothing_but_its_number():
+    augment = augmentation("glyph")
+    asked_in_order = [Batches(examples(), 8, 2, augment=augment)(MODEL, s)[0] for s in range(14)]
+    fresh = Batches(examples(), 8, 2, augment=augment)
+    for step in (13, 0, 7):
+        assert torch.equal(fresh(MODEL, step)[0], asked_in_order[step])
+    assert not torch.equal(Batches(examples(), 8, 3, augment=augment)(MODEL, 0)[0], asked_in_order[0])
+
+
+def test_processes_share_a_batch():
+    whole = Batches(examples(), 9, 4)(MODEL, 2)[1]
+    shares = [Batches(examples(), 9, 4, share=(rank, 2))(MODEL, 2)[1] for rank in (0, 1)]
+    assert [len(s) for s in shares] == [5, 4]
+    assert torch.equal(whole[0::2], shares[0])
+    assert torch.equal(whole[1::2], shares[1])
+
+
+def test_bf16_is_the_scaled_pixel():
+    x, _ = Batches(examples(), 50, 0, dtype=torch.bfloat16)(MODEL, 0)
+    assert x.dtype == torch.bfloat16
+    exact = torch.arange(50) / 255
+    torch.testing.assert_close(x[:, 0, 0, 0].float().sort()[0], exact, rtol=2**-7, atol=0)
+
+
+def test_joined_examples_gather_across_arrays():
+    a = examples(10)
+    b = Examples((np.full((4, 4, 5), 200, np.uint8),), np.array([1, 3]), np.array([5, 6]))
+    both = a.joined(b)
+    assert len(both) == 12
+    picked = both.images(np.array([11, 0, 10, 9]))
+    assert picked[:, 0, 0, 0].tolist() == [200, 0, 200, 9]
+    assert both.labels[[11, 10]].tolist() == [6, 5]
+    assert [len(x) for x, _ in both.in_order(5)] == [5, 5, 2]
+
+
+def test_channel_moments_are_numpys():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (300, 6, 7, 3)).astype(np.uint8)
+    found = Examples((images,), np.arange(300), np.zeros(300, np.int64))
+    mean, deviation = found.channel_moments()
+    np.testing.assert_allclose(mean, images.mean((0, 1, 2)) / 255, rtol=1e-9)
+    np.testing.assert_allclose(deviation, images.std((0, 1, 2)) / 255, rtol=1e-9)
+    assert found.image_shape == (3, 6, 7)
+
+
+def test_refusals():
+    with pytest.raises(InvalidInput, match="no examples"):
+        Batches(
+            Examples((np.zeros((3, 2, 2), np.uint8),), np.zeros(0, np.int64), np.zeros(0, np.int64)), 4, 0
+        )
+    with pytest.raises(InvalidInput, match="one shape"):
+        examples(3).joined(examples(3, (9, 9)))
+    with pytest.raises(InvalidInput, match="one image a process"):
+        Batches(examples(), 2, 0, share=(0, 3))
