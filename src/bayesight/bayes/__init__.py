@@ -23,6 +23,7 @@ _HOME = {
     "from_counts": "diagnostic",
     "from_rates": "diagnostic",
     "likelihoods": "theorem",
+    "natural_frequencies": "diagnostic",
     "rate_interval": "diagnostic",
     "sequence": "theorem",
     "update": "theorem",
