@@ -28,6 +28,7 @@ _OWN_RAW_BYTES = 1 << 14  # beyond it a batch holds too few images to make one s
 _OWN_IMAGES = 64
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"))
 _ORIENTATION = 0x0112
+_EXIF_MARKS = (b"eXIf", b"Raw profile", b"XML:com.adobe")  # where a PNG may say that it is to be turned
 
 
 class Refused(ValueError):  # noqa: N818 - the store turns it into a quarantined member
@@ -148,7 +149,8 @@ def native_frames(blobs: Sequence[bytes]) -> list[Frame | None]:
             header = blob[:HEADER_BYTES]
             if header not in known:
                 known[header] = _frame_of_header(header)
-            frames.append(known[header] or _native_frame(blob))
+            turned = any(mark in blob for mark in _EXIF_MARKS)
+            frames.append(known[header] if known[header] and not turned else _native_frame(blob))
     return frames
 
 

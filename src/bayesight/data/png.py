@@ -169,7 +169,7 @@ def unfilter(raw: ImageArray, channels: int) -> tuple[ImageArray, npt.NDArray[np
     """
     filters = raw[:, :, 0].T.copy()
     valid: npt.NDArray[np.bool_] = np.all(filters <= 4, axis=0)
-    pixels = np.ascontiguousarray(raw[:, :, 1:].transpose(1, 2, 0))
+    pixels = raw[:, :, 1:].transpose(1, 2, 0).copy()
     above = np.zeros_like(pixels[0])
     for row, kinds in zip(pixels, filters, strict=True):
         present = np.bincount(kinds, minlength=5)

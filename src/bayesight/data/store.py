@@ -214,8 +214,9 @@ def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
         ignored=contents.ignored,
         choice=contents.choice,
     )
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     with (folder / "manifest.json").open("w", encoding="utf-8") as file:
-        json.dump(asdict(manifest), file, ensure_ascii=False, indent=1)
+        json.dump({**asdict(manifest), "file_bytes": sizes}, file, ensure_ascii=False, indent=1)
         file.flush()
         os.fsync(file.fileno())
     _sync_folder(folder)
@@ -229,6 +230,9 @@ def _load(folder: Path) -> Store | None:
     """
     try:
         document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        sizes = document.pop("file_bytes")
+        if any((folder / name).stat().st_size != size for name, size in sizes.items()):
+            return None
         document["quarantined"] = tuple(Quarantined(**entry) for entry in document["quarantined"])
         document["classes"], document["shape"] = tuple(document["classes"]), tuple(document["shape"])
         manifest = Manifest(**document)
@@ -239,7 +243,7 @@ def _load(folder: Path) -> Store | None:
         digests = np.load(folder / "digests.npy", allow_pickle=False)
         store = Store(folder, manifest, images, labels, digests)
         return store if _is_whole(store) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -255,7 +259,7 @@ def _is_whole(store: Store) -> bool:
         digest = hashlib.blake2b(store.images[index].tobytes(), digest_size=16).digest()
         if digest != store.digests[index].tobytes():
             return False
-    return (store.folder / "paths.txt").stat().st_size >= 2 * count
+    return True
 
 
 def _remove_leftovers(home: Path, family: str) -> None:

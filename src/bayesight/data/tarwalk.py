@@ -149,6 +149,7 @@ class _Stream:
         while have < size + padding:
             chunk = next(self._chunks, None)
             if chunk is None:
+                self._buffer = b"".join(parts)
                 raise self._cut_off(have)
             parts.append(chunk)
             have += len(chunk)
@@ -175,7 +176,7 @@ class _Stream:
         if not total:
             return SourceUnreadable(f"{self._source} is empty; expected an archive of images")
         if not self.members and total < _BLOCK:
-            self._at = _BLOCK
+            self._before, self._at = 0, _BLOCK
             return self.refused()
         return SourceUnreadable(
             f"{self._source} is cut off: the tar archive ends without its end marker after {total:,} bytes "
