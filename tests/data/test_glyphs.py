@@ -23,7 +23,7 @@ from PIL import Image, ImageFont
 from bayesight.data import glyphs
 from bayesight.data.fonts import draw, find_fonts, usable_fonts
 from bayesight.data.glyphs import RenderOptions, folder_names, render, render_arrays
-from bayesight.data.strokes import _STYLES, fill_box, vary
+from bayesight.data.strokes import _STYLES, _style, fill_box, vary
 from bayesight.errors import InvalidConfig, InvalidInput, SourceNotFound, StorageFailed
 
 SHIPPED = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -168,6 +168,15 @@ def test_thin_strokes_outlive_thinning():
     made = fill_box(vary(hairline, 1.0, torch.Generator().manual_seed(0)), 28)
     left_third = made[:, :, :9].amax(dim=(1, 2))
     assert (left_third > 0.3).float().mean() > 0.95
+
+
+def test_no_style_wipes_a_glyph_out():
+    hairline = torch.zeros(400, 98, 98)
+    hairline[:, 20:78, 20:22] = 1
+    hairline[:, 20:22, 20:78] = 1
+    made = _style(hairline, 1.0, torch.Generator().manual_seed(0)) > 0.3
+    assert (made.any(dim=1).sum(dim=1) >= 34).all()
+    assert (made.any(dim=2).sum(dim=1) >= 34).all()
 
 
 @settings(deadline=None, max_examples=30)

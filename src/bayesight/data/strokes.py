@@ -116,8 +116,19 @@ def _style(ink: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     for number, style in enumerate(_STYLES):
         chosen = torch.nonzero(which == number).squeeze(1)
         if len(chosen):
-            result[chosen] = style.draw(ink[chosen], generator)
+            before = ink[chosen]
+            after = style.draw(before, generator)
+            result[chosen] = torch.where(_survives(before, after).view(-1, 1, 1), after, before)
     return result
+
+
+def _survives(before: Tensor, after: Tensor) -> Tensor:
+    """Whether a redrawn glyph still spans its height and width and keeps a fair part of its ink, (B,)."""
+    spans = [
+        (after > _INK).any(dim=dim).sum(dim=1) >= 0.6 * (before > _INK).any(dim=dim).sum(dim=1)
+        for dim in (1, 2)
+    ]
+    return spans[0] & spans[1] & (after.sum(dim=(1, 2)) > 0.25 * before.sum(dim=(1, 2)))
 
 
 def _rounded(ink: Tensor, generator: torch.Generator) -> Tensor:
