@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 import bayesight
@@ -16,6 +14,9 @@ from bayesight.cli.data import data_app
 from bayesight.errors import BayesightError
 
 __all__ = ["app", "run"]
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 and the number of the signal, as shells have it."""
 
 app = typer.Typer(
     name="bayesight",
@@ -54,19 +55,11 @@ def run() -> None:
     0 success; 1 a refused input, told in one sentence on standard error; 2 wrong usage; 130 interrupted.
     """
     try:
-        app(standalone_mode=False)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
-    except click.ClickException as usage:
-        usage.show()
-        sys.exit(usage.exit_code)
+        app()  # wrong usage: Typer itself tells it and leaves with 2
     except BayesightError as refused:
         say(f"bayesight: {refused}")
         sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        say("bayesight: interrupted; what was written before is whole.")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader left (`| head`): nothing to say, and Python must not complain while it shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except SystemExit as leave:
+        if leave.code == INTERRUPTED:
+            say("bayesight: interrupted; what was written before is whole.")
+        raise

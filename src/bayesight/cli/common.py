@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,8 +29,12 @@ def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
         text: makes the answer for people; called only when it is needed.
     """
     answer = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False) if as_json else text()
-    sys.stdout.write(answer.rstrip("\n") + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(answer.rstrip("\n") + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader left (`| head`): nothing to say, and Python must not complain while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(message: str) -> None:
