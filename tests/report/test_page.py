@@ -64,7 +64,7 @@ def test_it_loads_nothing_and_runs_nothing(page, outline):
 
 def test_every_figure_is_well_formed_and_says_what_it_is(page):
     figures = re.findall(r"<svg.*?</svg>", page, re.S)
-    assert len(figures) > 20
+    assert len(figures) > 15
     for figure in figures:
         root = ET.fromstring(figure)
         assert root.get("role") == "img"
@@ -115,13 +115,11 @@ def test_a_section_is_there_when_given_and_leaves_no_trace_otherwise(full):
     headings = {}
     for kind, (heading, _) in VIEWS.items():
         given = next(section for section in full.sections if type(section) is kind)
-        headings[kind] = given.heading or heading
-    for kind, heading in headings.items():
-        one = next(section for section in full.sections if type(section) is kind)
-        with_it = r.render(r.Report("t", (one,)))
-        assert re.search(rf"<h2[^>]*>{re.escape(heading)}</h2>", with_it), kind
-        without = r.render(r.Report("t", tuple(s for s in full.sections if type(s) is not kind)))
-        assert f">{heading}</h2>" not in without, kind
+        headings[kind] = re.escape(given.heading or heading)
+    for kind in VIEWS:
+        page = r.render(r.Report("t", tuple(s for s in full.sections if type(s) is kind)))
+        shown = {other for other, heading in headings.items() if re.search(rf"<h2[^>]*>{heading}</h2>", page)}
+        assert shown == {kind}
 
 
 def test_an_empty_report_is_a_page(outline):
