@@ -209,9 +209,10 @@ def _candidates(hashes: npt.NDArray[np.uint64], within: int) -> tuple[IntArray, 
 
     Two such hashes agree in one of ``within + 1`` bands of bits (there are fewer differences than bands), and
     so lie close together when sorted with that band in front: each is compared with the 32 that follow it.
-    Where more than that agree in a band some pairs are missed; time and memory stay bounded.
+    Where more than that agree in a band some pairs are missed, and a million is the most that are returned;
+    so time and memory stay in proportion to the number of hashes.
     """
-    found: npt.NDArray[np.int64] = np.empty(0, np.int64)
+    found: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
     bands = within + 1
     for band in range(bands):
         turn = np.uint64(64 * band // bands)
@@ -222,7 +223,6 @@ def _candidates(hashes: npt.NDArray[np.uint64], within: int) -> tuple[IntArray, 
             differing = np.ascontiguousarray(ranked[:-step] ^ ranked[step:]).view(np.uint16).reshape(-1, 4)
             close = np.flatnonzero(_ONES[differing].sum(axis=1) <= within)
             ends = np.sort(np.stack([order[close], order[close + step]]), axis=0)
-            found = np.union1d(found, ends[0] * len(hashes) + ends[1])
-            if len(found) > _MOST_PAIRS:
-                break
-    return found // len(hashes), found % len(hashes)
+            found.append(ends[0] * len(hashes) + ends[1])
+        found = [np.unique(np.concatenate(found))[:_MOST_PAIRS]]
+    return found[0] // len(hashes), found[0] % len(hashes)

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bayesight.data.splits import split
+from bayesight.errors import InvalidInput
+
+
+def digests_of(groups):
+    """One digest a group number."""
+    groups = np.asarray(groups, np.uint64)
+    return np.stack([groups, groups * 7919], 1).view(np.uint8).reshape(-1, 16)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    sizes=st.lists(st.integers(3, 60), min_size=1, max_size=5),
+    share=st.floats(0.05, 0.9),
+    seed=st.integers(0, 1000),
+)
+def test_fractions_hold_within_rounding_for_each_class(sizes, share, seed):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    fractions = {"train": 1 - share, "validation": share}
+    parts = split(labels, digests_of(np.arange(len(labels))), fractions, seed)
+    together = np.concatenate(list(parts.values()))
+    assert sorted(together.tolist()) == list(range(len(labels)))
+    for name, part in parts.items():
+        assert (np.diff(part) > 0).all()
+        exact = np.array(sizes) * fractions[name]
+        counts = np.bincount(labels[part], minlength=len(sizes))
+        assert (counts >= 1).all()
+        assert (np.abs(counts - exact) < 1 + 1e-6).all()
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=1, max_size=60),
+    seed=st.integers(0, 1000),
+)
+def test_identical_images_are_never_on_two_sides(rows, seed):
+    base = [(label, 100 + 10 * label + k) for label in range(3) for k in range(6)]
+    labels, groups = np.array(rows + base).T
+    parts = split(labels, digests_of(groups), {"a": 0.5, "b": 0.3, "c": 0.2}, seed)
+    sides = [set(groups[part].tolist()) for part in parts.values()]
+    assert sides[0].isdisjoint(sides[1] | sides[2])
+    assert sides[1].isdisjoint(sides[2])
+    assert sum(map(len, parts.values())) == len(labels)
+    for part in parts.values():
+        assert set(labels[part].tolist()) == {0, 1, 2}
+
+
+def test_seeds_and_what_is_left_over():
+    labels = np.repeat([0, 1], 50)
+    digests = digests_of(np.arange(100))
+    fractions = {"train": 0.6, "test": 0.2}
+    one, again, other = (split(labels, digests, fractions, seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(one[k], again[k]) for k in fractions)
+    assert not np.array_equal(one["train"], other["train"])
+    assert [np.bincount(labels[one[k]]).tolist() for k in fractions] == [[30, 30], [10, 10]]
+    drawn = np.zeros(100)
+    for seed in range(400):
+        drawn[split(labels, digests, fractions, seed)["test"]] += 1
+    assert np.abs(drawn / 400 - 0.2).max() < 5 * np.sqrt(0.2 * 0.8 / 400)
+
+
+def test_real_letters_leak_nothing(real_data):
+    from bayesight.data import open_store
+
+    store = open_store(real_data / "notmnist" / "notMNIST_real8k.tar.gz")
+    parts = split(store.labels, store.digests, {"train": 0.8, "validation": 0.1, "test": 0.1}, seed=3)
+    keys = [{store.digests[i].tobytes() for i in part} for part in parts.values()]
+    assert not keys[0] & keys[1]
+    assert not keys[0] & keys[2]
+    assert not keys[1] & keys[2]
+    assert [np.bincount(store.labels[part]).tolist() for part in parts.values()] == [
+        [640] * 10,
+        [80] * 10,
+        [80] * 10,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fractions", "expected"),
+    [
+        ({}, "at least one part"),
+        ({"a": 0.8, "b": 0.3}, "sum to 1.1"),
+        ({"a": 0.0}, "a is 0"),
+        ({"a": -0.5}, "a is -0.5"),
+        ({"a": float("nan")}, "a is nan"),
+    ],
+)
+def test_fractions_that_make_no_sense(fractions, expected):
+    with pytest.raises(InvalidInput, match=expected):
+        split(np.zeros(5, np.int64), digests_of(range(5)), fractions, 0)
+
+
+def test_a_class_with_too_few_images():
+    labels = np.array([0] * 10 + [1])
+    with pytest.raises(InvalidInput, match=r"class index \[1\].*1 different images"):
+        split(labels, digests_of(range(11)), {"a": 0.5, "b": 0.5}, 0)
+    copies = np.array([0] * 10 + [1] * 5)
+    with pytest.raises(InvalidInput, match="different"):
+        split(copies, digests_of([*range(10), *[99] * 5]), {"a": 0.5, "b": 0.5}, 0)
+    with pytest.raises(InvalidInput, match="same N"):
+        split(labels, digests_of(range(4)), {"a": 1.0}, 0)
