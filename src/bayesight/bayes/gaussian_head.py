@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 _ROWS = 4096  # one block of rows in float64 stays in the cache and bounds the memory
+_HALF_SHARE = 50.0
 _SHRINKAGES = (1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 
 
@@ -63,7 +64,7 @@ class HeadPrior:
             of one image.
     """
 
-    mean_strength: float = 0.01
+    mean_strength: float = 1.0
     scatter: float = 1.0
     extra_dof: float = 1.0
 
@@ -86,7 +87,9 @@ class GaussianHead:
         prior: the hyperparameters.
         counts: (K,) rows absorbed per class (a sum of weights).
         sums: (K, D) sum of the rows per class.
-        second_moment: (D, D) sum of x x^T over all rows.
+        second_moments: (2, D, D) sum of x x^T over the rows of the founding classes, and of those added
+            later.
+        founding: how many classes, the first of ``classes``, the head started with.
         temperature: > 0; widens the predictive covariance, 1 is the model's own.
         losses: (G,) log-loss in nats summed over ``scored`` rows at each of ``calibrate.TEMPERATURES``.
         scored: how many rows (weights) the losses sum over.
@@ -98,7 +101,8 @@ class GaussianHead:
     prior: HeadPrior
     counts: Tensor
     sums: Tensor
-    second_moment: Tensor
+    second_moments: Tensor
+    founding: int
     temperature: float
     losses: Tensor
     scored: float
@@ -139,7 +143,7 @@ class Predictive:
         whiten: (D, D) lower triangular; whiten @ (x - mean) has unit predictive scale but for the class's own
             factor.
         means: (K, D) whitened class means.
-        spread: (K,) factor on the scale matrix, 1 + 1 / (rows of the class + mean_strength).
+        strength: (K,) rows behind each class mean, counts + mean_strength.
         dof: degrees of freedom.
         log_det: log determinant of the shared scale matrix in the units of the features.
         temperature: of the head.
@@ -149,7 +153,7 @@ class Predictive:
     scale: Tensor
     whiten: Tensor
     means: Tensor
-    spread: Tensor
+    strength: Tensor
     dof: float
     log_det: float
     temperature: float
@@ -192,7 +196,7 @@ def empty(
 
     return GaussianHead(
         names, shift.double(), scale.double(), prior or HeadPrior(), zeros(count), zeros(count, size),
-        zeros(size, size), float(temperature), zeros(len(TEMPERATURES)), 0.0,
+        zeros(2, size, size), count, float(temperature), zeros(len(TEMPERATURES)), 0.0,
     )  # fmt: skip
 
 
@@ -237,7 +241,7 @@ def fit(
     )  # a dead feature stays silent
     head = empty(classes, shift, scale, prior)
     counts, sums, second = sufficient_statistics(head, features, labels, weights)
-    head = replace(head, counts=counts, sums=sums, second_moment=second)
+    head = replace(head, counts=counts, sums=sums, second_moments=second)
     total = float(counts.sum())
     candidates = [prior] if prior else [HeadPrior(scatter=s * max(total, 1.0)) for s in _SHRINKAGES]
     heads = [replace(head, prior=p) for p in candidates]
@@ -249,11 +253,27 @@ def fit(
 def sufficient_statistics(
     head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Counts (K,), sums (K, D) and second moment (D, D) of standardised rows.
+    """Counts (K,), sums (K, D) and second moments (2, D, D) of standardised rows.
 
     They are the blocks of one matrix product, [x, e_y]^T [x, e_y] with e_y the one-hot label.
     """
     features, labels, weights = _checked(head, features, labels, weights)
+    size = head.dimension
+    late = labels >= head.founding
+    if not bool(late.any()):
+        gram = _gram(head, features, labels, weights)
+        second = torch.stack([gram[:size, :size], torch.zeros_like(gram[:size, :size])])
+    else:
+        grams = [
+            _gram(head, features[rows], labels[rows], None if weights is None else weights[rows])
+            for rows in (~late, late)
+        ]
+        gram, second = grams[0] + grams[1], torch.stack([g[:size, :size] for g in grams])
+    return gram.diagonal()[size:].clone(), gram[size:, :size].clone(), second
+
+
+def _gram(head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """[x, e_y]^T [x, e_y] of standardised rows, (D + K, D + K), block by block."""
     size, count = head.dimension, len(head.classes)
     gram = torch.zeros(size + count, size + count, dtype=torch.float64, device=features.device)
     block = torch.empty(min(_ROWS, len(features)), size + count, dtype=torch.float64, device=features.device)
@@ -264,7 +284,7 @@ def sufficient_statistics(
         rows[:, size:].zero_().scatter_(1, labels[start : start + _ROWS, None], 1.0)
         weighted = rows if weights is None else rows * weights[start : start + _ROWS, None]
         gram.addmm_(weighted.T, rows)
-    return gram.diagonal()[size:].clone(), gram[size:, :size].clone(), gram[:size, :size].clone()
+    return gram
 
 
 def absorb(
@@ -294,7 +314,7 @@ def absorb(
         head,
         counts=head.counts + counts,
         sums=head.sums + sums,
-        second_moment=head.second_moment + second,
+        second_moments=head.second_moments + second,
         losses=head.losses + losses,
         scored=head.scored + scored,
     )
@@ -322,7 +342,7 @@ def remove(
             certainty keeps a ledger.
     """
     counts, sums, second = sufficient_statistics(head, features, labels, weights)
-    left, left_sums, left_second = head.counts - counts, head.sums - sums, head.second_moment - second
+    left, left_sums, left_second = head.counts - counts, head.sums - sums, head.second_moments - second
     mend = "Remove only rows that were absorbed, with the labels and weights they had then."
     short = [name for name, c in zip(head.classes, left.tolist(), strict=True) if c < -1e-6]
     check(
@@ -333,16 +353,17 @@ def remove(
         mend,
     )
     gone = left < 1e-6
-    size = head.second_moment.diagonal().sum().clamp_min(1.0)
+    size = head.second_moments.diagonal(dim1=1, dim2=2).sum().clamp_min(1.0)
     check(
         float(left_sums[gone].square().sum()) <= 1e-12 * float(size) ** 2 + 1e-9,
         "remove", "rows that differ from those absorbed", "rows absorbed before", mend,
     )  # fmt: skip
     left, left_sums = left.masked_fill(gone, 0.0), left_sums.masked_fill(gone[:, None], 0.0)
-    if not bool((left > 0).any()):
-        left_second = torch.zeros_like(left_second)
-    after = replace(head, counts=left, sums=left_sums, second_moment=left_second)
-    smallest = float(torch.linalg.eigvalsh(_within(after))[0])
+    for group, present in enumerate((left[: head.founding], left[head.founding :])):
+        if not bool((present > 0).any()):
+            left_second[group] = 0.0
+    after = replace(head, counts=left, sums=left_sums, second_moments=left_second)
+    smallest = float(torch.linalg.eigvalsh(_within(after, 0.0)).min())
     check(
         smallest >= -1e-9 * float(size), "remove", f"rows that leave a negative scatter ({smallest:.3g})",
         "rows absorbed before", mend,
@@ -374,7 +395,7 @@ def merge(one: GaussianHead, other: GaussianHead) -> GaussianHead:
         result,
         counts=result.counts.index_add(0, at, other.counts),
         sums=result.sums.index_add(0, at, other.sums),
-        second_moment=result.second_moment + other.second_moment,
+        second_moments=result.second_moments + other.second_moments,
         losses=result.losses + other.losses,
         scored=result.scored + other.scored,
     )
@@ -415,7 +436,7 @@ def discount(head: GaussianHead, trust_past: float) -> GaussianHead:
         prior=replace(head.prior, scatter=head.prior.scatter * trust_past),
         counts=head.counts * trust_past,
         sums=head.sums * trust_past,
-        second_moment=head.second_moment * trust_past,
+        second_moments=head.second_moments * trust_past,
         losses=head.losses * trust_past,
         scored=head.scored * trust_past,
     )
@@ -425,26 +446,24 @@ def predictive(head: GaussianHead) -> Predictive:
     """The Student-t predictive of each class (Murphy 2007, eq. 232), parameters integrated out."""
     strength = head.prior.mean_strength + head.counts
     means = head.sums / strength[:, None]
-    scatter = head.second_moment - (means.T * strength) @ means
-    scatter = 0.5 * (scatter + scatter.T)
-    scatter.diagonal().add_(head.prior.scatter)
+    scatter = _balanced_scatter(head)
     dof = head.prior.extra_dof + 2.0 + float(head.counts.sum())  # nu_n - D + 1 with nu_0 = D + 1 + extra_dof
     factor = torch.linalg.cholesky(scatter / dof)
     eye = torch.eye(head.dimension, dtype=torch.float64, device=factor.device)
     whiten = torch.linalg.solve_triangular(factor, eye, upper=False)
     log_det = 2 * float(factor.diagonal().log().sum() + head.scale.log().sum())
-    spread = 1 + 1 / strength
     return Predictive(
-        head.shift, head.scale, whiten, means @ whiten.T, spread, dof, log_det, head.temperature
+        head.shift, head.scale, whiten, means @ whiten.T, strength, dof, log_det, head.temperature
     )  # fmt: skip
 
 
 def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor | None = None) -> Tensor:
     """Log p(x | class), nats, (N, K); a normalised density over features at every temperature.
 
-    The temperature T widens the scale matrix of the Student-t from S to T S. Near the data this is the
-    likelihood to the power 1 / T, and unlike that power it is a density, so evidence and posterior keep their
-    meaning.
+    The scale matrix of class k is S (T + 1 / kappa_k): the temperature T widens the scatter of an image about
+    its class mean, and the uncertainty of the mean itself comes on top. Near the data this acts like the
+    likelihood to the power 1 / T; unlike that power it is a density, so evidence and posterior keep their
+    meaning, and a class of few rows is not pushed out by a volume term that the temperature has left behind.
 
     Args:
         ready: from ``predictive``.
@@ -453,13 +472,12 @@ def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor
     """
     x = ((features.double() - ready.shift) / ready.scale) @ ready.whiten.T
     distance = x.square().sum(1, keepdim=True) - 2 * x @ ready.means.T + ready.means.square().sum(1)
-    distance = distance.clamp_min(0) / ready.spread
     t = torch.as_tensor(ready.temperature if temperature is None else temperature, dtype=torch.float64)
-    t = t.to(distance.device)[..., None, None] if t.ndim else t
+    width = t.to(x.device)[..., None, None] + 1 / ready.strength  # (..., 1, K)
     size, dof = ready.whiten.shape[0], ready.dof
     constant = math.lgamma((dof + size) / 2) - math.lgamma(dof / 2) - size / 2 * math.log(dof * math.pi)
-    log_scale = ready.log_det + size * (ready.spread.log() + t.log())
-    return constant - 0.5 * log_scale - (dof + size) / 2 * torch.log1p(distance / (dof * t))
+    log_scale = ready.log_det + size * width.log()
+    return constant - 0.5 * log_scale - (dof + size) / 2 * torch.log1p(distance.clamp_min(0) / (dof * width))
 
 
 def log_likelihood(head: GaussianHead, features: Tensor) -> Tensor:
@@ -469,8 +487,12 @@ def log_likelihood(head: GaussianHead, features: Tensor) -> Tensor:
 
 
 def class_log_prior(head: GaussianHead, concentration: float = 1.0) -> Tensor:
-    """(K,) log class frequencies so far, the mean of their Dirichlet posterior."""
+    """(K,) log class prior: the frequencies of the founding classes, and for each later class their average.
+
+    How many images of a new class somebody has labelled says little about how often it will be met.
+    """
     counts = head.counts + concentration
+    counts[head.founding :] = counts[: head.founding].mean()
     return (counts / counts.sum()).log()
 
 
@@ -480,7 +502,7 @@ def log_posterior(head: GaussianHead, features: Tensor, log_prior: Tensor | None
     Args:
         head: the state.
         features: (N, D).
-        log_prior: (K,) log class prior; the frequencies absorbed so far when left out.
+        log_prior: (K,) log class prior; ``class_log_prior`` when left out.
     """
     prior = class_log_prior(head) if log_prior is None else log_prior.double()
     return torch.log_softmax(log_likelihood(head, features) + prior, dim=-1)
@@ -493,7 +515,7 @@ def log_evidence(head: GaussianHead) -> float:
     """
     size, total = head.dimension, float(head.counts.sum())
     strength = head.prior.mean_strength + head.counts
-    scatter = _within(head, head.prior.mean_strength)
+    scatter = _within(head, head.prior.mean_strength).sum(0)
     scatter.diagonal().add_(head.prior.scatter)
     dof = size + 1 + head.prior.extra_dof
     log_det = 2 * float(torch.linalg.cholesky(scatter).diagonal().log().sum())
@@ -548,13 +570,35 @@ def _honest_losses(
     return losses, float(weight.sum()), float((at.argmax(1) == labels).double().mean())
 
 
-def _within(head: GaussianHead, strength: float = 0.0) -> Tensor:
-    """Scatter about the class means; with ``strength`` the means are shrunk to 0 as the prior has it."""
+def _within(head: GaussianHead, strength: float) -> Tensor:
+    """Scatter about the (shrunk) class means, (2, D, D): of the founding classes and of later ones."""
     weight = (head.counts + strength).clamp_min(1e-300)
     scaled = head.sums / weight.sqrt()[:, None]
-    scaled = scaled.masked_fill((head.counts + strength <= 0)[:, None], 0.0)
-    within = head.second_moment - scaled.T @ scaled
-    return 0.5 * (within + within.T)
+    parts = (scaled[: head.founding], scaled[head.founding :])
+    within = head.second_moments - torch.stack([part.T @ part for part in parts])
+    return 0.5 * (within + within.mT)
+
+
+def _balanced_scatter(head: GaussianHead) -> Tensor:
+    """Prior scatter plus the tied scatter, in which classes added later weigh as classes and not as rows.
+
+    A network gathers the classes it was trained on into tight clusters and leaves others wide. Pooling rows
+    would let thousands of old images hide how wide a new class is, so the later classes as a group get the
+    share of their number of classes, reached gradually as rows come in (half of it at ``_HALF_SHARE`` rows a
+    class).
+    """
+    old, new = _within(head, head.prior.mean_strength)
+    total, late = float(head.counts.sum()), head.counts[head.founding :]
+    present, rows = int((late > 0).sum()), float(late.sum())
+    degrees = rows - present
+    pooled: Tensor = old + new
+    if degrees > 0 and total > rows:
+        share = present / (present + int((head.counts[: head.founding] > 0).sum()))
+        share *= degrees / (degrees + _HALF_SHARE * present)
+        share = max(share, rows / total)
+        pooled = total * ((1 - share) * old / (total - rows) + share * new / degrees)
+    pooled.diagonal().add_(head.prior.scatter)
+    return pooled
 
 
 def _checked(

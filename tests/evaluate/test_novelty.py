@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.neighbors import NearestNeighbors
+
+from bayesight.errors import InvalidInput
+from bayesight.evaluate import novelty
+
+SCORES = st.lists(st.integers(-6, 6), min_size=1, max_size=40)  # integers, so that ties are common
+
+
+def both(known, unknown):
+    return torch.tensor(known, dtype=torch.float64), torch.tensor(unknown, dtype=torch.float64)
+
+
+@settings(deadline=None, max_examples=100)
+@given(SCORES, SCORES)
+def test_auroc_agrees_with_scikit_learn_ties_included(known, unknown):
+    expected = roc_auc_score([0] * len(known) + [1] * len(unknown), known + unknown)
+    assert novelty.auroc(*both(known, unknown)) == pytest.approx(expected, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=100)
+@given(SCORES, SCORES, st.sampled_from([0.5, 0.8, 0.95, 1.0]))
+def test_false_positive_rate_agrees_with_scikit_learn(known, unknown, detection):
+    false, true, _ = roc_curve(
+        [0] * len(known) + [1] * len(unknown), known + unknown, drop_intermediate=False
+    )
+    expected = false[true >= detection - 1e-9].min()
+    assert novelty.false_positive_rate(*both(known, unknown), detection) == pytest.approx(expected, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(SCORES, SCORES)
+def test_swapping_known_and_unknown_mirrors_the_auroc(known, unknown):
+    a, b = both(known, unknown)
+    assert novelty.auroc(a, b) + novelty.auroc(b, a) == pytest.approx(1.0)
+
+
+def test_p_values_of_known_images_are_uniform():
+    draw = torch.Generator().manual_seed(3)
+    below = []
+    for _ in range(200):
+        reference = novelty.fit_novelty(
+            torch.randn(199, generator=draw), torch.randn(199, generator=draw).abs()
+        )
+        score = novelty.novelty_score(
+            reference, torch.randn(200, generator=draw), torch.randn(200, generator=draw).abs()
+        )
+        below.append((novelty.p_value(reference, score) <= 0.05).double().mean())
+    rates = torch.stack(below)
+    assert abs(float(rates.mean()) - 0.05) < 3 * float(rates.std()) / 200**0.5
+
+
+def test_p_value_counts_validation_images_at_least_as_novel():
+    draw = torch.Generator().manual_seed(5)
+    reference = novelty.fit_novelty(
+        torch.randn(37, generator=draw).double(), torch.rand(37, generator=draw).double()
+    )
+    scores = torch.linspace(-5, 5, 23, dtype=torch.float64)
+    slow = [(1 + sum(v >= s for v in reference.scores.tolist())) / 38 for s in scores.tolist()]
+    assert novelty.p_value(reference, scores).tolist() == pytest.approx(slow)
+    assert novelty.p_value(reference, reference.scores[-1:]).item() == pytest.approx(2 / 38)
+
+
+def test_threshold_flags_the_stated_share():
+    draw = torch.Generator().manual_seed(6)
+    reference = novelty.fit_novelty(torch.randn(4000, generator=draw), torch.rand(4000, generator=draw))
+    fresh = novelty.novelty_score(
+        reference, torch.randn(20_000, generator=draw), torch.rand(20_000, generator=draw)
+    )
+    flagged = float((fresh > novelty.threshold(reference, 0.05)).double().mean())
+    assert 0.04 < flagged < 0.06
+    with pytest.raises(InvalidInput, match="strictly between"):
+        novelty.threshold(reference, 0.0)
+
+
+def test_score_moves_with_evidence_and_distance_in_validation_units():
+    draw = torch.Generator().manual_seed(7)
+    evidence, distance = torch.randn(500, generator=draw) * 40 - 300, torch.rand(500, generator=draw) * 3
+    reference = novelty.fit_novelty(evidence, distance)
+    base = novelty.novelty_score(reference, evidence[:1], distance[:1])
+    lower = novelty.novelty_score(reference, evidence[:1].double() - evidence.double().std(), distance[:1])
+    further = novelty.novelty_score(reference, evidence[:1], distance[:1].double() + distance.double().std())
+    torch.testing.assert_close(lower, base + 1, atol=1e-5, rtol=0)
+    torch.testing.assert_close(further, base + 1, atol=1e-5, rtol=0)
+
+
+def test_nearest_distance_agrees_with_scikit_learn():
+    draw = np.random.default_rng(8)
+    bank, rows = draw.normal(size=(300, 17)), draw.normal(size=(1500, 17))
+    expected, _ = NearestNeighbors(n_neighbors=1).fit(bank).kneighbors(rows)
+    got = novelty.nearest_distance(torch.from_numpy(rows), torch.from_numpy(bank))
+    np.testing.assert_allclose(got.numpy(), expected[:, 0], atol=1e-9)
+    assert novelty.nearest_distance(torch.empty(0, 17), torch.from_numpy(bank)).shape == (0,)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 70))
+def test_exemplars_are_shared_out_evenly(labels, limit):
+    labels = torch.tensor(labels)
+    picked = novelty.pick_exemplars(labels, limit, torch.Generator().manual_seed(1))
+    assert len(picked) == len(picked.unique()) == min(limit, len(labels))
+    kept, there = torch.bincount(labels[picked], minlength=4), torch.bincount(labels, minlength=4)
+    cut = kept < there
+    if cut.any():  # whoever gave up a row kept no less than any other, but for the last round
+        assert int(kept[cut].min()) >= int(kept.max()) - 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: novelty.auroc(torch.empty(0), torch.zeros(2)), "N >= 1"),
+        (lambda: novelty.auroc(torch.tensor([float("nan")]), torch.zeros(2)), "NaN"),
+        (lambda: novelty.fit_novelty(torch.zeros(3), torch.zeros(4)), "two"),
+        (lambda: novelty.fit_novelty(torch.tensor([0.0, float("inf")]), torch.zeros(2)), "finite"),
+        (lambda: novelty.nearest_distance(torch.zeros(2, 3), torch.zeros(0, 3)), "M >= 1"),
+        (lambda: novelty.pick_exemplars(torch.zeros(3).long(), 0, torch.Generator()), "> 0"),
+        (lambda: novelty.false_positive_rate(torch.zeros(2), torch.zeros(2), 1.5), "rate"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(InvalidInput, match=message):
+        call()
