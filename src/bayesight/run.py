@@ -17,6 +17,7 @@ Every file is written atomically. Nothing in a run is code: opening a stranger's
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -166,7 +167,7 @@ class Run:
     def network(self) -> ImageModel:
         """The trained network, in evaluation mode."""
         model, classes = self.recipe().model, self.classes()
-        weights = self._tensors("model.safetensors")
+        weights, _ = self._tensors("model.safetensors")
         outputs = len(weights.get("head.bias", ()))
         network = build(model.name, classes.image_shape, outputs or len(classes.names), **model.options)
         try:
@@ -176,20 +177,31 @@ class Run:
             raise RunUnreadable(f"{message}: {str(problem).splitlines()[-1].strip()}") from problem
         return network.eval()
 
-    def save_belief(self, tensors: Mapping[str, Tensor]) -> None:
-        """Write ``belief.safetensors``."""
-        whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-        write_atomic(
-            self.folder / "belief.safetensors", safetensors.torch.save(whole, {"format": str(FORMAT)})
-        )
+    def save_classifier(self, classifier: Classifier) -> None:
+        """Write ``belief.safetensors``, and ``classes.json`` after it.
 
-    def belief(self) -> dict[str, Tensor]:
-        """Read ``belief.safetensors``."""
-        return self._tensors("belief.safetensors")
+        The belief alone decides what the classes are, so a crash between the two loses nothing.
+        """
+        tensors, values = classifier.tensors()
+        whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        metadata = {
+            "format": str(FORMAT),
+            "values": json.dumps(values, ensure_ascii=False),
+            "digest": _digest(whole),
+        }
+        write_atomic(self.folder / "belief.safetensors", safetensors.torch.save(whole, metadata))
+        self.save_classes(classifier.classes)
 
     def classifier(self) -> Classifier:
         """The network with what is believed about its classes."""
-        return Classifier.from_tensors(self.network(), self.classes(), self.belief())
+        tensors, metadata = self._tensors("belief.safetensors")
+        try:
+            values = json.loads(metadata["values"])
+            if metadata["digest"] != _digest(tensors):
+                raise ValueError("its content has changed since it was written")
+        except (KeyError, ValueError) as problem:
+            raise RunUnreadable(f"{self.folder / 'belief.safetensors'} is damaged ({problem}).") from problem
+        return Classifier.from_tensors(self.network(), self.classes(), tensors, values)
 
     def save_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``; its presence says that training has ended."""
@@ -228,14 +240,27 @@ class Run:
             raise RunUnreadable(f"{self.folder / name} is damaged: expected a JSON object.")
         return tree
 
-    def _tensors(self, name: str) -> dict[str, Tensor]:
+    def _tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
         path = self.folder / name
         try:
-            content = path.read_bytes()
-            tensors = safetensors.torch.load(content)
+            with safetensors.safe_open(path, "pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                metadata = file.metadata() or {}
         except (OSError, SafetensorError, ValueError) as problem:
             raise RunUnreadable(f"{path} is missing or damaged ({problem}).") from problem
-        return tensors
+        version = metadata.get("format", "")
+        if not version.isdecimal() or int(version) > FORMAT:
+            raise RunUnreadable(f"{path} has format {version!r}; this version reads up to {FORMAT}.")
+        return tensors, metadata
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names and bytes: a flipped bit in a belief would otherwise be believed."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        total.update(name.encode())
+        total.update(tensors[name].numpy().tobytes())
+    return total.hexdigest()
 
 
 def _is_run(folder: Path) -> bool:

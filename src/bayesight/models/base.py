@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = ["ImageModel", "Standardise", "kaiming_normal"]
@@ -76,6 +77,21 @@ class ImageModel(nn.Module):
         """Penultimate features (B, D): what the head, and the Bayesian head, see."""
         return self.pool(self.stages(x)[-1])
 
+    def evidence_features(self, x: Tensor) -> Tensor:
+        """What a density over images is fitted to: (B, D') of images (B, C, H, W) in [0, 1].
+
+        The mean and the standard deviation over space of each channel, in each of the last two stages, every
+        one of the four vectors scaled to length 1: how strongly a channel fires and how unevenly, at two
+        depths, says more of an unfamiliar image than the last layer alone. Networks without space, or with
+        one stage, give their penultimate features at length 1.
+        """
+        maps = self.stages(x)
+        spatial = [m for m in maps if m.dim() == 4][-2:]
+        if len(spatial) < 2:
+            return F.normalize(self.pool(maps[-1]), dim=1)
+        pieces = [f(m) for m in spatial for f in (_mean_over_space, _deviation_over_space)]
+        return torch.cat([F.normalize(piece, dim=1) for piece in pieces], dim=1)
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
         logits: Tensor = self.head(self.features(x))
@@ -85,6 +101,14 @@ class ImageModel(nn.Module):
     def feature_size(self) -> int:
         """D, the width of the penultimate features."""
         return self.head.in_features
+
+
+def _mean_over_space(maps: Tensor) -> Tensor:
+    return maps.mean(dim=(2, 3))
+
+
+def _deviation_over_space(maps: Tensor) -> Tensor:
+    return maps.std(dim=(2, 3), correction=0)
 
 
 def kaiming_normal(module: nn.Module) -> None:

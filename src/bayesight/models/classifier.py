@@ -1,20 +1,40 @@
-"""A network and what is believed about its classes: images in, the four terms of Bayes' theorem out."""
+"""A network and what is believed about its classes: images in, the four terms of Bayes' theorem out.
+
+The network turns an image into a feature vector; the Gaussian head holds p(features | class), its evidence
+and everything needed to take in more images, or to let some go, exactly. The network itself never changes.
+"""
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from scipy.optimize import minimize_scalar
-from torch import Tensor, nn
+from torch import Tensor
 
-from bayesight.errors import RunUnreadable
+from bayesight.bayes import gaussian_head
+from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, HeadPrior, Predictive
+from bayesight.errors import InvalidInput, RunUnreadable
+from bayesight.evaluate.novelty import (
+    NoveltyReference,
+    fit_novelty,
+    nearest_distance,
+    novelty_score,
+    pick_exemplars,
+)
 from bayesight.models.base import ImageModel
+from bayesight.seeding import torch_generator
 
-__all__ = ["Classes", "Classifier", "fit_temperature", "logits_of"]
+__all__ = ["Absorptions", "Classes", "Classifier", "Rows", "features_of", "fit_classifier"]
+
+EXEMPLARS = 20_000
+"""Training images kept for distances; as many again may be absorbed later."""
+
+SHIFTS_PX = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))
+"""Rows and columns an image is moved by in each of its views."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +42,7 @@ class Classes:
     """What a run's numbers 0 .. K-1 and its pixels mean.
 
     Args:
-        names: class names in the order of the network's outputs; never recomputed.
+        names: class names in the order they were learned; never recomputed.
         mode: "L" or "RGB".
         size: (height, width) in pixels.
     """
@@ -38,95 +58,286 @@ class Classes:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Labelled images as the head sees them.
+
+    Args:
+        features: (N, D) float32 evidence features.
+        labels: (N,) class numbers.
+        digests: (N, 16) uint8, which image each row is.
+    """
+
+    features: Tensor
+    labels: Tensor
+    digests: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Absorptions:
+    """Every row the head holds, so that what was never absorbed cannot be taken out.
+
+    Args:
+        digests: (N, 16) uint8.
+        labels: (N,) class numbers.
+        weights: (N,) float64, what each counts now; it falls when the past is discounted.
+        exemplars: (M, D) float16 features of some of them, for distances.
+        exemplar_rows: (M,) which rows those are, ascending.
+    """
+
+    digests: Tensor
+    labels: Tensor
+    weights: Tensor
+    exemplars: Tensor
+    exemplar_rows: Tensor
+
+    def with_rows(self, rows: Rows, weights: Tensor, keep: Tensor) -> Absorptions:
+        """These and ``rows``, of which those at positions ``keep`` become exemplars."""
+        return Absorptions(
+            torch.cat([self.digests, rows.digests]),
+            torch.cat([self.labels, rows.labels]),
+            torch.cat([self.weights, weights]),
+            torch.cat([self.exemplars, rows.features[keep].half()]),
+            torch.cat([self.exemplar_rows, keep + len(self.labels)]),
+        )
+
+    def without(self, positions: Tensor) -> Absorptions:
+        """These less the rows at ``positions``."""
+        keep = torch.ones(len(self.labels), dtype=torch.bool)
+        keep[positions] = False
+        left = keep[self.exemplar_rows]
+        moved = keep.cumsum(0) - 1
+        return Absorptions(
+            self.digests[keep],
+            self.labels[keep],
+            self.weights[keep],
+            self.exemplars[left],
+            moved[self.exemplar_rows[left]],
+        )
+
+
+@dataclass(frozen=True)
 class Classifier:
     """A trained network whose answers are beliefs.
 
-    The network's softmax was trained under the class shares of its training images, so its log-probabilities
-    less the log of those shares are log-likelihoods, up to a constant an image. With a prior they give the
-    posterior where the classifier is used.
-
     Args:
         network: in evaluation mode.
-        classes: what its outputs mean.
-        counts: (K,) training images of each class, float64.
-        temperature: divides the logits; fitted on validation images.
+        classes: what the numbers mean.
+        views: how many slightly shifted views of an image its features are averaged over.
+        head: p(features | class) and how it got there.
+        absorbed: what the head holds.
+        reference: (V, D) features of images that trained nothing, against which novelty is measured.
     """
 
     network: ImageModel
     classes: Classes
-    counts: Tensor
-    temperature: float
+    views: int
+    head: GaussianHead
+    absorbed: Absorptions
+    reference: Tensor
 
     @property
-    def training_prior(self) -> Tensor:
-        """(K,) shares of the classes in the training images."""
-        return self.counts / self.counts.sum()
+    def prior(self) -> Tensor:
+        """(K,) class shares absorbed so far, each class given one image beforehand."""
+        return gaussian_head.class_log_prior(self.head).exp()
 
-    def log_likelihood(self, logits: Tensor) -> Tensor:
-        """(N, K) log p(image | class) in nats, up to a constant an image.
+    @cached_property
+    def _ready(self) -> Predictive:
+        return gaussian_head.predictive(self.head)
+
+    @cached_property
+    def novelty_reference(self) -> NoveltyReference:
+        """How novel images of known kinds look under the belief as it is now."""
+        return fit_novelty(self.log_evidence(self.reference), self._distance(self.reference))
+
+    def features(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        """(N, D) float32 of every image; see ``features_of``."""
+        return features_of(self.network, batches, self.views)
+
+    def log_likelihood(self, features: Tensor) -> Tensor:
+        """(N, K) log p(features | class), nats."""
+        return gaussian_head.log_density(self._ready, features)
+
+    def log_evidence(self, features: Tensor, prior: Tensor | None = None) -> Tensor:
+        """(N,) log p(features), nats, under ``prior``; by default every class alike."""
+        shares = torch.full_like(self.prior, 1 / len(self.prior)) if prior is None else prior
+        return torch.logsumexp(self.log_likelihood(features) + shares.log(), dim=1)
+
+    def novelty(self, features: Tensor) -> Tensor:
+        """(N,) how unlike anything seen, in standard deviations of images of known kinds."""
+        reference = self.novelty_reference
+        return novelty_score(reference, self.log_evidence(features), self._distance(features))
+
+    def absorb(self, rows: Rows, new_classes: tuple[str, ...] = ()) -> tuple[Classifier, Absorbed]:
+        """Yesterday's posterior is today's prior: a classifier that has also seen ``rows``.
 
         Args:
-            logits: (N, K) of the network.
-        """
-        calibrated = (logits.double() / self.temperature).log_softmax(dim=1)
-        return calibrated - self.training_prior.log()
+            rows: labels may number classes beyond the known ones, in the order of ``new_classes``.
+            new_classes: names of classes that come with these rows.
 
-    def log_posterior(self, logits: Tensor, prior: Tensor | None = None) -> Tensor:
-        """(N, K) log p(class | image) in nats under ``prior``, by default the training shares.
-
-        Args:
-            logits: (N, K) of the network.
-            prior: (K,) probabilities.
+        Returns:
+            The new classifier, and what was learned on the way.
         """
-        log_prior = (self.training_prior if prior is None else prior).log()
-        return (self.log_likelihood(logits) + log_prior).log_softmax(dim=1)
+        head = self.head
+        for name in new_classes:
+            head = gaussian_head.add_class(head, name)
+        head, learned = gaussian_head.absorb(head, rows.features, rows.labels)
+        room = max(0, 2 * EXEMPLARS - len(self.absorbed.exemplars))
+        keep = torch.arange(min(room, len(rows)))
+        weights = torch.ones(len(rows), dtype=torch.float64)
+        absorbed = self.absorbed.with_rows(rows, weights, keep)
+        classes = replace(self.classes, names=head.classes)
+        return replace(self, head=head, classes=classes, absorbed=absorbed), learned
+
+    def remove(self, rows: Rows) -> Classifier:
+        """A classifier that never saw ``rows``; each is taken out with the weight it has now.
+
+        Raises:
+            InvalidInput: rows that were not absorbed with these labels, or not as often.
+        """
+        positions = self._positions(rows)
+        weights = self.absorbed.weights[positions]
+        head = gaussian_head.remove(self.head, rows.features, rows.labels, weights)
+        return replace(self, head=head, absorbed=self.absorbed.without(positions))
+
+    def discount(self, trust_past: float) -> Classifier:
+        """A classifier whose past counts ``trust_past`` of what it did."""
+        absorbed = replace(self.absorbed, weights=self.absorbed.weights * trust_past)
+        return replace(self, head=gaussian_head.discount(self.head, trust_past), absorbed=absorbed)
+
+    def retempered(self) -> Classifier:
+        """A classifier at the temperature that would have predicted best what came in so far."""
+        return replace(self, head=gaussian_head.retemper(self.head))
+
+    def times_absorbed(self, rows: Rows) -> int:
+        """How many of ``rows`` are in the head already, image and label alike."""
+        known = set(_keys(self.absorbed.digests, self.absorbed.labels))
+        return sum(key in known for key in _keys(rows.digests, rows.labels))
+
+    def tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The belief as tensors and plain values, for ``from_tensors``."""
+        head = self.head
+        parts = {f.name: getattr(head, f.name) for f in fields(head) if f.name not in ("classes", "prior")}
+        named = {f"head.{name}": part for name, part in parts.items() if isinstance(part, Tensor)}
+        named |= {f"absorbed.{name}": value for name, value in vars(self.absorbed).items()}
+        named["reference"] = self.reference
+        values = {
+            "classes": list(self.classes.names),
+            "views": self.views,
+            "prior": asdict(head.prior),
+            "head": {name: part for name, part in parts.items() if not isinstance(part, Tensor)},
+        }
+        return named, values
 
     @classmethod
-    def from_tensors(cls, network: ImageModel, classes: Classes, tensors: Mapping[str, Tensor]) -> Classifier:
+    def from_tensors(
+        cls, network: ImageModel, classes: Classes, tensors: Mapping[str, Tensor], values: Mapping[str, Any]
+    ) -> Classifier:
         """The classifier whose ``tensors`` these are.
 
         Raises:
-            RunUnreadable: tensors that are missing or of the wrong shape.
+            RunUnreadable: something is missing or of the wrong shape.
         """
         try:
-            counts, temperature = tensors["counts"].double(), float(tensors["temperature"])
-            if counts.shape != (len(classes.names),) or not temperature > 0:
-                raise ValueError("wrong shape or value")
-        except (KeyError, ValueError, RuntimeError) as problem:
+            names = tuple(values["classes"])
+            head = GaussianHead(
+                classes=names,
+                prior=HeadPrior(**values["prior"]),
+                **{name: value + 0 for name, value in values["head"].items()},
+                **{name[5:]: tensor for name, tensor in tensors.items() if name.startswith("head.")},
+            )
+            parts = [field.name for field in fields(Absorptions)]
+            absorbed = Absorptions(**{name: tensors[f"absorbed.{name}"] for name in parts})
+            if head.sums.shape != (len(names), head.dimension) or head.counts.shape != (len(names),):
+                raise ValueError("shapes that do not fit together")
+            reference, views = tensors["reference"], int(values["views"])
+        except (KeyError, ValueError, TypeError, InvalidInput) as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
-        return cls(network, classes, counts, temperature)
+        return cls(network, replace(classes, names=names), views, head, absorbed, reference)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """What ``belief.safetensors`` holds."""
-        return {
-            "counts": self.counts,
-            "temperature": torch.tensor(self.temperature, dtype=torch.float64),
-        }
+    def _distance(self, features: Tensor) -> Tensor:
+        return nearest_distance(features, self.absorbed.exemplars)
+
+    def _positions(self, rows: Rows) -> Tensor:
+        """Where in ``absorbed`` each row stands, each place once, the latest first."""
+        places: dict[bytes, list[int]] = {}
+        for position, key in enumerate(_keys(self.absorbed.digests, self.absorbed.labels)):
+            places.setdefault(key, []).append(position)
+        keys = _keys(rows.digests, rows.labels)
+        missing = sum(max(0, n - len(places.get(key, ()))) for key, n in Counter(keys).items())
+        if missing:
+            raise InvalidInput(
+                f"{missing} of {len(rows)} images were never absorbed with these labels; nothing was "
+                "removed. Remove only what was absorbed, labelled as it was then."
+            )
+        return torch.tensor([places[key].pop() for key in keys], dtype=torch.int64)
+
+
+def fit_classifier(
+    network: ImageModel, classes: Classes, train: Rows, validation: Rows, views: int
+) -> Classifier:
+    """A classifier from a trained network's features.
+
+    Args:
+        network: in evaluation mode.
+        classes: names, mode, size.
+        train: what the head absorbs.
+        validation: held out; chooses the head's shrinkage, sets its temperature, is the reference of novelty.
+        views: of each image, as the features were made.
+    """
+    head = gaussian_head.fit(
+        train.features, train.labels, classes.names, validation=(validation.features, validation.labels)
+    )
+    size = train.features.shape[1]
+    nothing = Absorptions(
+        torch.empty(0, 16, dtype=torch.uint8),
+        torch.empty(0, dtype=torch.int64),
+        torch.empty(0, dtype=torch.float64),
+        torch.empty(0, size, dtype=torch.float16),
+        torch.empty(0, dtype=torch.int64),
+    )
+    keep = pick_exemplars(train.labels, EXEMPLARS, torch_generator(0, "exemplars"))
+    absorbed = nothing.with_rows(train, torch.ones(len(train), dtype=torch.float64), keep)
+    return Classifier(network, classes, views, head, absorbed, validation.features)
 
 
 @torch.no_grad()
-def logits_of(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """(N, K) float32 logits on the CPU, of every batch in order.
+def features_of(network: ImageModel, batches: Iterable[tuple[Tensor, Tensor]], views: int) -> Tensor:
+    """Evidence features of every image, averaged over its first ``views`` shifted views.
 
     Args:
-        network: images (B, C, H, W) in [0, 1] to logits (B, K), in evaluation mode.
-        batches: (uint8 images, anything) pairs, as ``Examples.in_order`` gives them.
+        network: in evaluation mode.
+        batches: (uint8 images (B, C, H, W), anything) pairs, as ``Examples.in_order`` gives them.
+        views: 1 is the image itself; 5 are it and its shifts by one pixel to each side.
+
+    Returns:
+        (N, D) float32 on the CPU.
     """
     device = next(network.parameters()).device
-    return torch.cat([network(images.to(device).float().div_(255)).cpu() for images, _ in batches])
+    parts = []
+    for images, _ in batches:
+        x = images.to(device).float().div_(255)
+        total = sum(network.evidence_features(shifted) for shifted in _views(x, views))
+        parts.append((torch.as_tensor(total) / views).float().cpu())
+    return torch.cat(parts)
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature T > 0 that minimises the log-loss of softmax(logits / T) (Guo et al. 2017, sec. 4.2).
+def _views(x: Tensor, count: int) -> Iterable[Tensor]:
+    for rows, columns in SHIFTS_PX[:count]:
+        yield x if (rows, columns) == (0, 0) else _shifted(x, rows, columns)
 
-    Args:
-        logits: (N, K).
-        labels: (N,) class numbers.
-    """
-    scores = logits.double()
 
-    def loss(log_t: float) -> float:
-        return F.cross_entropy(scores / math.exp(log_t), labels).item()
+def _shifted(x: Tensor, rows: int, columns: int) -> Tensor:
+    """Images moved down and right; what comes in from outside is the edge's own colour."""
+    height, width = x.shape[-2:]
+    row = (torch.arange(height, device=x.device) - rows).clamp(0, height - 1)
+    column = (torch.arange(width, device=x.device) - columns).clamp(0, width - 1)
+    return x[..., row, :][..., column]
 
-    found = minimize_scalar(loss, bounds=(math.log(0.05), math.log(20.0)), method="bounded")
-    return math.exp(found.x)
+
+def _keys(digests: Tensor, labels: Tensor) -> list[bytes]:
+    """One key for each row: which image it is and what it was called."""
+    images = digests.contiguous().numpy()
+    return [d.tobytes() + str(y).encode() for d, y in zip(images, labels.tolist(), strict=True)]

@@ -29,3 +29,7 @@ class LinearModel(ImageModel):
     def stages(self, x: Tensor) -> list[Tensor]:
         """The standardised pixels themselves: [(B, C·H·W)]."""
         return [self.standardise(x).flatten(1)]
+
+    def evidence_features(self, x: Tensor) -> Tensor:
+        """The logits (B, K): a density over every pixel would need more images than there are."""
+        return self.forward(x)

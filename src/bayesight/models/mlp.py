@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -54,9 +55,7 @@ class MLP(ImageModel):
         check(len(hidden) > 0 and min(hidden) > 0, "mlp.hidden", f"got {list(hidden)}", "widths >= 1", mend)
         probability(dropout, "mlp.dropout")
         widths = [math.prod(image_shape), *hidden]
-        self.layers = nn.ModuleList(
-            FeatureMajorLinear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(FeatureMajorLinear(a, b) for a, b in itertools.pairwise(widths))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(widths[-1], classes)
         kaiming_normal(self)

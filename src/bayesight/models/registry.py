@@ -38,7 +38,6 @@ def build(
         >>> build("mlp", (1, 28, 28), 10, hidden=(64,))(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
-
     factory = MODELS[name]
     problems = option_problems(factory, options, f"model {name!r}")
     if problems:

@@ -55,10 +55,7 @@ def choose_hardware(
     torch.set_num_threads(count)
     on_accelerator = device not in ("auto", "cpu") or (device == "auto" and torch.cuda.is_available())
     chosen: Literal["32", "bf16"]
-    if precision == "auto":
-        chosen = "bf16" if has_bf16(on_accelerator) else "32"
-    else:
-        chosen = precision
+    chosen = ("bf16" if has_bf16(on_accelerator) else "32") if precision == "auto" else precision
     # Fabric announces its precision on every start; the run's metrics say it where it is looked for.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     # The precision is applied by autocast around forward passes: weights and optimizer state stay fp32.

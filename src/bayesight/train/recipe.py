@@ -79,6 +79,8 @@ class DataKey(BaseModel):
         augment: random changes to training images.
         size: side in pixels (or [height, width]) the images are brought to; None keeps what they have.
         mode: "L" (grey) or "RGB"; None keeps what they have.
+        views: views of an image its features are averaged over when it is judged: 1 is the image alone, 5
+            adds its shifts by one pixel to each side, which is worth some accuracy at five times the cost.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +89,7 @@ class DataKey(BaseModel):
     augment: Choice = Named(name="none")
     size: int | tuple[int, int] | None = None
     mode: Literal["L", "RGB"] | None = None
+    views: int = Field(default=1, ge=1, le=5)
 
 
 class ModelKey(Named):

@@ -21,7 +21,7 @@ from bayesight.evaluate import (
     log_loss,
     one_vs_rest,
 )
-from bayesight.models.classifier import Classifier, logits_of
+from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray, Progress
@@ -154,22 +154,21 @@ def evaluate(
     run = Run.open(run_path)
     classifier = run.classifier()
     data = read_labelled(source, classifier.classes, labels=labels, progress=progress)
-    logits = logits_of(classifier.network, data.examples.in_order(EVALUATION_BATCH))
-    stated = None
-    if prior is not None:
-        stated = parse_prior(prior, classifier.classes.names, classifier.training_prior)
-    found = measure(classifier, logits, torch.from_numpy(data.examples.labels), stated)
+    stated = None if prior is None else parse_prior(prior, classifier.classes.names, classifier.prior)
+    features = classifier.features(data.examples.in_order(EVALUATION_BATCH))
+    labels = torch.from_numpy(data.examples.labels)
+    found = measure(classifier, classifier.log_likelihood(features), labels, stated)
     return EvaluateResult(run, data, found)
 
 
 def measure(
-    classifier: Classifier, logits: Tensor, labels: Tensor, prior: Tensor | None = None
+    classifier: Classifier, log_likelihood: Tensor, labels: Tensor, prior: Tensor | None = None
 ) -> Evaluation:
-    """All figures from a network's logits on labelled images.
+    """All figures of a classifier on labelled images.
 
     Args:
-        classifier: turns logits into beliefs.
-        logits: (N, K).
+        classifier: whose prior and class names count.
+        log_likelihood: (N, K) of the images, nats.
         labels: (N,) class numbers.
         prior: (K,) base rates where the classifier is used; None takes the images as a sample of it.
 
@@ -177,7 +176,8 @@ def measure(
         InvalidInput: a class with a positive prior of which there is no image.
     """
     names = classifier.classes.names
-    log_p, true = classifier.log_posterior(logits, prior).numpy(), labels.numpy()
+    log_prior = (classifier.prior if prior is None else prior).log()
+    log_p, true = (log_likelihood + log_prior).log_softmax(dim=1).numpy(), labels.numpy()
     table = confusion_matrix(true, log_p.argmax(axis=1), len(names))
     stated = None if prior is None else prior.numpy()
     weights = None if stated is None else _weights(true, stated)

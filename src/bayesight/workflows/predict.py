@@ -14,7 +14,7 @@ from bayesight.checks import existing_path
 from bayesight.data.dataset import gather
 from bayesight.data.decode import Frame, decode
 from bayesight.errors import SourceUnreadable
-from bayesight.models.classifier import Classes, logits_of
+from bayesight.models.classifier import Classes
 from bayesight.run import Run
 from bayesight.workflows.priors import parse_prior
 
@@ -59,12 +59,10 @@ def predict(
     """
     classifier = Run.open(run_path).classifier()
     names = classifier.classes.names
-    base = classifier.training_prior
-    if prior is not None:
-        base = parse_prior(prior, names, classifier.training_prior)
+    base = classifier.prior if prior is None else parse_prior(prior, names, classifier.prior)
     pixels = read_images(images, classifier.classes)
-    logits = logits_of(classifier.network, [(pixels, torch.zeros(len(pixels)))])
-    posteriors = classifier.log_posterior(logits, base).exp()
+    features = classifier.features([(pixels, torch.zeros(len(pixels)))])
+    posteriors = (classifier.log_likelihood(features) + base.log()).softmax(dim=1)
     return [
         Prediction(
             path=str(path),

@@ -78,8 +78,8 @@ def _from_pairs(text: str) -> dict[str, float]:
             number = math.nan
         if not (separator and name) or math.isnan(number):
             raise InvalidInput(
-                f"prior: {pair.strip()!r} is not NAME=PROBABILITY; expected for example A=0.5,B=0.1, uniform, "
-                "or a .json file."
+                f"prior: {pair.strip()!r} is not NAME=PROBABILITY; expected for example A=0.5,B=0.1, "
+                "uniform, or a .json file."
             )
         if name in stated:
             raise InvalidInput(f"prior: {name!r} is stated twice.")

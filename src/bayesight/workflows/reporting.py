@@ -40,7 +40,7 @@ from bayesight.report import (
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray
-from bayesight.workflows.evaluate import CALIBRATION_BINS, Evaluation, EvaluateResult
+from bayesight.workflows.evaluate import CALIBRATION_BINS, EvaluateResult, Evaluation
 
 __all__ = ["data_sections", "evaluation_report", "evaluation_sections", "mistakes", "training_report"]
 
@@ -65,8 +65,8 @@ def training_report(run: Run, evaluation: Evaluation, validation: Examples, stor
     sections: list[Section] = [
         *evaluation_sections(
             evaluation,
-            note=f"Judged on the {len(validation):,} images held out of training. They also chose the weights "
-            "and the temperature, so images from elsewhere are the better judge: bayesight evaluate.",
+            note=f"Judged on the {len(validation):,} images held out of training. They also chose the "
+            "weights and the temperature, so images from elsewhere are the better judge: bayesight evaluate.",
         )[:1],
         _training(run, metrics),
         *_curves(run, metrics),

@@ -13,18 +13,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import bayesight
+from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.data import Store, open_store, require_classes, split
 from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput, TrainingDiverged
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.models import ImageModel
-from bayesight.models.classifier import Classes, Classifier, fit_temperature, logits_of
+from bayesight.models.classifier import Classes, Rows, features_of, fit_classifier
 from bayesight.run import Run
 from bayesight.seeding import derive
 from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.classification import EVALUATION_BATCH, Classification, classification
+from bayesight.train.classification import (
+    EVALUATION_BATCH,
+    Classification,
+    classification,
+    log_probabilities,
+)
 from bayesight.train.engine import State, fit
 from bayesight.train.events import Evaluated, Event, Listener
 from bayesight.train.hardware import Hardware, choose_hardware
@@ -37,7 +44,8 @@ from bayesight.workflows.sources import class_numbers
 __all__ = ["SELECTION", "Material", "TrainRequest", "TrainResult", "read_material", "train"]
 
 SELECTION = (
-    "weights of the epoch with the lowest validation log-loss; the temperature is fitted on the same images"
+    "weights of the epoch with the lowest validation log-loss; shrinkage and temperature of the Gaussian "
+    "head are chosen on the same images"
 )
 """How the kept weights were chosen, in words, for every report."""
 
@@ -83,6 +91,8 @@ class Material:
         train: images learned from.
         validation: images that choose the weights, all of the source.
         dropped: images of ``also`` left out because they are in the validation set.
+        train_digests: (N, 16) which image each training row is.
+        validation_digests: (V, 16) likewise.
     """
 
     stores: tuple[Store, ...]
@@ -90,6 +100,8 @@ class Material:
     train: Examples
     validation: Examples
     dropped: int
+    train_digests: np.ndarray
+    validation_digests: np.ndarray
 
     @property
     def content_hashes(self) -> list[str]:
@@ -187,6 +199,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     train = Examples((store.images,), parts["train"], store.labels[parts["train"]])
     validation = Examples((store.images,), parts["validation"], store.labels[parts["validation"]])
     stores, dropped = [store], 0
+    digests = [store.digests[parts["train"]]]
     for path in request.also:
         more = open_store(path, size=classes.size, mode=classes.mode, progress=progress)
         numbers, _ = class_numbers(more.classes, classes.names)
@@ -194,7 +207,9 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
         dropped += len(more) - len(kept)
         train = train.joined(Examples((more.images,), kept, numbers[more.labels[kept]]))
         stores.append(more)
-    return Material(tuple(stores), classes, train, validation, dropped)
+        digests.append(more.digests[kept])
+    held_out = store.digests[parts["validation"]]
+    return Material(tuple(stores), classes, train, validation, dropped, np.concatenate(digests), held_out)
 
 
 def _not_among(store: Store, digests: np.ndarray) -> IntArray:
@@ -279,18 +294,22 @@ def _finish(
     clock: tuple[float, float],
 ) -> dict[str, Any]:
     """Calibrate, measure and save; the metrics come last, for they say that the run is finished."""
-    network = goal.network.to("cpu").eval()
     measuring = time.perf_counter()
-    logits = logits_of(network, material.validation.in_order(EVALUATION_BATCH))
-    labels = torch.from_numpy(material.validation.labels)
-    names = material.classes.names
-    counts = torch.from_numpy(np.bincount(material.train.labels, minlength=len(names))).double()
-    classifier = Classifier(network, material.classes, counts, fit_temperature(logits, labels))
-    log_p = classifier.log_posterior(logits)
+    network, views = goal.network.eval(), recipe.data.views
+    train_rows, validation_rows = (
+        _rows(network, examples, digests, views)
+        for examples, digests in (
+            (material.train, material.train_digests),
+            (material.validation, material.validation_digests),
+        )
+    )
+    classifier = fit_classifier(network, material.classes, train_rows, validation_rows, views)
+    found = measure(classifier, classifier.log_likelihood(validation_rows.features), validation_rows.labels)
+    logits = log_probabilities(network, material.validation)
     began, read_s = clock
     metrics = {
         "bayesight": bayesight.__version__,
-        "classes": names,
+        "classes": list(material.classes.names),
         "examples": {
             "train": len(material.train),
             "validation": len(material.validation),
@@ -300,12 +319,12 @@ def _finish(
         "seed": recipe.seed,
         "selection": SELECTION,
         "validation": {
-            "accuracy": (log_p.argmax(1) == labels).double().mean().item(),
-            "log_loss": log_loss(log_p, labels),
-            "ece": expected_calibration_error(log_p, labels),
-            "examples": len(labels),
+            "accuracy": found.accuracy,
+            "log_loss": found.log_loss,
+            "ece": found.ece,
+            "examples": len(found.labels),
         },
-        "temperature": classifier.temperature,
+        "softmax": _softmax(logits, validation_rows.labels),
         "steps": state.step,
         "best_step": state.best_step,
         "total_steps": goal.budget.steps,
@@ -313,7 +332,7 @@ def _finish(
             "precision": hardware.precision,
             "threads": hardware.threads,
             "processes": hardware.fabric.world_size,
-            "device": str(hardware.fabric.device),
+            "device": hardware.fabric.device.type,
             "processor": platform.processor() or platform.machine(),
             "torch": torch.__version__,
         },
@@ -326,13 +345,29 @@ def _finish(
     }
     if hardware.fabric.is_global_zero:
         run.save_network(network)
-        run.save_belief(classifier.tensors())
+        run.save_classifier(classifier)
         run.save_history(state.history)
         run.save_metrics(metrics)
-        found = measure(classifier, logits, labels)
         training_report(run, found, material.validation, material.stores)
         shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
     return metrics
+
+
+def _rows(network: ImageModel, examples: Examples, digests: np.ndarray, views: int) -> Rows:
+    features = features_of(network, examples.in_order(EVALUATION_BATCH), views)
+    return Rows(features, torch.from_numpy(examples.labels), torch.from_numpy(digests))
+
+
+def _softmax(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """The same figures for the network's own softmax with a fitted temperature, to compare the head with."""
+    calibration = fit_bcts(logits, labels, bias=False)
+    log_p = apply(calibration, logits)
+    return {
+        "accuracy": (log_p.argmax(1) == labels).double().mean().item(),
+        "log_loss": log_loss(log_p, labels),
+        "ece": expected_calibration_error(log_p, labels),
+        "temperature": calibration.temperature,
+    }
 
 
 def _described(store: Store) -> dict[str, Any]:

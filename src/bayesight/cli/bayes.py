@@ -1,0 +1,204 @@
+"""``bayesight bayes``: the theorem, step by step, with the numbers put in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayesight.cli.common import JsonFlag, emit
+from bayesight.errors import InvalidInput, UnknownName
+
+if TYPE_CHECKING:
+    from bayesight.bayes.theorem import Belief, Step
+
+__all__ = ["bayes"]
+
+_RESULTS = {"+": "+", "positive": "+", "pos": "+", "-": "-", "negative": "-", "neg": "-"}
+
+
+def bayes(
+    prior: Annotated[float | None, typer.Option(help="P(has it) before the test.")] = None,
+    sensitivity: Annotated[float | None, typer.Option(help="P(positive | has it).")] = None,
+    false_alarm: Annotated[float | None, typer.Option(help="P(positive | does not have it).")] = None,
+    result: Annotated[
+        list[str] | None, typer.Option(metavar="+|-", help="A result of the test; repeat for each reading.")
+    ] = None,
+    hypotheses: Annotated[
+        str | None,
+        typer.Option(metavar="A=0.2,B=0.5,...", help="Priors of many hypotheses, instead of --prior."),
+    ] = None,
+    likelihood: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A=.9,B=.1,...", help="P(reading | hypothesis); repeat for each reading."),
+    ] = None,
+    dependence: Annotated[
+        float, typer.Option(help="Correlation of repeated readings, 0 (independent) to 1 (one and the same).")
+    ] = 0.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Go from prior to posterior, one reading after another.
+
+    Example: bayesight bayes --prior 0.1 --sensitivity 0.99 --false-alarm 0.1 --result + --result +
+    """
+    if hypotheses is None:
+        if prior is None or sensitivity is None or false_alarm is None or not result or likelihood:
+            raise typer.BadParameter(
+                "give --prior, --sensitivity, --false-alarm and at least one --result, "
+                "or --hypotheses and at least one --likelihood"
+            )
+        _one_test(prior, (sensitivity, false_alarm), result, dependence, as_json)
+    else:
+        if {prior, sensitivity, false_alarm} != {None} or result or not likelihood:
+            raise typer.BadParameter(
+                "--hypotheses goes with --likelihood, once for each reading, and without --prior"
+            )
+        _many(_pairs(hypotheses, "--hypotheses"), likelihood, dependence, as_json)
+
+
+def _one_test(
+    prior: float, rates: tuple[float, float], results: list[str], dependence: float, as_json: bool
+) -> None:
+    from bayesight.bayes.theorem import Belief, likelihoods, sequence
+    from bayesight.checks import probability
+
+    signs = [_sign(r) for r in results]
+    for rate, name in zip(rates, ("--sensitivity", "--false-alarm"), strict=True):
+        probability(rate, name)
+    p = probability(prior, "--prior")
+    belief = Belief.from_probabilities({"has it": p, "does not": 1 - p})
+    given = {
+        "+": likelihoods(belief, dict(zip(belief.names, rates, strict=True))),
+        "-": likelihoods(belief, {n: 1 - r for n, r in zip(belief.names, rates, strict=True)}),
+    }
+    steps = sequence(belief, [given[s] for s in signs], dependence=dependence)
+    document = {
+        "steps": [
+            {
+                "result": sign,
+                "prior": step.prior.of("has it").item(),
+                "evidence": step.log_evidence.exp().item(),
+                "posterior": step.posterior.of("has it").item(),
+            }
+            for sign, step in zip(signs, steps, strict=True)
+        ]
+    }
+    emit(document, as_json=as_json, text=lambda: _tell_test(signs, steps, rates, dependence))
+
+
+def _many(priors: dict[str, float], readings: list[str], dependence: float, as_json: bool) -> None:
+    from bayesight.bayes.theorem import Belief, likelihoods, sequence
+
+    belief = Belief.from_probabilities(priors)
+    given = [_pairs(r, "--likelihood") for r in readings]
+    steps = sequence(belief, [likelihoods(belief, g) for g in given], dependence=dependence)
+    document = {
+        "steps": [
+            {
+                "result": reading,
+                "prior": _named(step.prior),
+                "evidence": step.log_evidence.exp().item(),
+                "posterior": _named(step.posterior),
+            }
+            for reading, step in zip(readings, steps, strict=True)
+        ]
+    }
+    emit(document, as_json=as_json, text=lambda: _tell_many(steps, dependence))
+
+
+def _tell_test(
+    signs: list[str], steps: tuple[Step, ...], rates: tuple[float, float], dependence: float
+) -> str:
+    from bayesight.bayes.diagnostic import natural_frequencies
+
+    lines = ["posterior = prior x likelihood / evidence", ""]
+    for i, (sign, step) in enumerate(zip(signs, steps, strict=True), 1):
+        word = "positive" if sign == "+" else "negative"
+        p, q = step.prior.p.tolist()
+        like = _effective(step)
+        evidence, posterior = step.log_evidence.exp().item(), step.posterior.of("has it").item()
+        discounted = i > 1 and dependence > 0
+        lines += [
+            f"Reading {i}: {word}"
+            + (f", its likelihood discounted for dependence {dependence:g}" * discounted),
+            f"  {_n(p)} x {_n(like[0])} / ({_n(p)} x {_n(like[0])} + {_n(q)} x {_n(like[1])})",
+            f"  = {_n(p * like[0])} / {_n(evidence)} = {posterior:.4f}",
+        ]
+        if not discounted:
+            f = natural_frequencies(*rates, p)
+            have, do_not = (f.tp, f.fp) if sign == "+" else (f.fn, f.tn)
+            lines.append(
+                f"  Of 1,000 such people {f.tp + f.fn:,} have it, and {have:,} of them test {word}; "
+                f"{f.fp + f.tn:,} do not, and {do_not:,} of them test {word}:"
+            )
+            lines.append(f"  {have:,} of {have + do_not:,} {word}s have it.")
+        lines.append("")
+    last = steps[-1].posterior.of("has it").item()
+    lines.append(
+        f"Probability of having it: {steps[0].prior.of('has it').item():.4f} before, {last:.4f} after."
+    )
+    return "\n".join(lines)
+
+
+def _tell_many(steps: tuple[Step, ...], dependence: float) -> str:
+    lines = ["posterior = prior x likelihood / evidence", ""]
+    width = max(len(n) for n in (*steps[0].prior.names, "hypothesis"))
+    for i, step in enumerate(steps, 1):
+        discounted = i > 1 and dependence > 0
+        lines.append(
+            f"Reading {i}" + (f", its likelihood discounted for dependence {dependence:g}" * discounted)
+        )
+        lines.append(
+            f"  {'hypothesis':<{width}}  {'prior':>8}  {'likelihood':>10}  {'product':>10}  {'posterior':>9}"
+        )
+        rows = zip(
+            step.prior.names, step.prior.p.tolist(), _effective(step), step.posterior.p.tolist(), strict=True
+        )
+        lines += [
+            f"  {name:<{width}}  {p:>8.4f}  {like:>10.4f}  {p * like:>10.6f}  {after:>9.4f}"
+            for name, p, like, after in rows
+        ]
+        lines += [f"  evidence: the sum of the products, {step.log_evidence.exp().item():.6f}", ""]
+    return "\n".join(lines)
+
+
+def _effective(step: Step) -> list[float]:
+    """The likelihood that was used, after any discount: posterior x evidence / prior."""
+    used = (step.posterior.log_p - step.prior.log_p + step.log_evidence).exp()
+    return [
+        u if u == u else like
+        for u, like in zip(used.tolist(), step.log_likelihood.exp().tolist(), strict=True)
+    ]
+
+
+def _sign(text: str) -> str:
+    if text.casefold() not in _RESULTS:
+        raise UnknownName("result", text, ["+", "-", "positive", "negative"])
+    return _RESULTS[text.casefold()]
+
+
+def _pairs(text: str, where: str) -> dict[str, float]:
+    """``A=0.2,B=0.5`` as a dictionary."""
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, number = part.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            equals = ""
+        if not equals or not name.strip():
+            raise InvalidInput(
+                f"{where}: {part!r}; expected NAME=NUMBER, several of them separated by commas."
+            )
+        if name.strip() in found:
+            raise InvalidInput(f"{where}: {name.strip()!r} twice; expected every name once.")
+        found[name.strip()] = value
+    return found
+
+
+def _named(belief: Belief) -> dict[str, Any]:
+    return dict(zip(belief.names, belief.p.tolist(), strict=True))
+
+
+def _n(x: float) -> str:
+    return f"{x:.4g}"

@@ -1,0 +1,123 @@
+"""``bayesight diagnose``: what a positive and a negative are worth."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayesight.cli.common import JsonFlag, SeedOption, emit
+from bayesight.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from bayesight.bayes.diagnostic import Diagnosis, Rate
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    counts: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(metavar="TP FN FP TN", help="People tried: ill +, ill -, healthy +, healthy -."),
+    ] = None,
+    sensitivity: Annotated[
+        float | None, typer.Option(help="P(positive | has it), instead of counts.")
+    ] = None,
+    false_alarm: Annotated[
+        float | None, typer.Option(help="P(positive | does not), instead of counts.")
+    ] = None,
+    prevalence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P|LOW-HIGH|N/TOTAL",
+            help="Share who have it where the test is used; with counts the default is their own share.",
+        ),
+    ] = None,
+    beta: Annotated[
+        str, typer.Option(metavar="A,B", help="Prior: pseudo-counts of right and wrong answers.")
+    ] = "0.5,0.5",
+    level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.95,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what a positive and a negative are worth, with credible intervals.
+
+    Example: bayesight diagnose --counts 99 1 90 810 --prevalence 0.01
+    """
+    from bayesight.bayes.diagnostic import from_counts, from_rates
+
+    base = None if prevalence is None else _prevalence(prevalence, level)
+    if counts is not None:
+        if sensitivity is not None or false_alarm is not None:
+            raise typer.BadParameter("give either --counts or rates, not both")
+        found = from_counts(*counts, prevalence=base, prior=_shapes(beta), level=level, seed=seed)
+    else:
+        if sensitivity is None or false_alarm is None or base is None:
+            raise typer.BadParameter(
+                "give --counts TP FN FP TN, or --sensitivity, --false-alarm and --prevalence"
+            )
+        found = from_rates(sensitivity, false_alarm, base, level=level, seed=seed)
+    own = counts is not None and prevalence is None
+    emit(found.as_dict(), as_json=as_json, text=lambda: _tell(found, own))
+
+
+def _tell(found: Diagnosis, own_prevalence: bool) -> str:
+    from bayesight.bayes.diagnostic import TERMS, natural_frequencies
+
+    lines = [f"{'':<26}{'mean':>9}   {found.level:.0%} interval"]
+    for name, e in found.estimates().items():
+        spread = f"{_n(e.low)} to {_n(e.high)}" if e.high > e.low else ""
+        lines.append(f"{name.replace('_', ' '):<26}{_n(e.mean):>9}   {spread}".rstrip())
+    f = natural_frequencies(found.sensitivity.mean, found.false_alarm.mean, found.prevalence.mean)
+    lines += [
+        "",
+        f"Of 1,000 people {f.tp + f.fn:,} have it and {f.fp + f.tn:,} do not.",
+        f"{f.tp + f.fp:,} test positive: {f.tp:,} who have it and {f.fp:,} who do not.",
+        f"{f.fn + f.tn:,} test negative: {f.fn:,} who have it and {f.tn:,} who do not.",
+    ]
+    lines += ["", *(f"{name.replace('_', ' ')}: {line}" for name, line in TERMS.items()), ""]
+    if own_prevalence:
+        lines.append("The prevalence is that of the people tried. If they were chosen, state --prevalence.")
+    errors = [
+        e.error / (e.high - e.low) for e in found.estimates().values() if e.error > 0 and e.high > e.low
+    ]
+    if errors:
+        share = max(errors)
+        lines.append(f"{found.draws:,} draws; their error is at most {share:.1%} of an interval's width.")
+    return "\n".join(lines).rstrip()
+
+
+def _prevalence(text: str, level: float) -> Rate:
+    """A number, an interval ``0.05-0.15``, or counts ``12/340``."""
+    from bayesight.bayes.diagnostic import UncertainRate
+
+    ends = re.split(r"(?<=[\d.])-(?=[\d.])", text.strip())
+    try:
+        if "/" in text:
+            some, total = map(float, text.split("/"))
+            if some > total:
+                raise InvalidInput(f"--prevalence: {some:g} of {total:g}; expected no more than the total.")
+            return UncertainRate.from_counts(some, total - some)
+        if len(ends) == 2:
+            return UncertainRate.from_interval(float(ends[0]), float(ends[1]), level)
+        return float(text)
+    except ValueError as error:
+        if isinstance(error, InvalidInput):
+            raise
+        expected = "a number (0.1), an interval (0.05-0.15) or counts (12/340)"
+        raise InvalidInput(f"--prevalence: got {text!r}; expected {expected}.") from None
+
+
+def _shapes(text: str) -> tuple[float, float]:
+    try:
+        right, wrong = map(float, text.split(","))
+    except ValueError:
+        raise InvalidInput(
+            f"--beta: got {text!r}; expected two numbers with a comma, such as 0.5,0.5."
+        ) from None
+    return right, wrong
+
+
+def _n(x: float) -> str:
+    return f"{x:.4f}" if x < 10 else f"{x:,.1f}"
