@@ -79,3 +79,8 @@ def view(section: sections.Section, number: int) -> View:
     blocks = blocks_of(section, uid)
     note: tuple[Block, ...] = (Words((section.note,)),) if section.note else ()
     return View(uid, section.heading or heading, (*blocks, *note))
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__
