@@ -2,8 +2,8 @@
 
 The names below are the public door. Each is loaded when it is first used, so that ``import bayesight`` costs
 next to nothing and torch is imported only by what computes with it. The functions that train and evaluate are
-called ``train_run`` and ``evaluate_run`` here, for ``train`` and ``evaluate`` are packages. The theorem itself lives
-in ``bayesight.bayes``, what reads images in ``bayesight.data``: every package has a door like this one.
+called ``train_run`` and ``evaluate_run`` here, for ``train`` and ``evaluate`` are packages. The theorem
+itself lives in ``bayesight.bayes``, what reads images in ``bayesight.data``; every package has such a door.
 
 Example:
     >>> import bayesight

@@ -58,7 +58,7 @@ def run() -> None:
     0 success; 1 a refused input, told in one sentence on standard error; 2 wrong usage; 130 interrupted.
     """
     try:
-        app()  # wrong usage: Typer itself tells it and leaves with 2
+        app(prog_name="bayesight")  # wrong usage: Typer itself tells it and leaves with 2
     except BayesightError as refused:
         say(f"bayesight: {refused}")
         sys.exit(1)

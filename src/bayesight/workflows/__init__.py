@@ -2,8 +2,8 @@
 
 A workflow reads, computes, saves and returns a frozen result; it decides who hears the engine's events, and
 never prints. Its function is called as its module is, so it is imported from there:
-``from bayesight.workflows.train import TrainRequest, train``. Whoever uses the library finds the same functions
-at the front door, ``import bayesight``.
+``from bayesight.workflows.train import TrainRequest, train``. The same functions are at the front door,
+``import bayesight``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,193 @@
+"""The command line as a whole: exit statuses, one sentence on standard error, JSON alone on the other."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import bayesight
+from bayesight.cli import main
+from bayesight.cli.common import emit, say
+from bayesight.errors import Impossible, InvalidInput, StorageFailed, TrainingDiverged
+
+PROGRAM = [sys.executable, "-m", "bayesight"]
+
+
+def run_here(monkeypatch, capsys, *arguments):
+    """Run the command line in this process: exit status, standard output, standard error."""
+    monkeypatch.setattr(sys, "argv", ["bayesight", *map(str, arguments)])
+    try:
+        main()
+        status = 0
+    except SystemExit as leave:
+        status = leave.code or 0
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture
+def program(monkeypatch, capsys):
+    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
+
+
+@pytest.fixture
+def refused(monkeypatch, program):
+    """Run a command whose work raises ``error``."""
+
+    def run(error):
+        import bayesight.workflows.summary
+
+        def fail(*_, **__):
+            raise error
+
+        monkeypatch.setattr(bayesight.workflows.summary, "summarise", fail)
+        return program("summary", "mlp")
+
+    return run
+
+
+def test_version(program):
+    assert program("--version") == (0, f"bayesight {bayesight.__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["data", "--help"], ["train", "--help"]])
+def test_help_is_on_standard_output_and_no_failure(program, arguments):
+    status, out, err = program(*arguments)
+    assert (status, err) == (0, "")
+    assert out.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trian"], "Did you mean 'train'?"),
+        (["data", "inspct", "x.zip"], "Did you mean 'inspect'?"),
+        (["train", "x.zip", "--oout", "y"], "--out"),
+        (["train"], "Missing argument"),
+        (["train", "x.zip", "--out", "y", "--epochs", "many"], "Invalid value for '--epochs'"),
+        (["train", "x.zip", "--out", "y", "--set", "novalue"], "not KEY=VALUE"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_suggestion(program, arguments, said):
+    status, out, err = program(*arguments)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_group_without_a_command_is_wrong_usage_that_helps(program):
+    status, out, err = program("data")
+    assert status == 2
+    assert "inspect" in out + err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidInput("prior: sums to 2; expected 1."),
+        Impossible("the evidence is 0."),
+        StorageFailed("no space left in runs/x"),
+        TrainingDiverged("the loss became nan at step 3"),
+    ],
+)
+def test_every_refusal_is_one_sentence_and_status_1(refused, error):
+    assert refused(error) == (1, "", f"bayesight: {error}\n")
+
+
+def test_a_missing_source_names_the_working_directory_and_the_nearest_name(program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "letters.tar.gz").touch()
+    status, out, err = program("data", "inspect", "leters.tar.gz", "--json")
+    assert (status, out) == (1, "")
+    assert err.count("\n") == 1
+    assert str(tmp_path) in err
+    assert "did you mean 'letters.tar.gz'?" in err
+
+
+def test_an_interruption_ends_with_130_and_says_so(refused):
+    status, out, err = refused(KeyboardInterrupt())
+    assert (status, out) == (130, "")
+    assert err == "bayesight: interrupted; what was written before is whole.\n"
+
+
+def test_our_own_mistakes_are_not_hidden(monkeypatch, refused):
+    with pytest.raises(ZeroDivisionError):
+        refused(ZeroDivisionError("a bug"))
+
+
+def test_ctrl_c_in_the_middle_of_work(tmp_path):
+    out = tmp_path / "letters.tar.gz"
+    command = [*PROGRAM, "data", "render", str(out), "--per-class", "200000"]
+    code = (
+        "import os, signal, sys, threading\n"
+        f"sys.argv = {command[2:]!r}\n"
+        "from bayesight.cli.app import run\n"
+        "import bayesight.data.glyphs\n"
+        "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "run()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "bayesight: interrupted; what was written before is whole.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_leaves_is_no_failure():
+    command = [*PROGRAM, "summary", "mlp", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert (process.returncode, said) == (0, "")
+
+
+def test_json_is_the_only_thing_on_standard_output(program, shapes, shapes_run, tmp_path):
+    from PIL import Image
+
+    Image.new("L", (28, 28)).save(tmp_path / "one.png")
+    for arguments, keys in [
+        (["summary", "linear"], {"parameters", "layers"}),
+        (["data", "inspect", shapes], {"classes", "examples", "shape", "quarantined", "duplicates"}),
+        (["evaluate", shapes_run, shapes], {"examples", "accuracy", "log_loss", "ece", "confusion"}),
+        (["predict", shapes_run, tmp_path / "one.png"], {"path", "prediction", "posterior"}),
+    ]:  # fmt: skip
+        status, out, _ = program(*arguments, "--json")
+        assert status == 0
+        assert out.count("\n") == 1
+        document = json.loads(out)
+        assert keys <= set(document[0] if isinstance(document, list) else document), arguments[0]
+
+
+def test_training_says_how_it_goes_on_standard_error(program, shapes, tmp_path):
+    options = ("--model", "linear", "--epochs", 2, "--threads", 1, "--json")
+    status, out, err = program("train", shapes, "--out", tmp_path / "run", *options)
+    assert status == 0, err
+    document = json.loads(out)
+    assert {"run", "classes", "examples", "seconds", "validation"} <= set(document)
+    assert set(document["validation"]) >= {"accuracy", "log_loss", "ece"}
+    assert document["examples"] == 240
+    assert err.count("accuracy") == 2  # a line an epoch
+    again = program("train", shapes, "--out", tmp_path / "run")
+    assert again[0] == 1
+    assert "--resume continues it, --overwrite replaces it" in again[2]
+
+
+def test_numbers_json_does_not_have_become_null(capsys):
+    emit({"a": float("nan"), "b": [float("inf"), 1.5]}, as_json=True, text=lambda: "")
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5]}
+
+
+def test_what_is_said_goes_to_standard_error(capsys):
+    say("reading")
+    assert capsys.readouterr() == ("", "reading\n")
+
+
+def test_python_dash_m_is_the_command():
+    done = subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"bayesight {bayesight.__version__}\n"
+
+
+def test_help_needs_no_terminal_and_no_environment():
+    done = subprocess.run(
+        [*PROGRAM, "--help"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, env={}
+    )
+    assert (done.returncode, done.stderr) == (0, "")
