@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import bayesight
-from bayesight.cli import evaluate, predict, summary, train
+from bayesight.cli import bayes, diagnose, estimate, evaluate, predict, prior, summary, train, update
 from bayesight.cli.common import say
 from bayesight.cli.data import data_app
 from bayesight.errors import BayesightError
@@ -34,6 +34,11 @@ app.add_typer(data_app)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("update")(update.update)
+app.command("prior")(prior.prior)
+app.command("bayes")(bayes.bayes)
+app.command("diagnose")(diagnose.diagnose)
+app.command("estimate")(estimate.estimate)
 app.command("summary")(summary.summary)
 
 

@@ -27,6 +27,10 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     source: Annotated[Path, typer.Argument(help="Labelled images: folder, archive or IDX file.")],
     prior: PriorOption = None,
+    unknown: Annotated[
+        Path | None, typer.Option(help="Images of kinds it never learned: does it notice?")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Share of known images that may be called unknown.")] = 0.05,
     labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
     as_json: JsonFlag = False,
@@ -39,7 +43,9 @@ def evaluate(
     from bayesight.workflows.reporting import evaluation_report
 
     with progress_bar("reading") as progress:
-        result = work(run, source, prior=prior, labels=labels, progress=progress)
+        result = work(
+            run, source, prior=prior, unknown=unknown, level=level, labels=labels, progress=progress
+        )
     if result.data.note:
         say(result.data.note)
     if report is not None:
@@ -64,5 +70,12 @@ def _text(result: EvaluateResult) -> str:
             for key in ("sensitivity", "false_alarm", "precision")
         ]
         lines.append(f"{name:{width}}  {row['support']:6,}  " + "  ".join(cells))
+    if result.novelty is not None:
+        figures = result.novelty.as_dict()
+        lines += [
+            "",
+            f"unknown: of {figures['unknown_examples']:,} images of other kinds "
+            f"{figures['unknown_flagged']:.1%} are flagged, and {figures['known_flagged']:.1%} of the known; AUROC {figures['auroc']:.4f}",
+        ]
     lines += ["", "precision: of the images called so, the share that are. Intervals: 95 %."]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""``bayesight predict``: what single images are, and how sure that is."""
+"""``bayesight predict``: what single images are, in the four terms of Bayes' theorem."""
 
 from __future__ import annotations
 
@@ -22,18 +22,41 @@ def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     prior: PriorOption = None,
+    same_subject: Annotated[
+        bool,
+        typer.Option(
+            "--same-subject", help="Readings of one subject: a posterior is the next prior."
+        ),
+    ] = False,
+    dependence: Annotated[
+        float,
+        typer.Option(help="Correlation of such readings: 0 independent, 1 the same reading again."),
+    ] = 0.0,
+    level: Annotated[float, typer.Option(help="Share of known images that may be called unknown.")] = 0.05,
+    abstain: Annotated[
+        bool, typer.Option("--abstain", help="Answer 'unknown' where an image is like nothing seen.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Classify images: the posterior of every class, under a stated prior if you give one.
+    """Classify images: prior, likelihood, evidence, posterior, and whether they are like anything seen.
 
-    Example: bayesight predict runs/letters unknown.png --prior A=0.5
+    Example: bayesight predict runs/letters first.png second.png --same-subject --prior A=0.5
     """
+    from bayesight.workflows.predict import Readings
     from bayesight.workflows.predict import predict as work
 
-    found = work(run, images, prior=prior)
-    emit([p.as_dict() for p in found], as_json=as_json, text=lambda: "\n".join(map(_line, found)))
+    how = Readings(prior, same_subject, dependence, level, abstain)
+    found = work(run, images, how)
+    emit([p.as_dict() for p in found], as_json=as_json, text=lambda: "\n".join(map(_lines, found)))
 
 
-def _line(found: Prediction) -> str:
+def _lines(found: Prediction) -> str:
     ranked = sorted(found.posterior.items(), key=lambda pair: -pair[1])[:SHOWN]
-    return f"{found.path}: {found.prediction}  (" + ", ".join(f"{n} {p:.3f}" for n, p in ranked) + ")"
+    best = ranked[0][0]
+    lines = [
+        f"{found.path}: {found.prediction}",
+        f"  posterior  {', '.join(f'{n} {p:.3f}' for n, p in ranked)}",
+        f"  {best} was {found.prior[best]:.3f} before; log-evidence {found.log_evidence:.1f} nats, novelty "
+        f"{found.novelty:+.1f} (of known images {found.p_value:.0%} are as strange)",
+    ]
+    return "\n".join(lines + ([f"  {found.reason}"] if found.reason else []))

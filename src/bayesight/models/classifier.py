@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bayesight.bayes import gaussian_head
 from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, HeadPrior, Predictive
+from bayesight.bayes.label_noise import label_trust
 from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.evaluate.novelty import (
     NoveltyReference,
@@ -129,6 +130,7 @@ class Classifier:
         head: p(features | class) and how it got there.
         absorbed: what the head holds.
         reference: (V, D) features of images that trained nothing, against which novelty is measured.
+        reference_labels: (V,) their classes.
     """
 
     network: ImageModel
@@ -137,6 +139,7 @@ class Classifier:
     head: GaussianHead
     absorbed: Absorptions
     reference: Tensor
+    reference_labels: Tensor
 
     @property
     def prior(self) -> Tensor:
@@ -170,12 +173,15 @@ class Classifier:
         reference = self.novelty_reference
         return novelty_score(reference, self.log_evidence(features), self._distance(features))
 
-    def absorb(self, rows: Rows, new_classes: tuple[str, ...] = ()) -> tuple[Classifier, Absorbed]:
+    def absorb(
+        self, rows: Rows, new_classes: tuple[str, ...] = (), weights: Tensor | None = None
+    ) -> tuple[Classifier, Absorbed]:
         """Yesterday's posterior is today's prior: a classifier that has also seen ``rows``.
 
         Args:
             rows: labels may number classes beyond the known ones, in the order of ``new_classes``.
             new_classes: names of classes that come with these rows.
+            weights: (N,) in [0, 1], the trust in each label; all 1 when left out.
 
         Returns:
             The new classifier, and what was learned on the way.
@@ -183,10 +189,11 @@ class Classifier:
         head = self.head
         for name in new_classes:
             head = gaussian_head.add_class(head, name)
-        head, learned = gaussian_head.absorb(head, rows.features, rows.labels)
+        if weights is None:
+            weights = torch.ones(len(rows), dtype=torch.float64)
+        head, learned = gaussian_head.absorb(head, rows.features, rows.labels, weights)
         room = max(0, 2 * EXEMPLARS - len(self.absorbed.exemplars))
         keep = torch.arange(min(room, len(rows)))
-        weights = torch.ones(len(rows), dtype=torch.float64)
         absorbed = self.absorbed.with_rows(rows, weights, keep)
         classes = replace(self.classes, names=head.classes)
         return replace(self, head=head, classes=classes, absorbed=absorbed), learned
@@ -211,6 +218,15 @@ class Classifier:
         """A classifier at the temperature that would have predicted best what came in so far."""
         return replace(self, head=gaussian_head.retemper(self.head))
 
+    def trust(self, rows: Rows) -> Tensor:
+        """(N,) probability that each label is right, by the belief as it is; 1 for classes not yet known."""
+        known = rows.labels < len(self.classes.names)
+        trust = torch.ones(len(rows), dtype=torch.float64)
+        if bool(known.any()):
+            log_p = (self.log_likelihood(rows.features[known]) + self.prior.log()).log_softmax(dim=1)
+            trust[known] = label_trust(log_p, rows.labels[known])[0]
+        return trust
+
     def times_absorbed(self, rows: Rows) -> int:
         """How many of ``rows`` are in the head already, image and label alike."""
         known = set(_keys(self.absorbed.digests, self.absorbed.labels))
@@ -222,7 +238,7 @@ class Classifier:
         parts = {f.name: getattr(head, f.name) for f in fields(head) if f.name not in ("classes", "prior")}
         named = {f"head.{name}": part for name, part in parts.items() if isinstance(part, Tensor)}
         named |= {f"absorbed.{name}": value for name, value in vars(self.absorbed).items()}
-        named["reference"] = self.reference
+        named |= {"reference": self.reference, "reference_labels": self.reference_labels}
         values = {
             "classes": list(self.classes.names),
             "views": self.views,
@@ -242,20 +258,16 @@ class Classifier:
         """
         try:
             names = tuple(values["classes"])
-            head = GaussianHead(
-                classes=names,
-                prior=HeadPrior(**values["prior"]),
-                **{name: value + 0 for name, value in values["head"].items()},
-                **{name[5:]: tensor for name, tensor in tensors.items() if name.startswith("head.")},
-            )
-            parts = [field.name for field in fields(Absorptions)]
-            absorbed = Absorptions(**{name: tensors[f"absorbed.{name}"] for name in parts})
+            parts: dict[str, Any] = {name: value + 0 for name, value in values["head"].items()}
+            parts |= {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("head.")}
+            head = GaussianHead(classes=names, prior=HeadPrior(**values["prior"]), **parts)
+            absorbed = Absorptions(**{f.name: tensors[f"absorbed.{f.name}"] for f in fields(Absorptions)})
             if head.sums.shape != (len(names), head.dimension) or head.counts.shape != (len(names),):
                 raise ValueError("shapes that do not fit together")
-            reference, views = tensors["reference"], int(values["views"])
+            reference, labels, views = tensors["reference"], tensors["reference_labels"], int(values["views"])
         except (KeyError, ValueError, TypeError, InvalidInput) as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
-        return cls(network, replace(classes, names=names), views, head, absorbed, reference)
+        return cls(network, replace(classes, names=names), views, head, absorbed, reference, labels)
 
     def _distance(self, features: Tensor) -> Tensor:
         return nearest_distance(features, self.absorbed.exemplars)
@@ -300,7 +312,7 @@ def fit_classifier(
     )
     keep = pick_exemplars(train.labels, EXEMPLARS, torch_generator(0, "exemplars"))
     absorbed = nothing.with_rows(train, torch.ones(len(train), dtype=torch.float64), keep)
-    return Classifier(network, classes, views, head, absorbed, validation.features)
+    return Classifier(network, classes, views, head, absorbed, validation.features, validation.labels)
 
 
 @torch.no_grad()

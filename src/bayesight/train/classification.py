@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bayesight.bayes import calibrate
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples
 from bayesight.evaluate.calibration import expected_calibration_error, log_loss
@@ -34,7 +35,10 @@ class Classification:
         task: the four keys.
         budget: how long.
         average: of the weights, or None.
-        evaluate: accuracy, log_loss (nats) and ece on the validation images.
+        evaluate: accuracy, log_loss (nats), ece and calibrated_log_loss on the validation images. The last
+            is the log-loss at the temperature that suits it best, and it is what chooses the weights: a
+            temperature is fitted after training in any case, and plain log-loss would stop a network that
+            goes on getting better while it grows too sure of itself.
         network: the model, also in ``task.model``.
     """
 
@@ -88,6 +92,7 @@ def classification(
             evaluate_every=batches.steps_per_epoch,
             accumulate=key.accumulate,
             patience=key.patience,
+            monitor="calibrated_log_loss",
             seed=derive(recipe.seed, "steps"),
         ),
         None if key.average is None else WeightAverage(network, key.average),
@@ -147,9 +152,11 @@ def _evaluation(validation: Examples, dtype: torch.dtype) -> Callable[[nn.Module
 
     def evaluate(model: nn.Module) -> Mapping[str, float]:
         log_p = log_probabilities(model, validation, dtype=dtype)
+        calibrated = calibrate.apply(calibrate.fit_bcts(log_p, labels, bias=False), log_p)
         return {
             "accuracy": (log_p.argmax(1) == labels).double().mean().item(),
             "log_loss": log_loss(log_p, labels),
+            "calibrated_log_loss": log_loss(calibrated, labels),
             "ece": expected_calibration_error(log_p, labels),
         }
 

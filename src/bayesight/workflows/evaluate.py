@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,15 @@ from bayesight.evaluate import (
     log_loss,
     one_vs_rest,
 )
+from bayesight.evaluate.novelty import auroc, false_positive_rate, threshold
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray, Progress
 from bayesight.workflows.priors import parse_prior
-from bayesight.workflows.sources import Labelled, read_labelled
+from bayesight.workflows.sources import Labelled, read_labelled, read_unlabelled
 
-__all__ = ["CALIBRATION_BINS", "EvaluateResult", "Evaluation", "evaluate", "measure"]
+__all__ = ["CALIBRATION_BINS", "EvaluateResult", "Evaluation", "NoveltyCheck", "evaluate", "measure"]
 
 CALIBRATION_BINS = 15
 
@@ -110,6 +110,36 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class NoveltyCheck:
+    """Known images beside images of kinds never learned.
+
+    Args:
+        known: (N,) novelty of the labelled images.
+        unknown: (M,) novelty of the others.
+        limit: novelty above which an image is called unknown.
+        level: share of known images the limit is meant to flag.
+        source: where the unknown images came from.
+    """
+
+    known: Tensor
+    unknown: Tensor
+    limit: float
+    level: float
+    source: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """auroc; fpr95, the unknown that pass when 95 % of the known do; the shares flagged at the level."""
+        return {
+            "auroc": auroc(self.known, self.unknown),
+            "fpr95": false_positive_rate(-self.unknown, -self.known),
+            "level": self.level,
+            "known_flagged": (self.known > self.limit).double().mean().item(),
+            "unknown_flagged": (self.unknown > self.limit).double().mean().item(),
+            "unknown_examples": len(self.unknown),
+        }
+
+
+@dataclass(frozen=True)
 class EvaluateResult:
     """An evaluation and what it was made with.
 
@@ -117,16 +147,22 @@ class EvaluateResult:
         run: the run.
         data: the labelled images.
         evaluation: the numbers.
+        novelty: how well images of unknown kinds are told apart; None where none were given.
     """
 
     run: Run
     data: Labelled
     evaluation: Evaluation
+    novelty: NoveltyCheck | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers ``--json`` prints."""
-        note: Mapping[str, Any] = {"note": self.data.note} if self.data.note else {}
-        return {"run": str(self.run.folder), **self.evaluation.as_dict(), **note}
+        tree = {"run": str(self.run.folder), **self.evaluation.as_dict()}
+        if self.novelty is not None:
+            tree["novelty"] = self.novelty.as_dict()
+        if self.data.note:
+            tree["note"] = self.data.note
+        return tree
 
 
 def evaluate(
@@ -134,6 +170,8 @@ def evaluate(
     source: str | Path,
     *,
     prior: str | None = None,
+    unknown: str | Path | None = None,
+    level: float = 0.05,
     labels: Path | None = None,
     progress: Progress | None = None,
 ) -> EvaluateResult:
@@ -144,6 +182,8 @@ def evaluate(
         source: a folder, archive or IDX file of images with classes the run knows.
         prior: base rates as ``parse_prior`` reads them: the answers are given under them, and every figure
             is for a place where the classes appear that often.
+        unknown: images of kinds the run never learned, to see whether it notices.
+        level: share of known images that may be called unknown.
         labels: an IDX source's file of labels, when it is not beside it.
         progress: told how far reading is.
 
@@ -156,9 +196,19 @@ def evaluate(
     data = read_labelled(source, classifier.classes, labels=labels, progress=progress)
     stated = None if prior is None else parse_prior(prior, classifier.classes.names, classifier.prior)
     features = classifier.features(data.examples.in_order(EVALUATION_BATCH))
-    labels = torch.from_numpy(data.examples.labels)
-    found = measure(classifier, classifier.log_likelihood(features), labels, stated)
-    return EvaluateResult(run, data, found)
+    true = torch.from_numpy(data.examples.labels)
+    found = measure(classifier, classifier.log_likelihood(features), true, stated)
+    novelty = None
+    if unknown is not None:
+        strangers, store = read_unlabelled(unknown, classifier.classes, progress=progress)
+        novelty = NoveltyCheck(
+            classifier.novelty(features),
+            classifier.novelty(classifier.features(strangers.in_order(EVALUATION_BATCH))),
+            threshold(classifier.novelty_reference, level),
+            level,
+            store.manifest.source,
+        )
+    return EvaluateResult(run, data, found, novelty)
 
 
 def measure(

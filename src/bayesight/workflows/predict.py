@@ -1,4 +1,4 @@
-"""What single images are, and how sure that is."""
+"""What single images are, in the four terms of Bayes' theorem."""
 
 from __future__ import annotations
 
@@ -10,15 +10,41 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bayesight.checks import existing_path
+from bayesight.bayes import theorem
+from bayesight.checks import check, existing_path
 from bayesight.data.dataset import gather
 from bayesight.data.decode import Frame, decode
 from bayesight.errors import SourceUnreadable
-from bayesight.models.classifier import Classes
+from bayesight.evaluate.novelty import p_value, threshold
+from bayesight.models.classifier import Classes, Classifier
 from bayesight.run import Run
+from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.workflows.priors import parse_prior
 
-__all__ = ["Prediction", "predict", "read_images"]
+__all__ = ["Prediction", "Readings", "predict", "read_images"]
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Readings:
+    """How images are to be read.
+
+    Args:
+        prior: base rates as ``parse_prior`` reads them; None takes the shares absorbed so far.
+        same_subject: the images are readings of one subject: the posterior after one is the prior of the
+            next.
+        dependence: correlation of such readings given the class, in [0, 1]. Two photographs by the same
+            camera of the same thing are not two independent readings.
+        level: share of known images that may be called unknown.
+        abstain: answer "unknown" instead of a class where the image is like nothing seen.
+    """
+
+    prior: str | None = None
+    same_subject: bool = False
+    dependence: float = 0.0
+    level: float = 0.05
+    abstain: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,15 +53,27 @@ class Prediction:
 
     Args:
         path: of the image.
-        prediction: the class with the highest posterior.
-        posterior: probability of each class.
+        prediction: the class with the highest posterior, or "unknown".
         prior: probability of each class before the image was seen.
+        log_likelihood: log p(image | class), nats, as a density over the network's features.
+        log_evidence: log p(image) under the prior, nats; with earlier readings, given them.
+        posterior: probability of each class now.
+        novelty: how unlike anything seen, in standard deviations of known images; larger is stranger.
+        p_value: share of known images at least as strange.
+        known: whether the image is of a kind that was seen.
+        reason: why not, in a sentence; empty when known.
     """
 
     path: str
     prediction: str
-    posterior: dict[str, float]
     prior: dict[str, float]
+    log_likelihood: dict[str, float]
+    log_evidence: float
+    posterior: dict[str, float]
+    novelty: float
+    p_value: float
+    known: bool
+    reason: str
 
     def as_dict(self) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -43,35 +81,71 @@ class Prediction:
 
 
 def predict(
-    run_path: str | Path, images: Sequence[str | Path], *, prior: str | None = None
+    run_path: str | Path, images: Sequence[str | Path], how: Readings | None = None
 ) -> list[Prediction]:
     """Classify image files with a run.
 
     Args:
         run_path: the run folder.
         images: image files, of any size and mode; they are brought to the run's.
-        prior: base rates as ``parse_prior`` reads them; None takes the training shares.
+        how: prior, repeated readings, the level of the unknown; None takes the defaults.
 
     Raises:
         RunUnreadable: no run, or a damaged one.
         SourceNotFound, SourceUnreadable: an image that is not there, or is none.
-        InvalidInput: a prior that is none.
+        InvalidInput: a prior that is none, a level or a dependence out of range.
+        Impossible: no class with a positive prior allows the image.
     """
     classifier = Run.open(run_path).classifier()
-    names = classifier.classes.names
-    base = classifier.prior if prior is None else parse_prior(prior, names, classifier.prior)
     pixels = read_images(images, classifier.classes)
-    features = classifier.features([(pixels, torch.zeros(len(pixels)))])
-    posteriors = (classifier.log_likelihood(features) + base.log()).softmax(dim=1)
-    return [
-        Prediction(
-            path=str(path),
-            prediction=names[int(posterior.argmax())],
-            posterior=dict(zip(names, posterior.tolist(), strict=True)),
-            prior=dict(zip(names, base.tolist(), strict=True)),
+    batches = [(part, part) for part in pixels.split(EVALUATION_BATCH)]
+    return judge(classifier, list(map(str, images)), classifier.features(batches), how or Readings())
+
+
+def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: Readings) -> list[Prediction]:
+    """The four terms for images whose features are given.
+
+    Args:
+        classifier: the belief.
+        paths: (N,) what to call the images.
+        features: (N, D).
+        how: as in ``predict``.
+    """
+    check(0 < how.level < 1, "--level", f"got {how.level:g}", "a rate strictly between 0 and 1")
+    names = classifier.classes.names
+    base = classifier.prior if how.prior is None else parse_prior(how.prior, names, classifier.prior)
+    prior = theorem.Belief(base.log(), names)
+    likelihoods = classifier.log_likelihood(features)
+    if how.same_subject:
+        steps = theorem.sequence(prior, list(likelihoods), dependence=how.dependence)
+        before = torch.stack([step.prior.log_p for step in steps]).exp()
+        after = torch.stack([step.posterior.log_p for step in steps]).exp()
+        log_evidence = torch.stack([step.log_evidence for step in steps])
+    else:
+        posterior, log_evidence = theorem.update(prior, likelihoods)
+        after, before = posterior.log_p.exp(), base.expand_as(likelihoods)
+    novelty = classifier.novelty(features)
+    strange = p_value(classifier.novelty_reference, novelty)
+    limit = threshold(classifier.novelty_reference, how.level)
+    found = []
+    for i, path in enumerate(paths):
+        known = bool(novelty[i] <= limit)
+        best = names[int(after[i].argmax())]
+        found.append(
+            Prediction(
+                path=path,
+                prediction=best if known or not how.abstain else UNKNOWN,
+                prior=_named(names, before[i]),
+                log_likelihood=_named(names, likelihoods[i]),
+                log_evidence=float(log_evidence[i]),
+                posterior=_named(names, after[i]),
+                novelty=float(novelty[i]),
+                p_value=float(strange[i]),
+                known=known,
+                reason="" if known else _reason(float(novelty[i]), limit, how.level),
+            )
         )
-        for path, posterior in zip(images, posteriors, strict=True)
-    ]
+    return found
 
 
 def read_images(images: Sequence[str | Path], classes: Classes) -> Tensor:
@@ -91,3 +165,14 @@ def read_images(images: Sequence[str | Path], classes: Classes) -> Tensor:
         index, reason = found.refused[0]
         raise SourceUnreadable(f"{images[index]} is no image that can be read: {reason}.")
     return gather(found.images, found.kept)
+
+
+def _named(names: Sequence[str], values: Tensor) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _reason(novelty: float, limit: float, level: float) -> str:
+    return (
+        f"unlike anything seen: novelty {novelty:.1f}, where only {level:.0%} of images of known kinds are "
+        f"above {limit:.1f}"
+    )

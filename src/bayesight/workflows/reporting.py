@@ -24,6 +24,7 @@ from bayesight.report import (
     Estimate,
     LearningCurves,
     Mistakes,
+    Novelty,
     PerClass,
     Picture,
     PrecisionCurve,
@@ -40,9 +41,16 @@ from bayesight.report import (
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray
-from bayesight.workflows.evaluate import CALIBRATION_BINS, EvaluateResult, Evaluation
+from bayesight.workflows.evaluate import CALIBRATION_BINS, EvaluateResult, Evaluation, NoveltyCheck
 
-__all__ = ["data_sections", "evaluation_report", "evaluation_sections", "mistakes", "training_report"]
+__all__ = [
+    "data_sections",
+    "evaluation_report",
+    "evaluation_sections",
+    "mistakes",
+    "novelty_section",
+    "training_report",
+]
 
 MISTAKES = 24
 CURVES = 60
@@ -88,6 +96,7 @@ def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
     sections: list[Section] = [
         *evaluation_sections(evaluation, note=data.note),
         mistakes(evaluation, data.examples, data.store),
+        *([novelty_section(result.novelty)] if result.novelty is not None else []),
         *data_sections(data.store),
     ]
     title = f"{result.run.folder.name} on {Path(data.store.manifest.source).name}"
@@ -145,6 +154,20 @@ def mistakes(
         for i, image in zip(order, images, strict=True)
     ]
     return Mistakes(tuple(pictures), total=len(wrong))
+
+
+def novelty_section(found: NoveltyCheck) -> Novelty:
+    """Known and unknown images on one scale, with the limit."""
+    figures = found.as_dict()
+    return Novelty(
+        known=found.known.numpy(),
+        unknown=found.unknown.numpy(),
+        threshold=found.limit,
+        level=found.level,
+        auroc=figures["auroc"],
+        fpr95=figures["fpr95"],
+        source=found.source,
+    )
 
 
 def data_sections(store: Store) -> list[Section]:

@@ -24,11 +24,13 @@ class Labelled:
         examples: what to compute on; labels are class numbers of the run.
         store: where they come from, for paths and the manifest.
         note: how labels were read, where that needs saying; may be empty.
+        new_classes: names the run does not know, numbered from K on.
     """
 
     examples: Examples
     store: Store
     note: str = ""
+    new_classes: tuple[str, ...] = ()
 
 
 def read_labelled(
@@ -55,7 +57,8 @@ def read_labelled(
     store = open_store(source, size=classes.size, mode=classes.mode, labels=labels, progress=progress)
     numbers, note = class_numbers(store.classes, classes.names, new_classes=new_classes)
     rows = np.arange(len(store), dtype=np.int64)
-    return Labelled(Examples((store.images,), rows, numbers[store.labels]), store, note)
+    new = tuple(n for n, number in zip(store.classes, numbers, strict=True) if number >= len(classes.names))
+    return Labelled(Examples((store.images,), rows, numbers[store.labels]), store, note, new)
 
 
 def read_unlabelled(

@@ -44,8 +44,8 @@ from bayesight.workflows.sources import class_numbers
 __all__ = ["SELECTION", "Material", "TrainRequest", "TrainResult", "read_material", "train"]
 
 SELECTION = (
-    "weights of the epoch with the lowest validation log-loss; shrinkage and temperature of the Gaussian "
-    "head are chosen on the same images"
+    "weights of the epoch with the lowest validation log-loss at its best temperature; shrinkage and "
+    "temperature of the Gaussian head are chosen on the same images"
 )
 """How the kept weights were chosen, in words, for every report."""
 

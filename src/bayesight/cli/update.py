@@ -1,0 +1,61 @@
+"""``bayesight update``: labelled images into a trained run's belief, or out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayesight.cli.common import JsonFlag, emit, progress_bar
+
+if TYPE_CHECKING:
+    from bayesight.workflows.update import UpdateResult
+
+__all__ = ["update"]
+
+
+def update(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    source: Annotated[Path, typer.Argument(help="Labelled images; new folder names are new classes.")],
+    trust_past: Annotated[
+        float, typer.Option(help="What an image absorbed earlier counts beside a new one, in (0, 1].")
+    ] = 1.0,
+    remove: Annotated[bool, typer.Option("--remove", help="Take these images out again.")] = False,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="Weigh each image by the probability that its label is right.")
+    ] = False,
+    labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Absorb labelled images: yesterday's posterior is today's prior. Nothing is trained again.
+
+    Example: bayesight update runs/letters corrected/ --trust-past 0.9
+    """
+    from bayesight.workflows.update import update as work
+
+    with progress_bar("reading") as progress:
+        found = work(
+            run,
+            source,
+            trust_past=trust_past,
+            remove=remove,
+            robust=robust,
+            labels=labels,
+            progress=progress,
+        )
+    emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))
+
+
+def _text(found: UpdateResult) -> str:
+    seconds = f"in {found.features_s + found.belief_s:.2f} s (features {found.features_s:.2f} s)"
+    if found.removed:
+        return f"took out {found.removed:,} images {seconds}"
+    lines = [f"absorbed {found.absorbed:,} images {seconds}"]
+    if found.new_classes:
+        lines.append(f"new classes: {', '.join(found.new_classes)}")
+    if found.predicted is not None and found.predicted == found.predicted:
+        lines.append(f"before that, {found.predicted:.1%} of those of known classes were called rightly")
+    if found.repeated:
+        lines.append(f"{found.repeated:,} of them had been absorbed before and now count once more")
+    return "\n".join([*lines, *([found.note] if found.note else [])])

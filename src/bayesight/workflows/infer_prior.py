@@ -1,0 +1,142 @@
+"""The base rates of a place, inferred from unlabelled images taken there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bayesight.bayes.label_shift import PriorEstimate, ShiftCheck, check_prior_shift
+from bayesight.bayes.label_shift import infer_prior as estimate
+from bayesight.checks import check
+from bayesight.models.classifier import Classifier
+from bayesight.run import Run
+from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.types import Progress
+from bayesight.workflows.sources import read_unlabelled
+
+__all__ = ["InferredPrior", "infer", "infer_prior"]
+
+FEW = 500
+"""Below this many images the estimate is drawn towards the training shares."""
+FEW_CONCENTRATION = 2.0
+
+
+@dataclass(frozen=True)
+class InferredPrior:
+    """Base rates that unlabelled images speak for.
+
+    Args:
+        classes: names (K,).
+        estimate: the prior, its intervals and a second opinion.
+        shift: whether other base rates alone explain the images.
+        method: how it was found, one sentence.
+    """
+
+    classes: tuple[str, ...]
+    estimate: PriorEstimate
+    shift: ShiftCheck
+    method: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        found = self.estimate
+        spans = zip(found.low.tolist(), found.high.tolist(), strict=True)
+        return {
+            "prior": dict(zip(self.classes, found.prior.tolist(), strict=True)),
+            "interval": dict(zip(self.classes, map(list, spans), strict=True)),
+            "level": found.level,
+            "method": self.method,
+            "second_opinion": dict(zip(self.classes, found.second_opinion.tolist(), strict=True)),
+            "images": found.images,
+            "prior_shift": {
+                "believed": self.shift.prior_shift,
+                "statistic": self.shift.statistic,
+                "p_value": self.shift.p_value,
+            },
+            "warning": self.warning,
+        }
+
+    @property
+    def warning(self) -> str | None:
+        """What to beware of, in a sentence, if anything."""
+        if self.shift.prior_shift:
+            return None
+        return (
+            "other base rates alone do not explain these images (their evidence is distributed otherwise, "
+            f"p = {self.shift.p_value:.2g}): some may be of unknown kinds, or taken in another way. Look at "
+            "them with 'bayesight predict' before you trust this prior."
+        )
+
+
+def infer_prior(
+    run_path: str | Path,
+    source: str | Path,
+    *,
+    level: float = 0.9,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> InferredPrior:
+    """Infer the base rates of unlabelled images.
+
+    Args:
+        run_path: the run folder.
+        source: a folder, archive or IDX file; labels, if any, are not looked at.
+        level: share of the posterior inside each interval.
+        seed: of resampling and draws.
+        progress: told how far reading is.
+
+    Raises:
+        RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
+        InvalidInput: a level outside (0, 1).
+    """
+    check(0 < level < 1, "--level", f"got {level:g}", "a share strictly between 0 and 1")
+    classifier = Run.open(run_path).classifier()
+    examples, _ = read_unlabelled(source, classifier.classes, progress=progress)
+    return infer(classifier, classifier.features(examples.in_order(EVALUATION_BATCH)), level=level, seed=seed)
+
+
+def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed: int = 0) -> InferredPrior:
+    """Base rates of images whose features are given.
+
+    Args:
+        classifier: the belief.
+        features: (N, D) of the unlabelled images.
+        level: share of the posterior inside each interval.
+        seed: of resampling and draws.
+    """
+    known, labels = _judged(classifier)
+    old = classifier.prior
+    log_prior = old.log()
+    few = len(features) < FEW
+    found = estimate(
+        (classifier.log_likelihood(features) + log_prior).log_softmax(dim=1),
+        (classifier.log_likelihood(known) + log_prior).log_softmax(dim=1),
+        labels,
+        old,
+        level=level,
+        concentration=FEW_CONCENTRATION if few else 1.0,
+        seed=seed,
+    )
+    shift = check_prior_shift(classifier.novelty(known), labels, classifier.novelty(features), found.prior)
+    way = "posterior mode under a Dirichlet prior about the training shares" if few else "maximum likelihood"
+    method = (
+        f"calibration with a bias a class on {len(labels):,} held-out images, then expectation maximisation "
+        f"({way}) over {len(features):,} images; {level:.0%} intervals from Gibbs draws "
+        f"over resampled calibrations, seed {seed}"
+    )
+    return InferredPrior(classifier.classes.names, found, shift, method)
+
+
+def _judged(classifier: Classifier) -> tuple[Tensor, Tensor]:
+    """Features and labels to calibrate on: the images held out, and the absorbed ones of later classes."""
+    features, labels = classifier.reference, classifier.reference_labels
+    absorbed = classifier.absorbed
+    late = ~torch.isin(absorbed.labels[absorbed.exemplar_rows], labels.unique())
+    return (
+        torch.cat([features, absorbed.exemplars[late].float()]),
+        torch.cat([labels, absorbed.labels[absorbed.exemplar_rows][late]]),
+    )
