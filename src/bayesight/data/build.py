@@ -8,10 +8,9 @@ digest and its path, about 100 bytes.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -52,7 +51,7 @@ class Contents:
 def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = None) -> Contents:
     """Read a source; write ``images.npy``, ``labels.npy``, ``digests.npy`` and ``paths.txt`` into a folder.
 
-    Every file is on the disk when this returns.
+    The files are written, but not yet forced to the disk.
 
     Raises:
         SourceUnreadable: the source is damaged, or holds no image that could be read.
@@ -262,18 +261,18 @@ def _finish(spool: Spool, folder: Path, wish: Wish, choice: str) -> Contents:
     order = np.lexsort((keys[:, 1], keys[:, 0], labels))
     labels, digests = labels[order], digests[order]
     names = b"\n".join(spool.paths).split(b"\n")
-    with _synced(folder / "paths.txt") as file:
+    with (folder / "paths.txt").open("wb") as file:
         for first in range(0, len(order), 1 << 16):
             chosen = order[first : first + (1 << 16)].tolist()
             file.write(b"".join([names[i] + b"\n" for i in chosen]))
     del names
-    with _synced(folder / "labels.npy") as file:
+    with (folder / "labels.npy").open("wb") as file:
         _write_header(file, "<i8", labels.shape)
         file.write(labels.astype("<i8").tobytes())
-    with _synced(folder / "digests.npy") as file:
+    with (folder / "digests.npy").open("wb") as file:
         _write_header(file, "|u1", digests.shape)
         file.write(digests.tobytes())
-    with _synced(folder / "images.npy") as file:
+    with (folder / "images.npy").open("wb") as file:
         _write_header(file, "|u1", (len(order), *frame.shape))
         _write_sorted(spool, order, frame.size_bytes, file, folder)
     numbers = np.bincount(labels, minlength=len(classes)) if wish.labelled else np.zeros(0, np.int64)
@@ -326,15 +325,6 @@ def _write_sorted(spool: Spool, order: IntArray, size: int, out: BinaryIO, folde
 def _write_header(file: BinaryIO, kind: str, shape: tuple[int, ...]) -> None:
     """Begin a ``.npy`` file; its data are written with plain writes, whose errors say why they fail."""
     np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
-
-
-@contextmanager
-def _synced(path: Path) -> Iterator[BinaryIO]:
-    """A new file that is on the disk when the block ends."""
-    with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _nothing_read(source: Source, spool: Spool) -> SourceUnreadable:

@@ -12,9 +12,9 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bayesight.data.png import HEADER_BYTES, SIGNATURE, Layout, damage, inflate, layout, unfilter
@@ -94,34 +94,43 @@ def decode(blobs: Sequence[bytes], frame: Frame, *, fit_size: bool = True, fit_m
         >>> batch.images.tolist(), batch.refused
         ([[[7, 7, 7], [7, 7, 7]]], ((1, 'zero bytes'),))
     """
-    images: ImageArray = np.empty((len(blobs), *frame.shape), np.uint8)
-    done = np.zeros(len(blobs), np.bool_)
-    refused: list[tuple[int, str]] = []
-    misfits: list[int] = []
+    parts: list[tuple[IntArray, ImageArray]] = []
     left: list[int] = []
     for header, indices in _by_header(blobs).items():
         shape = _own_layout(header, frame) if len(indices) >= _OWN_IMAGES else None
         if shape is None:
             left += indices
-        else:
-            left += _decode_group([blobs[i] for i in indices], np.asarray(indices), shape, images, done)
+            continue
+        group = blobs if len(indices) == len(blobs) else [blobs[i] for i in indices]
+        own, pixels, doubted = _decode_group(group, np.asarray(indices), shape)
+        parts.append((own, pixels.reshape(-1, *frame.shape)))
+        left += doubted
+    refused: list[tuple[int, str]] = []
+    misfits: list[int] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for index in left:
+        for index in sorted(left):
             try:
-                pixels = _pixels(blobs[index], frame, fit_size=fit_size, fit_mode=fit_mode)
+                single = _pixels(blobs[index], frame, fit_size=fit_size, fit_mode=fit_mode)
             except Refused as error:
                 refused.append((index, str(error)))
                 continue
-            if pixels is None:
+            if single is None:
                 misfits.append(index)
             else:
-                images[index] = pixels
-                done[index] = True
-    kept = np.flatnonzero(done)
-    if len(kept) < len(blobs):
-        images = images[kept]
-    return Decoded(images, kept, tuple(sorted(refused)), tuple(sorted(misfits)))
+                parts.append((np.array([index]), single[None]))
+    return Decoded(*_together(parts, frame), tuple(refused), tuple(misfits))
+
+
+def _together(parts: list[tuple[IntArray, ImageArray]], frame: Frame) -> tuple[ImageArray, IntArray]:
+    """All decoded images of a batch in its order, and their indices."""
+    if len(parts) == 1:
+        return parts[0][1], parts[0][0]
+    if not parts:
+        return np.empty((0, *frame.shape), np.uint8), np.empty(0, np.int64)
+    kept = np.concatenate([indices for indices, _ in parts])
+    order = np.argsort(kept)
+    return np.concatenate([images for _, images in parts])[order], kept[order]
 
 
 def refit(images: ImageArray, frame: Frame) -> ImageArray:
@@ -156,6 +165,8 @@ def native_frames(blobs: Sequence[bytes]) -> list[Frame | None]:
 
 def _by_header(blobs: Sequence[bytes]) -> dict[bytes, list[int]]:
     """Indices of images that begin with the same bytes."""
+    if blobs and all(map(methodcaller("startswith", blobs[0][:HEADER_BYTES] or b"-"), blobs)):
+        return {blobs[0][:HEADER_BYTES]: list(range(len(blobs)))}
     groups: dict[bytes, list[int]] = defaultdict(list)
     for index, blob in enumerate(blobs):
         groups[blob[:HEADER_BYTES]].append(index)
@@ -172,19 +183,19 @@ def _own_layout(header: bytes, frame: Frame) -> Layout | None:
 
 
 def _decode_group(
-    blobs: Sequence[bytes], where: IntArray, shape: Layout, images: ImageArray, done: npt.NDArray[np.bool_]
-) -> list[int]:
-    """Decode PNGs of one header into ``images[where]``; returns those that Pillow is to be asked about."""
+    blobs: Sequence[bytes], where: IntArray, shape: Layout
+) -> tuple[IntArray, ImageArray, list[int]]:
+    """Decode PNGs of one header: indices, pixels, and the indices of those left to Pillow."""
     rows = inflate(blobs, blobs[0][:HEADER_BYTES], shape)
     sound = [row for row in rows if row is not None]
-    own = where[[row is not None for row in rows]]
-    if sound:
-        raw = np.frombuffer(b"".join(sound), np.uint8).reshape(len(sound), shape.height, -1)
-        pixels, valid = unfilter(raw, shape.channels)
-        images[own] = pixels.reshape(len(own), *images.shape[1:])
-        done[own] = valid
-    left: list[int] = where[~done[where]].tolist()
-    return left
+    own = where
+    if len(sound) < len(rows):
+        own = where[[row is not None for row in rows]]
+    raw = np.frombuffer(b"".join(sound), np.uint8).reshape(len(sound), shape.height, -1)
+    pixels, valid = unfilter(raw, shape.channels)
+    if not valid.all():
+        own, pixels = own[valid], pixels[valid]
+    return own, pixels, np.setdiff1d(where, own).tolist() if len(own) < len(where) else []
 
 
 def _frame_of_header(header: bytes) -> Frame | None:

@@ -11,6 +11,7 @@ __all__ = [
     "ENCODED_LIMIT_BYTES",
     "FOLDER",
     "IGNORED",
+    "Content",
     "Judge",
     "Member",
     "Position",
@@ -18,6 +19,7 @@ __all__ = [
     "Unreadable",
     "must_sniff",
     "printable",
+    "printable_all",
 ]
 
 ENCODED_LIMIT_BYTES = 64 << 20
@@ -28,8 +30,11 @@ _SUFFIXES = frozenset(b"png jpg jpeg jpe jfif bmp dib gif tif tiff webp ppm pgm 
 _JUNK = frozenset((b"__MACOSX", b"Thumbs.db", b"desktop.ini", b"@eaDir", b"$RECYCLE.BIN"))
 _DRIVE = re.compile(rb"[A-Za-z]:[/\\]")
 
-Member: TypeAlias = tuple[bytes, str | None, int, bytes | Callable[[], bytes] | None]
-"""(name, what it is unless a regular file, size, content or the way to read it)."""
+Content: TypeAlias = bytes | Callable[[], bytes] | None
+"""What a member holds, or the way to read it, or None where there is nothing to be had."""
+
+Member: TypeAlias = tuple[bytes, str | None, int, Content]
+"""(name, what it is unless a regular file, size in bytes, content)."""
 
 
 class Unreadable(Exception):  # noqa: N818 - caught where the member is put in quarantine
@@ -63,27 +68,30 @@ class Judge:
         self._labelled = labelled
         self._places: dict[bytes, tuple[str | None, str | None]] = {}
 
-    def __call__(self, name: bytes, what: str | None, size: int) -> tuple[str, str | None, str | None]:
-        """(printable name, class, None for an image or why it is none)."""
+    def place(self, folder: bytes) -> tuple[str | None, str | None]:
+        """(class, verdict on everything in this folder); the folder's name ends with its slash."""
+        found = self._places.get(folder)
+        if found is None:
+            found = self._places[folder] = self._place(folder)
+        return found
+
+    def __call__(self, name: bytes, what: str | None, size: int) -> str | None:
+        """None for an image, or why it is none."""
         cut = name.rfind(b"/") + 1
-        folder, base = name[:cut], name[cut:]
-        place = self._places.get(folder)
-        if place is None:
-            place = self._places[folder] = self._place(folder)
-        class_, verdict = place
-        text = printable(name)
+        verdict = self.place(name[:cut])[1]
         if what == FOLDER:
-            verdict = FOLDER
-        elif verdict is None or verdict is _NO_CLASS:
+            return FOLDER
+        if verdict is None or verdict is _NO_CLASS:
+            base = name[cut:]
             if base[:1] == b"." or base in _JUNK:
-                verdict = IGNORED
-            elif what is not None:
-                verdict = what
-            elif base[-4:] != b".png" and not _may_be_image(base):
-                verdict = IGNORED
-            elif size > ENCODED_LIMIT_BYTES:
-                verdict = f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one image"
-        return text, class_, verdict
+                return IGNORED
+            if what is not None:
+                return what
+            if not _may_be_image(base):
+                return IGNORED
+            if size > ENCODED_LIMIT_BYTES:
+                return f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one image"
+        return verdict
 
     def _place(self, folder: bytes) -> tuple[str | None, str | None]:
         """(class, verdict on everything in this folder)."""
@@ -108,6 +116,17 @@ def _may_be_image(base: bytes) -> bool:
     """Whether a file's name has the suffix of an image, or none at all."""
     _, dot, suffix = base.rpartition(b".")
     return not dot or suffix.lower() in _SUFFIXES
+
+
+def printable_all(names: list[bytes]) -> list[str]:
+    """``printable`` of each, in one go as long as there is nothing to escape."""
+    joined = b"\n".join(names)
+    try:
+        text = joined.decode()
+    except UnicodeDecodeError:
+        return [printable(name) for name in names]
+    plain = joined.count(b"\n") + 1 == len(names) and text.replace("\n", "").isprintable()
+    return text.split("\n") if plain else [printable(name) for name in names]
 
 
 def printable(name: bytes) -> str:

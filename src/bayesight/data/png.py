@@ -82,17 +82,17 @@ def inflate(blobs: Sequence[bytes], header: bytes, shape: Layout) -> list[bytes 
         inflates more than was promised, beyond a few MiB.
     """
     size = shape.raw_bytes
-    chunk, number, crc, expand = _CHUNK.unpack_from, _NUMBER.unpack_from, zlib.crc32, zlib.decompress
+    number, crc, expand = _NUMBER.unpack_from, zlib.crc32, zlib.decompress
     rows: list[bytes | None] = []
     for blob in blobs:
-        if blob[:HEADER_BYTES] != header or len(blob) < HEADER_BYTES + 12:
+        if not blob.startswith(header) or len(blob) < HEADER_BYTES + 12:
             rows.append(None)
             continue
-        length, kind = chunk(blob, HEADER_BYTES)
-        plain = kind == b"IDAT" and len(blob) == length + 57 and length <= _SAFE_DEFLATED_BYTES
-        if plain and blob.endswith(_END) and crc(blob[37 : 41 + length]) == number(blob, 41 + length)[0]:
+        end = number(blob, HEADER_BYTES)[0] + 41  # of the first chunk's content
+        plain = blob[37:41] == b"IDAT" and len(blob) == end + 16 and end <= _SAFE_DEFLATED_BYTES
+        if plain and crc(blob[37:end]) == number(blob, end)[0] and blob.endswith(_END):
             try:
-                raw = expand(blob[41 : 41 + length], 15, size + 1)
+                raw = expand(blob[41:end], 15, size + 1)
             except zlib.error:
                 rows.append(None)
                 continue

@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -189,10 +190,14 @@ def _build(source: Source, wish: Wish, folder: Path, signature: list[Any], progr
         if _signature(source)[0] != signature:
             raise SourceUnreadable(f"{source.path} changed while it was being read; try again")
         _write_manifest(temporary, source, contents)
+        paths = list(temporary.iterdir())
+        with ThreadPoolExecutor(len(paths)) as together:  # at once, so that they share the disk's commits
+            list(together.map(_sync, paths))
+        _sync(temporary)
         if folder.exists():  # damaged, or it would have been opened
             shutil.rmtree(folder)
         temporary.rename(folder)
-        _sync_folder(folder.parent)
+        _sync(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     for other in folder.parent.glob(f"{family}-*"):  # what the source was before it changed
@@ -201,7 +206,7 @@ def _build(source: Source, wish: Wish, folder: Path, signature: list[Any], progr
 
 
 def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
-    """Write ``manifest.json`` and see that it is on the disk, with the entry of every file."""
+    """Write ``manifest.json``."""
     manifest = Manifest(
         format=_FORMAT,
         source=str(source.path),
@@ -217,9 +222,6 @@ def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     with (folder / "manifest.json").open("w", encoding="utf-8") as file:
         json.dump({**asdict(manifest), "file_bytes": sizes}, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(folder)
 
 
 def _load(folder: Path) -> Store | None:
@@ -334,11 +336,12 @@ def _key(value: object) -> str:
     return hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
-    """See that the entries of a folder are on the disk, where the system can be asked to."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _sync(path: Path) -> None:
+    """See that a file, or the entries of a folder, are on the disk."""
+    if path.is_dir() and os.name != "posix":
+        return  # elsewhere a folder cannot be opened
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TypeAlias
 
 from bayesight.errors import SourceUnreadable
@@ -49,14 +50,29 @@ def checksum_holds(header: bytes) -> bool:
         >>> checksum_holds(bytes(512))
         False
     """
-    try:
-        stored = int(header[148:156].strip(b" \0"), 8)
-    except ValueError:
-        return False
-    total = stored + sum(header[148:156]) - 256  # what all the bytes must then sum to
-    if (total + 1) % 65521 == zlib.adler32(header) & 0xFFFF:
+    total, low_half = _promised(header[148:156])
+    if low_half == zlib.adler32(header) & 0xFFFF:
         return True
     return total == sum(header) - 256 * sum(byte > 127 for byte in header)  # summed as signed bytes, long ago
+
+
+@lru_cache(4096)
+def _promised(field: bytes) -> tuple[int, int]:
+    """(what all bytes of a header with this checksum must sum to, the low half of their Adler-32)."""
+    try:
+        total = int(field.strip(b" \0"), 8) + sum(field) - 256
+    except ValueError:
+        return -1, -1
+    return total, (total + 1) % 65521
+
+
+@lru_cache(4096)
+def _octal(field: bytes) -> int:
+    """The number in a field, or -1 when there is none."""
+    try:
+        return int(field.strip(b" \0") or b"0", 8)
+    except ValueError:
+        return -1
 
 
 def walk(chunks: Iterable[bytes], limit: int, source: str) -> Iterator[TarMember]:
@@ -83,7 +99,7 @@ def walk(chunks: Iterable[bytes], limit: int, source: str) -> Iterator[TarMember
         size = _size(header, told)
         if size < 0:
             raise stream.refused()
-        if kind in _EXTENSIONS:
+        if kind != b"0" and kind in _EXTENSIONS:
             if size > _EXTENSION_LIMIT_BYTES:
                 raise stream.refused()
             text = stream.take(size, -size % _BLOCK)
@@ -93,9 +109,9 @@ def walk(chunks: Iterable[bytes], limit: int, source: str) -> Iterator[TarMember
             else:
                 told.update(_extension(kind, text))
             continue
-        name = told.get("path") or _name(header)
+        name = told.get("path") or _name(header) if told else _name(header)
         stream.members += 1
-        if kind in _KINDS:
+        if kind != b"0" and kind in _KINDS:
             if kind == b"S":
                 _skip_sparse_map(stream, header)
             stream.skip(size if kind in (b"S", b"M", b"D") else 0)
@@ -103,12 +119,12 @@ def walk(chunks: Iterable[bytes], limit: int, source: str) -> Iterator[TarMember
         elif size > limit:
             stream.skip(size)
             yield name, None, size, None
-        elif "GNU.sparse.map" in told or "GNU.sparse.major" in told:
+        elif told and ("GNU.sparse.map" in told or "GNU.sparse.major" in told):
             stream.skip(size)
             yield told.get("GNU.sparse.name", name), _KINDS[b"S"], size, None
         else:
             content = stream.take(size, -size % _BLOCK)
-            is_folder = header[156] in b"\0" and name.endswith(b"/")
+            is_folder = kind == b"\0" and name.endswith(b"/")
             yield name, _KINDS[b"5"] if is_folder else None, size, content
         if told:
             told = dict(everywhere)
@@ -186,7 +202,8 @@ class _Stream:
 
 def _name(header: bytes) -> bytes:
     """The name of a member whose extended headers gave none."""
-    name = header[:100].partition(b"\0")[0]
+    end = header.find(0, 0, 100)
+    name = header[: end if end >= 0 else 100]
     if header[345] and header[257:263] == b"ustar\0":  # GNU keeps times where POSIX keeps the prefix
         return header[345:500].partition(b"\0")[0] + b"/" + name
     return name
@@ -199,7 +216,7 @@ def _size(header: bytes, told: dict[str, bytes]) -> int:
             return int(told["size"])
         if header[124] & 0x80:  # GNU: big-endian, for sizes of 8 GiB and more
             return int.from_bytes(header[125:136], "big") if header[124] == 0x80 else -1
-        return int(header[124:136].strip(b" \0") or b"0", 8)
+        return _octal(header[124:136])
     except ValueError:
         return -1
 
