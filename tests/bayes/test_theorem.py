@@ -83,6 +83,28 @@ def test_blocks_equal_logsumexp_at_any_scale(dtype, shift):
     assert torch.allclose(posterior.p.sum(-1), torch.ones(30_000, dtype=dtype), atol=scale * 3)
 
 
+def test_threads_share_a_large_batch_and_agree_with_one():
+    before = torch.get_num_threads()
+    ll = torch.randn(300_001, 7, generator=torch.Generator().manual_seed(2), dtype=F64) * 4
+    prior = Belief(
+        torch.randn(300_001, 7, generator=torch.Generator().manual_seed(3), dtype=F64).log_softmax(-1)
+    )
+    try:
+        torch.set_num_threads(1)
+        one, evidence = update(prior, ll)
+        torch.set_num_threads(3)
+        three, same = update(prior, ll)
+        ll[299_000] = -math.inf
+        with pytest.raises(Impossible, match="row 299000"):
+            update(prior, ll)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.allclose(one.log_p, three.log_p, atol=1e-13)
+    assert torch.allclose(evidence, same, atol=1e-13)
+    joint = prior.log_p[:1000] + ll[:1000]
+    assert torch.allclose(evidence[:1000], joint.logsumexp(-1), atol=1e-13)
+
+
 def test_out_is_written_and_checked():
     prior, ll = Belief.uniform(3), torch.randn(10, 3, generator=torch.Generator().manual_seed(0), dtype=F64)
     out = (torch.empty(10, 3, dtype=F64), torch.empty(10, dtype=F64))

@@ -220,8 +220,8 @@ def update(
     fits = ll.ndim >= 1 and ll.shape[-1] == k
     classes = ", ".join(prior.names[:12]) + (", ..." if k > 12 else "")
     check(fits, "log_likelihood", f"shape {tuple(ll.shape)}", f"(..., {k}), one number for each of {classes}")
-    log_p, log_evidence = fused_update(prior.log_p, ll, out)
-    if not torch.isfinite(log_evidence).all():
+    log_p, log_evidence, sound = fused_update(prior.log_p, ll, out)
+    if not sound:
         _refuse(prior, ll, log_evidence)
     return Belief(log_p, prior.names), log_evidence
 
@@ -355,8 +355,8 @@ def _refuse(prior: Belief, ll: Tensor, log_evidence: Tensor) -> None:
     shape = np.broadcast_shapes(prior.log_p.shape, ll.shape)
     bad = (~log_evidence.isfinite()).flatten().nonzero()
     row = int(bad[0])
-    line = ll.expand(shape).reshape(-1, shape[-1])[row]
-    before = prior.log_p.expand(shape).reshape(-1, shape[-1])[row]
+    at = tuple(int(i) for i in np.unravel_index(row, shape[:-1])) if len(shape) > 1 else ()
+    line, before = ll.expand(shape)[at], prior.log_p.expand(shape)[at]
     where = "log_likelihood" + (f" (row {row}, one of {len(bad)})" if log_evidence.ndim else "")
     for wrong, word in ((line.isnan(), "NaN"), (line == math.inf, "+inf")):
         if bool(wrong.any()):
