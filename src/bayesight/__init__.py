@@ -1,9 +1,10 @@
 """Bayesight: train an image classifier from an archive, and know what its answers are worth.
 
 The names below are the public door. Each is loaded when it is first used, so that ``import bayesight`` costs
-next to nothing and torch is imported only by what computes with it. The functions that train and evaluate are
-called ``train_run`` and ``evaluate_run`` here, for ``train`` and ``evaluate`` are packages. The theorem
-itself lives in ``bayesight.bayes``, what reads images in ``bayesight.data``; every package has such a door.
+next to nothing and torch is imported only by what computes with it. What the command line calls train,
+evaluate and update is ``train_run``, ``evaluate_run`` and ``update_run`` here, for ``train`` and ``evaluate``
+are packages. The theorem itself lives in ``bayesight.bayes``, what reads images in ``bayesight.data``; every
+package has such a door.
 
 Example:
     >>> import bayesight
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from bayesight.run import Run
     from bayesight.train.recipe import Recipe
     from bayesight.workflows.evaluate import evaluate as evaluate_run
-    from bayesight.workflows.predict import predict
+    from bayesight.workflows.infer_prior import infer_prior
+    from bayesight.workflows.predict import Readings, predict
     from bayesight.workflows.train import TrainRequest
     from bayesight.workflows.train import train as train_run
+    from bayesight.workflows.update import update as update_run
 
 __version__ = "0.1.0"
 
@@ -33,32 +36,38 @@ __all__ = [
     "BayesightError",
     "ImageDataset",
     "NotMNIST",
+    "Readings",
     "Recipe",
     "RenderOptions",
     "Run",
     "Store",
     "TrainRequest",
     "evaluate_run",
+    "infer_prior",
     "open_store",
     "predict",
     "render",
     "train_run",
+    "update_run",
 ]
 
 _HOME = {
     "BayesightError": "errors",
     "ImageDataset": "data.dataset",
     "NotMNIST": "data.dataset",
+    "Readings": "workflows.predict",
     "Recipe": "train.recipe",
     "RenderOptions": "data.glyphs",
     "Run": "run",
     "Store": "data.store",
     "TrainRequest": "workflows.train",
     "evaluate_run": "workflows.evaluate:evaluate",
+    "infer_prior": "workflows.infer_prior",
     "open_store": "data.store",
     "predict": "workflows.predict",
     "render": "data.glyphs",
     "train_run": "workflows.train:train",
+    "update_run": "workflows.update:update",
 }
 """Public name -> module that defines it, with the name it has there when that is another."""
 
