@@ -293,8 +293,9 @@ def absorb(
     """Yesterday's posterior is today's prior: add labelled rows.
 
     The rows are predicted before they are absorbed, and the log-loss of these honest predictions is added to
-    the head's record at every temperature of the grid. The temperature itself stays as it is, so that the
-    order of batches cannot matter; ``retemper`` moves it to the best of the record.
+    the head's record at every temperature of the grid, which keeps as much of its past as the head does. The
+    temperature itself stays as it is, so that the order of batches cannot matter; ``retemper`` moves it to
+    the best of the record.
 
     Args:
         head: the state; it is not changed.
@@ -310,13 +311,14 @@ def absorb(
     """
     counts, sums, second = sufficient_statistics(head, features, labels, weights)
     losses, scored, accuracy = _honest_losses(head, features, labels, weights)
+    kept = float(head.counts.sum() / (head.counts.sum() + counts.sum()).clamp_min(1e-300))
     after = replace(
         head,
         counts=head.counts + counts,
         sums=head.sums + sums,
         second_moments=head.second_moments + second,
-        losses=head.losses + losses,
-        scored=head.scored + scored,
+        losses=kept * head.losses + losses,
+        scored=kept * head.scored + scored,
     )
     at = int((TEMPERATURES - head.temperature).abs().argmin())
     learned = Absorbed(

@@ -29,7 +29,7 @@ def out_of_fold(
     *,
     folds: int = 10,
     seed: int = 0,
-    rounds: int = 2,
+    rounds: int = 3,
 ) -> Tensor:
     """Log posterior (N, K), nats, of every row from a head that did not absorb it.
 
@@ -62,8 +62,8 @@ def label_suspicion(
     """Probability (N,) that the given label is wrong, from rows other than its own fold's.
 
     Example:
-        >>> x = torch.cat([torch.randn(50, 2, generator=torch.Generator().manual_seed(0)) + c for c in (0,
-        9)])
+        >>> x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+        >>> x[50:] += 9
         >>> labels = torch.arange(2).repeat_interleave(50)
         >>> labels[7] = 1
         >>> int(label_suspicion(x, labels, ("a", "b")).argmax())

@@ -1,0 +1,321 @@
+"""The base rates where the classifier is used: known, or inferred from unlabelled images.
+
+Prior shift means p(class) has moved and p(image | class) has not. Then the posterior is corrected by the
+ratio of the priors, and an unknown prior is the maximum of a concave likelihood that EM climbs.
+
+Sources: M. Saerens, P. Latinne and C. Decaestecker, *Neural Computation* 14 (2002), eq. 2.4 (known prior) and
+2.9 (EM); A. Alexandari, A. Kundaje and A. Shrikumar (2020) for calibrating first; Z. Lipton, Y.-X. Wang and
+A. Smola (2018), eq. 4 for BBSE. The interval is a posterior interval by Gibbs sampling (J. Diebolt and C.
+Robert, *JRSS B* 56, 1994).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import scipy.optimize
+import scipy.stats
+import torch
+from torch import Tensor
+
+from bayesight.bayes.calibrate import apply, fit_bcts
+from bayesight.checks import check
+from bayesight.seeding import torch_generator
+
+__all__ = [
+    "PriorEstimate",
+    "ShiftCheck",
+    "bbse",
+    "check_prior_shift",
+    "em_prior",
+    "infer_prior",
+    "prior_interval",
+    "reweight",
+]
+
+_STEPS = 5000
+_SWEEPS = 60
+_BURN_IN = 30
+
+
+@dataclass(frozen=True)
+class PriorEstimate:
+    """Base rates inferred from unlabelled images.
+
+    Args:
+        prior: (K,) sums to 1.
+        low: (K,) lower ends of the intervals.
+        high: (K,) upper ends.
+        level: share of the posterior in each interval.
+        second_opinion: (K,) BBSE's estimate.
+        images: how many unlabelled images it rests on.
+    """
+
+    prior: Tensor
+    low: Tensor
+    high: Tensor
+    level: float
+    second_opinion: Tensor
+    images: int
+
+
+@dataclass(frozen=True)
+class ShiftCheck:
+    """Does a shift of the prior alone explain the unlabelled images?
+
+    Args:
+        statistic: largest gap between the distribution of their scores and the one a prior shift predicts.
+        p_value: chance of such a gap under a pure prior shift.
+        prior_shift: False when the gap is too large to believe in a pure prior shift.
+    """
+
+    statistic: float
+    p_value: float
+    prior_shift: bool
+
+
+def reweight(log_posterior: Tensor, old_prior: Tensor, new_prior: Tensor) -> Tensor:
+    """Log posterior (N, K) under ``new_prior``, from one under ``old_prior``.
+
+    Args:
+        log_posterior: (N, K) nats.
+        old_prior: (K,) probabilities behind ``log_posterior``, all positive.
+        new_prior: (K,) probabilities; 0 rules a class out.
+
+    Example:
+        >>> even, skewed = torch.tensor([0.5, 0.5]), torch.tensor([0.9, 0.1])
+        >>> reweight(even[None].log(), even, skewed).exp()
+        tensor([[0.9000, 0.1000]], dtype=torch.float64)
+
+    Raises:
+        InvalidInput: the priors are not probabilities over the K classes, or an old one is 0.
+    """
+    count = log_posterior.shape[-1]
+    old, new = _prior(old_prior, "old_prior", count), _prior(new_prior, "new_prior", count)
+    check(bool((old > 0).all()), "old_prior", "a class of probability 0", "positive probabilities")
+    return torch.log_softmax(log_posterior.double() + new.log() - old.log(), dim=-1)
+
+
+def em_prior(
+    log_posterior: Tensor, old_prior: Tensor, *, concentration: float = 1.0, weights: Tensor | None = None
+) -> Tensor:
+    """The prior (K,) that makes unlabelled images most probable.
+
+    Args:
+        log_posterior: (N, K) nats, calibrated, under ``old_prior``.
+        old_prior: (K,) probabilities.
+        concentration: 1 is maximum likelihood; more (2, say) is a MAP estimate for few images under a
+            Dirichlet prior with ``old_prior`` as its mode and K (concentration - 1) images' worth of weight.
+        weights: (N,) >= 0, how often each image counts; (B, N) gives B priors at once, (B, K).
+
+    Raises:
+        InvalidInput: no images, a prior that is none, or a concentration below 1.
+
+    Example:
+        >>> reading = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]]).log()
+        >>> em_prior(reading, torch.tensor([0.5, 0.5])).round(decimals=4)
+        tensor([0.8125, 0.1875], dtype=torch.float64)
+    """
+    count = log_posterior.shape[-1]
+    came = f"shape {tuple(log_posterior.shape)}"
+    check(log_posterior.ndim == 2 and len(log_posterior) > 0, "log_posterior", came, "(N, K) with N >= 1")
+    check(concentration >= 1, "concentration", f"got {concentration}", "at least 1, which adds nothing")
+    old = _prior(old_prior, "old_prior", count)
+    check(bool((old > 0).all()), "old_prior", "a class of probability 0", "positive probabilities")
+    ratio = _ratios(log_posterior, old)
+    w = torch.ones(len(ratio), dtype=torch.float64) if weights is None else weights.double()
+    pseudo = (concentration - 1) * count * old
+    prior = old.expand(*w.shape[:-1], count)
+    for _ in range(_STEPS):
+        expected = prior * ((w / (prior @ ratio.T).clamp_min(1e-300)) @ ratio) + pseudo
+        previous, prior = prior, expected / expected.sum(-1, keepdim=True)
+        if float((prior - previous).abs().max()) < 1e-8:
+            break
+    return prior
+
+
+def bbse(validation: Tensor, labels: Tensor, unlabelled: Tensor) -> Tensor:
+    """Black-box shift estimation (K,): the prior whose confusions best explain the mean prediction.
+
+    Args:
+        validation: (V, K) log posteriors of labelled images.
+        labels: (V,) their classes, each present.
+        unlabelled: (N, K) log posteriors.
+    """
+    count = validation.shape[1]
+    one_hot = torch.nn.functional.one_hot(labels, count).double()
+    per_class = one_hot.sum(0)
+    check(bool((per_class > 0).all()), "labels", "a class without a validation image", "every class")
+    columns = (validation.double().exp().T @ one_hot) / per_class  # p(soft prediction | class)
+    weights, _ = scipy.optimize.nnls(columns.numpy(), unlabelled.double().exp().mean(0).numpy())
+    prior = torch.from_numpy(weights)
+    return prior / prior.sum()
+
+
+def prior_interval(
+    log_posteriors: Tensor,
+    old_prior: Tensor,
+    *,
+    noise: Tensor | None = None,
+    level: float = 0.9,
+    concentration: float = 0.5,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Shortest posterior intervals of the base rates, (K,) low and (K,) high.
+
+    The unknown labels and the unknown prior are drawn in turn. Each chain can have its own calibration, so
+    that what is not known about the classifier widens the interval too.
+
+    Args:
+        log_posteriors: (C, N, K) nats: the same N images, calibrated in C ways; one chain each.
+        old_prior: (K,) probabilities behind them.
+        noise: (C, K) added to the draws of each chain, for what else is uncertain; none when left out.
+        level: share of the posterior inside.
+        concentration: of the Dirichlet prior, per class; 0.5 is Jeffreys' prior.
+        seed: of the draws.
+    """
+    check(0 < level < 1, "level", f"got {level}", "a share strictly between 0 and 1")
+    chains, _, count = log_posteriors.shape
+    old = _prior(old_prior, "old_prior", count)
+    ratio = torch.stack([_ratios(one, old) for one in log_posteriors])
+    generator = torch_generator(seed, "prior_interval")
+    prior = old.expand(chains, count)
+    kept = []
+    for sweep in range(_SWEEPS):
+        cumulative = (ratio * prior[:, None]).cumsum(-1)
+        at = torch.rand(cumulative.shape[:2], generator=generator, dtype=torch.float64) * cumulative[..., -1]
+        drawn = torch.searchsorted(cumulative, at[..., None])[..., 0].clamp_max(count - 1)
+        counts = torch.zeros(chains, count, dtype=torch.float64)
+        counts.scatter_add_(1, drawn, torch.ones_like(at))
+        gammas = torch._standard_gamma(counts + concentration, generator=generator)
+        prior = gammas / gammas.sum(1, keepdim=True)
+        if sweep >= _BURN_IN:
+            kept.append(prior)
+    draws = torch.stack(kept)
+    if noise is not None:
+        draws = (draws + noise).clamp_min(0)
+        draws = draws / draws.sum(-1, keepdim=True)
+    return _shortest(draws.flatten(0, 1), level)
+
+
+def infer_prior(
+    unlabelled: Tensor,
+    validation: Tensor,
+    labels: Tensor,
+    old_prior: Tensor,
+    *,
+    level: float = 0.9,
+    concentration: float = 1.0,
+    resamples: int = 40,
+    seed: int = 0,
+) -> PriorEstimate:
+    """Base rates of unlabelled images: calibrated with a bias per class, EM, an interval, a second opinion.
+
+    Three things make the interval: the unlabelled images are a sample, the calibration was fitted to one, and
+    how each class is mistaken for the others is known from a sample only.
+
+    Args:
+        unlabelled: (N, K) log posteriors, nats.
+        validation: (V, K) log posteriors of labelled images that trained nothing.
+        labels: (V,) their classes.
+        old_prior: (K,) prior behind the posteriors, which is that of the validation images.
+        level: of the intervals.
+        concentration: as in ``em_prior``.
+        resamples: calibrations on resampled validation images, one Gibbs chain each.
+        seed: of resampling and draws.
+    """
+    calibration = fit_bcts(validation, labels)
+    estimate = em_prior(apply(calibration, unlabelled), old_prior, concentration=concentration)
+    generator = torch_generator(seed, "validation")
+    versions = []
+    for _ in range(resamples):
+        draws = torch.randint(len(labels), (len(labels),), generator=generator)
+        weights = torch.bincount(draws, minlength=len(labels)).double()
+        versions.append(apply(fit_bcts(validation, labels, weights=weights), unlabelled))
+    noise = _confusion_noise(apply(calibration, validation), labels, old_prior, estimate, resamples, seed)
+    low, high = prior_interval(torch.stack(versions), old_prior, noise=noise, level=level, seed=seed)
+    second = bbse(apply(calibration, validation), labels, apply(calibration, unlabelled))
+    low, high = torch.minimum(low, estimate), torch.maximum(high, estimate)
+    return PriorEstimate(estimate, low, high, level, second, len(unlabelled))
+
+
+def check_prior_shift(
+    validation_scores: Tensor, labels: Tensor, scores: Tensor, prior: Tensor, *, alarm: float = 0.001
+) -> ShiftCheck:
+    """Compare scores of unlabelled images (log-evidence, novelty) with what ``prior`` and validation predict.
+
+    Under a prior shift the scores are distributed as the validation scores of each class, mixed by the new
+    prior. The test is Kolmogorov and Smirnov's, the weighted validation images counted by their effective
+    number.
+
+    Args:
+        validation_scores: (V,) one score an image.
+        labels: (V,) classes.
+        scores: (N,) of the unlabelled images.
+        prior: (K,) inferred base rates.
+        alarm: p-value below which a pure prior shift is not believed.
+    """
+    count = len(prior)
+    prior = _prior(prior, "prior", count)
+    per_class = torch.bincount(labels, minlength=count).double()
+    weight = prior[labels] / per_class[labels]
+    weight = weight / weight.sum()
+    order = validation_scores.argsort()
+    ranked, steps = validation_scores[order].double(), weight[order].cumsum(0)
+    steps = torch.cat([steps.new_zeros(1), steps])
+    new = scores.double().sort().values
+    grid = torch.cat([ranked, new])
+    predicted = steps[torch.searchsorted(ranked, grid, side="right")]
+    observed = torch.searchsorted(new, grid, side="right").double() / len(new)
+    statistic = float((predicted - observed).abs().max())
+    effective = 1 / float(weight.square().sum())
+    size = (effective * len(new) / (effective + len(new))) ** 0.5
+    p_value = float(scipy.stats.kstwobign.sf(statistic * size))
+    return ShiftCheck(statistic, p_value, p_value >= alarm)
+
+
+def _confusion_noise(
+    log_posterior: Tensor, labels: Tensor, old_prior: Tensor, prior: Tensor, resamples: int, seed: int
+) -> Tensor:
+    """How far EM strays, (resamples, K), because each class is known from its few validation images.
+
+    Validation images are resampled within their class and weighted to ``prior``, which EM should then return.
+    """
+    generator = torch_generator(seed, "confusion")
+    weights = torch.zeros(resamples, len(labels), dtype=torch.float64)
+    for k in range(len(prior)):
+        rows = torch.where(labels == k)[0]
+        if len(rows):
+            draws = torch.randint(len(rows), (resamples, len(rows)), generator=generator)
+            drawn = torch.zeros(resamples, len(rows), dtype=torch.float64)
+            drawn.scatter_add_(1, draws, torch.ones(draws.shape, dtype=torch.float64))
+            weights[:, rows] = drawn * prior[k] / len(rows)
+    found = em_prior(log_posterior, old_prior, weights=weights)
+    return found - found.mean(0)
+
+
+def _ratios(log_posterior: Tensor, old: Tensor) -> Tensor:
+    """p(class | x) / old prior, (N, K), scaled to 1 at each row's largest."""
+    log_ratio = log_posterior.double() - old.clamp_min(1e-300).log()
+    return (log_ratio - log_ratio.max(dim=-1, keepdim=True).values).exp()
+
+
+def _shortest(draws: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    """The shortest interval holding ``level`` of each column; it reaches 0 when the draws pile up there."""
+    ranked = draws.sort(0).values
+    inside = round(level * (len(ranked) - 1))
+    width = ranked[inside:] - ranked[: len(ranked) - inside]
+    start = width.argmin(0)
+    columns = torch.arange(draws.shape[1])
+    low, high = ranked[start, columns], ranked[start + inside, columns]
+    return torch.where(start <= 0.01 * len(ranked), torch.zeros_like(low), low), high
+
+
+def _prior(prior: Tensor, name: str, count: int) -> Tensor:
+    """A float64 probability vector of ``count`` classes, or a refusal."""
+    check(prior.shape == (count,), name, f"shape {tuple(prior.shape)}", f"({count},), one per class")
+    p = prior.double()
+    good = bool(torch.isfinite(p).all() and (p >= 0).all()) and abs(float(p.sum()) - 1) < 1e-6
+    came = f"probabilities that sum to {float(p.sum()):g}, the least {float(p.min()):g}"
+    check(good, name, came, "non-negative and 1 in all", "Divide counts by their sum.")
+    return p / p.sum()

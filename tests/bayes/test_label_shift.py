@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bayesight.bayes import calibrate, label_shift
+from bayesight.errors import InvalidInput
+
+UNIFORM = torch.full((4,), 0.25, dtype=torch.float64)
+CENTRES = 1.6 * torch.randn(4, 3, generator=torch.Generator().manual_seed(11))
+
+
+def draw(prior, rows, seed):
+    """Images, labels and exact log posteriors under a uniform prior."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.multinomial(prior, rows, replacement=True, generator=generator)
+    x = CENTRES[labels] + torch.randn(rows, 3, generator=generator)
+    return torch.log_softmax(-0.5 * torch.cdist(x, CENTRES).double().square(), 1), labels
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.floats(0.01, 1), min_size=4, max_size=4), st.lists(st.floats(0.01, 1), min_size=4, max_size=4)
+)
+def test_reweighting_there_and_back_is_the_identity_and_agrees_with_bayes(a, b):
+    old, new = (torch.tensor(p, dtype=torch.float64) / sum(p) for p in (a, b))
+    log_p, _ = draw(UNIFORM, 20, 1)
+    there = label_shift.reweight(log_p, old, new)
+    torch.testing.assert_close(label_shift.reweight(there, new, old), log_p)
+    slow = log_p.exp() / old * new
+    torch.testing.assert_close(there.exp(), slow / slow.sum(1, keepdim=True))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_em_agrees_with_quapy():
+    emq = pytest.importorskip("quapy.method.aggregative").EMQ
+    log_p, _ = draw(torch.tensor([0.6, 0.3, 0.02, 0.08]), 3000, 2)
+    expected, _ = emq.EM(UNIFORM.numpy(), log_p.exp().numpy(), epsilon=1e-10)
+    np.testing.assert_allclose(label_shift.em_prior(log_p, UNIFORM).numpy(), expected, atol=1e-5)
+
+
+def test_em_is_where_the_gradient_of_the_likelihood_vanishes_for_another_old_prior():
+    old = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
+    log_p, _ = draw(torch.tensor([0.1, 0.2, 0.3, 0.4]), 500, 3)
+    log_p = label_shift.reweight(log_p, UNIFORM, old)
+    found = label_shift.em_prior(log_p, old)
+    ratio = log_p.exp() / old
+    gradient = (ratio / (ratio @ found)[:, None]).mean(0)
+    torch.testing.assert_close(gradient, torch.ones(4, dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+def test_weights_count_images():
+    log_p, _ = draw(torch.tensor([0.5, 0.2, 0.2, 0.1]), 200, 4)
+    twice = label_shift.em_prior(torch.cat([log_p, log_p[:80]]), UNIFORM)
+    weights = torch.ones(2, 200)
+    weights[0, :80] = 2
+    both = label_shift.em_prior(log_p, UNIFORM, weights=weights)
+    torch.testing.assert_close(both[0], twice, atol=1e-6, rtol=0)
+    torch.testing.assert_close(both[1], label_shift.em_prior(log_p, UNIFORM), atol=1e-6, rtol=0)
+
+
+def test_map_is_nearer_the_truth_than_maximum_likelihood_for_few_images():
+    plain, mapped = [], []
+    for seed in range(40):
+        truth = torch.from_numpy(np.random.default_rng(seed).dirichlet([3.0] * 4))
+        log_p, _ = draw(truth, 25, seed)
+        plain.append(float((label_shift.em_prior(log_p, UNIFORM) - truth).abs().sum()))
+        mapped.append(float((label_shift.em_prior(log_p, UNIFORM, concentration=3.0) - truth).abs().sum()))
+    assert np.mean(mapped) < np.mean(plain) - 0.02
+
+
+def test_intervals_cover_the_truth_at_their_level():
+    covered = []
+    for seed in range(60):
+        truth = torch.from_numpy(np.random.default_rng(seed).dirichlet([0.3] * 4))
+        log_p, _ = draw(truth, 400, seed)
+        low, high = label_shift.prior_interval(log_p.expand(12, -1, -1), UNIFORM, seed=seed)
+        covered.append(((low <= truth) & (truth <= high)).double().mean())
+    assert 0.84 <= float(torch.stack(covered).mean()) <= 0.96
+
+
+def test_miscalibrated_posteriors_are_calibrated_before_em():
+    validation, labels = draw(UNIFORM, 3000, 6)
+    distort = torch.tensor([2.5, -1.5, 0.0, -1.0], dtype=torch.float64)
+    truth = torch.tensor([0.7, 0.1, 0.15, 0.05], dtype=torch.float64)
+    log_p, _ = draw(truth, 3000, 7)
+
+    def broken(scores):
+        return torch.log_softmax(3 * (scores + distort), 1)
+
+    estimate = label_shift.infer_prior(broken(log_p), broken(validation), labels, UNIFORM, resamples=20)
+    uncalibrated = label_shift.em_prior(broken(log_p), UNIFORM)
+    assert float((estimate.prior - truth).abs().sum()) < 0.06
+    assert float((uncalibrated - truth).abs().sum()) > 0.1
+    assert float((estimate.second_opinion - truth).abs().sum()) < 0.1
+    assert bool(((estimate.low <= estimate.prior) & (estimate.prior <= estimate.high)).all())
+    assert estimate.images == 3000
+
+
+def test_calibration_recovers_what_was_done_to_the_scores():
+    scores, labels = draw(UNIFORM, 20_000, 8)
+    bias = torch.tensor([0.5, -0.5, 0.25, -0.25], dtype=torch.float64)
+    found = calibrate.fit_bcts(4 * (scores - bias), labels)
+    assert found.temperature == pytest.approx(4.0, rel=0.05)
+    torch.testing.assert_close(found.bias, bias, atol=0.1, rtol=0)
+    once = calibrate.fit_bcts(scores, labels, weights=torch.ones(20_000) * 2)
+    torch.testing.assert_close(once.bias, calibrate.fit_bcts(scores, labels).bias, atol=1e-6, rtol=0)
+
+
+def test_another_shift_than_of_the_prior_is_noticed():
+    truth = torch.tensor([0.7, 0.1, 0.15, 0.05], dtype=torch.float64)
+    alarms = 0
+    for seed in range(60):
+        noise = torch.randn(2500, generator=torch.Generator().manual_seed(seed))
+        labels, new = draw(UNIFORM, 2000, 300 + seed)[1], draw(truth, 500, 100 + seed)[1]
+        score, fresh = noise[:2000] + labels, noise[2000:] + new  # the score depends on the class
+        alarms += not label_shift.check_prior_shift(score, labels, fresh, truth, alarm=0.05).prior_shift
+    assert alarms <= 8
+    moved = label_shift.check_prior_shift(score, labels, fresh + 0.6, truth)
+    assert not moved.prior_shift
+    assert moved.p_value < 0.001
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: label_shift.reweight(torch.zeros(2, 4), UNIFORM, torch.ones(4)),
+        lambda: label_shift.reweight(torch.zeros(2, 4), torch.tensor([0.0, 0.5, 0.5, 0.0]), UNIFORM),
+        lambda: label_shift.reweight(torch.zeros(2, 4), UNIFORM, torch.full((3,), 1 / 3)),
+        lambda: label_shift.em_prior(torch.zeros(0, 4), UNIFORM),
+        lambda: label_shift.em_prior(torch.zeros(3, 4), UNIFORM, concentration=0.5),
+        lambda: label_shift.bbse(torch.zeros(3, 4), torch.tensor([0, 1, 2]), torch.zeros(3, 4)),
+        lambda: label_shift.prior_interval(torch.zeros(1, 3, 4), UNIFORM, level=1.0),
+        lambda: calibrate.fit_bcts(torch.zeros(0, 4), torch.zeros(0).long()),
+    ],
+)
+def test_refusals(call):
+    with pytest.raises(InvalidInput):
+        call()
