@@ -11,13 +11,13 @@ Source: W3C, Portable Network Graphics (Third Edition), sections 5 (chunks), 9 (
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from bayesight.data.deflation import DeflateError, crc32, zlib_decompress
 from bayesight.types import ImageArray
 
 __all__ = ["HEADER_BYTES", "SIGNATURE", "Layout", "damage", "inflate", "layout", "unfilter"]
@@ -27,7 +27,6 @@ HEADER_BYTES = 33  # signature and IHDR chunk, the same for all images of one la
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _CHUNK = struct.Struct(">I4s")
 _NUMBER = struct.Struct(">I")
-_SAFE_DEFLATED_BYTES = 1 << 14  # deflate makes at most 1,032 bytes of one, so 16 MiB of this
 _WITHOUT_EFFECT = frozenset((b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"bKGD", b"sBIT", b"tEXt"))
 _HIDDEN_EXIF = (b"Raw profile", b"XML:com.adobe")
 
@@ -63,13 +62,13 @@ def layout(header: bytes) -> Layout | None:
         return None
     width, height, depth, colour, *methods = struct.unpack_from(">IIBBBBB", header, 16)
     channels = {0: 1, 2: 3}.get(colour, 0)
-    sound = zlib.crc32(header[12:29]) == _NUMBER.unpack_from(header, 29)[0]
+    sound = crc32(header[12:29]) == _NUMBER.unpack_from(header, 29)[0]
     if depth != 8 or any(methods) or not width or not height or not sound:
         channels = 0
     return Layout(height, width, channels)
 
 
-def inflate(blobs: Sequence[bytes], header: bytes, shape: Layout) -> list[bytes | None]:
+def inflate(blobs: Sequence[bytes], header: bytes, shape: Layout) -> list[bytes | bytearray | None]:
     """The filtered rows of each PNG that begins with ``header``.
 
     Args:
@@ -79,26 +78,27 @@ def inflate(blobs: Sequence[bytes], header: bytes, shape: Layout) -> list[bytes 
 
     Returns:
         For each blob ``shape.raw_bytes`` bytes, or None when it is of another kind or in doubt. Never
-        inflates more than was promised, beyond a few MiB.
+        inflates more than that.
     """
     size = shape.raw_bytes
-    number, crc, expand = _NUMBER.unpack_from, zlib.crc32, zlib.decompress
-    rows: list[bytes | None] = []
+    number = _NUMBER.unpack_from
+    rows: list[bytes | bytearray | None] = []
     for blob in blobs:
         if not blob.startswith(header) or len(blob) < HEADER_BYTES + 12:
             rows.append(None)
             continue
         end = number(blob, HEADER_BYTES)[0] + 41  # of the first chunk's content
-        plain = blob[37:41] == b"IDAT" and len(blob) == end + 16 and end <= _SAFE_DEFLATED_BYTES
-        if plain and crc(blob[37:end]) == number(blob, end)[0] and blob.endswith(_END):
-            try:
-                raw = expand(blob[41:end], 15, size + 1)
-            except zlib.error:
-                rows.append(None)
-                continue
-            rows.append(raw if len(raw) == size else None)
+        plain = blob[37:41] == b"IDAT" and len(blob) == end + 16 and blob.endswith(_END)
+        if plain and crc32(blob[37:end]) == number(blob, end)[0]:
+            data = blob[41:end]
         else:
-            rows.append(_inflate_chunks(blob, size))
+            data = _image_data(blob) or b""
+        try:
+            raw = zlib_decompress(data, size)
+        except DeflateError:
+            rows.append(None)
+        else:
+            rows.append(raw if len(raw) == size else None)
     return rows
 
 
@@ -122,13 +122,13 @@ def _chunks(blob: bytes, at: int) -> Iterator[tuple[bytes, bytes, bool]]:
         end = at + 12 + length
         if end > len(blob):
             return
-        sound = zlib.crc32(blob[at + 4 : end - 4]) == _NUMBER.unpack_from(blob, end - 4)[0]
+        sound = crc32(blob[at + 4 : end - 4]) == _NUMBER.unpack_from(blob, end - 4)[0]
         yield kind, blob[at + 8 : end - 4], sound
         at = end
 
 
-def _inflate_chunks(blob: bytes, size: int) -> bytes | None:
-    """The filtered rows of a PNG in any number of chunks."""
+def _image_data(blob: bytes) -> bytes | None:
+    """The deflated rows of a PNG in any number of chunks; None when in doubt."""
     parts = []
     ended = False
     for kind, content, sound in _chunks(blob, HEADER_BYTES):
@@ -144,12 +144,7 @@ def _inflate_chunks(blob: bytes, size: int) -> bytes | None:
             return None
     else:
         return None
-    inflater = zlib.decompressobj()
-    try:
-        raw = inflater.decompress(b"".join(parts), size + 1)
-    except zlib.error:
-        return None
-    return raw if inflater.eof and len(raw) == size else None
+    return b"".join(parts)
 
 
 def unfilter(raw: ImageArray, channels: int) -> tuple[ImageArray, npt.NDArray[np.bool_]]:
