@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import bayesight
-from bayesight.cli import bayes, diagnose, estimate, evaluate, predict, prior, summary, train, update
+from bayesight.cli import bayes, demo, diagnose, estimate, evaluate, predict, prior, summary, train, update
 from bayesight.cli.common import say
 from bayesight.cli.data import data_app
 from bayesight.errors import BayesightError
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     epilog="Example: bayesight train letters.tar.gz --out runs/letters",
 )
+app.command("demo")(demo.demo)
 app.add_typer(data_app)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

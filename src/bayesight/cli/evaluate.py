@@ -75,7 +75,8 @@ def _text(result: EvaluateResult) -> str:
         lines += [
             "",
             f"unknown: of {figures['unknown_examples']:,} images of other kinds "
-            f"{figures['unknown_flagged']:.1%} are flagged, and {figures['known_flagged']:.1%} of the known; AUROC {figures['auroc']:.4f}",
+            f"{figures['unknown_flagged']:.1%} are flagged, and {figures['known_flagged']:.1%} of the known; "
+            f"AUROC {figures['auroc']:.4f}",
         ]
     lines += ["", "precision: of the images called so, the share that are. Intervals: 95 %."]
     return "\n".join(lines)

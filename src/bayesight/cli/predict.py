@@ -24,9 +24,7 @@ def predict(
     prior: PriorOption = None,
     same_subject: Annotated[
         bool,
-        typer.Option(
-            "--same-subject", help="Readings of one subject: a posterior is the next prior."
-        ),
+        typer.Option("--same-subject", help="Readings of one subject: a posterior is the next prior."),
     ] = False,
     dependence: Annotated[
         float,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bayesight.train.events import Event, Listener
     from bayesight.train.recipe import Recipe
 
-__all__ = ["train"]
+__all__ = ["train", "training_listeners"]
 
 KEYS = "The four keys"
 WHERE = "Where and how"
@@ -96,7 +96,7 @@ def train(
         threads=threads,
         device=device,
     )
-    with progress_bar("reading") as reading, _training_listeners(out, tensorboard) as listeners:
+    with progress_bar("reading") as reading, training_listeners(out, tensorboard=tensorboard) as listeners:
         result = work(request, progress=reading, listeners=listeners)
     if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
         emit(_document(result), as_json=as_json, text=lambda: _text(result))
@@ -129,12 +129,15 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _training_listeners(out: Path, tensorboard: bool) -> Iterator[list[Listener]]:
-    """A bar or a line an epoch on standard error, and TensorBoard if asked for."""
+def training_listeners(
+    out: Path, *, tensorboard: bool = False, quiet: bool = False
+) -> Iterator[list[Listener]]:
+    """A bar, or unless ``quiet`` a line an epoch, on standard error, and TensorBoard if asked for."""
     from bayesight.train.events import Evaluated, Started, StepDone
 
     with progress_bar("training", "steps") as bar:
         total = 0
+        lines = not quiet and not sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
 
         def show(event: Event) -> None:
             nonlocal total
@@ -142,11 +145,7 @@ def _training_listeners(out: Path, tensorboard: bool) -> Iterator[list[Listener]
                 total = event.total_steps
             elif isinstance(event, StepDone):
                 bar(event.step, total)
-            elif (
-                isinstance(event, Evaluated)
-                and not sys.stderr.isatty()
-                and os.environ.get("RANK", "0") == "0"
-            ):
+            elif isinstance(event, Evaluated) and lines:
                 row = event.row
                 say(
                     f"step {event.step} of {total}: accuracy {row['accuracy']:.4f}, "

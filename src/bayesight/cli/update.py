@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar
+from bayesight.cli.common import JsonFlag, emit, progress_bar, say
 
 if TYPE_CHECKING:
     from bayesight.workflows.update import UpdateResult
@@ -26,6 +26,9 @@ def update(
         bool, typer.Option("--robust", help="Weigh each image by the probability that its label is right.")
     ] = False,
     labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
+    by_name: Annotated[
+        bool, typer.Option("--by-name", help="Labels 0, 1, ... are names of classes, not the run's order.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Absorb labelled images: yesterday's posterior is today's prior. Nothing is trained again.
@@ -42,8 +45,11 @@ def update(
             remove=remove,
             robust=robust,
             labels=labels,
+            by_name=by_name,
             progress=progress,
         )
+    if found.note:
+        say(f"{found.note}; --by-name reads them as names")
     emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))
 
 
@@ -58,4 +64,4 @@ def _text(found: UpdateResult) -> str:
         lines.append(f"before that, {found.predicted:.1%} of those of known classes were called rightly")
     if found.repeated:
         lines.append(f"{found.repeated:,} of them had been absorbed before and now count once more")
-    return "\n".join([*lines, *([found.note] if found.note else [])])
+    return "\n".join(lines)

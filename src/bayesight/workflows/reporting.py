@@ -50,6 +50,8 @@ __all__ = [
     "mistakes",
     "novelty_section",
     "training_report",
+    "training_sections",
+    "write_report",
 ]
 
 MISTAKES = 24
@@ -69,21 +71,32 @@ def training_report(run: Run, evaluation: Evaluation, validation: Examples, stor
     Returns:
         The path of the report.
     """
-    metrics = run.metrics()
-    sections: list[Section] = [
-        *evaluation_sections(
-            evaluation,
-            note=f"Judged on the {len(validation):,} images held out of training. They also chose the "
-            "weights and the temperature, so images from elsewhere are the better judge: bayesight evaluate.",
-        )[:1],
-        _training(run, metrics),
-        *_curves(run, metrics),
-        *evaluation_sections(evaluation)[1:],
+    note = (
+        f"Judged on the {len(validation):,} images held out of training. They also chose the weights and the "
+        "temperature, so images from elsewhere are the better judge: bayesight evaluate."
+    )
+    summary, *rest = evaluation_sections(evaluation, note=note)
+    sections = [
+        summary,
+        *training_sections(run),
+        *rest,
         mistakes(evaluation, validation, stores[0], rows=validation.rows),
         *data_sections(stores[0]),
     ]
     title = f"{run.folder.name}: a classifier of {len(evaluation.classes)} classes"
-    return save(Report(title, tuple(sections), str(run.folder), _today()), run.folder / "report.html")
+    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+
+
+def write_report(title: str, sections: Sequence[Section], path: str | Path, subtitle: str = "") -> Path:
+    """Write sections as one HTML file, dated today; returns its path."""
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    return save(Report(title, tuple(sections), subtitle, today), path)
+
+
+def training_sections(run: Run) -> list[Section]:
+    """What was trained on what, and the learning curves."""
+    metrics = run.metrics()
+    return [_training(run, metrics), *_curves(run, metrics)]
 
 
 def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
@@ -100,7 +113,7 @@ def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
         *data_sections(data.store),
     ]
     title = f"{result.run.folder.name} on {Path(data.store.manifest.source).name}"
-    return save(Report(title, tuple(sections), str(result.run.folder), _today()), path)
+    return write_report(title, sections, path, str(result.run.folder))
 
 
 def evaluation_sections(evaluation: Evaluation, note: str = "") -> list[Section]:
@@ -250,7 +263,3 @@ def _precision_curves(evaluation: Evaluation) -> PrecisionCurves:
         share = float((rates.tp[k] + rates.fn[k]) / total)
         curves.append(PrecisionCurve(name, grid, precision.mean(axis=0), low, high, share or None, stated))
     return PrecisionCurves(tuple(curves))
-
-
-def _today() -> str:
-    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()

@@ -39,6 +39,7 @@ def read_labelled(
     *,
     labels: Path | None = None,
     new_classes: bool = False,
+    by_name: bool = False,
     progress: Progress | None = None,
 ) -> Labelled:
     """Open labelled images for a run.
@@ -48,6 +49,7 @@ def read_labelled(
         classes: the run's.
         labels: an IDX source's file of labels, when it is not beside it.
         new_classes: number classes the run does not know from K on, instead of refusing them.
+        by_name: as in ``class_numbers``.
         progress: told how far reading is.
 
     Raises:
@@ -55,7 +57,7 @@ def read_labelled(
         InvalidInput: classes the run does not know.
     """
     store = open_store(source, size=classes.size, mode=classes.mode, labels=labels, progress=progress)
-    numbers, note = class_numbers(store.classes, classes.names, new_classes=new_classes)
+    numbers, note = class_numbers(store.classes, classes.names, new_classes=new_classes, by_name=by_name)
     rows = np.arange(len(store), dtype=np.int64)
     new = tuple(n for n, number in zip(store.classes, numbers, strict=True) if number >= len(classes.names))
     return Labelled(Examples((store.images,), rows, numbers[store.labels]), store, note, new)
@@ -75,18 +77,18 @@ def read_unlabelled(
 
 
 def class_numbers(
-    found: tuple[str, ...], known: tuple[str, ...], *, new_classes: bool = False
+    found: tuple[str, ...], known: tuple[str, ...], *, new_classes: bool = False, by_name: bool = False
 ) -> tuple[IntArray, str]:
     """The run's number of each class found in a source, and a note where that needs saying.
 
     An IDX file names its classes by number only. Where none of those is a name the run knows, number i is the
-    run's i-th class.
+    run's i-th class, and the note says so; with ``by_name`` a number is a name like any other.
 
     Raises:
         InvalidInput: classes the run does not know, unless ``new_classes``.
     """
     index = {name: number for number, name in enumerate(known)}
-    numeric = all(name.isdecimal() for name in found)
+    numeric = not by_name and all(name.isdecimal() for name in found)
     if numeric and not any(name in index for name in found) and max(map(int, found)) < len(known):
         first, last = known[min(map(int, found))], known[max(map(int, found))]
         note = f"labels {found[0]}-{found[-1]} are read as the run's classes in order, {first}-{last}"

@@ -69,6 +69,7 @@ def update(
     remove: bool = False,
     robust: bool = False,
     labels: Path | None = None,
+    by_name: bool = False,
     progress: Progress | None = None,
 ) -> UpdateResult:
     """Absorb labelled images into a run's belief: its posterior so far is the prior.
@@ -87,6 +88,7 @@ def update(
         remove: take these images out again instead.
         robust: give images whose label the others speak against less weight.
         labels: an IDX source's file of labels, when it is not beside it.
+        by_name: labels that are numbers are names of (new) classes, not places in the run's order.
         progress: told how far reading is.
 
     Raises:
@@ -102,7 +104,12 @@ def update(
         classifier = run.classifier()
         opened_s = time.perf_counter() - began
         data = read_labelled(
-            source, classifier.classes, labels=labels, new_classes=not remove, progress=progress
+            source,
+            classifier.classes,
+            labels=labels,
+            new_classes=not remove,
+            by_name=by_name,
+            progress=progress,
         )
         began = time.perf_counter()
         features = classifier.features(data.examples.in_order(EVALUATION_BATCH))

@@ -1,0 +1,59 @@
+"""``bayesight demo``: the whole story on rendered letters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say
+from bayesight.cli.train import training_listeners
+
+if TYPE_CHECKING:
+    from bayesight.report import Step
+    from bayesight.workflows.demo import Demo
+
+__all__ = ["demo"]
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="The run folder to make.")] = Path("runs/demo"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    seed: SeedOption = 0,
+    threads: Annotated[int | None, typer.Option(help="Processor threads; default: all it may use.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell the whole story on rendered letters, with no download, and write a report.
+
+    Render, inspect, train, evaluate, move the base rates, read twice, infer base rates, teach new classes,
+    meet the unknown.
+
+    Example: bayesight demo --out runs/demo
+    """
+    from bayesight.workflows.demo import demo as work
+
+    with progress_bar("rendering") as rendering, training_listeners(out, quiet=True) as listeners:
+        found = work(
+            out,
+            overwrite=overwrite,
+            seed=seed,
+            threads=threads,
+            tell=_tell,
+            progress=rendering,
+            listeners=tuple(listeners),
+        )
+    emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))
+
+
+def _tell(step: Step) -> None:
+    command = f"  $ {step.command}\n" if step.command else ""
+    say(f"{step.title} ({step.elapsed_s:.1f} s)\n{command}  {step.words}\n")
+
+
+def _text(found: Demo) -> str:
+    return (
+        f"The report, with pictures: {found.report}\n"
+        f"The run, to go on with:    {found.run.folder}\n"
+        f"Next: bayesight train YOUR-IMAGES.zip --out runs/mine"
+    )

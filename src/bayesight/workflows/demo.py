@@ -1,0 +1,395 @@
+"""The whole story on rendered letters, with no download: every term of Bayes' theorem put to use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bayesight.bayes import theorem
+from bayesight.bayes.diagnostic import from_rates
+from bayesight.data import open_store
+from bayesight.data.audit import audit
+from bayesight.data.glyphs import RenderOptions, render
+from bayesight.evaluate import one_vs_rest
+from bayesight.models.classifier import Classifier
+from bayesight.report import (
+    BaseRates,
+    BeliefStep,
+    BeliefSteps,
+    Measure,
+    NaturalFrequencies,
+    PosteriorByPrevalence,
+    Section,
+    Step,
+    Steps,
+    UpdateChange,
+)
+from bayesight.run import Run
+from bayesight.seeding import numpy_generator
+from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.train.events import Listener
+from bayesight.train.recipe import Recipe
+from bayesight.types import FloatArray, Progress
+from bayesight.workflows.evaluate import EvaluateResult, evaluate
+from bayesight.workflows.infer_prior import infer
+from bayesight.workflows.reporting import (
+    data_sections,
+    evaluation_sections,
+    mistakes,
+    novelty_section,
+    training_sections,
+    write_report,
+)
+from bayesight.workflows.train import TrainRequest, train
+from bayesight.workflows.update import update
+
+__all__ = ["Demo", "demo"]
+
+KNOWN, LATER, STRANGE = "ABCDEFGH", "IJ", "2345679"
+RARE = 0.01
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demonstration left behind.
+
+    Args:
+        run: the run folder.
+        report: the page.
+        accuracy: on letters kept apart, under the training shares.
+        steps: the story.
+    """
+
+    run: Run
+    report: Path
+    accuracy: float
+    steps: tuple[Step, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return {
+            "run": str(self.run.folder),
+            "report": str(self.report),
+            "accuracy": self.accuracy,
+            "steps": [vars(step) for step in self.steps],
+        }
+
+
+@dataclass
+class _Story:
+    """The steps so far, and who is told of each."""
+
+    tell: Callable[[Step], None]
+    steps: list[Step] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, title: str, command: str = "") -> Iterator[list[str]]:
+        """Time a step; what is put into the list becomes its words."""
+        began = time.perf_counter()
+        words: list[str] = []
+        yield words
+        done = Step(title, " ".join(words), command, time.perf_counter() - began)
+        self.steps.append(done)
+        self.tell(done)
+
+
+def demo(
+    out: Path,
+    *,
+    overwrite: bool = False,
+    seed: int = 0,
+    threads: int | None = None,
+    tell: Callable[[Step], None] = lambda step: None,
+    progress: Progress | None = None,
+    listeners: tuple[Listener, ...] = (),
+) -> Demo:
+    """Render, inspect, train, evaluate, move base rates, read twice, teach new classes, meet the unknown.
+
+    Args:
+        out: the run folder; the rendered letters go beside it, to ``OUT-data``.
+        overwrite: replace an earlier run there.
+        seed: of everything.
+        threads: processor threads; None takes all.
+        tell: called with each step as it ends.
+        progress: told how far rendering is.
+        listeners: told every event of training.
+
+    Raises:
+        RunExists: the folder is taken.
+        StorageFailed: the disk is full.
+    """
+    folder = Run.check_free(out, overwrite=overwrite)
+    data = folder.with_name(folder.name + "-data")
+    story = _Story(tell)
+    sources = _render(story, data, seed, progress)
+    _inspect(story, sources["letters"])
+    recipe = Recipe.default("resnet").changed(
+        {"seed": seed, "data.batch": 128, "data.validation": 0.2, "optimization.epochs": 14}
+    )
+    with story.step("Train", f"bayesight train {sources['letters']} --out {out} --model resnet") as words:
+        request = TrainRequest(sources["letters"], folder, recipe, overwrite=overwrite, threads=threads)
+        result = train(request, listeners=listeners)
+        found = result.metrics["validation"]
+        words.append(
+            f"A residual network learned {result.metrics['examples']['train']:,} letters; on "
+            f"{found['examples']} held out it is right in {found['accuracy']:.1%}."
+        )
+    run = result.run
+    measured = _evaluate(story, run, sources, out)
+    sections = [
+        *_base_rates(story, run, measured, out),
+        *_second_reading(story, run, measured),
+        *_inferred(story, run, measured, seed),
+        *_new_classes(story, run, measured, sources, out),
+    ]
+    report = _report(story, run, measured, sections)
+    return Demo(run, report, measured.evaluation.accuracy, tuple(story.steps))
+
+
+def _render(story: _Story, data: Path, seed: int, progress: Progress | None) -> dict[str, Path]:
+    wanted = {
+        "letters": (KNOWN, 220, seed),
+        "test": (KNOWN, 60, seed + 1),
+        "later": (LATER, 20, seed + 2),
+        "later-test": (LATER, 60, seed + 3),
+        "strange": (STRANGE, 40, seed + 4),
+    }
+    sources = {name: data / f"{name}.tar.gz" for name in wanted}
+    command = f"bayesight data render {sources['letters']} --characters {KNOWN} --per-class 220"
+    with story.step("Render letters from the fonts of this machine", command) as words:
+        made = {
+            name: render(
+                sources[name],
+                RenderOptions(characters=characters, images_per_class=count, seed=s),
+                overwrite=True,
+                progress=progress,
+            )
+            for name, (characters, count, s) in wanted.items()
+        }
+        total = sum(summary.examples for summary in made.values())
+        fonts = len(made["letters"].fonts)
+        words.append(
+            f"{total:,} images from {fonts} fonts; {KNOWN} to learn, {LATER} for later, digits as strangers."
+        )
+    return sources
+
+
+def _inspect(story: _Story, source: Path) -> None:
+    with story.step("Look at the data", f"bayesight data inspect {source}") as words:
+        store = open_store(source)
+        found = audit(store)
+        words.append(
+            f"{len(store):,} images of {len(store.classes)} classes, {len(store.manifest.quarantined)} "
+            f"broken, {found.extra} there more than once."
+        )
+
+
+def _evaluate(story: _Story, run: Run, sources: dict[str, Path], out: Path) -> EvaluateResult:
+    command = f"bayesight evaluate {out} {sources['test']} --unknown {sources['strange']}"
+    with story.step("Measure it on letters kept apart, and on digits it has never seen", command) as words:
+        result = evaluate(run.folder, sources["test"], unknown=sources["strange"])
+        novelty = result.novelty
+        words.append(
+            f"Of {len(result.evaluation.labels)} letters {result.evaluation.accuracy:.1%} are called rightly."
+        )
+        if novelty is not None:
+            figures = novelty.as_dict()
+            words.append(
+                f"Of the digits {figures['unknown_flagged']:.0%} are called unknown, and of the letters "
+                f"{figures['known_flagged']:.0%} (AUROC {figures['auroc']:.3f})."
+            )
+    return result
+
+
+def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) -> list[Section]:
+    """One hard picture under two priors, and the class read as a test."""
+    classifier = run.classifier()
+    names = classifier.classes.names
+    features = _features(classifier, measured)
+    log_likelihood = classifier.log_likelihood(features)
+    uniform = torch.full((len(names),), 1 / len(names), dtype=torch.float64)
+    before = (log_likelihood + uniform.log()).softmax(dim=1)
+    hard = int(before.max(dim=1).values.argmin())
+    top = int(before[hard].argmax())
+    rare = torch.full((len(names),), (1 - RARE) / (len(names) - 1), dtype=torch.float64)
+    rare[top] = RARE
+    after = (log_likelihood[hard] + rare.log()).softmax(dim=0)
+    with story.step(
+        "Ask again where that letter is rare", f"bayesight predict {out} IMAGE --prior {names[top]}={RARE:g}"
+    ) as words:
+        words.append(
+            f"The hardest letter is {names[top]} with probability {before[hard, top]:.2f} where all letters "
+            f"are equally common, and {names[top]} with {after[top]:.2f} where {names[top]} is one in a "
+            f"hundred: the same picture, another prior."
+        )
+    rates = one_vs_rest(measured.evaluation.confusion)
+    sensitivity = float((rates.tp[top] + 0.5) / (rates.tp[top] + rates.fn[top] + 1))
+    false_alarm = float((rates.fp[top] + 0.5) / (rates.fp[top] + rates.tn[top] + 1))
+    grid = np.geomspace(1e-3, 0.99, 60)
+    called = f"called {names[top]}"
+    positive = np.array([from_rates(sensitivity, false_alarm, p).precision.mean for p in grid])
+    return [
+        BeliefSteps(
+            names,
+            (
+                BeliefStep("equally common", uniform.numpy()),
+                BeliefStep("posterior there", before[hard].numpy()),
+                BeliefStep(f"{names[top]} one in {1 / RARE:g}", rare.numpy()),
+                BeliefStep("posterior there", after.numpy()),
+            ),
+            heading="One picture, two places",
+        ),
+        NaturalFrequencies(
+            0.1,
+            sensitivity,
+            false_alarm,
+            affected=f"a {names[top]}",
+            unaffected="another letter",
+            positive=called,
+        ),
+        PosteriorByPrevalence(grid, positive, here=0.1, log=True),
+    ]
+
+
+def _second_reading(story: _Story, run: Run, measured: EvaluateResult) -> list[Section]:
+    """Two uncertain pictures of one letter: together they say more than each."""
+    classifier = run.classifier()
+    names = classifier.classes.names
+    likelihood = classifier.log_likelihood(_features(classifier, measured))
+    labels = torch.from_numpy(measured.evaluation.labels)
+    posterior = likelihood.softmax(dim=1).gather(1, labels[:, None])[:, 0]
+    unsure = ((posterior > 0.3) & (posterior < 0.95)).nonzero()[:, 0]
+    by_class = [unsure[labels[unsure] == k] for k in range(len(names))]
+    pair = max(by_class, key=len)[:2]
+    if len(pair) < 2:
+        pair = posterior.argsort()[:1].repeat(2)
+    truth = names[int(labels[pair[0]])]
+    prior = theorem.Belief.uniform(names)
+    steps = theorem.sequence(prior, list(likelihood[pair]))
+    alike = theorem.sequence(prior, list(likelihood[pair]), dependence=0.5)[-1].posterior
+    at = names.index(truth)
+    values = [float(step.posterior.log_p[at].exp()) for step in steps]
+    with story.step(
+        "Read the same letter twice", "bayesight predict RUN FIRST SECOND --same-subject"
+    ) as words:
+        words.append(
+            f"Two doubtful pictures of one {truth}: after the first its probability is {values[0]:.2f}, "
+            f"after the second {values[1]:.3f}; {float(alike.log_p[at].exp()):.3f} if the two readings are half "
+            "dependent. Yesterday's posterior is today's prior."
+        )
+    beliefs = [("prior", prior.log_p), *((f"reading {i}", s.posterior.log_p) for i, s in enumerate(steps, 1))]
+    return [
+        BeliefSteps(
+            names,
+            tuple(BeliefStep(title, log_p.exp().numpy()) for title, log_p in beliefs),
+            heading=f"Two readings of one {truth}",
+        )
+    ]
+
+
+def _inferred(story: _Story, run: Run, measured: EvaluateResult, seed: int) -> list[Section]:
+    """Base rates nobody told, found from unlabelled letters."""
+    classifier = run.classifier()
+    names = classifier.classes.names
+    labels = measured.evaluation.labels
+    true = numpy_generator(seed, "demo", "shift").dirichlet(np.full(len(names), 0.5))
+    weights = true[labels] / np.bincount(labels, minlength=len(names))[labels]
+    chosen = numpy_generator(seed, "demo", "sample").choice(len(labels), 300, p=weights / weights.sum())
+    features = _features(classifier, measured)[torch.from_numpy(chosen)]
+    with story.step(
+        "Infer base rates from 300 letters without labels", "bayesight prior RUN LETTERS"
+    ) as words:
+        found = infer(classifier, features, seed=seed)
+        log_likelihood, given = classifier.log_likelihood(features), torch.from_numpy(labels[chosen])
+        scores = [
+            ((log_likelihood + p.log()).argmax(dim=1) == given).double().mean().item()
+            for p in (classifier.prior, found.estimate.prior.clamp_min(1e-12))
+        ]
+        seen = np.bincount(labels[chosen], minlength=len(names)) / len(chosen)
+        gap = float(np.abs(found.estimate.prior.numpy() - seen).max())
+        words.append(
+            f"The inferred shares are at most {gap:.1%} from the true ones; with them {scores[1]:.1%} are "
+            f"right instead of {scores[0]:.1%}."
+        )
+    estimate = found.estimate
+    return [
+        BaseRates(
+            names,
+            classifier.prior.numpy(),
+            estimate.prior.numpy(),
+            estimate.low.numpy(),
+            estimate.high.numpy(),
+            found.method,
+            (Measure("accuracy on these letters", scores[0], scores[1]),),
+        )
+    ]
+
+
+def _new_classes(
+    story: _Story, run: Run, measured: EvaluateResult, sources: dict[str, Path], out: Path
+) -> list[Section]:
+    """Two classes from twenty images each, nothing trained again."""
+    old = run.classifier().classes.names
+    with story.step(f"Teach it {' and '.join(LATER)}", f"bayesight update {out} {sources['later']}") as words:
+        result = update(run.folder, sources["later"])
+        later = evaluate(run.folder, sources["later-test"])
+        again = evaluate(run.folder, sources["test"])
+        words.append(
+            f"{result.absorbed} labelled images were absorbed in "
+            f"{result.features_s + result.belief_s:.2f} s: {later.evaluation.accuracy:.1%} of the new letters are right now, and of the old ones "
+            f"{again.evaluation.accuracy:.1%} (before: {measured.evaluation.accuracy:.1%})."
+        )
+    names = again.evaluation.classes
+    before, after = _sensitivity(measured.evaluation.confusion), _sensitivity(again.evaluation.confusion)
+    after[len(old) :] = _sensitivity(later.evaluation.confusion)[len(old) :]
+    return [
+        UpdateChange(
+            names,
+            np.concatenate([before, np.full(len(names) - len(old), np.nan)]),
+            after,
+            absorbed=result.absorbed,
+            elapsed_s=result.features_s + result.belief_s,
+            new_classes=result.new_classes,
+            measures=(
+                Measure("accuracy, old letters", measured.evaluation.accuracy, again.evaluation.accuracy),
+                Measure("accuracy, new letters", float("nan"), later.evaluation.accuracy),
+            ),
+        )
+    ]
+
+
+def _report(story: _Story, run: Run, measured: EvaluateResult, sections: list[Section]) -> Path:
+    note = "Judged on letters rendered anew from the same fonts, none of them learned from."
+    summary, *rest = evaluation_sections(measured.evaluation, note=note)
+    data = measured.data
+    novelty = [novelty_section(measured.novelty)] if measured.novelty is not None else []
+    pages = [
+        Steps(tuple(story.steps), heading="The story in steps"),
+        summary,
+        *training_sections(run),
+        *rest,
+        mistakes(measured.evaluation, data.examples, data.store),
+        *sections,
+        *novelty,
+        *data_sections(data.store),
+    ]
+    return write_report("Bayesight: the whole story", pages, run.folder / "report.html", str(run.folder))
+
+
+def _features(classifier: Classifier, measured: EvaluateResult) -> Tensor:
+    return classifier.features(measured.data.examples.in_order(EVALUATION_BATCH))
+
+
+def _sensitivity(confusion: Any) -> FloatArray:
+    rows = np.asarray(confusion, dtype=np.float64)
+    support = rows.sum(axis=1)
+    found: FloatArray = np.where(support > 0, np.diagonal(rows) / np.maximum(support, 1), np.nan)
+    return found
