@@ -1,4 +1,4 @@
-"""Is Bayes' theorem over millions of subjects as cheap as moving the numbers, and how much cheaper than pgmpy?
+"""Is Bayes' theorem over millions of subjects as cheap as moving the numbers, and cheaper than pgmpy?
 
     python benchmarks/theorem.py [--subjects 10000000] [--threads 1 2] [--repeats 7]
 
@@ -21,7 +21,7 @@ import statistics
 import subprocess
 import time
 import warnings
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -118,7 +118,7 @@ def row(question, threads, ours, baseline, higher_is_better):
         "ratio_max": f"{max(ratio):.3g}",
         "seed": SEED,
         "commit": commit.stdout.strip(),
-        "date": datetime.now(timezone.utc).date().isoformat(),
+        "date": datetime.now(UTC).date().isoformat(),
     }
 
 
@@ -137,7 +137,8 @@ def main():
     for line in found:
         spread = f"{line['ratio_min']} to {line['ratio_max']}"
         print(
-            f"{line['question']:<38} {line['threads']} thread(s): {line['ratio']} ({spread}), {line['median_s']} s"
+            f"{line['question']:<38} {line['threads']} thread(s): {line['ratio']} ({spread}), "
+            f"{line['median_s']} s"
         )
     fresh = not RESULTS.exists()
     with RESULTS.open("a", newline="", encoding="utf-8") as file:

@@ -8,6 +8,7 @@ the sum stays far from the ends of the number range; each block checks that, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -18,7 +19,8 @@ from bayesight.checks import check
 
 __all__ = ["fused_update"]
 
-_BLOCK = 60_000  # numbers: a block, its exponentials and the prior fit a 2 MiB second-level cache
+_SMALL = 50_000  # numbers: below this, blocks save nothing
+_BLOCK_BYTES = 400_000  # a block, its exponentials and the prior fit a 2 MiB second-level cache
 _BLOCK_IN_TEAM = 32_000
 _SHARE = 500_000  # numbers worth a thread
 _PROBE = 64  # one row in so many is looked at to choose the faster way; both are right
@@ -46,7 +48,7 @@ def fused_update(
     dtype = torch.promote_types(log_prior.dtype, log_likelihood.dtype)
     k, n = shape[-1], shape[:-1].numel()
     learning = log_prior.requires_grad or log_likelihood.requires_grad
-    if out is None and (shape.numel() <= _BLOCK or dtype not in _SAFE or learning):
+    if out is None and (shape.numel() <= _SMALL or dtype not in _SAFE or learning):
         joint = log_prior + log_likelihood
         log_z = joint.logsumexp(-1)
         return joint - log_z[..., None], log_z, bool(log_z.isfinite().all())
@@ -54,15 +56,16 @@ def fused_update(
     _check_out(log_p, log_z, shape, dtype)
     threads = min(torch.get_num_threads(), max(1, shape.numel() // _SHARE))
     # Operations this small torch keeps on the calling thread, so that the team has no teams of its own.
-    rows = max(1, (_BLOCK if threads == 1 else _BLOCK_IN_TEAM) // k)
+    block = _BLOCK_BYTES // dtype.itemsize if threads == 1 else _BLOCK_IN_TEAM
+    rows = max(1, block // k)
     prior, ll = _Rows(log_prior, shape, rows), _Rows(log_likelihood, shape, rows)
 
     def share(first: int, last: int) -> bool:
         scratch, ones, sound = torch.empty(rows, k, dtype=dtype), torch.ones(k, dtype=dtype), True
-        for start in range(first, last, rows):
-            end = min(start + rows, last)
-            p, z = log_p.view(-1, k)[start:end], log_z.view(-1)[start:end]
-            sound &= _block(prior.take(start, end), ll.take(start, end), p, z, scratch[: end - start], ones)
+        p, z = log_p.view(-1, k)[first:last].split(rows), log_z.view(-1)[first:last].split(rows)
+        for block in zip(prior.blocks(first, last), ll.blocks(first, last), p, z, strict=True):
+            room = scratch if len(block[-1]) == rows else scratch[: len(block[-1])]
+            sound &= _block(*block, room, ones)
         return sound
 
     if threads == 1:
@@ -112,12 +115,16 @@ class _Rows:
     """Blocks of rows of an operand as if it had the full shape; one row for all is repeated once."""
 
     def __init__(self, x: Tensor, shape: torch.Size, rows: int) -> None:
-        self.shared = x.numel() == shape[-1]
+        self.shared, self.size = x.numel() == shape[-1], rows
         k = shape[-1]
         self.rows = x.reshape(1, k).repeat(rows, 1) if self.shared else x.expand(shape).reshape(-1, k)
 
-    def take(self, start: int, end: int) -> Tensor:
-        return self.rows[: end - start] if self.shared else self.rows[start:end]
+    def blocks(self, first: int, last: int) -> Sequence[Tensor]:
+        """Blocks of the rows from ``first`` to ``last``."""
+        if not self.shared:
+            return torch.split(self.rows[first:last], self.size)
+        whole, rest = divmod(last - first, self.size)
+        return [self.rows] * whole + [self.rows[:rest]] * (rest > 0)
 
 
 def _check_out(log_p: Tensor, log_z: Tensor, shape: torch.Size, dtype: torch.dtype) -> None:
