@@ -46,7 +46,7 @@ __all__ = [
     "sufficient_statistics",
 ]
 
-_ROWS = 4096  # one block of rows in float64 stays in the cache and bounds the memory
+_ROWS = 512  # a block of rows in float64 stays in the cache
 _HALF_SHARE = 50.0
 _SHRINKAGES = (1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 
@@ -273,18 +273,23 @@ def sufficient_statistics(
 
 
 def _gram(head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """[x, e_y]^T [x, e_y] of standardised rows, (D + K, D + K), block by block."""
+    """[x, e_y]^T [x, e_y] of standardised rows, (D + K, D + K), block by block.
+
+    The rows are only centred; the scale divides the finished product, which saves a pass over the data.
+    """
     size, count = head.dimension, len(head.classes)
     gram = torch.zeros(size + count, size + count, dtype=torch.float64, device=features.device)
     block = torch.empty(min(_ROWS, len(features)), size + count, dtype=torch.float64, device=features.device)
     for start in range(0, len(features), _ROWS):
-        rows = block[: len(features[start : start + _ROWS])]
-        rows[:, :size] = features[start : start + _ROWS]
-        rows[:, :size].sub_(head.shift).div_(head.scale)
+        part = features[start : start + _ROWS]
+        rows = block[: len(part)]
+        torch.sub(part, head.shift, out=rows[:, :size])
         rows[:, size:].zero_().scatter_(1, labels[start : start + _ROWS, None], 1.0)
         weighted = rows if weights is None else rows * weights[start : start + _ROWS, None]
         gram.addmm_(weighted.T, rows)
-    return gram
+    _check_finite(gram)  # what is not finite in a row is not finite here
+    scale = torch.cat([head.scale, head.scale.new_ones(count)])
+    return gram.div_(scale).div_(scale[:, None])
 
 
 def absorb(
@@ -485,6 +490,7 @@ def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor
 def log_likelihood(head: GaussianHead, features: Tensor) -> Tensor:
     """Log p(x | class), nats, (N, K): ``log_density`` of ``predictive``."""
     _check_features(head, features)
+    _check_finite(features)
     return log_density(predictive(head), features)
 
 
@@ -637,7 +643,10 @@ def _check_features(head: GaussianHead, features: Tensor) -> None:
         f"(N, {head.dimension})",
         "Use the network this head was fitted with.",
     )
-    check(bool(torch.isfinite(features).all()), "features", "NaN or infinity", "finite numbers")
+
+
+def _check_finite(values: Tensor) -> None:
+    check(bool(torch.isfinite(values).all()), "features", "NaN or infinity", "finite numbers")
 
 
 def _check_temperature(temperature: float) -> None:
