@@ -74,12 +74,13 @@ class Belief:
 
     def __post_init__(self) -> None:
         shape = tuple(self.log_p.shape)
-        floating = self.log_p.is_floating_point() and len(shape) >= 1 and shape[-1] >= 1
-        came = f"a {str(self.log_p.dtype).removeprefix('torch.')} tensor of shape {shape}"
-        check(floating, "Belief", came, "log-probabilities (..., K) in floating point")
+        if not (self.log_p.is_floating_point() and len(shape) >= 1 and shape[-1] >= 1):
+            came = f"a {str(self.log_p.dtype).removeprefix('torch.')} tensor of shape {shape}"
+            check(False, "Belief", came, "log-probabilities (..., K) in floating point")
         names = tuple(self.names) or tuple(map(str, range(shape[-1])))
-        fits = len(names) == shape[-1] and len(set(names)) == len(names)
-        check(fits, "Belief", f"{len(set(names))} different names for K = {shape[-1]}", "one name each")
+        different = len(set(names))
+        if not different == len(names) == shape[-1]:
+            check(False, "Belief", f"{different} different names for K = {shape[-1]}", "one name each")
         object.__setattr__(self, "names", names)
 
     @classmethod
@@ -217,9 +218,10 @@ def update(
     ll = torch.as_tensor(log_likelihood)
     ll = ll if ll.is_floating_point() else ll.to(torch.float64)
     k = len(prior.names)
-    fits = ll.ndim >= 1 and ll.shape[-1] == k
-    classes = ", ".join(prior.names[:12]) + (", ..." if k > 12 else "")
-    check(fits, "log_likelihood", f"shape {tuple(ll.shape)}", f"(..., {k}), one number for each of {classes}")
+    if ll.ndim == 0 or ll.shape[-1] != k:
+        classes = ", ".join(prior.names[:12]) + (", ..." if k > 12 else "")
+        wanted = f"(..., {k}), one number for each of {classes}"
+        check(False, "log_likelihood", f"shape {tuple(ll.shape)}", wanted)
     log_p, log_evidence, sound = fused_update(prior.log_p, ll, out)
     if not sound:
         _refuse(prior, ll, log_evidence)
