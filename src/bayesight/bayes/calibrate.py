@@ -76,7 +76,7 @@ def best_temperature(losses: Tensor) -> float:
 
 
 def fit_bcts(
-    scores: Tensor, labels: Tensor, *, bias: bool = True, weights: Tensor | None = None, ridge: float = 1e-3
+    scores: Tensor, labels: Tensor, *, bias: bool = True, weights: Tensor | None = None, ridge: float = 10.0
 ) -> Calibration:
     """Maximum-likelihood temperature and bias per class, by Newton's method in float64.
 
@@ -85,13 +85,14 @@ def fit_bcts(
         labels: (N,) class indices.
         bias: False fits the temperature alone.
         weights: (N,) >= 0, for instance bootstrap counts.
-        ridge: a Gaussian prior of precision ``ridge`` times N on the biases and on the inverse temperature
-            about 1; it keeps a class that is absent, or perfectly separated, from running to infinity.
+        ridge: precision of a Gaussian prior on the biases about 0 and on the inverse temperature about 1; it
+            keeps a class that is absent, or perfectly separated, from running to infinity.
 
     Example:
-        >>> scores = torch.tensor([[8.0, 0.0]] * 4 + [[0.0, 8.0]] * 4)  # sure, yet wrong once in four
-        >>> round(fit_bcts(scores, torch.tensor([0, 0, 0, 1, 1, 1, 1, 0])).temperature, 1)
-        7.3
+        >>> scores = torch.tensor([[8.0, 0.0]] * 400 + [[0.0, 8.0]] * 400)  # sure of itself
+        >>> right_three_times_in_four = torch.tensor([0, 0, 0, 1] * 100 + [1, 1, 1, 0] * 100)
+        >>> round(fit_bcts(scores, right_three_times_in_four).temperature, 1)
+        7.2
 
     Raises:
         InvalidInput: no rows, or shapes that do not match.
@@ -103,7 +104,7 @@ def fit_bcts(
     z = z.clamp_min(-700.0)
     w = torch.ones(len(z), dtype=torch.float64) if weights is None else weights.double()
     design = _design(z, bias)
-    prior = ridge * float(w.sum())
+    prior = ridge
     centre = torch.zeros(design.shape[-1], dtype=torch.float64)
     centre[0] = 1.0
     theta = centre.clone()
