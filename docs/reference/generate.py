@@ -26,6 +26,7 @@ from typer.main import get_command
 
 import bayesight
 from bayesight.cli.app import app
+from bayesight.registry import Registry
 
 __all__ = ["FILES", "api", "cli", "commands", "main", "stale"]
 
@@ -93,6 +94,8 @@ def _entry(module: types.ModuleType, name: str) -> str:
         return f"`{name}` (module): {_first_line(value)}"
     if isinstance(value, type | types.FunctionType | functools._lru_cache_wrapper):
         return f"```python\n{_wrapped(_signature(name, value))}\n```\n{_first_line(value)}"
+    if isinstance(value, Registry):
+        return f"`{name}`, a registry: {', '.join(value.names())}"
     text = _text_of_constant(module, name)
     return f"`{name}`" + (f": {text}" if text else "")
 
