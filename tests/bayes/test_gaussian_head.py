@@ -53,7 +53,7 @@ def test_batches_of_any_size_and_order_equal_one_shot(cuts, seed):
     same(head, once, 1e-11)
 
 
-def test_real_letters_in_batches_equal_one_shot_and_half_removed_equals_the_other_half():
+def test_five_thousand_rows_in_batches_equal_one_shot_and_half_removed_equals_the_other_half():
     x, y = sample(5000, seed=2, size=96)
     head = gh.empty(NAMES, x.mean(0), x.std(0), gh.HeadPrior(scatter=500.0))
     once, _ = gh.absorb(head, x, y)
