@@ -37,7 +37,7 @@ def unset_prompting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shape_images(name: str, count: int, seed: int) -> np.ndarray:
-    """(count, 28, 28) uint8 noisy drawings of a bar, a disc or a ring, each in its own place."""
+    """(count, 28, 28) uint8 noisy drawings of a bar, a disc or a ring, each in its own place, some faint."""
     rng = np.random.default_rng([seed, *name.encode()])
     y, x = np.mgrid[:28, :28]
     cy, cx = rng.uniform(11, 17, (2, count, 1, 1))
@@ -47,8 +47,9 @@ def shape_images(name: str, count: int, seed: int) -> np.ndarray:
         "disc": distance < 8,
         "ring": np.abs(distance - 7) < 2,
     }[name]
-    noise = rng.normal(0, 25, (count, 28, 28))
-    return np.clip(drawn * 200 + 20 + noise, 0, 255).astype(np.uint8)
+    contrast = rng.uniform(15, 120, (count, 1, 1))
+    noise = rng.normal(0, 35, (count, 28, 28))
+    return np.clip(drawn * contrast + 60 + noise, 0, 255).astype(np.uint8)
 
 
 def write_archive(path: Path, images: dict[str, np.ndarray]) -> Path:

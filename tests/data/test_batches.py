@@ -99,5 +99,5 @@ def test_refusals():
         )
     with pytest.raises(InvalidInput, match="one shape"):
         examples(3).joined(examples(3, (9, 9)))
-    with pytest.raises(InvalidInput, match="one image a process"):
+    with pytest.raises(InvalidInput, match="one a process"):
         Batches(examples(), 2, 0, share=(0, 3))

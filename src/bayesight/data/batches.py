@@ -123,7 +123,7 @@ class Batches:
         self.examples, self.seed, self.augment, self.dtype = examples, seed, augment, dtype
         self.batch = min(batch, len(examples))
         self.rank, self.world = share
-        check(self.batch >= self.world, "batch", f"got {batch}", f"at least one image a process ({self.world})")
+        check(self.batch >= self.world, "batch", f"got {batch}", f"{self.world} or more, one a process")
         self.steps_per_epoch = len(examples) // self.batch
         self._labels = torch.from_numpy(examples.labels)
         self._unit = torch.tensor(1 / 255, dtype=dtype)
@@ -145,5 +145,3 @@ class Batches:
 
     def _shuffled(self, epoch: int) -> IntArray:
         return numpy_generator(self.seed, "order", epoch).permutation(len(self.examples))
-
-

@@ -31,7 +31,7 @@ _ORIENTATION = 0x0112
 _EXIF_MARKS = (b"eXIf", b"Raw profile", b"XML:com.adobe")  # where a PNG may say that it is to be turned
 
 
-class Refused(ValueError):  # noqa: N818 - the store turns it into a quarantined member
+class Refused(ValueError):
     """An image that cannot be read; the text is the reason."""
 
 

@@ -56,7 +56,7 @@ class Patience:
         check(sound, "Patience", came, "retries and pause of at least 0, a timeout above 0")
 
 
-class _Passing(Exception):  # noqa: N818 - a state of the connection, never seen by a caller
+class _Passing(Exception):
     """A failure that may be gone at the next attempt."""
 
 

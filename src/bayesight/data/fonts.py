@@ -47,7 +47,7 @@ class LeftOut:
     reason: str
 
 
-class _Unusable(Exception):  # noqa: N818 - becomes a LeftOut
+class _Unusable(Exception):
     """Why a font is left out."""
 
 

@@ -37,7 +37,7 @@ Member: TypeAlias = tuple[bytes, str | None, int, Content]
 """(name, what it is unless a regular file, size in bytes, content)."""
 
 
-class Unreadable(Exception):  # noqa: N818 - caught where the member is put in quarantine
+class Unreadable(Exception):
     """A member whose content cannot be had; the text is the reason."""
 
 

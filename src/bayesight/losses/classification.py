@@ -1,6 +1,7 @@
 """What counts as wrong when the answer is a class.
 
-Every loss is a callable ``(logits (B, K), labels (B,) int64) -> scalar``, in nats, differentiable in the logits.
+Every loss is a callable ``(logits (B, K), labels (B,) int64) -> scalar``, in nats, differentiable in the
+logits.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.train.events import Listener
+from bayesight.train.hardware import available_cores
 from bayesight.train.recipe import Recipe
 from bayesight.types import FloatArray, Progress
 from bayesight.workflows.evaluate import EvaluateResult, evaluate
@@ -127,6 +128,7 @@ def demo(
         StorageFailed: the disk is full.
     """
     folder = Run.check_free(out, overwrite=overwrite)
+    torch.set_num_threads(threads or available_cores())
     data = folder.with_name(folder.name + "-data")
     story = _Story(tell)
     sources = _render(story, data, seed, progress)
@@ -282,8 +284,8 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult) -> list[S
     ) as words:
         words.append(
             f"Two doubtful pictures of one {truth}: after the first its probability is {values[0]:.2f}, "
-            f"after the second {values[1]:.3f}; {float(alike.log_p[at].exp()):.3f} if the two readings are half "
-            "dependent. Yesterday's posterior is today's prior."
+            f"after the second {values[1]:.3f}; {float(alike.log_p[at].exp()):.3f} if the two readings are "
+            "half dependent. Yesterday's posterior is today's prior."
         )
     beliefs = [("prior", prior.log_p), *((f"reading {i}", s.posterior.log_p) for i, s in enumerate(steps, 1))]
     return [
@@ -344,8 +346,9 @@ def _new_classes(
         again = evaluate(run.folder, sources["test"])
         words.append(
             f"{result.absorbed} labelled images were absorbed in "
-            f"{result.features_s + result.belief_s:.2f} s: {later.evaluation.accuracy:.1%} of the new letters are right now, and of the old ones "
-            f"{again.evaluation.accuracy:.1%} (before: {measured.evaluation.accuracy:.1%})."
+            f"{result.features_s + result.belief_s:.2f} s. Of the new letters "
+            f"{later.evaluation.accuracy:.1%} are right now, of the old ones {again.evaluation.accuracy:.1%} "
+            f"(before: {measured.evaluation.accuracy:.1%})."
         )
     names = again.evaluation.classes
     before, after = _sensitivity(measured.evaluation.confusion), _sensitivity(again.evaluation.confusion)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import theorem
-from bayesight.checks import check, existing_path
+from bayesight.checks import existing_path, probability
 from bayesight.data.dataset import gather
 from bayesight.data.decode import Frame, decode
 from bayesight.errors import SourceUnreadable
@@ -38,6 +38,9 @@ class Readings:
             camera of the same thing are not two independent readings.
         level: share of known images that may be called unknown.
         abstain: answer "unknown" instead of a class where the image is like nothing seen.
+
+    Raises:
+        InvalidInput: a level or a dependence out of range.
     """
 
     prior: str | None = None
@@ -45,6 +48,10 @@ class Readings:
     dependence: float = 0.0
     level: float = 0.05
     abstain: bool = False
+
+    def __post_init__(self) -> None:
+        probability(self.level, "level", open_interval=True)
+        probability(self.dependence, "dependence")
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,6 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
         features: (N, D).
         how: as in ``predict``.
     """
-    check(0 < how.level < 1, "--level", f"got {how.level:g}", "a rate strictly between 0 and 1")
     names = classifier.classes.names
     base = classifier.prior if how.prior is None else parse_prior(how.prior, names, classifier.prior)
     prior = theorem.Belief(base.log(), names)

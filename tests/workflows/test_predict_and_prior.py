@@ -1,0 +1,203 @@
+"""The four terms of single images, and base rates nobody told."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bayesight.data import open_store
+from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable, UnknownName
+from bayesight.workflows.evaluate import evaluate
+from bayesight.workflows.infer_prior import infer_prior
+from bayesight.workflows.predict import Readings, predict
+from bayesight.workflows.priors import parse_prior
+
+
+@pytest.fixture
+def images(more_shapes, tmp_path):
+    """Six image files, two of each class, in class order."""
+    store = open_store(more_shapes)
+    paths = []
+    for row in (0, 1, 30, 31, 60, 61):
+        path = tmp_path / f"{row}.png"
+        Image.fromarray(np.asarray(store.images[row])).save(path)
+        paths.append(path)
+    return paths
+
+
+def test_the_four_terms_are_bayes_theorem(shapes_run, images):
+    for found in predict(shapes_run, images, Readings(prior="disc=0.7,bar=0.1")):
+        joint = {
+            n: found.prior[n] * math.exp(found.log_likelihood[n] - found.log_evidence) for n in found.prior
+        }
+        assert math.isclose(sum(joint.values()), 1, rel_tol=1e-9)
+        for name, p in joint.items():
+            assert math.isclose(found.posterior[name], p, rel_tol=1e-9, abs_tol=1e-12)
+        assert found.prediction == max(joint, key=joint.get)
+    truth = ["bar", "bar", "disc", "disc", "ring", "ring"]
+    assert [p.prediction for p in predict(shapes_run, images)] == truth
+
+
+def test_a_prior_moves_the_posterior_by_its_odds(shapes_run, images):
+    plain, moved = (predict(shapes_run, images[:1], Readings(prior=p))[0] for p in ("uniform", "disc=0.98"))
+    odds = [p.posterior["disc"] / p.posterior["ring"] for p in (plain, moved)]
+    assert math.isclose(odds[1] / odds[0], 0.98 / 0.01, rel_tol=1e-6)
+
+
+def test_readings_of_one_subject_multiply(shapes_run, images):
+    single = predict(shapes_run, images[:2])
+    both = predict(shapes_run, images[:2], Readings(same_subject=True))
+    assert both[1].prior == both[0].posterior
+    log_p = {
+        n: math.log(single[0].prior[n]) + sum(s.log_likelihood[n] for s in single) for n in single[0].prior
+    }
+    total = np.logaddexp.reduce(list(log_p.values()))
+    for name, value in log_p.items():
+        assert math.isclose(both[1].posterior[name], math.exp(value - total), rel_tol=1e-6, abs_tol=1e-12)
+    same = predict(shapes_run, [images[0], images[0]], Readings(same_subject=True, dependence=1.0))
+    for name, p in single[0].posterior.items():
+        assert math.isclose(same[1].posterior[name], p, rel_tol=1e-6, abs_tol=1e-12)
+
+
+def test_noise_is_unknown_and_said_to_be(shapes_run, images, tmp_path):
+    noise = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28)).astype(np.uint8)).save(noise)
+    strange = predict(shapes_run, [noise], Readings(abstain=True, level=0.01))[0]
+    assert not strange.known
+    assert strange.prediction == "unknown"
+    assert "unlike anything seen" in strange.reason
+    assert strange.p_value < 0.05
+    assert predict(shapes_run, [noise], Readings(level=0.01))[0].prediction != "unknown"
+    assert sum(p.known for p in predict(shapes_run, images, Readings(level=0.01))) >= 5
+
+
+def test_bad_images_are_refused_by_name(shapes_run, tmp_path):
+    with pytest.raises(SourceNotFound, match=r"gone\.png"):
+        predict(shapes_run, [tmp_path / "gone.png"])
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(SourceUnreadable, match=r"text\.png is no image"):
+        predict(shapes_run, [tmp_path / "text.png"])
+    with pytest.raises(SourceUnreadable, match="not a file"):
+        predict(shapes_run, [tmp_path])
+    with pytest.raises(InvalidInput, match="level"):
+        Readings(level=0)
+    with pytest.raises(InvalidInput, match="dependence"):
+        Readings(dependence=1.5)
+
+
+shares = np.array([0.5, 0.3, 0.2])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_stated_probabilities_stay_and_the_rest_is_shared(a, b):
+    import torch
+
+    training = torch.tensor([0.4, 0.1, 0.3, 0.2], dtype=torch.float64)
+    if a + b > 1:
+        with pytest.raises(InvalidInput, match="expected at most 1"):
+            parse_prior(f"A={a},B={b}", "ABCD", training)
+        return
+    prior = parse_prior(f"A={a},B={b}", "ABCD", training)
+    np.testing.assert_allclose(prior[:2], [a, b], atol=1e-9)
+    assert math.isclose(float(prior.sum()), 1, rel_tol=1e-12)
+    np.testing.assert_allclose(prior[2] * 0.2, prior[3] * 0.3, atol=1e-12)
+
+
+def test_priors_as_people_write_them(tmp_path):
+    import torch
+
+    training = torch.tensor(shares)
+    assert parse_prior("uniform", "ABC", training).tolist() == [1 / 3] * 3
+    assert parse_prior("training", "ABC", training).tolist() == [0.5, 0.3, 0.2]
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps({"B": 0.25}))
+    np.testing.assert_allclose(parse_prior(str(file), "ABC", training), [0.75 * 5 / 7, 0.25, 0.75 * 2 / 7])
+    for text, words in (
+        ("A", "is not NAME=PROBABILITY"),
+        ("A=x", "is not NAME=PROBABILITY"),
+        ("A=0.5,A=0.2", "twice"),
+        ("A=30,B=20", "divide them by their sum"),
+        ("A=-0.5", "probability"),
+        ("A=nan", "NAME=PROBABILITY"),
+        ("A=0.2,B=0.2,C=0.2", "no class is left out"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            parse_prior(text, "ABC", training)
+    with pytest.raises(UnknownName, match="did you mean 'bar'"):
+        parse_prior("baar=0.5", ["bar", "disc"], training[:2])
+    file.write_text("[1]")
+    with pytest.raises(InvalidInput, match="table"):
+        parse_prior(str(file), "ABC", training)
+
+
+def test_base_rates_are_inferred_from_unlabelled_images(shapes_run, make_archive):
+    skewed = make_archive("skewed.tar.gz", {"bar": 140, "disc": 40, "ring": 20}, seed=77)
+    found = infer_prior(shapes_run, skewed, seed=1)
+    tree = found.as_dict()
+    np.testing.assert_allclose(list(tree["prior"].values()), [0.7, 0.2, 0.1], atol=0.06)
+    assert math.isclose(sum(tree["prior"].values()), 1, rel_tol=1e-9)
+    for name, share in (("bar", 0.7), ("disc", 0.2), ("ring", 0.1)):
+        low, high = tree["interval"][name]
+        assert low - 0.02 <= share <= high + 0.02
+        assert 0 <= low <= tree["prior"][name] <= high <= 1
+    assert tree["images"] == 200
+    assert found.warning is None
+    with pytest.raises(InvalidInput, match="level"):
+        infer_prior(shapes_run, skewed, level=1.0)
+
+
+def test_images_of_another_world_raise_a_warning(shapes_run, tmp_path):
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(60):
+        Image.fromarray(rng.integers(0, 256, (28, 28)).astype(np.uint8)).save(folder / f"{i}.png")
+    assert "unknown kinds" in infer_prior(shapes_run, folder).warning
+
+
+def test_evaluation_by_hand_and_at_another_prior(shapes_run, more_shapes):
+    found = evaluate(shapes_run, more_shapes).evaluation
+    assert found.confusion.sum() == 90
+    assert math.isclose(found.accuracy, np.trace(found.confusion) / 90)
+    row = found.per_class()["disc"]
+    tp, fn = found.confusion[1, 1], found.confusion[1].sum() - found.confusion[1, 1]
+    assert row["support"] == 30
+    assert math.isclose(row["sensitivity"], tp / (tp + fn))
+    low, high = row["intervals"]["sensitivity"]
+    assert low <= row["sensitivity"] <= high + 1e-3
+    moved = evaluate(shapes_run, more_shapes, prior="disc=0.01,bar=0.01").evaluation
+    assert math.isclose(moved.prior.sum(), 1)
+    weights = moved.prior[moved.labels] * 3
+    right = moved.predictions == moved.labels
+    assert math.isclose(moved.accuracy, (weights * right).sum() / weights.sum(), rel_tol=1e-9)
+    nll = -moved.log_p[np.arange(90), moved.labels]
+    assert math.isclose(moved.log_loss, (weights * nll).sum() / weights.sum(), rel_tol=1e-9)
+
+
+def test_unknown_images_are_scored(shapes_run, more_shapes, tmp_path):
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for i in range(40):
+        Image.fromarray(rng.integers(0, 256, (28, 28)).astype(np.uint8)).save(folder / f"{i}.png")
+    tree = evaluate(shapes_run, more_shapes, unknown=folder).as_dict()["novelty"]
+    assert tree["auroc"] > 0.95
+    assert tree["fpr95"] < 0.3
+    assert tree["unknown_examples"] == 40
+
+
+def test_idx_numbers_are_the_runs_order(shapes_run, more_shapes, make_archive):
+    numbered = make_archive(
+        "numbered.tar.gz", {"0": 30, "1": 30, "2": 30}, {"0": "bar", "1": "disc", "2": "ring"}
+    )
+    result = evaluate(shapes_run, numbered)
+    assert "0-2 are read as the run's classes in order, bar-ring" in result.as_dict()["note"]
+    assert result.evaluation.accuracy > 0.9
+    strange = make_archive("strange.tar.gz", {"bar": 5, "blob": 5}, {"blob": "disc"})
+    with pytest.raises(InvalidInput, match="does not know class 'blob'"):
+        evaluate(shapes_run, strange)
