@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar
+from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say
 
 __all__ = ["data_app"]
 
@@ -27,9 +27,21 @@ def inspect(
         Path | None, typer.Option(help="The labels of an IDX file that are not beside it.")
     ] = None,
     near: Annotated[bool, typer.Option("--near", help="Look for images that look alike, too.")] = False,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="List the labels the other images speak against (trains a network)."),
+    ] = False,
+    run: Annotated[
+        Path | None, typer.Option(help="With --labels: take this run's network, and train none.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="With --labels: how many to list.")] = 50,
+    report: Annotated[
+        Path | None, typer.Option(help="With --labels: write their pictures to this HTML file.")
+    ] = None,
+    seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Count classes and images, name what is broken and what is there twice."""
+    """Count classes and images, name what is broken, what is there twice, and which labels look wrong."""
     from bayesight.data.audit import audit
     from bayesight.data.inspection import parse_size, report_document, report_text
     from bayesight.data.store import open_store
@@ -38,7 +50,39 @@ def inspect(
     with progress_bar("reading") as progress:
         store = open_store(source, size=wanted, mode=mode, labels=labels_file, progress=progress)
     found = audit(store, near=near)
-    emit(report_document(store, found), as_json=as_json, text=lambda: report_text(store, found))
+    document = report_document(store, found)
+    if labels or run is not None or report is not None:
+        document["labels"] = _suspicious(source, run, labels_file, seed, top, report)
+    emit(
+        document,
+        as_json=as_json,
+        text=lambda: report_text(store, found) + _suspicious_text(document.get("labels")),
+    )
+
+
+def _suspicious(
+    source: Path, run: Path | None, labels_file: Path | None, seed: int, top: int, report: Path | None
+) -> dict[str, Any]:
+    """The most suspicious labels, and their pictures in a report if one is wanted."""
+    from bayesight.cli.train import training_listeners
+    from bayesight.workflows.labels import audit_labels, labels_report
+
+    with training_listeners(Path(), quiet=True) as listeners:
+        found = audit_labels(source, run=run, labels=labels_file, seed=seed, listeners=tuple(listeners))
+    if report is not None:
+        say(f"report: {labels_report(found, report)}")
+    return found.as_dict(top)
+
+
+def _suspicious_text(labels: dict[str, Any] | None) -> str:
+    if labels is None:
+        return ""
+    lines = [
+        f"  {row['probability_wrong']:.3f}  {row['label']}, more like {row['suggested']}: {row['path']}"
+        for row in labels["suspicious"]
+    ]
+    head = f"\n\nAbout {labels['wrong_share']:.1%} of the labels seem wrong; the most suspicious:\n"
+    return head + "\n".join(lines)
 
 
 @data_app.command("render", epilog="Example: bayesight data render letters.tar.gz --per-class 500 --seed 1")

@@ -75,6 +75,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def at(self, positions: Tensor) -> Rows:
+        """Those at the given positions."""
+        return Rows(self.features[positions], self.labels[positions], self.digests[positions])
+
 
 @dataclass(frozen=True)
 class Absorptions:

@@ -1,0 +1,154 @@
+"""Wrong labels in a source of images, found by predicting every image from the others."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bayesight.bayes.label_noise import label_trust, out_of_fold
+from bayesight.checks import check
+from bayesight.data import Store, open_store, require_classes
+from bayesight.data.batches import Examples
+from bayesight.data.dataset import gather
+from bayesight.report import Picture, SuspiciousLabels
+from bayesight.run import Run
+from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.train.events import Listener
+from bayesight.train.recipe import Recipe
+from bayesight.types import FloatArray, IntArray, Progress
+from bayesight.workflows.reporting import data_sections, write_report
+from bayesight.workflows.train import TrainRequest, train
+
+__all__ = ["LabelAudit", "audit_labels", "labels_report"]
+
+EPOCHS = 15
+"""Passes over the images before the network begins to learn wrong labels by heart."""
+SHOWN = 60
+
+
+@dataclass(frozen=True)
+class LabelAudit:
+    """How far each label is to be trusted.
+
+    Args:
+        store: the images.
+        wrong: (N,) probability that the label is wrong, in the order of the store.
+        suggested: (N,) the class the other images speak for.
+        wrong_share: share of wrong labels, estimated.
+        how: which features were used, one sentence.
+    """
+
+    store: Store
+    wrong: FloatArray
+    suggested: IntArray
+    wrong_share: float
+    how: str
+
+    @property
+    def order(self) -> IntArray:
+        """Rows, the most suspicious first."""
+        found: IntArray = np.argsort(-self.wrong, kind="stable")
+        return found
+
+    def as_dict(self, limit: int) -> dict[str, Any]:
+        """The share of wrong labels and the ``limit`` most suspicious ones."""
+        names = self.store.classes
+        return {
+            "wrong_share": self.wrong_share,
+            "how": self.how,
+            "suspicious": [
+                {
+                    "path": self.store.path_of(int(row)),
+                    "label": names[self.store.labels[row]],
+                    "suggested": names[self.suggested[row]],
+                    "probability_wrong": float(self.wrong[row]),
+                }
+                for row in self.order[:limit]
+            ],
+        }
+
+
+def audit_labels(
+    source: str | Path,
+    *,
+    run: str | Path | None = None,
+    labels: Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    listeners: tuple[Listener, ...] = (),
+) -> LabelAudit:
+    """Judge every label by a Gaussian head that never absorbed its image.
+
+    Args:
+        source: labelled images.
+        run: whose network gives the features; None trains one on the source itself, briefly, so that it
+            does not learn the wrong labels by heart.
+        labels: an IDX source's file of labels, when it is not beside it.
+        seed: of training and of the folds.
+        threads: processor threads for training.
+        progress: told how far reading is.
+        listeners: told every event of training.
+
+    Raises:
+        SourceNotFound, SourceUnreadable, InvalidInput: nothing to judge, or fewer than two classes.
+        RunUnreadable: the run is none.
+    """
+    if run is not None:
+        return _judge(Run.open(run), source, labels, seed, progress, f"features of the run {run}")
+    store = open_store(source, labels=labels, progress=progress)
+    require_classes(store, 2)
+    model = "resnet" if min(store.manifest.shape[:2]) >= 28 else "mlp"
+    recipe = Recipe.default(model).changed({"optimization.epochs": EPOCHS, "seed": seed})
+    with tempfile.TemporaryDirectory() as folder:
+        made = train(
+            TrainRequest(Path(source), Path(folder) / "run", recipe, labels=labels, threads=threads),
+            listeners=listeners,
+        )
+        how = f"features of a {model} trained on these images for {EPOCHS} epochs, seed {seed}"
+        return _judge(made.run, source, labels, seed, progress, how)
+
+
+def labels_report(found: LabelAudit, path: str | Path) -> Path:
+    """Write a report with the most suspicious labels as pictures; returns its path."""
+    store, names = found.store, found.store.classes
+    rows = found.order[:SHOWN]
+    images = gather(store.images, rows).permute(0, 2, 3, 1).numpy()
+    pictures = tuple(
+        Picture(
+            image=image[:, :, 0] if image.shape[2] == 1 else image,
+            label=names[store.labels[row]],
+            prediction=names[found.suggested[row]],
+            probability=float(found.wrong[row]),
+            path=store.path_of(int(row)),
+            label_probability=1 - float(found.wrong[row]),
+        )
+        for row, image in zip(rows, images, strict=True)
+    )
+    expected = round(found.wrong_share * len(store))
+    note = f"About {found.wrong_share:.1%} of the labels seem wrong. Judged out of fold, with {found.how}."
+    sections = [SuspiciousLabels(pictures, total=expected, note=note), *data_sections(store)]
+    return write_report(f"Labels of {Path(store.manifest.source).name}", sections, path)
+
+
+def _judge(
+    run: Run, source: str | Path, labels: Path | None, seed: int, progress: Progress | None, how: str
+) -> LabelAudit:
+    classifier = run.classifier()
+    size, mode = classifier.classes.size, classifier.classes.mode
+    store = open_store(source, size=size, mode=mode, labels=labels, progress=progress)
+    require_classes(store, 2)
+    rows = np.arange(len(store), dtype=np.int64)
+    features = classifier.features(Examples((store.images,), rows, store.labels).in_order(EVALUATION_BATCH))
+    given = torch.from_numpy(np.asarray(store.labels))
+    folds = min(10, len(store) // 2)
+    check(folds >= 2, "inspect --labels", f"{len(store)} images", "at least 4")
+    log_p = out_of_fold(features, given, store.classes, folds=folds, seed=seed)
+    trust, wrong_share = label_trust(log_p, given)
+    others = log_p.scatter(1, given[:, None], -torch.inf).argmax(dim=1)
+    return LabelAudit(store, (1 - trust).numpy(), others.numpy(), wrong_share, how)
