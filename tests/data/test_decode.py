@@ -49,6 +49,13 @@ def test_broken_ones_in_a_batch_do_not_shift_the_others(make):
     )
 
 
+def test_a_batch_of_which_nothing_can_be_read(make):
+    blobs = [make.encoded(make.picture(s))[:-30] for s in range(100)]
+    batch = decode(blobs, GREY)
+    assert batch.images.shape == (0, 6, 5)
+    assert batch.refused == tuple((k, "cut off") for k in range(100))
+
+
 @pytest.mark.parametrize("many", [1, 100])
 def test_a_flipped_bit_is_noticed_in_large_batches_as_in_small_ones(make, many):
     blobs = [make.encoded(make.picture(s)) for s in range(many)]

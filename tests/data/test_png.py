@@ -50,6 +50,13 @@ def test_each_filter_alone_in_every_row(make, kind):
     np.testing.assert_array_equal(decoded(blobs), np.stack(pixels))
 
 
+def test_more_images_than_one_block_holds(make, monkeypatch):
+    monkeypatch.setattr("bayesight.data.png._BLOCK_BYTES", 3000)
+    pixels = [make.picture(seed, 9, 8, colour=True) for seed in range(23)]
+    blobs = [make.png(p, np.random.default_rng(k).integers(0, 5, 9).tolist()) for k, p in enumerate(pixels)]
+    np.testing.assert_array_equal(decoded(blobs), np.stack(pixels))
+
+
 def test_paeth_over_every_triple_of_neighbours(make):
     values = np.array([0, 1, 2, 63, 64, 127, 128, 129, 191, 254, 255], np.uint8)
     corner, above, left = (v.ravel() for v in np.meshgrid(values, values, values))

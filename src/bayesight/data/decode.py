@@ -24,8 +24,9 @@ __all__ = ["PIXEL_LIMIT", "Decoded", "Frame", "Refused", "decode", "native_frame
 
 PIXEL_LIMIT = 64_000_000
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
-_OWN_RAW_BYTES = 1 << 14  # beyond it a batch holds too few images to make one step for all of them pay
-_OWN_IMAGES = 64
+_OWN_RAW_BYTES = 1 << 15  # Pillow is faster with larger ones, from about 128x128 in colour,
+_OWN_IMAGES = 16  # with few,
+_OWN_ASPECT = 4  # and with tall ones, whose diagonals are short
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"))
 _ORIENTATION = 0x0112
 _EXIF_MARKS = (b"eXIf", b"Raw profile", b"XML:com.adobe")  # where a PNG may say that it is to be turned
@@ -178,6 +179,8 @@ def _own_layout(header: bytes, frame: Frame) -> Layout | None:
     found = layout(header)
     if found is None or not found.channels or found.raw_bytes > _OWN_RAW_BYTES:
         return None
+    if found.height > _OWN_ASPECT * found.width:
+        return None
     same_size = (found.height, found.width) == (frame.height, frame.width)
     return found if same_size and found.channels == (1 if frame.mode == "L" else 3) else None
 
@@ -191,7 +194,9 @@ def _decode_group(
     own = where
     if len(sound) < len(rows):
         own = where[[row is not None for row in rows]]
-    raw = np.frombuffer(b"".join(sound), np.uint8).reshape(len(sound), shape.height, -1)
+    raw = np.frombuffer(b"".join(sound), np.uint8).reshape(
+        len(sound), shape.height, 1 + shape.width * shape.channels
+    )
     pixels, valid = unfilter(raw, shape.channels)
     if not valid.all():
         own, pixels = own[valid], pixels[valid]

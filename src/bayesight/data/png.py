@@ -1,9 +1,8 @@
 """The plain PNGs of training sets, decoded many at a time.
 
 A PNG's rows are stored as differences to their neighbours, chosen row by row among five filters, and two of
-them can only be undone pixel after pixel. Here that is done for the same pixel of every image at once: the
-rows of a batch are laid out (row, byte of the row, image), so each step is one operation on contiguous
-memory.
+them can only be undone pixel after pixel. Here that is done for one diagonal of every image at once, as a few
+operations on contiguous memory.
 Takes 8-bit grey and RGB without transparency or interlacing; everything else is Pillow's.
 Source: W3C, Portable Network Graphics (Third Edition), sections 5 (chunks), 9 (filtering), 10 (deflate).
 """
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 
 from bayesight.data.deflation import DeflateError, crc32, zlib_decompress
 from bayesight.types import ImageArray
@@ -25,6 +25,7 @@ __all__ = ["HEADER_BYTES", "SIGNATURE", "Layout", "damage", "inflate", "layout",
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # signature and IHDR chunk, the same for all images of one layout
 _END = b"\0\0\0\0IEND\xaeB`\x82"
+_BLOCK_BYTES = 3 << 19
 _CHUNK = struct.Struct(">I4s")
 _NUMBER = struct.Struct(">I")
 _WITHOUT_EFFECT = frozenset((b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"bKGD", b"sBIT", b"tEXt"))
@@ -162,67 +163,87 @@ def unfilter(raw: ImageArray, channels: int) -> tuple[ImageArray, npt.NDArray[np
         >>> unfilter(rows, 1)[0].tolist()
         [[[10, 15, 20], [11, 16, 21]]]
     """
-    filters = raw[:, :, 0].T.copy()
-    valid: npt.NDArray[np.bool_] = np.all(filters <= 4, axis=0)
-    pixels = raw[:, :, 1:].transpose(1, 2, 0).copy()
-    above = np.zeros_like(pixels[0])
-    for row, kinds in zip(pixels, filters, strict=True):
-        present = np.bincount(kinds, minlength=5)
-        if present[2]:
-            row += above & np.where(kinds == 2, np.uint8(255), np.uint8(0))
-        for kind, undo in ((1, _undo_sub), (3, _undo_average), (4, _undo_paeth)):
-            if present[kind] == len(kinds):
-                row[:] = undo(row, above, channels)
-            elif present[kind]:
-                which = np.flatnonzero(kinds == kind)
-                row[:, which] = undo(row.take(which, axis=1), above.take(which, axis=1), channels)
-        above = row
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), valid
+    count, height, stride = raw.shape
+    valid: npt.NDArray[np.bool_] = np.all(raw[:, :, 0] <= 4, axis=1)
+    pixels: ImageArray = np.empty((count, height, stride - 1), np.uint8)
+    step = max(1, _BLOCK_BYTES // ((height + 1) * (stride + height * channels)))
+    for first in range(0, count, step):
+        pixels[first : first + step] = _unfilter_block(raw[first : first + step], channels)
+    return pixels, valid
 
 
-def _undo_sub(row: ImageArray, above: ImageArray, channels: int) -> ImageArray:
-    """Filter 1: each byte was the difference to the pixel on its left."""
-    steps = row.reshape(-1, channels, row.shape[1])
-    return np.add.accumulate(steps, axis=0, dtype=np.uint8).reshape(row.shape)
+def _unfilter_block(raw: ImageArray, channels: int) -> ImageArray:
+    """Undo the filters of images that fit into the processor's cache together.
+
+    A pixel needs the ones on its left, above and above left, so all pixels of one diagonal, of every image,
+    are independent of each other. The images lie slanted: pixel (y, x) is at (x + y + 2, y + 1), after two
+    diagonals and one row of zeros which stand for what lies outside the image.
+    """
+    count, height, stride = raw.shape
+    width = (stride - 1) // channels
+    slanted = np.zeros((width + height + 1, height + 1, channels, count), np.uint8)
+    down, along, *rest = slanted.strides
+    shape, strides = (height, width, channels, count), (down + along, down, *rest)
+    straight = as_strided(slanted[2:, 1:], shape, strides)
+    straight[...] = raw[:, :, 1:].reshape(count, height, width, channels).transpose(1, 2, 3, 0)
+    filters = raw[:, :, 0].T.reshape(height, 1, count)
+    masks = [np.where(filters == kind, np.uint8(255), np.uint8(0)) for kind in range(5)]
+    used = np.bincount(filters.ravel(), minlength=5)
+    scratch = np.empty((5, min(height, width), channels, count), np.uint8)
+    for t in range(2, width + height + 1):
+        low, high = max(0, t - 1 - width), min(height, t - 1)  # the rows that this diagonal crosses
+        here = slanted[t, low + 1 : high + 1]
+        left, above = slanted[t - 1, low + 1 : high + 1], slanted[t - 1, low:high]
+        free = scratch[:, : high - low]
+        if used[1]:
+            here += np.bitwise_and(left, masks[1][low:high], out=free[0])
+        if used[2]:
+            here += np.bitwise_and(above, masks[2][low:high], out=free[0])
+        if used[3]:
+            guess = _mean(left, above, free)
+            here += np.bitwise_and(guess, masks[3][low:high], out=guess)
+        if used[4]:
+            guess = _paeth(left, above, slanted[t - 2, low:high], free)
+            here += np.bitwise_and(guess, masks[4][low:high], out=guess)
+    pixels: ImageArray = straight.transpose(3, 0, 1, 2).reshape(count, height, stride - 1)
+    return pixels
 
 
-def _undo_average(row: ImageArray, above: ImageArray, channels: int) -> ImageArray:
-    """Filter 3: the difference to the mean of left and above, rounded down."""
-    row[:channels] += above[:channels] >> 1
-    for x in range(channels, len(row)):
-        left, up = row[x - channels], above[x]
-        row[x] += (left & up) + ((left ^ up) >> 1)  # their mean, without a ninth bit
-    return row
+def _mean(a: ImageArray, b: ImageArray, scratch: ImageArray) -> ImageArray:
+    """The mean of left and above, rounded down, without a ninth bit: (a & b) + ((a ^ b) >> 1)."""
+    common: ImageArray = scratch[0]
+    rest: ImageArray = scratch[1]
+    np.bitwise_and(a, b, out=common)
+    np.bitwise_xor(a, b, out=rest)
+    np.right_shift(rest, 1, out=rest)
+    common += rest
+    return common
 
 
-def _undo_paeth(row: ImageArray, above: ImageArray, channels: int) -> ImageArray:
-    """Filter 4: the difference to that of left (a), above (b), above left (c) nearest to p = a + b - c.
+def _paeth(a: ImageArray, b: ImageArray, c: ImageArray, scratch: ImageArray) -> ImageArray:
+    """That of left (a), above (b), above left (c) which is nearest to p = a + b - c; in doubt a, then b.
 
     With low and high the smaller and larger of a and b, let rise = max(high - c, 0), fall = max(c - low, 0).
-    Then low is nearest to p when 2 rise <= fall, high when 2 fall <= rise, else c; so the prediction is
+    Then low is nearest to p when 2 rise <= fall, high when 2 fall <= rise, else c; so the answer is
     c - [2 rise <= fall] fall + [2 fall <= rise] rise: bytes only, and no choice that a processor could guess
     wrong.
     """
-    row[:channels] += above[:channels]
-    rise, fall, half, step = (np.empty((channels, row.shape[1]), np.uint8) for _ in range(4))
-    chosen = np.empty(rise.shape, np.bool_)
-    factor = chosen.view(np.uint8)
-    for x in range(channels, len(row), channels):
-        a, b, c = row[x - channels : x], above[x : x + channels], above[x - channels : x]
-        np.maximum(a, b, out=rise)
-        np.maximum(rise, c, out=rise)
-        np.subtract(rise, c, out=rise)
-        np.minimum(a, b, out=fall)
-        np.minimum(fall, c, out=fall)
-        np.subtract(c, fall, out=fall)
-        np.right_shift(fall, 1, out=half)
-        np.less_equal(rise, half, out=chosen)
-        np.multiply(fall, factor, out=step)
-        np.right_shift(rise, 1, out=half)
-        np.less_equal(fall, half, out=chosen)
-        np.multiply(rise, factor, out=half)
-        here = row[x : x + channels]
-        here += c
-        here += half
-        here -= step
-    return row
+    rise, fall, less, flag = scratch[:4]
+    guess: ImageArray = scratch[4]
+    chosen = flag.view(np.bool_)
+    np.maximum(a, b, out=rise)
+    np.maximum(rise, c, out=rise)
+    np.subtract(rise, c, out=rise)
+    np.minimum(a, b, out=fall)
+    np.minimum(fall, c, out=fall)
+    np.subtract(c, fall, out=fall)
+    np.minimum(rise, fall, out=less)
+    np.subtract(fall, less, out=guess)  # 2 rise <= fall just when rise <= max(fall - rise, 0)
+    np.less_equal(rise, guess, out=chosen)
+    np.multiply(fall, flag, out=guess)
+    np.subtract(c, guess, out=guess)
+    np.subtract(rise, less, out=less)
+    np.less_equal(fall, less, out=chosen)
+    np.multiply(rise, flag, out=less)
+    guess += less
+    return guess

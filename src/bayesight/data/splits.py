@@ -41,7 +41,7 @@ def split(
 
     Example:
         >>> labels = np.repeat([0, 1], 10)
-        >>> digests = np.arange(320, dtype=np.uint16).astype(np.uint8).reshape(20, 16)
+        >>> digests = np.repeat(np.arange(20, dtype=np.uint8)[:, None], 16, axis=1)  # all different
         >>> parts = split(labels, digests, {"train": 0.8, "validation": 0.2}, seed=0)
         >>> {name: np.bincount(labels[part]).tolist() for name, part in parts.items()}
         {'train': [8, 8], 'validation': [2, 2]}
