@@ -1,10 +1,8 @@
 """Every figure: well-formed, deterministic, coloured by role; and the marks stand where the data say."""
 
 import re
-import threading
 import xml.etree.ElementTree as ET
 
-import matplotlib
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,46 +11,40 @@ from hypothesis import strategies as st
 from bayesight.errors import InvalidInput
 from bayesight.evaluate import reliability
 from bayesight.report import figures as f
-from bayesight.report.figures.ink import ROLES, stand_in, with_css
+from bayesight.report.figures.canvas import Scale, even_ticks, frame_of, padded, plain
+from bayesight.report.figures.ink import ROLES
 
 SVG = "{http://www.w3.org/2000/svg}"
 RNG = np.random.default_rng(0)
 LOG_P = np.log(RNG.dirichlet([3, 1, 1], 400))
+SCORES = RNG.normal(size=9)
 GRID = np.linspace(0.01, 1, 30)
 
 DRAWINGS = {
-    "loss": lambda uid: f.learning_curve(
-        [1, 2, 3], [1, 0.5, 0.4], [1.1, 0.7, 0.6], "loss", best_epoch=3, uid=uid
-    ),
-    "accuracy": lambda uid: f.learning_curve([1, 2], None, [0.5, 0.9], "accuracy", uid=uid),
-    "precision": lambda uid: f.rate_curve(
+    "loss": lambda: f.learning_curve([1, 2, 3], [1, 0.5, 0.4], [1.1, 0.7, 0.6], "loss", best_epoch=3),
+    "accuracy": lambda: f.learning_curve([1, 2], None, [0.5, 0.9], "accuracy"),
+    "precision": lambda: f.rate_curve(
         GRID,
         [f.Curve(GRID, GRID * 0.9, GRID)],
         ("base rate", "precision"),
         marks={"here": 0.1, "there": 0.12},
-        uid=uid,
     ),
-    "linear": lambda uid: f.rate_curve(
-        GRID, [f.Curve(GRID), f.Curve(1 - GRID)], ("x", "y"), log=False, uid=uid
-    ),
-    "reliability": lambda uid: f.reliability_diagram(reliability(LOG_P, np.zeros(400, int)), uid=uid),
-    "evidence": lambda uid: f.evidence_histogram(RNG.normal(size=9), [3.0, 4.0], threshold=1.6, uid=uid),
-    "one score": lambda uid: f.evidence_histogram([2.0], threshold=2.0, unknown_above=False, uid=uid),
-    "confusion": lambda uid: f.confusion_heat_map([[5, 1], [0, 7]], ["<a>", "b&"]),
-    "beliefs": lambda uid: f.belief_bars(["ill", "well"], [("prior", [0.1, 0.9]), ("1st", [0.5, 0.5])]),
-    "counts": lambda uid: f.count_bars({"A": 3, "B": 0}),
-    "no counts": lambda uid: f.count_bars({}),
-    "change": lambda uid: f.change_rows(
-        ["A", "B"], [0.9, np.nan], [0.95, 0.8], low=[0.9, 0.7], high=[0.97, 0.9]
-    ),
-    "people": lambda uid: f.people_dots(f.natural_frequencies(0.1, 0.99, 0.1)),
+    "linear": lambda: f.rate_curve(GRID, [f.Curve(GRID), f.Curve(1 - GRID)], ("x", "y"), log=False),
+    "reliability": lambda: f.reliability_diagram(reliability(LOG_P, np.zeros(400, int))),
+    "evidence": lambda: f.evidence_histogram(SCORES, [3.0, 4.0], threshold=1.6),
+    "one score": lambda: f.evidence_histogram([2.0], threshold=2.0, unknown_above=False),
+    "confusion": lambda: f.confusion_heat_map([[5, 1], [0, 7]], ["<a>", "b&"]),
+    "beliefs": lambda: f.belief_bars(["ill", "well"], [("prior", [0.1, 0.9]), ("1st", [0.5, 0.5])]),
+    "counts": lambda: f.count_bars({"A": 3, "B": 0}),
+    "no counts": lambda: f.count_bars({}),
+    "change": lambda: f.change_rows(["A", "B"], [0.9, np.nan], [0.95, 0.8], low=[0.9, 0.7], high=[0.97, 0.9]),
+    "people": lambda: f.people_dots(f.natural_frequencies(0.1, 0.99, 0.1)),
 }
-DRAWN_BY_MATPLOTLIB = ["loss", "accuracy", "precision", "linear", "reliability"]
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_well_formed_and_free_of_what_would_reach_into_the_page(name):
-    svg = DRAWINGS[name]("f7")
+    svg = DRAWINGS[name]()
     root = ET.fromstring(svg)
     assert root.tag == f"{SVG}svg"
     assert root.get("role") == "img"
@@ -61,59 +53,22 @@ def test_well_formed_and_free_of_what_would_reach_into_the_page(name):
     assert (float(root.get("width")), float(root.get("height"))) == (width, height)
     tags = {element.tag.removeprefix(SVG) for element in root.iter()}
     assert not tags & {"style", "metadata", "script", "foreignObject", "image"}
-    assert all(i.startswith("f7-") for i in re.findall(r'\sid="([^"]+)"', svg))
+    assert not re.findall(r'\sid="|url\(#|href=', svg)  # figures stand side by side on a page
     assert "DejaVu" not in svg
     assert "nan" not in svg.lower().replace("nats", "")
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_colours_are_roles_only(name):
-    svg = DRAWINGS[name]("f")
+    svg = DRAWINGS[name]()
     bare = re.sub(r"var\(--[a-z0-9-]+, #[0-9a-f]{6,8}\)", "ROLE", svg)
     assert not re.findall(r"#[0-9a-f]{3,8}\b", bare)
     assert not re.search(r"rgb|black|white", bare)
 
 
-@pytest.mark.parametrize("name", DRAWN_BY_MATPLOTLIB)
-def test_the_same_twice_and_ids_apart_by_their_prefix(name):
-    first, second = DRAWINGS[name]("a"), DRAWINGS[name]("b")
-    assert DRAWINGS[name]("a") == first
-    ids = [set(re.findall(r'\sid="([^"]+)"', svg)) for svg in (first, second)]
-    assert not ids[0] & ids[1]
-    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', first))
-    assert {a or b for a, b in used} == ids[0]
-
-
-def test_the_users_settings_are_neither_used_nor_changed():
-    plain = DRAWINGS["loss"]("f")
-    with matplotlib.rc_context(
-        {"font.size": 40, "axes.grid": True, "lines.linewidth": 9, "axes.facecolor": "red"}
-    ):
-        assert DRAWINGS["loss"]("f") == plain
-        assert matplotlib.rcParams["font.size"] == 40
-    assert matplotlib.rcParams["svg.fonttype"] == "path"
-
-
-def test_threads_do_not_disturb_each_other():
-    expected = {name: DRAWINGS[name]("f") for name in DRAWN_BY_MATPLOTLIB}
-    got = {}
-    threads = [
-        threading.Thread(target=lambda n=name: got.__setitem__(n, DRAWINGS[n]("f")))
-        for name in DRAWN_BY_MATPLOTLIB
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert got == expected
-
-
-def test_every_role_has_a_stand_in_of_its_own():
-    assert len({stand_in(role) for role in ROLES}) == len(ROLES)
-    assert (
-        with_css(f"fill: {stand_in('c2')}; stroke: {stand_in('ink')}")
-        == f"fill: {ROLES['c2']}; stroke: currentColor"
-    )
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_the_same_twice(name):
+    assert DRAWINGS[name]() == DRAWINGS[name]()
 
 
 def rects(svg: str, role: str) -> list[ET.Element]:
@@ -225,6 +180,58 @@ def test_marks_outside_the_curve_are_left_out():
     svg = f.rate_curve(GRID, [f.Curve(GRID)], ("base rate", "precision"), marks={"far": 0.0001, "near": 0.2})
     assert "near" in svg
     assert "far" not in svg
+
+
+def points(svg: str, role: str) -> list[list[tuple[float, float]]]:
+    """The unfilled lines drawn in a role, each as the points it runs through."""
+    paths = [e for e in ET.fromstring(svg).iter(f"{SVG}path") if f"stroke:{ROLES[role]}" in e.get("style")]
+    pairs = [re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", e.get("d")) for e in paths]
+    return [[(float(x), float(y)) for x, y in pair] for pair in pairs]
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_a_curve_stands_where_its_values_do(log):
+    x, y = np.array([0.01, 0.03, 0.2, 0.9]), np.array([0.0, 0.25, 0.6, 1.0])
+    (line,) = points(f.rate_curve(x, [f.Curve(y)], ("a", "b"), log=log), "c1")
+    across, down = np.array(line).T
+    expected = np.log(x) if log else x
+    np.testing.assert_allclose(
+        (across - across[0]) / np.ptp(across), (expected - expected[0]) / np.ptp(expected), atol=1e-4
+    )
+    np.testing.assert_allclose((down[0] - down) / (down[0] - down[-1]), y, atol=1e-4)
+
+
+def test_a_value_that_is_missing_interrupts_the_line():
+    svg = f.learning_curve([1, 2, 3, 4, 5], None, [1, 2, np.nan, 1, 2], "loss")
+    assert [e.get("d").count("M") for e in ET.fromstring(svg).iter(f"{SVG}path")] == [2]
+    lonely = f.learning_curve([1, 2, 3], None, [np.nan, 2, np.nan], "loss")
+    assert len(list(ET.fromstring(lonely).iter(f"{SVG}circle"))) == 1
+
+
+@given(low=st.floats(-1e6, 1e6), length=st.floats(1e-6, 1e7), most=st.integers(2, 12), whole=st.booleans())
+@settings(deadline=None, max_examples=200)
+def test_ticks_are_even_inside_and_neither_too_many_nor_too_few(low, length, most, whole):
+    length = max(length, 2.0 * most) if whole else max(length, 1e-6 * abs(low))
+    ticks = np.array(even_ticks(low, low + length, most, whole=whole))
+    assert (ticks >= low - 1e-6 * length).all()
+    assert (ticks <= low + length * (1 + 1e-6)).all()
+    assert most / 3 - 1 <= len(ticks) <= most + 1
+    if len(ticks) > 2:
+        np.testing.assert_allclose(np.diff(ticks), ticks[1] - ticks[0], rtol=1e-4)
+    if whole:
+        assert all(float(tick).is_integer() for tick in ticks)
+    assert len({plain(ticks.tolist())(tick) for tick in ticks}) == len(ticks) or np.abs(ticks).max() >= 1e6
+
+
+def test_scales_hold_what_they_are_made_for():
+    scale = padded([[1.0, np.nan, 3.0], [2.0]], 0.1)
+    assert (scale.low, scale.high) == pytest.approx((0.8, 3.2))
+    assert padded([[np.nan]], 0.0) == Scale(0.0, 1.0)
+    flat = padded([[5.0, 5.0]], 0.0)
+    assert flat.low < 5 < flat.high
+    frame = frame_of(Scale(0, 2), Scale(0, 1))
+    assert frame.across([0, 2]).tolist() == [frame.left, frame.right]
+    assert frame.down([0, 1]).tolist() == [frame.bottom, frame.top]
 
 
 @pytest.mark.parametrize(

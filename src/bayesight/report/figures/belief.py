@@ -2,67 +2,69 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
+
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 
 from bayesight.checks import check
 from bayesight.evaluate import Reliability
 from bayesight.evaluate.arrays import floats
-from bayesight.report.figures.canvas import TEXT, WIDTH, chart, isolated, percent_axis, to_svg
-from bayesight.report.figures.ink import stand_in
+from bayesight.report.figures.canvas import (
+    HEIGHT,
+    TEXT,
+    WIDTH,
+    Frame,
+    Scale,
+    area,
+    curve,
+    dot,
+    even_ticks,
+    frame_of,
+    grid,
+    horizontal_axis,
+    plain,
+    rule,
+)
+from bayesight.report.figures.drawing import node, picture, text
+from bayesight.report.figures.ink import css
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
 
 __all__ = ["evidence_histogram", "reliability_diagram"]
 
 
-@isolated
-def reliability_diagram(data: Reliability, *, uid: str = "f") -> str:
+def reliability_diagram(data: Reliability) -> str:
     """Stated probability against how often it came true, with intervals, above how many images said so.
 
     Args:
         data: bins with their counts, confidence, accuracy and interval.
-        uid: prefix of the figure's ids.
 
     Returns:
         An SVG element.
     """
     height, strip = 430, 84
-    figure, axes = chart("probability stated", "how often it was right", height=height, bottom=48 + strip)
+    x_scale, fifths = Scale(0, 1.01), [0, 0.2, 0.4, 0.6, 0.8, 1]
+    frame = frame_of(x_scale, Scale(0, 1.02), height=height, bottom=48 + strip)
     filled = data.counts > 0
-    x, y = data.confidence[filled], data.accuracy[filled]
-    axes.plot([0, 1], [0, 1], color=stand_in("muted"), linewidth=1, linestyle=(0, (4, 3)))
-    axes.vlines(x, data.low[filled], data.high[filled], color=stand_in("c1"), linewidth=1.6, alpha=0.6)
-    axes.plot(x, y, "o", color=stand_in("c1"), markersize=6)
-    axes.set(xlim=(0, 1.01), ylim=(0, 1.02))
-    for which in "xy":
-        percent_axis(axes, which)
-    axes.tick_params(labelbottom=False)
-    axes.set_xlabel("")
-    box = axes.get_position()
-    below = figure.add_axes((box.x0, 48 / height, box.width, (strip - 26) / height))
-    below.patch.set_visible(False)
-    below.spines[["top", "right", "left"]].set_visible(False)
-    below.spines["bottom"].set_color(stand_in("muted"))
-    below.bar(
-        data.edges[:-1],
-        data.counts,
-        np.diff(data.edges) * 0.86,
-        align="edge",
-        color=stand_in("c1"),
-        alpha=0.55,
-    )
-    below.set(xlim=(0, 1.01), yticks=[])
-    below.tick_params(length=0, labelsize=TEXT, labelcolor=stand_in("muted"), pad=7)
-    below.set_xlabel("probability stated", fontsize=TEXT, color=stand_in("ink"), labelpad=8)
-    below.set_title("images", loc="left", fontsize=TEXT - 1, color=stand_in("muted"), pad=2)
-    percent_axis(below, "x")
+    x, y, low, high = (part[filled] for part in (data.confidence, data.accuracy, data.low, data.high))
+    parts = grid(frame, fifths, "how often it was right")
+    parts += horizontal_axis(frame, fifths, "")
+    parts.append(curve(frame, [0, 1], [0, 1], "muted", width=1, dash="4 3"))
+    for at, down, up in zip(frame.across(x), frame.down(low), frame.down(high), strict=True):
+        style = f"stroke:{css('c1')};stroke-width:1.6;stroke-opacity:0.6"
+        parts.append(node("line", x1=float(at), y1=float(down), x2=float(at), y2=float(up), style=style))
+    parts += [dot(frame, float(a), float(b), "c1", 3) for a, b in zip(x, y, strict=True)]
+    most = float(max(data.counts.max(), 1))
+    below = Frame(x_scale, Scale(0, most), frame.left, frame.right, height - 48 - (strip - 26), height - 48)
+    parts.append(text(below.left, below.top - 4, "images", role="muted", size=TEXT - 1))
+    parts += _bars(below, data.edges, data.counts)
+    parts += horizontal_axis(below, fifths, "probability stated")
     said = f"expected calibration error {rate(data.expected_error)} over {len(data.counts)} bins"
-    return to_svg(figure, f"Reliability: stated probability against the share that was right; {said}", uid)
+    label = f"Reliability: stated probability against the share that was right; {said}"
+    return picture(WIDTH, height, label, parts)
 
 
-@isolated
 def evidence_histogram(
     known: npt.ArrayLike,
     unknown: npt.ArrayLike | None = None,
@@ -71,7 +73,6 @@ def evidence_histogram(
     unknown_above: bool = True,
     label: str = "novelty score",
     bins: int = 48,
-    uid: str = "f",
 ) -> str:
     """How the score of known and of unknown images is spread, and where the line is drawn between them.
 
@@ -85,7 +86,6 @@ def evidence_histogram(
         unknown_above: whether larger scores are the unknown ones (False for an evidence, which falls).
         label: of the horizontal axis.
         bins: how many.
-        uid: prefix of the figure's ids.
 
     Returns:
         An SVG element.
@@ -93,26 +93,27 @@ def evidence_histogram(
     Raises:
         InvalidInput: no known scores, or one that is NaN.
     """
-    groups = [(floats(known), "c1", 0.5)]
+    groups = [(floats(known), "c1")]
     if unknown is not None and np.size(floats(unknown)):
-        groups.append((floats(unknown), "c2", 0.5))
-    together = np.concatenate([scores for scores, _, _ in groups])
+        groups.append((floats(unknown), "c2"))
+    together = np.concatenate([scores for scores, _ in groups])
     check(groups[0][0].size > 0, "evidence_histogram", "got no known scores", "at least one")
     check(not np.isnan(together).any(), "evidence_histogram", "holds NaN", "scores")
     edges = _edges(together, threshold, bins)
-    figure, axes = chart(label, "share of images")
-    for scores, role, alpha in groups:
-        shares = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)[0] / len(scores)
-        axes.stairs(shares, edges, fill=True, color=stand_in(role), alpha=alpha, linewidth=0)
-        axes.stairs(shares, edges, color=stand_in(role), linewidth=1.2)
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.12)
-    percent_axis(axes, "y")
+    shares = [np.histogram(np.clip(s, edges[0], edges[-1]), edges)[0] / len(s) for s, _ in groups]
+    highest = max(float(share.max()) for share in shares)
+    frame = frame_of(Scale(float(edges[0]), float(edges[-1])), Scale(0, 1.17 * highest))
+    ticks = even_ticks(frame.x.low, frame.x.high, 8)
+    parts = grid(frame, even_ticks(0, frame.y.high, 6), "share of images")
+    for share, (_, role) in zip(shares, groups, strict=True):
+        x, y = np.repeat(edges, 2), np.pad(np.repeat(share, 2), 1)
+        parts += [area(frame, x, (np.zeros_like(y), y), role, 0.5), curve(frame, x, y, role, width=1.2)]
+    parts += horizontal_axis(frame, ticks, label, plain(ticks))
     if threshold is not None:
-        _draw_threshold(axes, threshold, unknown_above)
+        parts += _threshold(frame, threshold, unknown_above)
     said = "known images" + (" and unknown ones" if len(groups) > 1 else "")
     line = f"; from {threshold:.4g} an image is called unknown" if threshold is not None else ""
-    return to_svg(figure, f"Histogram of the {label} of {said}{line}", uid)
+    return picture(WIDTH, HEIGHT, f"Histogram of the {label} of {said}{line}", parts)
 
 
 def _edges(scores: FloatArray, threshold: float | None, bins: int) -> FloatArray:
@@ -125,16 +126,23 @@ def _edges(scores: FloatArray, threshold: float | None, bins: int) -> FloatArray
     return np.linspace(low - room, high + room, bins + 1)
 
 
-def _draw_threshold(axes: Axes, threshold: float, unknown_above: bool) -> None:
+def _threshold(frame: Frame, threshold: float, unknown_above: bool) -> list[ET.Element]:
     """The line between known and unknown, with an arrow of words to the unknown side."""
-    left, right = axes.get_xlim()
-    top = axes.get_ylim()[1]
-    axes.axvline(threshold, color=stand_in("ink"), linewidth=1.4)
-    across = (threshold - left) / (right - left)
-    room = (1 - across if unknown_above else across) * WIDTH > 110
+    along = float(frame.x.share(threshold))
+    room = (1 - along if unknown_above else along) * WIDTH > 110
     outward = unknown_above == room  # the words move to the other side when their own has no room
     words = "unknown →" if unknown_above else "← unknown"
-    axes.annotate(
-        words, (threshold, top), xytext=(6 if outward else -6, -2), textcoords="offset points", va="top",
-        ha="left" if outward else "right", fontsize=TEXT, color=stand_in("ink"),
-    )  # fmt: skip
+    at = float(frame.across(threshold)) + (6 if outward else -6)
+    anchor = "start" if outward else "end"
+    line = rule(frame, threshold, "ink", width=1.4)
+    return [line, text(at, frame.top + 13, words, anchor=anchor, size=TEXT)]
+
+
+def _bars(frame: Frame, edges: FloatArray, counts: npt.ArrayLike) -> list[ET.Element]:
+    """One bar a bin, standing on the lower side."""
+    left, top = frame.across(edges), frame.down(counts)
+    style = f"fill:{css('c1')};fill-opacity:0.55"
+    return [
+        node("rect", x=a, y=y, width=0.86 * (b - a), height=frame.bottom - y, style=style)
+        for a, b, y in zip(left[:-1].tolist(), left[1:].tolist(), top.tolist(), strict=True)
+    ]

@@ -1,30 +1,41 @@
-"""A chart with axes: matplotlib draws it, and it leaves as one small SVG element for a page.
+"""A chart with axes, drawn by hand as SVG: scales, ticks, grid, and marks placed by their values.
 
-matplotlib never sees the words of a label, which may hold what its font or its formula parser cannot digest:
-they travel through it veiled, as ASCII, and are put in place afterwards.
+Drawing by hand keeps a page small and takes a thousandth of the time a plotting library needs to start.
 """
 
 from __future__ import annotations
 
-import functools
-import io
-import re
-import threading
+import math
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
-from typing import Any, ParamSpec
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+import numpy as np
+import numpy.typing as npt
 
-from bayesight.report.figures.drawing import FONT, SVG, serialise
-from bayesight.report.figures.ink import stand_in, with_css
-from bayesight.report.words import clean, rate
+from bayesight.evaluate.arrays import floats
+from bayesight.report.figures.drawing import node, text
+from bayesight.report.figures.ink import css
+from bayesight.report.words import rate
+from bayesight.types import FloatArray
 
-__all__ = ["HEIGHT", "TEXT", "WIDTH", "chart", "isolated", "percent_axis", "to_svg", "veiled"]
+__all__ = [
+    "HEIGHT",
+    "TEXT",
+    "WIDTH",
+    "Frame",
+    "Scale",
+    "area",
+    "curve",
+    "dot",
+    "even_ticks",
+    "frame_of",
+    "grid",
+    "horizontal_axis",
+    "padded",
+    "plain",
+    "rule",
+]
 
 WIDTH, HEIGHT = 420, 290
 """Size of a chart in CSS pixels; the page scales it down on a narrow screen."""
@@ -32,138 +43,226 @@ WIDTH, HEIGHT = 420, 290
 TEXT = 13.0
 """Size of the text in a chart, in CSS pixels at its own size."""
 
-_XLINK = "{http://www.w3.org/1999/xlink}href"
-_SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "bayesight"}
-_VEIL = "veil"
-_LOCK = threading.RLock()  # matplotlib's settings belong to the whole process
-
-_P = ParamSpec("_P")
+_RIGHT = 18
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
-def isolated(draw: Callable[_P, str]) -> Callable[_P, str]:
-    """Let ``draw`` see matplotlib's own defaults, whatever the user's settings are, and leave those alone."""
-
-    @functools.wraps(draw)
-    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> str:
-        defaults: dict[Any, Any] = {k: v for k, v in matplotlib.rcParamsDefault.items() if "backend" not in k}
-        with _LOCK, matplotlib.rc_context(defaults | _SETTINGS):
-            return draw(*args, **kwargs)
-
-    return drawn
-
-
-def chart(
-    x_label: str,
-    y_label: str,
-    *,
-    width: int = WIDTH,
-    height: int = HEIGHT,
-    left: int = 58,
-    bottom: int = 48,
-    top: int = 36,
-) -> tuple[Figure, Axes]:
-    """An empty chart in the house style; the label of the vertical axis stands above it, to be read upright.
+@dataclass(frozen=True)
+class Scale:
+    """Values from ``low`` to ``high`` along an axis.
 
     Args:
-        x_label: quantity and unit of the horizontal axis.
-        y_label: quantity and unit of the vertical axis.
-        width: in CSS pixels.
-        height: in CSS pixels.
-        left: room for the tick labels of the vertical axis, in CSS pixels.
-        bottom: room for the tick labels and the label of the horizontal axis.
-        top: room for the label of the vertical axis, and for names of marks below it.
+        low: the value where the axis begins.
+        high: where it ends, above ``low``.
+        log: equal factors, not equal differences, are equally far apart; both ends are above 0 then.
     """
-    figure = Figure(figsize=(width / 72, height / 72))
-    right = 18
-    box = (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
-    axes = figure.add_axes(box)
-    figure.patch.set_visible(False)
-    axes.patch.set_visible(False)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(stand_in("muted"))
-    axes.tick_params(length=0, labelsize=TEXT, labelcolor=stand_in("muted"), pad=7)
-    axes.grid(axis="y", color=stand_in("grid"), linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.set_xlabel(veiled(x_label), fontsize=TEXT, color=stand_in("ink"), labelpad=8)
-    figure.text(4 / width, 1 - 14 / height, veiled(y_label), fontsize=TEXT, color=stand_in("ink"))
-    return figure, axes
+
+    low: float
+    high: float
+    log: bool = False
+
+    def share(self, values: npt.ArrayLike) -> FloatArray:
+        """How far along the axis each value stands, 0 at ``low`` and 1 at ``high``.
+
+        Example:
+            >>> Scale(0.01, 1, log=True).share([0.01, 0.1, 1]).tolist()
+            [0.0, 0.5, 1.0]
+        """
+        x, low, high = floats(values), self.low, self.high
+        if self.log:
+            x, low, high = np.log(x), math.log(low), math.log(high)
+        along: FloatArray = (x - low) / (high - low)
+        return along
 
 
-def veiled(words: str) -> str:
-    """``words`` as ASCII without a meaning to matplotlib; ``to_svg`` puts the words back.
+@dataclass(frozen=True)
+class Frame:
+    """A rectangle on the page and what its sides mean.
+
+    Args:
+        x: scale from its left to its right side.
+        y: scale from its bottom to its top.
+        left: CSS pixels; so are the others.
+        right: right side.
+        top: upper side, smaller than ``bottom``.
+        bottom: lower side.
+    """
+
+    x: Scale
+    y: Scale
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def across(self, values: npt.ArrayLike) -> FloatArray:
+        """Where values of the horizontal axis stand on the page."""
+        return self.left + self.x.share(values) * (self.right - self.left)
+
+    def down(self, values: npt.ArrayLike) -> FloatArray:
+        """Where values of the vertical axis stand on the page."""
+        return self.bottom + self.y.share(values) * (self.top - self.bottom)
+
+
+def frame_of(x: Scale, y: Scale, *, height: float = HEIGHT, top: float = 36, bottom: float = 48) -> Frame:
+    """The frame of a chart ``WIDTH`` wide, with room for the words around it.
+
+    Args:
+        x: horizontal scale.
+        y: vertical scale.
+        height: of the whole chart, in CSS pixels.
+        top: room for the label of the vertical axis, and for names of marks below it.
+        bottom: room for the tick labels and the label of the horizontal axis.
+    """
+    return Frame(x, y, 58, WIDTH - _RIGHT, top, height - bottom)
+
+
+def grid(
+    frame: Frame, ticks: Sequence[float], label: str, words: Callable[[float], str] = rate
+) -> list[ET.Element]:
+    """Lines at the ticks of the vertical axis, what they mean, and above them the label, upright."""
+    parts = [text(4, 14, label, size=TEXT)]
+    for value, y in zip(ticks, frame.down(ticks), strict=True):
+        parts.append(_line((frame.left, y), (frame.right, y), "grid", 0.8))
+        parts.append(
+            text(frame.left - 7, float(y) + 4.5, words(value), role="muted", anchor="end", size=TEXT)
+        )
+    return parts
+
+
+def horizontal_axis(
+    frame: Frame, ticks: Sequence[float], label: str, words: Callable[[float], str] = rate
+) -> list[ET.Element]:
+    """The line below a frame; with a label, also what its ticks mean."""
+    parts = [_line((frame.left, frame.bottom), (frame.right, frame.bottom), "muted", 0.8)]
+    if label:
+        for value, x in zip(ticks, frame.across(ticks), strict=True):
+            parts.append(
+                text(float(x), frame.bottom + 18, words(value), role="muted", anchor="middle", size=TEXT)
+            )
+        middle = (frame.left + frame.right) / 2
+        parts.append(text(middle, frame.bottom + 40, label, anchor="middle", size=TEXT))
+    return parts
+
+
+def curve(
+    frame: Frame, x: npt.ArrayLike, y: npt.ArrayLike, role: str, *, width: float = 2.0, dash: str = ""
+) -> ET.Element:
+    """A line through the points; where a value is not finite it is interrupted.
+
+    Args:
+        frame: where.
+        x: values of the horizontal axis (G,).
+        y: values of the vertical axis (G,).
+        role: its colour.
+        width: in CSS pixels.
+        dash: lengths of dashes and gaps, in widths of the line.
+    """
+    lengths = " ".join(f"{float(part) * width:g}" for part in dash.split())
+    style = f"fill:none;stroke:{css(role)};stroke-width:{width:g};stroke-linejoin:round"
+    more = {"stroke_dasharray": lengths} if dash else {"stroke_linecap": "round"}
+    return node("path", d=_path(frame.across(x), frame.down(y)), style=style, **more)
+
+
+def area(
+    frame: Frame,
+    x: npt.ArrayLike,
+    edges: tuple[npt.ArrayLike, npt.ArrayLike],
+    role: str,
+    opacity: float,
+) -> ET.Element:
+    """The surface between two lines over the same horizontal values (G,), lower and upper."""
+    across = frame.across(x)
+    low, high = (frame.down(edge) for edge in edges)
+    good = np.isfinite(low) & np.isfinite(high)
+    outline = _path(
+        np.concatenate([across[good], across[good][::-1]]), np.concatenate([low[good], high[good][::-1]])
+    )
+    return node(
+        "path", d=outline + ("z" if outline else ""), style=f"fill:{css(role)};fill-opacity:{opacity:g}"
+    )
+
+
+def dot(frame: Frame, x: float, y: float, role: str, radius: float, *, edge: str = "") -> ET.Element:
+    """A round mark at (x, y), with an edge in a colour of its own if one is given."""
+    style = f"fill:{css(role)}" + (f";stroke:{css(edge)};stroke-width:1" if edge else "")
+    return node("circle", cx=float(frame.across(x)), cy=float(frame.down(y)), r=radius, style=style)
+
+
+def rule(
+    frame: Frame, x: float, role: str, *, width: float = 1.0, dash: str = "", top: float | None = None
+) -> ET.Element:
+    """A vertical line at ``x`` from the lower side up to the value ``top``, or to the upper side."""
+    across = float(frame.across(x))
+    end = frame.top if top is None else float(frame.down(top))
+    return _line((across, frame.bottom), (across, end), role, width, dash)
+
+
+def even_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
+    """Round numbers at equal distances inside [low, high].
+
+    Args:
+        low: where the axis begins.
+        high: where it ends.
+        most: intervals at most.
+        whole: whole numbers only.
 
     Example:
-        >>> veiled("a$")
-        'veil6124'
+        >>> even_ticks(0, 1.01, 6)
+        [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+        >>> even_ticks(1, 60, 7, whole=True)
+        [10.0, 20.0, 30.0, 40.0, 50.0, 60.0]
     """
-    return _VEIL + clean(words).encode().hex()
+    unit = 10.0 ** math.floor(math.log10((high - low) / most))
+    sizes = [unit * step for step in (*_STEPS, 20.0) if not whole or (unit * step).is_integer()]
+    fitting = [size for size in sizes if (high - low) / size <= most]
+    step = fitting[0] if fitting else 1.0
+    numbers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    return [round(number * step, 12) + 0.0 for number in numbers]
 
 
-def percent_axis(axes: Axes, which: str) -> None:
-    """Show the fractions along axis ``which`` ("x" or "y") in per cent."""
-    getattr(axes, f"{which}axis").set_major_formatter(FuncFormatter(lambda value, _: rate(value)))
+def plain(ticks: Sequence[float]) -> Callable[[float], str]:
+    """How numbers like these are written: all with the same decimals, as few as tell them apart.
 
-
-def to_svg(figure: Figure, label: str, uid: str) -> str:
-    """The figure as an SVG element that can stand among others on a page.
-
-    Args:
-        figure: drawn with stand-ins for colours.
-        label: what a screen reader says in its place.
-        uid: prefix of its ids, unique on the page.
-
-    Returns:
-        One ``<svg>`` element, deterministic, its colours given by role, its font by the page.
+    Example:
+        >>> [plain([-0.5, 0.0, 0.5])(x) for x in (-0.5, 0.0)], plain([1000.0, 2000.0])(1000.0)
+        (['−0.5', '0.0'], '1,000')
     """
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)  # type: ignore[no-untyped-call]
-    root = ET.fromstring(buffer.getvalue())  # noqa: S314 - written by matplotlib a line above
-    _strip(root)
-    used = _references(root)
-    for element in root.iter():
-        _rewrite(element, uid, used)
-    for name in ("width", "height", "version"):
-        del root.attrib[name]
-    box = root.get("viewBox", "").split()
-    root.attrib |= {"role": "img", "aria-label": clean(label), "width": box[2], "height": box[3]}
-    root.attrib |= {"style": f"font-family:{FONT}", "stroke-linejoin": "round", "stroke-linecap": "butt"}
-    return serialise(root)
+    decimals = next((d for d in range(12) if all(abs(t - round(t, d)) < 1e-12 for t in ticks)), 12)
+    large = max((abs(t) for t in ticks), default=0.0) >= 1e6
+
+    def words(value: float) -> str:
+        return (f"{value:.3g}" if large else f"{value:,.{decimals}f}").replace("-", "−")
+
+    return words
 
 
-def _strip(root: ET.Element) -> None:
-    """Take out metadata and the style sheet, which would reach beyond this figure into the page."""
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if child.tag in {f"{SVG}metadata", f"{SVG}style"}:
-                parent.remove(child)
-        parent.text = parent.text.strip() if parent.text and parent.text.strip() else None
-        parent.tail = None
+def padded(values: Iterable[npt.ArrayLike], share: float) -> Scale:
+    """The scale that holds every finite value, with ``share`` of its length free at either end."""
+    together = np.concatenate([np.zeros(0), *(np.ravel(floats(part)) for part in values)])
+    finite = together[np.isfinite(together)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if low == high:
+        low, high = low - max(0.05 * abs(low), 0.05), high + max(0.05 * abs(high), 0.05)
+    room = share * (high - low)
+    return Scale(low - room, high + room)
 
 
-def _references(root: ET.Element) -> set[str]:
-    """The ids that something in the figure points to."""
-    text = " ".join(value for element in root.iter() for value in element.attrib.values())
-    linked = {element.attrib[_XLINK][1:] for element in root.iter() if _XLINK in element.attrib}
-    return linked | set(re.findall(r"url\(#([^)]+)\)", text))
+def _path(x: FloatArray, y: FloatArray) -> str:
+    """Lines from point to point, begun anew after one that is not finite."""
+    parts, drawing = [], False
+    for across, down in zip(np.broadcast_to(x, y.shape).tolist(), y.tolist(), strict=True):
+        good = math.isfinite(across) and math.isfinite(down)
+        if good:
+            parts.append(f"{'L' if drawing else 'M'}{across:.2f} {down:.2f}")
+        drawing = good
+    return "".join(parts)
 
 
-def _rewrite(element: ET.Element, uid: str, used: set[str]) -> None:
-    """Give one element ids of its figure, colours by role and the font of the page."""
-    a = element.attrib
-    if element.text and element.text.startswith(_VEIL):
-        element.text = bytes.fromhex(element.text.removeprefix(_VEIL)).decode()
-    if "id" in a:
-        identity = a.pop("id")
-        if identity in used:
-            a["id"] = f"{uid}-{identity}"
-    if _XLINK in a:
-        a["href"] = f"#{uid}-{a.pop(_XLINK)[1:]}"
-    if "clip-path" in a:
-        a["clip-path"] = a["clip-path"].replace("url(#", f"url(#{uid}-")
-    if "style" in a:
-        a["style"] = with_css(re.sub(r"\s*font-family:[^;]*;?", "", a["style"]))
-    if "d" in a:
-        a["d"] = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}", " ".join(a["d"].split()))
-    if a.get("transform", "").startswith("rotate(-0 "):
-        del a["transform"]
+def _line(
+    start: tuple[float, float], end: tuple[float, float], role: str, width: float, dash: str = ""
+) -> ET.Element:
+    style = f"stroke:{css(role)};stroke-width:{width:g}"
+    more = {"stroke_dasharray": dash} if dash else {}
+    (x1, y1), (x2, y2) = start, end
+    return node("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), style=style, **more)

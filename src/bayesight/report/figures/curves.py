@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from bayesight.checks import check
 from bayesight.evaluate.arrays import floats
-from bayesight.report.figures.canvas import HEIGHT, TEXT, chart, isolated, percent_axis, to_svg, veiled
-from bayesight.report.figures.ink import stand_in
+from bayesight.report.figures.canvas import (
+    HEIGHT,
+    TEXT,
+    WIDTH,
+    Frame,
+    Scale,
+    area,
+    curve,
+    dot,
+    even_ticks,
+    frame_of,
+    grid,
+    horizontal_axis,
+    padded,
+    plain,
+    rule,
+)
+from bayesight.report.figures.drawing import picture, text
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
 
 __all__ = ["Curve", "learning_curve", "rate_curve"]
+
+_COLOURS = ("c1", "c2", "c3", "c4")
+_DASHES = ("", "5 2", "1 1.5", "6.4 1.6 1 1.6")
+_TOP = 1.02  # a curve at 1 is not cut in half
 
 
 @dataclass(frozen=True)
@@ -34,7 +53,6 @@ class Curve:
     high: npt.ArrayLike | None = None
 
 
-@isolated
 def learning_curve(
     epochs: npt.ArrayLike,
     train: npt.ArrayLike | None,
@@ -42,7 +60,6 @@ def learning_curve(
     quantity: str,
     *,
     best_epoch: int | None = None,
-    uid: str = "f",
 ) -> str:
     """One quantity over the epochs: training dashed in the second colour, validation solid in the first.
 
@@ -52,32 +69,32 @@ def learning_curve(
         validation: the same on validation data.
         quantity: "accuracy" (a fraction, shown in per cent) or the label of the axis.
         best_epoch: the epoch whose weights were kept, marked.
-        uid: prefix of the figure's ids.
 
     Returns:
         An SVG element.
     """
     x = floats(epochs)
-    figure, axes = chart("epoch", quantity)
-    for values, role, style in ((train, "c2", (0, (4, 2))), (validation, "c1", "-")):
-        if values is not None:
-            y = floats(values)
-            check(
-                y.shape == x.shape, "learning_curve", f"{y.shape} for {x.shape} epochs", "one value an epoch"
-            )
-            single = "o" if np.isfinite(y).sum() == 1 else ""
-            axes.plot(x, y, color=stand_in(role), linestyle=style, linewidth=2, marker=single)
+    both = ((train, "c2", "4 2"), (validation, "c1", ""))
+    lines = [(floats(y), role, dash) for y, role, dash in both if y is not None]
+    for y, _, _ in lines:
+        check(y.shape == x.shape, "learning_curve", f"{y.shape} for {x.shape} epochs", "one value an epoch")
+    frame = frame_of(padded([x], 0.02), padded([y for y, _, _ in lines], 0.08))
+    ticks = even_ticks(frame.y.low, frame.y.high, 7)
+    epochs_shown = even_ticks(frame.x.low, frame.x.high, 7, whole=True)
+    parts = grid(frame, ticks, quantity, rate if quantity == "accuracy" else plain(ticks))
+    parts += horizontal_axis(frame, epochs_shown, "epoch", plain(epochs_shown))
+    for y, role, dash in lines:
+        parts.append(curve(frame, x, y, role, dash=dash))
+        if np.isfinite(y).sum() == 1:
+            only = int(np.flatnonzero(np.isfinite(y))[0])
+            parts.append(dot(frame, float(x[only]), float(y[only]), role, 3))
     if best_epoch is not None:
-        axes.axvline(best_epoch, color=stand_in("muted"), linewidth=1, linestyle=(0, (2, 2)))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
-    axes.margins(x=0.02, y=0.08)
-    if quantity == "accuracy":
-        percent_axis(axes, "y")
+        parts.append(rule(frame, best_epoch, "muted", dash="2 2"))
     kept = f"; the weights of epoch {best_epoch} were kept" if best_epoch is not None else ""
-    return to_svg(figure, f"{quantity} over {len(x)} epochs on training and validation data{kept}", uid)
+    said = f"{quantity} over {len(x)} epochs on training and validation data{kept}"
+    return picture(WIDTH, HEIGHT, said, parts)
 
 
-@isolated
 def rate_curve(
     base_rate: npt.ArrayLike,
     curves: list[Curve],
@@ -85,7 +102,6 @@ def rate_curve(
     *,
     marks: dict[str, float] | None = None,
     log: bool = True,
-    uid: str = "f",
 ) -> str:
     """Fractions against a base rate, as precision is against prevalence.
 
@@ -95,7 +111,6 @@ def rate_curve(
         axis: labels of the horizontal and the vertical axis, and what a screen reader says.
         marks: base rates to point out by name: a vertical line, and a dot where it meets the first curve.
         log: a logarithmic horizontal axis, for base rates that are far apart.
-        uid: prefix of the figure's ids.
 
     Returns:
         An SVG element.
@@ -103,49 +118,41 @@ def rate_curve(
     x = floats(base_rate)
     marks = {name: value for name, value in (marks or {}).items() if x[0] <= value <= x[-1]}
     top = 36 + (0, 18, 32)[min(len(marks), 2)]
-    figure, axes = chart(axis[0], axis[1], height=HEIGHT + top - 36, top=top)
-    styles = ["-", (0, (5, 2)), (0, (1, 1.5)), "-."]
-    for curve, role, style in zip(curves, ("c1", "c2", "c3", "c4"), styles, strict=False):
-        if curve.low is not None and curve.high is not None:
-            band = stand_in(role)
-            axes.fill_between(x, floats(curve.low), floats(curve.high), color=band, alpha=0.18, linewidth=0)
-        axes.plot(x, floats(curve.y), color=stand_in(role), linewidth=2.2, linestyle=style)
-    _mark(axes, x, floats(curves[0].y), marks, log)
-    _rate_axes(axes, x, log)
+    height = HEIGHT + top - 36
+    frame = frame_of(Scale(float(x[0]), float(x[-1]), log), Scale(0, _TOP), height=height, top=top)
+    parts = grid(frame, [0, 0.25, 0.5, 0.75, 1], axis[1])
+    parts += horizontal_axis(frame, _base_rate_ticks(frame.x), axis[0])
+    for line, role, dash in zip(curves, _COLOURS, _DASHES, strict=False):
+        if line.low is not None and line.high is not None:
+            parts.append(area(frame, x, (line.low, line.high), role, 0.18))
+        parts.append(curve(frame, x, line.y, role, width=2.2, dash=dash))
+    parts += _marked(frame, x, floats(curves[0].y), marks)
     points = "; ".join(f"{name} {rate(value)}" for name, value in marks.items())
-    return to_svg(figure, f"{axis[1]} against {axis[0]}" + (f"; marked: {points}" if points else ""), uid)
+    said = f"{axis[1]} against {axis[0]}" + (f"; marked: {points}" if points else "")
+    return picture(WIDTH, height, said, parts)
 
 
-def _mark(axes: Axes, x: FloatArray, y: FloatArray, marks: dict[str, float], log: bool) -> None:
+def _marked(frame: Frame, x: FloatArray, y: FloatArray, marks: dict[str, float]) -> list[ET.Element]:
     """A vertical line with its name above the chart, and a dot on the curve, for each mark."""
-    position = np.log(x) if log else x
+    parts: list[ET.Element] = []
     taken: list[float] = []
     for name, value in sorted(marks.items(), key=lambda item: item[1]):
-        at = float(np.log(value)) if log else value
-        height = float(np.interp(at, position, y))
-        across = (at - position[0]) / (position[-1] - position[0])
-        axes.plot([value, value], [0, 1.02], color=stand_in("muted"), linewidth=1, linestyle=(0, (2, 2)))
-        axes.plot(
-            [value], [height], "o", color=stand_in("c1"), markersize=7, markeredgecolor=stand_in("paper")
-        )
-        level = sum(abs(across - other) < 0.3 for other in taken)
-        side = "left" if across < 0.12 else "right" if across > 0.88 else "center"
-        axes.annotate(
-            veiled(name), (value, 1.02), xytext=(0, 3 + 14 * level), textcoords="offset points", ha=side,
-            fontsize=TEXT - 1, color=stand_in("muted"), annotation_clip=False,
-        )  # fmt: skip
-        taken.append(across)
+        along = float(frame.x.share(value))
+        height = float(np.interp(along, frame.x.share(x), y))
+        parts.append(rule(frame, value, "muted", dash="2 2", top=_TOP))
+        parts.append(dot(frame, value, height, "c1", 3.5, edge="paper"))
+        level = sum(abs(along - other) < 0.3 for other in taken)
+        side = "start" if along < 0.12 else "end" if along > 0.88 else "middle"
+        above = frame.top - 3 - 14 * level
+        at = float(frame.across(value))
+        parts.append(text(at, above, name, role="muted", anchor=side, size=TEXT - 1))
+        taken.append(along)
+    return parts
 
 
-def _rate_axes(axes: Axes, x: FloatArray, log: bool) -> None:
-    """Both axes in per cent; decades at 1, 10 and 100 when logarithmic."""
-    axes.set_ylim(0, 1.02)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    percent_axis(axes, "y")
-    if log:
-        axes.set_xscale("log")
-        ticks = [t for t in (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1) if x[0] <= t <= x[-1] * (1 + 1e-9)]
-        axes.xaxis.set_major_locator(FixedLocator(ticks))
-        axes.xaxis.set_minor_locator(NullLocator())
-    percent_axis(axes, "x")
-    axes.set_xlim(x[0], x[-1])
+def _base_rate_ticks(scale: Scale) -> list[float]:
+    """Decades when logarithmic."""
+    if not scale.log:
+        return even_ticks(scale.low, scale.high, 6)
+    decades = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1)
+    return [tick for tick in decades if scale.low <= tick <= scale.high * (1 + 1e-9)]

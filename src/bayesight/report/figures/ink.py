@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["ROLES", "css", "stand_in", "with_css"]
+__all__ = ["ROLES", "css"]
 
 ROLES: Mapping[str, str] = MappingProxyType(
     {
@@ -27,8 +27,6 @@ ROLES: Mapping[str, str] = MappingProxyType(
 )
 """Role to CSS value."""
 
-_STAND_IN = {role: f"#0a0b{number:02x}" for number, role in enumerate(ROLES, start=1)}
-
 
 def css(role: str) -> str:
     """The CSS value of a role.
@@ -38,20 +36,3 @@ def css(role: str) -> str:
         'currentColor'
     """
     return ROLES[role]
-
-
-def stand_in(role: str) -> str:
-    """A colour matplotlib understands, to be replaced by the role's CSS value once it is drawn."""
-    return _STAND_IN[role]
-
-
-def with_css(style: str) -> str:
-    """``style`` with every stand-in replaced by its role's CSS value.
-
-    Example:
-        >>> with_css("stroke: " + stand_in("ink"))
-        'stroke: currentColor'
-    """
-    for role, colour in _STAND_IN.items():
-        style = style.replace(colour, ROLES[role])
-    return style

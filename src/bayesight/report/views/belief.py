@@ -113,7 +113,7 @@ def posterior_by_prevalence(section: PosteriorByPrevalence, uid: str) -> tuple[B
         keys.append(Key("c2", "dashes", "after a negative"))
     marks = {"here": section.here} if section.here is not None else {}
     axis = ("prevalence", "probability of being affected")
-    svg = rate_curve(section.prevalence, curves, axis, marks=marks, log=section.log, uid=uid)
+    svg = rate_curve(section.prevalence, curves, axis, marks=marks, log=section.log)
     grid = floats(section.prevalence)
     said = ["The same result says more where more are affected."]
     if section.here is not None:
@@ -179,7 +179,6 @@ def novelty(section: Novelty, uid: str) -> tuple[Block, ...]:
         threshold=section.threshold,
         unknown_above=section.unknown_above,
         label=section.label,
-        uid=uid,
     )
     blocks: list[Block] = [Words(tuple(said))] if said else []
     return (Beside(Chart(svg, tuple(keys)), (*blocks, *([Facts(tuple(facts))] if facts else []))),)

@@ -109,10 +109,7 @@ def per_class(section: PerClass, uid: str) -> tuple[Block, ...]:
 
 def precision_curves(section: PrecisionCurves, uid: str) -> tuple[Block, ...]:
     """One figure a class, with what a positive is worth at a few base rates."""
-    options = tuple(
-        Option(curve.name, _precision(curve, section.log, f"{uid}-{number}"))
-        for number, curve in enumerate(section.curves)
-    )
+    options = tuple(Option(curve.name, _precision(curve, section.log)) for curve in section.curves)
     first = next((i for i, curve in enumerate(section.curves) if curve.name == section.chosen), 0)
     words = "The rarer a class is where the classifier is used, the more of its positives are false alarms."
     return Words((words,)), Choice(uid, "What is it worth to be called", options, first)
@@ -136,7 +133,7 @@ def reliability(section: ReliabilityDiagram, uid: str) -> tuple[Block, ...]:
     quiet = (
         "On the dashed line, what is stated comes true. Bars are credible intervals; the strip below shows "
     )
-    chart = Chart(reliability_diagram(data, uid=uid))
+    chart = Chart(reliability_diagram(data))
     more = Words((quiet + "how many images each probability was stated for.",), quiet=True)
     return (Beside(chart, (Words(tuple(said)), more)),)
 
@@ -160,13 +157,13 @@ def _largest(matrix: FloatArray, classes: list[str]) -> tuple[FloatArray, list[s
     return matrix[np.ix_(kept, kept)], [classes[i] for i in kept], said
 
 
-def _precision(curve: PrecisionCurve, log: bool, uid: str) -> tuple[Block, ...]:
+def _precision(curve: PrecisionCurve, log: bool) -> tuple[Block, ...]:
     """Figure and table of one class."""
     marks = {"test images": curve.sample_rate, "stated": curve.stated_rate}
     known = {name: value for name, value in marks.items() if value is not None}
     line = Curve(curve.precision, curve.low, curve.high)
     axis = ("base rate of the class", "precision")
-    svg = rate_curve(curve.base_rate, [line], axis, marks=known, log=log, uid=uid)
+    svg = rate_curve(curve.base_rate, [line], axis, marks=known, log=log)
     columns = (
         Column("base rate"),
         Column("precision", f"of those called {curve.name}, right"),

@@ -133,7 +133,7 @@ def learning_curves(section: LearningCurves, uid: str) -> tuple[Block, ...]:
         ("loss (nats)", section.train_loss, section.validation_loss),
         ("accuracy", section.train_accuracy, section.validation_accuracy),
     )
-    for number, (quantity, train, validation) in enumerate(pairs):
+    for quantity, train, validation in pairs:
         keys = []
         if train is not None:
             keys.append(Key("c2", "dashes", "training"))
@@ -141,9 +141,7 @@ def learning_curves(section: LearningCurves, uid: str) -> tuple[Block, ...]:
             keys.append(Key("c1", "line", "validation"))
         if not keys:
             continue
-        svg = learning_curve(
-            section.epochs, train, validation, quantity, best_epoch=section.best_epoch, uid=f"{uid}-{number}"
-        )
+        svg = learning_curve(section.epochs, train, validation, quantity, best_epoch=section.best_epoch)
         charts.append(Chart(svg, tuple(keys)))
     return Grid(tuple(charts)), Words(_learned(section))
 
