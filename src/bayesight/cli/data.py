@@ -29,7 +29,7 @@ def inspect(
     near: Annotated[bool, typer.Option("--near", help="Look for images that look alike, too.")] = False,
     labels: Annotated[
         bool,
-        typer.Option("--labels", help="List the labels the other images speak against (trains a network)."),
+        typer.Option("--labels", help="List labels the other images speak against."),
     ] = False,
     run: Annotated[
         Path | None, typer.Option(help="With --labels: take this run's network, and train none.")

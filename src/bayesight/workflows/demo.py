@@ -241,13 +241,13 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
     return [
         BeliefSteps(
             names,
-            (
-                BeliefStep("equally common", uniform.numpy()),
-                BeliefStep("posterior there", before[hard].numpy()),
-                BeliefStep(f"{names[top]} one in {1 / RARE:g}", rare.numpy()),
-                BeliefStep("posterior there", after.numpy()),
-            ),
-            heading="One picture, two places",
+            (BeliefStep("prior", uniform.numpy()), BeliefStep("posterior", before[hard].numpy())),
+            heading="A picture where all letters are equally common",
+        ),
+        BeliefSteps(
+            names,
+            (BeliefStep("prior", rare.numpy()), BeliefStep("posterior", after.numpy())),
+            heading=f"The same picture where {names[top]} is one in {1 / RARE:g}",
         ),
         NaturalFrequencies(
             0.1,
