@@ -9,6 +9,9 @@ can join at any time.
 Source: K. P. Murphy, *Conjugate Bayesian analysis of the Gaussian distribution* (2007), section 9; the tied
 covariance sums the scatter over the classes. Power prior (``discount``): Ibrahim and Chen, *Statistical
 Science* 15 (2000), eq. 2.
+
+This file is what can be done with a head; what it holds is in ``gaussian_state`` and what it says in
+``gaussian_predictive``. The public names of all three are here.
 """
 
 from __future__ import annotations
@@ -21,6 +24,23 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes.calibrate import TEMPERATURES, best_temperature, temperature_losses
+from bayesight.bayes.gaussian_predictive import (
+    Predictive,
+    class_log_prior,
+    log_density,
+    log_evidence,
+    log_likelihood,
+    log_posterior,
+    predictive,
+)
+from bayesight.bayes.gaussian_state import (
+    GaussianHead,
+    HeadPrior,
+    empty,
+    shapes,
+    sufficient_statistics,
+    within,
+)
 from bayesight.checks import check
 
 __all__ = [
@@ -46,71 +66,7 @@ __all__ = [
     "sufficient_statistics",
 ]
 
-_ROWS = 512  # a block of rows in float64 stays in the cache
-_HALF_SHARE = 50.0
 _SHRINKAGES = (1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
-
-
-@dataclass(frozen=True)
-class HeadPrior:
-    """The normal-inverse-Wishart prior on standardised features.
-
-    Args:
-        mean_strength: kappa > 0, how many images the prior mean (the centre of all features) is worth per
-            class.
-        scatter: lambda > 0; the prior scatter is lambda times the identity, which shrinks the tied
-            covariance.
-        extra_dof: the degrees of freedom are D + 1 + extra_dof; at 1 the prior's own covariance has a weight
-            of one image.
-    """
-
-    mean_strength: float = 1.0
-    scatter: float = 1.0
-    extra_dof: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("mean_strength", "scatter", "extra_dof"):
-            value = getattr(self, name)
-            check(
-                math.isfinite(value) and value > 0, f"HeadPrior.{name}", f"got {value}", "a finite number > 0"
-            )
-
-
-@dataclass(frozen=True)
-class GaussianHead:
-    """The head's whole state, float64; the statistics are of standardised features.
-
-    Args:
-        classes: names, in the order of every K axis; classes added later are at the end.
-        shift: (D,) subtracted from a feature vector, fixed when the head is fitted.
-        scale: (D,) > 0, divides it then.
-        prior: the hyperparameters.
-        counts: (K,) rows absorbed per class (a sum of weights).
-        sums: (K, D) sum of the rows per class.
-        second_moments: (2, D, D) sum of x x^T over the rows of the founding classes, and of those added
-            later.
-        founding: how many classes, the first of ``classes``, the head started with.
-        temperature: > 0; widens the predictive covariance, 1 is the model's own.
-        losses: (G,) log-loss in nats summed over ``scored`` rows at each of ``calibrate.TEMPERATURES``.
-        scored: how many rows (weights) the losses sum over.
-    """
-
-    classes: tuple[str, ...]
-    shift: Tensor
-    scale: Tensor
-    prior: HeadPrior
-    counts: Tensor
-    sums: Tensor
-    second_moments: Tensor
-    founding: int
-    temperature: float
-    losses: Tensor
-    scored: float
-
-    @property
-    def dimension(self) -> int:
-        """D, the number of features."""
-        return int(self.shift.shape[0])
 
 
 @dataclass(frozen=True)
@@ -131,73 +87,6 @@ class Absorbed:
     log_evidence: float
     log_loss: float
     accuracy: float
-
-
-@dataclass(frozen=True)
-class Predictive:
-    """The Student-t predictive of every class, ready for many queries (it took one D x D factorisation).
-
-    Args:
-        shift: (D,) of the head.
-        scale: (D,) of the head.
-        whiten: (D, D) lower triangular; whiten @ (x - mean) has unit predictive scale but for the class's own
-            factor.
-        means: (K, D) whitened class means.
-        strength: (K,) rows behind each class mean, counts + mean_strength.
-        dof: degrees of freedom.
-        log_det: log determinant of the shared scale matrix in the units of the features.
-        temperature: of the head.
-    """
-
-    shift: Tensor
-    scale: Tensor
-    whiten: Tensor
-    means: Tensor
-    strength: Tensor
-    dof: float
-    log_det: float
-    temperature: float
-
-
-def empty(
-    classes: Sequence[str],
-    shift: Tensor,
-    scale: Tensor,
-    prior: HeadPrior | None = None,
-    temperature: float = 1.0,
-) -> GaussianHead:
-    """A head that has seen nothing.
-
-    Args:
-        classes: K >= 1 different names.
-        shift: (D,) centre of the features.
-        scale: (D,) their scale, > 0.
-        prior: hyperparameters.
-        temperature: > 0.
-
-    Raises:
-        InvalidInput: repeated names, shapes that differ, or a scale that is not positive.
-    """
-    names = tuple(classes)
-    check(len(names) > 0, "classes", "none", "at least one name")
-    check(len(set(names)) == len(names), "classes", f"repeated names in {names}", "every name once")
-    check(
-        shift.ndim == 1 and shift.shape == scale.shape,
-        "shift and scale",
-        _shapes(shift, scale),
-        "two (D,) tensors",
-    )
-    check(bool((scale > 0).all()), "scale", "a value that is not positive", "positive numbers")
-    _check_temperature(temperature)
-    count, size = len(names), shift.shape[0]
-
-    def zeros(*shape: int) -> Tensor:
-        return torch.zeros(shape, dtype=torch.float64, device=shift.device)
-
-    return GaussianHead(
-        names, shift.double(), scale.double(), prior or HeadPrior(), zeros(count), zeros(count, size),
-        zeros(2, size, size), count, float(temperature), zeros(len(TEMPERATURES)), 0.0,
-    )  # fmt: skip
 
 
 def fit(
@@ -234,7 +123,7 @@ def fit(
         InvalidInput: no rows, shapes that do not match, labels outside ``classes``, or features that are not
             finite.
     """
-    check(features.ndim == 2 and len(features) > 0, "features", _shapes(features), "(N, D) with N >= 1")
+    check(features.ndim == 2 and len(features) > 0, "features", shapes(features), "(N, D) with N >= 1")
     scale, shift = torch.std_mean(features.double(), dim=0, correction=0)
     scale = torch.where(
         scale > 1e-6 * scale.max(), scale, scale.max().clamp_min(1e-12)
@@ -248,48 +137,6 @@ def fit(
     if validation is None:
         return max(heads, key=log_evidence)
     return min((fit_temperature(h, *validation) for h in heads), key=lambda h: float(h.losses.min()))
-
-
-def sufficient_statistics(
-    head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Counts (K,), sums (K, D) and second moments (2, D, D) of standardised rows.
-
-    They are the blocks of one matrix product, [x, e_y]^T [x, e_y] with e_y the one-hot label.
-    """
-    features, labels, weights = _checked(head, features, labels, weights)
-    size = head.dimension
-    late = labels >= head.founding
-    if not bool(late.any()):
-        gram = _gram(head, features, labels, weights)
-        second = torch.stack([gram[:size, :size], torch.zeros_like(gram[:size, :size])])
-    else:
-        grams = [
-            _gram(head, features[rows], labels[rows], None if weights is None else weights[rows])
-            for rows in (~late, late)
-        ]
-        gram, second = grams[0] + grams[1], torch.stack([g[:size, :size] for g in grams])
-    return gram.diagonal()[size:].clone(), gram[size:, :size].clone(), second
-
-
-def _gram(head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """[x, e_y]^T [x, e_y] of standardised rows, (D + K, D + K), block by block.
-
-    The rows are only centred; the scale divides the finished product, which saves a pass over the data.
-    """
-    size, count = head.dimension, len(head.classes)
-    gram = torch.zeros(size + count, size + count, dtype=torch.float64, device=features.device)
-    block = torch.empty(min(_ROWS, len(features)), size + count, dtype=torch.float64, device=features.device)
-    for start in range(0, len(features), _ROWS):
-        part = features[start : start + _ROWS]
-        rows = block[: len(part)]
-        torch.sub(part, head.shift, out=rows[:, :size])
-        rows[:, size:].zero_().scatter_(1, labels[start : start + _ROWS, None], 1.0)
-        weighted = rows if weights is None else rows * weights[start : start + _ROWS, None]
-        gram.addmm_(weighted.T, rows)
-    _check_finite(gram)  # what is not finite in a row is not finite here
-    scale = torch.cat([head.scale, head.scale.new_ones(count)])
-    return gram.div_(scale).div_(scale[:, None])
 
 
 def absorb(
@@ -370,7 +217,7 @@ def remove(
         if not bool((present > 0).any()):
             left_second[group] = 0.0
     after = replace(head, counts=left, sums=left_sums, second_moments=left_second)
-    smallest = float(torch.linalg.eigvalsh(_within(after, 0.0)).min())
+    smallest = float(torch.linalg.eigvalsh(within(after, 0.0)).min())
     check(
         smallest >= -1e-9 * float(size), "remove", f"rows that leave a negative scatter ({smallest:.3g})",
         "rows absorbed before", mend,
@@ -449,96 +296,6 @@ def discount(head: GaussianHead, trust_past: float) -> GaussianHead:
     )
 
 
-def predictive(head: GaussianHead) -> Predictive:
-    """The Student-t predictive of each class (Murphy 2007, eq. 232), parameters integrated out."""
-    strength = head.prior.mean_strength + head.counts
-    means = head.sums / strength[:, None]
-    scatter = _balanced_scatter(head)
-    dof = head.prior.extra_dof + 2.0 + float(head.counts.sum())  # nu_n - D + 1 with nu_0 = D + 1 + extra_dof
-    factor = torch.linalg.cholesky(scatter / dof)
-    eye = torch.eye(head.dimension, dtype=torch.float64, device=factor.device)
-    whiten = torch.linalg.solve_triangular(factor, eye, upper=False)
-    log_det = 2 * float(factor.diagonal().log().sum() + head.scale.log().sum())
-    return Predictive(
-        head.shift, head.scale, whiten, means @ whiten.T, strength, dof, log_det, head.temperature
-    )  # fmt: skip
-
-
-def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor | None = None) -> Tensor:
-    """Log p(x | class), nats, (N, K); a normalised density over features at every temperature.
-
-    The scale matrix of class k is S (T + 1 / kappa_k): the temperature T widens the scatter of an image about
-    its class mean, and the uncertainty of the mean itself comes on top. Near the data this acts like the
-    likelihood to the power 1 / T; unlike that power it is a density, so evidence and posterior keep their
-    meaning, and a class of few rows is not pushed out by a volume term that the temperature has left behind.
-
-    Args:
-        ready: from ``predictive``.
-        features: (N, D) as the network gives them.
-        temperature: in place of the head's own; a (G,) tensor gives (G, N, K).
-    """
-    x = ((features.double() - ready.shift) / ready.scale) @ ready.whiten.T
-    distance = x.square().sum(1, keepdim=True) - 2 * x @ ready.means.T + ready.means.square().sum(1)
-    t = torch.as_tensor(ready.temperature if temperature is None else temperature, dtype=torch.float64)
-    width = t.to(x.device)[..., None, None] + 1 / ready.strength  # (..., 1, K)
-    size, dof = ready.whiten.shape[0], ready.dof
-    constant = math.lgamma((dof + size) / 2) - math.lgamma(dof / 2) - size / 2 * math.log(dof * math.pi)
-    log_scale = ready.log_det + size * width.log()
-    return constant - 0.5 * log_scale - (dof + size) / 2 * torch.log1p(distance.clamp_min(0) / (dof * width))
-
-
-def log_likelihood(head: GaussianHead, features: Tensor) -> Tensor:
-    """Log p(x | class), nats, (N, K): ``log_density`` of ``predictive``."""
-    _check_features(head, features)
-    _check_finite(features)
-    return log_density(predictive(head), features)
-
-
-def class_log_prior(head: GaussianHead, concentration: float = 1.0) -> Tensor:
-    """(K,) log class prior: the frequencies of the founding classes, and for each later class their average.
-
-    How many images of a new class somebody has labelled says little about how often it will be met.
-    """
-    counts = head.counts + concentration
-    counts[head.founding :] = counts[: head.founding].mean()
-    return (counts / counts.sum()).log()
-
-
-def log_posterior(head: GaussianHead, features: Tensor, log_prior: Tensor | None = None) -> Tensor:
-    """Log p(class | x), nats, (N, K).
-
-    Args:
-        head: the state.
-        features: (N, D).
-        log_prior: (K,) log class prior; ``class_log_prior`` when left out.
-    """
-    prior = class_log_prior(head) if log_prior is None else log_prior.double()
-    return torch.log_softmax(log_likelihood(head, features) + prior, dim=-1)
-
-
-def log_evidence(head: GaussianHead) -> float:
-    """Log p(all rows absorbed | their labels), nats, in the units of the features (Murphy 2007, eq. 266).
-
-    It ignores the temperature: it is the evidence of the model itself.
-    """
-    size, total = head.dimension, float(head.counts.sum())
-    strength = head.prior.mean_strength + head.counts
-    scatter = _within(head, head.prior.mean_strength).sum(0)
-    scatter.diagonal().add_(head.prior.scatter)
-    dof = size + 1 + head.prior.extra_dof
-    log_det = 2 * float(torch.linalg.cholesky(scatter).diagonal().log().sum())
-    gammas = torch.special.multigammaln(torch.tensor([(dof + total) / 2, dof / 2], dtype=torch.float64), size)
-    return float(
-        -0.5 * total * size * math.log(math.pi)
-        + 0.5 * size * (head.prior.mean_strength / strength).log().sum()
-        + 0.5 * dof * size * math.log(head.prior.scatter)
-        - 0.5 * (dof + total) * log_det
-        + gammas[0]
-        - gammas[1]
-        - total * head.scale.log().sum()
-    )
-
-
 def fit_temperature(
     head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None = None
 ) -> GaussianHead:
@@ -576,83 +333,3 @@ def _honest_losses(
     )
     at = log_density(ready, features) + prior
     return losses, float(weight.sum()), float((at.argmax(1) == labels).double().mean())
-
-
-def _within(head: GaussianHead, strength: float) -> Tensor:
-    """Scatter about the (shrunk) class means, (2, D, D): of the founding classes and of later ones."""
-    weight = (head.counts + strength).clamp_min(1e-300)
-    scaled = head.sums / weight.sqrt()[:, None]
-    parts = (scaled[: head.founding], scaled[head.founding :])
-    within = head.second_moments - torch.stack([part.T @ part for part in parts])
-    return 0.5 * (within + within.mT)
-
-
-def _balanced_scatter(head: GaussianHead) -> Tensor:
-    """Prior scatter plus the tied scatter, in which classes added later weigh as classes and not as rows.
-
-    A network gathers the classes it was trained on into tight clusters and leaves others wide. Pooling rows
-    would let thousands of old images hide how wide a new class is, so the later classes as a group get the
-    share of their number of classes, reached gradually as rows come in (half of it at ``_HALF_SHARE`` rows a
-    class).
-    """
-    old, new = _within(head, head.prior.mean_strength)
-    total, late = float(head.counts.sum()), head.counts[head.founding :]
-    present, rows = int((late > 0).sum()), float(late.sum())
-    degrees = rows - present
-    pooled: Tensor = old + new
-    if degrees > 0 and total > rows:
-        share = present / (present + int((head.counts[: head.founding] > 0).sum()))
-        share *= degrees / (degrees + _HALF_SHARE * present)
-        share = max(share, rows / total)
-        pooled = total * ((1 - share) * old / (total - rows) + share * new / degrees)
-    pooled.diagonal().add_(head.prior.scatter)
-    return pooled
-
-
-def _checked(
-    head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    _check_features(head, features)
-    check(
-        labels.shape == features.shape[:1] and not labels.is_floating_point(),
-        "labels", f"{labels.dtype} {_shapes(labels)}", f"{len(features)} integers",
-    )  # fmt: skip
-    inside = len(labels) == 0 or bool((labels.min() >= 0) & (labels.max() < len(head.classes)))
-    check(
-        inside, "labels", "an index outside the classes", f"0 to {len(head.classes) - 1}",
-        "Call add_class first for a new class.",
-    )  # fmt: skip
-    if weights is not None:
-        check(weights.shape == labels.shape, "weights", _shapes(weights), f"({len(labels)},)")
-        check(
-            bool(((weights >= 0) & (weights <= 1)).all()),
-            "weights",
-            "a value outside [0, 1]",
-            "trust in [0, 1]",
-        )
-        weights = weights.double()
-    return features, labels.long(), weights
-
-
-def _check_features(head: GaussianHead, features: Tensor) -> None:
-    fits = features.ndim == 2 and features.shape[1] == head.dimension
-    check(
-        fits,
-        "features",
-        _shapes(features),
-        f"(N, {head.dimension})",
-        "Use the network this head was fitted with.",
-    )
-
-
-def _check_finite(values: Tensor) -> None:
-    check(bool(torch.isfinite(values).all()), "features", "NaN or infinity", "finite numbers")
-
-
-def _check_temperature(temperature: float) -> None:
-    good = math.isfinite(temperature) and temperature > 0
-    check(good, "temperature", f"got {temperature}", "a finite number > 0")
-
-
-def _shapes(*tensors: Tensor) -> str:
-    return " and ".join(str(tuple(t.shape)) for t in tensors)

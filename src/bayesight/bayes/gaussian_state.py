@@ -1,0 +1,236 @@
+"""What a Gaussian head holds: its prior, its standardisation, and the statistics of the rows it absorbed.
+
+The statistics are counts, sums and second moments of standardised rows. ``gaussian_head`` adds them up and
+``gaussian_predictive`` asks what they say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bayesight.bayes.calibrate import TEMPERATURES
+from bayesight.checks import check
+
+__all__ = [
+    "GaussianHead",
+    "HeadPrior",
+    "check_features",
+    "check_finite",
+    "empty",
+    "shapes",
+    "sufficient_statistics",
+    "within",
+]
+
+_ROWS = 512  # a block of rows in float64 stays in the cache
+
+
+@dataclass(frozen=True)
+class HeadPrior:
+    """The normal-inverse-Wishart prior on standardised features.
+
+    Args:
+        mean_strength: kappa > 0, how many images the prior mean (the centre of all features) is worth per
+            class.
+        scatter: lambda > 0; the prior scatter is lambda times the identity, which shrinks the tied
+            covariance.
+        extra_dof: the degrees of freedom are D + 1 + extra_dof; at 1 the prior's own covariance has a weight
+            of one image.
+    """
+
+    mean_strength: float = 1.0
+    scatter: float = 1.0
+    extra_dof: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("mean_strength", "scatter", "extra_dof"):
+            value = getattr(self, name)
+            check(
+                math.isfinite(value) and value > 0, f"HeadPrior.{name}", f"got {value}", "a finite number > 0"
+            )
+
+
+@dataclass(frozen=True)
+class GaussianHead:
+    """The head's whole state, float64; the statistics are of standardised features.
+
+    Args:
+        classes: names, in the order of every K axis; classes added later are at the end.
+        shift: (D,) subtracted from a feature vector, fixed when the head is fitted.
+        scale: (D,) > 0, divides it then.
+        prior: the hyperparameters.
+        counts: (K,) rows absorbed per class (a sum of weights).
+        sums: (K, D) sum of the rows per class.
+        second_moments: (2, D, D) sum of x x^T over the rows of the founding classes, and of those added
+            later.
+        founding: how many classes, the first of ``classes``, the head started with.
+        temperature: > 0; widens the predictive covariance, 1 is the model's own.
+        losses: (G,) log-loss in nats summed over ``scored`` rows at each of ``calibrate.TEMPERATURES``.
+        scored: how many rows (weights) the losses sum over.
+    """
+
+    classes: tuple[str, ...]
+    shift: Tensor
+    scale: Tensor
+    prior: HeadPrior
+    counts: Tensor
+    sums: Tensor
+    second_moments: Tensor
+    founding: int
+    temperature: float
+    losses: Tensor
+    scored: float
+
+    @property
+    def dimension(self) -> int:
+        """D, the number of features."""
+        return int(self.shift.shape[0])
+
+
+def empty(
+    classes: Sequence[str],
+    shift: Tensor,
+    scale: Tensor,
+    prior: HeadPrior | None = None,
+    temperature: float = 1.0,
+) -> GaussianHead:
+    """A head that has seen nothing.
+
+    Args:
+        classes: K >= 1 different names.
+        shift: (D,) centre of the features.
+        scale: (D,) their scale, > 0.
+        prior: hyperparameters.
+        temperature: > 0.
+
+    Raises:
+        InvalidInput: repeated names, shapes that differ, or a scale that is not positive.
+    """
+    names = tuple(classes)
+    check(len(names) > 0, "classes", "none", "at least one name")
+    check(len(set(names)) == len(names), "classes", f"repeated names in {names}", "every name once")
+    check(
+        shift.ndim == 1 and shift.shape == scale.shape,
+        "shift and scale",
+        shapes(shift, scale),
+        "two (D,) tensors",
+    )
+    check(bool((scale > 0).all()), "scale", "a value that is not positive", "positive numbers")
+    _check_temperature(temperature)
+    count, size = len(names), shift.shape[0]
+
+    def zeros(*shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=torch.float64, device=shift.device)
+
+    return GaussianHead(
+        names, shift.double(), scale.double(), prior or HeadPrior(), zeros(count), zeros(count, size),
+        zeros(2, size, size), count, float(temperature), zeros(len(TEMPERATURES)), 0.0,
+    )  # fmt: skip
+
+
+def sufficient_statistics(
+    head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Counts (K,), sums (K, D) and second moments (2, D, D) of standardised rows.
+
+    They are the blocks of one matrix product, [x, e_y]^T [x, e_y] with e_y the one-hot label.
+    """
+    features, labels, weights = _checked(head, features, labels, weights)
+    size = head.dimension
+    late = labels >= head.founding
+    if not bool(late.any()):
+        gram = _gram(head, features, labels, weights)
+        second = torch.stack([gram[:size, :size], torch.zeros_like(gram[:size, :size])])
+    else:
+        grams = [
+            _gram(head, features[rows], labels[rows], None if weights is None else weights[rows])
+            for rows in (~late, late)
+        ]
+        gram, second = grams[0] + grams[1], torch.stack([g[:size, :size] for g in grams])
+    return gram.diagonal()[size:].clone(), gram[size:, :size].clone(), second
+
+
+def within(head: GaussianHead, strength: float) -> Tensor:
+    """Scatter about the (shrunk) class means, (2, D, D): of the founding classes and of later ones."""
+    weight = (head.counts + strength).clamp_min(1e-300)
+    scaled = head.sums / weight.sqrt()[:, None]
+    parts = (scaled[: head.founding], scaled[head.founding :])
+    within = head.second_moments - torch.stack([part.T @ part for part in parts])
+    return 0.5 * (within + within.mT)
+
+
+def check_features(head: GaussianHead, features: Tensor) -> None:
+    """Refuse features that are not (N, D) of this head."""
+    fits = features.ndim == 2 and features.shape[1] == head.dimension
+    check(
+        fits,
+        "features",
+        shapes(features),
+        f"(N, {head.dimension})",
+        "Use the network this head was fitted with.",
+    )
+
+
+def check_finite(values: Tensor) -> None:
+    """Refuse NaN and infinity among features."""
+    check(bool(torch.isfinite(values).all()), "features", "NaN or infinity", "finite numbers")
+
+
+def shapes(*tensors: Tensor) -> str:
+    """The shapes as words, for messages."""
+    return " and ".join(str(tuple(t.shape)) for t in tensors)
+
+
+def _gram(head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """[x, e_y]^T [x, e_y] of standardised rows, (D + K, D + K), block by block.
+
+    The rows are only centred; the scale divides the finished product, which saves a pass over the data.
+    """
+    size, count = head.dimension, len(head.classes)
+    gram = torch.zeros(size + count, size + count, dtype=torch.float64, device=features.device)
+    block = torch.empty(min(_ROWS, len(features)), size + count, dtype=torch.float64, device=features.device)
+    for start in range(0, len(features), _ROWS):
+        part = features[start : start + _ROWS]
+        rows = block[: len(part)]
+        torch.sub(part, head.shift, out=rows[:, :size])
+        rows[:, size:].zero_().scatter_(1, labels[start : start + _ROWS, None], 1.0)
+        weighted = rows if weights is None else rows * weights[start : start + _ROWS, None]
+        gram.addmm_(weighted.T, rows)
+    check_finite(gram)  # what is not finite in a row is not finite here
+    scale = torch.cat([head.scale, head.scale.new_ones(count)])
+    return gram.div_(scale).div_(scale[:, None])
+
+
+def _checked(
+    head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    check_features(head, features)
+    check(
+        labels.shape == features.shape[:1] and not labels.is_floating_point(),
+        "labels", f"{labels.dtype} {shapes(labels)}", f"{len(features)} integers",
+    )  # fmt: skip
+    inside = len(labels) == 0 or bool((labels.min() >= 0) & (labels.max() < len(head.classes)))
+    check(
+        inside, "labels", "an index outside the classes", f"0 to {len(head.classes) - 1}",
+        "Call add_class first for a new class.",
+    )  # fmt: skip
+    if weights is not None:
+        check(weights.shape == labels.shape, "weights", shapes(weights), f"({len(labels)},)")
+        check(
+            bool(((weights >= 0) & (weights <= 1)).all()),
+            "weights",
+            "a value outside [0, 1]",
+            "trust in [0, 1]",
+        )
+        weights = weights.double()
+    return features, labels.long(), weights
+
+
+def _check_temperature(temperature: float) -> None:
+    good = math.isfinite(temperature) and temperature > 0
+    check(good, "temperature", f"got {temperature}", "a finite number > 0")

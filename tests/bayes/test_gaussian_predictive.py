@@ -1,0 +1,69 @@
+"""What the head says, against scipy, scikit-learn and its own chain rule."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from sklearn.covariance import empirical_covariance
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from bayesight.bayes import gaussian_head as gh
+
+NAMES = ("a", "b", "c", "d")
+PRIOR = gh.HeadPrior(mean_strength=0.7, scatter=3.0, extra_dof=2.5)
+
+
+def test_predictive_agrees_with_scipy(sample, start):
+    x, y = sample(60, seed=6)
+    head, _ = gh.absorb(start(), x, y)
+    head = replace(head, temperature=3.7)
+    got = gh.log_likelihood(head, x[:5]).numpy()
+    z = ((x.double() - head.shift) / head.scale).numpy()
+    kappa, nu = PRIOR.mean_strength, 6 + 1 + PRIOR.extra_dof
+    counts = np.bincount(y, minlength=4)
+    means = np.stack([z[y == k].sum(0) / (kappa + counts[k]) for k in range(4)])
+    psi = PRIOR.scatter * np.eye(6)
+    for k in range(4):
+        rows = z[y == k]
+        psi += len(rows) * empirical_covariance(rows)
+        psi += kappa * counts[k] / (kappa + counts[k]) * np.outer(rows.mean(0), rows.mean(0))
+    dof = nu + 60 - 6 + 1
+    for k in range(4):
+        shape = psi / dof * (3.7 + 1 / (kappa + counts[k]))
+        expected = scipy.stats.multivariate_t(means[k], shape, df=dof).logpdf(z[:5])
+        np.testing.assert_allclose(got[:, k], expected - float(head.scale.log().sum()), atol=1e-9)
+
+
+def test_log_evidence_is_the_sum_of_one_step_predictives(sample, start):
+    x, y = sample(25, seed=7, size=3)
+    head = start(size=3)
+    total = 0.0
+    for i in range(25):
+        predicted = gh.log_likelihood(head, x[i : i + 1])[0, y[i]]
+        head, learned = gh.absorb(head, x[i : i + 1], y[i : i + 1])
+        assert learned.log_evidence == pytest.approx(float(predicted), abs=1e-8)
+        total += float(predicted)
+    assert gh.log_evidence(head) == pytest.approx(total, abs=1e-7)
+
+
+def test_density_integrates_to_one_at_every_temperature():
+    x = torch.tensor([[0.0], [1.0], [2.0], [9.0], [10.0]])
+    head = gh.fit(x, torch.tensor([0, 0, 0, 1, 1]), ("a", "b"), prior=PRIOR)
+    grid = torch.linspace(-4000, 4000, 2_000_001, dtype=torch.float64)[:, None]
+    for temperature in (0.3, 1.0, 12.0):
+        density = gh.log_density(gh.predictive(head), grid, temperature).exp()
+        torch.testing.assert_close(
+            torch.trapezoid(density, grid, dim=0), torch.ones(2, dtype=torch.float64), atol=1e-4, rtol=0
+        )
+
+
+def test_with_much_data_it_is_linear_discriminant_analysis(sample):
+    x, y = sample(4000, seed=8)
+    head = gh.fit(x, y, NAMES, prior=gh.HeadPrior(mean_strength=1e-9, scatter=1e-6))
+    reference = LinearDiscriminantAnalysis(solver="lsqr").fit(x.numpy(), y.numpy())
+    fresh, _ = sample(300, seed=9)
+    np.testing.assert_allclose(
+        gh.log_posterior(head, fresh).exp().numpy(), reference.predict_proba(fresh.numpy()), atol=0.01
+    )
