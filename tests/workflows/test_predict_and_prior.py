@@ -201,3 +201,15 @@ def test_idx_numbers_are_the_runs_order(shapes_run, more_shapes, make_archive):
     strange = make_archive("strange.tar.gz", {"bar": 5, "blob": 5}, {"blob": "disc"})
     with pytest.raises(InvalidInput, match="does not know class 'blob'"):
         evaluate(shapes_run, strange)
+
+
+def test_the_laplace_head_is_another_opinion_on_the_same_images(shapes_run, more_shapes):
+    gaussian, laplace = (
+        evaluate(shapes_run, more_shapes, head=h).evaluation for h in ("gaussian", "laplace")
+    )
+    assert laplace.accuracy > 0.85
+    assert not np.allclose(gaussian.log_p, laplace.log_p)
+    np.testing.assert_allclose(np.exp(laplace.log_p).sum(axis=1), 1, rtol=1e-9)
+    bins = laplace.reliability_data()
+    assert sum(bins["counts"]) == 90
+    assert len(bins["edges"]) == len(bins["accuracy"]) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     from bayesight.workflows.evaluate import EvaluateResult
 
 __all__ = ["evaluate"]
+
+
+class Head(StrEnum):
+    """What answers."""
+
+    gaussian = "gaussian"
+    laplace = "laplace"
+
 
 PriorOption = Annotated[
     str | None,
@@ -31,6 +40,9 @@ def evaluate(
         Path | None, typer.Option(help="Images of kinds it never learned: does it notice?")
     ] = None,
     level: Annotated[float, typer.Option(help="Share of known images that may be called unknown.")] = 0.05,
+    head: Annotated[
+        Head, typer.Option(help="gaussian, the run's belief, or laplace, a softmax to compare it with.")
+    ] = Head.gaussian,
     labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
     as_json: JsonFlag = False,
@@ -44,7 +56,14 @@ def evaluate(
 
     with progress_bar("reading") as progress:
         result = work(
-            run, source, prior=prior, unknown=unknown, level=level, labels=labels, progress=progress
+            run,
+            source,
+            prior=prior,
+            unknown=unknown,
+            level=level,
+            head=head.value,
+            labels=labels,
+            progress=progress,
         )
     if result.data.note:
         say(result.data.note)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bayesight.bayes import laplace_head
 from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes
 from bayesight.evaluate import (
     accuracy,
@@ -19,6 +21,7 @@ from bayesight.evaluate import (
     expected_calibration_error,
     log_loss,
     one_vs_rest,
+    reliability,
 )
 from bayesight.evaluate.novelty import auroc, false_positive_rate, threshold
 from bayesight.models.classifier import Classifier
@@ -94,6 +97,12 @@ class Evaluation:
             }
         return table
 
+    def reliability_data(self) -> dict[str, Any]:
+        """Each bin of stated probability: edges, images, mean confidence, accuracy with interval."""
+        data = reliability(self.log_p, self.labels, CALIBRATION_BINS, weights=self.weights)
+        names = ("edges", "counts", "confidence", "accuracy", "low", "high")
+        return {name: getattr(data, name).tolist() for name in names}
+
     def as_dict(self) -> dict[str, Any]:
         """The numbers ``--json`` prints."""
         return {
@@ -102,6 +111,7 @@ class Evaluation:
             "log_loss": self.log_loss,
             "ece": self.ece,
             "ece_bins": CALIBRATION_BINS,
+            "reliability": self.reliability_data(),
             "classes": self.classes,
             "prior": None if self.prior is None else dict(zip(self.classes, self.prior, strict=True)),
             "confusion": self.confusion,
@@ -172,6 +182,7 @@ def evaluate(
     prior: str | None = None,
     unknown: str | Path | None = None,
     level: float = 0.05,
+    head: Literal["gaussian", "laplace"] = "gaussian",
     labels: Path | None = None,
     progress: Progress | None = None,
 ) -> EvaluateResult:
@@ -184,6 +195,8 @@ def evaluate(
             is for a place where the classes appear that often.
         unknown: images of kinds the run never learned, to see whether it notices.
         level: share of known images that may be called unknown.
+        head: "gaussian" is the run's belief; "laplace" fits a softmax with a Laplace posterior to the
+            absorbed images instead, for comparison.
         labels: an IDX source's file of labels, when it is not beside it.
         progress: told how far reading is.
 
@@ -197,7 +210,8 @@ def evaluate(
     stated = None if prior is None else parse_prior(prior, classifier.classes.names, classifier.prior)
     features = classifier.features(data.examples.in_order(EVALUATION_BATCH))
     true = torch.from_numpy(data.examples.labels)
-    found = measure(classifier, classifier.log_likelihood(features), true, stated)
+    likelihood = classifier.log_likelihood if head == "gaussian" else _laplace_likelihood(classifier)
+    found = measure(classifier, likelihood(features), true, stated)
     novelty = None
     if unknown is not None:
         strangers, store = read_unlabelled(unknown, classifier.classes, progress=progress)
@@ -209,6 +223,17 @@ def evaluate(
             store.manifest.source,
         )
     return EvaluateResult(run, data, found, novelty)
+
+
+def _laplace_likelihood(classifier: Classifier) -> Callable[[Tensor], Tensor]:
+    """Log p(class | features) less the log class shares, from a Laplace head fitted to the exemplars."""
+    absorbed = classifier.absorbed
+    features = absorbed.exemplars.float()
+    labels = absorbed.labels[absorbed.exemplar_rows]
+    prior = laplace_head.empty(classifier.head.shift, classifier.head.scale, len(classifier.classes.names))
+    fitted = laplace_head.absorb(prior, features, labels)
+    shares = (torch.bincount(labels, minlength=len(classifier.classes.names)) + 1).double()
+    return lambda x: laplace_head.log_posterior(fitted, x) - (shares / shares.sum()).log()
 
 
 def measure(
