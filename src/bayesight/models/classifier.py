@@ -6,6 +6,7 @@ and everything needed to take in more images, or to let some go, exactly. The ne
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import gaussian_head
+from bayesight.bayes.calibrate import TEMPERATURES
 from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, HeadPrior, Predictive
 from bayesight.bayes.label_noise import label_trust
 from bayesight.errors import InvalidInput, RunUnreadable
@@ -36,6 +38,23 @@ EXEMPLARS = 20_000
 
 SHIFTS_PX = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))
 """Rows and columns an image is moved by in each of its views."""
+
+_LAYOUT = {
+    "head.shift": (torch.float64, "D"),
+    "head.scale": (torch.float64, "D"),
+    "head.counts": (torch.float64, "K"),
+    "head.sums": (torch.float64, "K D"),
+    "head.second_moments": (torch.float64, "2 D D"),
+    "head.losses": (torch.float64, "G"),
+    "absorbed.digests": (torch.uint8, "N 16"),
+    "absorbed.labels": (torch.int64, "N"),
+    "absorbed.weights": (torch.float64, "N"),
+    "absorbed.exemplars": (torch.float16, "M D"),
+    "absorbed.exemplar_rows": (torch.int64, "M"),
+    "reference": (torch.float32, "V D"),
+    "reference_labels": (torch.int64, "V"),
+}
+"""Kind and axes of every tensor of a saved belief; one letter has one length throughout."""
 
 
 @dataclass(frozen=True)
@@ -258,17 +277,17 @@ class Classifier:
         """The classifier whose ``tensors`` these are.
 
         Raises:
-            RunUnreadable: something is missing or of the wrong shape.
+            RunUnreadable: something is missing, or of the wrong kind, shape or range.
         """
         try:
-            names = tuple(values["classes"])
-            parts: dict[str, Any] = {name: value + 0 for name, value in values["head"].items()}
+            names, views = tuple(values["classes"]), values["views"]
+            _check_layout(tensors, len(names))
+            parts: dict[str, Any] = dict(values["head"])
             parts |= {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("head.")}
             head = GaussianHead(classes=names, prior=HeadPrior(**values["prior"]), **parts)
+            _check_values(head, views)
             absorbed = Absorptions(**{f.name: tensors[f"absorbed.{f.name}"] for f in fields(Absorptions)})
-            if head.sums.shape != (len(names), head.dimension) or head.counts.shape != (len(names),):
-                raise ValueError("shapes that do not fit together")
-            reference, labels, views = tensors["reference"], tensors["reference_labels"], int(values["views"])
+            reference, labels = tensors["reference"], tensors["reference_labels"]
         except (KeyError, ValueError, TypeError, InvalidInput) as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
         return cls(network, replace(classes, names=names), views, head, absorbed, reference, labels)
@@ -351,6 +370,44 @@ def _shifted(x: Tensor, rows: int, columns: int) -> Tensor:
     row = (torch.arange(height, device=x.device) - rows).clamp(0, height - 1)
     column = (torch.arange(width, device=x.device) - columns).clamp(0, width - 1)
     return x[..., row, :][..., column]
+
+
+def _check_layout(tensors: Mapping[str, Tensor], classes: int) -> None:
+    """Refuse tensors that are not those of ``_LAYOUT``, or number what is not there."""
+    strange = sorted(set(tensors) ^ set(_LAYOUT))
+    if strange:
+        raise ValueError(f"{strange[0]} is {'unknown' if strange[0] in tensors else 'missing'}")
+    sizes = {"2": 2, "16": 16, "K": classes, "G": len(TEMPERATURES)}
+    for name, (kind, axes) in _LAYOUT.items():
+        tensor, letters = tensors[name], axes.split()
+        fits = tensor.dtype == kind and tensor.ndim == len(letters)
+        if not (
+            fits and all(n == sizes.setdefault(a, n) for a, n in zip(letters, tensor.shape, strict=True))
+        ):
+            raise ValueError(f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, not {kind} ({axes})")
+        if kind == torch.float64 and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name} holds NaN or infinity")
+    for name, axis in (("absorbed.labels", "K"), ("absorbed.exemplar_rows", "N"), ("reference_labels", "K")):
+        numbers = tensors[name]
+        if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < sizes[axis]:
+            raise ValueError(f"{name} holds numbers outside 0 to {sizes[axis] - 1}")
+
+
+def _check_values(head: GaussianHead, views: Any) -> None:
+    """Refuse plain values that no classifier has."""
+    names = head.classes
+    good = {
+        "classes": len(set(names)) == len(names) > 0 and all(isinstance(name, str) for name in names),
+        "founding": isinstance(head.founding, int) and 0 < head.founding <= len(names),
+        "temperature": math.isfinite(head.temperature) and head.temperature > 0,
+        "scored": math.isfinite(head.scored) and head.scored >= 0,
+        "views": isinstance(views, int) and 0 < views <= len(SHIFTS_PX),
+        "head.scale": bool((head.scale > 0).all()),
+        "head.counts": bool((head.counts >= 0).all()),
+    }
+    wrong = [name for name, fine in good.items() if not fine]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is out of range")
 
 
 def _keys(digests: Tensor, labels: Tensor) -> list[bytes]:
