@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from bayesight.checks import check
@@ -23,6 +22,9 @@ from bayesight.optim import Schedule
 from bayesight.seeding import derive
 from bayesight.train.average import WeightAverage
 from bayesight.train.events import Evaluated, Finished, Listener, Started, StepDone
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = ["Batch", "Budget", "Checkpointer", "State", "Stateful", "Task", "Update", "fit"]
 

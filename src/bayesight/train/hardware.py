@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from lightning_fabric import Fabric
 
 from bayesight.checks import check
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = ["Hardware", "available_cores", "choose_hardware", "has_bf16"]
 
@@ -48,6 +50,8 @@ def choose_hardware(
     Raises:
         InvalidInput: a thread count below 1.
     """
+    from lightning_fabric import Fabric  # takes longer than torch; what does not train does without it
+
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     check(threads is None or threads >= 1, "threads", f"got {threads}", "at least 1")
