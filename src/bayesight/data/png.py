@@ -18,14 +18,14 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
 from bayesight.data.deflation import DeflateError, crc32, zlib_decompress
-from bayesight.types import ImageArray
+from bayesight.types import ImageArray, IntArray
 
 __all__ = ["HEADER_BYTES", "SIGNATURE", "Layout", "damage", "inflate", "layout", "unfilter"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # signature and IHDR chunk, the same for all images of one layout
 _END = b"\0\0\0\0IEND\xaeB`\x82"
-_BLOCK_BYTES = 3 << 19
+_BLOCK_BYTES = 2 << 20
 _CHUNK = struct.Struct(">I4s")
 _NUMBER = struct.Struct(">I")
 _WITHOUT_EFFECT = frozenset((b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"bKGD", b"sBIT", b"tEXt"))
@@ -167,46 +167,63 @@ def unfilter(raw: ImageArray, channels: int) -> tuple[ImageArray, npt.NDArray[np
     valid: npt.NDArray[np.bool_] = np.all(raw[:, :, 0] <= 4, axis=1)
     pixels: ImageArray = np.empty((count, height, stride - 1), np.uint8)
     step = max(1, _BLOCK_BYTES // ((height + 1) * (stride + height * channels)))
+    room = _Room(min(step, count), height, stride, channels)
     for first in range(0, count, step):
-        pixels[first : first + step] = _unfilter_block(raw[first : first + step], channels)
+        block = raw[first : first + step]
+        if len(block) != room.count:
+            room = _Room(len(block), height, stride, channels)
+        pixels[first : first + step] = room.unfilter(block)
     return pixels, valid
 
 
-def _unfilter_block(raw: ImageArray, channels: int) -> ImageArray:
-    """Undo the filters of images that fit into the processor's cache together.
+class _Room:
+    """Memory for as many images as fit into the processor's cache together, used again for each such block.
 
     A pixel needs the ones on its left, above and above left, so all pixels of one diagonal, of every image,
     are independent of each other. The images lie slanted: pixel (y, x) is at (x + y + 2, y + 1), after two
-    diagonals and one row of zeros which stand for what lies outside the image.
+    diagonals and one row of zeros which stand for what lies outside the image and are never written to.
     """
-    count, height, stride = raw.shape
-    width = (stride - 1) // channels
-    slanted = np.zeros((width + height + 1, height + 1, channels, count), np.uint8)
-    down, along, *rest = slanted.strides
-    shape, strides = (height, width, channels, count), (down + along, down, *rest)
-    straight = as_strided(slanted[2:, 1:], shape, strides)
-    straight[...] = raw[:, :, 1:].reshape(count, height, width, channels).transpose(1, 2, 3, 0)
-    filters = raw[:, :, 0].T.reshape(height, 1, count)
-    masks = [np.where(filters == kind, np.uint8(255), np.uint8(0)) for kind in range(5)]
-    used = np.bincount(filters.ravel(), minlength=5)
-    scratch = np.empty((5, min(height, width), channels, count), np.uint8)
-    for t in range(2, width + height + 1):
-        low, high = max(0, t - 1 - width), min(height, t - 1)  # the rows that this diagonal crosses
+
+    def __init__(self, count: int, height: int, stride: int, channels: int) -> None:
+        self.count, self.height, self.channels = count, height, channels
+        self.width = (stride - 1) // channels
+        self.slanted = np.zeros((self.width + height + 1, height + 1, channels, count), np.uint8)
+        self.scratch = np.empty((5, min(height, self.width), channels, count), np.uint8)
+        self.masks = np.empty((5, height, 1, count), np.uint8)
+        down, along, *rest = self.slanted.strides
+        shape, strides = (height, self.width, channels, count), (down + along, down, *rest)
+        self.straight = as_strided(self.slanted[2:, 1:], shape, strides)
+
+    def unfilter(self, raw: ImageArray) -> ImageArray:
+        """Undo the filters of ``count`` images; the answer lies here until the next call."""
+        rows = raw[:, :, 1:].reshape(self.count, self.height, self.width, self.channels)
+        self.straight[...] = rows.transpose(1, 2, 3, 0)
+        filters = raw[:, :, 0].T.reshape(self.height, 1, self.count)
+        used = np.bincount(filters.ravel(), minlength=5)
+        for kind in np.flatnonzero(used[1:5]) + 1:
+            np.multiply(filters == kind, np.uint8(255), out=self.masks[kind])
+        for t in range(2, self.width + self.height + 1):
+            self._undo(t, used)
+        pixels: ImageArray = self.straight.transpose(3, 0, 1, 2).reshape(self.count, self.height, -1)
+        return pixels
+
+    def _undo(self, t: int, used: IntArray) -> None:
+        """Undo the filters on one diagonal."""
+        slanted = self.slanted
+        low, high = max(0, t - 1 - self.width), min(self.height, t - 1)  # the rows that it crosses
         here = slanted[t, low + 1 : high + 1]
         left, above = slanted[t - 1, low + 1 : high + 1], slanted[t - 1, low:high]
-        free = scratch[:, : high - low]
+        masks, free = self.masks[:, low:high], self.scratch[:, : high - low]
         if used[1]:
-            here += np.bitwise_and(left, masks[1][low:high], out=free[0])
+            here += np.bitwise_and(left, masks[1], out=free[0])
         if used[2]:
-            here += np.bitwise_and(above, masks[2][low:high], out=free[0])
+            here += np.bitwise_and(above, masks[2], out=free[0])
         if used[3]:
             guess = _mean(left, above, free)
-            here += np.bitwise_and(guess, masks[3][low:high], out=guess)
+            here += np.bitwise_and(guess, masks[3], out=guess)
         if used[4]:
             guess = _paeth(left, above, slanted[t - 2, low:high], free)
-            here += np.bitwise_and(guess, masks[4][low:high], out=guess)
-    pixels: ImageArray = straight.transpose(3, 0, 1, 2).reshape(count, height, stride - 1)
-    return pixels
+            here += np.bitwise_and(guess, masks[4], out=guess)
 
 
 def _mean(a: ImageArray, b: ImageArray, scratch: ImageArray) -> ImageArray:
