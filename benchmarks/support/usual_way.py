@@ -1,8 +1,7 @@
 """The usual way: extract, open each PNG with PIL in ``__getitem__``, stock DataLoader, fp32, Adam.
 
-As a script it trains from an archive until held-out images are named as well as asked, and prints what it did
-as one line of JSON. Judging is not charged to it: it stops after the first epoch that is good enough, as if
-it had known.
+As a script it trains from an archive for a number of epochs and prints, as one line of JSON, how well it
+names held-out images after each. Judging them is not charged to it.
 """
 
 from __future__ import annotations
@@ -68,26 +67,27 @@ def main() -> None:
     parser.add_argument("archive", type=Path)
     parser.add_argument("judge", type=Path, help="held-out images and labels, .npz")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--target", type=float, required=True)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    reached, aside_s = [0.0], 0.0
+    accuracy, ended, aside_s = [], [], 0.0
     with tempfile.TemporaryDirectory() as temporary:
         data = PngFolder(extract(args.archive, Path(temporary)))
         loader = DataLoader(data, batch_size=BATCH, shuffle=True, num_workers=args.workers)
         model = network()
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-        while reached[-1] < args.target and len(reached) <= args.epochs:
+        for _ in range(args.epochs):
             for images, labels in loader:
                 train_step(model, optimizer, images, labels)
             judging = time.perf_counter()
-            reached.append(_accuracy(model, args.judge))
+            ended.append(judging - aside_s)
+            accuracy.append(_accuracy(model, args.judge))
             aside_s += time.perf_counter() - judging
         judging = time.perf_counter()  # removing the extracted files is not charged either
     aside_s += time.perf_counter() - judging
-    print(json.dumps({"accuracy": reached[-1], "epochs": len(reached) - 1, "aside_s": aside_s}))
+    before_end_s = [ended[-1] - moment for moment in ended]
+    print(json.dumps({"accuracy": accuracy, "before_end_s": before_end_s, "aside_s": aside_s}))
 
 
 @torch.no_grad()
