@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from bayesight.errors import InvalidInput, UnknownName, nearest
@@ -63,8 +63,16 @@ class Registry(Generic[T]):
         return tuple(sorted(self._members))
 
 
-def option_problems(factory: Callable[..., Any], options: Mapping[str, Any], where: str) -> list[str]:
+def option_problems(
+    factory: Callable[..., Any], options: Mapping[str, Any], where: str, fields: Iterable[str] = ()
+) -> list[str]:
     """One sentence for each option the factory's keyword arguments do not know.
+
+    Args:
+        factory: what the options are for.
+        options: as given.
+        where: their place, for the message.
+        fields: what else can be said in that place and may have been meant.
 
     Example:
         >>> def mlp(*, hidden=(512,), dropout=0.0): ...
@@ -75,7 +83,7 @@ def option_problems(factory: Callable[..., Any], options: Mapping[str, Any], whe
     problems = []
     for name in options:
         if name not in known:
-            hint = nearest(name, known)
+            hint = nearest(name, [*known, *fields])
             meant = f"; did you mean {hint!r}?" if hint else ";"
             problems.append(
                 f"{where} has no option {name!r}{meant} known: {', '.join(sorted(known)) or 'none'}"

@@ -87,3 +87,10 @@ def test_bad_files(tmp_path):
     (tmp_path / "kinds.toml").write_text('model = 3\ndata = "x"')
     with pytest.raises(InvalidConfig, match="2 problems"):
         Recipe.load(tmp_path / "kinds.toml")
+
+
+def test_a_misspelt_field_beside_options_is_recognised():
+    with pytest.raises(InvalidConfig, match="did you mean 'epochs'"):
+        Recipe.default("mlp").changed({"optimization.epoch": 3})
+    with pytest.raises(InvalidConfig, match="did you mean 'eps'"):
+        Recipe.default("mlp").changed({"optimization.epss": 3})

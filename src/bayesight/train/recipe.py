@@ -265,7 +265,7 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
         if name not in registry:
             problems.append(str(UnknownName(registry.kind, name, registry.names())))
         else:
-            problems += option_problems(registry[name], options, f"{path} {name!r}")
+            problems += option_problems(registry[name], options, f"{path} {name!r}", key.model_fields)
     found = _name_and_options(tree, "data.augment", Named)
     if found is not None:
         try:
