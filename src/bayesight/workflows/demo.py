@@ -52,10 +52,31 @@ from bayesight.workflows.reporting import (
 from bayesight.workflows.train import TrainRequest, train
 from bayesight.workflows.update import update
 
-__all__ = ["Demo", "demo"]
+__all__ = ["Demo", "Sizes", "demo"]
 
 KNOWN, LATER, STRANGE = "ABCDEFGH", "IJ", "2345679"
 RARE = 0.01
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything the demonstration uses.
+
+    Args:
+        learn: letters of each class to learn from.
+        test: letters of each class kept apart, the later classes' too.
+        later: letters of each class learned later.
+        strange: digits of each kind, none of which is ever learned.
+        unlabelled: letters from which base rates are inferred.
+        epochs: passes over the letters to learn from.
+    """
+
+    learn: int = 220
+    test: int = 60
+    later: int = 20
+    strange: int = 40
+    unlabelled: int = 300
+    epochs: int = 14
 
 
 @dataclass(frozen=True)
@@ -111,6 +132,7 @@ def demo(
     tell: Callable[[Step], None] = lambda step: None,
     progress: Progress | None = None,
     listeners: tuple[Listener, ...] = (),
+    sizes: Sizes | None = None,
 ) -> Demo:
     """Render, inspect, train, evaluate, move base rates, read twice, teach new classes, meet the unknown.
 
@@ -122,6 +144,7 @@ def demo(
         tell: called with each step as it ends.
         progress: told how far rendering is.
         listeners: told every event of training.
+        sizes: how much of everything; None takes what shows the story well.
 
     Raises:
         RunExists: the folder is taken.
@@ -130,11 +153,11 @@ def demo(
     folder = Run.check_free(out, overwrite=overwrite)
     torch.set_num_threads(threads or available_cores())
     data = folder.with_name(folder.name + "-data")
-    story = _Story(tell)
-    sources = _render(story, data, seed, progress)
+    story, sizes = _Story(tell), sizes or Sizes()
+    sources = _render(story, data, seed, sizes, progress)
     _inspect(story, sources["letters"])
     recipe = Recipe.default("resnet").changed(
-        {"seed": seed, "data.batch": 128, "data.validation": 0.2, "optimization.epochs": 14}
+        {"seed": seed, "data.batch": 128, "data.validation": 0.2, "optimization.epochs": sizes.epochs}
     )
     with story.step("Train", f"bayesight train {sources['letters']} --out {out} --model resnet") as words:
         request = TrainRequest(sources["letters"], folder, recipe, overwrite=overwrite, threads=threads)
@@ -149,23 +172,23 @@ def demo(
     sections = [
         *_base_rates(story, run, measured, out),
         *_second_reading(story, run, measured),
-        *_inferred(story, run, measured, seed),
+        *_inferred(story, run, measured, seed, sizes.unlabelled),
         *_new_classes(story, run, measured, sources, out),
     ]
     report = _report(story, run, measured, sections)
     return Demo(run, report, measured.evaluation.accuracy, tuple(story.steps))
 
 
-def _render(story: _Story, data: Path, seed: int, progress: Progress | None) -> dict[str, Path]:
+def _render(story: _Story, data: Path, seed: int, sizes: Sizes, progress: Progress | None) -> dict[str, Path]:
     wanted = {
-        "letters": (KNOWN, 220, seed),
-        "test": (KNOWN, 60, seed + 1),
-        "later": (LATER, 20, seed + 2),
-        "later-test": (LATER, 60, seed + 3),
-        "strange": (STRANGE, 40, seed + 4),
+        "letters": (KNOWN, sizes.learn, seed),
+        "test": (KNOWN, sizes.test, seed + 1),
+        "later": (LATER, sizes.later, seed + 2),
+        "later-test": (LATER, sizes.test, seed + 3),
+        "strange": (STRANGE, sizes.strange, seed + 4),
     }
     sources = {name: data / f"{name}.tar.gz" for name in wanted}
-    command = f"bayesight data render {sources['letters']} --characters {KNOWN} --per-class 220"
+    command = f"bayesight data render {sources['letters']} --characters {KNOWN} --per-class {sizes.learn}"
     with story.step("Render letters from the fonts of this machine", command) as words:
         made = {
             name: render(
@@ -297,17 +320,17 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult) -> list[S
     ]
 
 
-def _inferred(story: _Story, run: Run, measured: EvaluateResult, seed: int) -> list[Section]:
+def _inferred(story: _Story, run: Run, measured: EvaluateResult, seed: int, images: int) -> list[Section]:
     """Base rates nobody told, found from unlabelled letters."""
     classifier = run.classifier()
     names = classifier.classes.names
     labels = measured.evaluation.labels
     true = numpy_generator(seed, "demo", "shift").dirichlet(np.full(len(names), 0.5))
     weights = true[labels] / np.bincount(labels, minlength=len(names))[labels]
-    chosen = numpy_generator(seed, "demo", "sample").choice(len(labels), 300, p=weights / weights.sum())
+    chosen = numpy_generator(seed, "demo", "sample").choice(len(labels), images, p=weights / weights.sum())
     features = _features(classifier, measured)[torch.from_numpy(chosen)]
     with story.step(
-        "Infer base rates from 300 letters without labels", "bayesight prior RUN LETTERS"
+        f"Infer base rates from {images} letters without labels", "bayesight prior RUN LETTERS"
     ) as words:
         found = infer(classifier, features, seed=seed)
         log_likelihood, given = classifier.log_likelihood(features), torch.from_numpy(labels[chosen])
