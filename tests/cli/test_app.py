@@ -7,27 +7,10 @@ import sys
 import pytest
 
 import bayesight
-from bayesight.cli import main
 from bayesight.cli.common import emit, say
 from bayesight.errors import Impossible, InvalidInput, StorageFailed, TrainingDiverged
 
 PROGRAM = [sys.executable, "-m", "bayesight"]
-
-
-def run_here(monkeypatch, capsys, *arguments):
-    """Run the command line in this process: exit status, standard output, standard error."""
-    monkeypatch.setattr(sys, "argv", ["bayesight", *map(str, arguments)])
-    try:
-        main()
-        status = 0
-    except SystemExit as leave:
-        status = leave.code or 0
-    return status, *capsys.readouterr()
-
-
-@pytest.fixture
-def program(monkeypatch, capsys):
-    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
 
 
 @pytest.fixture

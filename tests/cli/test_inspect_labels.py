@@ -1,0 +1,71 @@
+"""``bayesight data inspect --labels``: labels the other images speak against."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bayesight.data import open_store
+from bayesight.train import hardware
+from bayesight.workflows import labels
+
+
+@pytest.fixture
+def mislabelled(make_archive, tmp_path):
+    """Ninety drawings in folders, of which three rings are filed as bars."""
+    store = open_store(make_archive("clean.tar.gz", {"bar": 30, "disc": 30, "ring": 30}, seed=21))
+    folder = tmp_path / "mislabelled"
+    for row, pixels in enumerate(store.images):
+        name = "bar" if row >= 87 else store.classes[store.labels[row]]
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.asarray(pixels)).save(folder / name / f"{row:02}.png")
+    return folder
+
+
+def test_json_names_the_wrong_ones_first(program, shapes_run, mislabelled, tmp_path):
+    report = tmp_path / "labels.html"
+    options = ("--labels", "--run", shapes_run, "--top", 5, "--report", report, "--json")
+    status, out, err = program("data", "inspect", mislabelled, *options)
+    assert status == 0
+    found = json.loads(out)["labels"]
+    assert set(found) >= {"wrong_share", "suspicious"}
+    assert len(found["suspicious"]) == 5
+    worst = found["suspicious"][:3]
+    assert {row["path"].rsplit("/")[-1] for row in worst} == {"87.png", "88.png", "89.png"}
+    for row in worst:
+        assert set(row) == {"path", "label", "suggested", "probability_wrong"}
+        assert (row["label"], row["suggested"]) == ("bar", "ring")
+    wrong = [row["probability_wrong"] for row in found["suspicious"]]
+    assert wrong == sorted(wrong, reverse=True)
+    assert 0 < found["wrong_share"] < 0.2
+    assert f"report: {report}" in err
+    assert "87.png" in report.read_text()
+
+
+def test_words_hold_the_numbers(program, shapes_run, mislabelled):
+    options = ("--labels", "--run", shapes_run, "--top", 4)
+    status, out, _ = program("data", "inspect", mislabelled, *options)
+    found = json.loads(program("data", "inspect", mislabelled, *options, "--json")[1])["labels"]
+    assert status == 0
+    assert f"About {found['wrong_share']:.1%} of the labels seem wrong; the most suspicious:" in out
+    for row in found["suspicious"]:
+        assert f"{row['probability_wrong']:.3f}  {row['label']}, more like {row['suggested']}: " in out
+    assert out.count(", more like ") == 4
+
+
+def test_without_a_run_a_network_is_trained_for_it(program, mislabelled, monkeypatch):
+    monkeypatch.setattr(labels, "EPOCHS", 1)
+    monkeypatch.setattr(hardware, "available_cores", lambda: 1)
+    for path in mislabelled.glob("*/*.png"):
+        Image.open(path).resize((14, 14)).save(path)  # too small for a residual network: quick
+    status, out, _ = program("data", "inspect", mislabelled, "--labels", "--seed", 3, "--json")
+    assert status == 0
+    found = json.loads(out)["labels"]
+    assert found["how"] == "features of a mlp trained on these images for 1 epochs, seed 3"
+
+
+def test_refusals(refusal, shapes_run, mislabelled, make_archive, tmp_path):
+    assert "is not a run folder" in refusal("data", "inspect", mislabelled, "--labels", "--run", tmp_path)
+    one = make_archive("one.tar.gz", {"bar": 9})
+    assert "class" in refusal("data", "inspect", one, "--labels", "--run", shapes_run)

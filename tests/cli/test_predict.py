@@ -1,0 +1,70 @@
+"""``bayesight predict``: its JSON, its words, its refusals."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+KEYS = {"path", "prediction", "prior", "log_likelihood", "log_evidence", "posterior", "novelty"}
+KEYS |= {"p_value", "known", "reason"}
+
+
+@pytest.fixture
+def strange(tmp_path):
+    """An image of noise, like nothing that was learned."""
+    path = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(3).choice([0, 255], (28, 28)).astype(np.uint8)).save(path)
+    return path
+
+
+def test_json(program, shapes_run, pictures):
+    status, out, _ = program("predict", shapes_run, *pictures, "--prior", "disc=0.5", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert [set(p) for p in found] == [KEYS] * 3
+    assert [p["path"] for p in found] == [str(path) for path in pictures]
+    assert [p["prediction"] for p in found] == ["bar", "disc", "ring"]
+    for p in found:
+        assert p["prior"] == pytest.approx({"bar": 0.25, "disc": 0.5, "ring": 0.25})
+        assert sum(p["posterior"].values()) == pytest.approx(1)
+
+
+def test_readings_of_one_subject_go_on_from_each_other(program, shapes_run, pictures):
+    options = (pictures[0], pictures[0], "--same-subject", "--prior", "bar=0.01", "--json")
+    first, second = json.loads(program("predict", shapes_run, *options)[1])
+    assert second["prior"] == pytest.approx(first["posterior"])
+    assert second["posterior"]["bar"] > first["posterior"]["bar"] > 0.01
+    first, same = json.loads(program("predict", shapes_run, *options, "--dependence", 1)[1])
+    assert same["posterior"] == pytest.approx(first["posterior"])
+
+
+def test_words_hold_the_numbers(program, shapes_run, pictures, strange):
+    status, out, _ = program("predict", shapes_run, pictures[1], strange, "--abstain")
+    disc, noise = json.loads(program("predict", shapes_run, pictures[1], strange, "--abstain", "--json")[1])
+    assert status == 0
+    assert f"{pictures[1]}: disc\n" in out
+    assert f"disc {disc['posterior']['disc']:.3f}" in out
+    assert f"log-evidence {disc['log_evidence']:.1f} nats, novelty {disc['novelty']:+.1f}" in out
+    assert noise["prediction"] == "unknown"
+    assert not noise["known"]
+    assert f"{strange}: unknown\n" in out
+    assert noise["reason"] in out
+    plain = json.loads(program("predict", shapes_run, strange, "--json")[1])[0]
+    assert plain["prediction"] == max(plain["posterior"], key=plain["posterior"].get)
+
+
+def test_refusals(refusal, program, shapes_run, pictures, tmp_path):
+    assert "did you mean" in refusal("predict", shapes_run, tmp_path / "brr.png", pictures[0])
+    (tmp_path / "words.png").write_text("words")
+    assert "words.png is no image" in refusal("predict", shapes_run, tmp_path / "words.png")
+    assert "is not a file" in refusal("predict", shapes_run, tmp_path)
+    assert "is not a run folder" in refusal("predict", tmp_path, pictures[0])
+    for option, value, said in (
+        ("--prior", "bar=0.9,ring=0.2", "sum to 1.1"),
+        ("--prior", "barr=0.9", "did you mean 'bar'?"),
+        ("--level", 0, "strictly between 0 and 1"),
+        ("--dependence", 40, "If this is a percentage, write 0.4"),
+    ):
+        assert said in refusal("predict", shapes_run, pictures[0], option, value)
+    assert program("predict", shapes_run)[0] == 2

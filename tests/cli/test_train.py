@@ -1,0 +1,134 @@
+"""``bayesight train``: its JSON, its words, its refusals, and training that was interrupted."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bayesight.run import Run
+
+QUICK = ("--model", "mlp", "--set", "model.hidden=[16]", "--batch", 32, "--epochs", 2, "--threads", 1)
+
+
+def test_json(program, shapes, tmp_path):
+    status, out, _ = program("train", shapes, "--out", tmp_path / "run", *QUICK, "--seed", 5, "--json")
+    document = json.loads(out)
+    assert status == 0
+    assert set(document) == {"run", "classes", "examples", "seconds", "validation", "details"}
+    assert document["run"] == str(tmp_path / "run")
+    assert document["classes"] == ["bar", "disc", "ring"]
+    assert document["examples"] == 240
+    assert 0 < document["seconds"] == document["details"]["seconds"]["total"]
+    assert set(document["validation"]) == {"accuracy", "log_loss", "ece", "examples"}
+    assert document["validation"]["examples"] + document["details"]["examples"]["train"] == 240
+    assert document["details"]["seed"] == 5
+    recipe = Run.open(tmp_path / "run").recipe()
+    assert (recipe.seed, recipe.data.batch, recipe.model.options["hidden"]) == (5, 32, [16])
+
+
+def test_words_and_a_line_an_epoch(program, shapes, more_shapes, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    program("train", shapes, "--out", tmp_path / "first", *QUICK)
+    recipe.write_text((tmp_path / "first" / "recipe.toml").read_text())
+    options = ("--recipe", recipe, "--epochs", 3, "--also", more_shapes, "--threads", 1)
+    status, out, err = program("train", shapes, "--out", tmp_path / "run", *options)
+    assert status == 0
+    metrics = Run.open(tmp_path / "run").metrics()
+    assert metrics["examples"]["train"] == 240 - metrics["examples"]["validation"] + 90
+    assert f"trained on {metrics['examples']['train']:,} images of 3 classes in " in out
+    for name, words in (("accuracy", "accuracy"), ("log_loss", "log-loss"), ("ece", "calibration error")):
+        assert f"{words} {metrics['validation'][name]:.4f}" in out
+    assert "bayesight evaluate" in out
+    assert out.startswith(str(tmp_path / "run") + "\n")
+    steps = metrics["total_steps"]
+    lines = [line for line in err.splitlines() if f" of {steps}: accuracy " in line]
+    assert len(lines) == 3
+    assert lines[-1].startswith(f"step {steps} of {steps}")
+
+
+def test_refusals(refusal, program, shapes, tmp_path):
+    out = ("--out", tmp_path / "run")
+    assert "does not exist" in refusal("train", tmp_path / "nothing.zip", *out)
+    assert "did you mean 'mlp'?" in refusal("train", shapes, *out, "--model", "mlpp")
+    assert "did you mean 'epochs'?" in refusal("train", shapes, *out, "--set", "optimization.epoch=3")
+    assert "is not a run folder" in refusal("train", shapes, *out, "--init-from", tmp_path)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    assert "is not a run" in refusal("train", shapes, "--out", tmp_path / "mine", "--overwrite")
+    for wrong in ("novalue", "=3"):
+        status, _, err = program("train", shapes, *out, "--set", wrong)
+        assert status == 2
+        assert "is not KEY=VALUE" in err
+
+
+def test_a_run_that_is_there(refusal, program, shapes, tmp_path):
+    before = program("train", shapes, "--out", tmp_path / "run", *QUICK, "--json")[1]
+    taken = refusal("train", shapes, "--out", tmp_path / "run", *QUICK)
+    assert "--resume continues it, --overwrite replaces it" in taken
+    weights = (tmp_path / "run" / "model.safetensors").read_bytes()
+    status, again, err = program("train", shapes, "--out", tmp_path / "run", "--resume", "--json")
+    assert (status, err) == (0, "")
+    metrics, old = json.loads(again), json.loads(before)
+    assert metrics["details"].pop("format") == 1
+    assert metrics == old
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights
+    status, out, _ = program(
+        "train", shapes, "--out", tmp_path / "run", *QUICK, "--seed", 3, "--overwrite", "--json"
+    )
+    assert json.loads(out)["details"]["seed"] == 3
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() != weights
+
+
+INTERRUPTED = """if True:
+    import os, signal, sys
+    from contextlib import contextmanager
+    import bayesight.cli.train as command
+    from bayesight.cli import main
+    from bayesight.train.events import StepDone
+    listeners_as_ever = command.training_listeners
+
+    def interrupt(event):
+        if isinstance(event, StepDone) and event.step == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    @contextmanager
+    def listeners(*arguments, **options):
+        with listeners_as_ever(*arguments, **options) as found:
+            yield [*found, interrupt]
+
+    command.training_listeners = listeners
+    main()
+"""
+
+
+def test_training_interrupted_and_continued_is_training(program, refusal, shapes, tmp_path):
+    run = tmp_path / "run"
+    arguments = ["train", shapes, "--out", run, *QUICK]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1] == "bayesight: interrupted; what was written before is whole."
+    assert "Traceback" not in done.stderr
+    assert "continue it with --resume" in refusal("evaluate", run, shapes)
+    assert "--resume continues it" in refusal(*arguments)
+    assert "another recipe" in refusal(*arguments, "--seed", 8, "--resume")
+    status, out, err = program("train", shapes, "--out", run, "--threads", 1, "--resume", "--json")
+    assert status == 0, err
+    assert json.loads(out)["details"]["steps"] == json.loads(out)["details"]["total_steps"]
+    program("train", shapes, "--out", tmp_path / "straight", *QUICK)
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (run, tmp_path / "straight")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("value", ["16,16", "[16", "wide"])
+def test_values_that_are_no_toml_are_text_and_refused_by_name(refusal, shapes, tmp_path, value):
+    said = refusal("train", shapes, "--out", tmp_path / "run", "--set", f"optimization.epochs={value}")
+    assert "optimization.epochs" in said
