@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bayesight.data.augment import augmentation
-from bayesight.data.batches import Batches, Examples
+from bayesight.data.batches import Batches, Examples, Mixture
 from bayesight.errors import InvalidInput
 
 MODEL = nn.Linear(1, 1)
@@ -101,3 +101,31 @@ def test_refusals():
         examples(3).joined(examples(3, (9, 9)))
     with pytest.raises(InvalidInput, match="one a process"):
         Batches(examples(), 2, 0, share=(0, 3))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, 30), st.integers(1, 40), st.integers(2, 20), st.floats(0.05, 0.95))
+def test_a_mixture_fills_its_share_in_passes_of_its_own(count, others, batch, share):
+    extra = Examples((np.full((others, 4, 5), 255, np.uint8),), np.arange(others), np.full(others, 9))
+    batches = Batches(examples(count), batch, 3, mixture=Mixture(extra, share))
+    wanted = max(1, min(round(batch * share), batch - 1))
+    seen = []
+    for step in range(batches.steps_per_epoch):
+        _, labels = batches(MODEL, step)
+        assert (labels == 9).sum() == wanted
+        seen += batches._positions(step)[: batches.own].tolist()
+    assert len(set(seen)) == len(seen) == batches.steps_per_epoch * batches.own
+    drawn = np.concatenate([batches._positions(s)[batches.own :] for s in range(6)]) - count
+    assert drawn.min() >= 0
+    assert drawn.max() < others
+    if wanted <= others:
+        first = drawn[: others // wanted * wanted]
+        assert len(set(first.tolist())) == len(first)
+
+
+def test_a_mixture_needs_images_and_a_share():
+    nothing = Examples((np.zeros((3, 2, 2), np.uint8),), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    with pytest.raises(InvalidInput, match="no examples"):
+        Mixture(nothing, 0.5)
+    with pytest.raises(InvalidInput, match="share"):
+        Mixture(examples(), 1.0)

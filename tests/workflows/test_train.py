@@ -46,7 +46,7 @@ def test_a_run_holds_everything_and_opens_again(shapes_run):
     run = Run.open(shapes_run)
     metrics = run.metrics()
     assert metrics["classes"] == ["bar", "disc", "ring"]
-    assert metrics["examples"] == {"train": 180, "validation": 60, "dropped": 0}
+    assert metrics["examples"] == {"train": 180, "also": 0, "validation": 60, "dropped": 0}
     assert metrics["validation"]["accuracy"] > 0.9
     assert metrics["validation"]["examples"] == 60
     assert metrics["seed"] == 0
@@ -166,12 +166,23 @@ def test_also_trains_but_never_validates(shapes, more_shapes, tmp_path, make_arc
     material = read_material(request(shapes, tmp_path / "x", also=(more_shapes, shapes)), SMALL)
     assert len(material.validation) == 60
     assert material.dropped == 60
-    assert len(material.train) == 180 + 90 + 180
+    assert (len(material.train), len(material.also)) == (180, 90 + 180)
     held_out = {image.tobytes() for image, _ in _each(material.validation)}
-    assert not held_out & {image.tobytes() for image, _ in _each(material.train)}
+    learned = {image.tobytes() for part in (material.train, material.also) for image, _ in _each(part)}
+    assert not held_out & learned
     strange = make_archive("strange.tar.gz", {"bar": 20, "blob": 20}, {"blob": "disc"})
     with pytest.raises(InvalidInput, match="'blob'"):
         read_material(request(shapes, tmp_path / "x", also=(strange,)), SMALL)
+
+
+def test_further_images_train_too(shapes, more_shapes, tmp_path):
+    plain, helped = (
+        train(request(shapes, tmp_path / name, also=also))
+        for name, also in (("a", ()), ("b", (more_shapes,)))
+    )
+    assert helped.metrics["examples"]["also"] == 90
+    assert helped.metrics["steps"] > plain.metrics["steps"]
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "b"))
 
 
 def _each(examples):

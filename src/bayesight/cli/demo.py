@@ -21,7 +21,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="The run folder to make.")] = Path("runs/demo"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     seed: SeedOption = 0,
-    threads: Annotated[int | None, typer.Option(help="Processor threads; default: all it may use.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Tell the whole story on rendered letters, with no download, and write a report.

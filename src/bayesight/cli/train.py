@@ -56,7 +56,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     init_from: Annotated[Path | None, typer.Option(help="Start from this run's weights.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Processor threads; default: all it may use.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard (extra 'tensorboard').")

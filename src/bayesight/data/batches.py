@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bayesight.checks import check
+from bayesight.checks import check, probability
 from bayesight.data.augment import Augment
 from bayesight.data.dataset import gather
 from bayesight.seeding import numpy_generator, torch_generator
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Batches", "Examples"]
+__all__ = ["Batches", "Examples", "Mixture"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,23 @@ class Examples:
         return mean.tolist(), (square - mean.square()).clamp_min(0).sqrt().tolist()
 
 
+@dataclass(frozen=True)
+class Mixture:
+    """Further images that fill a share of every batch.
+
+    Args:
+        examples: at least one.
+        share: of a batch, in (0, 1).
+    """
+
+    examples: Examples
+    share: float
+
+    def __post_init__(self) -> None:
+        check(len(self.examples) > 0, "Mixture", "no examples", "at least one")
+        probability(self.share, "Mixture.share", open_interval=True)
+
+
 class Batches:
     """The batch of any step: a fresh order each epoch, then augmentation, from seeds derived from the step.
 
@@ -101,12 +118,13 @@ class Batches:
     leaves out the remainder that does not fill a batch; the order changes, so no image is left out for long.
 
     Args:
-        examples: what to draw from, at least one.
+        examples: what to draw from, at least one. An epoch is one pass over them.
         batch: images a step, over all processes; at most all of them.
         seed: of order and augmentation.
         augment: random changes, or None.
         dtype: floating type of the images handed out.
         share: (rank, world): this process takes every world-th image of a batch, from rank on.
+        mixture: other images that fill their share of each batch, in passes of their own.
     """
 
     def __init__(
@@ -118,22 +136,28 @@ class Batches:
         augment: Augment | None = None,
         dtype: torch.dtype = torch.float32,
         share: tuple[int, int] = (0, 1),
+        mixture: Mixture | None = None,
     ) -> None:
         check(len(examples) > 0, "Batches", "no examples", "at least one")
-        self.examples, self.seed, self.augment, self.dtype = examples, seed, augment, dtype
-        self.batch = min(batch, len(examples))
+        self.seed, self.augment, self.dtype = seed, augment, dtype
         self.rank, self.world = share
+        extra = 0 if mixture is None else max(1, min(round(batch * mixture.share), batch - 1))
+        self.own = min(batch - extra, len(examples))
+        self.batch = self.own + extra
         check(self.batch >= self.world, "batch", f"got {batch}", f"{self.world} or more, one a process")
-        self.steps_per_epoch = len(examples) // self.batch
+        self.steps_per_epoch = len(examples) // self.own
+        self._pools = [(examples, self.own, "order")]
+        if mixture is not None:
+            self._pools.append((mixture.examples, extra, "mixture order"))
+            examples = examples.joined(mixture.examples)
+        self.examples = examples
         self._labels = torch.from_numpy(examples.labels)
         self._unit = torch.tensor(1 / 255, dtype=dtype)
-        self._order = lru_cache(maxsize=1)(self._shuffled)
+        self._order = lru_cache(maxsize=4)(self._shuffled)
 
     def __call__(self, model: nn.Module, step: int) -> tuple[Tensor, Tensor]:
         """Images (B, C, H, W) in [0, 1] and labels (B,) of ``step``, on the model's device."""
-        epoch, within = divmod(step, self.steps_per_epoch)
-        positions = self._order(epoch)[within * self.batch : (within + 1) * self.batch]
-        positions = positions[self.rank :: self.world]
+        positions = self._positions(step)[self.rank :: self.world]
         images = self.examples.images(positions)
         if self.augment is not None:
             generator = torch_generator(self.seed, "augment", self.rank, step)
@@ -143,5 +167,16 @@ class Batches:
         device = next(model.parameters()).device
         return pixels.to(device), self._labels[torch.from_numpy(positions)].to(device)
 
-    def _shuffled(self, epoch: int) -> IntArray:
-        return numpy_generator(self.seed, "order", epoch).permutation(len(self.examples))
+    def _positions(self, step: int) -> IntArray:
+        """Which of ``examples`` make the batch: some of each pool."""
+        parts, offset = [], 0
+        for number, (pool, size, _) in enumerate(self._pools):
+            epoch, within = divmod(step, max(1, len(pool) // size))
+            order = self._order(number, epoch)
+            parts.append(np.take(order, np.arange(within * size, (within + 1) * size), mode="wrap") + offset)
+            offset += len(pool)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _shuffled(self, number: int, epoch: int) -> IntArray:
+        pool, _, name = self._pools[number]
+        return numpy_generator(self.seed, name, epoch).permutation(len(pool))

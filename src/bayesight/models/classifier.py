@@ -94,6 +94,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def joined(self, other: Rows) -> Rows:
+        """These and then the others."""
+        mine, theirs = vars(self), vars(other)
+        return Rows(**{name: torch.cat([mine[name], theirs[name]]) for name in mine})
+
     def at(self, positions: Tensor) -> Rows:
         """Those at the given positions."""
         return Rows(self.features[positions], self.labels[positions], self.digests[positions])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bayesight.bayes import calibrate
 from bayesight.data.augment import Augment, augmentation
-from bayesight.data.batches import Batches, Examples
+from bayesight.data.batches import Batches, Examples, Mixture
 from bayesight.evaluate.calibration import expected_calibration_error, log_loss
 from bayesight.losses import ClassificationLoss, build_loss
 from bayesight.models import ImageModel, build
@@ -50,7 +50,12 @@ class Classification:
 
 
 def classification(
-    recipe: Recipe, train: Examples, validation: Examples, classes: int, hardware: Hardware
+    recipe: Recipe,
+    train: Examples,
+    validation: Examples,
+    classes: int,
+    hardware: Hardware,
+    also: Examples | None = None,
 ) -> Classification:
     """Resolve a recipe against data and hardware.
 
@@ -60,6 +65,7 @@ def classification(
         validation: what chooses the weights, never trained on.
         classes: K.
         hardware: device, precision, processes.
+        also: further images that fill their share of every batch.
 
     Raises:
         InvalidInput: an image shape the model cannot take, an option out of range.
@@ -73,6 +79,7 @@ def classification(
         augment=_augment(recipe),
         dtype=dtype,
         share=(fabric.global_rank, fabric.world_size),
+        mixture=None if also is None else Mixture(also, recipe.data.also_share),
     )
     key = recipe.optimization
     steps = max(1, math.ceil(key.epochs * batches.steps_per_epoch))

@@ -14,7 +14,7 @@ from bayesight.checks import check
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Hardware", "available_cores", "choose_hardware", "has_bf16"]
+__all__ = ["Hardware", "available_cores", "choose_hardware", "default_threads", "has_bf16"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,10 @@ def choose_hardware(
     Args:
         precision: "auto" takes bf16 where the processor or accelerator multiplies it in hardware: elsewhere
             it is emulated and slower than fp32.
-        threads: processor threads; None takes the cores this process may run on. A thread more than there
-            are free cores makes small kernels several times slower, so the count never exceeds them.
+        threads: processor threads; None takes half the cores this process may run on, at least one. Small
+            kernels wait for their slowest thread: two threads on two cores, one of them busy with something
+            else, have trained thirty times slower than one, and at best they are twice as fast. Name the
+            count where the machine is yours alone; results of convolutions depend on it in the last bits.
         device: "auto", "cpu", "cuda", ... as Fabric names them.
 
     Raises:
@@ -55,7 +57,7 @@ def choose_hardware(
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     check(threads is None or threads >= 1, "threads", f"got {threads}", "at least 1")
-    count = threads or max(1, available_cores() // local)
+    count = threads or default_threads(local)
     torch.set_num_threads(count)
     on_accelerator = device not in ("auto", "cpu") or (device == "auto" and torch.cuda.is_available())
     chosen: Literal["32", "bf16"]
@@ -72,6 +74,11 @@ def choose_hardware(
     )
     fabric.launch()
     return Hardware(fabric, chosen, count)
+
+
+def default_threads(processes: int = 1) -> int:
+    """Half the cores this process may run on, shared between ``processes``; at least one."""
+    return max(1, available_cores() // 2 // processes)
 
 
 def available_cores() -> int:

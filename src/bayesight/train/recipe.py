@@ -79,6 +79,8 @@ class DataKey(BaseModel):
         augment: random changes to training images.
         size: side in pixels (or [height, width]) the images are brought to; None keeps what they have.
         mode: "L" (grey) or "RGB"; None keeps what they have.
+        also_share: share of every batch that is drawn from the further sources of ``--also``, where there are
+            any; an epoch is one pass over the source itself.
         views: views of an image its features are averaged over when it is judged: 1 is the image alone, 5
             adds its shifts by one pixel to each side, which is worth some accuracy at five times the cost.
     """
@@ -89,6 +91,7 @@ class DataKey(BaseModel):
     augment: Choice = Named(name="none")
     size: int | tuple[int, int] | None = None
     mode: Literal["L", "RGB"] | None = None
+    also_share: float = Field(default=0.4, gt=0, lt=1)
     views: int = Field(default=1, ge=1, le=5)
 
 

@@ -36,7 +36,7 @@ from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.train.events import Listener
-from bayesight.train.hardware import available_cores
+from bayesight.train.hardware import default_threads
 from bayesight.train.recipe import Recipe
 from bayesight.types import FloatArray, Progress
 from bayesight.workflows.evaluate import EvaluateResult, evaluate
@@ -151,7 +151,7 @@ def demo(
         StorageFailed: the disk is full.
     """
     folder = Run.check_free(out, overwrite=overwrite)
-    torch.set_num_threads(threads or available_cores())
+    torch.set_num_threads(threads or default_threads())
     data = folder.with_name(folder.name + "-data")
     story, sizes = _Story(tell), sizes or Sizes()
     sources = _render(story, data, seed, sizes, progress)

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput, TrainingDiverged
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.models import ImageModel
-from bayesight.models.classifier import Classes, Rows, features_of, fit_classifier
+from bayesight.models.classifier import Classes, Classifier, Rows, features_of, fit_classifier
 from bayesight.run import Run
 from bayesight.seeding import derive
 from bayesight.train.checkpoint import FileCheckpointer
@@ -63,7 +64,7 @@ class TrainRequest:
         resume: go on where an interrupted run stopped; starts afresh where there is none.
         overwrite: replace a run that is there.
         init_from: a run whose network's weights are the start.
-        threads: processor threads; None takes all this process may use.
+        threads: processor threads; None takes half the cores.
         device: "auto", "cpu", "cuda", ...
         checkpoint_every_s: seconds between two checkpoints.
     """
@@ -88,20 +89,20 @@ class Material:
     Args:
         stores: the source, then every ``also``.
         classes: names, mode and size.
-        train: images learned from.
+        train: images of the source that are learned from.
         validation: images that choose the weights, all of the source.
+        also: further images learned from, or None.
         dropped: images of ``also`` left out because they are in the validation set.
-        train_digests: (N, 16) which image each training row is.
-        validation_digests: (V, 16) likewise.
+        digests: (N, 16) which image each row is, of "train", "validation" and "also".
     """
 
     stores: tuple[Store, ...]
     classes: Classes
     train: Examples
     validation: Examples
+    also: Examples | None
     dropped: int
-    train_digests: np.ndarray
-    validation_digests: np.ndarray
+    digests: Mapping[str, np.ndarray]
 
     @property
     def content_hashes(self) -> list[str]:
@@ -158,58 +159,25 @@ def train(
         Run.check_free(request.out, overwrite=request.overwrite)
     material = read_material(request, recipe, progress)
     read_s = time.perf_counter() - began
-    goal = classification(recipe, material.train, material.validation, len(material.classes.names), hardware)
-    start = _start_from(request.init_from, goal.network, material.classes)
-    if first and not resuming:
-        made = Run.create(request.out, overwrite=request.overwrite)
-        made.save_recipe(recipe)
-        made.save_classes(material.classes)
-    hardware.fabric.barrier()  # the other processes find the folder made
-    run = Run.open(request.out, finished=False)
-    identity = {
-        "recipe": recipe.as_dict(),
-        "data": material.content_hashes,
-        "init_from": start,
-        "threads": hardware.threads,
-        "precision": hardware.precision,
-        "processes": hardware.fabric.world_size,
-    }
-    state = _fit(run, goal, hardware, identity, request.checkpoint_every_s, listeners)
-    metrics = _finish(run, goal, material, state, recipe, hardware, (began, read_s))
-    return TrainResult(run, metrics, material)
-
-
-def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | None = None) -> Material:
-    """Read and split everything a run learns from.
-
-    Identical images are never on both sides: not within the source, and not between ``also`` and the
-    validation images.
-    """
-    size, mode = recipe.data.size, recipe.data.mode
-    store = open_store(request.source, size=size, mode=mode, labels=request.labels, progress=progress)
-    require_classes(store, 2)
-    height, width = store.manifest.shape[:2]
-    classes = Classes(store.classes, store.manifest.mode, (height, width))
-    parts = split(
-        store.labels,
-        store.digests,
-        {"train": 1 - recipe.data.validation, "validation": recipe.data.validation},
-        derive(recipe.seed, "split"),
+    goal = classification(
+        recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
     )
     train = Examples((store.images,), parts["train"], store.labels[parts["train"]])
     validation = Examples((store.images,), parts["validation"], store.labels[parts["validation"]])
+    digests = {name: np.asarray(store.digests)[rows] for name, rows in parts.items()}
     stores, dropped = [store], 0
-    digests = [store.digests[parts["train"]]]
+    further: list[tuple[Examples, np.ndarray]] = []
     for path in request.also:
         more = open_store(path, size=classes.size, mode=classes.mode, progress=progress)
         numbers, _ = class_numbers(more.classes, classes.names)
-        kept = _not_among(more, store.digests[parts["validation"]])
+        kept = _not_among(more, digests["validation"])
         dropped += len(more) - len(kept)
-        train = train.joined(Examples((more.images,), kept, numbers[more.labels[kept]]))
+        further.append((Examples((more.images,), kept, numbers[more.labels[kept]]), more.digests[kept]))
         stores.append(more)
-        digests.append(more.digests[kept])
-    held_out = store.digests[parts["validation"]]
-    return Material(tuple(stores), classes, train, validation, dropped, np.concatenate(digests), held_out)
+    also = reduce(Examples.joined, [examples for examples, _ in further]) if further else None
+    if also is not None:
+        digests["also"] = np.concatenate([part for _, part in further])
+    return Material(tuple(stores), classes, train, validation, also, dropped, digests)
 
 
 def _not_among(store: Store, digests: np.ndarray) -> IntArray:
@@ -295,15 +263,8 @@ def _finish(
 ) -> dict[str, Any]:
     """Calibrate, measure and save; the metrics come last, for they say that the run is finished."""
     measuring = time.perf_counter()
-    network, views = goal.network.eval(), recipe.data.views
-    train_rows, validation_rows = (
-        _rows(network, examples, digests, views)
-        for examples, digests in (
-            (material.train, material.train_digests),
-            (material.validation, material.validation_digests),
-        )
-    )
-    classifier = fit_classifier(network, material.classes, train_rows, validation_rows, views)
+    network = goal.network.eval()
+    classifier, validation_rows = _classifier(network, material, recipe.data.views)
     found = measure(classifier, classifier.log_likelihood(validation_rows.features), validation_rows.labels)
     logits = log_probabilities(network, material.validation)
     began, read_s = clock
@@ -312,6 +273,7 @@ def _finish(
         "classes": list(material.classes.names),
         "examples": {
             "train": len(material.train),
+            "also": 0 if material.also is None else len(material.also),
             "validation": len(material.validation),
             "dropped": material.dropped,
         },
@@ -351,6 +313,19 @@ def _finish(
         training_report(run, found, material.validation, material.stores)
         shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
     return metrics
+
+
+def _classifier(network: ImageModel, material: Material, views: int) -> tuple[Classifier, Rows]:
+    """The head on the source's images, or on all: whichever predicts the validation images better."""
+    rows = {
+        name: _rows(network, examples, material.digests[name], views)
+        for name, examples in vars(material).items()
+        if name in material.digests
+    }
+    train, validation = rows["train"], rows["validation"]
+    candidates = [train] if "also" not in rows else [train, train.joined(rows["also"])]
+    fitted = [fit_classifier(network, material.classes, part, validation, views) for part in candidates]
+    return min(fitted, key=lambda c: float(c.head.losses.min())), validation
 
 
 def _rows(network: ImageModel, examples: Examples, digests: np.ndarray, views: int) -> Rows:
