@@ -162,6 +162,43 @@ def train(
     goal = classification(
         recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
     )
+    start = _start_from(request.init_from, goal.network, material.classes)
+    if first and not resuming:
+        made = Run.create(request.out, overwrite=request.overwrite)
+        made.save_recipe(recipe)
+        made.save_classes(material.classes)
+    hardware.fabric.barrier()  # the other processes find the folder made
+    run = Run.open(request.out, finished=False)
+    identity = {
+        "recipe": recipe.as_dict(),
+        "data": material.content_hashes,
+        "init_from": start,
+        "threads": hardware.threads,
+        "precision": hardware.precision,
+        "processes": hardware.fabric.world_size,
+    }
+    state = _fit(run, goal, hardware, identity, request.checkpoint_every_s, listeners)
+    metrics = _finish(run, goal, material, state, recipe, hardware, (began, read_s))
+    return TrainResult(run, metrics, material)
+
+
+def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | None = None) -> Material:
+    """Read and split everything a run learns from.
+
+    Identical images are never on both sides: not within the source, and not between ``also`` and the
+    validation images.
+    """
+    size, mode = recipe.data.size, recipe.data.mode
+    store = open_store(request.source, size=size, mode=mode, labels=request.labels, progress=progress)
+    require_classes(store, 2)
+    height, width = store.manifest.shape[:2]
+    classes = Classes(store.classes, store.manifest.mode, (height, width))
+    parts = split(
+        store.labels,
+        store.digests,
+        {"train": 1 - recipe.data.validation, "validation": recipe.data.validation},
+        derive(recipe.seed, "split"),
+    )
     train = Examples((store.images,), parts["train"], store.labels[parts["train"]])
     validation = Examples((store.images,), parts["validation"], store.labels[parts["validation"]])
     digests = {name: np.asarray(store.digests)[rows] for name, rows in parts.items()}
