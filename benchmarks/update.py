@@ -3,10 +3,10 @@
     python benchmarks/update.py            # about ten minutes on two idle cores
     python benchmarks/update.py --epochs 2 # a look at whether everything runs; nothing is recorded
 
-A resnet is trained on 6,000 real letters by the packaged recipe. Then 1,000 more come: once the run absorbs them, once
-it is trained again on all 7,000. Both are judged on the 1,000 letters that neither has seen. The update's time is
-that of a program that holds the run open, as a service does, features included and shown apart; the whole command's
-time, with its imports and files, stands beside it.
+A resnet is trained on 6,000 real letters by the packaged recipe. Then 1,000 more come: once the run absorbs
+them, once it is trained again on all 7,000. Both are judged on the 1,000 letters that neither has seen. The
+update's time is that of a program that holds the run open, as a service does, features included and shown apart;
+the time of the whole update on disk stands beside it.
 """
 
 from __future__ import annotations
