@@ -27,11 +27,13 @@ from bayesight.bayes.calibrate import TEMPERATURES, best_temperature, temperatur
 from bayesight.bayes.gaussian_predictive import (
     Predictive,
     class_log_prior,
+    density_at,
     log_density,
     log_evidence,
     log_likelihood,
     log_posterior,
     predictive,
+    squared_distance,
 )
 from bayesight.bayes.gaussian_state import (
     GaussianHead,
@@ -328,8 +330,9 @@ def _honest_losses(
     weight = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights[keep].double()
     prior = class_log_prior(head).masked_fill(~known, -math.inf)
     ready = predictive(head)
+    distance = squared_distance(ready, features)
     losses = temperature_losses(
-        lambda t: log_density(ready, features, t) + prior, labels, weight.to(labels.device)
+        lambda t: density_at(ready, distance, t) + prior, labels, weight.to(labels.device)
     )
-    at = log_density(ready, features) + prior
+    at = density_at(ready, distance) + prior
     return losses, float(weight.sum()), float((at.argmax(1) == labels).double().mean())

@@ -19,11 +19,13 @@ from bayesight.bayes.gaussian_state import GaussianHead, check_features, check_f
 __all__ = [
     "Predictive",
     "class_log_prior",
+    "density_at",
     "log_density",
     "log_evidence",
     "log_likelihood",
     "log_posterior",
     "predictive",
+    "squared_distance",
 ]
 
 _HALF_SHARE = 50.0
@@ -83,10 +85,19 @@ def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor
         features: (N, D) as the network gives them.
         temperature: in place of the head's own; a (G,) tensor gives (G, N, K).
     """
+    return density_at(ready, squared_distance(ready, features), temperature)
+
+
+def squared_distance(ready: Predictive, features: Tensor) -> Tensor:
+    """Squared distance of each image from each class mean in the metric of the scatter, (N, K)."""
     x = ((features.double() - ready.shift) / ready.scale) @ ready.whiten.T
-    distance = x.square().sum(1, keepdim=True) - 2 * x @ ready.means.T + ready.means.square().sum(1)
+    return x.square().sum(1, keepdim=True) - 2 * x @ ready.means.T + ready.means.square().sum(1)
+
+
+def density_at(ready: Predictive, distance: Tensor, temperature: float | Tensor | None = None) -> Tensor:
+    """``log_density`` of rows at these squared distances (N, K), which no temperature changes."""
     t = torch.as_tensor(ready.temperature if temperature is None else temperature, dtype=torch.float64)
-    width = t.to(x.device)[..., None, None] + 1 / ready.strength  # (..., 1, K)
+    width = t.to(distance.device)[..., None, None] + 1 / ready.strength  # (..., 1, K)
     size, dof = ready.whiten.shape[0], ready.dof
     constant = math.lgamma((dof + size) / 2) - math.lgamma(dof / 2) - size / 2 * math.log(dof * math.pi)
     log_scale = ready.log_det + size * width.log()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bayesight.bayes.calibrate import best_temperature, temperature_losses
 from bayesight.bayes.gaussian_head import GaussianHead, fit, log_density, predictive, sufficient_statistics
+from bayesight.bayes.gaussian_predictive import density_at, squared_distance
 from bayesight.checks import check
 from bayesight.seeding import torch_generator
 
@@ -111,9 +112,9 @@ def _predict_parts(
         ready.append(predictive(rest))
     prior = ((head.counts + 1) / (head.counts + 1).sum()).log()
     for part, one in zip(parts, ready, strict=True):
-        rows = features[part]
+        distance = squared_distance(one, features[part])
         losses = losses + temperature_losses(
-            lambda t, one=one, rows=rows: log_density(one, rows, t) + prior,  # type: ignore[misc]
+            lambda t, one=one, distance=distance: density_at(one, distance, t) + prior,  # type: ignore[misc]
             labels[part],
             weights[part],
         )
