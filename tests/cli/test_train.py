@@ -35,8 +35,11 @@ def test_words_and_a_line_an_epoch(program, shapes, more_shapes, tmp_path):
     status, out, err = program("train", shapes, "--out", tmp_path / "run", *options)
     assert status == 0
     metrics = Run.open(tmp_path / "run").metrics()
-    assert metrics["examples"]["train"] == 240 - metrics["examples"]["validation"] + 90
-    assert f"trained on {metrics['examples']['train']:,} images of 3 classes in " in out
+    assert metrics["examples"]["also"] == 90
+    learned = 240 - metrics["examples"]["validation"] + 90
+    assert f"trained on {learned} images of 3 classes in " in out
+    again = program("train", shapes, "--out", tmp_path / "run", "--resume", "--json")
+    assert json.loads(again[1])["examples"] == 330
     for name, words in (("accuracy", "accuracy"), ("log_loss", "log-loss"), ("ece", "calibration error")):
         assert f"{words} {metrics['validation'][name]:.4f}" in out
     assert "bayesight evaluate" in out

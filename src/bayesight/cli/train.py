@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -165,19 +165,25 @@ def _document(result: Any) -> dict[str, Any]:
     return {
         "run": str(result.run.folder),
         "classes": metrics["classes"],
-        "examples": metrics["examples"]["train"] + metrics["examples"]["validation"],
+        "examples": _learned_from(metrics) + metrics["examples"]["validation"],
         "seconds": metrics["seconds"]["total"],
         "validation": metrics["validation"],
         "details": metrics,
     }
 
 
+def _learned_from(metrics: Mapping[str, Any]) -> int:
+    """Images trained on, those of further sources among them."""
+    count: int = metrics["examples"]["train"] + metrics["examples"].get("also", 0)
+    return count
+
+
 def _text(result: Any) -> str:
     metrics = result.metrics
-    examples, validation, seconds = metrics["examples"], metrics["validation"], metrics["seconds"]
+    validation, seconds = metrics["validation"], metrics["seconds"]
     return (
         f"{result.run.folder}\n"
-        f"trained on {examples['train']:,} images of {len(metrics['classes'])} classes in "
+        f"trained on {_learned_from(metrics):,} images of {len(metrics['classes'])} classes in "
         f"{seconds['total']:.1f} s (training alone {seconds['training']:.1f} s)\n"
         f"on {validation['examples']:,} images held out: accuracy {validation['accuracy']:.4f}, log-loss "
         f"{validation['log_loss']:.4f} nats, calibration error {validation['ece']:.4f}\n"
