@@ -31,6 +31,9 @@ def demo(
 
     Example: bayesight demo --out runs/demo
     """
+    from bayesight.train.startup import defer_compiler
+
+    defer_compiler()
     from bayesight.workflows.demo import demo as work
 
     with progress_bar("rendering") as rendering, training_listeners(out, quiet=True) as listeners:

@@ -67,6 +67,9 @@ def train(
 
     Example: bayesight train letters.tar.gz --out runs/letters --model resnet
     """
+    from bayesight.train.startup import defer_compiler
+
+    defer_compiler()
     from bayesight.workflows.train import TrainRequest
     from bayesight.workflows.train import train as work
 

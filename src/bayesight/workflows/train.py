@@ -157,8 +157,9 @@ def train(
     first = hardware.fabric.is_global_zero
     if first and not resuming:
         Run.check_free(request.out, overwrite=request.overwrite)
+    reading = time.perf_counter()
     material = read_material(request, recipe, progress)
-    read_s = time.perf_counter() - began
+    read_s = time.perf_counter() - reading
     goal = classification(
         recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
     )
