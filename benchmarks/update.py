@@ -5,8 +5,8 @@
 
 A resnet is trained on 6,000 real letters by the packaged recipe. Then 1,000 more come: once the run absorbs
 them, once it is trained again on all 7,000. Both are judged on the 1,000 letters that neither has seen. The
-update's time is that of a program that holds the run open, as a service does, features included and shown apart;
-the time of the whole update on disk stands beside it.
+update's time is that of a program that holds the run open, as a service does, features included and shown
+apart; the time of the whole update on disk stands beside it.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def parse_prior(text: str, names: Sequence[str], training: Tensor) -> Tensor:
 
     Example:
         >>> shares = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
-        >>> parse_prior("A=0.9", ["A", "B", "C"], shares).tolist()
+        >>> [round(p, 3) for p in parse_prior("A=0.9", ["A", "B", "C"], shares).tolist()]
         [0.9, 0.06, 0.04]
     """
     if text == "uniform":
