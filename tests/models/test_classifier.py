@@ -312,7 +312,9 @@ def test_evidence_features_are_what_they_are_said_to_be(name, shape):
         np.testing.assert_array_equal(got, logits)
         return
     spatial = [m.reshape(*m.shape[:2], -1) for m in maps if m.ndim == 4][-2:]
-    pieces = [f(m, axis=2) for m in spatial for f in (np.mean, np.std)] if len(spatial) > 1 else [penultimate]
+    pieces = [f(m, axis=2) for m in spatial for f in (np.mean, np.std)]
+    if len(spatial) < 2:
+        pieces = [np.sqrt(np.maximum(penultimate, 0))]
     lengths = [np.linalg.norm(piece, axis=1, keepdims=True) for piece in pieces]
     expected = np.concatenate([p / n for p, n in zip(pieces, lengths, strict=True)], axis=1)
     np.testing.assert_allclose(got, expected, atol=2e-6)

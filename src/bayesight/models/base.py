@@ -83,12 +83,13 @@ class ImageModel(nn.Module):
         The mean and the standard deviation over space of each channel, in each of the last two stages, every
         one of the four vectors scaled to length 1: how strongly a channel fires and how unevenly, at two
         depths, says more of an unfamiliar image than the last layer alone. Networks without space, or with
-        one stage, give their penultimate features at length 1.
+        one stage, give the square roots of their rectified penultimate features at length 1, which are
+        closer to a Gaussian than the features themselves.
         """
         maps = self.stages(x)
         spatial = [m for m in maps if m.dim() == 4][-2:]
         if len(spatial) < 2:
-            return F.normalize(self.pool(maps[-1]), dim=1)
+            return F.normalize(self.pool(maps[-1]).clamp_min(0).sqrt(), dim=1)
         pieces = [f(m) for m in spatial for f in (_mean_over_space, _deviation_over_space)]
         return torch.cat([F.normalize(piece, dim=1) for piece in pieces], dim=1)
 
