@@ -34,7 +34,7 @@ from torch import Tensor
 from bayesight.checks import existing_path
 from bayesight.errors import InvalidConfig, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import write_atomic
-from bayesight.models import ImageModel, build
+from bayesight.models import ImageModel, build, channels_last
 from bayesight.models.classifier import Classes, Classifier
 from bayesight.train.recipe import Recipe
 
@@ -175,6 +175,7 @@ class Run:
         except RuntimeError as problem:
             message = f"{self.folder / 'model.safetensors'} does not fit recipe.toml and classes.json"
             raise RunUnreadable(f"{message}: {str(problem).splitlines()[-1].strip()}") from problem
+        channels_last(network)
         return network.eval()
 
     def save_classifier(self, classifier: Classifier) -> None:

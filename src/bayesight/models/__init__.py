@@ -1,6 +1,6 @@
 """Networks by name: ``build("resnet", (1, 28, 28), 10)``."""
 
-from bayesight.models.base import ImageModel, Standardise, kaiming_normal
+from bayesight.models.base import ImageModel, Standardise, channels_last, kaiming_normal
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
 from bayesight.models.registry import MODELS, build
@@ -15,5 +15,6 @@ __all__ = [
     "ResidualBlock",
     "Standardise",
     "build",
+    "channels_last",
     "kaiming_normal",
 ]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ImageModel", "Standardise", "kaiming_normal"]
+__all__ = ["ImageModel", "Standardise", "channels_last", "kaiming_normal"]
 
 
 class Standardise(nn.Module):
@@ -102,6 +102,13 @@ class ImageModel(nn.Module):
     def feature_size(self) -> int:
         """D, the width of the penultimate features."""
         return self.head.in_features
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with its kernels laid out as convolutions like them best, if it has any; same numbers."""
+    if any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def _mean_over_space(maps: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples, Mixture
 from bayesight.evaluate.calibration import expected_calibration_error, log_loss
 from bayesight.losses import ClassificationLoss, build_loss
-from bayesight.models import ImageModel, build
+from bayesight.models import ImageModel, build, channels_last
 from bayesight.optim import build_optimizer, build_schedule
 from bayesight.seeding import derive
 from bayesight.train.average import WeightAverage
@@ -113,8 +113,7 @@ def new_network(recipe: Recipe, train: Examples, classes: int) -> ImageModel:
     options = recipe.model.options
     network = build(recipe.model.name, train.image_shape, classes, seed=recipe.seed, **options)
     network.standardise.fit(*train.channel_moments())
-    if any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(network)
     return network
 
 
