@@ -13,13 +13,18 @@ from bayesight.workflows import labels
 
 @pytest.fixture
 def mislabelled(make_archive, tmp_path):
-    """Ninety drawings in folders, of which three rings are filed as bars."""
+    """Ninety drawings in folders; the three boldest rings, 87 to 89, are filed as bars.
+
+    A faint drawing looks like noise whatever its label says; that a bold one is wrong can be seen.
+    """
     store = open_store(make_archive("clean.tar.gz", {"bar": 30, "disc": 30, "ring": 30}, seed=21))
     folder = tmp_path / "mislabelled"
-    for row, pixels in enumerate(store.images):
+    images = np.asarray(store.images)
+    order = np.concatenate([np.arange(60), 60 + np.argsort(images[60:].std(axis=(1, 2)))])
+    for row, pixels in enumerate(images[order]):
         name = "bar" if row >= 87 else store.classes[store.labels[row]]
         (folder / name).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.asarray(pixels)).save(folder / name / f"{row:02}.png")
+        Image.fromarray(pixels).save(folder / name / f"{row:02}.png")
     return folder
 
 
