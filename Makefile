@@ -26,7 +26,7 @@ $(READY_RUN): pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(READY): $(READY_RUN)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,tensorboard]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 demo: $(READY_RUN)
