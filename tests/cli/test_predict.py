@@ -68,3 +68,28 @@ def test_refusals(refusal, program, shapes_run, pictures, tmp_path):
     ):
         assert said in refusal("predict", shapes_run, pictures[0], option, value)
     assert program("predict", shapes_run)[0] == 2
+
+
+def test_costs_decide(program, shapes_run, pictures, tmp_path, strange):
+    costs = tmp_path / "costs.json"
+    costs.write_text(json.dumps({"scrap": {"disc": 50, "*": 0}, "ship": {"disc": 0, "*": 7}}))
+    options = ("--costs", costs, "--hand-over", 1, "--reading-cost", 0.5, "--json")
+    status, out, _ = program("predict", shapes_run, *pictures, strange, *options)
+    found = json.loads(out)
+    assert status == 0
+    assert [set(p) for p in found] == [KEYS | {"decision"}] * 4
+    actions = [p["decision"]["action"] for p in found]
+    assert actions == ["scrap", "ship", "scrap", "hand to a person"]
+    expected = {name: sum(c.get(k, c["*"]) * p for k, p in found[1]["posterior"].items())
+                for name, c in json.loads(costs.read_text()).items()}  # fmt: skip
+    assert {k: found[1]["decision"]["expected_cost"][k] for k in expected} == pytest.approx(expected)
+    status, out, _ = program("predict", shapes_run, pictures[0], "--costs", "zero-one", "--reading-cost", 0.1)
+    assert status == 0
+    assert "do         bar (least expected cost" in out
+    assert "another reading tells" in out
+
+
+def test_costs_that_are_not_there(program, shapes_run, pictures):
+    status, _, err = program("predict", shapes_run, pictures[0], "--costs", "nowhere.json")
+    assert status == 1
+    assert "nowhere.json" in err

@@ -34,16 +34,34 @@ def predict(
     abstain: Annotated[
         bool, typer.Option("--abstain", help="Answer 'unknown' where an image is like nothing seen.")
     ] = False,
+    costs: Annotated[
+        str | None,
+        typer.Option(help='Costs to decide by: zero-one, or a JSON file {"act": {"A": 0, "*": 5}, ...}.'),
+    ] = None,
+    hand_over: Annotated[
+        float | None, typer.Option(help="Cost of handing an image to a person, a possible action then.")
+    ] = None,
+    reading_cost: Annotated[
+        float | None, typer.Option(help="Cost of another reading of the subject, a possible action then.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Classify images: prior, likelihood, evidence, posterior, and whether they are like anything seen.
 
+    With costs, also what to do: the action of least expected cost, to hand the image to a person, or to ask
+    for another reading where that is expected to save more than it costs.
+
     Example: bayesight predict runs/letters first.png second.png --same-subject --prior A=0.5
+
+    Example: bayesight predict runs/letters first.png --costs zero-one --hand-over 0.1 --reading-cost 0.01
     """
+    from bayesight.workflows.decisions import Stakes
     from bayesight.workflows.predict import Readings
     from bayesight.workflows.predict import predict as work
 
-    how = Readings(prior, same_subject, dependence, level, abstain)
+    stated = costs is not None or hand_over is not None or reading_cost is not None
+    stakes = Stakes(costs or "zero-one", hand_over, reading_cost) if stated else None
+    how = Readings(prior, same_subject, dependence, level, abstain, stakes)
     found = work(run, images, how)
     emit([p.as_dict() for p in found], as_json=as_json, text=lambda: "\n".join(map(_lines, found)))
 
@@ -57,4 +75,15 @@ def _lines(found: Prediction) -> str:
         f"  {best} was {found.prior[best]:.3f} before; log-evidence {found.log_evidence:.1f} nats, novelty "
         f"{found.novelty:+.1f} (of known images {found.p_value:.0%} are as strange)",
     ]
+    if found.decision is not None:
+        made = found.decision
+        worth = (
+            ""
+            if made.reading_saves is None
+            else (
+                f"; another reading tells {made.information_bits:.2f} bits and saves {made.reading_saves:.3g}"
+            )
+        )
+        least = min(made.expected_cost.values())
+        lines.append(f"  do         {made.action} (least expected cost {least:.3g}{worth})")
     return "\n".join(lines + ([f"  {found.reason}"] if found.reason else []))

@@ -19,9 +19,10 @@ from bayesight.evaluate.novelty import p_value, threshold
 from bayesight.models.classifier import Classes, Classifier
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.workflows.decisions import Choice, Stakes, choose, parse_costs, reading_of
 from bayesight.workflows.priors import parse_prior
 
-__all__ = ["Prediction", "Readings", "predict", "read_images"]
+__all__ = ["Prediction", "Readings", "judge", "predict", "read_images"]
 
 UNKNOWN = "unknown"
 
@@ -38,6 +39,7 @@ class Readings:
             camera of the same thing are not two independent readings.
         level: share of known images that may be called unknown.
         abstain: answer "unknown" instead of a class where the image is like nothing seen.
+        stakes: what acting on an answer costs; None leaves the decision to the reader.
 
     Raises:
         InvalidInput: a level or a dependence out of range.
@@ -48,6 +50,7 @@ class Readings:
     dependence: float = 0.0
     level: float = 0.05
     abstain: bool = False
+    stakes: Stakes | None = None
 
     def __post_init__(self) -> None:
         probability(self.level, "level", open_interval=True)
@@ -69,6 +72,7 @@ class Prediction:
         p_value: share of known images at least as strange.
         known: whether the image is of a kind that was seen.
         reason: why not, in a sentence; empty when known.
+        decision: what to do about it; None where no costs were stated.
     """
 
     path: str
@@ -81,10 +85,12 @@ class Prediction:
     p_value: float
     known: bool
     reason: str
+    decision: Choice | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
-        return dict(vars(self))
+        """What ``--json`` prints; ``decision`` is there only where costs were stated."""
+        tree = {name: value for name, value in vars(self).items() if name != "decision"}
+        return tree if self.decision is None else tree | {"decision": self.decision.as_dict()}
 
 
 def predict(
@@ -100,7 +106,7 @@ def predict(
     Raises:
         RunUnreadable: no run, or a damaged one.
         SourceNotFound, SourceUnreadable: an image that is not there, or is none.
-        InvalidInput: a prior that is none, a level or a dependence out of range.
+        InvalidInput: a prior or a table of costs that is none, a level or a dependence out of range.
         Impossible: no class with a positive prior allows the image.
     """
     classifier = Run.open(run_path).classifier()
@@ -133,6 +139,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
     novelty = classifier.novelty(features)
     strange = p_value(classifier.novelty_reference, novelty)
     limit = threshold(classifier.novelty_reference, how.level)
+    decided = _decisions(classifier, how.stakes, after, (novelty <= limit).tolist())
     found = []
     for i, path in enumerate(paths):
         known = bool(novelty[i] <= limit)
@@ -149,6 +156,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
                 p_value=float(strange[i]),
                 known=known,
                 reason="" if known else _reason(float(novelty[i]), limit, how.level),
+                decision=decided[i],
             )
         )
     return found
@@ -171,6 +179,21 @@ def read_images(images: Sequence[str | Path], classes: Classes) -> Tensor:
         index, reason = found.refused[0]
         raise SourceUnreadable(f"{images[index]} is no image that can be read: {reason}.")
     return gather(found.images, found.kept)
+
+
+def _decisions(
+    classifier: Classifier, stakes: Stakes | None, posterior: Tensor, known: Sequence[bool]
+) -> Sequence[Choice | None]:
+    """What to do about each image; nothing where no costs were stated."""
+    if stakes is None:
+        return [None] * len(known)
+    names = classifier.classes.names
+    costs = parse_costs(stakes.costs, names)
+    reading = None if stakes.reading is None else reading_of(classifier, stakes.reading)
+    return [
+        choose(theorem.Belief(row.log(), names), stakes, costs, reading, known=is_known)
+        for row, is_known in zip(posterior, known, strict=True)
+    ]
 
 
 def _named(names: Sequence[str], values: Tensor) -> dict[str, float]:

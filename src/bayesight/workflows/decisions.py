@@ -1,0 +1,156 @@
+"""What to do about an answer: the action of least expected cost, and what one more reading is worth."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bayesight.bayes.decision import (
+    HAND_OVER,
+    Costs,
+    Reading,
+    decide,
+    value_of_reading,
+)
+from bayesight.bayes.theorem import Belief
+from bayesight.checks import check, existing_path
+from bayesight.errors import InvalidInput, UnknownName
+from bayesight.evaluate import confusion_matrix
+from bayesight.models.classifier import Classifier
+
+__all__ = ["Choice", "Stakes", "choose", "parse_costs", "reading_of"]
+
+OTHERS = "*"
+
+
+@dataclass(frozen=True)
+class Stakes:
+    """What is at stake, as people state it.
+
+    Args:
+        costs: ``zero-one`` (believing a class costs 1 when it is wrong) or the path of a JSON file with
+            {action: {class: cost}}; ``"*"`` stands for the classes an action does not name.
+        hand_over: the cost of handing the image to a person; None when nobody is there.
+        reading: the cost of one more reading of the same subject; None when there can be none.
+    """
+
+    costs: str = "zero-one"
+    hand_over: float | None = None
+    reading: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.reading is not None:
+            good = math.isfinite(self.reading) and self.reading >= 0
+            check(good, "the cost of a reading", f"got {self.reading:g}", "a finite number, 0 or more")
+        if self.hand_over is not None:
+            check(math.isfinite(self.hand_over), "--hand-over", f"got {self.hand_over:g}", "a finite cost")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to do about one image.
+
+    Args:
+        action: of least expected cost.
+        expected_cost: of every action, in the unit of the costs.
+        information_bits: what one more reading would tell about the class; None without readings.
+        reading_saves: expected cost one more reading would save, its own cost not deducted; None likewise.
+    """
+
+    action: str
+    expected_cost: dict[str, float]
+    information_bits: float | None = None
+    reading_saves: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return dict(vars(self))
+
+
+def choose(belief: Belief, stakes: Stakes, costs: Costs, reading: Reading | None, *, known: bool) -> Choice:
+    """The action for one image.
+
+    Args:
+        belief: log_p (K,), the posterior.
+        stakes: what was stated.
+        costs: ``stakes.costs``, read.
+        reading: what one more reading could say; None when there can be none.
+        known: False for an image like nothing seen. The costs suppose that it is of one of the classes, so
+            that it goes to a person where there is one.
+    """
+    made = decide(belief, costs, reading=reading, hand_over=stakes.hand_over)
+    action = made.action if known or stakes.hand_over is None else HAND_OVER
+    expected = dict(zip(made.actions, made.expected_cost.tolist(), strict=True))
+    if reading is None:
+        return Choice(action, expected)
+    value = value_of_reading(belief, costs, reading)
+    return Choice(action, expected, float(value.bits), float(value.saving))
+
+
+def reading_of(classifier: Classifier, cost: float) -> Reading:
+    """One more reading of the same subject by this classifier, independent of the first given the class.
+
+    Its results are the classes it may call, as often as it called them on held-out images of each class; a
+    class gets half an image of each result beforehand (Jeffreys' prior).
+
+    Args:
+        classifier: the belief.
+        cost: of taking the reading.
+    """
+    names = classifier.classes.names
+    log_p = classifier.log_likelihood(classifier.reference) + classifier.prior.log()
+    table = confusion_matrix(classifier.reference_labels.numpy(), log_p.argmax(dim=1).numpy(), len(names))
+    called = torch.from_numpy(table).double().T + 0.5
+    return Reading((called / called.sum(dim=0)).log(), cost, names)
+
+
+def parse_costs(text: str, names: Sequence[str]) -> Costs:
+    """Costs over a run's classes.
+
+    Args:
+        text: as in ``Stakes.costs``.
+        names: the K classes, in the run's order.
+
+    Raises:
+        SourceNotFound: no such file.
+        UnknownName: a class the run does not know.
+        InvalidInput: no table of costs, or a class without a cost.
+
+    Example:
+        >>> parse_costs("zero-one", ["A", "B"]).table.tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
+    """
+    if text == "zero-one":
+        return Costs.zero_one(names)
+    path = existing_path(text)
+    try:
+        tree: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise InvalidInput(f"--costs: {text} is not JSON ({problem}).") from problem
+    good = isinstance(tree, Mapping) and len(tree) > 0 and all(_is_row(row) for row in tree.values())
+    check(good, "--costs", f"{text} holds no table of costs", 'JSON like {"act": {"A": 0, "*": 5}}')
+    return Costs.from_mapping({action: _whole_row(action, row, names) for action, row in tree.items()})
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, Mapping) and all(
+        isinstance(cost, int | float) and not isinstance(cost, bool) for cost in row.values()
+    )
+
+
+def _whole_row(action: str, row: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The row with a cost for every class, in order."""
+    for name in row:
+        if name != OTHERS and name not in names:
+            raise UnknownName("class", name, names)
+    left_out = [name for name in names if name not in row]
+    check(
+        not left_out or OTHERS in row, "--costs", f"{action!r} has no cost for {', '.join(left_out)}",
+        "a cost for every class", f'Give them one with "{OTHERS}".',
+    )  # fmt: skip
+    return {name: float(row.get(name, row.get(OTHERS, 0.0))) for name in names}
