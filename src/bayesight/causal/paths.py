@@ -1,0 +1,120 @@
+"""Every path between two variables, what kind it is, and whether it is open.
+
+A path carries association unless it is blocked: by a variable on it that is held fixed, or by a collider
+(``-> C <-``) of which neither it nor any effect is held fixed (Pearl 2009, section 1.2.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import cast
+
+import networkx as nx
+
+from bayesight.causal.graph import Dag
+from bayesight.checks import check
+
+__all__ = ["LIMIT", "Path", "Paths", "all_paths", "blocked_by", "is_open"]
+
+LIMIT = 1000
+"""Paths listed at most; a dense graph has more than anyone can read."""
+
+_KINDS = ("causal", "back-door", "collider")
+
+
+@dataclass(frozen=True)
+class Path:
+    """A way from one variable to another along arrows, in whichever direction they point.
+
+    Attributes:
+        nodes: the variables on it, in order (n,).
+        forward: for each step whether the arrow points along it (n - 1,).
+    """
+
+    nodes: tuple[str, ...]
+    forward: tuple[bool, ...]
+
+    @property
+    def kind(self) -> str:
+        """``causal``: all arrows point along; ``back-door``: the first points back; else ``collider``.
+
+        A path of the last kind begins as a cause and must turn at a collider. A back-door path may run
+        through colliders too; ``colliders`` tells.
+        """
+        return _KINDS[0] if all(self.forward) else _KINDS[2] if self.forward[0] else _KINDS[1]
+
+    @property
+    def colliders(self) -> tuple[str, ...]:
+        """Variables on it that both neighbours point at."""
+        turns = pairwise(self.forward)
+        return tuple(self.nodes[i + 1] for i, (into, out) in enumerate(turns) if into and not out)
+
+    def __str__(self) -> str:
+        arrows = (" -> " if f else " <- " for f in self.forward)
+        return self.nodes[0] + "".join(a + n for a, n in zip(arrows, self.nodes[1:], strict=True))
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths found: causal ones first, then back-door, each kind from short to long.
+
+    Attributes:
+        found: at most the limit.
+        complete: False when there are more than the limit.
+    """
+
+    found: tuple[Path, ...]
+    complete: bool
+
+
+def all_paths(dag: Dag, start: str, end: str, limit: int = LIMIT) -> Paths:
+    """All paths between two variables that visit nothing twice.
+
+    Raises:
+        UnknownName: a name that is no node.
+        InvalidInput: both ends are one.
+
+    Example:
+        >>> from bayesight.causal.graph import parse
+        >>> dag = parse("Z -> T -> Y, Z -> Y, T -> C <- Y")
+        >>> [f"{p}: {p.kind}" for p in all_paths(dag, "T", "Y").found]
+        ['T -> Y: causal', 'T <- Z -> Y: back-door', 'T -> C <- Y: collider']
+    """
+    check(dag.require(start) != dag.require(end), "paths", f"from {start!r} to itself", "two variables")
+    graph = nx.Graph(dag.edges)
+    graph.add_nodes_from((start, end))
+    graph.add_edge(start, end)
+    # Only what lies on a cycle with the two ends can lie on a path between them.
+    blocks = cast("Iterable[set[str]]", nx.biconnected_components(graph))
+    block = next(b for b in blocks if start in b and end in b)
+    graph = graph.subgraph(block).copy()
+    if not {(start, end), (end, start)} & set(dag.edges):
+        graph.remove_edge(start, end)
+    found = list(islice(nx.all_simple_paths(graph, start, end), limit + 1))
+    edges = set(dag.edges)
+    paths = [Path(tuple(p), tuple((a, b) in edges for a, b in pairwise(p))) for p in found[:limit]]
+    paths.sort(key=lambda p: (_KINDS.index(p.kind), len(p.nodes), p.nodes))
+    return Paths(tuple(paths), len(found) <= limit)
+
+
+def blocked_by(dag: Dag, path: Path, given: Iterable[str] = ()) -> tuple[str, ...]:
+    """The variables that block the path; none when it is open.
+
+    Example:
+        >>> from bayesight.causal.graph import parse
+        >>> dag = parse("T <- A -> C <- B -> Y, T -> Y")
+        >>> longest = all_paths(dag, "T", "Y").found[-1]
+        >>> blocked_by(dag, longest), blocked_by(dag, longest, ["C"]), blocked_by(dag, longest, ["A", "C"])
+        (('C',), (), ('A',))
+    """
+    held = frozenset(dag.require(n) for n in given)
+    opened = dag.ancestors(held)
+    colliders = set(path.colliders)
+    return tuple(n for n in path.nodes[1:-1] if (n not in opened if n in colliders else n in held))
+
+
+def is_open(dag: Dag, path: Path, given: Iterable[str] = ()) -> bool:
+    """Whether the path carries association when these variables are held fixed."""
+    return not blocked_by(dag, path, given)
