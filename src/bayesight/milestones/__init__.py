@@ -1,0 +1,43 @@
+"""The papers that changed the field, each claim measured on the one engine.
+
+```
+catalogue every milestone by name       papers   one file a paper: recipes in four keys, and the claim
+bench     what they share: claims, data, trials, the run, the card
+```
+"""
+
+from bayesight.milestones.bench.claim import (
+    Arm,
+    Claim,
+    Key,
+    Keys,
+    Measured,
+    Milestone,
+    Paper,
+    Smoke,
+    differing_keys,
+    key,
+)
+from bayesight.milestones.bench.running import Outcome, Setting, run
+from bayesight.milestones.bench.workbench import Bench
+from bayesight.milestones.catalogue import find, gallery, names
+
+__all__ = [
+    "Arm",
+    "Bench",
+    "Claim",
+    "Key",
+    "Keys",
+    "Measured",
+    "Milestone",
+    "Outcome",
+    "Paper",
+    "Setting",
+    "Smoke",
+    "differing_keys",
+    "find",
+    "gallery",
+    "key",
+    "names",
+    "run",
+]

@@ -1,0 +1,133 @@
+"""The trial of a classifier: a recipe in four keys to its loss and its accuracy on letters held out.
+
+```
+data          letters(batch, train=None, test_share=0.2, augment=None, canvas=28, shift_px=0)
+model         any registered network and its options
+loss          any registered classification loss
+optimization  any registered optimizer (lr, steps, schedule, weight_decay, clip_norm, ...)
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bayesight.checks import check
+from bayesight.data.augment import Augment, augmentation
+from bayesight.data.batches import Batches, Examples
+from bayesight.losses import build_loss
+from bayesight.milestones.bench.claim import Key, Keys, Measured
+from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.models import ImageModel, build, channels_last
+from bayesight.seeding import numpy_generator
+from bayesight.train.engine import Batch, Task
+from bayesight.types import ImageArray
+
+__all__ = ["accuracy_of", "classify", "letters_of", "moved", "network_of", "train_classifier"]
+
+TAIL = 0.1
+"""The final training loss is the mean over this last share of the steps."""
+
+
+def classify(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """Train one classifier and judge it on letters held out.
+
+    Returns:
+        ``accuracy`` in [0, 1] on the held-out letters; ``train_loss`` in nats, the mean over the last tenth
+        of the steps; ``parameters``.
+    """
+    (recipe,) = recipes
+    train, test = letters_of(recipe.data, bench)
+    network = network_of(recipe.model, train, bench)
+    losses = train_classifier(network, recipe, train, bench)
+    tail = max(1, round(TAIL * len(losses)))
+    values = {
+        "accuracy": accuracy_of(network, test, bench),
+        "train_loss": sum(losses[-tail:]) / tail,
+        "parameters": float(sum(p.numel() for p in network.parameters())),
+    }
+    return Measured(values, thinned(losses))
+
+
+def letters_of(data: Key, bench: Bench) -> tuple[Examples, Examples]:
+    """The letters a data key describes: to learn from, and held out."""
+    parts = bench.sources.letters.split(data.get("test_share", 0.2), train=data.get("train"))
+    canvas, shift_px = data.get("canvas", 28), data.get("shift_px", 0)
+    if canvas == 28 and shift_px == 0:
+        return parts
+    train, test = (moved(part, canvas, shift_px, number) for number, part in enumerate(parts))
+    return train, test
+
+
+def moved(examples: Examples, canvas: int, shift_px: int, seed: int) -> Examples:
+    """The images, each put on a larger black canvas at a place of its own.
+
+    Args:
+        examples: grey images of H x W.
+        canvas: side of the canvas.
+        shift_px: furthest from the middle, in each direction; evenly distributed, and the same every time.
+        seed: of the places.
+    """
+    images = examples.images(np.arange(len(examples)))[:, 0].numpy()
+    height, width = images.shape[1:]
+    room = (canvas - max(height, width)) // 2
+    check(0 <= shift_px <= room, "data.shift_px", f"got {shift_px}", f"0 to {room} on a canvas of {canvas}")
+    places = numpy_generator(seed, "moved").integers(-shift_px, shift_px + 1, (len(images), 2))
+    top, left = (canvas - height) // 2 + places[:, 0], (canvas - width) // 2 + places[:, 1]
+    out: ImageArray = np.zeros((len(images), canvas, canvas), np.uint8)
+    for image, y, x, target in zip(images, top, left, out, strict=True):
+        target[y : y + height, x : x + width] = image
+    return Examples((out,), np.arange(len(out)), examples.labels)
+
+
+def network_of(model: Key, examples: Examples, bench: Bench) -> ImageModel:
+    """A fresh network for these images, normalising by their moments."""
+    classes = len(bench.sources.letters.classes)
+    network = build(model.name, examples.image_shape, classes, seed=bench.seed, **model.options)
+    network.standardise.fit(*examples.channel_moments())
+    channels_last(network)
+    return network
+
+
+def train_classifier(network: ImageModel, recipe: Keys, train: Examples, bench: Bench) -> list[float]:
+    """Train ``network`` in place; returns the loss of every step, in nats."""
+    batches = Batches(
+        train,
+        recipe.data["batch"],
+        bench.derive("data"),
+        augment=augment_of(recipe.data),
+        dtype=bench.dtype,
+    )
+    loss = build_loss(recipe.loss.name, network.classes, **recipe.loss.options)
+
+    def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        images, labels = batch
+        return {"total": loss(model(images), labels)}
+
+    task = Task(batches, network, {"train": terms}, [update_of(recipe.optimization, network)])
+    return bench.fit(task, recipe.optimization["steps"])
+
+
+def augment_of(data: Key) -> Augment | None:
+    """The augmentation a data key names, as a name or a key, or None."""
+    wanted = data.get("augment")
+    if wanted is None:
+        return None
+    chosen = wanted if isinstance(wanted, Key) else Key(wanted)
+    return augmentation(chosen.name, **chosen.options)
+
+
+@torch.no_grad()
+def accuracy_of(network: nn.Module, examples: Examples, bench: Bench, batch: int = 512) -> float:
+    """Share of the images whose largest logit is their label's."""
+    network.eval()
+    device, right = next(network.parameters()).device, 0
+    for images, labels in examples.in_order(batch):
+        with bench.hardware.fabric.autocast():
+            logits = network(images.to(device=device, dtype=bench.dtype).div_(255))
+        right += int((logits.argmax(1).cpu() == labels).sum())
+    return right / len(examples)

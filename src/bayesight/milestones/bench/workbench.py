@@ -1,0 +1,172 @@
+"""What a trial works with: its data, its seed, the machine, and the one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bayesight.milestones.bench.claim import Curve, Key, Milestone
+from bayesight.milestones.bench.sources import Letters, Text, open_letters, open_text
+from bayesight.optim import Schedule, build_optimizer, build_schedule
+from bayesight.seeding import derive
+from bayesight.train.engine import Batch, Budget, Task, Update, fit
+from bayesight.train.events import Event, StepDone
+from bayesight.train.hardware import Hardware
+from bayesight.types import Progress
+
+__all__ = ["Bench", "Sources", "thinned", "update_of"]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a milestone's data come from, opened when first asked for.
+
+    Args:
+        milestone: says what kind the user's data replace, and how much of it is needed.
+        data: the user's own, or None.
+        smoke: whether little is enough.
+        progress: told how far reading is.
+    """
+
+    milestone: Milestone
+    data: Path | None = None
+    smoke: bool = False
+    progress: Progress | None = None
+
+    @cached_property
+    def letters(self) -> Letters:
+        """Images."""
+        own = self.milestone.source == "letters"
+        needs = self.milestone.needs if own and not self.smoke else 20
+        return open_letters(self.data if own else None, smoke=self.smoke, needs=needs, progress=self.progress)
+
+    @cached_property
+    def text(self) -> Text:
+        """Text."""
+        own = self.milestone.source == "text"
+        return open_text(self.data if own else None, needs=self.milestone.needs if own else 0)
+
+    @property
+    def origin(self) -> str:
+        """What the milestone learns from, in words."""
+        if self.milestone.source == "none":
+            return "made by the recipe itself"
+        return self.letters.origin if self.milestone.source == "letters" else self.text.origin
+
+    @property
+    def identity(self) -> str:
+        """Changes when the data do."""
+        if self.milestone.source == "none":
+            return ""
+        return self.letters.identity if self.milestone.source == "letters" else self.text.identity
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A trial's surroundings.
+
+    Args:
+        sources: its data.
+        seed: everything random follows from it.
+        hardware: device, precision, threads.
+        progress: told (steps done, steps in all) of the stage under way.
+        one_batch: every step sees the first step's batch: what can learn must then learn it by heart.
+    """
+
+    sources: Sources
+    seed: int
+    hardware: Hardware
+    progress: Callable[[int, int | None], None] = field(default=lambda done, total: None)
+    one_batch: bool = False
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating type images are handed to a network in."""
+        return torch.bfloat16 if self.hardware.precision == "bf16" else torch.float32
+
+    def derive(self, *names: str | int) -> int:
+        """The seed of a stream of this trial's randomness."""
+        return derive(self.seed, *names)
+
+    def fit(self, task: Task, steps: int, *, term: str | None = None) -> list[float]:
+        """Train a task with the engine; the weights of the last step are kept.
+
+        Args:
+            task: the four keys.
+            steps: how many.
+            term: which loss term to watch, ``"update.term"``; None for the first update's total.
+
+        Returns:
+            The watched term of every step.
+        """
+        watched = term or f"{task.updates[0].name}.total"
+        seen: list[float] = []
+
+        def listen(event: Event) -> None:
+            if isinstance(event, StepDone):
+                seen.append(event.losses[watched])
+                self.progress(event.step, steps)
+
+        if self.one_batch:
+            task = replace(task, data=_first_only(task.data))
+        budget = Budget(steps, evaluate_every=steps, monitor=None, seed=self.derive("steps"))
+        task.model.to(self.hardware.fabric.device)
+        fit(task, budget, fabric=self.hardware.fabric, listeners=(listen,))
+        return seen
+
+
+def update_of(
+    optimization: Key, model: nn.Module, name: str = "train", *, steps: int | None = None
+) -> Update:
+    """The optimizer's turn that an optimization key describes.
+
+    Args:
+        optimization: an optimizer's name, with ``lr``, ``steps`` and where wanted ``weight_decay``,
+            ``schedule`` (a name or a key) and ``clip_norm``; what else it holds are the optimizer's options.
+        model: owns the parameters.
+        name: picks the loss.
+        steps: the schedule's length, where it is not ``optimization["steps"]``.
+    """
+    own = ("lr", "steps", "weight_decay", "schedule", "clip_norm")
+    optimizer = build_optimizer(
+        optimization.name,
+        model,
+        lr=optimization["lr"],
+        weight_decay=optimization.get("weight_decay", 0.0),
+        **optimization.without(*own),
+    )
+    wanted = optimization.get("schedule", "constant")
+    schedule_key = wanted if isinstance(wanted, Key) else Key(wanted)
+    schedule: Schedule = build_schedule(
+        schedule_key.name, steps or optimization["steps"], **schedule_key.options
+    )
+    return Update(name, optimizer, schedule, optimization.get("clip_norm"))
+
+
+def thinned(values: list[float], points: int = 60) -> Curve:
+    """(step, value) of a long series: means over stretches of equal length.
+
+    Example:
+        >>> thinned([4.0, 2.0, 1.0, 1.0], points=2)
+        ((2.0, 3.0), (4.0, 1.0))
+    """
+    stretch = max(1, -(-len(values) // points))
+    cut = [(start, values[start : start + stretch]) for start in range(0, len(values), stretch)]
+    return tuple((float(start + len(part)), sum(part) / len(part)) for start, part in cut)
+
+
+def _first_only(data: Callable[[nn.Module, int], Batch]) -> Callable[[nn.Module, int], Batch]:
+    kept: Mapping[str, Batch] = {}
+
+    def first(model: nn.Module, step: int) -> Batch:
+        nonlocal kept
+        if not kept:
+            kept = {"batch": data(model, 0)}
+        return kept["batch"]
+
+    return first
