@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,9 +17,9 @@ from bayesight.models.classifier import (
     Classes,
     Classifier,
     Rows,
-    features_of,
     fit_classifier,
 )
+from bayesight.models.reading import features_of, reader_of
 from bayesight.seeding import torch_generator
 
 NAMES = ("bar", "disc", "ring")
@@ -44,7 +43,7 @@ def joined(*parts):
 def believer():
     """A classifier that has absorbed 90 rows; frozen, so tests may share it."""
     network = build("mlp", (1, 8, 8), 3, hidden=(SIZE,), seed=1).eval()
-    return fit_classifier(network, Classes(NAMES, "L", (8, 8)), rows(90, 0), rows(60, 1), views=1)
+    return fit_classifier(network, Classes(NAMES, "L", (8, 8)), rows(90, 0), rows(60, 1), precision="32")
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +201,7 @@ def test_bookkeeping_is_that_of_a_plain_list(data):
 def test_exemplars_stop_where_there_is_no_room(monkeypatch):
     monkeypatch.setattr(classifier, "EXEMPLARS", 20)
     network = build("mlp", (1, 8, 8), 3, hidden=(SIZE,)).eval()
-    belief = fit_classifier(network, Classes(NAMES, "L", (8, 8)), rows(90, 0), rows(60, 1), views=1)
+    belief = fit_classifier(network, Classes(NAMES, "L", (8, 8)), rows(90, 0), rows(60, 1), precision="32")
     chosen = pick_exemplars(rows(90, 0).labels, 20, torch_generator(0, "exemplars"))
     assert torch.equal(belief.absorbed.exemplar_rows, chosen)
     assert torch.equal(belief.absorbed.exemplars, rows(90, 0).features[chosen].half())
@@ -243,7 +242,7 @@ def test_evidence_is_the_sum_over_classes_under_a_prior(believer, asked):
 def test_wrong_labels_are_trusted_less_and_unknown_classes_fully(believer):
     new = rows(120, 12, spread=4.0)
     sure = fit_classifier(
-        believer.network, believer.classes, rows(90, 0, spread=4.0), rows(60, 1, spread=4.0), views=1
+        believer.network, believer.classes, rows(90, 0, spread=4.0), rows(60, 1, spread=4.0), precision="32"
     )
     labels = new.labels.clone()
     labels[:12] = (labels[:12] + 1) % 3
@@ -260,44 +259,36 @@ def test_wrong_labels_are_trusted_less_and_unknown_classes_fully(believer):
 # Features.
 
 
-@pytest.mark.parametrize("shift", classifier.SHIFTS_PX)
-def test_shifting_is_padding_with_the_edge_and_cutting(shift):
-    x = torch.rand(3, 2, 7, 9, generator=torch.Generator().manual_seed(0))
-    down, right = shift
-    padded = np.pad(x.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
-    expected = padded[:, :, 1 - down : 8 - down, 1 - right : 10 - right]
-    np.testing.assert_array_equal(classifier._shifted(x, down, right).numpy(), expected)
-
-
-def test_views_are_averaged():
-    network = build("mlp", (1, 8, 8), 3, hidden=(SIZE,), seed=2).eval()
-    images = torch.randint(
-        0, 256, (4, 1, 8, 8), generator=torch.Generator().manual_seed(3), dtype=torch.uint8
-    )
-    padded = F.pad(images.float() / 255, (1, 1, 1, 1), mode="replicate")
-    moved = [
-        padded[:, :, 1 - r : 9 - r, 1 - c : 9 - c] for r, c in ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))
-    ]
-    with torch.no_grad():
-        each = torch.stack([network.evidence_features(x) for x in moved])
-    for views in (1, 2, 5):
-        got = features_of(network, [(images, torch.zeros(4))], views)
-        torch.testing.assert_close(got, each[:views].mean(dim=0))
-    assert not torch.allclose(each[0], each.mean(dim=0))
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("name", MODELS.names())
+def test_features_do_not_depend_on_the_batch(name, precision):
+    reader = reader_of(build(name, (1, 28, 28), 4, seed=5), precision)
+    draw = torch.Generator().manual_seed(4)
+    images = torch.randint(0, 256, (150, 1, 28, 28), generator=draw, dtype=torch.uint8)
+    whole = features_of(reader, [(images, None)])
+    assert whole.dtype == torch.float32
+    assert not whole.requires_grad
+    order = torch.randperm(150, generator=draw)
+    for size in (1, 7, 64, 149):
+        parts = features_of(reader, [(part, None) for part in images[order].split(size)])
+        torch.testing.assert_close(parts, whole[order], atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("name", MODELS.names())
-def test_features_do_not_depend_on_the_batch(name):
+def test_bf16_rounds_products_and_leaves_the_network_as_it_is(name):
     network = build(name, (1, 28, 28), 4, seed=5).eval()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
     images = torch.randint(
-        0, 256, (11, 1, 28, 28), generator=torch.Generator().manual_seed(4), dtype=torch.uint8
+        0, 256, (9, 1, 28, 28), generator=torch.Generator().manual_seed(4), dtype=torch.uint8
     )
-    whole = features_of(network, [(images, None)], 1)
-    assert whole.dtype == torch.float32
-    assert not whole.requires_grad
-    for size in (1, 4):
-        parts = features_of(network, [(part, None) for part in images.split(size)], 1)
-        torch.testing.assert_close(parts, whole, atol=1e-5, rtol=1e-5)
+    exact = features_of(reader_of(network, "32"), [(images, None)])
+    with torch.no_grad():
+        torch.testing.assert_close(exact, network.evidence_features(images.float() / 255))
+    rounded = features_of(reader_of(network, "bf16"), [(images, None)])
+    assert not torch.equal(rounded, exact)
+    torch.testing.assert_close(rounded, exact, atol=0.02, rtol=0.02)
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[key], atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("name", MODELS.names())
@@ -340,7 +331,7 @@ def test_a_saved_belief_is_the_same_belief(saved, asked):
     belief, tensors, values = saved
     again = opened(belief, tensors, values)
     assert again.classes == belief.classes
-    assert again.views == belief.views
+    assert again.precision == belief.precision
     assert again.head.prior == belief.head.prior
     assert (again.head.temperature, again.head.founding) == (belief.head.temperature, 3)
     assert again.head.scored == belief.head.scored
@@ -402,9 +393,8 @@ def test_numbers_no_belief_can_hold_are_refused(saved, name, value):
         {"classes": ["bar", "disc", "ring", "ring"]},
         {"classes": ["bar", "disc", "ring", 4]},
         {"classes": None},
-        {"views": 0},
-        {"views": 6},
-        {"views": "1"},
+        {"precision": "16"},
+        {"precision": None},
         {"prior": {"scatter": -1.0}},
         {"prior": {"scatter": "much"}},
         {"prior": {"strength": 1.0}},

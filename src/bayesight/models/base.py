@@ -78,7 +78,7 @@ class ImageModel(nn.Module):
         return self.pool(self.stages(x)[-1])
 
     def evidence_features(self, x: Tensor) -> Tensor:
-        """What a density over images is fitted to: (B, D') of images (B, C, H, W) in [0, 1].
+        """What a density over images is fitted to: (B, D') float32 of images (B, C, H, W) in [0, 1].
 
         The mean and the standard deviation over space of each channel, in each of the last two stages, every
         one of the four vectors scaled to length 1: how strongly a channel fires and how unevenly, at two
@@ -87,9 +87,9 @@ class ImageModel(nn.Module):
         closer to a Gaussian than the features themselves.
         """
         maps = self.stages(x)
-        spatial = [m for m in maps if m.dim() == 4][-2:]
+        spatial = [m.float() for m in maps if m.dim() == 4][-2:]
         if len(spatial) < 2:
-            return F.normalize(self.pool(maps[-1]).clamp_min(0).sqrt(), dim=1)
+            return F.normalize(self.pool(maps[-1]).float().clamp_min(0).sqrt(), dim=1)
         pieces = [f(m) for m in spatial for f in (_mean_over_space, _deviation_over_space)]
         return torch.cat([F.normalize(piece, dim=1) for piece in pieces], dim=1)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -29,15 +29,13 @@ from bayesight.evaluate.novelty import (
     pick_exemplars,
 )
 from bayesight.models.base import ImageModel
+from bayesight.models.reading import Precision, features_of, reader_of
 from bayesight.seeding import torch_generator
 
-__all__ = ["Absorptions", "Classes", "Classifier", "Rows", "features_of", "fit_classifier"]
+__all__ = ["Absorptions", "Classes", "Classifier", "Rows", "fit_classifier"]
 
 EXEMPLARS = 20_000
 """Training images kept for distances; as many again may be absorbed later."""
-
-SHIFTS_PX = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))
-"""Rows and columns an image is moved by in each of its views."""
 
 _LAYOUT = {
     "head.shift": (torch.float64, "D"),
@@ -154,7 +152,8 @@ class Classifier:
     Args:
         network: in evaluation mode.
         classes: what the numbers mean.
-        views: how many slightly shifted views of an image its features are averaged over.
+        precision: in which the network's features are read, now and ever after: what was absorbed in one
+            cannot be taken out in another.
         head: p(features | class) and how it got there.
         absorbed: what the head holds.
         reference: (V, D) features of images that trained nothing, against which novelty is measured.
@@ -163,7 +162,7 @@ class Classifier:
 
     network: ImageModel
     classes: Classes
-    views: int
+    precision: Precision
     head: GaussianHead
     absorbed: Absorptions
     reference: Tensor
@@ -173,6 +172,10 @@ class Classifier:
     def prior(self) -> Tensor:
         """(K,) class shares absorbed so far, each class given one image beforehand."""
         return gaussian_head.class_log_prior(self.head).exp()
+
+    @cached_property
+    def _reader(self) -> ImageModel:
+        return reader_of(self.network, self.precision)
 
     @cached_property
     def _ready(self) -> Predictive:
@@ -185,7 +188,7 @@ class Classifier:
 
     def features(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
         """(N, D) float32 of every image; see ``features_of``."""
-        return features_of(self.network, batches, self.views)
+        return features_of(self._reader, batches)
 
     def log_likelihood(self, features: Tensor) -> Tensor:
         """(N, K) log p(features | class), nats."""
@@ -269,7 +272,7 @@ class Classifier:
         named |= {"reference": self.reference, "reference_labels": self.reference_labels}
         values = {
             "classes": list(self.classes.names),
-            "views": self.views,
+            "precision": self.precision,
             "prior": asdict(head.prior),
             "head": {name: part for name, part in parts.items() if not isinstance(part, Tensor)},
         }
@@ -285,17 +288,17 @@ class Classifier:
             RunUnreadable: something is missing, or of the wrong kind, shape or range.
         """
         try:
-            names, views = tuple(values["classes"]), values["views"]
+            names, precision = tuple(values["classes"]), values["precision"]
             _check_layout(tensors, len(names))
             parts: dict[str, Any] = dict(values["head"])
             parts |= {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("head.")}
             head = GaussianHead(classes=names, prior=HeadPrior(**values["prior"]), **parts)
-            _check_values(head, views)
+            _check_values(head, precision)
             absorbed = Absorptions(**{f.name: tensors[f"absorbed.{f.name}"] for f in fields(Absorptions)})
             reference, labels = tensors["reference"], tensors["reference_labels"]
         except (KeyError, ValueError, TypeError, InvalidInput) as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
-        return cls(network, replace(classes, names=names), views, head, absorbed, reference, labels)
+        return cls(network, replace(classes, names=names), precision, head, absorbed, reference, labels)
 
     def _distance(self, features: Tensor) -> Tensor:
         return nearest_distance(features, self.absorbed.exemplars)
@@ -316,7 +319,7 @@ class Classifier:
 
 
 def fit_classifier(
-    network: ImageModel, classes: Classes, train: Rows, validation: Rows, views: int
+    network: ImageModel, classes: Classes, train: Rows, validation: Rows, precision: Precision
 ) -> Classifier:
     """A classifier from a trained network's features.
 
@@ -325,7 +328,7 @@ def fit_classifier(
         classes: names, mode, size.
         train: what the head absorbs.
         validation: held out; chooses the head's shrinkage, sets its temperature, is the reference of novelty.
-        views: of each image, as the features were made.
+        precision: in which the features were read.
     """
     head = gaussian_head.fit(
         train.features, train.labels, classes.names, validation=(validation.features, validation.labels)
@@ -340,41 +343,7 @@ def fit_classifier(
     )
     keep = pick_exemplars(train.labels, EXEMPLARS, torch_generator(0, "exemplars"))
     absorbed = nothing.with_rows(train, torch.ones(len(train), dtype=torch.float64), keep)
-    return Classifier(network, classes, views, head, absorbed, validation.features, validation.labels)
-
-
-@torch.no_grad()
-def features_of(network: ImageModel, batches: Iterable[tuple[Tensor, Tensor]], views: int) -> Tensor:
-    """Evidence features of every image, averaged over its first ``views`` shifted views.
-
-    Args:
-        network: in evaluation mode.
-        batches: (uint8 images (B, C, H, W), anything) pairs, as ``Examples.in_order`` gives them.
-        views: 1 is the image itself; 5 are it and its shifts by one pixel to each side.
-
-    Returns:
-        (N, D) float32 on the CPU.
-    """
-    device = next(network.parameters()).device
-    parts = []
-    for images, _ in batches:
-        x = images.to(device).float().div_(255)
-        total = sum(network.evidence_features(shifted) for shifted in _views(x, views))
-        parts.append((torch.as_tensor(total) / views).float().cpu())
-    return torch.cat(parts)
-
-
-def _views(x: Tensor, count: int) -> Iterable[Tensor]:
-    for rows, columns in SHIFTS_PX[:count]:
-        yield x if (rows, columns) == (0, 0) else _shifted(x, rows, columns)
-
-
-def _shifted(x: Tensor, rows: int, columns: int) -> Tensor:
-    """Images moved down and right; what comes in from outside is the edge's own colour."""
-    height, width = x.shape[-2:]
-    row = (torch.arange(height, device=x.device) - rows).clamp(0, height - 1)
-    column = (torch.arange(width, device=x.device) - columns).clamp(0, width - 1)
-    return x[..., row, :][..., column]
+    return Classifier(network, classes, precision, head, absorbed, validation.features, validation.labels)
 
 
 def _check_layout(tensors: Mapping[str, Tensor], classes: int) -> None:
@@ -398,7 +367,7 @@ def _check_layout(tensors: Mapping[str, Tensor], classes: int) -> None:
             raise ValueError(f"{name} holds numbers outside 0 to {sizes[axis] - 1}")
 
 
-def _check_values(head: GaussianHead, views: Any) -> None:
+def _check_values(head: GaussianHead, precision: Any) -> None:
     """Refuse plain values that no classifier has."""
     names = head.classes
     good = {
@@ -406,7 +375,7 @@ def _check_values(head: GaussianHead, views: Any) -> None:
         "founding": isinstance(head.founding, int) and 0 < head.founding <= len(names),
         "temperature": math.isfinite(head.temperature) and head.temperature > 0,
         "scored": math.isfinite(head.scored) and head.scored >= 0,
-        "views": isinstance(views, int) and 0 < views <= len(SHIFTS_PX),
+        "precision": precision in get_args(Precision),
         "head.scale": bool((head.scale > 0).all()),
         "head.counts": bool((head.counts >= 0).all()),
     }

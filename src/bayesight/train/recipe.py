@@ -81,8 +81,6 @@ class DataKey(BaseModel):
         mode: "L" (grey) or "RGB"; None keeps what they have.
         also_share: share of every batch that is drawn from the further sources of ``--also``, where there are
             any; an epoch is one pass over the source itself.
-        views: views of an image its features are averaged over when it is judged: 1 is the image alone, 5
-            adds its shifts by one pixel to each side, which is worth some accuracy at five times the cost.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,7 +90,6 @@ class DataKey(BaseModel):
     size: int | tuple[int, int] | None = None
     mode: Literal["L", "RGB"] | None = None
     also_share: float = Field(default=0.4, gt=0, lt=1)
-    views: int = Field(default=1, ge=1, le=5)
 
 
 class ModelKey(Named):

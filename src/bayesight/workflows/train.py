@@ -23,7 +23,8 @@ from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput, TrainingDiverged
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.models import ImageModel
-from bayesight.models.classifier import Classes, Classifier, Rows, features_of, fit_classifier
+from bayesight.models.classifier import Classes, Classifier, Rows, fit_classifier
+from bayesight.models.reading import Precision, features_of, reader_of
 from bayesight.run import Run
 from bayesight.seeding import derive
 from bayesight.train.checkpoint import FileCheckpointer
@@ -302,7 +303,7 @@ def _finish(
     """Calibrate, measure and save; the metrics come last, for they say that the run is finished."""
     measuring = time.perf_counter()
     network = goal.network.eval()
-    classifier, validation_rows = _classifier(network, material, recipe.data.views)
+    classifier, validation_rows = _classifier(network, material, hardware.precision)
     found = measure(classifier, classifier.log_likelihood(validation_rows.features), validation_rows.labels)
     logits = log_probabilities(network, material.validation)
     began, read_s = clock
@@ -353,21 +354,22 @@ def _finish(
     return metrics
 
 
-def _classifier(network: ImageModel, material: Material, views: int) -> tuple[Classifier, Rows]:
+def _classifier(network: ImageModel, material: Material, precision: Precision) -> tuple[Classifier, Rows]:
     """The head on the source's images, or on all: whichever predicts the validation images better."""
+    reader = reader_of(network, precision)
     rows = {
-        name: _rows(network, examples, material.digests[name], views)
+        name: _rows(reader, examples, material.digests[name])
         for name, examples in vars(material).items()
         if name in material.digests
     }
     train, validation = rows["train"], rows["validation"]
     candidates = [train] if "also" not in rows else [train, train.joined(rows["also"])]
-    fitted = [fit_classifier(network, material.classes, part, validation, views) for part in candidates]
+    fitted = [fit_classifier(network, material.classes, part, validation, precision) for part in candidates]
     return min(fitted, key=lambda c: float(c.head.losses.min())), validation
 
 
-def _rows(network: ImageModel, examples: Examples, digests: np.ndarray, views: int) -> Rows:
-    features = features_of(network, examples.in_order(EVALUATION_BATCH), views)
+def _rows(reader: ImageModel, examples: Examples, digests: np.ndarray) -> Rows:
+    features = features_of(reader, examples.in_order(EVALUATION_BATCH))
     return Rows(features, torch.from_numpy(examples.labels), torch.from_numpy(digests))
 
 

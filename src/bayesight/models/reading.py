@@ -1,0 +1,67 @@
+"""What a trained network reads off images: evidence features, the same bits however the images are batched.
+
+Products of different shapes are added up in different order, so that an image's last bits would depend on its
+neighbours, and what one batch put into a belief another could not take out again. Images are therefore read
+in blocks of one fixed shape, the last one filled up with black.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from bayesight.models.base import ImageModel
+
+__all__ = ["Precision", "features_of", "reader_of"]
+
+Precision: TypeAlias = Literal["32", "bf16"]
+"""How products are computed: in fp32, or from factors rounded to bf16 and added up in fp32."""
+
+_BLOCK_PIXELS = 64 * 32 * 32
+_BLOCK_IMAGES = 64
+
+
+def reader_of(network: ImageModel, precision: Precision) -> ImageModel:
+    """The network as features are read with it, in evaluation mode; the network itself stays as it is.
+
+    Args:
+        network: trained, fp32.
+        precision: of its products; normalisation and pooling stay fp32.
+    """
+    reader = copy.deepcopy(network).eval()
+    if precision == "bf16":
+        for layer in reader.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.to(torch.bfloat16)
+    return reader
+
+
+@torch.no_grad()
+def features_of(reader: ImageModel, batches: Iterable[tuple[Tensor, object]]) -> Tensor:
+    """Evidence features of every image.
+
+    Args:
+        reader: from ``reader_of``.
+        batches: (uint8 images (B, C, H, W), anything) pairs, as ``Examples.in_order`` gives them.
+
+    Returns:
+        (N, D) float32 on the CPU.
+    """
+    weight = reader.head.weight
+    parts = []
+    for images, _ in batches:
+        size = max(1, min(_BLOCK_IMAGES, _BLOCK_PIXELS // (images.shape[-2] * images.shape[-1])))
+        for block in images.split(size):
+            x = _filled(block, size).to(weight.device).float().div_(255).to(weight.dtype)
+            parts.append(reader.evidence_features(x)[: len(block)].float().cpu())
+    return torch.cat(parts)
+
+
+def _filled(images: Tensor, size: int) -> Tensor:
+    """The images and as many black ones as make ``size``."""
+    missing = size - len(images)
+    return images if missing == 0 else torch.cat([images, images.new_zeros(missing, *images.shape[1:])])
