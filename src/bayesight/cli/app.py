@@ -11,6 +11,7 @@ import bayesight
 from bayesight.cli import bayes, demo, diagnose, estimate, evaluate, predict, prior, summary, train, update
 from bayesight.cli.common import say
 from bayesight.cli.data import data_app
+from bayesight.cli.milestones import milestones_app
 from bayesight.errors import BayesightError
 
 __all__ = ["app", "run"]
@@ -38,6 +39,7 @@ app.command("bayes")(bayes.bayes)
 app.command("diagnose")(diagnose.diagnose)
 app.command("estimate")(estimate.estimate)
 app.command("summary")(summary.summary)
+app.add_typer(milestones_app)
 
 
 def _version(wanted: bool) -> None:

@@ -34,7 +34,7 @@ def train(
     batch: Annotated[int | None, typer.Option(help="Data: images in one step.")] = None,
     validation: Annotated[float | None, typer.Option(help="Data: share held out to choose weights.")] = None,
     augment: Annotated[str | None, typer.Option(help="Data: none, glyph or photo.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model: linear, mlp or resnet.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model: linear, mlp, alexnet or resnet.")] = None,
     loss: Annotated[str | None, typer.Option(help="Loss: cross_entropy or forward_corrected.")] = None,
     optimizer: Annotated[
         str | None, typer.Option(help="Optimization: sgd, nesterov, adagrad, rmsprop, adam or adamw.")

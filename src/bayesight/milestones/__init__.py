@@ -6,6 +6,7 @@ bench     what they share: claims, data, trials, the run, the card
 ```
 """
 
+from bayesight.milestones.bench.card import write_card, write_index
 from bayesight.milestones.bench.claim import (
     Arm,
     Claim,
@@ -40,4 +41,6 @@ __all__ = [
     "key",
     "names",
     "run",
+    "write_card",
+    "write_index",
 ]

@@ -124,7 +124,7 @@ class Keys:
         """The recipe as nested plain values."""
         return {
             "stage": self.stage,
-            **{name: {"name": (k := getattr(self, name)).name, **k.options} for name in KEYS},
+            **{name: _plain(getattr(self, name)) for name in KEYS},
         }
 
 
@@ -360,6 +360,13 @@ def differing_keys(one: Arm, other: Arm) -> tuple[str, ...]:
     alone = sorted(set(ours) ^ set(theirs))
     both = [(ours[stage].as_dict(), theirs[stage].as_dict()) for stage in ours if stage in theirs]
     return (*[name for name in KEYS if any(a[name] != b[name] for a, b in both)], *alone)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: keys become tables, tuples lists."""
+    if isinstance(value, Key):
+        return {"name": value.name, **{option: _plain(inner) for option, inner in value.options.items()}}
+    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def _said(value: Any) -> str:

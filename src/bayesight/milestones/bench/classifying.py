@@ -10,7 +10,7 @@ optimization  any registered optimizer (lr, steps, schedule, weight_decay, clip_
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bayesight.checks import check
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples
-from bayesight.losses import build_loss
+from bayesight.losses import ClassificationLoss, build_loss
 from bayesight.milestones.bench.claim import Key, Keys, Measured
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import ImageModel, build, channels_last
@@ -27,7 +27,7 @@ from bayesight.seeding import numpy_generator
 from bayesight.train.engine import Batch, Task
 from bayesight.types import ImageArray
 
-__all__ = ["accuracy_of", "classify", "letters_of", "moved", "network_of", "train_classifier"]
+__all__ = ["accuracy_of", "classify", "classify_xor", "letters_of", "moved", "network_of", "train_classifier"]
 
 TAIL = 0.1
 """The final training loss is the mean over this last share of the steps."""
@@ -44,12 +44,7 @@ def classify(recipes: Sequence[Keys], bench: Bench) -> Measured:
     train, test = letters_of(recipe.data, bench)
     network = network_of(recipe.model, train, bench)
     losses = train_classifier(network, recipe, train, bench)
-    tail = max(1, round(TAIL * len(losses)))
-    values = {
-        "accuracy": accuracy_of(network, test, bench),
-        "train_loss": sum(losses[-tail:]) / tail,
-        "parameters": float(sum(p.numel() for p in network.parameters())),
-    }
+    values = {"accuracy": accuracy_of(network, test, bench), **_told(losses, network)}
     return Measured(values, thinned(losses))
 
 
@@ -103,12 +98,7 @@ def train_classifier(network: ImageModel, recipe: Keys, train: Examples, bench: 
         dtype=bench.dtype,
     )
     loss = build_loss(recipe.loss.name, network.classes, **recipe.loss.options)
-
-    def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        images, labels = batch
-        return {"total": loss(model(images), labels)}
-
-    task = Task(batches, network, {"train": terms}, [update_of(recipe.optimization, network)])
+    task = Task(batches, network, {"train": _terms(loss)}, [update_of(recipe.optimization, network)])
     return bench.fit(task, recipe.optimization["steps"])
 
 
@@ -131,3 +121,41 @@ def accuracy_of(network: nn.Module, examples: Examples, bench: Bench, batch: int
             logits = network(images.to(device=device, dtype=bench.dtype).div_(255))
         right += int((logits.argmax(1).cpu() == labels).sum())
     return right / len(examples)
+
+
+def classify_xor(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """Train on the four points of exclusive or and judge on the same.
+
+    Returns:
+        ``accuracy`` and ``train_loss`` as ``classify`` has them, and ``parameters``.
+    """
+    (recipe,) = recipes
+    inputs = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]).view(4, 1, 1, 2)
+    labels = torch.tensor([0, 1, 1, 0])
+    network = build(recipe.model.name, (1, 1, 2), 2, seed=bench.seed, **recipe.model.options)
+    network.standardise.fit([0.5], [0.5])
+    loss = build_loss(recipe.loss.name, 2, **recipe.loss.options)
+    device = bench.hardware.fabric.device
+    batch: Batch = (inputs.to(device), labels.to(device))
+    update = update_of(recipe.optimization, network)
+    task = Task(lambda model, step: batch, network, {"train": _terms(loss)}, [update])
+    losses = bench.fit(task, recipe.optimization["steps"])
+    with torch.no_grad():
+        right = (network.eval()(batch[0]).argmax(1) == batch[1]).double().mean().item()
+    return Measured({"accuracy": right, **_told(losses, network)}, thinned(losses))
+
+
+def _terms(loss: ClassificationLoss) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+    def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        images, labels = batch
+        return {"total": loss(model(images), labels)}
+
+    return terms
+
+
+def _told(losses: list[float], network: nn.Module) -> dict[str, float]:
+    tail = max(1, round(TAIL * len(losses)))
+    return {
+        "train_loss": sum(losses[-tail:]) / tail,
+        "parameters": float(sum(p.numel() for p in network.parameters())),
+    }

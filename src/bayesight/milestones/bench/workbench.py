@@ -16,7 +16,7 @@ from bayesight.optim import Schedule, build_optimizer, build_schedule
 from bayesight.seeding import derive
 from bayesight.train.engine import Batch, Budget, Task, Update, fit
 from bayesight.train.events import Event, StepDone
-from bayesight.train.hardware import Hardware
+from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.types import Progress
 
 __all__ = ["Bench", "Sources", "thinned", "update_of"]
@@ -92,6 +92,11 @@ class Bench:
     def derive(self, *names: str | int) -> int:
         """The seed of a stream of this trial's randomness."""
         return derive(self.seed, *names)
+
+    def in_float32(self) -> Bench:
+        """The same bench without bf16, where digits matter more than speed."""
+        exact = choose_hardware(precision="32", threads=self.hardware.threads)
+        return replace(self, hardware=exact)
 
     def fit(self, task: Task, steps: int, *, term: str | None = None) -> list[float]:
         """Train a task with the engine; the weights of the last step are kept.

@@ -3,7 +3,7 @@
 ```
 ink      colours by role           drawing  SVG by hand            canvas  charts with axes
 curves   lines over an axis        belief   reliability, evidence  matrix  the confusion heat map
-bars     one row a name            dots     a thousand people
+bars     one row a name            dots     a thousand people      lines   named lines
 ```
 """
 
@@ -11,10 +11,12 @@ from bayesight.report.figures.bars import belief_bars, change_rows, count_bars
 from bayesight.report.figures.belief import evidence_histogram, reliability_diagram
 from bayesight.report.figures.curves import Curve, learning_curve, rate_curve
 from bayesight.report.figures.dots import People, natural_frequencies, people_dots
+from bayesight.report.figures.lines import Line, line_chart
 from bayesight.report.figures.matrix import confusion_heat_map
 
 __all__ = [
     "Curve",
+    "Line",
     "People",
     "belief_bars",
     "change_rows",
@@ -22,6 +24,7 @@ __all__ = [
     "count_bars",
     "evidence_histogram",
     "learning_curve",
+    "line_chart",
     "natural_frequencies",
     "people_dots",
     "rate_curve",

@@ -1,0 +1,146 @@
+"""``bayesight milestones``: the papers that changed the field, each claim measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+
+if TYPE_CHECKING:
+    from bayesight.milestones import Milestone, Outcome, Setting
+
+__all__ = ["milestones_app"]
+
+milestones_app = typer.Typer(
+    name="milestones", no_args_is_help=True, help="Papers that changed the field, each claim measured."
+)
+
+
+@milestones_app.callback()
+def _group() -> None:
+    """Papers that changed the field, each claim measured."""
+
+
+@milestones_app.command("list", epilog="Example: bayesight milestones list --json")
+def list_(as_json: JsonFlag = False) -> None:
+    """Name the milestones: year, paper, claim, four keys, what each displaced, and minutes."""
+    from bayesight.train.startup import defer_compiler
+
+    defer_compiler()
+    from bayesight.milestones import gallery
+
+    told = gallery()
+    emit([_entry(m) for m in told], as_json=as_json, text=lambda: "\n\n".join(_lines(m) for m in told))
+
+
+@milestones_app.command("run", epilog="Example: bayesight milestones run resnet --smoke")
+def run(
+    name: Annotated[str, typer.Argument(help="A milestone's name, or 'all'.")],
+    smoke: Annotated[bool, typer.Option("--smoke", help="A small budget, with bounds to suit.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="How many; default: the milestone's own.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Your images (archive, folder, IDX) or text; default: no download.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder for cards; made if need be.")] = Path(
+        "runs/milestones"
+    ),
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start clean, where an interrupted run would go on.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a milestone's arms and its predecessor's, and hold the paper's claim against them.
+
+    Writes a card with curves and pictures. Exit status 0 only when the claim is reproduced. A run that is
+    interrupted keeps the trials it has finished and goes on from there.
+    """
+    from bayesight.train.startup import defer_compiler
+
+    defer_compiler()
+    from bayesight.milestones import Setting, find, gallery
+
+    chosen = gallery() if name == "all" else (find(name),)
+    setting = Setting(out=out, smoke=smoke, seeds=seeds, data=data, fresh=fresh, threads=threads)
+    documents = []
+    for milestone in chosen:
+        suits = name != "all" or data is None or milestone.source == _kind(data)
+        documents.append(_run(milestone, setting if suits else _without_data(setting), as_json))
+    emit(
+        documents if name == "all" else documents[0],
+        as_json=as_json,
+        text=lambda: f"cards: {out}" if name == "all" else f"card: {out / name}.md",
+    )
+    if not all(document["reproduced"] for document in documents):
+        raise typer.Exit(1)
+
+
+def _run(milestone: Milestone, setting: Setting, as_json: bool) -> dict[str, Any]:
+    """One milestone: measured, told on standard error (or output), its card and the index written."""
+    from bayesight.milestones import gallery, run, write_card, write_index
+
+    with progress_bar(milestone.name, unit="steps") as progress:
+        outcome = run(milestone, setting, tell=say, progress=progress)
+    page = write_card(outcome, setting.out)
+    write_index(gallery(), setting.out)
+    if not as_json:
+        emit({}, as_json=False, text=lambda: _verdict(outcome))
+    return {**outcome.as_dict(), "card": str(page)}
+
+
+def _verdict(outcome: Outcome) -> str:
+    m = outcome.milestone
+    lines = [
+        f"{m.name} ({m.year}): {m.claim}",
+        f"  the paper: {m.figure}",
+        f"  here, on {outcome.origin}:",
+        *(
+            f"    {'holds' if v.holds else 'DOES NOT HOLD'}: {v.sentence}"
+            f" (measured {v.measured:.4g}, bound {v.bound:.4g})"
+            for v in outcome.verdicts
+        ),
+        f"  {'reproduced' if outcome.reproduced else 'not reproduced'} in {outcome.seconds:.0f} s",
+    ]
+    return "\n".join(lines)
+
+
+def _kind(data: Path) -> str:
+    """Whether a source is text or images, by its name."""
+    return "text" if data.name.lower().endswith((".txt", ".txt.gz", ".md")) else "letters"
+
+
+def _without_data(setting: Setting) -> Setting:
+    from dataclasses import replace
+
+    return replace(setting, data=None)
+
+
+def _entry(m: Milestone) -> dict[str, Any]:
+    return {
+        "name": m.name,
+        "year": m.year,
+        "paper": vars(m.paper),
+        "claim": m.claim,
+        "published": m.figure,
+        "displaced": m.displaced,
+        "key": m.key,
+        "arms": {arm.name: [recipe.as_dict() for recipe in arm.recipes] for arm in m.arms},
+        "threshold": [claim.sentence() for claim in m.claims],
+        "minutes": m.minutes,
+    }
+
+
+def _lines(m: Milestone) -> str:
+    recipe = m.arms[0].recipes[-1]
+    return "\n".join(
+        [
+            f"{m.year}  {m.name}  (about {m.minutes:g} min; {m.paper.authors}, {m.paper.title!r})",
+            f"      {m.claim}",
+            *(f"      {which:13} {getattr(recipe, which)}" for which in ("data", "model", "loss")),
+            f"      {'optimization':13} {recipe.optimization}",
+            f"      displaced     {m.displaced} (by its {m.key})",
+        ]
+    )

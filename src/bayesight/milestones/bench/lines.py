@@ -1,0 +1,101 @@
+"""Trials that fit a line: by gradient descent, by least squares, by Bayes, and as it was done before.
+
+```
+data          line(points, slope, intercept, noise)
+model         line
+loss          squared error, or what the method minimises
+optimization  gradient descent through the engine, or a closed form
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bayesight.bayes.conjugate import regression
+from bayesight.milestones.bench.claim import Key, Keys, Measured
+from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.seeding import torch_generator
+from bayesight.train.engine import Batch, Task
+
+__all__ = ["Line", "fit_by_averages", "fit_by_bayes", "fit_by_descent", "points_of"]
+
+
+class Line(nn.Module):
+    """y = slope x + intercept, both zero at the start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope, self.intercept = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,) to (N,)."""
+        return self.slope * x + self.intercept
+
+
+def points_of(data: Key, bench: Bench) -> tuple[Tensor, Tensor]:
+    """Points: x uniform in [-1, 3], y = slope x + intercept + noise, float64 (N,)."""
+    generator = torch_generator(bench.seed, "points")
+    x = torch.rand(data["points"], generator=generator, dtype=torch.float64) * 4 - 1
+    noise = torch.randn(data["points"], generator=generator, dtype=torch.float64) * data["noise"]
+    return x, data["slope"] * x + data["intercept"] + noise
+
+
+def fit_by_descent(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """The line that the engine finds, every point in every batch."""
+    (recipe,) = recipes
+    x, y = points_of(recipe.data, bench)
+    single = (x.float(), y.float())
+
+    def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        inputs, targets = batch
+        return {"total": (model(inputs) - targets).square().mean()}
+
+    line = Line()
+    device = bench.hardware.fabric.device
+    batch: Batch = tuple(part.to(device) for part in single)
+    task = Task(lambda model, step: batch, line, {"train": terms}, [update_of(recipe.optimization, line)])
+    losses = bench.in_float32().fit(task, recipe.optimization["steps"])
+    return Measured(_errors(line.slope.item(), line.intercept.item(), x, y), thinned(losses))
+
+
+def fit_by_bayes(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """The posterior's means, and its 95 % intervals."""
+    (recipe,) = recipes
+    x, y = points_of(recipe.data, bench)
+    prior = regression.prior(precision=recipe.model["prior_precision"])
+    posterior, _ = regression.update(prior, torch.stack([x, y], 1))
+    intercept, slope = posterior.centre.tolist()
+    low, high = regression.interval(posterior)["coefficients"]
+    limits = {
+        "intercept_low": float(low[0]),
+        "intercept_high": float(high[0]),
+        "slope_low": float(low[1]),
+        "slope_high": float(high[1]),
+    }
+    return Measured(_errors(slope, intercept, x, y) | limits)
+
+
+def fit_by_averages(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """The line through the centres of the left and the right half of the points (Mayer 1750)."""
+    (recipe,) = recipes
+    x, y = points_of(recipe.data, bench)
+    left, right = x.argsort().tensor_split(2)
+    slope = ((y[right].mean() - y[left].mean()) / (x[right].mean() - x[left].mean())).item()
+    return Measured(_errors(slope, (y.mean() - slope * x.mean()).item(), x, y))
+
+
+def _errors(slope: float, intercept: float, x: Tensor, y: Tensor) -> dict[str, float]:
+    """The line, its distance from least squares (``torch.linalg.lstsq``), and what it misses by."""
+    design = torch.stack([x, torch.ones_like(x)], 1)
+    best = torch.linalg.lstsq(design, y[:, None]).solution[:, 0]
+    return {
+        "slope": slope,
+        "intercept": intercept,
+        "slope_error": abs(slope - best[0].item()),
+        "intercept_error": abs(intercept - best[1].item()),
+        "squared_error": (slope * x + intercept - y).square().mean().item(),
+    }
