@@ -70,7 +70,19 @@ def test_without_a_run_a_network_is_trained_for_it(program, mislabelled, monkeyp
     assert found["how"] == "features of a mlp trained on these images for 1 epochs, seed 3"
 
 
+def test_size_and_mode_hold_for_the_labels_too(program, mislabelled, monkeypatch):
+    monkeypatch.setattr(labels, "EPOCHS", 1)
+    options = ("--labels", "--size", 12, "--mode", "L", "--threads", 1, "--json")
+    status, out, _ = program("data", "inspect", mislabelled, *options)
+    assert status == 0
+    found = json.loads(out)
+    assert found["shape"] == [12, 12]
+    assert found["labels"]["how"].startswith("features of a mlp")  # a residual network where they are larger
+
+
 def test_refusals(refusal, shapes_run, mislabelled, make_archive, tmp_path):
     assert "is not a run folder" in refusal("data", "inspect", mislabelled, "--labels", "--run", tmp_path)
+    sized = ("data", "inspect", mislabelled, "--labels", "--run", shapes_run, "--size", 12)
+    assert "given with --run; expected the run's own" in refusal(*sized)
     one = make_archive("one.tar.gz", {"bar": 9})
     assert "class" in refusal("data", "inspect", one, "--labels", "--run", shapes_run)

@@ -38,6 +38,7 @@ def inspect(
     report: Annotated[
         Path | None, typer.Option(help="With --labels: write their pictures to this HTML file.")
     ] = None,
+    threads: Annotated[int | None, typer.Option(help="With --labels: processor threads.")] = None,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -52,7 +53,10 @@ def inspect(
     found = audit(store, near=near)
     document = report_document(store, found)
     if labels or run is not None or report is not None:
-        document["labels"] = _suspicious(source, run, labels_file, seed, top, report)
+        document["labels"] = _suspicious(
+            source, top, report,
+            run=run, labels=labels_file, size=wanted, mode=mode, seed=seed, threads=threads,
+        )  # fmt: skip
     emit(
         document,
         as_json=as_json,
@@ -60,15 +64,13 @@ def inspect(
     )
 
 
-def _suspicious(
-    source: Path, run: Path | None, labels_file: Path | None, seed: int, top: int, report: Path | None
-) -> dict[str, Any]:
-    """The most suspicious labels, and their pictures in a report if one is wanted."""
+def _suspicious(source: Path, top: int, report: Path | None, **options: Any) -> dict[str, Any]:
+    """The most suspicious labels, and their pictures in a report if one is wanted; see ``audit_labels``."""
     from bayesight.cli.train import training_listeners
     from bayesight.workflows.labels import audit_labels, labels_report
 
     with training_listeners(Path(), quiet=True) as listeners:
-        found = audit_labels(source, run=run, labels=labels_file, seed=seed, listeners=tuple(listeners))
+        found = audit_labels(source, listeners=tuple(listeners), **options)
     if report is not None:
         say(f"report: {labels_report(found, report)}")
     return found.as_dict(top)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -78,6 +78,8 @@ def audit_labels(
     *,
     run: str | Path | None = None,
     labels: Path | None = None,
+    size: tuple[int, int] | None = None,
+    mode: Literal["L", "RGB"] | None = None,
     seed: int = 0,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -90,6 +92,8 @@ def audit_labels(
         run: whose network gives the features; None trains one on the source itself, briefly, so that it
             does not learn the wrong labels by heart.
         labels: an IDX source's file of labels, when it is not beside it.
+        size: (height, width) all images are brought to; None takes the commonest. A run has its own.
+        mode: "L" or "RGB" likewise.
         seed: of training and of the folds.
         threads: processor threads for training.
         progress: told how far reading is.
@@ -100,11 +104,14 @@ def audit_labels(
         RunUnreadable: the run is none.
     """
     if run is not None:
+        came = "given with --run"
+        check(size is None and mode is None, "--size or --mode", came, "the run's own", "Leave them out.")
         return _judge(Run.open(run), source, labels, seed, progress, f"features of the run {run}")
-    store = open_store(source, labels=labels, progress=progress)
+    store = open_store(source, size=size, mode=mode, labels=labels, progress=progress)
     require_classes(store, 2)
     model = "resnet" if min(store.manifest.shape[:2]) >= 28 else "mlp"
-    recipe = Recipe.default(model).changed({"optimization.epochs": EPOCHS, "seed": seed})
+    changes = {"optimization.epochs": EPOCHS, "seed": seed, "data.size": size, "data.mode": mode}
+    recipe = Recipe.default(model).changed(changes)
     with tempfile.TemporaryDirectory() as folder:
         made = train(
             TrainRequest(Path(source), Path(folder) / "run", recipe, labels=labels, threads=threads),
