@@ -34,6 +34,7 @@ from torch import Tensor
 from bayesight.checks import existing_path
 from bayesight.errors import InvalidConfig, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import write_atomic
+from bayesight.losses import sees_environments
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.models.classifier import Classes, Classifier
 from bayesight.train.recipe import Recipe
@@ -166,7 +167,8 @@ class Run:
 
     def network(self) -> ImageModel:
         """The trained network, in evaluation mode."""
-        model, classes = self.recipe().model, self.classes()
+        recipe, classes = self.recipe(), self.classes()
+        model = recipe.model
         weights, _ = self._tensors("model.safetensors")
         outputs = len(weights.get("head.bias", ()))
         network = build(model.name, classes.image_shape, outputs or len(classes.names), **model.options)
@@ -176,6 +178,7 @@ class Run:
             message = f"{self.folder / 'model.safetensors'} does not fit recipe.toml and classes.json"
             raise RunUnreadable(f"{message}: {str(problem).splitlines()[-1].strip()}") from problem
         channels_last(network)
+        network.answers_alone = sees_environments(recipe.loss.name)
         return network.eval()
 
     def save_classifier(self, classifier: Classifier) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+from bayesight.cli.train import environment_lines
 
 if TYPE_CHECKING:
     from bayesight.workflows.evaluate import EvaluateResult
@@ -44,6 +45,12 @@ def evaluate(
         Head, typer.Option(help="gaussian, the run's belief, or laplace, a softmax to compare it with.")
     ] = Head.gaussian,
     labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
+    environments: Annotated[
+        str | None,
+        typer.Option(
+            metavar="folder|TABLE:COLUMN", help="Where each image comes from, as in train: scored apart."
+        ),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -63,6 +70,7 @@ def evaluate(
             level=level,
             head=head.value,
             labels=labels,
+            environments=environments,
             progress=progress,
         )
     if result.data.note:
@@ -89,6 +97,8 @@ def _text(result: EvaluateResult) -> str:
             for key in ("sensitivity", "false_alarm", "precision")
         ]
         lines.append(f"{name:{width}}  {row['support']:6,}  " + "  ".join(cells))
+    if result.environments:
+        lines += ["", environment_lines(result.environments).rstrip()]
     if result.novelty is not None:
         figures = result.novelty.as_dict()
         lines += [

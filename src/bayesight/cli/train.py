@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bayesight.train.events import Event, Listener
     from bayesight.train.recipe import Recipe
 
-__all__ = ["train", "training_listeners"]
+__all__ = ["environment_lines", "train", "training_listeners"]
 
 KEYS = "The four keys"
 WHERE = "Where and how"
@@ -34,8 +34,22 @@ def train(
     batch: Annotated[int | None, typer.Option(help="Data: images in one step.")] = None,
     validation: Annotated[float | None, typer.Option(help="Data: share held out to choose weights.")] = None,
     augment: Annotated[str | None, typer.Option(help="Data: none, glyph or photo.")] = None,
+    environments: Annotated[
+        str | None,
+        typer.Option(
+            metavar="folder|TABLE:COLUMN",
+            help="Data: where each image comes from: folder, for ENVIRONMENT/CLASS/NAME.png, or a column of "
+            "a CSV or Parquet table beside a column path. Name the misleading attribute itself (a colour) for "
+            "reweight and groupdro, places or times that differ for irm.",
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model: linear, mlp, alexnet or resnet.")] = None,
-    loss: Annotated[str | None, typer.Option(help="Loss: cross_entropy or forward_corrected.")] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="Loss: cross_entropy or forward_corrected; with --environments also reweight, groupdro, irm."
+        ),
+    ] = None,
     optimizer: Annotated[
         str | None, typer.Option(help="Optimization: sgd, nesterov, adagrad, rmsprop, adam or adamw.")
     ] = None,
@@ -79,6 +93,7 @@ def train(
         "data.batch": batch,
         "data.validation": validation,
         "data.augment": augment,
+        "data.environments": environments,
         "loss": None if loss is None else {"name": loss},
         "optimization.name": optimizer,
         "optimization.lr": lr,
@@ -171,6 +186,7 @@ def _document(result: Any) -> dict[str, Any]:
         "examples": _learned_from(metrics) + metrics["examples"]["validation"],
         "seconds": metrics["seconds"]["total"],
         "validation": metrics["validation"],
+        **({"environments": metrics["environments"]} if "environments" in metrics else {}),
         "details": metrics,
     }
 
@@ -179,6 +195,15 @@ def _learned_from(metrics: Mapping[str, Any]) -> int:
     """Images trained on, those of further sources among them."""
     count: int = metrics["examples"]["train"] + metrics["examples"].get("also", 0)
     return count
+
+
+def environment_lines(environments: Mapping[str, Any]) -> str:
+    """One line an environment."""
+    return "".join(
+        f"  environment {name}: accuracy {row['accuracy']:.4f}, log-loss {row['log_loss']:.4f} nats, "
+        f"{row['examples']:,} images\n"
+        for name, row in environments.items()
+    )
 
 
 def _text(result: Any) -> str:
@@ -190,6 +215,7 @@ def _text(result: Any) -> str:
         f"{seconds['total']:.1f} s (training alone {seconds['training']:.1f} s)\n"
         f"on {validation['examples']:,} images held out: accuracy {validation['accuracy']:.4f}, log-loss "
         f"{validation['log_loss']:.4f} nats, calibration error {validation['ece']:.4f}\n"
+        f"{environment_lines(metrics.get('environments', {}))}"
         f"look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight evaluate "
         f"{result.run.folder} SOURCE"
     )

@@ -6,7 +6,7 @@ One indexed copy takes a batch out of the memory map; nothing is opened, decoded
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -30,11 +30,13 @@ class Examples:
         arrays: uint8 (N_i, H, W) or (N_i, H, W, 3), all of the same H, W and mode; memory maps are fine.
         rows: (N,) rows in the concatenation of the arrays.
         labels: (N,) class of each row.
+        environments: (N,) number of the environment each row comes from, or None.
     """
 
     arrays: tuple[ImageArray, ...]
     rows: IntArray
     labels: IntArray
+    environments: IntArray | None = None
 
     def __post_init__(self) -> None:
         shapes = {array.shape[1:] for array in self.arrays}
@@ -45,6 +47,9 @@ class Examples:
             f"{len(self.rows)} rows, {len(self.labels)} labels",
             "equally many",
         )
+        if self.environments is not None:
+            came = f"{len(self.rows)} rows, {len(self.environments)} environments"
+            check(len(self.rows) == len(self.environments), "Examples", came, "equally many")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -74,13 +79,21 @@ class Examples:
             positions = np.arange(start, min(start + batch, len(self)))
             yield self.images(positions), torch.from_numpy(self.labels[positions])
 
+    def without_environments(self) -> Examples:
+        """The same images, for a loss that does not see where they come from."""
+        return replace(self, environments=None)
+
     def joined(self, other: Examples) -> Examples:
-        """This and then ``other``, as one."""
+        """This and then ``other``, as one; environments are kept where both have them."""
+        both = None
+        if self.environments is not None and other.environments is not None:
+            both = np.concatenate([self.environments, other.environments])
         offset = sum(len(array) for array in self.arrays)
         return Examples(
             self.arrays + other.arrays,
             np.concatenate([self.rows, other.rows + offset]),
             np.concatenate([self.labels, other.labels]),
+            both,
         )
 
     def channel_moments(self, sample: int = 20_000) -> tuple[list[float], list[float]]:
@@ -151,12 +164,16 @@ class Batches:
             self._pools.append((mixture.examples, extra, "mixture order"))
             examples = examples.joined(mixture.examples)
         self.examples = examples
-        self._labels = torch.from_numpy(examples.labels)
+        given = (examples.labels, examples.environments)
+        self._facts = [torch.from_numpy(part) for part in given if part is not None]
         self._unit = torch.tensor(1 / 255, dtype=dtype)
         self._order = lru_cache(maxsize=4)(self._shuffled)
 
-    def __call__(self, model: nn.Module, step: int) -> tuple[Tensor, Tensor]:
-        """Images (B, C, H, W) in [0, 1] and labels (B,) of ``step``, on the model's device."""
+    def __call__(self, model: nn.Module, step: int) -> tuple[Tensor, ...]:
+        """Images (B, C, H, W) in [0, 1] and labels (B,) of ``step``, on the model's device.
+
+        Where the examples have environments, those (B,) come third.
+        """
         positions = self._positions(step)[self.rank :: self.world]
         images = self.examples.images(positions)
         if self.augment is not None:
@@ -165,7 +182,8 @@ class Batches:
         else:
             pixels = torch.mul(images, self._unit)  # converts and scales in one pass over the memory
         device = next(model.parameters()).device
-        return pixels.to(device), self._labels[torch.from_numpy(positions)].to(device)
+        at = torch.from_numpy(positions)
+        return pixels.to(device), *(part[at].to(device) for part in self._facts)
 
     def _positions(self, step: int) -> IntArray:
         """Which of ``examples`` make the batch: some of each pool."""

@@ -7,5 +7,23 @@ from bayesight.losses.classification import (
     ForwardCorrected,
     build_loss,
 )
+from bayesight.losses.environments import (
+    EnvironmentLoss,
+    GroupDRO,
+    InvariantRisk,
+    Reweighted,
+    sees_environments,
+)
 
-__all__ = ["LOSSES", "ClassificationLoss", "CrossEntropy", "ForwardCorrected", "build_loss"]
+__all__ = [
+    "LOSSES",
+    "ClassificationLoss",
+    "CrossEntropy",
+    "EnvironmentLoss",
+    "ForwardCorrected",
+    "GroupDRO",
+    "InvariantRisk",
+    "Reweighted",
+    "build_loss",
+    "sees_environments",
+]

@@ -1,7 +1,7 @@
 """What counts as wrong when the answer is a class.
 
-Every loss is a callable ``(logits (B, K), labels (B,) int64) -> scalar``, in nats, differentiable in the
-logits.
+Every loss here is a callable ``(logits (B, K), labels (B,) int64) -> scalar``, in nats, differentiable in the
+logits; those of ``environments`` also take the environment of each image.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bayesight.checks import check, probability
-from bayesight.errors import InvalidConfig
+from bayesight.errors import InvalidConfig, InvalidInput
 from bayesight.registry import Registry, option_problems
 
 __all__ = ["LOSSES", "ClassificationLoss", "CrossEntropy", "ForwardCorrected", "build_loss"]
@@ -30,12 +30,22 @@ class ClassificationLoss(Protocol):
 LOSSES: Registry[Any] = Registry("loss")
 
 
-def build_loss(name: str, classes: int, **options: Any) -> ClassificationLoss:
+def build_loss(name: str, classes: int, counts: Tensor | None = None, **options: Any) -> Any:
     """A loss by name for K classes.
+
+    Args:
+        name: a registered name, ``LOSSES.names()`` lists them.
+        classes: K.
+        counts: (E, K) training images of each environment and class, for losses that see environments.
+        options: the loss's own keyword arguments.
+
+    Returns:
+        A ``ClassificationLoss``, or an ``EnvironmentLoss`` where it sees environments.
 
     Raises:
         UnknownName: no such loss.
         InvalidConfig: options it does not have.
+        InvalidInput: a loss that sees environments, and none are given.
 
     Example:
         >>> loss = build_loss("cross_entropy", 3, label_smoothing=0.1)
@@ -46,8 +56,14 @@ def build_loss(name: str, classes: int, **options: Any) -> ClassificationLoss:
     problems = option_problems(factory, options, f"loss {name!r}")
     if problems:
         raise InvalidConfig(f"loss {name!r}", problems)
-    loss: ClassificationLoss = factory(classes, **options)
-    return loss
+    if not getattr(factory, "sees_environments", False):
+        return factory(classes, **options)
+    if counts is None:
+        raise InvalidInput(
+            f"loss {name!r}: no environments; expected one for each image. Name them with --environments "
+            "folder (ENVIRONMENT/CLASS/NAME.png) or --environments TABLE.csv:COLUMN."
+        )
+    return factory(classes, counts, **options)
 
 
 @LOSSES.register("cross_entropy")

@@ -51,14 +51,22 @@ class ImageModel(nn.Module):
     Args:
         image_shape: (C, H, W) of one image.
         classes: number of classes K.
+
+    Attributes:
+        head: the last linear layer.
+        answers_alone: the evidence is the centred logits and nothing else. So it is for a network trained to
+            leave something aside: its other features may still tell it, and a density fitted to them would
+            bring it back.
     """
 
     head: nn.Linear
+    answers_alone: bool
 
     def __init__(self, image_shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
         self.image_shape = image_shape
         self.classes = classes
+        self.answers_alone = False
         self.standardise = Standardise(image_shape[0])
 
     def stages(self, x: Tensor) -> list[Tensor]:
@@ -84,14 +92,22 @@ class ImageModel(nn.Module):
         one of the four vectors scaled to length 1: how strongly a channel fires and how unevenly, at two
         depths, says more of an unfamiliar image than the last layer alone. Networks without space, or with
         one stage, give the square roots of their rectified penultimate features at length 1, which are
-        closer to a Gaussian than the features themselves.
+        closer to a Gaussian than the features themselves. With ``answers_alone`` it is the logits less their
+        mean.
         """
+        if self.answers_alone:
+            return self.centred_logits(x)
         maps = self.stages(x)
         spatial = [m.float() for m in maps if m.dim() == 4][-2:]
         if len(spatial) < 2:
             return F.normalize(self.pool(maps[-1]).float().clamp_min(0).sqrt(), dim=1)
         pieces = [f(m) for m in spatial for f in (_mean_over_space, _deviation_over_space)]
         return torch.cat([F.normalize(piece, dim=1) for piece in pieces], dim=1)
+
+    def centred_logits(self, x: Tensor) -> Tensor:
+        """Logits (B, K) less their mean: as much as the probabilities of the classes tell, and no more."""
+        logits: Tensor = self(x)
+        return logits - logits.mean(dim=1, keepdim=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, K) of images (B, C, H, W) in [0, 1]."""

@@ -32,4 +32,4 @@ class LinearModel(ImageModel):
 
     def evidence_features(self, x: Tensor) -> Tensor:
         """The logits (B, K): a density over every pixel would need more images than there are."""
-        return self.forward(x)
+        return self.centred_logits(x) if self.answers_alone else self.forward(x)

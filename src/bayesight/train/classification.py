@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from bayesight.bayes import calibrate
+from bayesight.causal.invariance import backdoor_weights, group_means
+from bayesight.checks import check
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples, Mixture
 from bayesight.evaluate.calibration import expected_calibration_error, log_loss
-from bayesight.losses import ClassificationLoss, build_loss
+from bayesight.losses import ClassificationLoss, EnvironmentLoss, build_loss, sees_environments
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.optim import build_optimizer, build_schedule
 from bayesight.seeding import derive
@@ -22,7 +24,7 @@ from bayesight.train.engine import Batch, Budget, Task, Update
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 
-__all__ = ["Classification", "classification", "log_probabilities"]
+__all__ = ["Classification", "classification", "environment_metrics", "group_counts", "log_probabilities"]
 
 EVALUATION_BATCH = 1024
 
@@ -38,7 +40,9 @@ class Classification:
         evaluate: accuracy, log_loss (nats), ece and calibrated_log_loss on the validation images. The last
             is the log-loss at the temperature that suits it best, and it is what chooses the weights: a
             temperature is fitted after training in any case, and plain log-loss would stop a network that
-            goes on getting better while it grows too sure of itself.
+            goes on getting better while it grows too sure of itself. Where the validation images have
+            environments, also those of ``environment_metrics``, one of which chooses the weights of a loss
+            that sees environments.
         network: the model, also in ``task.model``.
     """
 
@@ -71,9 +75,12 @@ def classification(
         InvalidInput: an image shape the model cannot take, an option out of range.
     """
     network = new_network(recipe, train, classes)
+    seeing = sees_environments(recipe.loss.name)
+    counts = group_counts(train, classes) if seeing and train.environments is not None else None
+    loss = build_loss(recipe.loss.name, classes, counts, **recipe.loss.options)
     fabric, dtype = hardware.fabric, torch.bfloat16 if hardware.precision == "bf16" else torch.float32
     batches = Batches(
-        train,
+        train if seeing else train.without_environments(),
         recipe.data.batch,
         derive(recipe.seed, "data"),
         augment=_augment(recipe),
@@ -90,8 +97,10 @@ def classification(
         build_schedule(key.schedule.name, steps, **key.schedule.options),
         key.clip_norm,
     )
-    loss = build_loss(recipe.loss.name, classes, **recipe.loss.options)
     task = Task(batches, network, {"classifier": _total(loss)}, [update])
+    if isinstance(loss, EnvironmentLoss):
+        _check_pieces(recipe)
+        task = replace(task, data=_clocked(batches, loss, steps), stateful={"loss": loss})
     return Classification(
         task,
         Budget(
@@ -99,13 +108,63 @@ def classification(
             evaluate_every=batches.steps_per_epoch,
             accumulate=key.accumulate,
             patience=key.patience,
-            monitor="calibrated_log_loss",
+            monitor=loss.monitor if isinstance(loss, EnvironmentLoss) else "calibrated_log_loss",
             seed=derive(recipe.seed, "steps"),
         ),
         None if key.average is None else WeightAverage(network, key.average),
-        _evaluation(validation, dtype),
+        _evaluation(validation, classes, dtype),
         network,
     )
+
+
+def group_counts(examples: Examples, classes: int) -> Tensor:
+    """(E, K) images of each environment and class.
+
+    Raises:
+        InvalidInput: the examples have no environments.
+    """
+    given = examples.environments
+    check(given is not None, "group_counts", "examples without environments", "one for each image")
+    assert given is not None
+    groups = torch.from_numpy(given * classes + examples.labels)
+    return torch.bincount(groups, minlength=(int(given.max()) + 1) * classes).view(-1, classes)
+
+
+def environment_metrics(
+    log_p: Tensor, labels: Tensor, environments: Tensor, classes: int
+) -> dict[str, float]:
+    """Figures that do not profit from an association between environment and class.
+
+    Args:
+        log_p: (N, K) nats.
+        labels: (N,).
+        environments: (N,).
+        classes: K.
+
+    Returns:
+        adjusted_accuracy and adjusted_log_loss, every image weighted by ``causal.backdoor_weights``: what
+        would be found were the classes as frequent in every environment; worst_group_accuracy and
+        worst_group_log_loss, of the worst class within an environment. NaN and infinity where an environment
+        has no image of some class.
+    """
+    count = int(environments.max()) + 1
+    groups = environments * classes + labels
+    losses = -log_p[torch.arange(len(labels)), labels].double()
+    right = (log_p.argmax(1) == labels).double()
+    lost, numbers = group_means(losses, groups, count * classes)
+    hits, _ = group_means(right, groups, count * classes)
+    if not bool((numbers > 0).all()):
+        return {"adjusted_accuracy": math.nan, "adjusted_log_loss": math.inf} | {
+            "worst_group_accuracy": math.nan,
+            "worst_group_log_loss": math.inf,
+        }
+    weights = backdoor_weights(numbers.view(count, classes)).flatten()
+    return {
+        "adjusted_accuracy": float((weights * hits).sum() / len(labels)),
+        "adjusted_log_loss": float((weights * lost).sum() / len(labels)),
+        "worst_group_accuracy": float((hits / numbers).min()),
+        "worst_group_log_loss": float((lost / numbers).max()),
+    }
 
 
 def new_network(recipe: Recipe, train: Examples, classes: int) -> ImageModel:
@@ -113,6 +172,7 @@ def new_network(recipe: Recipe, train: Examples, classes: int) -> ImageModel:
     options = recipe.model.options
     network = build(recipe.model.name, train.image_shape, classes, seed=recipe.seed, **options)
     network.standardise.fit(*train.channel_moments())
+    network.answers_alone = sees_environments(recipe.loss.name)
     channels_last(network)
     return network
 
@@ -145,16 +205,35 @@ def _augment(recipe: Recipe) -> Augment | None:
     return None if choice.name == "none" else augmentation(choice.name, **choice.options)
 
 
-def _total(loss: ClassificationLoss) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+def _total(loss: ClassificationLoss | EnvironmentLoss) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
     def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        images, labels = batch
-        return {"total": loss(model(images), labels)}
+        images, labels, *environments = batch
+        return {"total": loss(model(images), labels, *environments)}
 
     return terms
 
 
-def _evaluation(validation: Examples, dtype: torch.dtype) -> Callable[[nn.Module], Mapping[str, float]]:
+def _clocked(batches: Batches, loss: EnvironmentLoss, steps: int) -> Callable[[nn.Module, int], Batch]:
+    """Batches that tell the loss which step they are for; so a resumed run needs no reminder."""
+
+    def batch(model: nn.Module, step: int) -> Batch:
+        loss.at(step, steps)
+        return batches(model, step)
+
+    return batch
+
+
+def _check_pieces(recipe: Recipe) -> None:
+    pieces = recipe.optimization.accumulate
+    mend = "What such a loss says of a batch is not the sum of what it says of its pieces."
+    check(pieces == 1, f"loss {recipe.loss.name!r}", f"accumulate = {pieces}", "accumulate = 1", mend)
+
+
+def _evaluation(
+    validation: Examples, classes: int, dtype: torch.dtype
+) -> Callable[[nn.Module], Mapping[str, float]]:
     labels = torch.from_numpy(validation.labels)
+    given = None if validation.environments is None else torch.from_numpy(validation.environments)
 
     def evaluate(model: nn.Module) -> Mapping[str, float]:
         log_p = log_probabilities(model, validation, dtype=dtype)
@@ -164,6 +243,7 @@ def _evaluation(validation: Examples, dtype: torch.dtype) -> Callable[[nn.Module
             "log_loss": log_loss(log_p, labels),
             "calibrated_log_loss": log_loss(calibrated, labels),
             "ece": expected_calibration_error(log_p, labels),
+            **({} if given is None else environment_metrics(log_p, labels, given, classes)),
         }
 
     return evaluate

@@ -81,6 +81,8 @@ class DataKey(BaseModel):
         mode: "L" (grey) or "RGB"; None keeps what they have.
         also_share: share of every batch that is drawn from the further sources of ``--also``, where there are
             any; an epoch is one pass over the source itself.
+        environments: where the images come from: "folder" for ENVIRONMENT/CLASS/NAME.png, "TABLE.csv:COLUMN"
+            for a column of a table; None where it does not matter.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +92,7 @@ class DataKey(BaseModel):
     size: int | tuple[int, int] | None = None
     mode: Literal["L", "RGB"] | None = None
     also_share: float = Field(default=0.4, gt=0, lt=1)
+    environments: str | None = None
 
 
 class ModelKey(Named):

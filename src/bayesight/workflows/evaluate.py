@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray, Progress
+from bayesight.workflows.environments import environment_scores, read_environments
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.sources import Labelled, read_labelled, read_unlabelled
 
@@ -158,18 +159,22 @@ class EvaluateResult:
         data: the labelled images.
         evaluation: the numbers.
         novelty: how well images of unknown kinds are told apart; None where none were given.
+        environments: accuracy, log_loss and examples of each environment; empty where none were stated.
     """
 
     run: Run
     data: Labelled
     evaluation: Evaluation
     novelty: NoveltyCheck | None = None
+    environments: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers ``--json`` prints."""
         tree = {"run": str(self.run.folder), **self.evaluation.as_dict()}
         if self.novelty is not None:
             tree["novelty"] = self.novelty.as_dict()
+        if self.environments:
+            tree["environments"] = dict(self.environments)
         if self.data.note:
             tree["note"] = self.data.note
         return tree
@@ -184,6 +189,7 @@ def evaluate(
     level: float = 0.05,
     head: Literal["gaussian", "laplace"] = "gaussian",
     labels: Path | None = None,
+    environments: str | None = None,
     progress: Progress | None = None,
 ) -> EvaluateResult:
     """Measure a run on labelled images.
@@ -198,6 +204,7 @@ def evaluate(
         head: "gaussian" is the run's belief; "laplace" fits a softmax with a Laplace posterior to the
             absorbed images instead, for comparison.
         labels: an IDX source's file of labels, when it is not beside it.
+        environments: where each image comes from, as ``read_environments`` takes it, to score each apart.
         progress: told how far reading is.
 
     Raises:
@@ -222,7 +229,11 @@ def evaluate(
             level,
             store.manifest.source,
         )
-    return EvaluateResult(run, data, found, novelty)
+    scores: dict[str, dict[str, float]] = {}
+    if environments is not None:
+        places = read_environments(data.store, environments)
+        scores = environment_scores(found.log_p, found.labels, places.numbers, places.names)
+    return EvaluateResult(run, data, found, novelty, scores)
 
 
 def _laplace_likelihood(classifier: Classifier) -> Callable[[Tensor], Tensor]:

@@ -22,6 +22,7 @@ from bayesight.data import Store, open_store, require_classes, split
 from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput, TrainingDiverged
 from bayesight.evaluate import expected_calibration_error, log_loss
+from bayesight.losses import sees_environments
 from bayesight.models import ImageModel
 from bayesight.models.classifier import Classes, Classifier, Rows, fit_classifier
 from bayesight.models.reading import Precision, features_of, reader_of
@@ -39,17 +40,43 @@ from bayesight.train.events import Evaluated, Event, Listener
 from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import IntArray, Progress
-from bayesight.workflows.evaluate import measure
+from bayesight.workflows.environments import (
+    Environments,
+    environment_scores,
+    read_environments,
+    require_groups,
+)
+from bayesight.workflows.evaluate import Evaluation, measure
 from bayesight.workflows.reporting import training_report
 from bayesight.workflows.sources import class_numbers
 
-__all__ = ["SELECTION", "Material", "TrainRequest", "TrainResult", "read_material", "train"]
+__all__ = [
+    "ENVIRONMENT_SELECTION",
+    "SELECTION",
+    "Material",
+    "TrainRequest",
+    "TrainResult",
+    "read_material",
+    "train",
+]
 
 SELECTION = (
     "weights of the epoch with the lowest validation log-loss at its best temperature; shrinkage and "
     "temperature of the Gaussian head are chosen on the same images"
 )
 """How the kept weights were chosen, in words, for every report."""
+
+_HEAD = (
+    "; the Gaussian head sees the logits alone, its shrinkage and temperature are chosen on the same images"
+)
+ENVIRONMENT_SELECTION = {
+    "reweight": "weights of the epoch with the lowest validation log-loss after adjustment for environments"
+    + _HEAD,
+    "groupdro": "weights of the epoch whose worst class within an environment has the lowest validation "
+    "log-loss" + _HEAD,
+    "irm": "weights of the last step" + _HEAD,
+}
+"""The same for the losses that see environments."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +122,7 @@ class Material:
         also: further images learned from, or None.
         dropped: images of ``also`` left out because they are in the validation set.
         digests: (N, 16) which image each row is, of "train", "validation" and "also".
+        environments: where the source's images come from; None where the recipe does not say.
     """
 
     stores: tuple[Store, ...]
@@ -104,6 +132,7 @@ class Material:
     also: Examples | None
     dropped: int
     digests: Mapping[str, np.ndarray]
+    environments: Environments | None = None
 
     @property
     def content_hashes(self) -> list[str]:
@@ -178,6 +207,7 @@ def train(
         "threads": hardware.threads,
         "precision": hardware.precision,
         "processes": hardware.fabric.world_size,
+        "environments": None if material.environments is None else material.environments.digest,
     }
     state = _fit(run, goal, hardware, identity, request.checkpoint_every_s, listeners)
     metrics = _finish(run, goal, material, state, recipe, hardware, (began, read_s))
@@ -195,14 +225,17 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     require_classes(store, 2)
     height, width = store.manifest.shape[:2]
     classes = Classes(store.classes, store.manifest.mode, (height, width))
+    environments = _environments(store, recipe, request)
+    groups = store.labels
+    if environments is not None:  # every environment shall have images of each of its classes on both sides
+        groups = environments.numbers * len(store.classes) + store.labels
     parts = split(
-        store.labels,
+        groups,
         store.digests,
         {"train": 1 - recipe.data.validation, "validation": recipe.data.validation},
         derive(recipe.seed, "split"),
     )
-    train = Examples((store.images,), parts["train"], store.labels[parts["train"]])
-    validation = Examples((store.images,), parts["validation"], store.labels[parts["validation"]])
+    train, validation = (_examples(store, parts[name], environments) for name in ("train", "validation"))
     digests = {name: np.asarray(store.digests)[rows] for name, rows in parts.items()}
     stores, dropped = [store], 0
     further: list[tuple[Examples, np.ndarray]] = []
@@ -216,7 +249,27 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     also = reduce(Examples.joined, [examples for examples, _ in further]) if further else None
     if also is not None:
         digests["also"] = np.concatenate([part for _, part in further])
-    return Material(tuple(stores), classes, train, validation, also, dropped, digests)
+    return Material(tuple(stores), classes, train, validation, also, dropped, digests, environments)
+
+
+def _environments(store: Store, recipe: Recipe, request: TrainRequest) -> Environments | None:
+    """The environments the recipe states, fit for its loss."""
+    stated, seeing = recipe.data.environments, sees_environments(recipe.loss.name)
+    if stated is None:
+        return None  # a loss that sees environments refuses in its own words
+    if request.also and seeing:
+        raise InvalidInput(
+            f"--also: further images of unknown environments; loss {recipe.loss.name!r} wants one for each. "
+            "Put all images into one source, or train with --loss cross_entropy."
+        )
+    environments = read_environments(store, stated)
+    require_groups(environments, store, every=seeing)
+    return environments
+
+
+def _examples(store: Store, rows: IntArray, environments: Environments | None) -> Examples:
+    numbers = None if environments is None else environments.numbers[rows]
+    return Examples((store.images,), rows, store.labels[rows], numbers)
 
 
 def _not_among(store: Store, digests: np.ndarray) -> IntArray:
@@ -318,13 +371,14 @@ def _finish(
         },
         "sources": [_described(store) for store in material.stores],
         "seed": recipe.seed,
-        "selection": SELECTION,
+        "selection": _selection(recipe),
         "validation": {
             "accuracy": found.accuracy,
             "log_loss": found.log_loss,
             "ece": found.ece,
             "examples": len(found.labels),
         },
+        **_environment_metrics(found, material),
         "softmax": _softmax(logits, validation_rows.labels),
         "steps": state.step,
         "best_step": state.best_step,
@@ -352,6 +406,21 @@ def _finish(
         training_report(run, found, material.validation, material.stores)
         shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
     return metrics
+
+
+def _selection(recipe: Recipe) -> str:
+    """How the kept weights were chosen, in words."""
+    if not sees_environments(recipe.loss.name):
+        return SELECTION
+    return ENVIRONMENT_SELECTION[recipe.loss.name]
+
+
+def _environment_metrics(found: Evaluation, material: Material) -> dict[str, Any]:
+    """The validation figures of each environment, where there are any."""
+    environments, numbers = material.environments, material.validation.environments
+    if environments is None or numbers is None:
+        return {}
+    return {"environments": environment_scores(found.log_p, found.labels, numbers, environments.names)}
 
 
 def _classifier(network: ImageModel, material: Material, precision: Precision) -> tuple[Classifier, Rows]:

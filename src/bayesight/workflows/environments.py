@@ -1,0 +1,191 @@
+"""Which environment each image comes from: told by its folder, or by a column of a table."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from bayesight.checks import check, existing_path
+from bayesight.data import Store
+from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
+from bayesight.types import FloatArray, IntArray
+
+__all__ = ["FOLDER", "Environments", "environment_scores", "read_environments", "require_groups"]
+
+FOLDER = "folder"
+"""What says that the environment is the folder that holds the class folders."""
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Where each image of a store comes from.
+
+    Args:
+        names: of the environments, sorted as text.
+        numbers: (N,) indices into ``names``, in the order of the store.
+    """
+
+    names: tuple[str, ...]
+    numbers: IntArray
+
+    @property
+    def digest(self) -> str:
+        """The same for the same environments of the same images."""
+        text = "\x1f".join(self.names).encode()
+        return hashlib.blake2b(text + self.numbers.tobytes(), digest_size=16).hexdigest()
+
+
+def read_environments(store: Store, stated: str) -> Environments:
+    """The environment of every image of a store.
+
+    Args:
+        store: the images.
+        stated: "folder", for ENVIRONMENT/CLASS/NAME.png (what stands above the class, without the part that
+            all images share), or "TABLE.csv:COLUMN", for a column of a CSV or Parquet table whose column
+            ``path`` holds paths as they are inside the source.
+
+    Raises:
+        InvalidInput: no folder above the class, images the table does not name, names it gives twice, or
+            fewer than two environments.
+        UnknownName: no such column.
+        SourceNotFound, SourceUnreadable: the table cannot be read.
+    """
+    paths = [store.path_of(row) for row in range(len(store))]
+    table, separator, column = stated.rpartition(":")
+    if stated.casefold() == FOLDER:
+        found = _above_class(paths, store.manifest.source)
+    elif separator and table and column:
+        found = _in_table(paths, existing_path(table), column)
+    else:
+        raise InvalidInput(
+            f"--environments: got {stated!r}; expected 'folder', for ENVIRONMENT/CLASS/NAME.png, or "
+            "'TABLE.csv:COLUMN', for a table with a column 'path' beside COLUMN."
+        )
+    names, numbers = np.unique(np.array(found, dtype=object), return_inverse=True)
+    came = f"{len(names)} environment ({names[0]!r})"
+    mend = "What is the same for all images tells nothing of what changes."
+    check(len(names) >= 2, f"--environments {stated}", came, "two or more", mend)
+    return Environments(tuple(map(str, names)), numbers.astype(np.int64))
+
+
+def require_groups(environments: Environments, store: Store, *, every: bool) -> None:
+    """Refuse groups, each a class within an environment, of which nothing can be learned and validated.
+
+    Args:
+        environments: of the store's images.
+        store: the images.
+        every: also refuse groups without images, as losses that see environments must.
+
+    Raises:
+        InvalidInput: names the first such group.
+    """
+    digests = np.unique(np.ascontiguousarray(store.digests), axis=0, return_inverse=True)[1].ravel()
+    for number, name in enumerate(environments.names):
+        inside = environments.numbers == number
+        held = [c for k, c in enumerate(store.classes) if bool((inside & (store.labels == k)).any())]
+        for k, label in enumerate(store.classes):
+            different = len(np.unique(digests[inside & (store.labels == k)]))
+            came = f"has {different} different image{'' if different == 1 else 's'} of class {label!r}"
+            came += f" (it holds {', '.join(held)})" if different == 0 else ""
+            fine = different >= 2 or (different == 0 and not every)
+            mend = "Leave the environment or the class out, or train with --loss cross_entropy."
+            check(fine, f"environment {name!r}", came, "2 or more, to learn from and to validate with", mend)
+
+
+def environment_scores(
+    log_p: FloatArray, labels: IntArray, environments: IntArray, names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Accuracy, log-loss (nats) and number of examples of each environment by name.
+
+    Args:
+        log_p: (N, K) log-probabilities, nats.
+        labels: (N,) class numbers.
+        environments: (N,) indices into ``names``.
+        names: of the environments; those without images are left out.
+    """
+    right = log_p.argmax(axis=1) == labels
+    lost = -log_p[np.arange(len(labels)), labels]
+    table = {}
+    for number, name in enumerate(names):
+        inside = environments == number
+        if inside.any():
+            table[name] = {
+                "accuracy": float(right[inside].mean()),
+                "log_loss": float(lost[inside].mean()),
+                "examples": int(inside.sum()),
+            }
+    return table
+
+
+def _above_class(paths: Sequence[str], source: str) -> list[str]:
+    """What stands above the class folder in each path, without the parts that all have in common."""
+    above = [PurePosixPath(path).parts[:-2] for path in paths]
+    bare = [path for path, parts in zip(paths, above, strict=True) if not parts]
+    check(
+        not bare,
+        f"--environments folder: {source}",
+        f"{len(bare)} of {len(paths)} images have no folder above that of their class (first: {bare[:1]})",
+        "ENVIRONMENT/CLASS/NAME.png",
+        "Or name environments in a table: --environments TABLE.csv:COLUMN.",
+    )
+    shared = 0
+    shortest = min(map(len, above))
+    while shared < shortest - 1 and len({parts[shared] for parts in above}) == 1:
+        shared += 1
+    return ["/".join(parts[shared:]) for parts in above]
+
+
+def _in_table(paths: Sequence[str], table: Path, column: str) -> list[str]:
+    """The table's value for each path."""
+    known: dict[str, str] = {}
+    for path, value in _rows(table, column):
+        name = path.removeprefix("./")
+        twice = known.setdefault(name, value) != value
+        check(not twice, str(table), f"{name!r} has {known[name]!r} and {value!r}", "one value an image")
+        check(value != "", str(table), f"no {column} for {name!r}", "a value in every row")
+    missing = [path for path in paths if path.removeprefix("./") not in known]
+    if missing:
+        near = difflib.get_close_matches(missing[0], known, n=1, cutoff=0.0)
+        raise InvalidInput(
+            f"{table}: {len(missing):,} of {len(paths):,} images have no row (first: {missing[0]!r}"
+            + (f"; the nearest path in the table is {near[0]!r}" if near else "; the table is empty")
+            + "); expected every path as it is inside the source."
+        )
+    return [known[path.removeprefix("./")] for path in paths]
+
+
+def _rows(table: Path, column: str) -> Iterable[tuple[str, str]]:
+    """(path, value) of every row of a CSV or Parquet table, as text."""
+    columns = _parquet(table) if table.suffix.casefold() in (".parquet", ".pq") else _csv(table)
+    for name in ("path", column):
+        if name not in columns:
+            raise UnknownName(f"column of {table.name}", name, columns)
+    return zip(columns["path"], columns[column], strict=True)
+
+
+def _csv(table: Path) -> dict[str, list[str]]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise SourceUnreadable(f"{table} is no CSV table in UTF-8 ({problem}); save it as one.") from problem
+    return {name: [(row[name] or "").strip() for row in rows] for name in reader.fieldnames or ()}
+
+
+def _parquet(table: Path) -> dict[str, list[str]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        found: dict[str, list[Any]] = pyarrow.parquet.read_table(table).to_pydict()
+    except (OSError, pyarrow.ArrowException) as problem:
+        raise SourceUnreadable(f"{table} is no Parquet table ({problem}); save it as one.") from problem
+    return {name: ["" if v is None else str(v) for v in values] for name, values in found.items()}
