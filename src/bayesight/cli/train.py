@@ -39,7 +39,7 @@ def train(
         typer.Option(
             metavar="folder|TABLE:COLUMN",
             help="Data: where each image comes from: folder, for ENVIRONMENT/CLASS/NAME.png, or a column of "
-            "a CSV or Parquet table beside a column path. Name the misleading attribute itself (a colour) for "
+            "a CSV or Parquet table beside a column path. Name the misleading attribute (a colour) for "
             "reweight and groupdro, places or times that differ for irm.",
         ),
     ] = None,
