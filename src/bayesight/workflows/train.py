@@ -381,7 +381,7 @@ def _finish(
         **_environment_metrics(found, material),
         "softmax": _softmax(logits, validation_rows.labels),
         "steps": state.step,
-        "best_step": state.best_step,
+        "best_step": state.best_step or state.step,  # without a monitor the last weights are kept
         "total_steps": goal.budget.steps,
         "hardware": {
             "precision": hardware.precision,
