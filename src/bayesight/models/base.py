@@ -106,7 +106,7 @@ class ImageModel(nn.Module):
 
     def centred_logits(self, x: Tensor) -> Tensor:
         """Logits (B, K) less their mean: as much as the probabilities of the classes tell, and no more."""
-        logits: Tensor = self(x)
+        logits: Tensor = self(x).float()
         return logits - logits.mean(dim=1, keepdim=True)
 
     def forward(self, x: Tensor) -> Tensor:
