@@ -1,9 +1,9 @@
 """What a trained run's answers are worth, measured on real letters it has never seen.
 
-    python benchmarks/belief.py                  # trains three networks first: about 15 minutes on an idle core
-    python benchmarks/belief.py --runs FOLDER    # keeps them there, and uses those that are there
+    python benchmarks/belief.py                # trains three networks first: 15 minutes on an idle core
+    python benchmarks/belief.py --runs FOLDER  # keeps them there, and uses those that are there
 
-A resnet is trained on 6,000 real letters by the packaged recipe; 2,000 are held out, identical images never on
+A resnet is trained on 6,000 real letters by the packaged recipe; 2,000 are held out, identical ones never on
 both sides. A second one sees only the classes A to G, a third one digits. One row each in results/belief.csv:
 calibration, exactness, new classes, base rates known and inferred, unknown kinds, wrong labels.
 """
