@@ -27,11 +27,15 @@ from collections.abc import Iterable, Sequence
 
 __all__ = [
     "BayesightError",
+    "BeliefMoved",
     "DownloadFailed",
     "Impossible",
     "InvalidConfig",
     "InvalidInput",
+    "KeyReused",
+    "LedgerBroken",
     "MissingExtra",
+    "NotAllowed",
     "RunExists",
     "RunUnreadable",
     "SourceNotFound",
@@ -115,6 +119,22 @@ class RunUnreadable(BayesightError, ValueError):
 
 class TrainingDiverged(BayesightError, ArithmeticError):
     """The loss became NaN or infinite; the last good weights were kept."""
+
+
+class LedgerBroken(BayesightError, ValueError):
+    """A ledger that is damaged, was tampered with, or was written by a newer version."""
+
+
+class BeliefMoved(BayesightError, RuntimeError):
+    """An update was computed from a belief that is no longer the ledger's; catch up and compute it again."""
+
+
+class KeyReused(InvalidInput):
+    """An idempotency key that stands for other content already."""
+
+
+class NotAllowed(BayesightError, PermissionError):
+    """A token that is unknown, expired, revoked, or does not allow what was asked."""
 
 
 class MissingExtra(BayesightError, ImportError):

@@ -1,0 +1,117 @@
+"""What a classifier in use said, learned and forgot: an append-only ledger on SQLite or PostgreSQL.
+
+``records`` is what can be written down, ``store`` the ledger that keeps it, ``replay`` the way from a run and
+a ledger to the belief that follows from both; ``erasure``, ``verification`` and ``exporting`` act on a whole
+ledger, and ``access`` holds the keys to a service in front of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayesight.ledger.access import Token, create_token, find_token, revoke_token, tokens
+    from bayesight.ledger.erasure import Erased, erase
+    from bayesight.ledger.exporting import export
+    from bayesight.ledger.records import (
+        Entry,
+        Erasure,
+        Head,
+        Label,
+        Prediction,
+        Prior,
+        Receipt,
+        RunRecord,
+        Update,
+    )
+    from bayesight.ledger.replay import (
+        Held,
+        Learned,
+        Lesson,
+        absorb_queued,
+        begin,
+        belief_digest,
+        catch_up,
+        learn,
+        run_record,
+    )
+    from bayesight.ledger.store import Ledger
+    from bayesight.ledger.verification import Verified, verify
+
+_MODULE_OF = {
+    "Entry": "records",
+    "Erased": "erasure",
+    "Erasure": "records",
+    "Head": "records",
+    "Held": "replay",
+    "Label": "records",
+    "Learned": "replay",
+    "Ledger": "store",
+    "Lesson": "replay",
+    "Prediction": "records",
+    "Prior": "records",
+    "Receipt": "records",
+    "RunRecord": "records",
+    "Token": "access",
+    "Update": "records",
+    "Verified": "verification",
+    "absorb_queued": "replay",
+    "begin": "replay",
+    "belief_digest": "replay",
+    "catch_up": "replay",
+    "create_token": "access",
+    "erase": "erasure",
+    "export": "exporting",
+    "find_token": "access",
+    "learn": "replay",
+    "revoke_token": "access",
+    "run_record": "replay",
+    "tokens": "access",
+    "verify": "verification",
+}
+
+__all__ = [
+    "Entry",
+    "Erased",
+    "Erasure",
+    "Head",
+    "Held",
+    "Label",
+    "Learned",
+    "Ledger",
+    "Lesson",
+    "Prediction",
+    "Prior",
+    "Receipt",
+    "RunRecord",
+    "Token",
+    "Update",
+    "Verified",
+    "absorb_queued",
+    "begin",
+    "belief_digest",
+    "catch_up",
+    "create_token",
+    "erase",
+    "export",
+    "find_token",
+    "learn",
+    "revoke_token",
+    "run_record",
+    "tokens",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the module of a public name when it is first asked for."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

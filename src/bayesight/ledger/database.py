@@ -1,0 +1,159 @@
+"""Where a ledger lies: engines for SQLite and PostgreSQL, transactions, and storage errors in plain words."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from bayesight.errors import InvalidInput, LedgerBroken, MissingExtra, SourceNotFound, StorageFailed
+
+__all__ = ["open_engine", "reading", "shown", "writing"]
+
+BUSY_S = 60.0
+"""How long a writer waits for others on one SQLite file."""
+
+
+def open_engine(url: str, *, create: bool) -> Engine:
+    """An engine for ``sqlite:///FILE``, ``postgresql://...``, or the path of a SQLite file.
+
+    Raises:
+        InvalidInput: another kind of database, or a URL that cannot be read.
+        SourceNotFound: a SQLite file that is not there, and ``create`` is not given.
+        MissingExtra: PostgreSQL without its driver.
+    """
+    target = _url(url)
+    if target.get_backend_name() == "sqlite":
+        return _sqlite(target, create=create)
+    try:
+        # Snapshots for readers; a writer locks the head row, so serialisation failures cannot occur.
+        return create_engine(target, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    except ImportError as problem:
+        raise MissingExtra("a ledger on PostgreSQL", "postgres") from problem
+
+
+def shown(engine: Engine) -> str:
+    """The URL without its password, for messages."""
+    return engine.url.render_as_string(hide_password=True)
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is alone from its first statement on SQLite; committed at the end.
+
+    Raises:
+        StorageFailed: nothing of the transaction is in the ledger, or, if the connection broke in the very
+            moment of the commit, all of it: the same idempotency key finds out.
+    """
+    with _storage_errors(engine), engine.connect() as connection:
+        connection = connection.execution_options(ledger_begin="BEGIN IMMEDIATE")
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one state of the ledger, however long it takes.
+
+    Raises:
+        StorageFailed: the database cannot be reached.
+        LedgerBroken: the file is no database, or a damaged one.
+    """
+    with _storage_errors(engine), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
+
+
+def _url(text: str) -> URL:
+    if "://" not in text:
+        return URL.create("sqlite", database=str(Path(text).expanduser()))
+    try:
+        target = make_url(text)
+    except ArgumentError as problem:
+        raise _unknown("a URL that cannot be read") from problem
+    if target.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return target.set(drivername="postgresql+psycopg")
+    if target.drivername == "sqlite" and target.database:
+        return target
+    raise _unknown(target.drivername)
+
+
+def _unknown(came: str) -> InvalidInput:
+    return InvalidInput(
+        f"ledger: {came}; expected the path of a SQLite file, sqlite:///FILE, or "
+        "postgresql://USER:PASSWORD@HOST/DATABASE."
+    )
+
+
+def _sqlite(target: URL, *, create: bool) -> Engine:
+    path = Path(str(target.database))
+    if not create and not path.exists():
+        raise SourceNotFound(f"ledger {path} does not exist; 'bayesight serve' and 'token create' make one.")
+    if create and not path.absolute().parent.is_dir():
+        raise SourceNotFound(f"ledger {path}: the folder {path.absolute().parent} does not exist; make it.")
+    engine = create_engine(target, connect_args={"timeout": BUSY_S}, pool_size=10, max_overflow=20)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say so, not where the driver thinks
+        cursor = connection.cursor()
+        _into_wal(cursor)
+        cursor.execute("PRAGMA synchronous=FULL")  # a commit is on the disk, not on its way
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("ledger_begin", "BEGIN"))
+
+    return engine
+
+
+def _into_wal(cursor: sqlite3.Cursor) -> None:
+    """Write-ahead logging; the switch does not wait for other programs by itself."""
+    for patience in range(100):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as problem:
+            if patience == 99 or problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(0.05)
+
+
+@contextmanager
+def _storage_errors(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as problem:
+        raise _translated(engine, problem.orig) from problem
+    except sqlite3.Error as problem:  # while a connection is being made
+        raise _translated(engine, problem) from problem
+    except SQLAlchemyError as problem:  # no connection left in the pool
+        raise StorageFailed(f"ledger {shown(engine)}: {problem}; try again.") from problem
+
+
+def _translated(engine: Engine, problem: BaseException | None) -> Exception:
+    reason = next(iter(str(problem).strip().splitlines()), "no reason given")
+    where = f"ledger {shown(engine)}"
+    code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return LedgerBroken(f"{where} is damaged: {reason}. Restore it from a copy.")
+    if code == sqlite3.SQLITE_FULL or re.search("disk is full|No space left", reason):
+        return StorageFailed(f"{where}: the disk is full; nothing was written. Free some space, then repeat.")
+    if code == sqlite3.SQLITE_BUSY:
+        return StorageFailed(f"{where}: others have been writing for {BUSY_S:.0f} s; nothing was written.")
+    return StorageFailed(
+        f"{where}: {reason}. Repeat with the same idempotency key: what was written is not written twice."
+    )

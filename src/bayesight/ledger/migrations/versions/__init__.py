@@ -1,0 +1,1 @@
+"""The steps; a step is never edited once a ledger has taken it."""

@@ -1,0 +1,400 @@
+"""From a run and a ledger to the belief that follows from both, and from labels to the next update.
+
+The run folder is the base and is never changed. A process holds the belief in memory as a ``Held`` and moves
+it along the ledger: ``catch_up`` applies what others learned, ``learn`` adds labels of its own. Replaying is
+exact: every update is absorbed as the same batch, from the same numbers, in the same order, with as many
+threads, and the digest recorded with each update proves it. On another kind of processor sums of floats may
+end in another last bit; then ``Held.exact`` is False and the belief agrees to rounding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bayesight.bayes.gaussian_head import Absorbed
+from bayesight.checks import check
+from bayesight.errors import BeliefMoved, LedgerBroken
+from bayesight.ledger.chain import canonical
+from bayesight.ledger.records import Erasure, Label, Receipt, RunRecord, Update
+from bayesight.ledger.store import Change, Ledger
+from bayesight.models.classifier import Classifier, Rows
+from bayesight.models.learning import absorb
+from bayesight.run import Run
+from bayesight.types import Progress
+
+__all__ = [
+    "Held",
+    "Learned",
+    "Lesson",
+    "absorb_queued",
+    "begin",
+    "belief_digest",
+    "catch_up",
+    "learn",
+    "rebuild",
+    "run_record",
+]
+
+ATTEMPTS = 100
+"""How often an update is computed again because another one came first."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A belief in memory, and how far along the ledger it is.
+
+    Args:
+        base: the run's own belief, which every replay starts from.
+        run: its name in the ledger.
+        classifier: the belief now.
+        position: sequence number of the last change of belief in it.
+        belief: digest of the belief as that change recorded it: the model's version.
+        exact: the digest of what is held has equalled the recorded one ever since the base.
+        differs_at: the first update where it did not; 0 when there is none.
+    """
+
+    base: Classifier
+    run: str
+    classifier: Classifier
+    position: int
+    belief: str
+    exact: bool = True
+    differs_at: int = 0
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How labels are to be taken.
+
+    Args:
+        trust_past: in (0, 1], what an image absorbed earlier counts beside a new one.
+        robust: weigh each label by the probability that it is right.
+        remove: take the labelled images out again.
+
+    Raises:
+        InvalidInput: ``trust_past`` outside (0, 1], or given with ``remove``.
+    """
+
+    trust_past: float = 1.0
+    robust: bool = False
+    remove: bool = False
+
+    def __post_init__(self) -> None:
+        check(0 < self.trust_past <= 1, "trust_past", f"got {self.trust_past:g}", "a number in (0, 1]")
+        alone = not (self.remove and (self.trust_past != 1 or self.robust))
+        check(alone, "remove", "given with trust_past or robust", "one of them")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What an update did.
+
+    Args:
+        receipt: of the new labels and the update.
+        labels: how many labels it absorbed, queued ones included.
+        new_classes: names that were not known before.
+        absorbed: what was learned; None when images were taken out, or nothing was done.
+    """
+
+    receipt: Receipt | None
+    labels: int = 0
+    new_classes: tuple[str, ...] = ()
+    absorbed: Absorbed | None = None
+
+
+def run_record(run: Run, base: Classifier) -> RunRecord:
+    """What the ledger is told of a run: its name is the digest of its network.
+
+    Args:
+        run: the folder.
+        base: its classifier.
+    """
+    total = hashlib.sha256()
+    for name, tensor in sorted(base.network.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return RunRecord(
+        run=total.hexdigest()[:32],
+        belief=belief_digest(base, exemplars=True),
+        classes=base.classes.names,
+        features=base.head.dimension,
+        model=run.recipe().model.name,
+        folder=str(run.folder),
+    )
+
+
+def belief_digest(classifier: Classifier, *, exemplars: bool = False) -> str:
+    """SHA-256 over what is believed, every bit of it.
+
+    Args:
+        classifier: whose head and absorbed rows are digested.
+        exemplars: their features as well. Once for a base is enough: later exemplars are features of labels
+            the ledger's chain holds, and which rows they are is always digested.
+    """
+    total = hashlib.sha256()
+    for part in (classifier.head, classifier.absorbed):
+        plain: dict[str, object] = {}
+        for item in fields(part):
+            value = getattr(part, item.name)
+            if not isinstance(value, Tensor):
+                plain[item.name] = vars(value) if item.name == "prior" else value
+            elif exemplars or item.name != "exemplars":
+                total.update(f"{item.name} {value.dtype} {tuple(value.shape)}".encode())
+                total.update(value.contiguous().numpy().tobytes())
+        total.update(canonical(plain).encode())
+    return total.hexdigest()
+
+
+def begin(ledger: Ledger, run: Run, *, progress: Progress | None = None) -> Held:
+    """The belief of a run and everything the ledger holds about it; registers the run where it is new.
+
+    Args:
+        ledger: where evidence is kept.
+        run: the base.
+        progress: told how many changes were applied.
+
+    Raises:
+        RunUnreadable: the run cannot be opened.
+        InvalidInput: the ledger began with another belief of this network.
+        StorageFailed: as in ``Ledger.register``.
+    """
+    base = run.classifier()
+    record = run_record(run, base)
+    receipt = ledger.register(record)
+    return catch_up(ledger, _start(base, record.run, receipt.first, record.belief), progress=progress)
+
+
+def catch_up(ledger: Ledger, held: Held, *, progress: Progress | None = None) -> Held:
+    """What is held and everything others learned since; the same object when there is nothing new.
+
+    Where something that was absorbed has been erased, the belief is built again from the base, without it.
+
+    Args:
+        ledger: where evidence is kept.
+        held: the belief so far; it is not changed.
+        progress: told how many changes were applied.
+    """
+    done = 0
+    while changes := ledger.changes(held.run, held.position):
+        for change in changes:
+            if _unlearns(change):
+                return rebuild(ledger, held, progress=progress)
+            held = _follow(held, change)
+            done += 1
+            if progress:
+                progress(done, None)
+    return held
+
+
+def rebuild(
+    ledger: Ledger, held: Held, *, without: frozenset[int] = frozenset(), progress: Progress | None = None
+) -> Held:
+    """The belief from the base on, as if what was erased had never come.
+
+    Digests of updates that once held an erased label cannot be proven any more; those before it, the last
+    erasure's and those after it are.
+
+    Args:
+        ledger: where evidence is kept.
+        held: its base is used.
+        without: sequence numbers of further labels to leave out, on the way to an erasure.
+        progress: told how many changes were applied.
+    """
+    while True:
+        erasures = ledger.since(0, run=held.run, kinds=(Erasure.kind,), limit=1_000_000)
+        last = max((e.sequence for e in erasures if _unlearns(Change(e))), default=0)
+        found = _fold(ledger, held, last, without, progress)
+        if found is not None:
+            return found
+
+
+def learn(
+    ledger: Ledger, held: Held, labels: Sequence[Label], *, lesson: Lesson | None = None, key: str = ""
+) -> tuple[Held, Learned]:
+    """Absorb labels and write them down, both or neither: they are learned once this returns.
+
+    Args:
+        ledger: where evidence is kept.
+        held: the belief so far; others may have moved on, this catches up first.
+        labels: of this run; classes it does not know are new ones.
+        lesson: how to take them; by default with full trust.
+        key: idempotency key; a repeated call learns nothing and returns the first one's receipt.
+
+    Raises:
+        KeyReused, UnknownName, InvalidInput, StorageFailed: as in ``Ledger.append_update``; also labels to be
+            removed that were never absorbed. What is held stays as it was.
+        BeliefMoved: others kept coming first, a hundred times over.
+    """
+    how = lesson or Lesson()
+    check(len(labels) > 0, "learn", "no labels", "at least one")
+    strangers = {label.run for label in labels} - {held.run}
+    check(not strangers, "learn", f"labels of run {min(strangers, default='')}", f"labels of run {held.run}")
+    for _ in range(ATTEMPTS):
+        held = catch_up(ledger, held)
+        if key and ledger.receipt(key) is not None:
+            asked = Update(held.run, held.position, "", "", **vars(how))
+            return held, Learned(ledger.append_update(asked, labels, key))
+        after, made, learned = _computed(held, labels, how)
+        try:
+            receipt = ledger.append_update(made, labels, key)
+        except BeliefMoved:
+            continue
+        if receipt.repeated:  # another process was asked the same at the same time
+            return catch_up(ledger, held), Learned(receipt)
+        held = replace(held, classifier=after, position=receipt.last, belief=made.after)
+        return held, Learned(receipt, len(labels), made.new_classes, learned)
+    raise _always_too_late()
+
+
+def absorb_queued(
+    ledger: Ledger, held: Held, *, limit: int = 1000, lesson: Lesson | None = None
+) -> tuple[Held, Learned]:
+    """Absorb labels that were written but not learned yet, whoever wrote them, as one batch.
+
+    Args:
+        ledger: where evidence is kept.
+        held: the belief so far.
+        limit: at most so many labels.
+        lesson: how to take them.
+
+    Returns:
+        The belief after it, and what was learned; ``receipt`` is None when nothing was queued.
+
+    Raises:
+        StorageFailed, BeliefMoved: as in ``learn``.
+    """
+    how = lesson or Lesson()
+    for _ in range(ATTEMPTS):
+        held = catch_up(ledger, held)
+        waiting = ledger.queued(held.run, limit=limit)
+        if not waiting:
+            return held, Learned(None)
+        labels = [entry.record for entry in waiting if isinstance(entry.record, Label)]
+        after, made, learned = _computed(held, labels, how)
+        made = replace(made, labels=tuple(entry.sequence for entry in waiting))
+        try:
+            receipt = ledger.append_update(made)
+        except BeliefMoved:
+            continue
+        held = replace(held, classifier=after, position=receipt.last, belief=made.after)
+        return held, Learned(receipt, len(labels), made.new_classes, learned)
+    raise _always_too_late()
+
+
+def _always_too_late() -> BeliefMoved:
+    return BeliefMoved(f"update: {ATTEMPTS} times another one came first; try again when fewer are learning.")
+
+
+def _start(base: Classifier, run: str, position: int, belief: str) -> Held:
+    return Held(base, run, base, position, belief)
+
+
+def _computed(held: Held, labels: Sequence[Label], how: Lesson) -> tuple[Classifier, Update, Absorbed | None]:
+    """The belief after a batch, and the record of it."""
+    known = held.classifier.classes.names
+    new = tuple(dict.fromkeys(label.label for label in labels if label.label not in known))
+    check(not (how.remove and new), "remove", f"class {next(iter(new), '')!r}", f"one of {', '.join(known)}")
+    made = Update(
+        held.run,
+        held.position,
+        held.belief,
+        "",
+        new_classes=new,
+        threads=torch.get_num_threads(),
+        **vars(how),
+    )
+    after, learned = _applied(held.classifier, made, labels)
+    return after, replace(made, after=belief_digest(after)), learned
+
+
+def _applied(
+    classifier: Classifier, made: Update, labels: Sequence[Label]
+) -> tuple[Classifier, Absorbed | None]:
+    """The one place where labels change a belief, first time or replayed."""
+    rows = _rows(labels, (*classifier.classes.names, *made.new_classes), classifier.head.dimension)
+    with _threads(made.threads):
+        if made.remove:
+            return (classifier.remove(rows) if len(rows) else classifier), None
+        return absorb(classifier, rows, made.new_classes, trust_past=made.trust_past, robust=made.robust)
+
+
+def _rows(labels: Sequence[Label], names: tuple[str, ...], dimension: int) -> Rows:
+    number = {name: index for index, name in enumerate(names)}
+    features = np.array([label.features for label in labels], dtype=np.float32).reshape(-1, dimension)
+    digests = np.frombuffer(bytes.fromhex("".join(label.image for label in labels)), dtype=np.uint8)
+    return Rows(
+        torch.from_numpy(features),
+        torch.tensor([number[label.label] for label in labels], dtype=torch.int64),
+        torch.from_numpy(digests.reshape(-1, 16).copy()),
+    )
+
+
+def _unlearns(change: Change) -> bool:
+    """Whether something that was absorbed has been erased."""
+    record = change.entry.record
+    return isinstance(record, Erasure) and record.before != record.after
+
+
+def _follow(held: Held, change: Change, *, provable: bool = True) -> Held:
+    """One change applied, and its digest compared with the recorded one."""
+    record, position = change.entry.record, change.entry.sequence
+    if isinstance(record, Erasure):
+        after = held.classifier
+    elif isinstance(record, Update):
+        labels = [entry.record for entry in change.labels if isinstance(entry.record, Label)]
+        after, _ = _applied(held.classifier, record, labels)
+    else:
+        raise LedgerBroken(f"entry {position}: run {held.run} begins twice.")
+    differs = provable and held.exact and _differs(after, record)
+    return replace(
+        held, classifier=after, position=position, belief=record.after,
+        exact=held.exact and not differs, differs_at=position if differs else held.differs_at,
+    )  # fmt: skip
+
+
+def _differs(after: Classifier, record: Update | Erasure) -> bool:
+    # An erasure that changed nothing may find the base itself, whose digest is made another way.
+    return record.after != belief_digest(after) and record.before != record.after
+
+
+def _fold(
+    ledger: Ledger, held: Held, last: int, without: frozenset[int], progress: Progress | None
+) -> Held | None:
+    """Everything from the base on, knowing erasures up to entry ``last``; None when a later one shows."""
+    first = ledger.latest(held.run, RunRecord.kind)[0]
+    assert isinstance(first.record, RunRecord)
+    held = _start(held.base, held.run, first.sequence, first.record.belief)
+    provable, done = True, 0
+    while changes := ledger.changes(held.run, held.position):
+        for change in changes:
+            if _unlearns(change) and change.entry.sequence > last:
+                return None
+            kept = tuple(entry for entry in change.labels if entry.sequence not in without)
+            provable = provable and not change.erased and len(kept) == len(change.labels)
+            provable = provable or (change.entry.sequence == last and not without)
+            held = _follow(held, replace(change, labels=kept), provable=provable)
+            done += 1
+            if progress:
+                progress(done, None)
+    return held
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many torch threads, where it is another number now."""
+    now = torch.get_num_threads()
+    if now == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(now)

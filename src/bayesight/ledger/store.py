@@ -1,0 +1,509 @@
+"""The ledger: records in, receipts out, one order for everybody."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+
+from bayesight.checks import check
+from bayesight.errors import BeliefMoved, InvalidInput, KeyReused, UnknownName
+from bayesight.ledger import tables
+from bayesight.ledger.chain import canonical, content_digest, entry_digest, personal_digest
+from bayesight.ledger.database import open_engine, reading, shown, writing
+from bayesight.ledger.migrations import migrate
+from bayesight.ledger.records import (
+    Entry,
+    Erasure,
+    Head,
+    Label,
+    Personal,
+    Prediction,
+    Prior,
+    Receipt,
+    Record,
+    RunRecord,
+    Update,
+    from_parts,
+    plain_text,
+)
+
+__all__ = ["Change", "Clock", "Ledger", "append_records", "lock_head", "utc_now"]
+
+Clock: TypeAlias = Callable[[], datetime]
+"""Tells the time in UTC."""
+
+CHANGES = (RunRecord.kind, Update.kind, Erasure.kind)
+"""Kinds of records after which the belief is another one."""
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of belief with what is needed to make it again.
+
+    Args:
+        entry: an update, an erasure, or the run itself.
+        labels: entries of an update's labels, in the order they were absorbed, less the erased ones.
+        erased: how many of its labels were erased since.
+    """
+
+    entry: Entry
+    labels: tuple[Entry, ...] = ()
+    erased: int = 0
+
+
+class Ledger:
+    """An append-only ledger in a SQLite file or a PostgreSQL database.
+
+    What it guarantees, on both:
+
+    - *Durability.* A receipt is returned after the commit is on the disk (SQLite: write-ahead log with
+      ``synchronous=FULL``; PostgreSQL: ``synchronous_commit`` as the server has it, on by default). A process
+      killed, a disk that fills or a server that restarts loses nothing a receipt was given for.
+    - *Atomicity.* The records of one call are there together or not at all.
+    - *Order.* Every record has the next sequence number, from 1, without gaps. Writers take turns at one row,
+      so numbers become visible in their order: who has read up to n misses nothing by asking ``since(n)``.
+      Clocks decide nothing.
+    - *Once.* The same key with the same content gives the same receipt and writes nothing; with other content
+      it is refused. A label is absorbed by one update at most.
+    - *One belief.* An update says which change of belief it was computed from, and is refused when that is no
+      longer the last one. So updates form one line, whoever computed them.
+    - *Evidence.* Every entry's digest covers the one before. What can be erased lies beside the chain, which
+      holds a salted digest of it, so an erasure breaks nothing and is itself on record.
+
+    Any number of threads may share one object; each process opens its own, after it was forked.
+
+    Args:
+        engine: an open database, already at this program's schema; use ``Ledger.open``.
+        clock: tells the time for people; tests set it.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> from bayesight.ledger import Label, RunRecord
+        >>> ledger = Ledger.open(tempfile.mkdtemp() + "/ledger.sqlite")
+        >>> _ = ledger.register(RunRecord("r1", belief="00" * 32, classes=("A", "B"), features=2))
+        >>> label = Label("r1", "0f" * 16, "B", "alice", np.zeros(2, np.float32))
+        >>> receipt = ledger.append([label], key="request 7")
+        >>> receipt.first, ledger.append([label], key="request 7") == receipt, ledger.head().sequence
+        (2, True, 2)
+        >>> [entry.record.label for entry in ledger.queued("r1")]
+        ['B']
+        >>> ledger.close()
+    """
+
+    def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:
+        self.engine, self.clock = engine, clock
+        self._features: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True, clock: Clock = utc_now) -> Ledger:
+        """A ledger by the path of a SQLite file, ``sqlite:///FILE`` or ``postgresql://...``.
+
+        An older schema is brought up to date first.
+
+        Args:
+            url: where.
+            create: make the ledger where there is none.
+            clock: tells the time.
+
+        Raises:
+            InvalidInput: no such kind of database.
+            SourceNotFound: no file, and ``create`` is not given; or no folder to make it in.
+            StorageFailed: the database cannot be reached or written.
+            LedgerBroken: no database, a damaged one, or one of a newer version.
+        """
+        engine = open_engine(url, create=create)
+        try:
+            migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, clock)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Where it is, without a password."""
+        return shown(self.engine)
+
+    # Writing. Each call is one transaction; its receipt is given after the commit.
+
+    def register(self, record: RunRecord) -> Receipt:
+        """Begin with a run, or find that the ledger began with it.
+
+        Raises:
+            InvalidInput: the ledger began with another belief of the same network.
+            StorageFailed: as in ``append``.
+        """
+        with writing(self.engine) as connection:
+            lock_head(connection)
+            found = _latest(connection, record.run, (RunRecord.kind,))
+            if found is None:
+                return append_records(connection, [record], self.clock())
+            known = json.loads(found.body)["belief"]
+            check(
+                known == record.belief, "run", "its belief is another one than the ledger began with",
+                "a run folder that is only changed through the ledger",
+                "Record offline updates with --ledger, or begin a new ledger.",
+            )  # fmt: skip
+            return Receipt(found.sequence, found.sequence, found.at, found.digest, repeated=True)
+
+    def append(self, records: Sequence[Prediction | Label | Prior], key: str = "") -> Receipt:
+        """Write predictions, labels (queued until an update absorbs them) and priors.
+
+        Args:
+            records: one or more, of any of the three kinds; their order is kept.
+            key: idempotency key, at most 200 characters; empty for none.
+
+        Raises:
+            KeyReused: the key stands for other content.
+            UnknownName: a run that was not registered.
+            InvalidInput: no records, another kind, or features of the wrong length.
+            StorageFailed: nothing was written; or the connection broke while committing, and repeating the
+                call with the same key finds out.
+        """
+        check(len(records) > 0, "append", "no records", "at least one")
+        for record in records:
+            good = isinstance(record, Prediction | Label | Prior)
+            check(good, "append", f"a record of kind {record.kind!r}", "predictions, labels and priors")
+        content = content_digest(records) if key else ""
+        with writing(self.engine) as connection:
+            lock_head(connection)
+            if key and (found := _repeated(connection, key, content)):
+                return found
+            self._check_runs(connection, records)
+            receipt = append_records(connection, records, self.clock())
+            _remember(connection, key, content, receipt)
+            return receipt
+
+    def append_update(self, made: Update, labels: Sequence[Label] = (), key: str = "") -> Receipt:
+        """Write an update, together with labels that come with it, in one transaction.
+
+        ``replay.learn`` and ``replay.absorb_queued`` compute the update and come back when it is refused.
+
+        Args:
+            made: what was computed; ``made.labels`` are queued labels.
+            labels: new ones, which are written first and absorbed after the queued ones.
+            key: idempotency key of the whole.
+
+        Returns:
+            A receipt of the new labels and, as its last record, the update.
+
+        Raises:
+            BeliefMoved: ``made.position`` is not the last change of the belief; nothing was written.
+            InvalidInput: labels that are not there, of another run, or absorbed already.
+            KeyReused, UnknownName, StorageFailed: as in ``append``.
+        """
+        content = content_digest([*labels, made]) if key else ""
+        with writing(self.engine) as connection:
+            lock_head(connection)
+            if key and (found := _repeated(connection, key, content)):
+                return found
+            self._check_runs(connection, [*labels, made])
+            last = _latest(connection, made.run, CHANGES)
+            if last is None or last.sequence != made.position:
+                now = "none" if last is None else last.sequence
+                raise BeliefMoved(
+                    f"update: computed from change {made.position} of the belief; the last one is {now}. "
+                    "Catch up and compute it again."
+                )
+            _check_queued(connection, made)
+            first = _head(connection).sequence + 1
+            new = range(first, first + len(labels))
+            whole = Update(**{**vars(made), "labels": (*sorted(made.labels), *new)})
+            receipt = append_records(connection, [*labels, whole], self.clock())
+            rows = [{"label": label, "update_entry": receipt.last} for label in whole.labels]
+            if rows:
+                connection.execute(insert(tables.absorbed), rows)
+            _remember(connection, key, content, receipt)
+            return receipt
+
+    # Reading. Each call sees one state of the ledger.
+
+    def head(self) -> Head:
+        """The end of the chain: a cheap way to see whether anything is new."""
+        with reading(self.engine) as connection:
+            return _head(connection)
+
+    def since(
+        self, sequence: int, *, limit: int = 1000, run: str = "", kinds: Sequence[str] = ()
+    ) -> list[Entry]:
+        """Entries after ``sequence``, in order.
+
+        Args:
+            sequence: the last one already seen; 0 for none.
+            limit: at most so many.
+            run: of this run only; empty for every run.
+            kinds: of these kinds only; empty for every kind.
+        """
+        query = _entries().where(tables.entries.c.sequence > sequence)
+        if run:
+            query = query.where(tables.entries.c.run == run)
+        if kinds:
+            query = query.where(tables.entries.c.kind.in_(kinds))
+        return self._list(query.order_by(tables.entries.c.sequence).limit(limit))
+
+    def labels_since(self, sequence: int, *, run: str = "", limit: int = 1000) -> list[Entry]:
+        """Labels after ``sequence``, in order."""
+        return self.since(sequence, run=run, kinds=(Label.kind,), limit=limit)
+
+    def entry(self, sequence: int) -> Entry:
+        """The entry with this number.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        found = self._list(_entries().where(tables.entries.c.sequence == sequence))
+        if not found:
+            raise UnknownName("entry", str(sequence), [])
+        return found[0]
+
+    def latest(self, run: str, kind: str, *, limit: int = 1) -> list[Entry]:
+        """The newest entries of a kind, newest first."""
+        query = _entries().where(tables.entries.c.run == run, tables.entries.c.kind == kind)
+        return self._list(query.order_by(tables.entries.c.sequence.desc()).limit(limit))
+
+    def runs(self) -> list[Entry]:
+        """Every run the ledger began with."""
+        return self.since(0, kinds=(RunRecord.kind,), limit=10_000)
+
+    def queued(self, run: str, *, limit: int = 1000) -> list[Entry]:
+        """Labels no update has absorbed yet, less erased ones, in order."""
+        query = (
+            _entries()
+            .outerjoin(tables.absorbed, tables.absorbed.c.label == tables.entries.c.sequence)
+            .where(
+                tables.entries.c.run == run,
+                tables.entries.c.kind == Label.kind,
+                tables.absorbed.c.label.is_(None),
+                tables.payloads.c.sequence.is_not(None),
+            )
+        )
+        return self._list(query.order_by(tables.entries.c.sequence).limit(limit))
+
+    def about(self, run: str, image: str, *, limit: int = 100) -> list[Entry]:
+        """What is known of an image, newest first: its predictions and labels, with features and pixels."""
+        query = _entries().where(tables.entries.c.run == run, tables.payloads.c.image == image)
+        return self._list(query.order_by(tables.entries.c.sequence.desc()).limit(limit))
+
+    def absorbed_by(self, labels: Sequence[int]) -> dict[int, int]:
+        """Label -> the update that absorbed it, for those that were absorbed."""
+        column = tables.absorbed.c.label
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(tables.absorbed).where(column.in_(labels)))
+            return {row.label: row.update_entry for row in rows}
+
+    def receipt(self, key: str) -> Receipt | None:
+        """What the key was answered with; None for a key that was never used."""
+        with reading(self.engine) as connection:
+            found = connection.execute(select(tables.keys).where(tables.keys.c.key == key)).first()
+            return None if found is None else _receipt(connection, found)
+
+    def position(self, run: str) -> int:
+        """Sequence number of the last change of a run's belief; 0 when the run is unknown."""
+        with reading(self.engine) as connection:
+            return self.position_in(connection, run)
+
+    @staticmethod
+    def position_in(connection: Connection, run: str) -> int:
+        """``position`` inside a transaction."""
+        found = _latest(connection, run, CHANGES)
+        return 0 if found is None else int(found.sequence)
+
+    def changes(self, run: str, since: int, *, limit: int = 100) -> list[Change]:
+        """Changes of a run's belief after entry ``since``, in order, with the labels they are made of."""
+        with reading(self.engine) as connection:
+            columns = tables.entries.c
+            query = _entries().where(columns.run == run, columns.kind.in_(CHANGES), columns.sequence > since)
+            rows = connection.execute(query.order_by(columns.sequence).limit(limit)).all()
+            return [_change(connection, _entry(row)) for row in rows]
+
+    def _list(self, query: Any) -> list[Entry]:
+        with reading(self.engine) as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def _check_runs(self, connection: Connection, records: Sequence[Record]) -> None:
+        """Refuse what a replay could not digest."""
+        for record in records:
+            if record.run not in self._features:
+                found = _latest(connection, record.run, (RunRecord.kind,))
+                if found is None:
+                    known = connection.execute(select(tables.entries.c.run).distinct()).scalars().all()
+                    raise UnknownName("run of this ledger", record.run, known)
+                self._features[record.run] = json.loads(found.body)["features"]
+            if isinstance(record, Label | Prediction) and record.features is not None:
+                size, right = len(record.features), self._features[record.run]
+                mend = "Use the features of this run's network."
+                check(size == right, f"{record.kind} features", f"{size} numbers", f"{right}", mend)
+
+
+def lock_head(connection: Connection) -> Head:
+    """Wait for the other writers; from here on this transaction is alone. The end of the chain."""
+    found = connection.execute(select(tables.head).with_for_update()).one()
+    return Head(found.sequence, found.digest)
+
+
+def append_records(connection: Connection, records: Sequence[Record], now: datetime) -> Receipt:
+    """Add records to the chain; the caller holds the head and commits.
+
+    Args:
+        connection: in a transaction that called ``lock_head``.
+        records: one or more.
+        now: the time they get.
+    """
+    at = now.astimezone(UTC).isoformat(timespec="microseconds")
+    before = _head(connection)
+    previous, number = before.digest, before.sequence
+    entries: list[dict[str, Any]] = []
+    payloads: list[dict[str, Any]] = []
+    for number, record in enumerate(records, before.sequence + 1):
+        row, payload = _rows(number, at, record, previous)
+        entries.append(row)
+        if payload is not None:
+            payloads.append(payload)
+        previous = row["digest"]
+    connection.execute(insert(tables.entries), entries)
+    if payloads:
+        connection.execute(insert(tables.payloads), payloads)
+    connection.execute(update(tables.head).values(sequence=number, digest=previous))
+    return Receipt(before.sequence + 1, number, at, previous)
+
+
+def _rows(
+    number: int, at: str, record: Record, previous: str
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    body, personal = canonical(record.body()), record.personal()
+    payload, digest = None, None
+    if personal is not None:
+        salt, facts = secrets.token_bytes(16), canonical(personal.facts)
+        digest = personal_digest(salt, facts, personal)
+        payload = {**vars(personal), "sequence": number, "salt": salt, "facts": facts}
+    row = {
+        "sequence": number, "at": at, "kind": record.kind, "run": record.run, "body": body,
+        "personal": digest, "previous": previous,
+        "digest": entry_digest(number, at, record.kind, record.run, body, digest, previous),
+    }  # fmt: skip
+    return row, payload
+
+
+def _entries() -> Any:
+    """Every entry with what is left of its personal part."""
+    personal = [c for c in tables.payloads.c if c.name != "sequence"]
+    joined = tables.entries.outerjoin(
+        tables.payloads, tables.entries.c.sequence == tables.payloads.c.sequence
+    )
+    return select(*tables.entries.c, *personal).select_from(joined)
+
+
+def _entry(row: Row[Any]) -> Entry:
+    personal = None
+    if row.salt is not None:
+        personal = Personal(json.loads(row.facts), row.person, row.image, row.features, row.pixels)
+    record = from_parts(row.kind, row.run, json.loads(row.body), personal)
+    return Entry(row.sequence, row.at, row.kind, row.run, record, row.digest, row.previous)
+
+
+def _change(connection: Connection, entry: Entry) -> Change:
+    if not isinstance(entry.record, Update):
+        return Change(entry)
+    query = (
+        _entries()
+        .join(tables.absorbed, tables.absorbed.c.label == tables.entries.c.sequence)
+        .where(tables.absorbed.c.update_entry == entry.sequence)
+        .order_by(tables.entries.c.sequence)
+    )
+    found = [_entry(row) for row in connection.execute(query)]
+    labels = tuple(one for one in found if isinstance(one.record, Label))
+    return Change(entry, labels, len(found) - len(labels))
+
+
+def _head(connection: Connection) -> Head:
+    found = connection.execute(select(tables.head)).one()
+    return Head(found.sequence, found.digest)
+
+
+def _latest(connection: Connection, run: str, kinds: Sequence[str]) -> Row[Any] | None:
+    columns = tables.entries.c
+    newest = [
+        connection.execute(
+            select(func.max(columns.sequence)).where(columns.run == run, columns.kind == kind)
+        ).scalar()
+        for kind in kinds
+    ]
+    last = max((number for number in newest if number is not None), default=None)
+    return (
+        None
+        if last is None
+        else connection.execute(select(tables.entries).where(columns.sequence == last)).one()
+    )
+
+
+def _repeated(connection: Connection, key: str, content: str) -> Receipt | None:
+    """The receipt an earlier call with this key got."""
+    found = connection.execute(select(tables.keys).where(tables.keys.c.key == key)).first()
+    if found is None:
+        return None
+    if found.content not in (content, ""):
+        raise KeyReused(
+            f"idempotency key {plain_text(key, 'key')[:60]!r}: it stands for other content, written as entry "
+            f"{found.first}; expected a new key for a new request."
+        )
+    return _receipt(connection, found)
+
+
+def _receipt(connection: Connection, key: Row[Any]) -> Receipt:
+    columns = tables.entries.c
+    last = connection.execute(select(columns.at, columns.digest).where(columns.sequence == key.last)).one()
+    return Receipt(key.first, key.last, last.at, last.digest, repeated=True)
+
+
+def _remember(connection: Connection, key: str, content: str, receipt: Receipt) -> None:
+    if key:
+        row = {
+            "key": plain_text(key, "key"),
+            "content": content,
+            "first": receipt.first,
+            "last": receipt.last,
+        }
+        connection.execute(insert(tables.keys), [row])
+
+
+def _check_queued(connection: Connection, made: Update) -> None:
+    """Refuse labels that are not there to be absorbed."""
+    columns = tables.entries.c
+    query = (
+        select(columns.sequence)
+        .join(tables.payloads, tables.payloads.c.sequence == columns.sequence)
+        .outerjoin(tables.absorbed, tables.absorbed.c.label == columns.sequence)
+        .where(columns.run == made.run, columns.kind == Label.kind, tables.absorbed.c.label.is_(None))
+        .where(columns.sequence.in_(made.labels))
+    )
+    found = set(connection.execute(query).scalars())
+    wrong = sorted(set(made.labels) - found)
+    if wrong or len(set(made.labels)) != len(made.labels):
+        raise InvalidInput(
+            f"update: {wrong or 'a label twice'}; expected sequence numbers of queued labels of this run, "
+            "each once."
+        )
