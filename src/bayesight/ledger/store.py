@@ -17,7 +17,6 @@ from bayesight.errors import BeliefMoved, InvalidInput, KeyReused, UnknownName
 from bayesight.ledger import tables
 from bayesight.ledger.chain import canonical, content_digest, entry_digest, personal_digest
 from bayesight.ledger.database import open_engine, reading, shown, writing
-from bayesight.ledger.migrations import migrate
 from bayesight.ledger.records import (
     Entry,
     Erasure,
@@ -33,6 +32,7 @@ from bayesight.ledger.records import (
     from_parts,
     plain_text,
 )
+from bayesight.ledger.schema import migrate
 
 __all__ = ["Change", "Clock", "Ledger", "append_records", "lock_head", "utc_now"]
 

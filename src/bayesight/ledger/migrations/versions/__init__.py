@@ -1,1 +1,0 @@
-"""The steps; a step is never edited once a ledger has taken it."""
