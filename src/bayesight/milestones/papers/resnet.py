@@ -40,8 +40,18 @@ MILESTONE = Milestone(
     ),
     claims=(
         Claim("plain-56", "train_loss", ">=", against="plain-20", factor=3.0, differs=("model",)),
-        Claim("res-56", "train_loss", "<=", against="res-20", factor=1.5, differs=("model",)),
-        Claim("res-56", "train_loss", "<=", against="plain-56", factor=0.25, differs=("model",)),
+        Claim(
+            "res-56", "train_loss", "<=", against="res-20", factor=1.5, differs=("model",), smoke=(1.0, 0.6)
+        ),
+        Claim(
+            "res-56",
+            "train_loss",
+            "<=",
+            against="plain-56",
+            factor=0.25,
+            differs=("model",),
+            smoke=(0.5, 0.0),
+        ),
     ),
     metrics={
         "train_loss": "training loss, nats, mean of the last tenth of the steps",
@@ -49,7 +59,7 @@ MILESTONE = Milestone(
         "parameters": "numbers that are learned",
     },
     watched="training loss, nats",
-    smoke=Smoke({"optimization.steps": 60}),
+    smoke=Smoke({"optimization.steps": 60, "data.batch": 64}),
     minutes=8,
     needs=400,
     differences=(

@@ -1,0 +1,89 @@
+"""The trial of a language model: the next character of a text, by a small transformer.
+
+```
+data          characters(batch, context)
+model         transformer(layers, width, heads, dropout=0)
+loss          next_character
+optimization  any registered optimizer; ``lr`` may be several rates, the best of which counts
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bayesight.milestones.bench.claim import Curve, Keys, Measured
+from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.models.transformer import CausalTransformer
+from bayesight.seeding import torch_generator
+from bayesight.train.engine import Batch, Task
+
+__all__ = ["Windows", "best_rate", "train_language_model"]
+
+
+class Windows:
+    """Stretches of a text from random places: the batch of a step follows from the step alone.
+
+    Args:
+        codes: (N,) int64, the text.
+        batch: stretches a step.
+        context: characters the model sees.
+        seed: of the places.
+    """
+
+    def __init__(self, codes: Tensor, batch: int, context: int, seed: int) -> None:
+        self.codes, self.batch, self.context, self.seed = codes, batch, context, seed
+
+    def __call__(self, model: nn.Module, step: int) -> Batch:
+        """Characters (batch, context), and those after each of them."""
+        generator = torch_generator(self.seed, "windows", step)
+        starts = torch.randint(len(self.codes) - self.context, (self.batch, 1), generator=generator)
+        windows = self.codes[starts + torch.arange(self.context + 1)]
+        windows = windows.to(next(model.parameters()).device)
+        return windows[:, :-1], windows[:, 1:]
+
+
+def train_language_model(recipe: Keys, bench: Bench) -> tuple[CausalTransformer, list[float]]:
+    """A trained model, and the loss of every step in nats a character."""
+    text = bench.sources.text
+    context = recipe.data["context"]
+    model = CausalTransformer(len(text.alphabet), context, seed=bench.seed, **recipe.model.options)
+    windows = Windows(text.codes, recipe.data["batch"], context, bench.derive("data"))
+    task = Task(windows, model, {"train": next_character}, [update_of(recipe.optimization, model)])
+    return model, bench.fit(task, recipe.optimization["steps"])
+
+
+def next_character(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    """Cross-entropy of the character that follows each, nats."""
+    inputs, targets = batch
+    logits = model(inputs)
+    return {"total": F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())}
+
+
+def best_rate(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """Train with every learning rate of the recipe and keep the best.
+
+    Returns:
+        ``train_loss``, nats a character, the mean over the last sixth of the steps at the best rate; ``lr``,
+        that rate.
+    """
+    (recipe,) = recipes
+    rates: Sequence[float] = recipe.optimization["lr"]
+    best: tuple[float, float, Curve] | None = None
+    for rate in rates:
+        one = replace(
+            recipe,
+            optimization=replace(recipe.optimization, options={**recipe.optimization.options, "lr": rate}),
+        )
+        _, losses = train_language_model(one, bench)
+        tail = max(1, len(losses) // 6)
+        end = sum(losses[-tail:]) / tail
+        if best is None or end < best[0]:
+            best = (end, rate, thinned(losses))
+    assert best is not None, "a recipe has at least one learning rate"
+    return Measured({"train_loss": best[0], "lr": best[1]}, best[2])
