@@ -2,8 +2,10 @@
 
 import json
 
+from PIL import Image
+
 KEYS = {"run", "absorbed", "removed", "new_classes", "seconds", "log_evidence"}
-KEYS |= {"repeated", "predicted", "features_s", "belief_s", "note"}
+KEYS |= {"repeated", "predicted", "features_s", "belief_s", "note", "fitted_note"}
 
 
 def test_json_in_and_out_again(program, run_copy, make_archive):
@@ -32,6 +34,25 @@ def test_words_hold_the_numbers(program, run_copy, make_archive):
     again = program("update", run_copy, more)[1]
     assert "9 of them had been absorbed before and now count once more" in again
     assert program("update", run_copy, more, "--remove")[1].startswith("took out 9 images in ")
+
+
+def test_images_of_another_size_or_mode_are_brought_to_the_runs_and_that_is_said(
+    program, run_copy, tmp_path, pictures
+):
+    for number, path in enumerate(pictures):
+        image = Image.open(path).convert("RGB" if number == 1 else "L")
+        image = image.resize((40, 40)) if number < 2 else image
+        kept = tmp_path / "large" / ("bar", "disc", "ring")[number] / f"{number}.png"
+        kept.parent.mkdir(parents=True)
+        image.save(kept)
+    note = "2 of 3 images were brought to the run's 28x28 grey"
+    status, out, err = program("update", run_copy, tmp_path / "large", "--json")
+    assert status == 0
+    assert json.loads(out)["fitted_note"] == note
+    assert note in err
+    status, out, err = program("evaluate", run_copy, tmp_path / "large", "--json")
+    assert note in err
+    assert json.loads(out)["note"] == note
 
 
 def test_numbers_as_labels_are_said(program, run_copy, make_archive):

@@ -304,6 +304,7 @@ def test_sizes_and_modes_that_differ_are_settled_by_a_stated_choice(tmp_path, ca
     store = open_store(make.tar(tmp_path / "1.tar", most + few, "w"), cache=cache)
     assert store.manifest.shape == (6, 5)
     assert "6x5, the size of 6 of 9 images" in store.manifest.choice
+    assert store.manifest.fitted == 3
     assert store.manifest.counts == {"A": 6, "B": 3}
 
     colour = make.letters("C", each=1, colour=True)
@@ -336,6 +337,11 @@ def test_size_and_mode_as_asked_for(archive, cache, make):
     store = open_store(archive, cache=cache, size=8, mode="RGB")
     assert store.manifest.shape == (8, 8, 3)
     assert store.manifest.choice == "8x8 as asked for; RGB as asked for"
+    assert store.manifest.fitted == len(store)
+    own = open_store(archive, cache=cache)
+    assert own.manifest.fitted == 0
+    same = open_store(archive, cache=cache, size=own.manifest.shape[:2], mode=own.manifest.mode)
+    assert same.manifest.fitted == 0
     assert open_store(archive, cache=cache, size=(4, 9)).manifest.shape == (4, 9)
     for wrong in ({"size": 0}, {"size": (3, -1)}, {"mode": "CMYK"}, {"size": 100_000}):
         with pytest.raises(InvalidInput):

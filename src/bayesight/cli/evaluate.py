@@ -73,8 +73,9 @@ def evaluate(
             environments=environments,
             progress=progress,
         )
-    if result.data.note:
-        say(result.data.note)
+    for note in (result.data.note, result.data.fitted_note):
+        if note:
+            say(note)
     if report is not None:
         say(f"report: {evaluation_report(result, report)}")
     emit(result.as_dict(), as_json=as_json, text=lambda: _text(result))

@@ -50,6 +50,8 @@ def update(
         )
     if found.note:
         say(f"{found.note}; --by-name reads them as names")
+    if found.fitted_note:
+        say(found.fitted_note)
     emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))
 
 

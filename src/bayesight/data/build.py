@@ -46,6 +46,7 @@ class Contents:
     quarantined: tuple[Quarantined, ...]
     ignored: int
     choice: str
+    fitted: int
 
 
 def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = None) -> Contents:
@@ -110,6 +111,7 @@ class Spool:
         self.quarantined: list[Quarantined] = []
         self.ignored: list[str] = []
         self.ignored_count = 0
+        self.fitted = 0
 
     def add(self, images: ImageArray, classes: Sequence[str | None], paths: Sequence[str]) -> None:
         """Take in images ``(K, ...)`` with the class and the path of each."""
@@ -169,6 +171,7 @@ def _read_idx(source: Source, wish: Wish, spool: Spool) -> str:
         if spool.frame is None:
             continue
         images = refit(block.images, spool.frame)
+        spool.fitted += len(images) if native != spool.frame else 0
         classes = [str(label) for label in block.labels.tolist()] if wish.labelled else [None] * len(images)
         spool.add(images, classes, [f"{name}[{block.first + i}]" for i in range(len(images))])
         spool.report(block.fraction)
@@ -209,6 +212,7 @@ def _take_in(part: Batch, spool: Spool, fit: dict[str, bool]) -> bool:
     decoded = decode(part.blobs, spool.frame or Frame(1, 1, "L"), **fit)
     if decoded.misfits:
         return False
+    spool.fitted += decoded.fitted
     kept = decoded.kept.tolist()
     if len(kept) == len(part.blobs):
         spool.add(decoded.images, part.classes, part.paths)
@@ -284,6 +288,7 @@ def _finish(spool: Spool, folder: Path, wish: Wish, choice: str) -> Contents:
         quarantined=tuple(spool.quarantined),
         ignored=spool.ignored_count,
         choice=choice,
+        fitted=spool.fitted,
     )
 
 

@@ -70,12 +70,14 @@ class Decoded:
         kept: which of the batch they are, ascending ``(K,)``.
         refused: index and reason of each that could not be read.
         misfits: those whose own frame is another, when they were not to be made to fit.
+        fitted: how many of the kept ones had another frame, and were scaled or converted.
     """
 
     images: ImageArray
     kept: IntArray
     refused: tuple[tuple[int, str], ...]
     misfits: tuple[int, ...]
+    fitted: int
 
 
 def decode(blobs: Sequence[bytes], frame: Frame, *, fit_size: bool = True, fit_mode: bool = True) -> Decoded:
@@ -108,11 +110,12 @@ def decode(blobs: Sequence[bytes], frame: Frame, *, fit_size: bool = True, fit_m
         left += doubted
     refused: list[tuple[int, str]] = []
     misfits: list[int] = []
+    fitted = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for index in sorted(left):
             try:
-                single = _pixels(blobs[index], frame, fit_size=fit_size, fit_mode=fit_mode)
+                single, native = _pixels(blobs[index], frame, fit_size=fit_size, fit_mode=fit_mode)
             except Refused as error:
                 refused.append((index, str(error)))
                 continue
@@ -120,7 +123,8 @@ def decode(blobs: Sequence[bytes], frame: Frame, *, fit_size: bool = True, fit_m
                 misfits.append(index)
             else:
                 parts.append((np.array([index]), single[None]))
-    return Decoded(*_together(parts, frame), tuple(refused), tuple(misfits))
+                fitted += native != frame
+    return Decoded(*_together(parts, frame), tuple(refused), tuple(misfits), fitted)
 
 
 def _together(parts: list[tuple[IntArray, ImageArray]], frame: Frame) -> tuple[ImageArray, IntArray]:
@@ -227,21 +231,22 @@ def _frame_of(image: Image.Image) -> Frame:
     return Frame(height, width, "L" if _is_grey(image) else "RGB")
 
 
-def _pixels(blob: bytes, frame: Frame, *, fit_size: bool, fit_mode: bool) -> ImageArray | None:
-    """The pixels of one image in ``frame``, by Pillow; None when it should fit by itself and does not.
+def _pixels(blob: bytes, frame: Frame, *, fit_size: bool, fit_mode: bool) -> tuple[ImageArray | None, Frame]:
+    """The pixels of one image in ``frame``, by Pillow, and its own frame.
+
+    The pixels are None when it should fit by itself and does not.
 
     Raises:
         Refused: it cannot be read.
     """
     with _opened(blob) as image:
         try:
-            if not (fit_size and fit_mode):
-                own = _frame_of(image)
-                if not fit_mode and own.mode != frame.mode:
-                    return None
-                if not fit_size and (own.height, own.width) != (frame.height, frame.width):
-                    return None
-            return np.asarray(_fitted(image, frame))
+            own = _frame_of(image)
+            if not fit_mode and own.mode != frame.mode:
+                return None, own
+            if not fit_size and (own.height, own.width) != (frame.height, frame.width):
+                return None, own
+            return np.asarray(_fitted(image, frame)), own
         except Exception as error:  # noqa: BLE001 - what a decoder raises at hostile bytes, nobody can list
             raise Refused(_reason(error, blob)) from None
 

@@ -41,6 +41,7 @@ def report_document(store: Store, found: Audit) -> dict[str, Any]:
         "shape": list(manifest.shape),
         "mode": manifest.mode,
         "choice": manifest.choice,
+        "fitted": manifest.fitted,
         "imbalance": round(found.imbalance, 4),
         "quarantined": [{"path": entry.path, "reason": entry.reason} for entry in manifest.quarantined],
         "ignored": manifest.ignored,

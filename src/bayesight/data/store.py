@@ -33,7 +33,7 @@ from bayesight.types import ImageArray, IntArray, Progress
 
 __all__ = ["Manifest", "Quarantined", "Store", "open_store", "require_classes"]
 
-_FORMAT = 1
+_FORMAT = 2
 _BUILDING = ".building-"
 _SAMPLE = 16
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -54,6 +54,7 @@ class Manifest:
         quarantined: members not taken in, each with its reason.
         ignored: how many files were passed over because they are no images.
         choice: how size and mode were chosen, one sentence.
+        fitted: how many images had another size or mode, and were scaled or converted.
     """
 
     format: int
@@ -66,6 +67,7 @@ class Manifest:
     quarantined: tuple[Quarantined, ...]
     ignored: int
     choice: str
+    fitted: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +220,7 @@ def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
         quarantined=contents.quarantined,
         ignored=contents.ignored,
         choice=contents.choice,
+        fitted=contents.fitted,
     )
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     with (folder / "manifest.json").open("w", encoding="utf-8") as file:

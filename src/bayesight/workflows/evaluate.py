@@ -175,8 +175,9 @@ class EvaluateResult:
             tree["novelty"] = self.novelty.as_dict()
         if self.environments:
             tree["environments"] = dict(self.environments)
-        if self.data.note:
-            tree["note"] = self.data.note
+        notes = [note for note in (self.data.note, self.data.fitted_note) if note]
+        if notes:
+            tree["note"] = "; ".join(notes)
         return tree
 
 

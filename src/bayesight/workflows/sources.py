@@ -32,6 +32,15 @@ class Labelled:
     note: str = ""
     new_classes: tuple[str, ...] = ()
 
+    @property
+    def fitted_note(self) -> str:
+        """How many images were of another size or mode than the run's; empty where none was."""
+        manifest = self.store.manifest
+        height, width = manifest.shape[:2]
+        kind = "grey" if manifest.mode == "L" else "RGB"
+        many = f"{manifest.fitted:,} of {len(self.store):,} images"
+        return f"{many} were brought to the run's {height}x{width} {kind}" if manifest.fitted else ""
+
 
 def read_labelled(
     source: str | Path,

@@ -42,6 +42,7 @@ class UpdateResult:
         features_s: seconds spent on the network's features.
         belief_s: seconds spent on the belief, reading and writing it included.
         note: how labels were read, where that needs saying.
+        fitted_note: how many images were scaled or converted first, where any were.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class UpdateResult:
     features_s: float
     belief_s: float
     note: str = ""
+    fitted_note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -135,6 +137,7 @@ def update(
                 belief_s=0.0,
                 note=data.note,
             )
+        found = replace(found, fitted_note=data.fitted_note)
         return replace(found, belief_s=opened_s + time.perf_counter() - began)
 
 
