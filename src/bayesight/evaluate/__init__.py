@@ -3,6 +3,7 @@
 ```
 confusion    confusion matrix, one class against the rest, the pairs most confused, another base rate
 calibration  log-loss, Brier score, calibration error, reliability
+frechet      how far made images are from real ones
 ```
 """
 
@@ -22,17 +23,22 @@ from bayesight.evaluate.confusion import (
     most_confused,
     one_vs_rest,
 )
+from bayesight.evaluate.frechet import Moments, class_entropy, frechet_distance, moments
 
 __all__ = [
     "ConfusedPair",
+    "Moments",
     "OneVsRest",
     "Reliability",
     "accuracy",
     "at_prior",
     "brier_score",
+    "class_entropy",
     "confusion_matrix",
     "expected_calibration_error",
+    "frechet_distance",
     "log_loss",
+    "moments",
     "most_confused",
     "one_vs_rest",
     "reliability",

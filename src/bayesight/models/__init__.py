@@ -1,24 +1,39 @@
-"""Networks by name: ``build("resnet", (1, 28, 28), 10)``."""
+"""Networks by name: ``build("resnet", (1, 28, 28), 10)``, ``build_generator("gan", (1, 28, 28))``.
+
+Those in ``MODELS`` answer with a class, those in ``GENERATORS`` make images.
+"""
 
 from bayesight.models.alexnet import AlexNet
+from bayesight.models.autoencoder import Autoencoder
 from bayesight.models.base import ImageModel, Standardise, channels_last, kaiming_normal
+from bayesight.models.contrastive import Projected
+from bayesight.models.gan import GAN
+from bayesight.models.generative import GENERATORS, GenerativeModel, build_generator
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
 from bayesight.models.registry import MODELS, build
 from bayesight.models.resnet import ResidualBlock, ResNet
 from bayesight.models.transformer import CausalTransformer
+from bayesight.models.vae import VAE
 
 __all__ = [
+    "GAN",
+    "GENERATORS",
     "MLP",
     "MODELS",
+    "VAE",
     "AlexNet",
+    "Autoencoder",
     "CausalTransformer",
+    "GenerativeModel",
     "ImageModel",
     "LinearModel",
+    "Projected",
     "ResNet",
     "ResidualBlock",
     "Standardise",
     "build",
+    "build_generator",
     "channels_last",
     "kaiming_normal",
 ]

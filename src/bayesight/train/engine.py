@@ -26,7 +26,7 @@ from bayesight.train.events import Evaluated, Finished, Listener, Started, StepD
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Batch", "Budget", "Checkpointer", "State", "Stateful", "Task", "Update", "fit"]
+__all__ = ["Batch", "Budget", "Checkpointer", "Loss", "State", "Stateful", "Task", "Update", "fit"]
 
 Batch: TypeAlias = tuple[Tensor, ...]
 """Tensors with the same leading dimension, so that a batch can be cut for accumulation."""

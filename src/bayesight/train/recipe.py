@@ -21,17 +21,20 @@ epochs = 30
 schedule = { name = "cosine", warmup = 0.2 }
 ```
 
-Besides the fields below, a table takes the options of what it names.
+Besides the fields below, a table takes the options of what it names. The model decides what the run is: a
+classifier, or a model that makes images. A further table ``[pretrain]`` lets a classifier's network look at
+images without labels first.
 """
 
 from __future__ import annotations
 
 import tomllib
+import types
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -39,12 +42,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from bayesight.checks import existing_path
 from bayesight.data.augment import augmentation
 from bayesight.errors import InvalidConfig, UnknownName, nearest
-from bayesight.losses import LOSSES
-from bayesight.models import MODELS
+from bayesight.losses import GENERATIVE_LOSSES, LOSSES
+from bayesight.models import GENERATORS, MODELS
 from bayesight.optim import OPTIMIZERS, SCHEDULES
 from bayesight.registry import Registry, option_problems
 
-__all__ = ["DataKey", "LossKey", "ModelKey", "Named", "OptimizationKey", "Recipe"]
+__all__ = ["DataKey", "LossKey", "ModelKey", "Named", "OptimizationKey", "PretrainKey", "Recipe"]
 
 
 class Named(BaseModel):
@@ -135,6 +138,47 @@ class OptimizationKey(Named):
     precision: Literal["auto", "32", "bf16"] = "auto"
 
 
+class PretrainKey(BaseModel):
+    """What the network of a classifier does before it sees a label: SimCLR (Chen et al. 2020).
+
+    Two random views of each image of a batch are to be recognised as one image among all others. Whatever the
+    views differ in is forgotten, so the augmentation says what does not matter.
+
+    Args:
+        name: the method.
+        epochs: passes over all images, labelled or not, the validation images left out.
+        batch: images in one step, two views each.
+        lr: base learning rate of AdamW, which rises over a tenth of the steps and falls along half a cosine.
+        weight_decay: pull of matrices and kernels towards zero.
+        temperature: of the likeness; small ones look only at the nearest neighbours.
+        projection: numbers in the embedding that likeness is measured in; it is dropped afterwards.
+        augment: how a view differs from its image.
+        freeze: whether the pretrained layers then stay as they are and only the last layer learns from the
+            labels, which suits very few labels; else all layers go on learning.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: Literal["simclr"] = "simclr"
+    epochs: float = Field(default=40, gt=0)
+    batch: int = Field(default=192, ge=2)
+    lr: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    temperature: float = Field(default=0.2, gt=0)
+    projection: int = Field(default=64, ge=1)
+    augment: Choice = Named.model_validate(
+        {
+            "name": "glyph",
+            "rotate_deg": 15,
+            "shear": 0.2,
+            "scale": 0.25,
+            "shift_px": 3,
+            "elastic_px": 1.0,
+            "thickness": 1.0,
+        }
+    )
+    freeze: bool = False
+
+
 class Recipe(BaseModel):
     """The four keys and the seed everything random follows from.
 
@@ -151,6 +195,17 @@ class Recipe(BaseModel):
     model: ModelKey = ModelKey()
     loss: LossKey = LossKey()
     optimization: OptimizationKey = OptimizationKey()
+    pretrain: Annotated[PretrainKey | None, BeforeValidator(_named)] = None
+
+    @property
+    def kind(self) -> Literal["classification", "generation"]:
+        """What a run of this recipe is, as its model decides.
+
+        Example:
+            >>> Recipe.default("mlp").kind, Recipe.default("gan").kind
+            ('classification', 'generation')
+        """
+        return "generation" if self.model.name in GENERATORS else "classification"
 
     @classmethod
     def parse(cls, tree: Mapping[str, Any], where: str = "recipe") -> Recipe:
@@ -188,8 +243,8 @@ class Recipe(BaseModel):
         Raises:
             UnknownName: no such model.
         """
-        if model not in MODELS:
-            raise UnknownName("model", model, MODELS.names())
+        if model not in MODELS and model not in GENERATORS:
+            raise UnknownName("model", model, (*MODELS.names(), *GENERATORS.names()))
         return cls.parse(_packaged(model), f"the recipe of {model!r}")
 
     def changed(self, changes: Mapping[str, Any]) -> Recipe:
@@ -245,6 +300,8 @@ def _unknown_field(recipe: type[BaseModel], location: tuple[str, ...]) -> str:
     table: Any = recipe
     for part in location[:-1]:
         table = table.model_fields[part].annotation
+        if isinstance(table, types.UnionType):  # an optional table
+            table = get_args(table)[0]
     hint = nearest(location[-1], table.model_fields)
     meant = f"; did you mean {hint!r}?" if hint else ";"
     where = ".".join(location[:-1]) or "a recipe"
@@ -254,30 +311,46 @@ def _unknown_field(recipe: type[BaseModel], location: tuple[str, ...]) -> str:
 def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
     """Unknown names and options, looked up even when other values are wrong."""
     problems = []
+    model = _name_and_options(tree, "model", ModelKey)
+    makes_images = model is not None and model[0] in GENERATORS
     wanted: list[tuple[str, Registry[Any], type[BaseModel]]] = [
-        ("model", MODELS, ModelKey),
-        ("loss", LOSSES, LossKey),
+        ("loss", GENERATIVE_LOSSES if makes_images else LOSSES, LossKey),
         ("optimization", OPTIMIZERS, OptimizationKey),
         ("optimization.schedule", SCHEDULES, Named),
     ]
+    if model is not None and model[0] not in GENERATORS and model[0] not in MODELS:
+        problems.append(str(UnknownName("model", model[0], (*MODELS.names(), *GENERATORS.names()))))
+    else:
+        wanted.insert(0, ("model", GENERATORS if makes_images else MODELS, ModelKey))
     for path, registry, key in wanted:
         found = _name_and_options(tree, path, key)
         if found is None:
             continue
         name, options = found
-        if name not in registry:
+        if path == "loss" and model is not None and makes_images and name != GENERATORS[model[0]].loss:
+            suits = GENERATORS[model[0]].loss
+            problems.append(f"model {model[0]!r} learns by the loss {suits!r}, not {name!r}")
+        elif name not in registry:
             problems.append(str(UnknownName(registry.kind, name, registry.names())))
         else:
             problems += option_problems(registry[name], options, f"{path} {name!r}", key.model_fields)
-    found = _name_and_options(tree, "data.augment", Named)
-    if found is not None:
-        try:
-            augmentation(found[0], **found[1])
-        except InvalidConfig as error:
-            problems += error.problems
-        except UnknownName as error:
-            problems.append(str(error))
-    return problems
+    if makes_images and tree.get("pretrain") is not None:
+        problems.append("pretrain is for classifiers; a model that makes images learns without labels as it is")
+    return problems + _augment_problems(tree, "data.augment") + _augment_problems(tree, "pretrain.augment")
+
+
+def _augment_problems(tree: Mapping[str, Any], path: str) -> list[str]:
+    """What is wrong with the augmentation a table names."""
+    found = _name_and_options(tree, path, Named)
+    if found is None:
+        return []
+    try:
+        augmentation(found[0], **found[1])
+    except InvalidConfig as error:
+        return list(error.problems)
+    except UnknownName as error:
+        return [str(error)]
+    return []
 
 
 def _name_and_options(

@@ -1,0 +1,98 @@
+"""The deep autoencoder (Hinton, Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks")."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bayesight.checks import check
+from bayesight.models.base import kaiming_normal
+from bayesight.models.generative import GENERATORS, GenerativeModel
+
+__all__ = ["Autoencoder"]
+
+
+@GENERATORS.register("autoencoder")
+class Autoencoder(GenerativeModel):
+    """Fully connected layers down to a short code, and the same widths up again.
+
+    The code is linear, the image comes out of a logistic function. Its codes are free to lie anywhere, so for
+    sampling ``fit_codes`` remembers where those of real images do, as one Gaussian.
+
+    Args:
+        image_shape: (C, H, W).
+        hidden: units of each layer on the way down.
+        code: numbers in a code.
+
+    Raises:
+        InvalidInput: a width below 1.
+
+    Example:
+        >>> model = Autoencoder((1, 28, 28), hidden=(64,), code=8)
+        >>> model(torch.zeros(2, 1, 28, 28)).shape, model.encode(torch.zeros(2, 1, 28, 28)).shape
+        (torch.Size([2, 1, 28, 28]), torch.Size([2, 8]))
+    """
+
+    loss = "squared_error"
+    code_mean: Tensor
+    code_root: Tensor
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], *, hidden: Sequence[int] = (512, 256), code: int = 30
+    ) -> None:
+        super().__init__(image_shape, code)
+        came = f"got {list(hidden)}"
+        check(all(width > 0 for width in hidden), "autoencoder.hidden", came, "widths of 1 or more")
+        widths = [math.prod(image_shape), *hidden, code]
+        self.encoder = _perceptron(widths)
+        self.decoder = _perceptron(widths[::-1])
+        kaiming_normal(self)
+        self.register_buffer("code_mean", torch.zeros(code))
+        self.register_buffer("code_root", torch.eye(code))
+
+    def parts(self) -> Mapping[str, nn.Module]:
+        """One turn: everything learns together."""
+        return {"autoencoder": self}
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes (B, D) of images (B, C, H, W) in [0, 1]."""
+        codes: Tensor = self.encoder(images.flatten(1))
+        return codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] of codes (B, D)."""
+        pixels: Tensor = self.decoder(codes)
+        return pixels.sigmoid().unflatten(1, self.image_shape)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The images as their codes remember them."""
+        return self.decode(self.encode(images))
+
+    def place(self, noise: Tensor) -> Tensor:
+        """Codes from the Gaussian of ``fit_codes``; before that, the noise itself."""
+        return self.code_mean + noise @ self.code_root.T
+
+    @torch.no_grad()
+    def fit_codes(self, images: Iterable[Tensor]) -> None:
+        """Remember mean and covariance of the codes of real images, given batch by batch in [0, 1].
+
+        Raises:
+            InvalidInput: fewer than two images.
+        """
+        codes = torch.cat([self.encode(part).double() for part in images])
+        check(len(codes) >= 2, "fit_codes", f"got {len(codes)} images", "at least 2")
+        values, vectors = torch.linalg.eigh(torch.cov(codes.T).reshape(self.code, self.code))
+        self.code_mean.copy_(codes.mean(0))
+        self.code_root.copy_(vectors * values.clamp_min(0).sqrt())
+
+
+def _perceptron(widths: Sequence[int]) -> nn.Sequential:
+    """Linear layers with rectifiers between them; the last is linear."""
+    layers: list[nn.Module] = []
+    for number, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
+        layers += [nn.Linear(inputs, outputs)] if number == 0 else [nn.ReLU(), nn.Linear(inputs, outputs)]
+    return nn.Sequential(*layers)
