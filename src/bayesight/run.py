@@ -7,6 +7,7 @@ model.safetensors   the network
 belief.safetensors  what is believed about the classes, float64
 metrics.json        what was measured, on what, chosen how
 history.csv         one row an epoch
+samples.png         what a model that makes images made; such a run has no classes and no belief
 report.html         all of it for people
 checkpoint/         where interrupted training goes on
 ```
@@ -25,17 +26,17 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from bayesight.checks import existing_path
-from bayesight.errors import InvalidConfig, RunExists, RunUnreadable, StorageFailed
+from bayesight.errors import InvalidConfig, InvalidInput, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import write_atomic
 from bayesight.losses import sees_environments
-from bayesight.models import ImageModel, build, channels_last
+from bayesight.models import GenerativeModel, ImageModel, build, build_generator, channels_last
 from bayesight.models.classifier import Classes, Classifier
 from bayesight.train.recipe import Recipe
 
@@ -50,6 +51,7 @@ _FILES = (
     "belief.safetensors",
     "classes.json",
     "history.csv",
+    "samples.png",
     "report.html",
     "recipe.toml",
 )
@@ -141,6 +143,11 @@ class Run:
         except (InvalidConfig, FileNotFoundError) as problem:
             raise RunUnreadable(f"{self.folder}: {problem}") from problem
 
+    @property
+    def kind(self) -> Literal["classification", "generation"]:
+        """Whether the run classifies images or makes them."""
+        return self.recipe().kind
+
     def save_classes(self, classes: Classes) -> None:
         """Write ``classes.json``."""
         tree = {"format": FORMAT, "classes": classes.names, "mode": classes.mode, "size": classes.size}
@@ -151,14 +158,15 @@ class Run:
         tree = self._json("classes.json")
         try:
             names, mode, (height, width) = tree["classes"], tree["mode"], tree["size"]
-            good = mode in ("L", "RGB") and all(isinstance(n, str) for n in names) and len(set(names)) > 0
-            if not good or not (isinstance(height, int) and isinstance(width, int)):
+            good = mode in ("L", "RGB") and all(isinstance(n, str) for n in names)
+            some = len(set(names)) > 0 or self.kind == "generation"
+            if not (good and some) or not (isinstance(height, int) and isinstance(width, int)):
                 raise ValueError("values of the wrong kind")
         except (KeyError, TypeError, ValueError) as problem:
             raise RunUnreadable(f"{self.folder / 'classes.json'} is damaged ({problem}).") from problem
         return Classes(tuple(names), mode, (height, width))
 
-    def save_network(self, network: ImageModel) -> None:
+    def save_network(self, network: ImageModel | GenerativeModel) -> None:
         """Write ``model.safetensors``."""
         tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
         write_atomic(
@@ -166,7 +174,13 @@ class Run:
         )
 
     def network(self) -> ImageModel:
-        """The trained network, in evaluation mode."""
+        """The trained network of a classifier, in evaluation mode.
+
+        Raises:
+            InvalidInput: the run makes images.
+            RunUnreadable: a damaged or missing part.
+        """
+        self._require("classification")
         recipe, classes = self.recipe(), self.classes()
         model = recipe.model
         weights, _ = self._tensors("model.safetensors")
@@ -179,6 +193,24 @@ class Run:
             raise RunUnreadable(f"{message}: {str(problem).splitlines()[-1].strip()}") from problem
         channels_last(network)
         network.answers_alone = sees_environments(recipe.loss.name)
+        return network.eval()
+
+    def generator(self) -> GenerativeModel:
+        """The trained model that makes images, in evaluation mode.
+
+        Raises:
+            InvalidInput: the run classifies images.
+            RunUnreadable: a damaged or missing part.
+        """
+        self._require("generation")
+        model = self.recipe().model
+        weights, _ = self._tensors("model.safetensors")
+        network = build_generator(model.name, self.classes().image_shape, **model.options)
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as problem:
+            message = f"{self.folder / 'model.safetensors'} does not fit recipe.toml and classes.json"
+            raise RunUnreadable(f"{message}: {str(problem).splitlines()[-1].strip()}") from problem
         return network.eval()
 
     def save_classifier(self, classifier: Classifier) -> None:
@@ -197,7 +229,13 @@ class Run:
         self.save_classes(classifier.classes)
 
     def classifier(self) -> Classifier:
-        """The network with what is believed about its classes."""
+        """The network with what is believed about its classes.
+
+        Raises:
+            InvalidInput: the run makes images.
+            RunUnreadable: a damaged or missing part.
+        """
+        self._require("classification")
         tensors, metadata = self._tensors("belief.safetensors")
         try:
             values = json.loads(metadata["values"])
@@ -231,6 +269,21 @@ class Run:
             return []
         with path.open(encoding="utf-8", newline="") as file:
             return [{k: float(v) if v else math.nan for k, v in row.items()} for row in csv.DictReader(file)]
+
+    def _require(self, kind: Literal["classification", "generation"]) -> None:
+        """Refuse what a run of the other kind cannot do, in one sentence."""
+        if self.kind == kind:
+            return
+        model = self.recipe().model.name
+        if kind == "classification":
+            raise InvalidInput(
+                f"{self.folder} is a run of the model {model!r}, which makes images and knows no classes; expected "
+                "a classifier's run, as 'bayesight train SOURCE --model resnet --out RUN' makes."
+            )
+        raise InvalidInput(
+            f"{self.folder} is a run of the classifier {model!r}; expected one of a model that makes images, as "
+            "'bayesight train SOURCE --model gan --out RUN' makes."
+        )
 
     def _save_json(self, name: str, tree: Mapping[str, Any]) -> None:
         write_atomic(self.folder / name, json.dumps(tree, indent=1, ensure_ascii=False) + "\n")

@@ -43,7 +43,10 @@ def train(
             "reweight and groupdro, places or times that differ for irm.",
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model: linear, mlp, alexnet or resnet.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model: linear, mlp, alexnet or resnet; gan, vae and autoencoder make images."),
+    ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -77,7 +80,7 @@ def train(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train a classifier and save its run.
+    """Train a classifier, or a model that makes images, and save its run.
 
     Example: bayesight train letters.tar.gz --out runs/letters --model resnet
     """
@@ -165,10 +168,7 @@ def training_listeners(
                 bar(event.step, total)
             elif isinstance(event, Evaluated) and lines:
                 row = event.row
-                say(
-                    f"step {event.step} of {total}: accuracy {row['accuracy']:.4f}, "
-                    f"log-loss {row['log_loss']:.4f}, {row['elapsed_s']:.1f} s"
-                )
+                say(f"step {event.step} of {total}: {_said(row)}, {row['elapsed_s']:.1f} s")
 
         listeners: list[Listener] = [show]
         if tensorboard:
@@ -176,6 +176,14 @@ def training_listeners(
 
             listeners.append(TensorBoardListener(out / "tensorboard"))
         yield listeners
+
+
+def _said(row: Mapping[str, float]) -> str:
+    """The figures of an evaluation that are worth a line."""
+    if "accuracy" in row:
+        return f"accuracy {row['accuracy']:.4f}, log-loss {row['log_loss']:.4f}"
+    wanted = ("squared_error", "bound", "told_apart", "pretrain.total")
+    return ", ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in wanted if name in row)
 
 
 def _document(result: Any) -> dict[str, Any]:
@@ -209,6 +217,13 @@ def environment_lines(environments: Mapping[str, Any]) -> str:
 def _text(result: Any) -> str:
     metrics = result.metrics
     validation, seconds = metrics["validation"], metrics["seconds"]
+    if metrics.get("kind") == "generation":
+        return (
+            f"{result.run.folder}\n"
+            f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
+            f"on {validation['examples']:,} images held out: {_said(validation)}\n"
+            f"look at {result.run.folder / 'samples.png'}"
+        )
     return (
         f"{result.run.folder}\n"
         f"trained on {_learned_from(metrics):,} images of {len(metrics['classes'])} classes in "

@@ -1,7 +1,7 @@
 """How far made images are from real ones: the Fréchet distance between Gaussians over their features.
 
-Source: Dowson, Landau 1982, *J. Multivariate Analysis* 12, for the distance; Heusel et al. 2017, "GANs Trained
-by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", sec. 3, for its use on features.
+Source: Dowson, Landau 1982, *J. Multivariate Analysis* 12, for the distance; Heusel et al. 2017, "GANs
+Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", sec. 3, for its use on features.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def moments(points: Tensor) -> Moments:
 def frechet_distance(first: Moments, second: Moments) -> float:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), 0 where both are the same.
 
-    The trace of the root is taken from the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric: no root of
-    a general matrix is needed, and covariances without full rank are no trouble.
+    The trace of the root is taken from the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric: no root
+    of a general matrix is needed, and covariances without full rank are no trouble.
 
     Raises:
         InvalidInput: moments of different dimensions.
@@ -93,4 +93,5 @@ def class_entropy(classes: Tensor, count: int) -> float:
 def _root(symmetric: Tensor) -> Tensor:
     """The symmetric square root of a positive semi-definite matrix."""
     values, vectors = torch.linalg.eigh(symmetric)
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    root: Tensor = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    return root

@@ -36,7 +36,7 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.5) -> Tensor:
     """
     came = f"got shapes {tuple(first.shape)} and {tuple(second.shape)}"
     right = first.shape == second.shape and first.dim() == 2 and len(first) >= 2
-    check(right, "nt_xent", came, "two of the same shape (N, D), N >= 2", "Use a batch of two images or more.")
+    check(right, "nt_xent", came, "two of one shape (N, D), N >= 2", "Use a batch of two images or more.")
     check(temperature > 0, "nt_xent.temperature", f"got {temperature:g}", "a positive number")
     count = len(first)
     views = torch.cat([first, second])

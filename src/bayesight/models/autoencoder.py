@@ -1,4 +1,7 @@
-"""The deep autoencoder (Hinton, Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks")."""
+"""The deep autoencoder.
+
+Source: Hinton, Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks", *Science* 313.
+"""
 
 from __future__ import annotations
 
@@ -65,8 +68,8 @@ class Autoencoder(GenerativeModel):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Images (B, C, H, W) in [0, 1] of codes (B, D)."""
-        pixels: Tensor = self.decoder(codes)
-        return pixels.sigmoid().unflatten(1, self.image_shape)
+        pixels: Tensor = self.decoder(codes).sigmoid().unflatten(1, self.image_shape)
+        return pixels
 
     def forward(self, images: Tensor) -> Tensor:
         """The images as their codes remember them."""

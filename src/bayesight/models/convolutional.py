@@ -95,8 +95,12 @@ def check_widths(widths: Sequence[int], image_shape: tuple[int, int, int], where
     Raises:
         InvalidInput: so that the nearest valid choice is clear.
     """
-    check(len(widths) > 0 and min(widths) > 0, f"{where}.widths", f"got {list(widths)}", "widths of 1 or more")
+    check(
+        len(widths) > 0 and min(widths) > 0, f"{where}.widths", f"got {list(widths)}", "widths of 1 or more"
+    )
     least = 2 ** len(widths)
     _, height, width = image_shape
     mend = "Read larger images with --size, or give fewer widths."
-    check(min(height, width) >= least, where, f"images of {width}x{height}", f"{least}x{least} or larger", mend)
+    check(
+        min(height, width) >= least, where, f"images of {width}x{height}", f"{least}x{least} or larger", mend
+    )

@@ -24,6 +24,8 @@ __all__ = [
     "ConfusionTable",
     "Duplicates",
     "LearningCurves",
+    "LossCurves",
+    "Made",
     "Mistakes",
     "PerClass",
     "Picture",
@@ -32,6 +34,7 @@ __all__ = [
     "Prose",
     "Quarantine",
     "ReliabilityDiagram",
+    "Remembered",
     "Section",
     "Source",
     "Step",
@@ -175,6 +178,47 @@ class LearningCurves(Section):
     train_accuracy: npt.ArrayLike | None = None
     validation_accuracy: npt.ArrayLike | None = None
     best_epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class LossCurves(Section):
+    """Up to two losses after each epoch.
+
+    Attributes:
+        epochs: epoch numbers (E,).
+        losses: one or two series (E,) by name; the first is drawn solid.
+        quantity: what they measure, the label of the axis.
+        best_epoch: the epoch whose weights were kept, if one was chosen.
+    """
+
+    epochs: npt.ArrayLike
+    losses: Mapping[str, npt.ArrayLike]
+    quantity: str = "loss (nats)"
+    best_epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class Made(Section):
+    """Images that a model made.
+
+    Attributes:
+        images: uint8 (N, H, W) or (N, H, W, 3).
+    """
+
+    images: ImageArray
+
+
+@dataclass(frozen=True)
+class Remembered(Section):
+    """Images and how their codes bring them back.
+
+    Attributes:
+        originals: uint8 (N, H, W) or (N, H, W, 3).
+        copies: the same shape.
+    """
+
+    originals: ImageArray
+    copies: ImageArray
 
 
 @dataclass(frozen=True)

@@ -335,7 +335,9 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
         else:
             problems += option_problems(registry[name], options, f"{path} {name!r}", key.model_fields)
     if makes_images and tree.get("pretrain") is not None:
-        problems.append("pretrain is for classifiers; a model that makes images learns without labels as it is")
+        problems.append(
+            "pretrain is for classifiers; a model that makes images learns without labels as it is"
+        )
     return problems + _augment_problems(tree, "data.augment") + _augment_problems(tree, "pretrain.augment")
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 import bayesight
 from bayesight.bayes.diagnostic import rate_interval
@@ -23,6 +25,8 @@ from bayesight.report import (
     Duplicates,
     Estimate,
     LearningCurves,
+    LossCurves,
+    Made,
     Mistakes,
     Novelty,
     PerClass,
@@ -31,6 +35,7 @@ from bayesight.report import (
     PrecisionCurves,
     Quarantine,
     ReliabilityDiagram,
+    Remembered,
     Report,
     Section,
     Source,
@@ -40,13 +45,14 @@ from bayesight.report import (
 )
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
-from bayesight.types import FloatArray
+from bayesight.types import FloatArray, ImageArray
 from bayesight.workflows.evaluate import CALIBRATION_BINS, EvaluateResult, Evaluation, NoveltyCheck
 
 __all__ = [
     "data_sections",
     "evaluation_report",
     "evaluation_sections",
+    "generation_report",
     "mistakes",
     "novelty_section",
     "training_report",
@@ -84,6 +90,28 @@ def training_report(run: Run, evaluation: Evaluation, validation: Examples, stor
         *data_sections(stores[0]),
     ]
     title = f"{run.folder.name}: a classifier of {len(evaluation.classes)} classes"
+    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+
+
+def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -> Path:
+    """Write ``report.html`` of a finished run that makes images.
+
+    Args:
+        run: with its metrics and history saved.
+        samples: (N, C, H, W) made images in [0, 1].
+        remembered: images held out and what their codes bring back, or nothing.
+
+    Returns:
+        The path of the report.
+    """
+    sections: list[Section] = [Made(_stored(samples))]
+    if remembered:
+        sections.append(Remembered(*map(_stored, remembered)))
+    metrics, rows = run.metrics(), run.history()
+    sections.append(_training(run, metrics))
+    if len(rows) > 1:
+        sections.append(_loss_curves(rows, metrics))
+    title = f"{run.folder.name}: images made by {run.recipe().model.name!r}"
     return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
@@ -228,6 +256,27 @@ def _curves(run: Run, metrics: dict[str, Any]) -> list[Section]:
             "recipe says, so it may lie above the validation loss.",
         )
     ]
+
+
+def _loss_curves(rows: Sequence[dict[str, float]], metrics: dict[str, Any]) -> LossCurves:
+    """The two sides of a game, or training and validation of what is measured on both."""
+    epochs = np.arange(1, len(rows) + 1)
+    if "generator.total" in rows[0]:
+        sides = {name: [row[f"{name}.total"] for row in rows] for name in ("generator", "discriminator")}
+        note = "A game has no downward curve: where both losses stay level, neither side is winning."
+        return LossCurves(epochs, sides, note=note)
+    bound = "bound" in rows[0]
+    train, validation = ("vae.total", "bound") if bound else ("autoencoder.total", "squared_error")
+    both = {"validation": [r[validation] for r in rows], "training": [r[train] for r in rows]}
+    best = next((i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"]), None)
+    quantity = "negative evidence bound (nats)" if bound else "squared error an image"
+    return LossCurves(epochs, both, quantity, best)
+
+
+def _stored(images: Tensor) -> ImageArray:
+    """Images (N, C, H, W) in [0, 1] as they are stored: uint8 (N, H, W) or (N, H, W, 3)."""
+    pixels: ImageArray = images.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return pixels[..., 0] if pixels.shape[3] == 1 else pixels
 
 
 def _readings(evaluation: Evaluation) -> tuple[ClassReading, ...]:

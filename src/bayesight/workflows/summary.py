@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import torchinfo
+from torch import Tensor, nn
 
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.models import MODELS, build
+from bayesight.models import GAN, GENERATORS, MODELS, VAE, GenerativeModel, ImageModel, build, build_generator
 from bayesight.run import Run
 
 __all__ = ["Layer", "Summary", "summarise"]
@@ -76,19 +78,22 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
         UnknownName: neither a run nor a model.
         InvalidInput: a shape the model cannot take.
     """
-    if what in MODELS:
+    network: ImageModel | GenerativeModel
+    if what in MODELS or what in GENERATORS:
         check(mode in ("L", "RGB"), "--mode", f"got {mode!r}", "L or RGB")
         check(size >= 1, "--size", f"got {size}", "at least 1")
-        name, network = what, build(what, (1 if mode == "L" else 3, size, size), classes)
+        name, shape = what, (1 if mode == "L" else 3, size, size)
+        network = build(what, shape, classes) if what in MODELS else build_generator(what, shape)
     elif Path(what).exists():
         run = Run.open(what, finished=False)
-        name, network = run.recipe().model.name, run.network()
+        name = run.recipe().model.name
+        network = run.generator() if run.kind == "generation" else run.network()
     else:
-        raise UnknownName("run folder or model", what, MODELS.names())
+        raise UnknownName("run folder or model", what, (*MODELS.names(), *GENERATORS.names()))
     try:
         info = torchinfo.summary(
-            network,
-            input_size=(1, *network.image_shape),
+            _Whole(network),
+            input_data=[torch.zeros(1, *network.image_shape)],
             col_names=("output_size", "num_params", "mult_adds"),
             row_settings=("var_names",),
             depth=4,
@@ -110,10 +115,27 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
     return Summary(name, info.trainable_params, info.total_mult_adds, layers, str(info))
 
 
+class _Whole(nn.Module):
+    """Every part of a network once, from one image: what a summary runs through."""
+
+    def __init__(self, network: ImageModel | GenerativeModel) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Whatever comes out last."""
+        if isinstance(self.network, GAN):
+            made = self.network("generate", torch.zeros(1, self.network.code))
+            return self.network("judge", made)  # type: ignore[no-any-return]
+        if isinstance(self.network, VAE):
+            return self.network(image, torch.zeros(1, self.network.code))[0]  # type: ignore[no-any-return]
+        return self.network(image)  # type: ignore[no-any-return]
+
+
 def _path(layer: Any) -> str:
-    """Names from below the root down to the layer, joined by dots."""
+    """Names from below the network down to the layer, joined by dots."""
     names: list[str] = []
     while layer is not None and layer.parent_info is not None:
         names.append(layer.var_name)
         layer = layer.parent_info
-    return ".".join(reversed(names))
+    return ".".join(reversed(names[:-1]))  # the outermost is the wrapper's

@@ -47,6 +47,7 @@ from bayesight.workflows.environments import (
     require_groups,
 )
 from bayesight.workflows.evaluate import Evaluation, measure
+from bayesight.workflows.generate import train_generator
 from bayesight.workflows.reporting import training_report
 from bayesight.workflows.sources import class_numbers
 
@@ -161,7 +162,7 @@ def train(
     progress: Progress | None = None,
     listeners: Iterable[Listener] = (),
 ) -> TrainResult:
-    """Train a classifier and save its run.
+    """Train a classifier, or what else the recipe's model is, and save its run.
 
     Args:
         request: what, how, where.
@@ -187,6 +188,11 @@ def train(
     first = hardware.fabric.is_global_zero
     if first and not resuming:
         Run.check_free(request.out, overwrite=request.overwrite)
+    if recipe.kind == "generation":
+        made = train_generator(
+            request, recipe, hardware, resuming=resuming, progress=progress, listeners=listeners
+        )
+        return TrainResult(*made)
     reading = time.perf_counter()
     material = read_material(request, recipe, progress)
     read_s = time.perf_counter() - reading

@@ -7,14 +7,16 @@ from bayesight.report.pictures import data_uri
 from bayesight.report.sections import (
     Conflict,
     Duplicates,
+    Made,
     Mistakes,
     Picture,
     Quarantine,
+    Remembered,
     SuspiciousLabels,
 )
 from bayesight.report.words import count, joined, plural, rate
 
-__all__ = ["duplicates", "mistakes", "quarantine", "suspicious_labels"]
+__all__ = ["duplicates", "made", "mistakes", "quarantine", "remembered", "suspicious_labels"]
 
 _PICTURES = 60
 _FILES = 200
@@ -45,6 +47,29 @@ def suspicious_labels(section: SuspiciousLabels, uid: str) -> tuple[Block, ...]:
     words = f"Judged by the other images, {found}: the label first, then what it looks like."
     cards = tuple(_suspicious(p) for p in shown)
     return Words((words,)), Gallery(cards)
+
+
+def made(section: Made, uid: str) -> tuple[Block, ...]:
+    """The images, none of which was ever in the archive."""
+    shown = section.images[:_PICTURES]
+    cards = tuple(Card(data_uri(image), f"made image {n}", "") for n, image in enumerate(shown, start=1))
+    return Words(("None of these images was in the archive; each was made from random numbers.",)), Gallery(
+        cards
+    )
+
+
+def remembered(section: Remembered, uid: str) -> tuple[Block, ...]:
+    """Original and copy in turns."""
+    cards: list[Card] = []
+    pairs = zip(section.originals, section.copies, strict=True)
+    for number, (original, copy) in enumerate(list(pairs)[: _PICTURES // 2], start=1):
+        cards += [
+            Card(data_uri(original), f"image {number}", f"{number}", ("original",)),
+            Card(data_uri(copy), f"image {number} as remembered", f"{number}", ("from its code",)),
+        ]
+    return Words(("Images held out of training, each beside what its code brings back.",)), Gallery(
+        tuple(cards)
+    )
 
 
 def quarantine(section: Quarantine, uid: str) -> tuple[Block, ...]:

@@ -30,6 +30,7 @@ from bayesight.report.sections import (
     ClassCounts,
     ClassReading,
     LearningCurves,
+    LossCurves,
     Prose,
     Steps,
     Summary,
@@ -144,6 +145,18 @@ def learning_curves(section: LearningCurves, uid: str) -> tuple[Block, ...]:
         svg = learning_curve(section.epochs, train, validation, quantity, best_epoch=section.best_epoch)
         charts.append(Chart(svg, tuple(keys)))
     return Grid(tuple(charts)), Words(_learned(section))
+
+
+def loss_curves(section: LossCurves, uid: str) -> tuple[Block, ...]:
+    """One chart, one line a loss."""
+    marks = (("c1", "line"), ("c2", "dashes"))
+    keys = tuple(Key(*mark, name) for mark, name in zip(marks, section.losses, strict=False))
+    series = [*section.losses.values(), None][:2]
+    svg = learning_curve(
+        section.epochs, series[1], series[0], section.quantity, best_epoch=section.best_epoch
+    )
+    said = f"Training went over the images {plural(len(floats(section.epochs)), 'time')}."
+    return Chart(svg, keys), Words((said,))
 
 
 def steps(section: Steps, uid: str) -> tuple[Block, ...]:

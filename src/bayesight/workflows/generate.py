@@ -1,0 +1,282 @@
+"""From an archive of images, with labels or without, to a run that makes images like them."""
+
+from __future__ import annotations
+
+import io
+import math
+import platform
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+import bayesight
+from bayesight.checks import check
+from bayesight.data import Store, open_store, split
+from bayesight.data.batches import Examples
+from bayesight.errors import TrainingDiverged
+from bayesight.files import write_atomic
+from bayesight.models import Autoencoder, GenerativeModel
+from bayesight.models.classifier import Classes
+from bayesight.run import Run
+from bayesight.seeding import derive, torch_generator
+from bayesight.train.checkpoint import FileCheckpointer
+from bayesight.train.engine import State, fit
+from bayesight.train.events import Evaluated, Event, Listener
+from bayesight.train.generation import FEWEST, Generation, generation, measure_generator
+from bayesight.train.hardware import Hardware
+from bayesight.train.recipe import Recipe
+from bayesight.types import ImageArray, Progress
+from bayesight.workflows.reporting import generation_report
+
+if TYPE_CHECKING:
+    from bayesight.workflows.train import TrainRequest
+
+__all__ = ["SAMPLES", "Pictures", "sheet", "train_generator"]
+
+SAMPLES = 64
+"""Images that are made for ``samples.png`` and the report."""
+
+_KEPT = {
+    "adversarial": "the last weights: a game has no measure of its own that could choose",
+    "squared_error": "weights of the epoch with the lowest squared error on the validation images",
+    "evidence_bound": "weights of the epoch with the best evidence bound on the validation images",
+}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images of a run, uint8 as stored.
+
+    Args:
+        stores: the source, then every further one.
+        train: learned from.
+        validation: never learned from.
+        shape: (H, W) and the mode.
+    """
+
+    stores: tuple[Store, ...]
+    train: Examples
+    validation: Examples
+    shape: Classes
+
+
+def train_generator(
+    request: TrainRequest,
+    recipe: Recipe,
+    hardware: Hardware,
+    *,
+    resuming: bool,
+    progress: Progress | None = None,
+    listeners: Iterable[Listener] = (),
+) -> tuple[Run, Mapping[str, Any]]:
+    """Train a model that makes images and save its run.
+
+    Args:
+        request: what, where.
+        recipe: the four keys; its model is a generative one.
+        hardware: what to compute on.
+        resuming: whether the run folder is there already.
+        progress: told how far reading is.
+        listeners: told every event of training.
+
+    Returns:
+        The run and its metrics.
+
+    Raises:
+        InvalidInput: too few images, or options that such a run has no use for.
+        TrainingDiverged: a loss became NaN; the last good weights, if any, are in the run folder.
+    """
+    began = time.perf_counter()
+    mend = "Train the run afresh."
+    check(
+        request.init_from is None, "--init-from", "a run to start from", "none for a generative model", mend
+    )
+    pictures = _read(request, recipe, progress)
+    read_s = time.perf_counter() - began
+    goal = generation(recipe, pictures.train, pictures.validation, hardware)
+    if not resuming:
+        made = Run.create(request.out, overwrite=request.overwrite)
+        made.save_recipe(recipe)
+        made.save_classes(pictures.shape)
+    run = Run.open(request.out, finished=False)
+    identity = {
+        "recipe": recipe.as_dict(),
+        "data": [store.manifest.content_hash for store in pictures.stores],
+        "threads": hardware.threads,
+        "precision": hardware.precision,
+    }
+    keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
+    state = _fit(run, goal, hardware, keeper, listeners)
+    metrics = _finish(run, goal, pictures, state, recipe, hardware, (began, read_s))
+    return run, metrics
+
+
+def sheet(images: Tensor, columns: int | None = None) -> ImageArray:
+    """Images side by side in rows, two black pixels between them.
+
+    Args:
+        images: (N, C, H, W) in [0, 1], C 1 or 3.
+        columns: in a row; None makes the sheet about square.
+
+    Returns:
+        uint8 (H', W') or (H', W', 3).
+
+    Example:
+        >>> sheet(torch.ones(5, 1, 4, 4), columns=3).shape
+        (14, 20)
+    """
+    check(len(images) > 0, "sheet", "no images", "at least one")
+    count, channels, height, width = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    page = np.zeros((rows * (height + 2), columns * (width + 2), channels), np.uint8)
+    pixels = images.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    for number, image in enumerate(pixels):
+        top, left = number // columns * (height + 2) + 1, number % columns * (width + 2) + 1
+        page[top : top + height, left : left + width] = image
+    whole = np.pad(page, ((1, 1), (1, 1), (0, 0)))
+    return whole[:, :, 0] if channels == 1 else whole
+
+
+def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> Pictures:
+    """Every image of every source, whatever its label; some of the first source's are held out."""
+    size, mode = recipe.data.size, recipe.data.mode
+    store = open_store(request.source, size=size, mode=mode, labelled=False, progress=progress)
+    check(
+        len(store) >= FEWEST, str(request.source), f"{len(store)} images", f"at least {FEWEST}", "Add images."
+    )
+    height, width = store.manifest.shape[:2]
+    shape = Classes((), store.manifest.mode, (height, width))
+    share = recipe.data.validation
+    parts = split(
+        np.zeros(len(store), np.int64),
+        store.digests,
+        {"train": 1 - share, "validation": share},
+        derive(recipe.seed, "split"),
+    )
+    held_out = {digest.tobytes() for digest in np.asarray(store.digests)[parts["validation"]]}
+    stores, learned = [store], [_examples(store, parts["train"])]
+    for path in request.also:
+        more = open_store(path, size=shape.size, mode=shape.mode, labelled=False, progress=progress)
+        digests = np.asarray(more.digests)
+        rows = [row for row, digest in enumerate(digests) if digest.tobytes() not in held_out]
+        learned.append(_examples(more, np.array(rows, np.int64)))
+        stores.append(more)
+    train = reduce(Examples.joined, learned)
+    return Pictures(tuple(stores), train, _examples(store, parts["validation"]), shape)
+
+
+def _examples(store: Store, rows: np.ndarray) -> Examples:
+    return Examples((store.images,), rows, np.full(len(rows), -1, dtype=np.int64))
+
+
+def _fit(
+    run: Run, goal: Generation, hardware: Hardware, keeper: FileCheckpointer, listeners: Iterable[Listener]
+) -> State:
+    """Train; a loss that is not a number leaves the best weights in the run folder, if any were good."""
+    improved = False
+
+    def watch(event: Event) -> None:
+        nonlocal improved
+        improved = improved or (isinstance(event, Evaluated) and event.improved)
+
+    try:
+        return fit(
+            goal.task,
+            goal.budget,
+            fabric=hardware.fabric,
+            evaluate=goal.evaluate,
+            checkpointer=keeper,
+            listeners=[watch, *listeners],
+        )
+    except TrainingDiverged:
+        if improved:
+            run.save_network(goal.network)
+        raise
+
+
+def _finish(
+    run: Run,
+    goal: Generation,
+    pictures: Pictures,
+    state: State,
+    recipe: Recipe,
+    hardware: Hardware,
+    clock: tuple[float, float],
+) -> dict[str, Any]:
+    """Draw, measure and save; the metrics come last, for they say that the run is finished."""
+    network, (began, read_s) = goal.network.eval(), clock
+    if isinstance(network, Autoencoder):
+        network.fit_codes(images.float().div_(255) for images, _ in pictures.train.in_order(1024))
+    samples = network.sample(SAMPLES, torch_generator(recipe.seed, "samples"))
+    metrics = {
+        "bayesight": bayesight.__version__,
+        "kind": recipe.kind,
+        "classes": [],
+        "examples": {"train": len(pictures.train), "validation": len(pictures.validation)},
+        "sources": [_described(store) for store in pictures.stores],
+        "seed": recipe.seed,
+        "selection": _KEPT[recipe.loss.name],
+        "validation": {
+            **measure_generator(network, network, pictures.validation),
+            "examples": len(pictures.validation),
+        },
+        "steps": state.step,
+        "best_step": state.best_step or state.step,
+        "total_steps": goal.budget.steps,
+        "hardware": {
+            "precision": hardware.precision,
+            "threads": hardware.threads,
+            "processes": 1,
+            "device": hardware.fabric.device.type,
+            "processor": platform.processor() or platform.machine(),
+            "torch": torch.__version__,
+        },
+        "seconds": {
+            "reading": read_s,
+            "training": state.elapsed_s,
+            "total": time.perf_counter() - began,
+        },
+    }
+    run.save_network(network)
+    run.save_history(state.history)
+    write_atomic(run.folder / "samples.png", _png(sheet(samples)))
+    run.save_metrics(metrics)
+    generation_report(run, samples, _remembered(network, pictures.validation))
+    shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
+    return metrics
+
+
+@torch.no_grad()
+def _remembered(network: GenerativeModel, validation: Examples, count: int = 12) -> Sequence[Tensor]:
+    """Some validation images and how their codes bring them back; nothing where there is no encoder."""
+    if not hasattr(network, "encode"):
+        return ()
+    images = validation.images(np.arange(min(count, len(validation)))).float().div_(255)
+    return images, network.decode(network.encode(images)).float()
+
+
+def _png(image: ImageArray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _described(store: Store) -> dict[str, Any]:
+    manifest = store.manifest
+    return {
+        "source": manifest.source,
+        "content_hash": manifest.content_hash,
+        "images": len(store),
+        "counts": manifest.counts,
+        "quarantined": len(manifest.quarantined),
+        "choice": manifest.choice,
+    }
