@@ -277,12 +277,12 @@ class Run:
         model = self.recipe().model.name
         if kind == "classification":
             raise InvalidInput(
-                f"{self.folder} is a run of the model {model!r}, which makes images and knows no classes; expected "
-                "a classifier's run, as 'bayesight train SOURCE --model resnet --out RUN' makes."
+                f"{self.folder} is a run of the model {model!r}, which makes images and knows no classes; "
+                "expected a classifier's run, as 'bayesight train SOURCE --model resnet --out RUN' makes."
             )
         raise InvalidInput(
-            f"{self.folder} is a run of the classifier {model!r}; expected one of a model that makes images, as "
-            "'bayesight train SOURCE --model gan --out RUN' makes."
+            f"{self.folder} is a run of the classifier {model!r}; expected one of a model that makes images, "
+            "as 'bayesight train SOURCE --model gan --out RUN' makes."
         )
 
     def _save_json(self, name: str, tree: Mapping[str, Any]) -> None:

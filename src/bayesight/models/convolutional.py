@@ -95,9 +95,7 @@ def check_widths(widths: Sequence[int], image_shape: tuple[int, int, int], where
     Raises:
         InvalidInput: so that the nearest valid choice is clear.
     """
-    check(
-        len(widths) > 0 and min(widths) > 0, f"{where}.widths", f"got {list(widths)}", "widths of 1 or more"
-    )
+    check(len(widths) > 0 and min(widths) > 0, f"{where}.widths", f"got {list(widths)}", "widths >= 1")
     least = 2 ** len(widths)
     _, height, width = image_shape
     mend = "Read larger images with --size, or give fewer widths."

@@ -23,7 +23,7 @@ from bayesight.data import Store, open_store, split
 from bayesight.data.batches import Examples
 from bayesight.errors import TrainingDiverged
 from bayesight.files import write_atomic
-from bayesight.models import Autoencoder, GenerativeModel
+from bayesight.models import VAE, Autoencoder, GenerativeModel
 from bayesight.models.classifier import Classes
 from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
@@ -258,7 +258,7 @@ def _finish(
 @torch.no_grad()
 def _remembered(network: GenerativeModel, validation: Examples, count: int = 12) -> Sequence[Tensor]:
     """Some validation images and how their codes bring them back; nothing where there is no encoder."""
-    if not hasattr(network, "encode"):
+    if not isinstance(network, Autoencoder | VAE):
         return ()
     images = validation.images(np.arange(min(count, len(validation)))).float().div_(255)
     return images, network.decode(network.encode(images)).float()

@@ -189,10 +189,10 @@ def train(
     if first and not resuming:
         Run.check_free(request.out, overwrite=request.overwrite)
     if recipe.kind == "generation":
-        made = train_generator(
+        finished = train_generator(
             request, recipe, hardware, resuming=resuming, progress=progress, listeners=listeners
         )
-        return TrainResult(*made)
+        return TrainResult(*finished)
     reading = time.perf_counter()
     material = read_material(request, recipe, progress)
     read_s = time.perf_counter() - reading
