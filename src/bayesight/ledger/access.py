@@ -138,7 +138,9 @@ def revoke_token(ledger: Ledger, token_id: str) -> Token:
     """
     columns = tables.tokens.c
     with writing(ledger.engine) as connection:
-        row = connection.execute(select(tables.tokens).where(columns.id == token_id)).first()
+        row = connection.execute(
+            select(tables.tokens).where(columns.id == plain_text(token_id, "token"))
+        ).first()
         if row is None:
             known = connection.execute(select(columns.id)).scalars().all()
             raise UnknownName("token", token_id, known)

@@ -17,7 +17,7 @@ from bayesight.checks import check
 from bayesight.errors import BeliefMoved
 from bayesight.ledger import tables
 from bayesight.ledger.database import reading, writing
-from bayesight.ledger.records import Erasure, Label, Prediction, Receipt
+from bayesight.ledger.records import Erasure, Label, Prediction, Receipt, plain_text
 from bayesight.ledger.replay import ATTEMPTS, Held, belief_digest, catch_up, rebuild
 from bayesight.ledger.store import Ledger, append_records, lock_head
 from bayesight.types import Progress
@@ -113,6 +113,8 @@ def erase(
 
 def _check_asked(person: str, image: str) -> None:
     check(bool(person) != bool(image), "erase", "both or neither", "a person or an image")
+    plain_text(person, "person")
+    plain_text(image, "image")
 
 
 def _found(

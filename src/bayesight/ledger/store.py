@@ -188,7 +188,7 @@ class Ledger:
         for record in records:
             good = isinstance(record, Prediction | Label | Prior)
             check(good, "append", f"a record of kind {record.kind!r}", "predictions, labels and priors")
-        content = content_digest(records) if key else ""
+        content = content_digest(records) if plain_text(key, "key") else ""
         with writing(self.engine) as connection:
             lock_head(connection)
             if key and (found := _repeated(connection, key, content)):
@@ -216,7 +216,7 @@ class Ledger:
             InvalidInput: labels that are not there, of another run, or absorbed already.
             KeyReused, UnknownName, StorageFailed: as in ``append``.
         """
-        content = content_digest([*labels, made]) if key else ""
+        content = content_digest([*labels, made]) if plain_text(key, "key") else ""
         with writing(self.engine) as connection:
             lock_head(connection)
             if key and (found := _repeated(connection, key, content)):
@@ -305,7 +305,9 @@ class Ledger:
 
     def about(self, run: str, image: str, *, limit: int = 100) -> list[Entry]:
         """What is known of an image, newest first: its predictions and labels, with features and pixels."""
-        query = _entries().where(tables.entries.c.run == run, tables.payloads.c.image == image)
+        query = _entries().where(
+            tables.entries.c.run == run, tables.payloads.c.image == plain_text(image, "image")
+        )
         return self._list(query.order_by(tables.entries.c.sequence.desc()).limit(limit))
 
     def absorbed_by(self, labels: Sequence[int]) -> dict[int, int]:
@@ -318,7 +320,9 @@ class Ledger:
     def receipt(self, key: str) -> Receipt | None:
         """What the key was answered with; None for a key that was never used."""
         with reading(self.engine) as connection:
-            found = connection.execute(select(tables.keys).where(tables.keys.c.key == key)).first()
+            found = connection.execute(
+                select(tables.keys).where(tables.keys.c.key == plain_text(key, "key"))
+            ).first()
             return None if found is None else _receipt(connection, found)
 
     def position(self, run: str) -> int:
@@ -467,7 +471,7 @@ def _repeated(connection: Connection, key: str, content: str) -> Receipt | None:
         return None
     if found.content not in (content, ""):
         raise KeyReused(
-            f"idempotency key {plain_text(key, 'key')[:60]!r}: it stands for other content, written as entry "
+            f"idempotency key {key[:60]!r}: it stands for other content, written as entry "
             f"{found.first}; expected a new key for a new request."
         )
     return _receipt(connection, found)
@@ -482,7 +486,7 @@ def _receipt(connection: Connection, key: Row[Any]) -> Receipt:
 def _remember(connection: Connection, key: str, content: str, receipt: Receipt) -> None:
     if key:
         row = {
-            "key": plain_text(key, "key"),
+            "key": key,
             "content": content,
             "first": receipt.first,
             "last": receipt.last,
