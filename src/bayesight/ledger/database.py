@@ -148,7 +148,7 @@ def _translated(engine: Engine, problem: BaseException | None) -> Exception:
     reason = next(iter(str(problem).strip().splitlines()), "no reason given")
     where = f"ledger {shown(engine)}"
     code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or reason.startswith("Could not decode"):
         return LedgerBroken(f"{where} is damaged: {reason}. Restore it from a copy.")
     if code == sqlite3.SQLITE_FULL or re.search("disk is full|No space left", reason):
         return StorageFailed(f"{where}: the disk is full; nothing was written. Free some space, then repeat.")

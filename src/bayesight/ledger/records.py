@@ -55,10 +55,6 @@ class Personal:
     features: bytes = b""
     pixels: bytes = b""
 
-    def __post_init__(self) -> None:
-        plain_text(self.person, "person")
-        plain_text(self.image, "image")
-
 
 @dataclass(frozen=True)
 class RunRecord:

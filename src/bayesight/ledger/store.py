@@ -401,6 +401,8 @@ def _rows(
     body, personal = canonical(record.body()), record.personal()
     payload, digest = None, None
     if personal is not None:
+        plain_text(personal.person, "person")
+        plain_text(personal.image, "image")
         salt, facts = secrets.token_bytes(16), canonical(personal.facts)
         digest = personal_digest(salt, facts, personal)
         payload = {**vars(personal), "sequence": number, "salt": salt, "facts": facts}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,24 +63,34 @@ def verify(
     Raises:
         StorageFailed: the database cannot be reached.
     """
-    state = _State(Head(0, START), 0)
     try:
-        with reading(ledger.engine) as connection:
-            gone = _erased(connection)
-            used = {row.label: row.update_entry for row in connection.execute(select(tables.absorbed))}
-            total = connection.execute(select(tables.head.c.sequence)).scalar()
-            for row in _rows(connection):
-                problem = _problem(row, state, gone, used)
-                if problem:
-                    return state.broken(problem)
-                state.accept(row, gone)
-                if receipt and row.sequence == _end(receipt) and row.digest != receipt.digest:
-                    return state.broken("it is not the entry the receipt was given for", at=row.sequence)
-                if progress and row.sequence % CHUNK == 0:
-                    progress(row.sequence, total)
-            return _ending(connection, state, used, receipt)
-    except LedgerBroken as damage:
-        return state.broken(str(damage))
+        return _scan(ledger, _State(Head(0, START), 0), receipt, progress, CHUNK)
+    except LedgerBroken:
+        # The file itself is damaged somewhere: entry by entry, to say where.
+        state = _State(Head(0, START), 0)
+        try:
+            return _scan(ledger, state, receipt, progress, 1)
+        except LedgerBroken as damage:
+            return state.broken(str(damage))
+
+
+def _scan(
+    ledger: Ledger, state: _State, receipt: Receipt | Head | None, progress: Progress | None, chunk: int
+) -> Verified:
+    with reading(ledger.engine) as connection:
+        gone = _erased(connection)
+        used = {row.label: row.update_entry for row in connection.execute(select(tables.absorbed))}
+        total = connection.execute(select(tables.head.c.sequence)).scalar()
+        for row in _rows(connection, chunk):
+            problem = _problem(row, state, gone, used)
+            if problem:
+                return state.broken(problem)
+            state.accept(row, gone)
+            if receipt and row.sequence == _end(receipt) and row.digest != receipt.digest:
+                return state.broken("it is not the entry the receipt was given for", at=row.sequence)
+            if progress and row.sequence % CHUNK == 0:
+                progress(row.sequence, total)
+        return _ending(connection, state, used, receipt)
 
 
 class _State:
@@ -97,12 +108,12 @@ class _State:
         return Verified(number - 1, self.erased, self.head, number, reason)
 
 
-def _rows(connection: Connection) -> Iterator[Row[Any]]:
+def _rows(connection: Connection, chunk: int) -> Iterator[Row[Any]]:
     """Entries in order, each with its personal part, a chunk at a time."""
     personal = [c for c in tables.payloads.c if c.name != "sequence"]
     columns = tables.entries.c
     joined = tables.entries.outerjoin(tables.payloads, columns.sequence == tables.payloads.c.sequence)
-    query = select(*columns, *personal).select_from(joined).order_by(columns.sequence).limit(CHUNK)
+    query = select(*columns, *personal).select_from(joined).order_by(columns.sequence).limit(chunk)
     last = -(2**62)
     while rows := connection.execute(query.where(columns.sequence > last)).all():
         yield from rows
@@ -130,7 +141,7 @@ def _personal_problem(row: Row[Any], erased: bool) -> str:
         return "" if erased else "its personal part is missing, and no erasure speaks of it"
     if erased:
         return "an erasure speaks of it, and its personal part is still there"
-    personal = Personal(json.loads(row.facts), row.person, row.image, row.features, row.pixels)
+    personal = Personal({}, row.person, row.image, row.features, row.pixels)
     if personal_digest(row.salt, row.facts, personal) != row.personal:
         return "its personal part is not what its digest was made of"
     return ""
@@ -172,7 +183,8 @@ def _erased(connection: Connection) -> frozenset[int]:
     query = select(columns.run, columns.body).where(columns.kind == Erasure.kind)
     gone: set[int] = set()
     for run, body in connection.execute(query):
-        record = from_parts(Erasure.kind, run, json.loads(body), None)
-        assert isinstance(record, Erasure)
-        gone.update(record.erased)
+        # One that was tampered with is named when its turn comes.
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            record = from_parts(Erasure.kind, run, json.loads(body), None)
+            gone.update(record.erased if isinstance(record, Erasure) else ())
     return frozenset(gone)
