@@ -101,13 +101,17 @@ class NotIdentified:
 Identification: TypeAlias = AdjustFor | FrontDoor | Instrument | NotIdentified
 
 
-def identify(dag: Dag, treatment: str, outcome: str, limit: int = LIMIT) -> Identification:
+def identify(
+    dag: Dag, treatment: str, outcome: str, *, direct: bool = False, limit: int = LIMIT
+) -> Identification:
     """How the effect of ``treatment`` on ``outcome`` follows from what can be observed.
 
     Args:
         dag: the causal graph.
         treatment: an observed variable.
         outcome: another.
+        direct: ask only for what the treatment does not do by way of other variables of the graph (the
+            single-door criterion, Pearl 2009, theorem 5.3.1): these are held fixed too.
         limit: minimal sets listed at most.
 
     Raises:
@@ -124,14 +128,18 @@ def identify(dag: Dag, treatment: str, outcome: str, limit: int = LIMIT) -> Iden
         T <- U -> Y is open and nothing measured blocks it; there is neither a front door nor an instrument
     """
     _require_query(dag, treatment, outcome)
-    allowed = frozenset(dag.observed) - dag.descendants(treatment) - {outcome}
-    sets, complete = minimal_d_separators(
-        _back_door_graph(dag, treatment, outcome), treatment, outcome, allowed, limit
-    )
+    cut = _without_effect(dag, treatment, outcome, direct)
+    never = dag.descendants(outcome) if direct else dag.descendants(treatment) | {outcome}
+    allowed = frozenset(dag.observed) - never - {treatment}
+    sets, complete = minimal_d_separators(cut, treatment, outcome, allowed, limit)
     if sets:
         order = sorted(sets, key=lambda s: _preference(dag, outcome, s))
         minimal = tuple(tuple(sorted(s)) for s in order)
         return AdjustFor(minimal[0], minimal, complete)
+    if direct:
+        return NotIdentified(
+            f"nothing measured blocks every way from {treatment} to {outcome} beside the arrow between them"
+        )
     if treatment in dag.descendants(outcome):
         return NotIdentified(
             f"in this graph {outcome} is a cause of {treatment}, so {treatment} has no effect on it at all; "
@@ -149,7 +157,9 @@ def identify(dag: Dag, treatment: str, outcome: str, limit: int = LIMIT) -> Iden
     )
 
 
-def objection(dag: Dag, treatment: str, outcome: str, variables: Iterable[str]) -> str:
+def objection(
+    dag: Dag, treatment: str, outcome: str, variables: Iterable[str], *, direct: bool = False
+) -> str:
     """Why holding these variables fixed does not give the effect; empty when it does.
 
     Back-door criterion: no effect of the treatment, and every back-door path blocked.
@@ -166,14 +176,15 @@ def objection(dag: Dag, treatment: str, outcome: str, variables: Iterable[str]) 
         check(
             name not in dag.unobserved, "adjustment", f"{name!r} is unobserved", "variables that are measured"
         )
-    effects = sorted(held & dag.descendants(treatment))
+    role, source = ("outcome", outcome) if direct else ("treatment", treatment)
+    effects = sorted(held & dag.descendants(source))
     if effects:
         verb = "is an effect" if len(effects) == 1 else "are effects"
-        return f"{' and '.join(effects)} {verb} of the treatment {treatment}"
-    if d_separated(_back_door_graph(dag, treatment, outcome), treatment, outcome, held):
+        return f"{' and '.join(effects)} {verb} of the {role} {source}"
+    if d_separated(_without_effect(dag, treatment, outcome, direct), treatment, outcome, held):
         return ""
     for path in all_paths(dag, treatment, outcome).found:
-        if path.kind != "causal" and is_open(dag, path, held):
+        if (path.kind != "causal" or (direct and len(path.nodes) > 2)) and is_open(dag, path, held):
             return (
                 f"{path} stays open"
                 if not path.colliders
@@ -186,7 +197,8 @@ def explain_forbidden(dag: Dag, treatment: str, outcome: str) -> dict[str, str]:
     """Variables better left alone, each with the reason in a sentence.
 
     Effects of the treatment are forbidden; a collider is harmful unless something beside it is held fixed
-    too; a variable that moves only the treatment costs precision and makes remaining confounding worse.
+    too; a variable that reaches the
+    outcome only through the treatment costs precision and makes remaining confounding worse.
 
     Example:
         >>> from bayesight.causal.graph import parse
@@ -194,7 +206,7 @@ def explain_forbidden(dag: Dag, treatment: str, outcome: str) -> dict[str, str]:
         >>> for name, why in explain_forbidden(dag, "T", "Y").items():
         ...     print(f"{name}: {why}")
         M: lies on a causal path from T to Y; holding it fixed removes that part of the effect
-        A: moves only the treatment T; holding it fixed costs precision
+        A: reaches Y only through the treatment T; holding it fixed costs precision
         C: is a collider; holding it fixed opens T <- A -> C <- B -> Y
     """
     _require_query(dag, treatment, outcome)
@@ -217,7 +229,10 @@ def explain_forbidden(dag: Dag, treatment: str, outcome: str) -> dict[str, str]:
                 what = "is a collider" if name in opened.colliders else "is an effect of a collider"
                 found[name] = f"{what}; holding it fixed opens {opened}"
             elif _only_moves(dag, name, treatment, outcome):
-                found[name] = f"moves only the treatment {treatment}; holding it fixed costs precision"
+                found[name] = (
+                    f"reaches {outcome} only through the treatment {treatment}; "
+                    "holding it fixed costs precision"
+                )
     return found
 
 
@@ -239,6 +254,10 @@ def _back_door_graph(dag: Dag, treatment: str, outcome: str) -> Dag:
     """The graph without the first arrow of each causal path: what still joins the two is confounding."""
     ways = dag.ancestors({outcome})
     return dag.without((treatment, child) for child in dag.children(treatment) if child in ways)
+
+
+def _without_effect(dag: Dag, treatment: str, outcome: str, direct: bool) -> Dag:
+    return dag.without([(treatment, outcome)]) if direct else _back_door_graph(dag, treatment, outcome)
 
 
 def _preference(dag: Dag, outcome: str, variables: frozenset[str]) -> tuple[int, int, tuple[str, ...]]:

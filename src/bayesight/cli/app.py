@@ -9,6 +9,7 @@ import typer
 
 import bayesight
 from bayesight.cli import bayes, demo, diagnose, estimate, evaluate, predict, prior, summary, train, update
+from bayesight.cli.causal import causal_app
 from bayesight.cli.common import say
 from bayesight.cli.data import data_app
 from bayesight.cli.milestones import milestones_app
@@ -38,6 +39,7 @@ app.command("prior")(prior.prior)
 app.command("bayes")(bayes.bayes)
 app.command("diagnose")(diagnose.diagnose)
 app.command("estimate")(estimate.estimate)
+app.add_typer(causal_app)
 app.command("summary")(summary.summary)
 app.add_typer(milestones_app)
 

@@ -1,7 +1,7 @@
 """Reports: plain data in, one HTML file out that opens offline, in light and dark, on a phone and on paper.
 
 ```
-sections  what can be said of a classifier     beliefs  what can be said of belief, both plain data
+sections  what can be said of a classifier     beliefs  of belief     causes  of cause and effect; plain data
 figures   data -> one SVG                       views    a section -> words, figures, tables
 page      a report -> HTML
 ```
@@ -18,6 +18,7 @@ from bayesight.report.beliefs import (
     PosteriorByPrevalence,
     UpdateChange,
 )
+from bayesight.report.causes import CausalGraph, Contrasted, SeeingAndDoing, StrataTable, Stratum
 from bayesight.report.page import Report, render, save
 from bayesight.report.sections import (
     ClassCounts,
@@ -50,10 +51,12 @@ __all__ = [
     "BaseRates",
     "BeliefStep",
     "BeliefSteps",
+    "CausalGraph",
     "ClassCounts",
     "ClassReading",
     "Conflict",
     "ConfusionTable",
+    "Contrasted",
     "Duplicates",
     "Estimate",
     "LearningCurves",
@@ -74,9 +77,12 @@ __all__ = [
     "Remembered",
     "Report",
     "Section",
+    "SeeingAndDoing",
     "Source",
     "Step",
     "Steps",
+    "StrataTable",
+    "Stratum",
     "Summary",
     "SuspiciousLabels",
     "Training",

@@ -4,6 +4,7 @@
 ink      colours by role           drawing  SVG by hand            canvas  charts with axes
 curves   lines over an axis        belief   reliability, evidence  matrix  the confusion heat map
 bars     one row a name            dots     a thousand people      lines   named lines
+graph    causes and effects        intervals  answers side by side
 ```
 """
 
@@ -11,18 +12,23 @@ from bayesight.report.figures.bars import belief_bars, change_rows, count_bars
 from bayesight.report.figures.belief import evidence_histogram, reliability_diagram
 from bayesight.report.figures.curves import Curve, learning_curve, rate_curve
 from bayesight.report.figures.dots import People, natural_frequencies, people_dots
+from bayesight.report.figures.graph import GraphMarks, causal_graph
+from bayesight.report.figures.intervals import interval_rows
 from bayesight.report.figures.lines import Line, line_chart
 from bayesight.report.figures.matrix import confusion_heat_map
 
 __all__ = [
     "Curve",
+    "GraphMarks",
     "Line",
     "People",
     "belief_bars",
+    "causal_graph",
     "change_rows",
     "confusion_heat_map",
     "count_bars",
     "evidence_histogram",
+    "interval_rows",
     "learning_curve",
     "line_chart",
     "natural_frequencies",

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from bayesight.errors import UnknownName
-from bayesight.report import beliefs, sections
+from bayesight.report import beliefs, causes, sections
 from bayesight.report.blocks import Block, Words
-from bayesight.report.views import belief, data, evaluation, overview
+from bayesight.report.views import belief, causation, data, evaluation, overview
 
 __all__ = ["VIEWS", "View", "view"]
 
@@ -59,6 +59,9 @@ VIEWS: Mapping[type[sections.Section], tuple[str, Callable[[Any, str], tuple[Blo
             beliefs.BaseRates: ("Base rates where it is used", belief.base_rates),
             beliefs.Novelty: ("Known and unknown", belief.novelty),
             beliefs.UpdateChange: ("Before and after the update", belief.update_change),
+            causes.CausalGraph: ("Who causes whom", causation.graph),
+            causes.SeeingAndDoing: ("Seeing and doing", causation.seeing_and_doing),
+            causes.StrataTable: ("Like compared with like", causation.strata),
         }
     )
 )

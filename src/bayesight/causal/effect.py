@@ -1,0 +1,422 @@
+"""The effect of one variable on another from a table and a graph: seeing beside doing.
+
+The conditional answer compares rows as they are; the adjusted answer is what the graph says would happen if
+the treatment were set. What cannot be known from the graph and the columns is said, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm
+
+from bayesight.causal.adjustment import (
+    AdjustFor,
+    FrontDoor,
+    Identification,
+    Instrument,
+    identify,
+    objection,
+)
+from bayesight.causal.arms import Answer, Arms, Contrast, Line, answer
+from bayesight.causal.graph import Dag
+from bayesight.causal.models import design, least_squares
+from bayesight.causal.other_ways import WEAK, front_door_arms, front_door_line, instrument_line
+from bayesight.causal.sample import Discrete, Numeric, Sample, as_numbers
+from bayesight.causal.simpson import EValue, Reversal, e_value, find_reversal
+from bayesight.causal.strata import Strata, standardise, stratify
+from bayesight.causal.weighting import (
+    FLOOR,
+    Task,
+    doubly_robust,
+    inverse_probability,
+    propensity,
+    regression_standardised,
+)
+from bayesight.checks import check, probability
+from bayesight.errors import InvalidInput, UnknownName
+from bayesight.types import FloatArray
+
+__all__ = ["Effect", "Overlap", "Question", "estimate"]
+
+_NO_OVERLAP_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        treatment: the variable that would be set.
+        outcome: the variable that is looked at.
+        reference: the treatment the others are compared with; the first level when empty.
+        success: the value of the outcome that counts, where it is not a number.
+        adjust: hold these fixed whatever the graph says; None for what the graph says.
+        direct: only what the treatment does not do by way of other variables of the graph.
+        level: probability inside each interval.
+    """
+
+    treatment: str
+    outcome: str
+    reference: str = ""
+    success: str = ""
+    adjust: tuple[str, ...] | None = None
+    direct: bool = False
+    level: float = 0.95
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Positivity: whether every treatment occurs among the like.
+
+    Attributes:
+        share: of all rows, those in strata where every treatment occurs; by a model, those whose probability
+            of each treatment is at least 0.005.
+        strata: how many strata there are; 0 when treatment was modelled.
+        empty: strata in which some treatment never occurs, in words, with what is missing; the largest ten.
+        without: how many such strata there are.
+        least: smallest probability of a treatment in any stratum or row.
+    """
+
+    share: float
+    strata: int
+    empty: tuple[str, ...]
+    without: int
+    least: float
+
+    def as_dict(self) -> dict[str, object]:
+        """All of it, as a dictionary."""
+        return {
+            "share": self.share,
+            "strata": self.strata,
+            "strata_without_overlap": self.without,
+            "named": list(self.empty),
+            "least_probability": self.least,
+        }
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Both answers, and how far they can be trusted.
+
+    Attributes:
+        question: what was asked.
+        identification: what the graph says.
+        held: what was held fixed; None when the effect was not found by adjusting.
+        conditional: rows as they are.
+        adjusted: what would happen; None when it cannot be known.
+        others: second opinions on the adjusted answer.
+        overlap: positivity, when something was held fixed.
+        reversal: Simpson's, when there is one.
+        e_value: for two treatments.
+        strata: counts behind the answer, when everything held fixed is discrete.
+        notes: sentences the reader should know.
+        rows: rows of the table.
+    """
+
+    question: Question
+    identification: Identification
+    held: tuple[str, ...] | None
+    conditional: Answer
+    adjusted: Answer | None
+    others: tuple[Answer, ...] = ()
+    overlap: Overlap | None = None
+    reversal: Reversal | None = None
+    e_value: EValue | None = None
+    strata: Strata | None = None
+    notes: tuple[str, ...] = ()
+    rows: float = 0.0
+
+
+def estimate(sample: Sample, dag: Dag, question: Question) -> Effect:
+    """Answer a question from a table and a graph.
+
+    Args:
+        sample: the table; it must hold treatment, outcome and what has to be held fixed.
+        dag: the graph.
+        question: what is asked.
+
+    Raises:
+        InvalidInput: a constant treatment, an outcome that is no number, no overlap anywhere.
+        UnknownName: a column or a level that is not there.
+
+    Example:
+        >>> from bayesight.causal import parse, sample_of
+        >>> table = sample_of(
+        ...     {
+        ...         "size": ["small"] * 4 + ["large"] * 4,
+        ...         "treatment": ["A", "A", "B", "B"] * 2,
+        ...         "success": [1, 0] * 4,
+        ...     },
+        ...     counts=[81, 6, 234, 36, 192, 71, 55, 25],
+        ... )
+        >>> dag = parse("size -> treatment, size -> success, treatment -> success")
+        >>> found = estimate(table, dag, Question("treatment", "success", reference="B"))
+        >>> [round(found.conditional.means[t].mean, 3) for t in "AB"]
+        [0.78, 0.826]
+        >>> [round(found.adjusted.means[t].mean, 3) for t in "AB"]
+        [0.833, 0.779]
+        >>> found.reversal.turned
+        2
+    """
+    probability(question.level, "level", open_interval=True)
+    work = _Work.of(sample, question)
+    known = identify(dag, question.treatment, question.outcome, direct=question.direct)
+    conditional, _ = work.adjust((), "as they are")
+    notes: list[str] = list(work.notes)
+    held = known.variables if isinstance(known, AdjustFor) else None
+    if question.adjust is not None:
+        held = tuple(sorted(question.adjust))
+        wrong = objection(dag, question.treatment, question.outcome, held, direct=question.direct)
+        if wrong:
+            notes.append(f"By this graph, holding {_named(held)} fixed does not give the effect: {wrong}.")
+    if held is None:
+        adjusted, more = _otherwise(work, known)
+        return Effect(question, known, None, conditional, adjusted, notes=(*notes, *more), rows=sample.total)
+    return _adjusted(work, known, held, conditional, notes)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A question made ready: the outcome as numbers, the treatment's levels."""
+
+    sample: Sample
+    question: Question
+    y: FloatArray
+    binary: bool
+    levels: tuple[str, ...]
+    reference: str
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, sample: Sample, question: Question) -> _Work:
+        treatment = sample.column(question.treatment)
+        y, binary, note = _outcome(sample, question)
+        if isinstance(treatment, Numeric):
+            varies = float(np.ptp(treatment.values)) > 0
+            levels: tuple[str, ...] = ()
+        else:
+            present = np.bincount(treatment.codes, sample.n, minlength=len(treatment.levels)) > 0
+            varies, levels = int(present.sum()) > 1, treatment.levels
+            if varies and not present.all():
+                sample = sample.with_column(question.treatment, _without_empty(treatment, present))
+                levels = sample.discrete(question.treatment).levels
+        mend = "An effect needs rows with and rows without it."
+        check(varies, question.treatment, "the treatment never varies", "at least two values", mend)
+        reference = question.reference or (levels[0] if levels else "")
+        if reference and reference not in levels:
+            raise UnknownName(f"value of {question.treatment}", reference, levels)
+        return cls(sample, question, y, binary, levels, reference, note)
+
+    def adjust(self, names: Sequence[str], method: str) -> tuple[Answer, Strata | None]:
+        """By strata where everything is discrete, by a straight line where the treatment is continuous."""
+        if not self.levels:
+            return self.answer(self.line(names), method), None
+        strata = stratify(self.sample, self.question.treatment, self.y, names, binary=self.binary)
+        return self.answer(standardise(strata), method), strata
+
+    def line(self, names: Sequence[str]) -> Line:
+        """Slope of the outcome on a continuous treatment with others held fixed."""
+        t = as_numbers(self.sample.column(self.question.treatment), self.question.treatment)
+        centre = float(np.average(t, weights=self.sample.n))
+        scale = float(np.sqrt(np.average((t - centre) ** 2, weights=self.sample.n)))
+        held = design(self.sample, names).matrix
+        unit = (t - centre) / scale
+        weight = np.sqrt(self.sample.n)
+        rest = (
+            unit * weight
+            - held @ np.linalg.lstsq(held * weight[:, None], unit * weight, rcond=None)[0] * weight
+        )
+        check(
+            float(rest @ rest) > 1e-10 * self.sample.total,
+            self.question.treatment,
+            f"{_named(names)} determine the treatment",
+            "some variation left when they are held fixed",
+        )
+        fit = least_squares(np.column_stack([held, unit]), self.y, self.sample.n, self.sample.squares)
+        return Line(
+            float(fit.coefficients[-1]) / scale, float(np.sqrt(fit.covariance[-1, -1])) / scale, fit.freedom
+        )
+
+    def answer(self, found: Arms | Line, method: str) -> Answer:
+        return answer(found, method, self.levels, self.reference, self.question.level)
+
+    def task(self, names: Sequence[str]) -> Task:
+        arm = self.sample.discrete(self.question.treatment)
+        x = design(self.sample, names).matrix
+        return Task(x, arm.codes, len(arm.levels), self.y, self.sample.n, self.sample.squares, self.binary)
+
+
+def _adjusted(
+    work: _Work, known: Identification, held: tuple[str, ...], conditional: Answer, notes: list[str]
+) -> Effect:
+    """The answer with ``held`` held fixed, second opinions, overlap, reversal and E-value."""
+    sample, question = work.sample, work.question
+    strata: Strata | None = None
+    overlap: Overlap | None = None
+    others: list[Answer] = []
+    arms: Arms | None = None
+    if not work.levels:
+        adjusted = work.answer(work.line(held), "least squares" if held else "as they are")
+    elif sample.is_discrete(held):
+        strata = stratify(sample, question.treatment, work.y, held, binary=work.binary)
+        arms = standardise(strata)
+        adjusted = work.answer(arms, "standardisation over strata" if held else "as they are")
+        overlap = _overlap_of(strata, work.levels) if held else None
+        others = _opinions(work, held, strata) if held else []
+        notes += _overlap_notes(overlap)
+    else:
+        task = work.task(held)
+        who = propensity(task)
+        arms = doubly_robust(task, who)
+        adjusted = work.answer(arms, "doubly robust")
+        others = [
+            work.answer(regression_standardised(task), "standardisation by regression"),
+            work.answer(inverse_probability(task, who), "inverse probability weighting"),
+        ]
+        low = (who.raw < FLOOR).any(axis=1)
+        overlap = Overlap(1 - float(sample.n[low].sum() / sample.total), 0, (), 0, float(who.raw.min()))
+        if overlap.share < 0.99:
+            notes.append(
+                f"{1 - overlap.share:.1%} of the rows had next to no chance of one of the treatments; "
+                "the answer leans on the model there."
+            )
+    found_e = None
+    if arms is not None and len(work.levels) == 2:
+        base = work.levels.index(work.reference)
+        spread = _spread(sample, work.y)
+        found_e = e_value(arms, 1 - base, base, spread, float(norm.ppf((1 + question.level) / 2)))
+    reversal = find_reversal(conditional, adjusted, strata, held)
+    return Effect(
+        question, known, held, conditional, adjusted, tuple(others), overlap, reversal, found_e, strata,
+        tuple(notes), sample.total,
+    )  # fmt: skip
+
+
+def _opinions(work: _Work, held: Sequence[str], strata: Strata) -> list[Answer]:
+    """Weighting and doubly robust: by strata one and the same; by a model where strata lack overlap."""
+    names = ("inverse probability weighting", "doubly robust")
+    if bool(strata.overlap.all()):
+        arms = standardise(strata)
+        return [work.answer(arms, f"{name}, probabilities by stratum") for name in names]
+    task = work.task(held)
+    who = propensity(task)
+    found = (inverse_probability(task, who), doubly_robust(task, who))
+    return [work.answer(arms, f"{n}, main effects") for n, arms in zip(names, found, strict=True)]
+
+
+def _otherwise(work: _Work, known: Identification) -> tuple[Answer | None, list[str]]:
+    """Through the front door, by an instrument, or not at all."""
+    sample, question = work.sample, work.question
+    if isinstance(known, FrontDoor):
+        if work.levels and sample.is_discrete(known.mediators):
+            arms = front_door_arms(sample, known, question.treatment, work.y, binary=work.binary)
+            return work.answer(arms, "front-door formula"), []
+        if work.levels and len(work.levels) > 2:
+            raise InvalidInput(
+                f"front door: {question.treatment} has {len(work.levels)} values and a mediator is "
+                "continuous; expected two treatments or discrete mediators. Group the mediator's values."
+            )
+        coded, name = _as_zero_one(work)
+        line = front_door_line(coded, known, name, work.y)
+        return _as_difference(work, line, "front-door formula, straight lines"), []
+    if isinstance(known, Instrument):
+        line, strength = instrument_line(sample, known, question.treatment, work.y, work.reference)
+        notes = [f"By an instrument only under an assumption: {known.assumption}."]
+        if strength < WEAK:
+            notes.append(
+                f"The instrument {known.variable} hardly moves the treatment (first-stage F {strength:.1f}; "
+                f"expected at least {WEAK:g}); its interval is not to be trusted."
+            )
+        return _as_difference(work, line, "two-stage least squares"), notes
+    return None, []
+
+
+def _as_zero_one(work: _Work) -> tuple[Sample, str]:
+    """The table with a treatment of two levels read as 0 (the reference) and 1, and that column's name."""
+    column, name = work.sample.column(work.question.treatment), work.question.treatment
+    if isinstance(column, Numeric):
+        return work.sample, name
+    codes = (column.codes != column.levels.index(work.reference)).astype(np.int64)
+    return work.sample.with_column(name, Discrete(codes, ("0", "1"))), name
+
+
+def _as_difference(work: _Work, line: Line, method: str) -> Answer:
+    found = answer(line, method, level=work.question.level)
+    if len(work.levels) != 2 or found.slope is None:
+        return found
+    of = next(level for level in work.levels if level != work.reference)
+    return Answer(method, differences=(Contrast(of, work.reference, found.slope),))
+
+
+def _outcome(sample: Sample, question: Question) -> tuple[FloatArray, bool, tuple[str, ...]]:
+    """The outcome as numbers, whether it is yes or no, and what was taken for yes."""
+    column = sample.column(question.outcome)
+    if isinstance(column, Numeric):
+        check(
+            not question.success,
+            "success",
+            f"{question.outcome} is continuous",
+            "a value of a discrete outcome",
+        )
+        return column.values, False, ()
+    levels = column.levels
+    if question.success:
+        if question.success not in levels:
+            raise UnknownName(f"value of {question.outcome}", question.success, levels)
+        return (column.codes == levels.index(question.success)).astype(np.float64), True, ()
+    numbers = column.numbers
+    if numbers is not None:
+        return numbers[column.codes], set(numbers.tolist()) <= {0.0, 1.0}, ()
+    text = next(level for level in levels if not _is_number(level))
+    mend = "Name the value that counts as 1 (--success)."
+    check(len(levels) == 2, question.outcome, f"holds the text {text!r}", "numbers, or two values", mend)
+    note = f"The outcome counts {question.outcome}={levels[1]} as 1 and {levels[0]} as 0."
+    return column.codes.astype(np.float64), True, (note,)
+
+
+def _overlap_of(strata: Strata, levels: tuple[str, ...]) -> Overlap:
+    empty = np.flatnonzero(~strata.overlap)
+    order = empty[np.argsort(-strata.n[:, empty].sum(axis=0), kind="stable")][:_NO_OVERLAP_NAMED]
+    named = []
+    for s in order.tolist():
+        missing = [level for level, n in zip(levels, strata.n[:, s], strict=True) if n == 0]
+        named.append(f"{strata.label(s)}: no {' or '.join(missing)} among {strata.n[:, s].sum():,.0f} rows")
+    least = float((strata.n / strata.n.sum(axis=0)).min())
+    return Overlap(strata.share, len(strata.values), tuple(named), len(empty), least)
+
+
+def _overlap_notes(overlap: Overlap | None) -> list[str]:
+    if overlap is None or not overlap.without:
+        return []
+    some = "; ".join(overlap.empty[:3]) + ("; ..." if overlap.without > 3 else "")
+    return [
+        f"{overlap.without} of {overlap.strata} strata lack a treatment ({some}); the answer is for the "
+        f"other {overlap.share:.1%} of the rows."
+    ]
+
+
+def _without_empty(column: Discrete, present: npt.NDArray[np.bool_]) -> Discrete:
+    kept = np.flatnonzero(present)
+    place = np.zeros(len(column.levels), np.int64)
+    place[kept] = np.arange(len(kept))
+    return Discrete(place[column.codes], tuple(column.levels[k] for k in kept))
+
+
+def _spread(sample: Sample, y: FloatArray) -> float:
+    return float(np.sqrt(np.average((y - np.average(y, weights=sample.n)) ** 2, weights=sample.n)))
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0] if names else "nothing"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

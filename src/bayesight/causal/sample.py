@@ -1,0 +1,206 @@
+"""A table as the estimators see it: distinct rows, and how many rows of the world each stands for.
+
+A table of discrete variables, however long, is a few distinct rows with counts; a table with continuous ones
+is its rows with a count of one each. Every estimator works on both alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesight.checks import check
+from bayesight.errors import InvalidInput, UnknownName
+from bayesight.types import FloatArray, IntArray
+
+__all__ = ["Column", "Discrete", "Numeric", "Sample", "as_numbers", "sample_of"]
+
+MAX_LEVELS = 20
+"""A column of numbers with more different values than this is continuous."""
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """A column of few different values.
+
+    Attributes:
+        codes: index into ``levels`` of each row (R,).
+        levels: names of the values, in their order.
+    """
+
+    codes: IntArray
+    levels: tuple[str, ...]
+
+    @property
+    def numbers(self) -> FloatArray | None:
+        """The levels as numbers (L,), or None when one of them is none."""
+        try:
+            return np.array([float(level) for level in self.levels])
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """A column of numbers (R,), all finite."""
+
+    values: FloatArray
+
+
+Column: TypeAlias = Discrete | Numeric
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Distinct rows with counts.
+
+    Attributes:
+        columns: name to column, all with R rows.
+        n: how many rows each stands for (R,), or the sum of their sampling weights.
+        squares: sum of the squares of their weights (R,); equal to ``n`` where every row has weight 1.
+    """
+
+    columns: Mapping[str, Column]
+    n: FloatArray
+    squares: FloatArray
+
+    @property
+    def total(self) -> float:
+        """How many rows the whole table stands for."""
+        return float(self.n.sum())
+
+    def column(self, name: str) -> Column:
+        """A column by name.
+
+        Raises:
+            UnknownName: there is none; the message suggests the nearest.
+        """
+        if name not in self.columns:
+            raise UnknownName("column", name, self.columns)
+        return self.columns[name]
+
+    def discrete(self, name: str) -> Discrete:
+        """A column that must be discrete."""
+        column = self.column(name)
+        if not isinstance(column, Discrete):
+            raise InvalidInput(
+                f"{name}: continuous; expected a variable of few values. Group its values first."
+            )
+        return column
+
+    def is_discrete(self, names: Iterable[str]) -> bool:
+        """Whether all these columns are discrete."""
+        return all(isinstance(self.column(n), Discrete) for n in names)
+
+    def strata(self, names: Sequence[str]) -> tuple[IntArray, tuple[tuple[str, ...], ...]]:
+        """Which combination of values of discrete columns each row has (R,), and the combinations' values."""
+        key = np.zeros(len(self.n), np.int64)
+        keys = np.zeros((1, 0), np.int64)
+        for name in names:
+            column = self.discrete(name)
+            joint, key = np.unique(key * len(column.levels) + column.codes, return_inverse=True)
+            before, value = np.divmod(joint, len(column.levels))
+            keys = np.column_stack([keys[before], value])
+        levels = [self.discrete(name).levels for name in names]
+        return key, tuple(tuple(lv[k] for lv, k in zip(levels, row, strict=True)) for row in keys.tolist())
+
+    def with_column(self, name: str, column: Column) -> Sample:
+        """The sample with a column added or replaced."""
+        return replace(self, columns={**self.columns, name: column})
+
+    def take(self, rows: npt.NDArray[np.int64], n: FloatArray) -> Sample:
+        """Chosen rows with new counts, each of weight 1."""
+        columns: dict[str, Column] = {
+            name: Discrete(c.codes[rows], c.levels) if isinstance(c, Discrete) else Numeric(c.values[rows])
+            for name, c in self.columns.items()
+        }
+        return Sample(columns, n, n)
+
+
+def sample_of(
+    columns: Mapping[str, Sequence[object] | npt.NDArray[np.generic]], counts: npt.ArrayLike | None = None
+) -> Sample:
+    """A sample from columns in memory.
+
+    Args:
+        columns: name to values, all of one length: text, truth values or numbers. Numbers of more than 20
+            different values are continuous.
+        counts: how many rows each stands for; 1 when left out.
+
+    Raises:
+        InvalidInput: no rows, columns of different lengths, a number that is not finite, a negative count.
+
+    Example:
+        >>> table = sample_of({"T": ["A", "B"], "Y": [1, 0]}, counts=[81, 6])
+        >>> table.column("T").levels, table.total
+        (('A', 'B'), 87.0)
+    """
+    lengths = {name: len(values) for name, values in columns.items()}
+    came = ", ".join(f"{k} {v}" for k, v in lengths.items())
+    check(len(set(lengths.values())) == 1, "columns", f"lengths {came}", "one length")
+    rows = next(iter(lengths.values()))
+    check(rows > 0, "table", "no rows", "at least one")
+    n = np.ones(rows) if counts is None else np.asarray(counts, np.float64)
+    good = n.shape == (rows,) and bool(np.isfinite(n).all() and (n >= 0).all())
+    check(good, "counts", "a count missing, negative or not finite", "one count of 0 or more a row")
+    return Sample({name: _column(name, np.asarray(values)) for name, values in columns.items()}, n, n)
+
+
+def as_numbers(column: Column, name: str) -> FloatArray:
+    """The column as numbers (R,).
+
+    Raises:
+        InvalidInput: a level that is no number.
+    """
+    if isinstance(column, Numeric):
+        return column.values
+    numbers = column.numbers
+    if numbers is None:
+        text = next(level for level in column.levels if not _is_number(level))
+        raise InvalidInput(f"{name}: holds the text {text!r}; expected numbers.")
+    return numbers[column.codes]
+
+
+def level_name(value: object) -> str:
+    """How a value is called as a level; 1, 1.0 and "1" are one.
+
+    Example:
+        >>> [level_name(v) for v in (1.0, "2.50", True, "yes ")]
+        ['1', '2.5', 'true', 'yes']
+    """
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    text = str(value).strip()
+    if not _is_number(text):
+        return text
+    number = float(text)
+    return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
+
+
+def level_order(level: str) -> tuple[int, float, str]:
+    """Numbers by size, then text by the alphabet."""
+    return (0, float(level), level) if _is_number(level) else (1, 0.0, level)
+
+
+def _column(name: str, values: npt.NDArray[np.generic]) -> Column:
+    if values.dtype.kind in "fiu":
+        numbers = values.astype(np.float64)
+        check(bool(np.isfinite(numbers).all()), name, "a value that is missing or infinite", "finite numbers")
+        if len(np.unique(numbers)) > MAX_LEVELS:
+            return Numeric(numbers)
+    named = np.array([level_name(v) for v in values.tolist()])
+    different, codes = np.unique(named, return_inverse=True)
+    levels = sorted(map(str, different), key=level_order)
+    place = np.array([levels.index(str(level)) for level in different])
+    return Discrete(place[codes].astype(np.int64), tuple(levels))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False

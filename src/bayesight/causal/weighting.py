@@ -1,0 +1,153 @@
+"""Estimators that rest on a model: of the outcome, of who gets which treatment, or of both.
+
+* standardisation: predict everybody's outcome under each treatment and average (g-formula)
+* inverse probability weighting: weigh each row by 1 / P(its treatment | its covariates)
+* doubly robust: predictions, corrected by weighted residuals; right when either model is (Robins, Rotnitzky
+  and Zhao 1994; Hernán and Robins, What If, Technical Point 13.2)
+
+Intervals come from influence functions, with the estimation of the models counted in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesight.causal.arms import Arms
+from bayesight.causal.models import expit, independent, least_squares, logistic
+from bayesight.types import FloatArray, IntArray
+
+__all__ = [
+    "Propensity",
+    "Task",
+    "doubly_robust",
+    "inverse_probability",
+    "propensity",
+    "regression_standardised",
+]
+
+FLOOR = 0.005
+"""Probabilities of treatment below this are raised to it: one row must not stand for more than 200."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the estimators are given.
+
+    Attributes:
+        x: regressors of the covariates, the intercept first (R, P).
+        arm: treatment of each row, 0 ... K-1 (R,).
+        arms: K.
+        y: outcome (R,).
+        n: rows each stands for (R,).
+        squares: sums of squared weights (R,).
+        binary: whether the outcome is 0 or 1.
+    """
+
+    x: FloatArray
+    arm: IntArray
+    arms: int
+    y: FloatArray
+    n: FloatArray
+    squares: FloatArray
+    binary: bool
+
+
+@dataclass(frozen=True)
+class Propensity:
+    """P(treatment | covariates) from one logistic regression for each treatment.
+
+    Attributes:
+        p: (R, K), at least ``FLOOR``.
+        raw: the same before it was raised (R, K).
+    """
+
+    p: FloatArray
+    raw: FloatArray
+
+
+def propensity(task: Task) -> Propensity:
+    """Fit who gets which treatment."""
+    columns: list[FloatArray] = []
+    for k in range(task.arms):
+        if task.arms == 2 and k == 1:
+            columns.append(1 - columns[0])
+        else:
+            beta = logistic(task.x, (task.arm == k).astype(np.float64), task.n)
+            columns.append(expit(task.x @ beta))
+    raw = np.column_stack(columns)
+    return Propensity(np.maximum(raw, FLOOR), raw)
+
+
+def regression_standardised(task: Task) -> Arms:
+    """Average predictions of one regression for each treatment: linear, or logistic for yes and no."""
+    predicted, coefficient_part = _predictions(task)
+    influence = predicted - _mean(task, predicted) + coefficient_part
+    return _arms(task, _mean(task, predicted), influence)
+
+
+def inverse_probability(task: Task, who: Propensity) -> Arms:
+    """Weighted means, weights normalised within each treatment (Hájek)."""
+    means, influence = np.zeros(task.arms), np.zeros((len(task.y), task.arms))
+    for k in range(task.arms):
+        weight = (task.arm == k) / who.p[:, k]
+        means[k] = (task.n * weight) @ task.y / (task.n @ weight)
+        raw = weight * (task.y - means[k]) * task.n.sum() / (task.n @ weight)
+        # Estimating the probabilities takes out what their score explains (Hirano, Imbens and Ridder 2003).
+        score = task.x * ((task.arm == k) - who.raw[:, k])[:, None]
+        gram = score.T @ (score * task.n[:, None])
+        part = np.linalg.lstsq(gram, score.T @ (task.n * raw), rcond=None)[0]
+        influence[:, k] = raw - score @ part
+    return _arms(task, means, influence)
+
+
+def doubly_robust(task: Task, who: Propensity) -> Arms:
+    """Predictions plus weighted residuals (augmented inverse probability weighting)."""
+    predicted, _ = _predictions(task)
+    given = task.arm[:, None] == np.arange(task.arms)
+    corrected = predicted + given / who.p * (task.y[:, None] - predicted)
+    mean = _mean(task, corrected)
+    return _arms(task, mean, corrected - mean)
+
+
+def _predictions(task: Task) -> tuple[FloatArray, FloatArray]:
+    """Predicted outcome under each treatment (R, K), and how estimating it moves the averages (R, K)."""
+    predicted = np.zeros((len(task.y), task.arms))
+    moved = np.zeros_like(predicted)
+    for k in range(task.arms):
+        rows = task.arm == k
+        x, y, n = task.x[rows], task.y[rows], task.n[rows]
+        if task.binary:
+            p = expit(task.x @ logistic(x, y, n))
+            predicted[:, k] = p
+            slope = p * (1 - p)
+            gram = x.T @ (x * (n * np.maximum(slope[rows], 1e-10))[:, None])
+            inverse = np.linalg.pinv(gram, hermitian=True)
+            influence = (x * (y - p[rows])[:, None]) @ inverse
+        else:
+            kept = _used(x, n)
+            fit = least_squares(x[:, kept], y, n, task.squares[rows])
+            predicted[:, k] = task.x[:, kept] @ fit.coefficients
+            slope = np.ones(len(task.y))
+            influence = np.zeros_like(x)
+            influence[:, kept] = fit.influence
+        gradient = task.x.T @ (task.n * slope)
+        moved[rows, k] = influence @ gradient
+    return predicted, moved
+
+
+def _used(x: FloatArray, n: FloatArray) -> list[int]:
+    """Regressors that vary within this treatment independently of one another."""
+    return independent(x * np.sqrt(n)[:, None])
+
+
+def _mean(task: Task, values: FloatArray) -> FloatArray:
+    mean: FloatArray = task.n @ values / task.n.sum()
+    return mean
+
+
+def _arms(task: Task, mean: FloatArray, influence: FloatArray) -> Arms:
+    covariance = influence.T @ (influence * task.squares[:, None]) / task.n.sum() ** 2
+    rows = task.n.sum() ** 2 / task.squares.sum()
+    return Arms(mean, covariance, max(rows - task.x.shape[1], 1.0), task.binary)

@@ -1,0 +1,270 @@
+"""``bayesight causal``: conditional beside interventional, paths of a graph, tables with a known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say
+
+if TYPE_CHECKING:
+    from bayesight.causal import Answer
+    from bayesight.workflows.causal import CausalAnswer, PathsAnswer, Simulated
+
+__all__ = ["causal_app"]
+
+causal_app = typer.Typer(
+    name="causal",
+    help="Seeing beside doing: what goes with what, and what would happen.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+TreatmentOption = Annotated[str, typer.Option("--treatment", help="The variable that would be set.")]
+OutcomeOption = Annotated[str, typer.Option("--outcome", help="The variable that is looked at.")]
+UnobservedOption = Annotated[
+    list[str] | None,
+    typer.Option("--unobserved", metavar="NAME", help="A variable nobody measured; repeat. U* always is."),
+]
+DirectFlag = Annotated[
+    bool,
+    typer.Option(
+        "--direct", help="Only the direct effect: what goes by way of other variables is held fixed."
+    ),
+]
+
+
+@causal_app.command("effect")
+def effect(
+    table: Annotated[str, typer.Argument(help="A CSV or Parquet file, or example:NAME.")],
+    treatment: TreatmentOption = "",
+    outcome: OutcomeOption = "",
+    graph: Annotated[str, typer.Option(help='"Z->T,Z->Y,T->Y", DOT, or a file with either.')] = "",
+    reference: Annotated[
+        str, typer.Option(metavar="VALUE", help="Treatment the others are compared with.")
+    ] = "",
+    success: Annotated[str, typer.Option(metavar="VALUE", help="Outcome that counts as 1.")] = "",
+    adjust: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Hold these fixed, whatever the graph says.")
+    ] = None,
+    direct: DirectFlag = False,
+    unobserved: UnobservedOption = None,
+    counts: Annotated[str, typer.Option(metavar="COLUMN", help="How many rows each line stands for.")] = "",
+    weights: Annotated[str, typer.Option(metavar="COLUMN", help="Sampling weights.")] = "",
+    numeric: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Continuous, however few its values; repeat.")
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Names, even if they look like numbers; repeat."),
+    ] = None,
+    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave rows with gaps out.")] = False,
+    level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.95,
+    bayes: Annotated[
+        bool, typer.Option("--bayes", help="Also Bayesian intervals (Dirichlet and Beta).")
+    ] = False,
+    refute: Annotated[bool, typer.Option("--refute", help="Also try to break the answer.")] = False,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report.")] = None,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare rows as they are, and say what would happen if the treatment were set.
+
+    Examples: example:kidney-stones, example:berkeley, example:ice-cream, example:birth-weight.
+
+    Example: bayesight causal effect example:kidney-stones --refute
+    """
+    from bayesight.workflows.causal import CausalRequest, causal_effect
+
+    request = CausalRequest(
+        table=table,
+        treatment=treatment,
+        outcome=outcome,
+        graph=graph,
+        reference=reference,
+        success=success,
+        adjust=None if adjust is None else _names(adjust),
+        direct=direct,
+        unobserved=_all(unobserved),
+        counts=counts,
+        weights=weights,
+        numeric=_all(numeric),
+        text=_all(text),
+        drop_missing=drop_missing,
+        level=level,
+        bayes=bayes,
+        refute=refute,
+        seed=seed,
+    )
+    with progress_bar("reading", unit="rows") as progress:
+        found = causal_effect(request, progress)
+    if found.dropped:
+        say(f"{found.dropped:,} of {found.rows:,} rows have a missing value and were left out.")
+    if report is not None:
+        from bayesight.workflows.causal_report import causal_report
+
+        say(f"report: {causal_report(found, report)}")
+    emit(found.as_dict(), as_json=as_json, text=lambda: _tell(found))
+
+
+@causal_app.command("paths")
+def paths(
+    graph: Annotated[str, typer.Argument(help='"Z->T,Z->Y,T->Y", DOT, or a file with either.')],
+    treatment: TreatmentOption,
+    outcome: OutcomeOption,
+    given: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Held fixed: which paths are open then?")
+    ] = "",
+    direct: DirectFlag = False,
+    unobserved: UnobservedOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List every path between two variables, its kind, whether it is open, and what to hold fixed.
+
+    Example: bayesight causal paths "Z->T,Z->Y,T->Y" --treatment T --outcome Y
+    """
+    from bayesight.workflows.causal import causal_paths
+
+    found = causal_paths(
+        graph, treatment, outcome, given=_names(given), unobserved=_all(unobserved), direct=direct
+    )
+    emit(found.as_dict(), as_json=as_json, text=lambda: _tell_paths(found))
+
+
+@causal_app.command("simulate")
+def simulate(
+    graph: Annotated[str, typer.Argument(help='"Z->T,Z->Y,T->Y", DOT, or a file with either.')],
+    out: Annotated[Path, typer.Option(metavar="T.csv", help="CSV or Parquet file to write.")],
+    rows: Annotated[int, typer.Option(help="Lines to draw.")] = 1000,
+    kind: Annotated[str, typer.Option(help="linear (Gaussian) or discrete (tables of 0 and 1).")] = "linear",
+    treatment: TreatmentOption = "",
+    outcome: OutcomeOption = "",
+    unobserved: UnobservedOption = None,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Draw a table from a graph, and print the true effect.
+
+    Example: bayesight causal simulate "Z->T,Z->Y,T->Y" --rows 2000 --kind discrete --out drawn.csv
+    """
+    from bayesight.workflows.causal import causal_simulate
+
+    found = causal_simulate(
+        graph,
+        out,
+        rows=rows,
+        kind=kind,
+        seed=seed,
+        treatment=treatment,
+        outcome=outcome,
+        unobserved=_all(unobserved),
+    )
+    emit(found.as_dict(), as_json=as_json, text=lambda: _tell_simulated(found))
+
+
+def _tell(found: CausalAnswer) -> str:
+    document = found.as_dict()
+    effect = found.effect
+    lines = [found.title] if found.title else []
+    lines += [f"graph: {document['graph']}", f"{effect.rows:,.0f} rows", ""]
+    what = f"{document['treatment']} on {document['outcome']}" + (
+        " (direct)" if effect.question.direct else ""
+    )
+    lines += [f"Effect of {what}: {_how(document)}", ""]
+    lines += _answer_lines("as they are", effect.conditional, effect.question.level)
+    if effect.adjusted is not None:
+        lines += _answer_lines(
+            f"if it were set ({effect.adjusted.method})", effect.adjusted, effect.question.level
+        )
+    else:
+        lines += [f"Cannot be known: {document['reason']}.", ""]
+    if effect.reversal:
+        lines += [effect.reversal.sentence, ""]
+    lines += [f"{a.method}: {_interval(a.effect)}" for a in effect.others]
+    if found.bayes:
+        lines += _answer_lines("Bayesian, if it were set", found.bayes, effect.question.level)
+    if effect.e_value:
+        e = effect.e_value
+        lines.append(
+            f"E-value {e.value:.2f} (interval {e.bound:.2f}): something unmeasured would have to go with "
+            "both treatment and outcome by this factor to explain the effect away."
+        )
+    lines += [
+        f"{r.name}: {_interval(r.effect)}, expected {r.expected}: {'holds' if r.passed else 'FAILS'}"
+        for r in found.refutations
+    ]
+    lines += [*effect.notes, *(f"{name} {why}." for name, why in found.forbidden.items())]
+    if found.source:
+        lines += ["", f"Source: {found.source}."]
+    return "\n".join(lines)
+
+
+def _answer_lines(title: str, answer: Answer, level: float) -> list[str]:
+    rows = [(name, e) for name, e in answer.means.items()]
+    rows += [(f"{d.of} - {d.versus}", d.estimate) for d in answer.differences]
+    if answer.slope is not None:
+        rows.append(("for one more unit", answer.slope))
+    width = max(len(name) for name, _ in rows)
+    head = f"{title}, {level:.0%} intervals"
+    return [head, *(f"  {name:<{width}}  {_interval(e)}" for name, e in rows), ""]
+
+
+def _how(document: dict[str, Any]) -> str:
+    held = document["adjustment_set"]
+    if held is not None:
+        if document.get("minimal_sets") and held not in document["minimal_sets"]:
+            return f"holding {', '.join(held) or 'nothing'} fixed, as you asked"
+        more = len(document.get("minimal_sets", [])) - 1
+        others = f" ({more} other minimal {'set' if more == 1 else 'sets'})" if more > 0 else ""
+        return (f"hold {', '.join(held)} fixed" if held else "nothing has to be held fixed") + others
+    if not document["identified"]:
+        return "not identified"
+    if document["strategy"] == "front-door":
+        return f"through the front door, {', '.join(document['mediators'])}"
+    given = f" given {', '.join(document['given'])}" if document["given"] else ""
+    return f"by the instrument {document['instrument']}{given}"
+
+
+def _tell_paths(found: PathsAnswer) -> str:
+    document = found.as_dict()
+    width = max((len(p["path"]) for p in found.paths), default=0)
+    lines = []
+    for p in found.paths:
+        state = "open" if p["open"] else f"blocked by {', '.join(p['blocked_by'])}"
+        through = (
+            f", collider {', '.join(p['colliders'])}" if p["colliders"] and p["kind"] != "collider" else ""
+        )
+        lines.append(f"{p['path']:<{width}}  {p['kind']}{through}, {state}")
+    if not lines:
+        lines = [f"no path between {found.treatment} and {found.outcome}"]
+    if not found.complete:
+        lines.append("... and more")
+    lines += ["", _how(document) if document["identified"] else f"not identified: {document['reason']}"]
+    for others in document.get("minimal_sets", [])[1:6]:
+        lines.append(f"  or {', '.join(others)}")
+    if not document.get("all_minimal_sets_listed", True):
+        lines.append("  and more sets than were listed")
+    lines += [f"{name} {why}." for name, why in found.forbidden.items()]
+    return "\n".join(lines)
+
+
+def _tell_simulated(found: Simulated) -> str:
+    lines = [f"{found.path}: {found.rows:,} rows of {', '.join(found.columns)}"]
+    if found.effect is not None:
+        unit = "slope" if found.kind == "linear" else "difference of probabilities"
+        lines.append(f"true effect of {found.treatment} on {found.outcome}: {found.effect:.6g} ({unit})")
+    return "\n".join(lines)
+
+
+def _interval(e: Any) -> str:
+    return f"{e.mean:.4g}  ({e.low:.4g} to {e.high:.4g})"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _all(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(values or ())

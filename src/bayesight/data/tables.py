@@ -1,0 +1,450 @@
+"""Tables of variables: CSV and Parquet, read in batches and reduced while they are read.
+
+A table of discrete variables is a few distinct rows with counts, however long the file; where only the
+outcome is continuous, every cell keeps its first two moments. Both need memory for the cells alone. Further
+continuous variables need their rows, and what that takes is said before it is tried.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bayesight.causal.sample import MAX_LEVELS, Column, Discrete, Numeric, Sample, level_name, level_order
+from bayesight.checks import check, existing_path
+from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
+from bayesight.types import FloatArray, IntArray, Progress
+
+if TYPE_CHECKING:
+    Batch: TypeAlias = dict[str, pa.Array[Any]]
+
+__all__ = ["MISSING", "ReadOptions", "TableRead", "column_names", "read_sample"]
+
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "<NA>", "#N/A")
+"""Text that stands for a missing value."""
+
+MAX_NAMES = 1000
+"""A column of text with more different values than this is no variable of categories."""
+
+MEMORY_BYTES = 4 << 30
+"""Rows with continuous variables are held up to this size."""
+
+_BLOCK_BYTES = 8 << 20
+_PARQUET_ROWS = 1 << 18
+_PARQUET = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a table is read.
+
+    Attributes:
+        columns: the variables that are needed.
+        outcome: of these, the one whose moments suffice; may be empty.
+        counts: a column that says how many rows each stands for; may be empty.
+        weights: a column of sampling weights; may be empty.
+        numeric: columns that are continuous whatever their values.
+        text: columns whose values are names even where they look like numbers.
+        drop_missing: leave rows with a missing value out instead of refusing them.
+    """
+
+    columns: tuple[str, ...]
+    outcome: str = ""
+    counts: str = ""
+    weights: str = ""
+    numeric: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    drop_missing: bool = False
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All columns that have to be read."""
+        extra = (self.counts, self.weights)
+        return tuple(dict.fromkeys([*self.columns, *(name for name in extra if name)]))
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """What a table was reduced to.
+
+    Attributes:
+        sample: distinct rows with counts, or rows.
+        rows: lines read.
+        dropped: lines left out for a missing value.
+        missing: column to how many values are missing.
+    """
+
+    sample: Sample
+    rows: int
+    dropped: int
+    missing: dict[str, int]
+
+
+def column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The names of a table's columns.
+
+    Raises:
+        SourceNotFound: there is no such file.
+        SourceUnreadable: it is no CSV or Parquet table, or a name comes twice.
+    """
+    source = existing_path(path)
+    try:
+        if _is_parquet(source):
+            import pyarrow.parquet as pq
+
+            names = tuple(map(str, pq.ParquetFile(source).schema_arrow.names))
+        else:
+            with _open_csv(source) as reader:
+                names = tuple(map(str, reader.schema.names))
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        raise _unreadable(source, error) from error
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise SourceUnreadable(f"{source}: the column {twice[0]!r} comes twice; expected every name once.")
+    return names
+
+
+def read_sample(
+    path: str | os.PathLike[str], options: ReadOptions, progress: Progress | None = None
+) -> TableRead:
+    """Read a table's columns, reduced as far as they can be.
+
+    Args:
+        path: CSV (comma, semicolon or tab; also compressed) or Parquet.
+        options: which columns, and how.
+        progress: called with (lines read, None).
+
+    Raises:
+        SourceNotFound: there is no such file.
+        SourceUnreadable: it is no table, or it has no rows.
+        UnknownName: a column that is not there; the message suggests the nearest.
+        InvalidInput: missing values without ``drop_missing``, text where numbers belong, too many categories,
+            counts or weights that are none, rows that do not fit into memory.
+    """
+    source = existing_path(path)
+    known = column_names(source)
+    for name in (*options.every, *options.numeric, *options.text):
+        if name not in known:
+            raise UnknownName("column", name, known)
+    numeric = set(options.numeric)
+    while True:
+        reading = _Reading(source, options, frozenset(numeric))
+        try:
+            for batch in _batches(source, options.every):
+                reading.take(batch)
+                if progress is not None:
+                    progress(reading.rows, None)
+            return reading.result()
+        except _ManyValues as found:  # the column is continuous after all: begin again, knowing that
+            numeric.add(found.column)
+        except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+            raise _unreadable(source, error) from error
+
+
+class _ManyValues(Exception):
+    def __init__(self, column: str) -> None:
+        self.column = column
+
+
+class _Reading:
+    """The state of one pass over a table."""
+
+    def __init__(self, source: Path, options: ReadOptions, numeric: frozenset[str]) -> None:
+        self.source, self.options = source, options
+        self.numeric = [n for n in options.columns if n in numeric]
+        self.discrete = [n for n in options.columns if n not in numeric]
+        self.cells_suffice = set(self.numeric) <= {options.outcome}
+        self.codes: dict[str, dict[str, int]] = {n: {} for n in self.discrete}
+        self.first_row: dict[str, dict[str, int]] = {n: {} for n in self.discrete}
+        self.cells: dict[tuple[int, ...], FloatArray] = {}
+        self.parts: list[dict[str, npt.NDArray[Any]]] = []
+        self.bytes = 0
+        self.rows = self.kept = 0
+        self.missing: Counter[str] = Counter()
+
+    def take(self, batch: Batch) -> None:
+        """Take a batch of lines in."""
+        lines = len(next(iter(batch.values())))
+        gone = np.zeros(lines, bool)
+        for name, values in batch.items():
+            absent = _is_missing(values)
+            self.missing[name] += int(absent.sum())
+            gone |= absent
+        if gone.any() and self.options.drop_missing:
+            keep = pa.array(~gone)
+            batch = {name: values.filter(keep) for name, values in batch.items()}
+        start, self.rows = self.rows, self.rows + lines
+        if gone.any() and not self.options.drop_missing:
+            return  # counted to the end, then refused
+        left = np.flatnonzero(~gone)
+        self.kept += len(left)
+        if not len(left):
+            return
+        weight, square = self._weights(batch, start + left)
+        chosen = weight > 0
+        codes = {n: self._codes(n, batch[n], start + left)[chosen] for n in self.discrete}
+        numbers = {n: self._numbers(n, batch[n], start + left)[chosen] for n in self.numeric}
+        add = self._add_cells if self.cells_suffice else self._add_rows
+        add(codes, numbers, weight[chosen], square[chosen])
+
+    def result(self) -> TableRead:
+        """What was read."""
+        missing = {n: c for n, c in self.missing.items() if c}
+        if missing and not self.options.drop_missing:
+            said = ", ".join(f"{c:,} in {n}" for n, c in missing.items())
+            raise InvalidInput(
+                f"{self.source.name}: missing values ({said} of {self.rows:,} rows); expected none. "
+                "Leave those rows out with --drop-missing, if they are missing by chance."
+            )
+        if not self.cells and not self.parts:
+            raise SourceUnreadable(f"{self.source}: no rows; expected at least one below the header.")
+        sample = self._from_cells() if self.cells_suffice else self._from_rows()
+        return TableRead(sample, self.rows, self.rows - self.kept, missing)
+
+    def _weights(self, batch: Batch, lines: IntArray) -> tuple[FloatArray, FloatArray]:
+        one = np.ones(len(lines))
+        if self.options.counts:
+            n = self._numbers(self.options.counts, batch[self.options.counts], lines)
+            whole = bool((n >= 0).all() and (n == n.round()).all())
+            mend = "Sampling weights go to --weights."
+            check(whole, self.options.counts, "a count below 0 or not whole", "whole numbers of rows", mend)
+            return n, n
+        if self.options.weights:
+            w = self._numbers(self.options.weights, batch[self.options.weights], lines)
+            check(bool((w >= 0).all()), self.options.weights, "a weight below 0", "weights of 0 or more")
+            return w, w**2
+        return one, one
+
+    def _codes(self, name: str, values: pa.Array[Any], lines: IntArray) -> IntArray:
+        """Codes of a discrete column, new levels added as they come."""
+        encoded: Any = values.dictionary_encode()
+        named_as_text = name in self.options.text
+        most = MAX_NAMES if named_as_text or pa.types.is_string(values.type) else MAX_LEVELS
+        if len(encoded.dictionary) > most:
+            raise self._too_many(name, values)
+        known, place = self.codes[name], []
+        for i, value in enumerate(encoded.dictionary.to_pylist()):
+            level = str(value).strip() if named_as_text else level_name(value)
+            if level not in known:
+                known[level] = len(known)
+                at = int(np.flatnonzero(encoded.indices.to_numpy(zero_copy_only=False) == i)[0])
+                self.first_row[name][level] = int(lines[at])
+            place.append(known[level])
+        if not named_as_text and len(known) > MAX_LEVELS and _mostly_numbers(known):
+            raise _ManyValues(name)
+        if len(known) > MAX_NAMES:
+            raise self._too_many(name, values)
+        found: IntArray = np.array(place, np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
+        return found
+
+    def _too_many(self, name: str, values: pa.Array[Any]) -> Exception:
+        if name not in self.options.text:
+            return _ManyValues(name)
+        return InvalidInput(f"{name}: more than {MAX_NAMES:,} different values; expected few categories.")
+
+    def _numbers(self, name: str, values: pa.Array[Any], lines: IntArray) -> FloatArray:
+        """A column as finite numbers; text among them is named with its row."""
+        try:
+            trimmed = pc.utf8_trim_whitespace(values) if pa.types.is_string(values.type) else values
+            numbers = np.asarray(pc.cast(trimmed, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            for line, value in zip(lines.tolist(), values.to_pylist(), strict=True):
+                try:
+                    float(cast("Any", value))
+                except (TypeError, ValueError):
+                    raise InvalidInput(
+                        f"{name}: {value!r} in row {line + 1:,}; expected a number. "
+                        "If its values are names, they must be few (at most 1,000; --text NAME)."
+                    ) from None
+            raise
+        if not np.isfinite(numbers).all():
+            line = int(lines[np.flatnonzero(~np.isfinite(numbers))[0]])
+            raise InvalidInput(f"{name}: a value in row {line + 1:,} is not finite; expected finite numbers.")
+        return numbers
+
+    def _add_cells(
+        self, codes: dict[str, IntArray], values: dict[str, FloatArray], n: FloatArray, squares: FloatArray
+    ) -> None:
+        """Counts, and for a continuous outcome its first two moments, by cell."""
+        key, different = _joint([codes[name] for name in self.discrete], len(n))
+        size = len(different)
+        y = next(iter(values.values())) if values else np.zeros(len(n))
+        total = np.bincount(key, n, minlength=size)
+        mean = np.divide(np.bincount(key, n * y, minlength=size), total, out=np.zeros(size), where=total > 0)
+        spread = np.bincount(key, n * (y - mean[key]) ** 2, minlength=size)
+        square = np.bincount(key, squares, minlength=size)
+        for cell, sums in zip(different, np.column_stack([total, square, mean, spread]), strict=True):
+            before = self.cells.get(cell)
+            self.cells[cell] = sums if before is None else _merged(before, sums)
+
+    def _add_rows(
+        self, codes: dict[str, IntArray], values: dict[str, FloatArray], n: FloatArray, squares: FloatArray
+    ) -> None:
+        part: dict[str, npt.NDArray[Any]] = {name: c.astype(np.int16) for name, c in codes.items()}
+        part |= values | {"\0n": n, "\0squares": squares}
+        self.bytes += sum(a.nbytes for a in part.values())
+        if self.bytes > MEMORY_BYTES:
+            size, most = self.bytes / 2**30, MEMORY_BYTES / 2**30
+            raise InvalidInput(
+                f"{self.source.name}: {', '.join(self.numeric)} are continuous, and the first {self.kept:,} "
+                f"rows take {size:.0f} GiB of memory; expected at most {most:.0f}. "
+                "Group their values into a few levels, or take a sample of the rows."
+            )
+        self.parts.append(part)
+
+    def _from_cells(self) -> Sample:
+        cells = np.array(list(self.cells), np.int64).reshape(len(self.cells), len(self.discrete))
+        sums = np.array(list(self.cells.values()))
+        # Two rows at mean - s and mean + s have the count, mean and variance of the cell they stand for.
+        twice = 2 if self.numeric else 1
+        columns = {
+            name: self._discrete(name, np.repeat(cells[:, j], twice)) for j, name in enumerate(self.discrete)
+        }
+        n, squares = (np.repeat(sums[:, k], twice) / twice for k in (0, 1))
+        if self.numeric:
+            s = np.sqrt(sums[:, 3] / np.maximum(sums[:, 0], 1e-300))
+            columns[self.numeric[0]] = Numeric(np.column_stack([sums[:, 2] - s, sums[:, 2] + s]).ravel())
+        return Sample({name: columns[name] for name in self.options.columns}, n, squares)
+
+    def _from_rows(self) -> Sample:
+        def join(name: str) -> npt.NDArray[Any]:
+            return np.concatenate([part[name] for part in self.parts])
+
+        columns: dict[str, Column] = {
+            name: self._discrete(name, join(name).astype(np.int64))
+            if name in self.codes
+            else Numeric(join(name))
+            for name in self.options.columns
+        }
+        return Sample(columns, join("\0n"), join("\0squares"))
+
+    def _discrete(self, name: str, codes: IntArray) -> Column:
+        """The column with its levels in order; numbers and text mixed are refused."""
+        found = self.codes[name]
+        numbers = [level for level in found if _is_number(level)]
+        words = [level for level in found if not _is_number(level)]
+        if numbers and words and name not in self.options.text:
+            word = min(words, key=lambda level: self.first_row[name][level])
+            raise InvalidInput(
+                f"{name}: the text {word!r} in row {self.first_row[name][word] + 1:,} among numbers; "
+                "expected numbers. If its values are names, say --text " + name + "."
+            )
+        levels = sorted(found, key=level_order)
+        place = np.zeros(len(levels), np.int64)
+        for at, level in enumerate(levels):
+            place[found[level]] = at
+        return Discrete(place[codes], tuple(levels))
+
+
+def _merged(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Count, squares, mean and sum of squares of two parts together (Chan et al. 1979)."""
+    total = one[0] + other[0]
+    gap = other[2] - one[2]
+    mean = one[2] + gap * (other[0] / total if total else 0.0)
+    spread = one[3] + other[3] + gap**2 * (one[0] * other[0] / total if total else 0.0)
+    return np.array([total, one[1] + other[1], mean, spread])
+
+
+def _joint(codes: Sequence[IntArray], rows: int) -> tuple[IntArray, list[tuple[int, ...]]]:
+    """Which combination each row has, and the combinations."""
+    key = np.zeros(rows, np.int64)
+    different: list[tuple[int, ...]] = [()]
+    for column in codes:
+        base = int(column.max()) + 1
+        joint, key = np.unique(key * base + column, return_inverse=True)
+        different = [(*different[k // base], int(k % base)) for k in joint.tolist()]
+    return key, different
+
+
+def _is_missing(values: pa.Array[Any]) -> npt.NDArray[np.bool_]:
+    absent = pc.is_null(values, nan_is_null=True)
+    if pa.types.is_string(values.type):
+        trimmed = pc.utf8_trim_whitespace(values)
+        absent = pc.or_(absent, pc.is_in(trimmed, value_set=pa.array(MISSING)))
+    return np.asarray(absent.to_numpy(zero_copy_only=False), bool)
+
+
+def _batches(source: Path, columns: Sequence[str]) -> Iterator[Batch]:
+    """The columns of a table, in parts; CSV as text, Parquet as it is typed."""
+    if _is_parquet(source):
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(source) as file:
+            for batch in file.iter_batches(_PARQUET_ROWS, columns=list(columns)):
+                yield {name: _plain(batch.column(batch.schema.get_field_index(name))) for name in columns}
+        return
+    with _open_csv(source, columns) as reader:
+        for batch in reader:
+            if batch.num_rows:
+                yield {name: batch.column(batch.schema.get_field_index(name)) for name in columns}
+
+
+def _plain(values: pa.Array[Any]) -> pa.Array[Any]:
+    """Dictionary-encoded and large text as plain text, decimals and halves as doubles."""
+    kind: Any = values.type
+    if pa.types.is_dictionary(kind):
+        values = values.cast(kind.value_type)
+        kind = values.type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return values.cast(pa.string())
+    if pa.types.is_decimal(kind):
+        return values.cast(pa.float64())
+    return values
+
+
+def _open_csv(source: Path, columns: Sequence[str] = ()) -> Any:
+    from pyarrow import csv
+
+    stream: Any = pa.input_stream(source, compression="detect")
+    head = pa.input_stream(source, compression="detect").read(1 << 16).decode("utf-8", "replace")
+    first = head.lstrip("\ufeff").split("\n", 1)[0]
+    if not first.strip():
+        raise SourceUnreadable(f"{source}: no header; expected the names of the columns in the first line.")
+    delimiter = max(",;\t", key=first.count)
+    header: Any = pa.BufferReader((first + "\n").encode())
+    names = csv.open_csv(header, parse_options=csv.ParseOptions(delimiter=delimiter)).schema.names
+    convert = csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        include_columns=list(columns),
+        strings_can_be_null=False,
+    )
+    return csv.open_csv(
+        stream,
+        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
+        parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=convert,
+    )
+
+
+def _is_parquet(source: Path) -> bool:
+    if source.suffix.lower() in _PARQUET:
+        return True
+    if source.is_dir():
+        raise SourceUnreadable(f"{source}: is a folder; expected a CSV or Parquet file.")
+    with source.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def _unreadable(source: Path, error: Exception) -> SourceUnreadable:
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return SourceUnreadable(f"{source}: {said}; expected a CSV file with a header, or a Parquet file.")
+
+
+def _mostly_numbers(levels: Sequence[str] | dict[str, int]) -> bool:
+    return sum(map(_is_number, levels)) * 2 > len(levels)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False

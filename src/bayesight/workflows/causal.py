@@ -1,0 +1,517 @@
+"""The causal job: a table and a graph in, seeing beside doing out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bayesight.causal import (
+    AdjustFor,
+    Answer,
+    Dag,
+    Effect,
+    FrontDoor,
+    Identification,
+    Instrument,
+    Question,
+    Sample,
+    all_paths,
+    blocked_by,
+    estimate,
+    explain_forbidden,
+    identify,
+    parse,
+)
+from bayesight.causal.adjustment import RULE
+from bayesight.causal.credible import credible_answer
+from bayesight.causal.examples import Example, example
+from bayesight.causal.refute import Refutation, refute
+from bayesight.causal.simulate import draw, make_world, true_effect
+from bayesight.checks import check
+from bayesight.data.tables import ReadOptions, TableRead, column_names, read_sample
+from bayesight.errors import InvalidInput, UnknownName, nearest
+from bayesight.files import write_atomic
+from bayesight.types import Progress
+
+__all__ = [
+    "CausalAnswer",
+    "CausalRequest",
+    "PathsAnswer",
+    "Simulated",
+    "causal_effect",
+    "causal_paths",
+    "causal_simulate",
+]
+
+EXAMPLE = "example:"
+
+
+@dataclass(frozen=True)
+class CausalRequest:
+    """What is asked of which table.
+
+    Attributes:
+        table: a CSV or Parquet file, or ``example:NAME``.
+        treatment: column that would be set; an example knows its own, as it does for the next three.
+        outcome: column that is looked at.
+        graph: arrows, DOT, or a file that holds either.
+        reference: the treatment others are compared with.
+        success: the outcome that counts, where it is no number.
+        adjust: hold these fixed whatever the graph says.
+        direct: only the direct effect.
+        unobserved: variables of the graph that nobody measured.
+        counts: column that says how many rows each stands for.
+        weights: column of sampling weights.
+        numeric: columns that are continuous whatever their values.
+        text: columns whose values are names even where they look like numbers.
+        drop_missing: leave rows with missing values out.
+        level: probability inside each interval.
+        bayes: also the Bayesian answer.
+        refute: also try to break the answer.
+        seed: every random choice follows from it.
+    """
+
+    table: str | os.PathLike[str]
+    treatment: str = ""
+    outcome: str = ""
+    graph: str = ""
+    reference: str = ""
+    success: str = ""
+    adjust: tuple[str, ...] | None = None
+    direct: bool = False
+    unobserved: tuple[str, ...] = ()
+    counts: str = ""
+    weights: str = ""
+    numeric: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    drop_missing: bool = False
+    level: float = 0.95
+    bayes: bool = False
+    refute: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CausalAnswer:
+    """The answer with everything it rests on.
+
+    Attributes:
+        effect: both answers.
+        dag: the graph.
+        forbidden: variable to why it is better left alone.
+        bayes: the Bayesian answer, if asked for.
+        refutations: attempts to break it, if asked for.
+        rows: lines read.
+        dropped: lines left out for missing values.
+        title: what the table is about, for an example.
+        source: where its numbers come from.
+    """
+
+    effect: Effect
+    dag: Dag
+    forbidden: dict[str, str]
+    bayes: Answer | None = None
+    refutations: tuple[Refutation, ...] = ()
+    rows: int = 0
+    dropped: int = 0
+    title: str = ""
+    source: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document of ``--json``."""
+        e, known = self.effect, self.effect.identification
+        return {
+            "treatment": e.question.treatment,
+            "outcome": e.question.outcome,
+            "effect": "direct" if e.question.direct else "total",
+            "graph": str(self.dag),
+            "unobserved": sorted(self.dag.unobserved),
+            "rows": self.rows,
+            "dropped": self.dropped,
+            **identification_dict(known),
+            "adjustment_set": None if e.held is None else list(e.held),
+            "forbidden": self.forbidden,
+            "conditional": e.conditional.as_dict(),
+            "adjusted": e.adjusted.as_dict() if e.adjusted else None,
+            "others": [a.as_dict() for a in e.others],
+            "bayes": self.bayes.as_dict() if self.bayes else None,
+            "simpson": e.reversal.as_dict() if e.reversal else None,
+            "overlap": e.overlap.as_dict() if e.overlap else None,
+            "e_value": e.e_value.as_dict() if e.e_value else None,
+            "refutations": [r.as_dict() for r in self.refutations],
+            "level": e.question.level,
+            "notes": list(e.notes),
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True)
+class PathsAnswer:
+    """All paths of a graph between two variables, and what follows.
+
+    Attributes:
+        dag: the graph.
+        treatment: where they begin.
+        outcome: where they end.
+        given: what is held fixed.
+        paths: each with its kind, its colliders, and what blocks it.
+        complete: False when there are more paths than are listed.
+        identification: what to hold fixed.
+        forbidden: variable to why it is better left alone.
+    """
+
+    dag: Dag
+    treatment: str
+    outcome: str
+    given: tuple[str, ...]
+    paths: tuple[dict[str, Any], ...]
+    complete: bool
+    identification: Identification
+    forbidden: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document of ``--json``."""
+        known = self.identification
+        return {
+            "graph": str(self.dag),
+            "unobserved": sorted(self.dag.unobserved),
+            "treatment": self.treatment,
+            "outcome": self.outcome,
+            "given": list(self.given),
+            "paths": list(self.paths),
+            "complete": self.complete,
+            **identification_dict(known),
+            "adjustment_set": list(known.variables) if isinstance(known, AdjustFor) else None,
+            "forbidden": self.forbidden,
+        }
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A table that was drawn, and its truth.
+
+    Attributes:
+        path: the file.
+        rows: lines in it.
+        columns: its columns; the unobserved are not among them.
+        kind: ``linear`` or ``discrete``.
+        treatment: of the true effect; empty when none was asked for.
+        outcome: of the true effect.
+        effect: slope, or difference of probabilities; None without treatment and outcome.
+    """
+
+    path: Path
+    rows: int
+    columns: tuple[str, ...]
+    kind: str
+    treatment: str
+    outcome: str
+    effect: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document of ``--json``."""
+        return {
+            "path": str(self.path),
+            "rows": self.rows,
+            "columns": list(self.columns),
+            "kind": self.kind,
+            "treatment": self.treatment,
+            "outcome": self.outcome,
+            "true_effect": self.effect,
+        }
+
+
+def causal_effect(request: CausalRequest, progress: Progress | None = None) -> CausalAnswer:
+    """Answer a causal question from a table.
+
+    Args:
+        request: what is asked.
+        progress: called with (lines read, None).
+
+    Raises:
+        InvalidInput: a graph with a cycle, missing values, text where numbers belong, a treatment that never
+            varies, no overlap.
+        UnknownName: a column, level or example that is not there; the message suggests the nearest.
+        SourceNotFound: no such file.
+        SourceUnreadable: no table.
+
+    Example:
+        >>> found = causal_effect(CausalRequest("example:kidney-stones"))
+        >>> found.effect.held, round(found.effect.adjusted.effect.mean, 3)
+        (('size',), 0.054)
+    """
+    table = os.fspath(request.table)
+    known: Example | None = None
+    if table.startswith(EXAMPLE):
+        known = example(table.removeprefix(EXAMPLE))
+        request = _completed(request, known)
+    for value, option in (
+        (request.treatment, "--treatment"), (request.outcome, "--outcome"), (request.graph, "--graph"),
+    ):  # fmt: skip
+        check(bool(value), "effect", f"no {option}", "treatment, outcome and graph", "Examples know theirs.")
+    check(not (request.counts and request.weights), "effect", "--counts and --weights", "one of them")
+    whole = known.make() if known else None
+    columns = tuple(whole.columns) if whole else column_names(request.table)
+    dag = _graph_of(request, columns)
+    question = _question(request)
+    if whole is not None:
+        read = TableRead(whole, int(whole.total), 0, {})
+    else:
+        read = read_sample(request.table, _read_options(request, dag, columns), progress)
+    found = estimate(read.sample, dag, question)
+    return CausalAnswer(
+        found,
+        dag,
+        explain_forbidden(dag, request.treatment, request.outcome),
+        _bayes(request, found) if request.bayes else None,
+        _refuted(request, read.sample, dag, found) if request.refute else (),
+        read.rows,
+        read.dropped,
+        known.title if known else "",
+        known.source if known else "",
+    )
+
+
+def causal_paths(
+    graph: str,
+    treatment: str,
+    outcome: str,
+    *,
+    given: Sequence[str] = (),
+    unobserved: Sequence[str] = (),
+    direct: bool = False,
+) -> PathsAnswer:
+    """List the paths between two variables, and say what to hold fixed.
+
+    Args:
+        graph: arrows, DOT, or a file that holds either.
+        treatment: where paths begin.
+        outcome: where they end.
+        given: what is held fixed.
+        unobserved: variables nobody measured, beside those that begin with U.
+        direct: identify the direct effect.
+
+    Raises:
+        InvalidInput: a graph that cannot be read or has a cycle.
+        UnknownName: a variable that is not there.
+
+    Example:
+        >>> found = causal_paths("Z -> T -> Y, Z -> Y", "T", "Y")
+        >>> [(p["path"], p["kind"], p["open"]) for p in found.paths]
+        [('T -> Y', 'causal', True), ('T <- Z -> Y', 'back-door', True)]
+    """
+    dag = parse(_graph_text(graph), unobserved=unobserved)
+    paths = all_paths(dag, treatment, outcome)
+    rows = []
+    for path in paths.found:
+        blocking = blocked_by(dag, path, given)
+        rows.append(
+            {
+                "path": str(path),
+                "nodes": list(path.nodes),
+                "kind": path.kind,
+                "colliders": list(path.colliders),
+                "open": not blocking,
+                "blocked_by": list(blocking),
+            }
+        )
+    return PathsAnswer(
+        dag,
+        treatment,
+        outcome,
+        tuple(given),
+        tuple(rows),
+        paths.complete,
+        identify(dag, treatment, outcome, direct=direct),
+        explain_forbidden(dag, treatment, outcome),
+    )
+
+
+def causal_simulate(
+    graph: str,
+    out: str | os.PathLike[str],
+    *,
+    rows: int,
+    kind: str,
+    seed: int,
+    treatment: str = "",
+    outcome: str = "",
+    unobserved: Sequence[str] = (),
+) -> Simulated:
+    """Draw a table from a graph and compute the true effect.
+
+    Args:
+        graph: arrows, DOT, or a file that holds either.
+        out: the CSV or Parquet file to write; the unobserved are left out of it.
+        rows: lines to draw.
+        kind: ``linear`` or ``discrete``.
+        seed: every random choice follows from it.
+        treatment: of the true effect; ``T`` when empty and there is one.
+        outcome: of the true effect; ``Y`` when empty and there is one.
+        unobserved: variables to be left out, beside those that begin with U.
+
+    Raises:
+        InvalidInput: as for ``parse``, or a graph whose every variable is unobserved.
+        StorageFailed: the file cannot be written.
+    """
+    dag = parse(_graph_text(graph), unobserved=unobserved)
+    check(bool(dag.observed), "simulate", "every variable is unobserved", "at least one that is observed")
+    treatment = treatment or ("T" if "T" in dag.nodes else "")
+    outcome = outcome or ("Y" if "Y" in dag.nodes else "")
+    world = make_world(dag, kind, seed)
+    effect = true_effect(world, treatment, outcome) if treatment and outcome else None
+    columns = {name: values for name, values in draw(world, rows, seed).items() if name in dag.observed}
+    path = Path(out).expanduser().absolute()
+    write_atomic(path, _table_bytes(columns, kind, path.suffix.lower() in (".parquet", ".pq")))
+    return Simulated(path, rows, tuple(columns), kind, treatment, outcome, effect)
+
+
+def identification_dict(known: Identification) -> dict[str, Any]:
+    """``identified``, ``strategy`` and what belongs to it."""
+    if isinstance(known, AdjustFor):
+        return {
+            "identified": True,
+            "strategy": "adjustment",
+            "minimal_sets": [list(s) for s in known.minimal],
+            "all_minimal_sets_listed": known.complete,
+            "rule": RULE,
+        }
+    if isinstance(known, FrontDoor):
+        return {"identified": True, "strategy": "front-door", "mediators": list(known.mediators)}
+    if isinstance(known, Instrument):
+        return {
+            "identified": True,
+            "strategy": "instrument",
+            "instrument": known.variable,
+            "given": list(known.given),
+            "assumption": known.assumption,
+        }
+    return {"identified": False, "strategy": None, "reason": known.reason}
+
+
+def _completed(request: CausalRequest, known: Example) -> CausalRequest:
+    """The request with the example's own question where nothing else was said."""
+    same = request.treatment in ("", known.treatment) and request.outcome in ("", known.outcome)
+    return replace(
+        request,
+        treatment=request.treatment or known.treatment,
+        outcome=request.outcome or known.outcome,
+        graph=request.graph or known.graph,
+        reference=request.reference or (known.reference if same else ""),
+        success=request.success or (known.success if same else ""),
+        direct=request.direct or (known.direct and same and not request.graph),
+    )
+
+
+def _question(request: CausalRequest) -> Question:
+    return Question(
+        request.treatment,
+        request.outcome,
+        request.reference,
+        request.success,
+        request.adjust,
+        request.direct,
+        request.level,
+    )
+
+
+def _graph_of(request: CausalRequest, columns: Sequence[str]) -> Dag:
+    """The graph, with what the table does not hold said to be unobserved or refused.
+
+    A name that begins with U is a column where the table has one, unless it is said to be unobserved.
+    """
+    first = parse(_graph_text(request.graph))
+    present = [n for n in first.nodes if n.startswith("U") and n in columns and n not in request.unobserved]
+    dag = parse(first, unobserved=request.unobserved, observed=present)
+    for name, role in ((request.treatment, "treatment"), (request.outcome, "outcome")):
+        if name not in columns:
+            raise UnknownName("column", name, columns)
+        if name not in dag.nodes:
+            hint = nearest(name, dag.nodes)
+            meant = f" Did you mean {hint!r}?" if hint else ""
+            raise InvalidInput(
+                f"graph: the {role} {name!r} is not in it; expected a variable of the graph.{meant}"
+            )
+    lacking = [n for n in dag.observed if n not in columns]
+    if lacking:
+        hint = nearest(lacking[0], columns)
+        meant = f"; did you mean {hint!r}?" if hint else f"; the columns are {', '.join(columns)}."
+        raise InvalidInput(
+            f"graph: {lacking[0]!r} is no column of the table{meant} "
+            f"If nobody measured it, say --unobserved {lacking[0]}, or give it a name that begins with U."
+        )
+    return dag
+
+
+def _read_options(request: CausalRequest, dag: Dag, columns: Sequence[str]) -> ReadOptions:
+    """The columns the answer needs, and no others."""
+    known = identify(dag, request.treatment, request.outcome, direct=request.direct)
+    needed: tuple[str, ...] = ()
+    if request.adjust is not None:
+        needed = request.adjust
+    elif isinstance(known, AdjustFor):
+        needed = known.variables
+    elif isinstance(known, FrontDoor):
+        needed = known.mediators
+    elif isinstance(known, Instrument):
+        needed = (known.variable, *known.given)
+    for name in needed:
+        if name not in columns:
+            raise UnknownName("column", name, columns)
+    return ReadOptions(
+        tuple(dict.fromkeys([request.treatment, request.outcome, *needed])),
+        request.outcome,
+        request.counts,
+        request.weights,
+        request.numeric,
+        request.text,
+        request.drop_missing,
+    )
+
+
+def _bayes(request: CausalRequest, found: Effect) -> Answer:
+    if found.strata is None:
+        raise InvalidInput(
+            "Bayesian intervals: the answer does not come from strata; expected a discrete treatment and "
+            "discrete variables held fixed. Leave --bayes out."
+        )
+    levels = tuple(found.conditional.means)
+    last = found.conditional.difference
+    reference = last.versus if last else levels[0]
+    return credible_answer(found.strata, levels, reference, seed=request.seed, level=request.level)
+
+
+def _refuted(request: CausalRequest, sample: Sample, dag: Dag, found: Effect) -> tuple[Refutation, ...]:
+    # Distinct rows decide the time of one repetition.
+    draws = 20 if len(sample.n) <= 100_000 else 6
+    return refute(sample, dag, found, seed=request.seed, draws=draws)
+
+
+def _graph_text(graph: str) -> str:
+    """The graph's text, read from a file where it names one."""
+    if len(graph) < 4096 and "\n" not in graph and Path(graph).suffix in (".dot", ".gv", ".txt", ".dagitty"):
+        from bayesight.checks import existing_path
+
+        return existing_path(graph).read_text(encoding="utf-8-sig", errors="replace")
+    return graph
+
+
+def _table_bytes(columns: dict[str, Any], kind: str, parquet: bool) -> bytes:
+    if parquet:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns), sink)
+        return bytes(sink.getvalue())
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    shown = [[f"{v:.0f}" if kind == "discrete" else f"{v:.6g}" for v in c.tolist()] for c in columns.values()]
+    writer.writerows(zip(*shown, strict=True))
+    return out.getvalue().encode()

@@ -1,0 +1,138 @@
+"""A causal answer as a report: the graph, both answers side by side, the strata."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from bayesight.bayes.rates import Estimate
+from bayesight.causal import AdjustFor, Answer, FrontDoor, Instrument, NotIdentified, Strata
+from bayesight.causal.refute import Refutation
+from bayesight.report import CausalGraph, Contrasted, Section, SeeingAndDoing, StrataTable, Stratum
+from bayesight.report.words import joined
+from bayesight.workflows.causal import CausalAnswer
+from bayesight.workflows.reporting import write_report
+
+__all__ = ["causal_report", "causal_sections"]
+
+
+def causal_report(found: CausalAnswer, path: str | os.PathLike[str]) -> Path:
+    """Write the report of a causal answer; returns its path.
+
+    Raises:
+        StorageFailed: the folder cannot be made or written.
+    """
+    question = found.effect.question
+    title = found.title or f"Does {question.treatment} change {question.outcome}?"
+    return write_report(title, causal_sections(found), Path(path), found.source)
+
+
+def causal_sections(found: CausalAnswer) -> list[Section]:
+    """The graph, both answers, and the strata when there are any."""
+    effect = found.effect
+    question = effect.question
+    fraction = effect.strata.binary if effect.strata is not None else _looks_like_risk(effect.conditional)
+    answers = [_contrasted("as they are", effect.conditional)]
+    if effect.adjusted is not None:
+        answers.append(_contrasted("if it were set", effect.adjusted))
+    others = {} if found.bayes is None else {"Bayesian, Dirichlet and Beta": found.bayes.effect}
+    others |= {a.method: a.effect for a in effect.others}
+    sections: list[Section] = [
+        CausalGraph(
+            found.dag.nodes,
+            found.dag.edges,
+            question.treatment,
+            question.outcome,
+            effect.held or (),
+            tuple(sorted(found.dag.unobserved)),
+            _graph_sentences(found),
+            heading="Who causes whom",
+        ),
+        SeeingAndDoing(
+            question.outcome if not question.success else f"{question.outcome}={question.success}",
+            tuple(answers),
+            fraction,
+            _headline(found),
+            others,
+            _sentences(found),
+            question.level,
+        ),
+    ]
+    if effect.strata is not None and effect.held:
+        sections.append(_strata(effect.strata, tuple(effect.conditional.means)))
+    return sections
+
+
+def _contrasted(title: str, answer: Answer) -> Contrasted:
+    values: dict[str, Estimate] = dict(answer.means)
+    gaps = {f"{d.of} − {d.versus}": d.estimate for d in answer.differences}
+    if answer.slope is not None:
+        gaps["one more unit"] = answer.slope
+    return Contrasted(title, values | gaps, tuple(gaps))
+
+
+def _graph_sentences(found: CausalAnswer) -> tuple[str, ...]:
+    known, question = found.effect.identification, found.effect.question
+    said = []
+    if found.effect.held is not None and question.adjust is not None:
+        said.append(f"Held fixed, as was asked: {joined(list(found.effect.held))}.")
+    elif isinstance(known, AdjustFor) and known.variables:
+        more = len(known.minimal) - 1
+        others = f" {more} other minimal sets would do." if more > 1 else ""
+        others = " One other minimal set would do." if more == 1 else others
+        said.append(f"To compare like with like, hold {joined(list(known.variables))} fixed.{others}")
+    elif isinstance(known, AdjustFor):
+        said.append("Nothing has to be held fixed.")
+    elif isinstance(known, FrontDoor):
+        said.append(f"The effect is found through the front door, by way of {joined(list(known.mediators))}.")
+    elif isinstance(known, Instrument):
+        said.append(f"The effect is found with the instrument {known.variable}.")
+    elif isinstance(known, NotIdentified):
+        said.append(f"The effect cannot be known from these variables: {known.reason}.")
+    said += [f"{name} {why}." for name, why in found.forbidden.items()]
+    return tuple(said)
+
+
+def _headline(found: CausalAnswer) -> str:
+    effect = found.effect
+    if effect.reversal is not None:
+        return effect.reversal.sentence
+    if effect.adjusted is None:
+        return "What is seen is below; what would happen if the treatment were set cannot be known."
+    if effect.held == ():
+        return "By this graph, seeing and doing are the same: what is seen is what would happen."
+    return ""
+
+
+def _sentences(found: CausalAnswer) -> tuple[str, ...]:
+    effect = found.effect
+    said = list(effect.notes)
+    if effect.e_value is not None:
+        e = effect.e_value
+        said.append(
+            f"E-value {e.value:.2f}: something unmeasured would have to go with both treatment and outcome "
+            f"by this factor to explain the effect away ({e.bound:.2f} for the interval)."
+        )
+    return (*said, *map(_attempt, found.refutations))
+
+
+def _attempt(r: Refutation) -> str:
+    spread = f"{r.effect.mean:.4g} ({r.effect.low:.4g} to {r.effect.high:.4g})"
+    verdict = "it holds" if r.passed else "IT FAILS"
+    return f"Attempt to break it, {r.name}: {spread}, expected {r.expected}; {verdict}."
+
+
+def _strata(strata: Strata, treatments: tuple[str, ...]) -> StrataTable:
+    order = np.argsort(-strata.n.sum(axis=0), kind="stable").tolist()
+    mean = np.where(strata.n > 0, strata.mean, np.nan)
+    rows = tuple(
+        Stratum(strata.label(s), tuple(strata.n[:, s].tolist()), tuple(mean[:, s].tolist())) for s in order
+    )
+    return StrataTable(treatments, rows, strata.binary, strata.share, heading="Like compared with like")
+
+
+def _looks_like_risk(answer: Answer) -> bool:
+    """Without strata the outcome's kind is not kept; a slope is never a fraction."""
+    return bool(answer.means) and all(e.low >= 0 and e.high <= 1 for e in answer.means.values())

@@ -1,0 +1,149 @@
+"""The causal job from a file to an answer: agreement with truth, and every refusal in its words."""
+
+import numpy as np
+import pytest
+
+from bayesight.causal import AdjustFor, NotIdentified
+from bayesight.errors import InvalidInput, UnknownName
+from bayesight.workflows.causal import CausalRequest, causal_effect, causal_paths, causal_simulate
+from bayesight.workflows.causal_report import causal_report, causal_sections
+
+GRAPH = "Z -> T, Z -> Y, T -> Y"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A discrete table with one confounder, and its truth."""
+    path = tmp_path_factory.mktemp("causal") / "t.csv"
+    return causal_simulate(GRAPH, path, rows=20_000, kind="discrete", seed=5)
+
+
+def ask(path, **changes):
+    asked = {"treatment": "T", "outcome": "Y", "graph": GRAPH} | changes
+    return causal_effect(CausalRequest(path, **asked))
+
+
+def test_from_simulation_to_answer_and_back(table):
+    found = ask(table.path)
+    adjusted = found.effect.adjusted.effect
+    assert adjusted.low < table.effect < adjusted.high
+    assert not found.effect.conditional.effect.low < table.effect < found.effect.conditional.effect.high
+    assert (found.rows, found.dropped) == (20_000, 0)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_linear_world_in_both_formats(tmp_path, name):
+    made = causal_simulate("A->T, A->Y, U->Y, T->M->Y", tmp_path / name, rows=3000, kind="linear", seed=2)
+    assert made.columns == ("A", "T", "Y", "M")
+    found = ask(made.path, graph="A->T, A->Y, U->Y, T->M->Y")
+    assert found.effect.held == ("A",)
+    assert found.effect.adjusted.slope.low < made.effect < found.effect.adjusted.slope.high
+
+
+def test_simulation_depends_on_its_seed_alone(tmp_path):
+    one, same, other = (
+        causal_simulate(GRAPH, tmp_path / f"{i}.csv", rows=50, kind="linear", seed=s).path.read_bytes()
+        for i, s in enumerate((1, 1, 2))
+    )
+    assert one == same != other
+
+
+def test_counts_weights_and_rows_agree(table, tmp_path):
+    rows = np.loadtxt(table.path, delimiter=",", skiprows=1)
+    cells, n = np.unique(rows, axis=0, return_counts=True)
+    path = tmp_path / "cells.csv"
+    lines = [",".join(f"{v:.0f}" for v in (*cell, k)) for cell, k in zip(cells, n, strict=True)]
+    path.write_text("Z,T,Y,n\n" + "\n".join(lines) + "\n")
+    counted = ask(path, counts="n").effect.adjusted.effect
+    assert counted.as_dict() == pytest.approx(ask(table.path).effect.adjusted.effect.as_dict(), abs=1e-12)
+    weighted = ask(path, weights="n").effect.adjusted.effect
+    assert weighted.mean == pytest.approx(counted.mean, abs=1e-12)
+    assert weighted.high - weighted.low > counted.high - counted.low  # twelve rows, not 20,000
+    with pytest.raises(InvalidInput, match="--counts and --weights"):
+        ask(path, weights="n", counts="n")
+
+
+def test_what_the_table_lacks_is_unobserved_only_if_said(table):
+    graph = GRAPH + ", V -> Z, V -> Y"
+    with pytest.raises(InvalidInput, match=r"graph: 'V' is no column .* say --unobserved V"):
+        ask(table.path, graph=graph)
+    assert ask(table.path, graph=graph, unobserved=("V",)).effect.held == ("Z",)
+    assert ask(table.path, graph=graph.replace("V", "U")).effect.held == ("Z",)
+    cannot = ask(table.path, graph=GRAPH + ", U -> T, U -> Y")
+    assert isinstance(cannot.effect.identification, NotIdentified)
+    assert cannot.as_dict()["adjusted"] is None
+    assert cannot.as_dict()["identified"] is False
+    assert cannot.as_dict()["adjustment_set"] is None
+    hidden = ask(table.path, unobserved=("Z",))  # said to be unobserved, though the table has it
+    assert hidden.effect.adjusted is None
+
+
+def test_a_column_that_begins_with_u_is_measured(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("Urban,T,Y\n" + "yes,1,1\nyes,0,0\nno,1,0\nno,0,0\nyes,1,1\nno,0,1\n" * 5)
+    found = ask(path, graph="Urban -> T, Urban -> Y, T -> Y")
+    assert found.effect.held == ("Urban",)
+
+
+def test_nearest_names_are_suggested(table):
+    with pytest.raises(UnknownName, match="no column is called 'TT'"):
+        ask(table.path, treatment="TT")
+    with pytest.raises(InvalidInput, match="the treatment 'T' is not in it"):
+        ask(table.path, graph="Z -> Y")
+    with pytest.raises(InvalidInput, match="Z -> T -> Z is a cycle"):
+        ask(table.path, graph="Z -> T, T -> Z, T -> Y")
+    with pytest.raises(UnknownName, match="did you mean 'kidney-stones'"):
+        causal_effect(CausalRequest("example:kidney-stone"))
+    with pytest.raises(InvalidInput, match="no --graph"):
+        ask(table.path, graph="")
+
+
+def test_only_needed_columns_are_read(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("Z,T,Y,note\n" + "1,1,1,\n0,0,0,x\n1,0,1,\n0,1,1,x\n" * 10)
+    assert ask(path).effect.held == ("Z",)  # gaps in `note` do not matter
+
+
+def test_a_graph_in_a_file(table, tmp_path):
+    path = tmp_path / "g.dot"
+    path.write_text("digraph { Z -> {T Y}; T -> Y }")
+    assert ask(table.path, graph=str(path)).effect.held == ("Z",)
+
+
+def test_bayes_and_refutations_come_when_asked(table):
+    found = ask(table.path, bayes=True, refute=True)
+    assert found.bayes.effect.mean == pytest.approx(found.effect.adjusted.effect.mean, abs=0.003)
+    assert len(found.refutations) == 3
+    assert all(r.passed for r in found.refutations)
+    document = found.as_dict()
+    assert {"identified", "adjustment_set", "conditional", "adjusted", "simpson"} <= set(document)
+    with pytest.raises(InvalidInput, match="does not come from strata"):
+        causal_effect(CausalRequest("example:ice-cream", bayes=True))
+
+
+def test_an_example_can_be_asked_otherwise():
+    found = causal_effect(
+        CausalRequest("example:kidney-stones", graph="treatment->size->success, treatment->success")
+    )
+    assert found.effect.held == ()
+    swapped = causal_effect(CausalRequest("example:kidney-stones", reference="A"))
+    assert swapped.effect.adjusted.effect.mean == pytest.approx(-0.0537, abs=1e-4)
+
+
+def test_paths_are_told_with_what_blocks_them():
+    found = causal_paths("T <- A -> C <- B -> Y, T -> Y", "T", "Y", given=["C"])
+    rows = {p["path"]: p for p in found.paths}
+    assert rows["T <- A -> C <- B -> Y"]["open"]
+    assert rows["T <- A -> C <- B -> Y"]["colliders"] == ["C"]
+    assert found.identification == AdjustFor((), ((),))
+
+
+def test_reports_hold_graph_answers_and_strata(tmp_path):
+    found = causal_effect(CausalRequest("example:kidney-stones", refute=True, bayes=True))
+    kinds = [type(s).__name__ for s in causal_sections(found)]
+    assert kinds == ["CausalGraph", "SeeingAndDoing", "StrataTable"]
+    page = causal_report(found, tmp_path / "r.html").read_text(encoding="utf-8")
+    for said in ("Simpson&#39;s reversal", "size=small", "87 rows", "hold size fixed", "Charig"):
+        assert said in page, said
+    plain = causal_effect(CausalRequest("example:ice-cream"))
+    assert "one more unit" in causal_report(plain, tmp_path / "i.html").read_text(encoding="utf-8")
