@@ -12,7 +12,9 @@ from bayesight.cli import bayes, demo, diagnose, estimate, evaluate, predict, pr
 from bayesight.cli.causal import causal_app
 from bayesight.cli.common import say
 from bayesight.cli.data import data_app
+from bayesight.cli.ledger import ledger_app
 from bayesight.cli.milestones import milestones_app
+from bayesight.cli.token import token_app
 from bayesight.errors import BayesightError
 
 __all__ = ["app", "run"]
@@ -42,6 +44,8 @@ app.command("estimate")(estimate.estimate)
 app.add_typer(causal_app)
 app.command("summary")(summary.summary)
 app.add_typer(milestones_app)
+app.add_typer(ledger_app)
+app.add_typer(token_app)
 
 
 def _version(wanted: bool) -> None:

@@ -29,25 +29,44 @@ def update(
     by_name: Annotated[
         bool, typer.Option("--by-name", help="Labels 0, 1, ... are names of classes, not the run's order.")
     ] = False,
+    ledger: Annotated[
+        str | None,
+        typer.Option(help="Write it to this ledger, which services follow; the run folder stays as it is."),
+    ] = None,
+    person: Annotated[str, typer.Option(help="With --ledger: who gave the labels.")] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Absorb labelled images: yesterday's posterior is today's prior. Nothing is trained again.
 
     Example: bayesight update runs/letters corrected/ --trust-past 0.9
     """
+    from bayesight.ledger import Lesson
+    from bayesight.workflows.ledger import record_update
     from bayesight.workflows.update import update as work
 
     with progress_bar("reading") as progress:
-        found = work(
-            run,
-            source,
-            trust_past=trust_past,
-            remove=remove,
-            robust=robust,
-            labels=labels,
-            by_name=by_name,
-            progress=progress,
-        )
+        if ledger is None:
+            found = work(
+                run,
+                source,
+                trust_past=trust_past,
+                remove=remove,
+                robust=robust,
+                labels=labels,
+                by_name=by_name,
+                progress=progress,
+            )
+        else:
+            found = record_update(
+                run,
+                source,
+                ledger,
+                lesson=Lesson(trust_past, robust, remove),
+                person=person,
+                labels=labels,
+                by_name=by_name,
+                progress=progress,
+            )
     if found.note:
         say(f"{found.note}; --by-name reads them as names")
     if found.fitted_note:

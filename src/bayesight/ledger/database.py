@@ -18,12 +18,15 @@ from bayesight.errors import InvalidInput, LedgerBroken, MissingExtra, SourceNot
 
 __all__ = ["open_engine", "reading", "shown", "writing"]
 
+FILE = "ledger.sqlite"
+"""Name of the ledger in a folder."""
+
 BUSY_S = 60.0
 """How long a writer waits for others on one SQLite file."""
 
 
 def open_engine(url: str, *, create: bool) -> Engine:
-    """An engine for ``sqlite:///FILE``, ``postgresql://...``, or the path of a SQLite file.
+    """An engine for ``sqlite:///FILE``, ``postgresql://...``, the path of a SQLite file, or of its folder.
 
     Raises:
         InvalidInput: another kind of database, or a URL that cannot be read.
@@ -76,7 +79,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def _url(text: str) -> URL:
     if "://" not in text:
-        return URL.create("sqlite", database=str(Path(text).expanduser()))
+        path = Path(text).expanduser()
+        return URL.create("sqlite", database=str(path / FILE if path.is_dir() else path))
     try:
         target = make_url(text)
     except ArgumentError as problem:

@@ -108,7 +108,7 @@ class Ledger:
 
     @classmethod
     def open(cls, url: str, *, create: bool = True, clock: Clock = utc_now) -> Ledger:
-        """A ledger by the path of a SQLite file, ``sqlite:///FILE`` or ``postgresql://...``.
+        """A ledger by the path of a SQLite file or its folder, ``sqlite:///FILE`` or ``postgresql://...``.
 
         An older schema is brought up to date first.
 

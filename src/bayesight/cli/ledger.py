@@ -1,0 +1,152 @@
+"""``bayesight ledger``: check what was kept, replay it, hand it out, forget somebody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayesight.cli.common import JsonFlag, emit, progress_bar
+from bayesight.errors import LedgerBroken
+
+if TYPE_CHECKING:
+    from bayesight.ledger import Verified
+    from bayesight.workflows.ledger import ErasureResult, ReplayResult
+
+__all__ = ["LedgerOption", "ledger_app"]
+
+LedgerOption = Annotated[
+    str,
+    typer.Option(
+        "--ledger",
+        envvar="BAYESIGHT_LEDGER",
+        help="A SQLite file, a run folder (its ledger.sqlite), or postgresql://USER:PASSWORD@HOST/DATABASE.",
+    ),
+]
+
+ledger_app = typer.Typer(
+    name="ledger", no_args_is_help=True, help="Check, replay and export what a service kept; forget somebody."
+)
+
+
+@ledger_app.command("verify", epilog="Example: bayesight ledger verify --ledger runs/letters")
+def verify(
+    ledger: LedgerOption,
+    receipt: Annotated[
+        str, typer.Option(help="NUMBER:DIGEST kept from earlier; the ledger must still hold that record.")
+    ] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Check every record and the chain through them; the first broken one is named, with exit status 1."""
+    from bayesight.workflows.ledger import verify_ledger
+
+    with progress_bar("checking", "records") as progress:
+        found = verify_ledger(ledger, receipt=receipt, progress=progress)
+    if as_json or found.good:
+        emit(_verified(found), as_json=as_json, text=lambda: _verified_text(found))
+    if not found.good:
+        raise LedgerBroken(
+            f"record {found.broken} is broken: {found.reason}. The {found.entries:,} before it are good."
+        )
+
+
+@ledger_app.command("replay", epilog="Example: bayesight ledger replay runs/letters --out runs/today")
+def replay(
+    run: Annotated[Path, typer.Argument(help="The run folder the ledger began with.")],
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger", envvar="BAYESIGHT_LEDGER", help="The ledger; by default the one in the run folder."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the run with this belief to a new folder.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Build the belief again from the run and every update since, and compare it bit for bit."""
+    from bayesight.workflows.ledger import replay_run
+
+    with progress_bar("replaying", "updates") as progress:
+        found = replay_run(run, ledger or str(run), out=out, progress=progress)
+    emit(found.as_dict(), as_json=as_json, text=lambda: _replayed_text(found))
+    if not found.exact:
+        raise LedgerBroken(
+            f"the belief after record {found.differs_at} is not the one recorded; expected the same bits. "
+            "Another kind of processor gives other last digits; 'ledger verify' says if a record changed."
+        )
+
+
+@ledger_app.command("export", epilog="Example: bayesight ledger export records.parquet --ledger runs/letters")
+def export(
+    path: Annotated[Path, typer.Argument(help="The file to write; .parquet or .csv.")],
+    ledger: LedgerOption,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write every record to a table, one row each, without features and pixels."""
+    from bayesight.workflows.ledger import export_ledger
+
+    with progress_bar("reading", "records") as progress:
+        count = export_ledger(ledger, path, progress=progress)
+    document = {"path": str(path), "records": count}
+    emit(document, as_json=as_json, text=lambda: f"wrote {count:,} records to {path}")
+
+
+@ledger_app.command("erase", epilog="Example: bayesight ledger erase --person alice --ledger runs/letters")
+def erase(
+    ledger: LedgerOption,
+    person: Annotated[str, typer.Option(help="Whose labels, images and questions.")] = "",
+    image: Annotated[str, typer.Option(help="Which image: the 32 digits of its digest.")] = "",
+    run: Annotated[Path | None, typer.Option(help="Where the run is now, if it has moved.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Erase a person or an image for good: records, pixels and what the belief learned from them.
+
+    The chain stays whole, and that something was erased stays on record.
+    """
+    from bayesight.workflows.ledger import erase_from
+
+    with progress_bar("learning anew", "updates") as progress:
+        found = erase_from(ledger, person=person, image=image, run_path=run, progress=progress)
+    emit(found.as_dict(), as_json=as_json, text=lambda: _erased_text(found))
+
+
+def _verified(found: Verified) -> dict[str, Any]:
+    head = {"sequence": found.head.sequence, "digest": found.head.digest}
+    tree = {"good": found.good, "records": found.entries, "erased": found.erased}
+    return tree | {"head": head, "broken": found.broken, "reason": found.reason}
+
+
+def _verified_text(found: Verified) -> str:
+    lines = [f"{found.entries:,} records, all as they were written"]
+    if found.erased:
+        lines.append(f"{found.erased:,} of them were erased on request")
+    if found.entries:
+        lines.append(f"receipt of the last one: {found.head.sequence}:{found.head.digest}")
+    return "\n".join(lines)
+
+
+def _replayed_text(found: ReplayResult) -> str:
+    bits = "every bit as recorded" if found.exact else f"differs from record {found.differs_at} on"
+    lines = [f"{found.changes:,} changes applied in {found.elapsed_s:.2f} s: {bits}"]
+    lines.append(f"the belief holds {found.images:,.0f} images of {len(found.classes)} classes")
+    if found.out is not None:
+        lines.append(f"written to {found.out}")
+    return "\n".join(lines)
+
+
+def _erased_text(found: ErasureResult) -> str:
+    tree = found.as_dict()
+    if not tree["records"]:
+        return "nothing of it was kept"
+    lines = [
+        f"erased {tree['labels']:,} labels, {tree['predictions']:,} predictions, {tree['other']:,} others",
+        f"the belief has unlearned {tree['unlearned']:,} labels",
+    ]
+    if tree["in_base"]:
+        lines.append(
+            f"{tree['in_base']:,} of the images trained the run itself; "
+            "take them out with 'bayesight update --remove', or train again"
+        )
+    return "\n".join(lines)
