@@ -181,6 +181,11 @@ class Classifier:
     def _ready(self) -> Predictive:
         return gaussian_head.predictive(self.head)
 
+    @property
+    def predictive(self) -> Predictive:
+        """The predictive of every class, ready for many queries."""
+        return self._ready
+
     @cached_property
     def novelty_reference(self) -> NoveltyReference:
         """How novel images of known kinds look under the belief as it is now."""

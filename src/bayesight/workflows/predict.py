@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from bayesight.models.classifier import Classes, Classifier
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.workflows.decisions import Choice, Stakes, choose, parse_costs, reading_of
-from bayesight.workflows.priors import parse_prior
+from bayesight.workflows.priors import complete_prior, parse_prior
 
 __all__ = ["Prediction", "Readings", "judge", "predict", "read_images"]
 
@@ -32,7 +32,8 @@ class Readings:
     """How images are to be read.
 
     Args:
-        prior: base rates as ``parse_prior`` reads them; None takes the shares absorbed so far.
+        prior: base rates as ``parse_prior`` reads them, or by class, as ``complete_prior`` does; None takes
+            the shares absorbed so far.
         same_subject: the images are readings of one subject: the posterior after one is the prior of the
             next.
         dependence: correlation of such readings given the class, in [0, 1]. Two photographs by the same
@@ -45,7 +46,7 @@ class Readings:
         InvalidInput: a level or a dependence out of range.
     """
 
-    prior: str | None = None
+    prior: str | Mapping[str, float] | None = None
     same_subject: bool = False
     dependence: float = 0.0
     level: float = 0.05
@@ -125,7 +126,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
         how: as in ``predict``.
     """
     names = classifier.classes.names
-    base = classifier.prior if how.prior is None else parse_prior(how.prior, names, classifier.prior)
+    base = _base_rates(classifier, how.prior)
     prior = theorem.Belief(base.log(), names)
     likelihoods = classifier.log_likelihood(features)
     if how.same_subject:
@@ -160,6 +161,15 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
             )
         )
     return found
+
+
+def _base_rates(classifier: Classifier, prior: str | Mapping[str, float] | None) -> Tensor:
+    """(K,) what each class's probability is before an image is seen."""
+    if prior is None:
+        return classifier.prior
+    if isinstance(prior, str):
+        return parse_prior(prior, classifier.classes.names, classifier.prior)
+    return complete_prior(prior, classifier.classes.names, classifier.prior)
 
 
 def read_images(images: Sequence[str | Path], classes: Classes) -> Tensor:

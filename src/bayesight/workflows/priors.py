@@ -14,7 +14,7 @@ from torch import Tensor
 from bayesight.checks import existing_path, probability
 from bayesight.errors import InvalidInput, UnknownName
 
-__all__ = ["parse_prior"]
+__all__ = ["complete_prior", "parse_prior"]
 
 
 def parse_prior(text: str, names: Sequence[str], training: Tensor) -> Tensor:
@@ -44,6 +44,25 @@ def parse_prior(text: str, names: Sequence[str], training: Tensor) -> Tensor:
     if text == "training":
         return training.double()
     stated = _from_json(text) if text.endswith(".json") else _from_pairs(text)
+    return complete_prior(stated, names, training)
+
+
+def complete_prior(stated: Mapping[str, float], names: Sequence[str], training: Tensor) -> Tensor:
+    """Base rates for every class from those stated for some.
+
+    Args:
+        stated: probability by class name; classes left out share what is left of 1 in proportion to
+            ``training``.
+        names: (K,) class names.
+        training: (K,) base rates of the training images.
+
+    Returns:
+        (K,) float64 probabilities summing to 1.
+
+    Raises:
+        UnknownName: a class that is not among the names.
+        InvalidInput: as in ``parse_prior``.
+    """
     for name in stated:
         if name not in names:
             raise UnknownName("class", name, names)

@@ -1,0 +1,126 @@
+"""Who asks, and whether they may: bearer tokens with scopes, as ``bayesight token create`` makes them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from bayesight.errors import NotAllowed
+from bayesight.ledger import Ledger, Token, find_token
+from bayesight.service.limits import Limits
+
+__all__ = ["COOKIE", "Access", "Who", "require"]
+
+COOKIE = "bayesight_token"
+"""Where a page may keep the token, as an HttpOnly, SameSite=Strict cookie; the header comes first."""
+KNOWN_S = 5.0
+"""How long a token found good is taken for good: a revoked one stops working after that at the latest."""
+KNOWN = 1024
+"""Tokens remembered."""
+
+_bearer = HTTPBearer(auto_error=False, description="A token made by 'bayesight token create'.")
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who asks.
+
+    Args:
+        name: the person named in the token; empty where no tokens are asked for.
+        id: of the token; empty likewise.
+        scopes: what the token allows; everything where no tokens are asked for.
+    """
+
+    name: str = ""
+    id: str = ""
+    scopes: tuple[str, ...] = ("admin",)
+
+    def allows(self, scope: str) -> bool:
+        """Whether they may do what ``scope`` names."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+class Access:
+    """Lets in who holds a token of the ledger with the scope wanted.
+
+    Args:
+        ledger: where tokens are kept.
+        needed: whether tokens are asked for at all.
+        limits: what counts requests.
+    """
+
+    def __init__(self, ledger: Ledger, limits: Limits, *, needed: bool) -> None:
+        self.ledger, self.limits, self.needed = ledger, limits, needed
+        self._known: OrderedDict[bytes, tuple[Token, float]] = OrderedDict()
+
+    async def who(self, request: Request, scope: str) -> Who:
+        """Who asks, if they may.
+
+        Raises:
+            HTTPException: 401 without a good token, 403 when it lacks the scope, 429 too often.
+        """
+        address = request.client.host if request.client else ""
+        if not self.needed:
+            self.limits.count(f"address {address}")
+            return Who()
+        secret = _secret(request)
+        self.limits.check_failures(address)
+        try:
+            if not secret:
+                raise NotAllowed("no token came; expected 'Authorization: Bearer ...'.")
+            token = await self._find(secret)
+        except NotAllowed as problem:
+            self.limits.count_failure(address)
+            raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
+        self.limits.count(f"token {token.id}")
+        if not token.allows(scope):
+            held = ", ".join(token.scopes)
+            raise HTTPException(403, f"token {token.id}: it allows {held}; expected {scope!r}.")
+        return Who(token.name, token.id, token.scopes)
+
+    async def _find(self, secret: str) -> Token:
+        digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+        found = self._known.get(digest)
+        now = time.monotonic()
+        if found is not None and now - found[1] < KNOWN_S:
+            return found[0]
+        token = await run_in_threadpool(find_token, self.ledger, secret)
+        self._known[digest] = (token, now)
+        self._known.move_to_end(digest)
+        while len(self._known) > KNOWN:
+            self._known.popitem(last=False)
+        return token
+
+
+def require(scope: str) -> Callable[..., Awaitable[Who]]:
+    """A dependency that lets in who may do what ``scope`` names, and says who it is.
+
+    Args:
+        scope: "predict", "label" or "admin".
+    """
+
+    async def who(
+        request: Request,
+        _: HTTPAuthorizationCredentials | None = Security(_bearer),  # noqa: B008
+    ) -> Who:
+        access: Access = request.app.state.access
+        found = await access.who(request, scope)
+        request.scope["bayesight_who"] = found.id
+        return found
+
+    return who
+
+
+def _secret(request: Request) -> str:
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return secret.strip()
+    return request.cookies.get(COOKIE, "")

@@ -1,0 +1,186 @@
+"""The belief one worker holds in memory, at the ledger's head before every answer that depends on it."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, cast
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bayesight.ledger import Held, Learned, Ledger, Prior, absorb_queued, begin, catch_up
+from bayesight.ledger.tables import head
+from bayesight.models.classifier import Classifier
+from bayesight.run import Run
+from bayesight.workflows.priors import complete_prior
+
+__all__ = ["Believed", "Keeper"]
+
+Source: TypeAlias = Literal["training", "stated", "inferred"]
+TRAINING: Literal["training"] = "training"
+"""``Prior.detail["follows"]`` of a record that goes back to the shares absorbed so far."""
+
+
+@dataclass(frozen=True)
+class Believed:
+    """What is believed at one moment.
+
+    Args:
+        held: the classifier and how far along the ledger it is.
+        stated: base rates stated or inferred for this place, by class; None where nobody has.
+        stated_at: sequence number of the record that says so; 0 for none.
+        source: where the base rates come from.
+    """
+
+    held: Held
+    stated: Mapping[str, float] | None = None
+    stated_at: int = 0
+    source: Source = TRAINING
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network and what is believed about its classes."""
+        return self.held.classifier
+
+    def prior(self) -> dict[str, float]:
+        """Base rates of all classes here and now.
+
+        Classes learned after the prior was stated get the share they would have had without it; what is left
+        is the others', in the proportions stated.
+        """
+        names, training = self.classifier.classes.names, self.classifier.prior
+        if self.stated is None:
+            return dict(zip(names, training.tolist(), strict=True))
+        late = {n: s for n, s in zip(names, training.tolist(), strict=True) if n not in self.stated}
+        left = (1 - math.fsum(late.values())) / math.fsum(self.stated.values())
+        whole = {n: late[n] if n in late else left * self.stated[n] for n in names}
+        return dict(zip(names, complete_prior(whole, names, training).tolist(), strict=True))
+
+
+class Keeper:
+    """Keeps a belief at the head of a ledger; any number of threads may ask.
+
+    Guarantee: ``fresh()`` returns a belief in which every update is absorbed that was committed, by whichever
+    process on whichever machine, before the call began.
+
+    Asking costs microseconds while nothing was committed on SQLite (``PRAGMA data_version``), and one small
+    query on PostgreSQL. Updates are computed under a lock that ``fresh`` takes only when there is something
+    new: predictions go on with the old belief while a new one is computed, until it is committed.
+
+    Args:
+        ledger: where evidence is kept.
+        run: the base; it is opened, and registered where it is new.
+
+    Raises:
+        RunUnreadable, InvalidInput, StorageFailed: as in ``ledger.begin``.
+    """
+
+    def __init__(self, ledger: Ledger, run: Run) -> None:
+        self.ledger, self.run = ledger, run
+        self._lock = threading.RLock()
+        self._watch = _watch(ledger)
+        self._seen = self._watch.mark()
+        self._now = self._with_prior(Believed(begin(ledger, run)))
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._watch.close()
+
+    @property
+    def name(self) -> str:
+        """The run's name in the ledger."""
+        return self._now.held.run
+
+    @property
+    def last(self) -> Believed:
+        """What was believed when somebody last looked; for what need not be the newest."""
+        return self._now
+
+    def fresh(self) -> Believed:
+        """The belief with everything committed so far.
+
+        Raises:
+            StorageFailed: the ledger cannot be reached.
+        """
+        mark = self._watch.mark()
+        if mark == self._seen:
+            return self._now
+        with self._lock:
+            if mark != self._seen:  # the mark is of before the reading: a commit in between shows next time
+                self._now = self._with_prior(replace(self._now, held=catch_up(self.ledger, self._now.held)))
+                self._seen = mark
+            return self._now
+
+    def absorb(self, *, limit: int = 1000) -> Learned:
+        """Absorb what is queued in the ledger as one batch.
+
+        Raises:
+            StorageFailed, BeliefMoved: as in ``ledger.absorb_queued``.
+        """
+        with self._lock:
+            held, learned = absorb_queued(self.ledger, self._now.held, limit=limit)
+            if held is not self._now.held:
+                self._now = replace(self._now, held=held)
+            return learned
+
+    def _with_prior(self, now: Believed) -> Believed:
+        newest = self.ledger.latest(now.held.run, Prior.kind)
+        if not newest or newest[0].sequence == now.stated_at:
+            return now
+        found = newest[0].record
+        assert isinstance(found, Prior)
+        if found.detail.get("follows") == TRAINING:
+            return replace(now, stated=None, stated_at=newest[0].sequence, source=TRAINING)
+        return replace(
+            now, stated=found.shares, stated_at=newest[0].sequence, source=cast("Source", found.source)
+        )
+
+
+class _DataVersion:
+    """SQLite's own count of commits by other connections; this one never writes."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+        self._lock = threading.Lock()
+
+    def mark(self) -> object:
+        with self._lock:
+            return self._connection.execute("PRAGMA data_version").fetchone()[0]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _HeadRow:
+    """The head's sequence number, asked on a connection kept for it, or of the ledger when that breaks."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._connection = self._opened()
+
+    def mark(self) -> object:
+        with self._lock:
+            try:
+                return self._connection.execute(select(head.c.sequence)).scalar_one()
+            except SQLAlchemyError:
+                now = self._ledger.head().sequence  # StorageFailed where there is no way to it
+                self._connection.close()
+                self._connection = self._opened()
+                return now
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _opened(self) -> Connection:
+        return self._ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _watch(ledger: Ledger) -> _DataVersion | _HeadRow:
+    if ledger.engine.dialect.name == "sqlite":
+        return _DataVersion(str(ledger.engine.url.database))
+    return _HeadRow(ledger)

@@ -1,0 +1,103 @@
+"""Images as requests bring them: encoded files, checked before they are opened, made to fit the run."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+from torch import Tensor
+
+from bayesight.checks import check
+from bayesight.data.dataset import gather
+from bayesight.data.decode import Frame, decode, native_frames
+from bayesight.errors import SourceUnreadable
+from bayesight.models.classifier import Classes
+
+__all__ = ["Pixels", "Upload", "as_png", "is_small", "read_uploads"]
+
+_SMALL_PIXELS = 128 * 128
+_SMALL_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One image file of a request.
+
+    Args:
+        name: what its sender calls it; shown again, and used for nothing else.
+        content: the file.
+    """
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Images as the network sees them.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        digests: N times 32 hexadecimal digits, by which a run knows an image again.
+        names: what their senders call them.
+    """
+
+    images: Tensor
+    digests: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+
+def is_small(uploads: Sequence[Upload]) -> bool:
+    """Whether reading them takes so little that handing it to another thread would take longer."""
+    return len(uploads) <= _SMALL_IMAGES and sum(len(upload.content) for upload in uploads) <= 16_384
+
+
+def read_uploads(uploads: Sequence[Upload], classes: Classes, *, pixels: int) -> Pixels:
+    """Decode image files and bring them to a run's size and mode.
+
+    Args:
+        uploads: one or more.
+        classes: of the run.
+        pixels: the most there may be in all of them together, by their headers: a small file may hold a
+            huge image.
+
+    Raises:
+        InvalidInput: more pixels than that.
+        SourceUnreadable: a file that is no image, with the reason.
+
+    Example:
+        >>> classes = Classes(("A", "B"), "L", (28, 28))
+        >>> black = Upload("black.png", as_png(torch.zeros(1, 28, 28, dtype=torch.uint8)))
+        >>> read_uploads([black], classes, pixels=784).images.shape
+        torch.Size([1, 1, 28, 28])
+    """
+    blobs = [upload.content for upload in uploads]
+    found = [(f.height, f.width) for f in native_frames(blobs) if f is not None]
+    total = sum(height * width for height, width in found)
+    came = f"{total:,} pixels, the largest being {'x'.join(map(str, max(found, default=(0, 0))))}"
+    check(total <= pixels, "images", came, f"at most {pixels:,} in one request", "Scale them down first.")
+    frame = Frame(*classes.size, classes.mode)
+    decoded = decode(blobs, frame)
+    if decoded.refused:
+        index, reason = decoded.refused[0]
+        which = f"image {index + 1} of {len(uploads)}" if len(uploads) > 1 else "the image"
+        raise SourceUnreadable(
+            f"{which} cannot be read: {reason}; expected a PNG, JPEG or another common file."
+        )
+    digests = tuple(hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in decoded.images)
+    names = tuple(upload.name for upload in uploads)
+    return Pixels(gather(decoded.images, decoded.kept), digests, names)
+
+
+def as_png(image: Tensor) -> bytes:
+    """One image (C, H, W) as a PNG file, as the ledger keeps it."""
+    array = image.permute(1, 2, 0).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -1,0 +1,148 @@
+"""How much and how often: the size of a body, requests per token or address, and whose pages may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import limits as rates
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bayesight.service.problems import response
+from bayesight.service.settings import Settings, is_loopback
+
+__all__ = ["BodyLimit", "Limits", "SameSite"]
+
+FAILURES = "30/minute"
+"""Wrong tokens an address may show."""
+
+
+class Limits:
+    """Counts requests of one worker.
+
+    Args:
+        rate: how many a token or address may make, as ``limits`` writes it; empty for no limit.
+    """
+
+    def __init__(self, rate: str) -> None:
+        self._rate = rates.parse(rate) if rate else None
+        self._failures = rates.parse(FAILURES)
+        self._counter = rates.strategies.FixedWindowRateLimiter(rates.storage.MemoryStorage())
+
+    def count(self, who: str) -> None:
+        """One more request.
+
+        Raises:
+            HTTPException: 429, too many.
+        """
+        if self._rate is not None and not self._counter.hit(self._rate, who):
+            raise _too_many(f"more than {self._rate}; expected fewer. Try again shortly.", self._rate)
+
+    def check_failures(self, address: str) -> None:
+        """Refuse an address that showed too many wrong tokens.
+
+        Raises:
+            HTTPException: 429.
+        """
+        if not self._counter.test(self._failures, "failures", address):
+            raise _too_many("too many wrong tokens from this address. Try again in a minute.", self._failures)
+
+    def count_failure(self, address: str) -> None:
+        """One more wrong token."""
+        self._counter.hit(self._failures, "failures", address)
+
+
+class BodyLimit:
+    """Refuses bodies over a size, by their announced length or as they come.
+
+    Args:
+        app: the application.
+        most: bytes.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdecimal() and int(announced) > self.most:
+            await response(413, "TooLarge", self._message())(scope, receive, send)
+            return
+        left = self.most
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, self._message())
+            return message
+
+        await self.app(scope, counted, send)
+
+    def _message(self) -> str:
+        return f"the body is larger than {self.most:,} bytes, the limit. Send fewer images at a time."
+
+
+class SameSite:
+    """Refuses what other web sites make a visitor's browser send.
+
+    A browser says with every request that changes something which page it comes from. A page of another site
+    may not use the service unless its origin was allowed; and a service without tokens answers only under the
+    names of its own machine, so that a name that was pointed at it (DNS rebinding) gets nothing.
+
+    Args:
+        app: the application.
+        settings: origins and names allowed.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.origins = app, frozenset(settings.origins)
+        self.hosts = None if settings.tokens_needed else frozenset(settings.hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] == "http" and (reason := self._reason(Headers(scope=scope), scope["method"])):
+            await response(403, "NotAllowed", reason)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _reason(self, headers: Headers, method: str) -> str:
+        """Why not; empty when nothing speaks against it."""
+        host = headers.get("host", "")
+        if self.hosts is not None and not _is_here(host, self.hosts):
+            return (
+                f"this service answers on this machine only, not as {host[:80]!r}. Name the host with "
+                "--allow-host, or ask for tokens with --require-token."
+            )
+        origin = headers.get("origin", "")
+        if method in ("GET", "HEAD", "OPTIONS") or not origin or origin in self.origins:
+            return ""
+        if _netloc(origin) == host.lower():
+            return ""
+        return f"a page of {origin[:80]!r} may not do this. Allow its origin with --allow-origin."
+
+
+def _is_here(host: str, names: Sequence[str] | frozenset[str]) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name) or name in names
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _too_many(message: str, rate: rates.RateLimitItem) -> HTTPException:
+    return HTTPException(429, message, {"Retry-After": str(min(60, rate.get_expiry()))})

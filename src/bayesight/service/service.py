@@ -1,0 +1,306 @@
+"""What the routes and the pages of a service call: one object a worker, made from a run and a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from starlette.concurrency import run_in_threadpool
+
+from bayesight.checks import check
+from bayesight.errors import BayesightError, UnknownName
+from bayesight.ledger import Entry, Label, Ledger, Receipt
+from bayesight.ledger import Prediction as PredictionRecord
+from bayesight.ledger import Prior as PriorRecord
+from bayesight.ledger.records import Features
+from bayesight.run import Run
+from bayesight.service.batching import Batcher
+from bayesight.service.belief import TRAINING, Believed, Keeper
+from bayesight.service.images import Pixels, Upload, as_png, is_small, read_uploads
+from bayesight.service.predicting import Answer, Question, predict_together
+from bayesight.service.recording import SOON_S, Recorder
+from bayesight.service.settings import Settings
+from bayesight.service.teaching import Lesson, Taught, teach_together
+from bayesight.workflows.infer_prior import InferredPrior, infer
+from bayesight.workflows.predict import Readings
+from bayesight.workflows.priors import complete_prior, parse_prior
+
+__all__ = ["Correction", "Service"]
+
+log = logging.getLogger("bayesight.service")
+
+IMAGES_AT_ONCE = 64
+"""Images of concurrent requests that share a pass; a block of the network is as large."""
+LESSONS_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What somebody says an image is.
+
+    Args:
+        label: the class.
+        image: digest of an image predicted earlier; empty where ``upload`` brings it.
+        upload: the image itself.
+    """
+
+    label: str
+    image: str = ""
+    upload: Upload | None = None
+
+
+class Service:
+    """A run in daily use: it answers, learns, and writes down both.
+
+    One object serves one worker process, its threads and its event loop. Methods that are coroutines may be
+    awaited by any number of requests at once.
+
+    Guarantees: ``predict`` and ``believed`` answer from a belief that holds every update committed before
+    they were called, by whichever worker. When ``teach`` returns, its labels are in the ledger and on the
+    disk; once, whatever is repeated with the same key. After ``close`` everything acknowledged is written and
+    absorbed.
+
+    Args:
+        settings: how it is run.
+        ledger: an open one, which ``close`` closes; opened from the settings when left out.
+
+    Raises:
+        RunUnreadable, SourceNotFound: no run, or no place for a ledger.
+        StorageFailed, LedgerBroken, InvalidInput: as in ``Ledger.open`` and ``ledger.begin``.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger | None = None) -> None:
+        self.settings = settings
+        self.run = Run.open(settings.run)
+        self.ledger = ledger or Ledger.open(settings.ledger_url)
+        self.keeper = Keeper(self.ledger, self.run)
+        self.classes = self.keeper.last.classifier.classes
+        self._lock = threading.Lock()
+        self.recorder = Recorder(self.ledger, self._lock)
+        self._predictor: Batcher[Question, Answer] = Batcher(
+            partial(predict_together, self.keeper, self.recorder, settings.record),
+            size=lambda question: len(question.pixels), limit=IMAGES_AT_ONCE, name="predictor",
+        )  # fmt: skip
+        self._teacher: Batcher[Lesson, Taught] = Batcher(
+            partial(teach_together, self.ledger, self.keeper, self._lock),
+            limit=LESSONS_AT_ONCE, name="teacher",
+        )  # fmt: skip
+        self._background: set[asyncio.Task[Any]] = set()
+
+    def close(self) -> None:
+        """Finish what was acknowledged, and let go of the ledger."""
+        self._predictor.close()
+        self._teacher.close()
+        self.recorder.close()
+        try:
+            while self.keeper.absorb().receipt is not None:
+                pass
+        except BayesightError as problem:  # it is in the ledger; the next start absorbs it
+            log.warning("labels stay queued", extra={"event": "close", "reason": str(problem)})
+        self.keeper.close()
+        self.ledger.close()
+
+    async def read(self, uploads: Sequence[Upload]) -> Pixels:
+        """Decode image files within the limits.
+
+        Raises:
+            InvalidInput: none, too many, or too many pixels.
+            SourceUnreadable: a file that is no image.
+        """
+        most = self.settings.images
+        check(0 < len(uploads) <= most, "images", f"got {len(uploads)}", f"1 to {most} in one request")
+        work = partial(read_uploads, uploads, self.classes, pixels=self.settings.pixels)
+        return work() if is_small(uploads) else await run_in_threadpool(work)
+
+    async def predict(self, pixels: Pixels, how: Readings | None = None, *, person: str = "") -> Answer:
+        """The four terms for images, from the belief as it is now.
+
+        Args:
+            pixels: from ``read``.
+            how: prior, repeated readings, level of the unknown; a prior of None is the one of this place.
+            person: who asks.
+
+        Raises:
+            UnknownName, InvalidInput: a prior that is none.
+            Impossible: no class with a positive prior allows an image.
+            StorageFailed: the ledger cannot be reached.
+        """
+        return await self._predictor.ask(Question(pixels, how or Readings(), person))
+
+    async def believed(self) -> Believed:
+        """The belief with everything committed so far.
+
+        Raises:
+            StorageFailed: the ledger cannot be reached.
+        """
+        return await run_in_threadpool(self.keeper.fresh)
+
+    async def teach(
+        self,
+        corrections: Sequence[Correction],
+        *,
+        person: str = "",
+        key: str = "",
+        new_classes: bool = False,
+        wait: bool = True,
+    ) -> Taught:
+        """Take in labels.
+
+        Args:
+            corrections: one or more; uploads or images predicted earlier.
+            person: who says so.
+            key: idempotency key, at most 200 characters with whatever makes it the person's own.
+            new_classes: labels that are no class yet are new classes; otherwise they are refused.
+            wait: absorb them before returning; else shortly afterwards.
+
+        Raises:
+            UnknownName: a label that is no class, or an image nobody was told about.
+            KeyReused, InvalidInput, SourceUnreadable, StorageFailed: as elsewhere. After a StorageFailed
+                repeat with the same key: what was written is not written twice.
+        """
+        check(len(corrections) > 0, "labels", "none", "at least one")
+        if not new_classes:
+            await self._check_known(corrections)
+        labels = await self._labels(corrections, person)
+        taught = await self._teacher.ask(Lesson(tuple(labels), key, wait))
+        if not taught.absorbed:
+            self.absorb_soon()
+        return replace(taught, images=tuple(label.image for label in labels))
+
+    def absorb_soon(self) -> None:
+        """Absorb what is queued, in the background; needs a running event loop."""
+        task = asyncio.get_running_loop().create_task(self._absorb())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def image(self, digest: str) -> bytes:
+        """The PNG file of an image predicted or labelled earlier, of the run's size.
+
+        Raises:
+            UnknownName: it was never seen, not kept, or erased.
+        """
+        _, png = await self._seen(digest)
+        return png
+
+    async def state_prior(
+        self,
+        prior: str | Mapping[str, float],
+        *,
+        person: str = "",
+        source: str = "stated",
+        detail: Any = None,
+    ) -> Receipt:
+        """Say how common each class is where this service is used; every worker goes by it from now on.
+
+        Args:
+            prior: shares by class, those left out sharing the rest; or "uniform"; or "training", which goes
+                back to the shares absorbed so far.
+            person: who says so.
+            source: "stated" or "inferred".
+            detail: what explains it; plain JSON.
+
+        Raises:
+            UnknownName, InvalidInput: a class that is not known, or no prior.
+            StorageFailed: it could not be written.
+        """
+        classifier = (await self.believed()).classifier
+        names, training = classifier.classes.names, classifier.prior
+        if isinstance(prior, str):
+            check(
+                prior in ("uniform", TRAINING), "prior", repr(prior[:40]), "'uniform', 'training' or shares"
+            )
+            shares = parse_prior(prior, names, training)
+        else:
+            shares = complete_prior(prior, names, training)
+        told = dict(detail or {}) | ({"follows": TRAINING} if prior == TRAINING else {})
+        record = PriorRecord(
+            self.keeper.name, dict(zip(names, shares.tolist(), strict=True)), source, told, person
+        )
+        return await run_in_threadpool(self._append, [record])
+
+    async def infer_prior(
+        self, pixels: Pixels | None, *, recent: int = 0, level: float = 0.9, seed: int = 0
+    ) -> InferredPrior:
+        """Base rates that unlabelled images speak for.
+
+        Args:
+            pixels: the images; None takes those predicted last.
+            recent: how many of those.
+            level: share of the posterior inside each interval.
+            seed: of resampling and draws.
+
+        Raises:
+            InvalidInput: fewer than two images, or a level outside (0, 1).
+        """
+        check(0 < level < 1, "level", f"got {level:g}", "a share strictly between 0 and 1")
+        if pixels is not None:
+            answer = await self._predictor.ask(Question(pixels, None))
+            classifier, features = answer.believed.classifier, answer.features
+        else:
+            classifier = (await self.believed()).classifier
+            found = await run_in_threadpool(self.recent, recent)
+            records = [entry.record for entry in found if isinstance(entry.record, PredictionRecord)]
+            rows = [record.features for record in records if record.features is not None]
+            features = torch.from_numpy(np.array(rows, np.float32).reshape(-1, classifier.head.dimension))
+        check(len(features) >= 2, "images", f"{len(features)}", "at least 2; some hundreds tell more")
+        return await run_in_threadpool(partial(infer, classifier, features, level=level, seed=seed))
+
+    def recent(self, limit: int) -> list[Entry]:
+        """The newest predictions, newest first; those answered in the last moment may be missing."""
+        return self.ledger.latest(self.keeper.name, PredictionRecord.kind, limit=limit)
+
+    def _append(self, records: Sequence[PriorRecord]) -> Receipt:
+        with self._lock:
+            return self.ledger.append(records)
+
+    async def _absorb(self) -> None:
+        try:
+            await self._teacher.ask(Lesson(()))
+        except BayesightError as problem:
+            log.error("labels stay queued", extra={"event": "absorb", "reason": str(problem)})
+
+    async def _check_known(self, corrections: Sequence[Correction]) -> None:
+        asked = {correction.label for correction in corrections}
+        if asked <= set(self.keeper.last.classifier.classes.names):
+            return
+        known = (await self.believed()).classifier.classes.names
+        for label in sorted(asked - set(known)):
+            raise UnknownName("class", label[:60], known)
+
+    async def _labels(self, corrections: Sequence[Correction], person: str) -> list[Label]:
+        """Labels with the features of their images, which are computed or looked up."""
+        uploads = [c.upload for c in corrections if c.upload is not None]
+        brought: list[tuple[str, Features, bytes]] = []
+        if uploads:
+            pixels = await self.read(uploads)
+            answer = await self._predictor.ask(Question(pixels, None))
+            images = map(as_png, pixels.images)
+            brought = list(zip(pixels.digests, answer.features.numpy(), images, strict=True))
+        labels = []
+        for correction in corrections:
+            if correction.upload is not None:
+                digest, features, png = brought.pop(0)
+            else:
+                digest = correction.image
+                features, png = await self._seen(digest)
+            labels.append(Label(self.keeper.name, digest, correction.label, person, features, png))
+        return labels
+
+    async def _seen(self, digest: str) -> tuple[Features, bytes]:
+        """Features and PNG of an image that was predicted or labelled before, by whichever worker."""
+        for patience_s in (0.0, 2 * SOON_S, 4 * SOON_S):  # another worker may be about to write it
+            await asyncio.sleep(patience_s)
+            if (waiting := self.recorder.find(digest)) is not None:
+                return waiting.features.numpy(), as_png(waiting.pixels)
+            for entry in await run_in_threadpool(self.ledger.about, self.keeper.name, digest):
+                record = entry.record
+                if isinstance(record, Label | PredictionRecord) and record.features is not None:
+                    return record.features, record.pixels
+        raise UnknownName("image seen here", digest[:40], [])

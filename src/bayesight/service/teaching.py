@@ -1,0 +1,119 @@
+"""Labels of many requests into the belief: written together, absorbed together, acknowledged afterwards."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bayesight.errors import BayesightError
+from bayesight.ledger import Label, Ledger, Receipt
+from bayesight.service.belief import Keeper
+
+__all__ = ["Lesson", "Taught", "teach_together"]
+
+log = logging.getLogger("bayesight.service")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One request's labels.
+
+    Args:
+        labels: with the features of their images; empty asks to absorb what is queued.
+        key: idempotency key; empty for none.
+        wait: absorb them before the answer; else they are queued.
+    """
+
+    labels: tuple[Label, ...]
+    key: str = ""
+    wait: bool = True
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What became of them.
+
+    Args:
+        receipt: of the labels: they are in the ledger, on the disk.
+        absorbed: whether the belief has learned them.
+        update: sequence number of the update that absorbed the last of them; None when queued.
+        images: digests of the images, in the order of the labels.
+    """
+
+    receipt: Receipt | None
+    absorbed: bool
+    update: int | None
+    images: tuple[str, ...] = ()
+
+
+def teach_together(
+    ledger: Ledger, keeper: Keeper, lock: threading.Lock, lessons: Sequence[Lesson]
+) -> list[Taught | Exception]:
+    """Write down the labels of several requests, absorb them as one batch, and answer each.
+
+    Labels are durable first and absorbed second, so a process killed in between has lost nothing: they are
+    queued, and whoever absorbs next takes them along.
+
+    Args:
+        ledger: where evidence is kept.
+        keeper: of the belief.
+        lock: held while writing.
+        lessons: of concurrent requests.
+
+    Returns:
+        For each what became of it, or what is wrong with it.
+    """
+    receipts = _written(ledger, lock, lessons)
+    wanted = [
+        receipt
+        for lesson, receipt in zip(lessons, receipts, strict=True)
+        if lesson.wait and not isinstance(receipt, Exception)
+    ]
+    problem = _absorbed(ledger, keeper, wanted) if wanted else None
+    answers: list[Taught | Exception] = []
+    for lesson, receipt in zip(lessons, receipts, strict=True):
+        if isinstance(receipt, Exception):
+            answers.append(receipt)
+        elif problem is not None and lesson.wait:
+            answers.append(problem)
+        else:
+            answers.append(_outcome(ledger, receipt))
+    return answers
+
+
+def _written(
+    ledger: Ledger, lock: threading.Lock, lessons: Sequence[Lesson]
+) -> list[Receipt | Exception | None]:
+    found: list[Receipt | Exception | None] = []
+    with lock:
+        for lesson in lessons:
+            try:
+                found.append(ledger.append(lesson.labels, lesson.key) if lesson.labels else None)
+            except BayesightError as refused:
+                found.append(refused)
+    return found
+
+
+def _absorbed(ledger: Ledger, keeper: Keeper, wanted: Sequence[Receipt | None]) -> Exception | None:
+    """Absorb until nothing wanted is queued; a problem, if one came up."""
+    try:
+        while keeper.absorb().receipt is not None and _left(ledger, wanted):
+            pass
+    except BayesightError as problem:
+        log.error("labels are queued, not absorbed", extra={"event": "absorb", "reason": str(problem)})
+        return problem
+    return None
+
+
+def _left(ledger: Ledger, wanted: Sequence[Receipt | None]) -> bool:
+    numbers = [receipt.last for receipt in wanted if receipt is not None]
+    return not numbers or max(numbers) not in ledger.absorbed_by([max(numbers)])
+
+
+def _outcome(ledger: Ledger, receipt: Receipt | None) -> Taught:
+    if receipt is None:
+        return Taught(None, True, None)
+    update = ledger.absorbed_by([receipt.last]).get(receipt.last)
+    return Taught(receipt, update is not None, update)

@@ -1,0 +1,43 @@
+"""The four terms over HTTP: every way to bring an image, every way to read it."""
+
+import base64
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bayesight.service.images import Upload, read_uploads
+from bayesight.workflows.predict import Readings, judge
+
+
+@pytest.fixture
+def disc(draw) -> bytes:
+    return draw("disc")
+
+
+def encoded(content: bytes, name: str = "") -> dict[str, str]:
+    return {"data": base64.b64encode(content).decode(), "name": name}
+
+
+def test_an_image_comes_as_json_as_a_file_or_bare(client: TestClient, disc: bytes) -> None:
+    as_json = client.post("/v1/predictions", json={"images": [encoded(disc, "mine")]})
+    as_file = client.post("/v1/predictions", files={"images": ("mine", disc, "image/png")})
+    bare = client.post("/v1/predictions", content=disc, headers={"content-type": "image/png"})
+    assert as_json.status_code == as_file.status_code == bare.status_code == 200
+    assert as_json.json() == as_file.json()
+    assert as_json.json()["predictions"][0]["name"] == "mine"
+    assert bare.json()["predictions"][0]["posterior"] == as_json.json()["predictions"][0]["posterior"]
+    assert as_json.json()["predictions"][0]["prediction"] == "disc"
+
+
+def test_the_answer_is_that_of_judge(client: TestClient, disc: bytes) -> None:
+    classifier = client.app.state.service.keeper.last.classifier
+    pixels = read_uploads([Upload("mine", disc)], classifier.classes, pixels=1000)
+    features = classifier.features([(pixels.images, pixels.images)])
+    expected = judge(classifier, ["mine"], features, Readings({"bar": 0.9}, level=0.2))[0].as_dict()
+    options = {"prior": {"bar": 0.9}, "level": 0.2}
+    answer = client.post("/v1/predictions", json={"images": [encoded(disc, "mine")], **options}).json()
+    found = answer["predictions"][0]
+    assert found.pop("name") == expected.pop("path")
+    assert found.pop("image") == pixels.digests[0]
+    assert found == json.loads(json.dumps(expected))
