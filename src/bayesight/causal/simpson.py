@@ -135,9 +135,7 @@ def _sentence(conditional: Answer, adjusted: Answer, names: tuple[str, ...], cou
     after = f"{lower} is ahead"
     if adjusted.means:
         after += f" ({adjusted.means[lower].mean:.3f} against {adjusted.means[higher].mean:.3f})"
-    where = (
-        f", and it is ahead in {'every one' if turned == count else turned} of {count} strata"
-        if count > 1
-        else ""
-    )
+    every = "both" if count == 2 else f"all {count}"
+    which = f"{every} strata" if turned == count else f"{turned} of {count} strata"
+    where = f", and it is ahead in {which}" if count > 1 else ""
     return f"Simpson's reversal: taken together {before}, but with {fixed} held fixed {after}{where}."
