@@ -55,12 +55,11 @@ def ours_in_memory(frame):
 
 
 def pgmpy_in_memory(frame):
-    from pgmpy.estimators import MaximumLikelihoodEstimator
     from pgmpy.inference import CausalInference
     from pgmpy.models import DiscreteBayesianNetwork
 
     network = DiscreteBayesianNetwork(parse(GRAPH).edges)
-    network.fit(frame, estimator=MaximumLikelihoodEstimator)
+    network.fit(frame)
     judge = CausalInference(network)
     risk = [
         judge.query(["Y"], do={"T": t}, adjustment_set=set(CONFOUNDERS), show_progress=False).values[1]

@@ -132,6 +132,15 @@ def test_a_number_of_few_values_can_be_made_continuous_and_back(write):
     assert len(named.levels) == 60
 
 
+def test_thousands_of_different_numbers_or_names(write):
+    path = write("x,name\n" + "".join(f"{i / 7},n{i}\n" for i in range(3000)))
+    assert isinstance(read_sample(path, ReadOptions(("x",))).sample.columns["x"], Numeric)
+    with pytest.raises(InvalidInput, match="name: 'n0' in row 1; expected a number"):
+        read_sample(path, ReadOptions(("name",)))
+    with pytest.raises(InvalidInput, match="name: more than 1,000 different values"):
+        read_sample(path, ReadOptions(("name",), text=("name",)))
+
+
 def test_missing_values_are_counted_refused_or_dropped(write):
     path = write("z,t,y\na,1,NA\n,0,1\nb, ,0\nb,1,1\na,nan,null\n")
     with pytest.raises(InvalidInput, match=r"t\.csv: missing values \(1 in z, 2 in t, 2 in y of 5 rows\)"):

@@ -39,6 +39,7 @@ MEMORY_BYTES = 4 << 30
 """Rows with continuous variables are held up to this size."""
 
 _BLOCK_BYTES = 8 << 20
+_DENSE = 1 << 20
 _PARQUET_ROWS = 1 << 18
 _PARQUET = (".parquet", ".pq")
 
@@ -103,8 +104,7 @@ def column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
             names = tuple(map(str, pq.ParquetFile(source).schema_arrow.names))
         else:
-            with _open_csv(source) as reader:
-                names = tuple(map(str, reader.schema.names))
+            names = tuple(_header(source)[0])
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise _unreadable(source, error) from error
     twice = [name for name, n in Counter(names).items() if n > 1]
@@ -175,6 +175,7 @@ class _Reading:
         """Take a batch of lines in."""
         lines = len(next(iter(batch.values())))
         gone = np.zeros(lines, bool)
+        batch = {n: values if n in self.numeric else _encoded(values) for n, values in batch.items()}
         for name, values in batch.items():
             absent = _is_missing(values)
             self.missing[name] += int(absent.sum())
@@ -226,33 +227,38 @@ class _Reading:
 
     def _codes(self, name: str, values: pa.Array[Any], lines: IntArray) -> IntArray:
         """Codes of a discrete column, new levels added as they come."""
-        encoded: Any = values.dictionary_encode()
+        if not pa.types.is_dictionary(values.type):
+            raise self._too_many(name)
+        encoded: Any = values
         named_as_text = name in self.options.text
-        most = MAX_NAMES if named_as_text or pa.types.is_string(values.type) else MAX_LEVELS
+        kind = encoded.type.value_type
+        most = MAX_NAMES if named_as_text or pa.types.is_string(kind) else MAX_LEVELS
         if len(encoded.dictionary) > most:
-            raise self._too_many(name, values)
+            raise self._too_many(name)
+        codes = _indices(encoded)
+        used = np.bincount(codes, minlength=len(encoded.dictionary)) > 0
         known, place = self.codes[name], []
         for i, value in enumerate(encoded.dictionary.to_pylist()):
             level = str(value).strip() if named_as_text else level_name(value)
-            if level not in known:
+            if level not in known and used[i]:  # what was missing is in the dictionary too
                 known[level] = len(known)
-                at = int(np.flatnonzero(encoded.indices.to_numpy(zero_copy_only=False) == i)[0])
-                self.first_row[name][level] = int(lines[at])
-            place.append(known[level])
+                self.first_row[name][level] = int(lines[np.argmax(codes == i)])
+            place.append(known.get(level, -1))
         if not named_as_text and len(known) > MAX_LEVELS and _mostly_numbers(known):
             raise _ManyValues(name)
         if len(known) > MAX_NAMES:
-            raise self._too_many(name, values)
-        found: IntArray = np.array(place, np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
-        return found
+            raise self._too_many(name)
+        return np.asarray(np.array(place, np.int64)[codes])
 
-    def _too_many(self, name: str, values: pa.Array[Any]) -> Exception:
+    def _too_many(self, name: str) -> Exception:
         if name not in self.options.text:
             return _ManyValues(name)
         return InvalidInput(f"{name}: more than {MAX_NAMES:,} different values; expected few categories.")
 
     def _numbers(self, name: str, values: pa.Array[Any], lines: IntArray) -> FloatArray:
         """A column as finite numbers; text among them is named with its row."""
+        if pa.types.is_dictionary(values.type):
+            values = cast("Any", values).dictionary_decode()
         try:
             trimmed = pc.utf8_trim_whitespace(values) if pa.types.is_string(values.type) else values
             numbers = np.asarray(pc.cast(trimmed, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
@@ -356,16 +362,43 @@ def _merged(one: FloatArray, other: FloatArray) -> FloatArray:
 
 def _joint(codes: Sequence[IntArray], rows: int) -> tuple[IntArray, list[tuple[int, ...]]]:
     """Which combination each row has, and the combinations."""
-    key = np.zeros(rows, np.int64)
-    different: list[tuple[int, ...]] = [()]
-    for column in codes:
-        base = int(column.max()) + 1
-        joint, key = np.unique(key * base + column, return_inverse=True)
-        different = [(*different[k // base], int(k % base)) for k in joint.tolist()]
-    return key, different
+    key, bases, size = np.zeros(rows, np.int64), [int(c.max()) + 1 for c in codes], 1
+    for column, base in zip(codes, bases, strict=True):
+        size *= base
+        if size > 1 << 62:
+            raise InvalidInput(
+                f"the columns have {size:,} combinations of values; expected fewer. Hold fewer of them fixed."
+            )
+        key = key * base + column
+    if size <= _DENSE:  # counting is faster than sorting
+        there = np.flatnonzero(np.bincount(key, minlength=size))
+        place = np.zeros(size, np.int64)
+        place[there] = np.arange(len(there))
+        key = place[key]
+    else:
+        there, key = np.unique(key, return_inverse=True)
+    digits = []
+    for base in reversed(bases):
+        there, digit = np.divmod(there, base)
+        digits.append(digit.tolist())
+    return key, list(zip(*reversed(digits), strict=True)) if digits else [()]
+
+
+def _encoded(values: pa.Array[Any]) -> pa.Array[Any]:
+    """Codes into a dictionary, where there are few different values; otherwise the values themselves."""
+    encoded: Any = values.dictionary_encode()
+    return encoded if len(encoded.dictionary) <= MAX_NAMES else values
+
+
+def _indices(encoded: Any) -> IntArray:
+    """The codes of a dictionary-encoded array, -1 where there is no value."""
+    return np.asarray(pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _is_missing(values: pa.Array[Any]) -> npt.NDArray[np.bool_]:
+    if pa.types.is_dictionary(values.type):
+        encoded = cast("Any", values)
+        return np.append(_is_missing(encoded.dictionary), True)[_indices(encoded)]
     absent = pc.is_null(values, nan_is_null=True)
     if pa.types.is_string(values.type):
         trimmed = pc.utf8_trim_whitespace(values)
@@ -401,27 +434,35 @@ def _plain(values: pa.Array[Any]) -> pa.Array[Any]:
     return values
 
 
-def _open_csv(source: Path, columns: Sequence[str] = ()) -> Any:
+def _header(source: Path) -> tuple[list[str], str]:
+    """The names in the first line of a CSV file, and what separates them."""
     from pyarrow import csv
 
-    stream: Any = pa.input_stream(source, compression="detect")
     head = pa.input_stream(source, compression="detect").read(1 << 16).decode("utf-8", "replace")
     first = head.lstrip("\ufeff").split("\n", 1)[0]
     if not first.strip():
         raise SourceUnreadable(f"{source}: no header; expected the names of the columns in the first line.")
     delimiter = max(",;\t", key=first.count)
-    header: Any = pa.BufferReader((first + "\n").encode())
-    names = csv.open_csv(header, parse_options=csv.ParseOptions(delimiter=delimiter)).schema.names
-    convert = csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()),
-        include_columns=list(columns),
-        strings_can_be_null=False,
-    )
+    line: Any = pa.BufferReader((first + "\n").encode())
+    options = csv.ParseOptions(delimiter=delimiter)
+    return list(csv.open_csv(line, parse_options=options).schema.names), delimiter
+
+
+def _open_csv(source: Path, columns: Sequence[str]) -> Any:
+    """The columns of a CSV file as text, block by block."""
+    from pyarrow import csv
+
+    names, delimiter = _header(source)
+    stream: Any = pa.input_stream(source, compression="detect")
     return csv.open_csv(
         stream,
         read_options=csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
         parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=convert,
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            include_columns=list(columns),
+            strings_can_be_null=False,
+        ),
     )
 
 
