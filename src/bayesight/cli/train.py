@@ -72,6 +72,18 @@ def train(
     labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    pretrain: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn from all images without their labels first: simclr. Images in a folder "
+            "unlabelled/ of the source take part.",
+            rich_help_panel=KEYS,
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        list[Path] | None,
+        typer.Option(help="More images without labels, for --pretrain. May be repeated."),
+    ] = None,
     init_from: Annotated[Path | None, typer.Option(help="Start from this run's weights.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
@@ -102,6 +114,7 @@ def train(
         "optimization.lr": lr,
         "optimization.epochs": epochs,
         "optimization.precision": precision,
+        "pretrain": None if pretrain is None else {"name": pretrain},
         "seed": seed,
     }
     wanted = {k: v for k, v in changes.items() if v is not None} | _settings(settings or [])
@@ -114,6 +127,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         init_from=init_from,
+        unlabelled=tuple(unlabelled or ()),
         threads=threads,
         device=device,
     )

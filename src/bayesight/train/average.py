@@ -36,6 +36,10 @@ class WeightAverage:
         live = [value.detach() for value in self.live.values()]
         torch._foreach_lerp_(list(self.shadow.values()), live, 1 - decay)
 
+    def restart(self) -> None:
+        """Begin anew from the weights as they are now."""
+        _copy({name: value.detach() for name, value in self.live.items()}, self.shadow)
+
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The model carries the averaged weights inside the block, its own again after it."""

@@ -153,8 +153,6 @@ class PretrainKey(BaseModel):
         temperature: of the likeness; small ones look only at the nearest neighbours.
         projection: numbers in the embedding that likeness is measured in; it is dropped afterwards.
         augment: how a view differs from its image.
-        freeze: whether the pretrained layers then stay as they are and only the last layer learns from the
-            labels, which suits very few labels; else all layers go on learning.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -176,7 +174,6 @@ class PretrainKey(BaseModel):
             "thickness": 1.0,
         }
     )
-    freeze: bool = False
 
 
 class Recipe(BaseModel):

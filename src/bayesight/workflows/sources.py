@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from bayesight.checks import check
 from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput, nearest
 from bayesight.models.classifier import Classes
 from bayesight.types import IntArray, Progress
 
-__all__ = ["Labelled", "class_numbers", "read_labelled", "read_unlabelled"]
+__all__ = ["UNLABELLED", "Labelled", "class_numbers", "labelled_part", "read_labelled", "read_unlabelled"]
+
+UNLABELLED = "unlabelled"
+"""A folder of this name beside the class folders is no class: its images have no labels."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,21 @@ def read_unlabelled(
     store = open_store(source, size=classes.size, mode=classes.mode, labelled=False, progress=progress)
     rows = np.arange(len(store), dtype=np.int64)
     return Examples((store.images,), rows, np.full(len(store), -1, dtype=np.int64)), store
+
+
+def labelled_part(store: Store) -> tuple[tuple[str, ...], IntArray]:
+    """The names of a source's classes, and the class of each image in their order; -1 for unlabelled ones.
+
+    Raises:
+        InvalidInput: fewer than two classes beside the folder ``unlabelled``.
+    """
+    if UNLABELLED not in store.classes:
+        return store.classes, store.labels
+    names = tuple(name for name in store.classes if name != UNLABELLED)
+    came = f"classes {list(names)} beside the folder {UNLABELLED!r}"
+    check(len(names) >= 2, store.manifest.source, came, "at least 2 folders of labelled images")
+    numbers = np.array([names.index(n) if n != UNLABELLED else -1 for n in store.classes], dtype=np.int64)
+    return names, numbers[store.labels]
 
 
 def class_numbers(

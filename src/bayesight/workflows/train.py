@@ -48,8 +48,9 @@ from bayesight.workflows.environments import (
 )
 from bayesight.workflows.evaluate import Evaluation, measure
 from bayesight.workflows.generate import train_generator
+from bayesight.workflows.pretrain import pretrain, pretraining_images
 from bayesight.workflows.reporting import training_report
-from bayesight.workflows.sources import class_numbers
+from bayesight.workflows.sources import class_numbers, labelled_part
 
 __all__ = [
     "ENVIRONMENT_SELECTION",
@@ -93,6 +94,7 @@ class TrainRequest:
         resume: go on where an interrupted run stopped; starts afresh where there is none.
         overwrite: replace a run that is there.
         init_from: a run whose network's weights are the start.
+        unlabelled: images without labels, for a recipe that pretrains.
         threads: processor threads; None takes half the cores.
         device: "auto", "cpu", "cuda", ...
         checkpoint_every_s: seconds between two checkpoints.
@@ -106,6 +108,7 @@ class TrainRequest:
     resume: bool = False
     overwrite: bool = False
     init_from: Path | None = None
+    unlabelled: tuple[Path, ...] = ()
     threads: int | None = None
     device: str = "auto"
     checkpoint_every_s: float = 10.0
@@ -122,6 +125,7 @@ class Material:
         validation: images that choose the weights, all of the source.
         also: further images learned from, or None.
         dropped: images of ``also`` left out because they are in the validation set.
+        unlabelled: rows of the source's folder ``unlabelled``.
         digests: (N, 16) which image each row is, of "train", "validation" and "also".
         environments: where the source's images come from; None where the recipe does not say.
     """
@@ -134,6 +138,7 @@ class Material:
     dropped: int
     digests: Mapping[str, np.ndarray]
     environments: Environments | None = None
+    unlabelled: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def content_hashes(self) -> list[str]:
@@ -175,6 +180,7 @@ def train(
         RunUnreadable: the run to resume or start from does not fit.
         TrainingDiverged: the loss became NaN; the last good weights are in the run folder.
         StorageFailed: the disk is full.
+        InvalidInput: images without labels that the recipe has no use for.
     """
     began = time.perf_counter()
     resuming = request.resume and (request.out / "recipe.toml").exists()
@@ -195,6 +201,7 @@ def train(
         return TrainResult(*finished)
     reading = time.perf_counter()
     material = read_material(request, recipe, progress)
+    pool = pretraining_images(recipe, material, request.unlabelled, progress)
     read_s = time.perf_counter() - reading
     goal = classification(
         recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
@@ -214,9 +221,18 @@ def train(
         "precision": hardware.precision,
         "processes": hardware.fabric.world_size,
         "environments": None if material.environments is None else material.environments.digest,
+        "unlabelled": None if pool is None else pool.content_hashes,
     }
+    pretrained = None
+    if pool is not None:
+        keeper = FileCheckpointer(
+            run.folder / "checkpoint" / "pretrain", identity, every_s=request.checkpoint_every_s
+        )
+        pretrained = pretrain(recipe, goal.network, pool, hardware, keeper, listeners)
+        if goal.average is not None:
+            goal.average.restart()
     state = _fit(run, goal, hardware, identity, request.checkpoint_every_s, listeners)
-    metrics = _finish(run, goal, material, state, recipe, hardware, (began, read_s))
+    metrics = _finish(run, goal, material, state, recipe, hardware, (began, read_s), pretrained)
     return TrainResult(run, metrics, material)
 
 
@@ -229,19 +245,22 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     size, mode = recipe.data.size, recipe.data.mode
     store = open_store(request.source, size=size, mode=mode, labels=request.labels, progress=progress)
     require_classes(store, 2)
+    names, labels = labelled_part(store)
     height, width = store.manifest.shape[:2]
-    classes = Classes(store.classes, store.manifest.mode, (height, width))
+    classes = Classes(names, store.manifest.mode, (height, width))
     environments = _environments(store, recipe, request)
-    groups = store.labels
+    groups = labels
     if environments is not None:  # every environment shall have images of each of its classes on both sides
-        groups = environments.numbers * len(store.classes) + store.labels
-    parts = split(
-        groups,
-        store.digests,
+        groups = environments.numbers * len(names) + labels
+    known = np.flatnonzero(labels >= 0)
+    within = split(
+        groups[known],
+        np.asarray(store.digests)[known],
         {"train": 1 - recipe.data.validation, "validation": recipe.data.validation},
         derive(recipe.seed, "split"),
     )
-    train, validation = (_examples(store, parts[name], environments) for name in ("train", "validation"))
+    parts = {name: known[rows] for name, rows in within.items()}
+    train, validation = (_examples(store, labels, parts[n], environments) for n in ("train", "validation"))
     digests = {name: np.asarray(store.digests)[rows] for name, rows in parts.items()}
     stores, dropped = [store], 0
     further: list[tuple[Examples, np.ndarray]] = []
@@ -255,7 +274,10 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     also = reduce(Examples.joined, [examples for examples, _ in further]) if further else None
     if also is not None:
         digests["also"] = np.concatenate([part for _, part in further])
-    return Material(tuple(stores), classes, train, validation, also, dropped, digests, environments)
+    unlabelled = np.flatnonzero(labels < 0)
+    return Material(
+        tuple(stores), classes, train, validation, also, dropped, digests, environments, unlabelled
+    )
 
 
 def _environments(store: Store, recipe: Recipe, request: TrainRequest) -> Environments | None:
@@ -273,9 +295,9 @@ def _environments(store: Store, recipe: Recipe, request: TrainRequest) -> Enviro
     return environments
 
 
-def _examples(store: Store, rows: IntArray, environments: Environments | None) -> Examples:
+def _examples(store: Store, labels: IntArray, rows: IntArray, environments: Environments | None) -> Examples:
     numbers = None if environments is None else environments.numbers[rows]
-    return Examples((store.images,), rows, store.labels[rows], numbers)
+    return Examples((store.images,), rows, labels[rows], numbers)
 
 
 def _not_among(store: Store, digests: np.ndarray) -> IntArray:
@@ -358,6 +380,7 @@ def _finish(
     recipe: Recipe,
     hardware: Hardware,
     clock: tuple[float, float],
+    pretrained: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Calibrate, measure and save; the metrics come last, for they say that the run is finished."""
     measuring = time.perf_counter()
@@ -376,6 +399,7 @@ def _finish(
             "dropped": material.dropped,
         },
         "sources": [_described(store) for store in material.stores],
+        **({} if pretrained is None else {"pretraining": pretrained}),
         "seed": recipe.seed,
         "selection": _selection(recipe),
         "validation": {

@@ -93,8 +93,8 @@ MILESTONE = Milestone(
     displaced="principal component analysis (Pearson 1901), the best linear code",
     key="model",
     story="The label goes away: the image itself is what is to be said, so any image teaches. The model is "
-    "squeezed in the middle, and whatever passes there is a description. With linear layers it would find the "
-    "principal components; with rectifiers between them it bends its surface to where the images are.",
+    "squeezed in the middle, and whatever passes there is a description. With linear layers it would find "
+    "the principal components; with rectifiers between them it bends its surface to where the images are.",
     arms=(
         Arm(
             "autoencoder",

@@ -158,14 +158,14 @@ MILESTONE = Milestone(
     displaced="models with a likelihood, as the variational autoencoder (Kingma and Welling 2014)",
     key="loss",
     story="The loss is no longer a formula: it is a network that learns, in turns with the one it judges. "
-    "Errors and likelihoods added up over pixels forgive a blur; a judge that has seen real letters does not.",
+    "Errors and likelihoods added up over pixels forgive a blur; a judge that saw real letters does not.",
     arms=(
         Arm(
             "gan",
             recipe(
                 key("gan", code=64, widths=(64, 32), dropout=0.3),
                 key("adversarial"),
-                key("adam", lr=4e-4, betas=(0.5, 0.999), steps=1600),
+                key("adam", lr=4e-4, betas=(0.5, 0.999), schedule=key("cosine", final=0.1), steps=2000),
             ),
             generate,
         ),
@@ -174,7 +174,7 @@ MILESTONE = Milestone(
             recipe(
                 key("vae", code=64, widths=(64, 32)),
                 key("evidence_bound"),
-                key("adam", lr=1e-3, steps=3500),
+                key("adam", lr=1e-3, schedule=key("cosine", final=0.1), steps=4400),
             ),
             generate,
         ),

@@ -1,0 +1,140 @@
+"""Learning from images without their labels, before a classifier sees the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesight.data import Store, open_store
+from bayesight.data.batches import Examples
+from bayesight.errors import InvalidInput
+from bayesight.models import ImageModel
+from bayesight.train.checkpoint import FileCheckpointer
+from bayesight.train.contrastive import contrastive
+from bayesight.train.engine import fit
+from bayesight.train.events import Listener
+from bayesight.train.hardware import Hardware
+from bayesight.train.recipe import Recipe
+from bayesight.types import Progress
+
+if TYPE_CHECKING:
+    from bayesight.workflows.train import Material
+
+__all__ = ["Pool", "pretrain", "pretraining_images"]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Images whose labels are not looked at.
+
+    Args:
+        examples: all of them; every label is -1.
+        labelled: how many of them have a label that is kept for later.
+        stores: the sources of ``--unlabelled``.
+    """
+
+    examples: Examples
+    labelled: int
+    stores: tuple[Store, ...]
+
+    @property
+    def content_hashes(self) -> list[str]:
+        """What was read, by content."""
+        return [store.manifest.content_hash for store in self.stores]
+
+
+def pretraining_images(
+    recipe: Recipe, material: Material, sources: Sequence[Path], progress: Progress | None = None
+) -> Pool | None:
+    """Everything a network may look at before it sees labels; None where the recipe does not pretrain.
+
+    The validation images are left out, and every copy of one: they judge the whole of what was learned,
+    pretraining included.
+
+    Args:
+        recipe: says whether and how.
+        material: the labelled images, and the source's folder ``unlabelled``.
+        sources: further images without labels.
+        progress: told how far reading is.
+
+    Raises:
+        InvalidInput: unlabelled sources and a recipe that does not pretrain.
+        SourceNotFound, SourceUnreadable: a source cannot be read.
+    """
+    if recipe.pretrain is None:
+        if sources:
+            raise InvalidInput(
+                f"--unlabelled {sources[0]}: images without labels teach a classifier nothing by themselves; "
+                "expected a recipe that pretrains. Add --pretrain simclr."
+            )
+        return None
+    held_out = {digest.tobytes() for digest in np.ascontiguousarray(material.digests["validation"])}
+    parts = [material.train] if material.also is None else [material.train, material.also]
+    labelled = sum(map(len, parts))
+    parts.append(_seen_freely(material.stores[0], material.unlabelled, held_out))
+    size, mode = material.classes.size, material.classes.mode
+    stores = []
+    for path in sources:
+        more = open_store(path, size=size, mode=mode, labelled=False, progress=progress)
+        parts.append(_seen_freely(more, np.arange(len(more)), held_out))
+        stores.append(more)
+    bare = [Examples(part.arrays, part.rows, np.full(len(part), -1, np.int64)) for part in parts]
+    return Pool(reduce(Examples.joined, bare), labelled, tuple(stores))
+
+
+def pretrain(
+    recipe: Recipe,
+    network: ImageModel,
+    pool: Pool,
+    hardware: Hardware,
+    keeper: FileCheckpointer,
+    listeners: Iterable[Listener] = (),
+) -> dict[str, Any]:
+    """Let a network learn to recognise images in their random views; its weights change in place.
+
+    Args:
+        recipe: with a key ``pretrain``.
+        network: whose features learn.
+        pool: what it looks at.
+        hardware: what to compute on.
+        keeper: where an interrupted pretraining goes on.
+        listeners: told every event.
+
+    Returns:
+        What the run's metrics say of it: images, steps, seconds, and the loss after each pass, in nats.
+
+    Raises:
+        InvalidInput: too few images.
+        TrainingDiverged: the loss became NaN.
+    """
+    assert recipe.pretrain is not None
+    task, budget = contrastive(recipe.pretrain, network, pool.examples, hardware, recipe.seed)
+    state = fit(task, budget, fabric=hardware.fabric, checkpointer=keeper, listeners=listeners)
+    return {
+        "name": recipe.pretrain.name,
+        "examples": {"labelled": pool.labelled, "unlabelled": len(pool.examples) - pool.labelled},
+        "validation_images": "left out",
+        "sources": [
+            {
+                "source": store.manifest.source,
+                "content_hash": store.manifest.content_hash,
+                "images": len(store),
+            }
+            for store in pool.stores
+        ],
+        "steps": state.step,
+        "loss": [row["pretrain.total"] for row in state.history],
+        "seconds": state.elapsed_s,
+    }
+
+
+def _seen_freely(store: Store, rows: np.ndarray, held_out: set[bytes]) -> Examples:
+    """Those of the rows whose image is not held out."""
+    digests = np.asarray(store.digests)
+    kept = np.array([row for row in rows if digests[row].tobytes() not in held_out], dtype=np.int64)
+    return Examples((store.images,), kept, np.full(len(kept), -1, dtype=np.int64))
