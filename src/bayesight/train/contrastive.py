@@ -20,7 +20,7 @@ from bayesight.train.engine import Batch, Budget, Loss, Task, Update
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import PretrainKey
 
-__all__ = ["FEWEST", "TwoViews", "contrastive", "recognise_the_other_view"]
+__all__ = ["FEWEST", "TwoViews", "contrastive", "recognise_the_other_view", "require_enough"]
 
 FEWEST = 32
 """Images below which telling one from the others is too easy to teach anything."""
@@ -63,6 +63,16 @@ def recognise_the_other_view(temperature: float) -> Loss:
     return terms
 
 
+def require_enough(examples: Examples) -> None:
+    """Refuse to pretrain on next to nothing.
+
+    Raises:
+        InvalidInput: fewer than ``FEWEST`` images.
+    """
+    mend = "Add images to the folder unlabelled/ or with --unlabelled."
+    check(len(examples) >= FEWEST, "pretrain", f"{len(examples)} images", f"at least {FEWEST}", mend)
+
+
 def contrastive(
     key: PretrainKey, network: ImageModel, examples: Examples, hardware: Hardware, seed: int
 ) -> tuple[Task, Budget]:
@@ -78,8 +88,7 @@ def contrastive(
     Raises:
         InvalidInput: too few images, or several processes.
     """
-    mend = "Add images to the folder unlabelled/ or with --unlabelled."
-    check(len(examples) >= FEWEST, "pretrain", f"{len(examples)} images", f"at least {FEWEST}", mend)
+    require_enough(examples)
     world = hardware.fabric.world_size
     check(world == 1, "pretrain", f"{world} processes", "one", "Leave out torchrun.")
     dtype = torch.bfloat16 if hardware.precision == "bf16" else torch.float32

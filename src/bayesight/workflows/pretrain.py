@@ -15,7 +15,7 @@ from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput
 from bayesight.models import ImageModel
 from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.contrastive import contrastive
+from bayesight.train.contrastive import contrastive, require_enough
 from bayesight.train.engine import fit
 from bayesight.train.events import Listener
 from bayesight.train.hardware import Hardware
@@ -63,7 +63,7 @@ def pretraining_images(
         progress: told how far reading is.
 
     Raises:
-        InvalidInput: unlabelled sources and a recipe that does not pretrain.
+        InvalidInput: too few images, or unlabelled sources and a recipe that does not pretrain.
         SourceNotFound, SourceUnreadable: a source cannot be read.
     """
     if recipe.pretrain is None:
@@ -84,7 +84,9 @@ def pretraining_images(
         parts.append(_seen_freely(more, np.arange(len(more)), held_out))
         stores.append(more)
     bare = [Examples(part.arrays, part.rows, np.full(len(part), -1, np.int64)) for part in parts]
-    return Pool(reduce(Examples.joined, bare), labelled, tuple(stores))
+    examples = reduce(Examples.joined, bare)
+    require_enough(examples)
+    return Pool(examples, labelled, tuple(stores))
 
 
 def pretrain(
@@ -109,7 +111,6 @@ def pretrain(
         What the run's metrics say of it: images, steps, seconds, and the loss after each pass, in nats.
 
     Raises:
-        InvalidInput: too few images.
         TrainingDiverged: the loss became NaN.
     """
     assert recipe.pretrain is not None

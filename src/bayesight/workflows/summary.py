@@ -125,8 +125,9 @@ class _Whole(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Whatever comes out last."""
         if isinstance(self.network, GAN):
-            made = self.network("generate", torch.zeros(1, self.network.code))
-            return self.network("judge", made)  # type: ignore[no-any-return]
+            # part by part: of two passes through one module, the second would not be listed
+            made = self.network.generator(torch.zeros(1, self.network.code)).sigmoid()
+            return self.network.discriminator(made)  # type: ignore[no-any-return]
         if isinstance(self.network, VAE):
             return self.network(image, torch.zeros(1, self.network.code))[0]  # type: ignore[no-any-return]
         return self.network(image)  # type: ignore[no-any-return]

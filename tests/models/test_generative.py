@@ -1,0 +1,193 @@
+"""One suite over every model that makes images, and what is particular to each."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bayesight.data import open_store
+from bayesight.data.batches import Batches, Examples
+from bayesight.errors import InvalidConfig, InvalidInput, UnknownName
+from bayesight.models import GAN, GENERATORS, VAE, Autoencoder, Projected, build, build_generator
+from bayesight.models.convolutional import Downward, Upward
+from bayesight.optim import build_optimizer
+from bayesight.train.engine import Budget, Task, Update, fit
+from bayesight.train.generation import WithNoise, generative_losses
+from bayesight.train.hardware import choose_hardware
+
+SHAPES = [(1, 28, 28), (3, 19, 33)]
+SMALL = {
+    "autoencoder": {"hidden": (24,), "code": 6},
+    "gan": {"code": 6, "widths": (12, 8)},
+    "vae": {"code": 6, "widths": (12, 8)},
+}
+every_model = pytest.mark.parametrize("name", GENERATORS.names())
+
+
+def small(name, shape=(1, 28, 28), seed=0):
+    return build_generator(name, shape, seed=seed, **SMALL[name])
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@every_model
+@pytest.mark.parametrize("shape", SHAPES)
+def test_makes_images_of_any_shape(name, shape):
+    model = small(name, shape).eval()
+    made = model.sample(5, generator(), batch=2)
+    assert made.shape == (5, *shape)
+    assert made.dtype == torch.float32
+    assert 0 <= made.min() < made.max() <= 1
+    assert torch.equal(made, model.sample(5, generator(), batch=2))
+    assert torch.allclose(made, model.sample(5, generator(), batch=5), atol=1e-5)
+    assert not torch.allclose(made, model.sample(5, generator(1)))
+    assert model.sample(0, generator()).shape == (0, *shape)
+
+
+@every_model
+def test_same_seed_same_weights_and_no_touch_of_the_global_generator(name):
+    torch.manual_seed(4)
+    before = torch.get_rng_state()
+    one, same, other = (small(name, seed=s) for s in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@every_model
+def test_every_parameter_belongs_to_one_turn(name):
+    model = small(name)
+    owned = [p for part in model.parts().values() for p in part.parameters()]
+    assert len(owned) == len(set(owned)) == len(list(model.parameters()))
+    assert list(model.parts()) == list(generative_losses(name, model.loss))
+
+
+@every_model
+def test_each_turn_moves_its_own_parameters_only(name):
+    model = small(name).train()
+    losses = generative_losses(name, model.loss)
+    batch = (torch.rand(8, 1, 28, 28, generator=generator()), torch.randn(8, 6, generator=generator()))
+    for turn, part in model.parts().items():
+        before = {k: v.clone() for k, v in model.named_parameters()}
+        optimizer = torch.optim.SGD(part.parameters(), lr=0.1)
+        optimizer.zero_grad()
+        losses[turn](model, batch)["total"].backward()
+        optimizer.step()
+        own = {id(p) for p in part.parameters()}
+        for key, parameter in model.named_parameters():
+            moved = not torch.equal(parameter, before[key])
+            assert moved is False or id(parameter) in own, (turn, key)
+        assert any(not torch.equal(p, before[k]) for k, p in model.named_parameters())
+
+
+@every_model
+def test_learns_one_batch(name, shapes):
+    """One batch over and over: an image is remembered, and a judge learns to tell."""
+    store = open_store(shapes)
+    rows = np.arange(0, 240, 15)
+    examples = Examples((store.images,), rows, store.labels[rows])
+    model = small(name)
+    losses = generative_losses(name, model.loss)
+    turn, part = next(iter(model.parts().items()))
+    updates = [Update(turn, build_optimizer("adam", part, lr=1e-2))]
+    data = WithNoise(Batches(examples, 16, 0), model.code, 0)
+    task = Task(lambda m, step: data(m, 0), model, losses, updates)
+    state = fit(task, Budget(60, 20, monitor=None), fabric=choose_hardware(precision="32", threads=1).fabric)
+    first, *_, last = [row[f"{updates[0].name}.total"] for row in state.history]
+    floor = 0.95 if name == "vae" else 0.8  # grey pixels have an entropy of their own in the VAE's bound
+    assert last < floor * first
+
+
+def test_the_discriminators_turn_leaves_the_generator_without_gradient():
+    model = small("gan").train()
+    terms = generative_losses("gan", "adversarial")
+    terms["discriminator"](model, (torch.rand(4, 1, 28, 28), torch.randn(4, 6)))["total"].backward()
+    assert all(p.grad is None for p in model.generator.parameters())
+    assert all(p.grad is not None for p in model.discriminator.parameters())
+
+
+def test_gan_runs_what_it_is_told():
+    model = small("gan").eval()
+    codes, images = torch.randn(3, 6), torch.rand(3, 1, 28, 28)
+    assert torch.equal(model("generate", codes), model.decode(codes))
+    assert torch.equal(model("judge", images), model.discriminator(images)[:, 0])
+
+
+def test_a_linear_autoencoder_spans_the_principal_components():
+    """Bourlard and Kamp 1988: no linear code does better, and the best one spans the same subspace."""
+    data = torch.randn(200, 6, generator=generator()) @ torch.randn(6, 6, generator=generator(1))
+    data = data - data.mean(0)
+    model = nn.Sequential(nn.Linear(6, 2, bias=False), nn.Linear(2, 6, bias=False)).double()
+    wide = data.double()
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=300, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (model(wide) - wide).square().sum(1).mean()
+        loss.backward()
+        return loss
+
+    for _ in range(5):
+        optimizer.step(closure)
+    _, directions = torch.linalg.eigh(torch.cov(wide.T))
+    projector = directions[:, -2:] @ directions[:, -2:].T
+    span, _ = torch.linalg.qr(model[1].weight.detach())
+    assert torch.allclose(span @ span.T, projector, atol=1e-4)
+
+
+def test_fitted_codes_are_spread_as_those_of_the_images():
+    model = small("autoencoder").eval()
+    images = torch.rand(400, 1, 28, 28, generator=generator())
+    model.fit_codes(images.split(150))
+    codes, drawn = model.encode(images).detach(), model.place(torch.randn(20_000, 6, generator=generator()))
+    assert torch.allclose(drawn.mean(0), codes.mean(0), atol=4 * codes.std().item() / 20_000**0.5)
+    assert torch.allclose(torch.cov(drawn.T), torch.cov(codes.T), rtol=0.15, atol=0.05)
+    with pytest.raises(InvalidInput, match="at least 2"):
+        model.fit_codes(images[:1].split(1))
+
+
+def test_vae_codes_move_with_the_noise():
+    model = small("vae").eval()
+    images = torch.rand(3, 1, 28, 28)
+    said, mean, log_variance = model(images, torch.zeros(3, 6))
+    assert torch.allclose(said.sigmoid(), model.decode(mean))
+    assert torch.equal(mean, model.encode(images))
+    noise = torch.randn(3, 6)
+    assert torch.allclose(model(images, noise)[0], model.decoder(mean + (log_variance / 2).exp() * noise))
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (28, 28), (30, 41)])
+def test_up_and_down_meet(height, width):
+    up = Upward((2, height, width), 5, widths=(6, 4)).eval()
+    down = Downward((2, height, width), 3, widths=(4, 6)).eval()
+    assert down(up(torch.randn(2, 5)).sigmoid()).shape == (2, 3)
+
+
+def test_projection_drops_nothing_of_the_network():
+    network = build("mlp", (1, 28, 28), 3, hidden=(12,))
+    model = Projected(network, size=5, seed=1)
+    images = torch.rand(4, 1, 28, 28)
+    assert model(images).shape == (4, 5)
+    assert torch.equal(model(images), model.out(model.hidden(network.features(images)).relu()))
+    model(images).sum().backward()
+    assert network.head.weight.grad is None
+    assert network.layers[0].weight.grad is not None
+
+
+def test_refusals():
+    with pytest.raises(UnknownName, match="did you mean 'autoencoder'"):
+        build_generator("autoencode", (1, 28, 28))
+    with pytest.raises(InvalidConfig, match="has no option 'width'"):
+        build_generator("gan", (1, 28, 28), width=3)
+    with pytest.raises(InvalidInput, match="32x32 or larger"):
+        GAN((1, 28, 28), widths=(8, 8, 8, 8, 8))
+    with pytest.raises(InvalidInput, match="widths >= 1"):
+        VAE((1, 28, 28), widths=())
+    with pytest.raises(InvalidInput, match="at least 1"):
+        Autoencoder((1, 28, 28), code=0)
+    with pytest.raises(InvalidInput, match="widths of 1 or more"):
+        Autoencoder((1, 28, 28), hidden=(0,))
+    with pytest.raises(InvalidInput, match="'adversarial'"):
+        generative_losses("gan", "squared_error")
