@@ -17,7 +17,10 @@ from bayesight.ledger import (
     catch_up,
     erase,
     learn,
+    replay,
     run_record,
+    save_snapshot,
+    tables,
     verify,
 )
 from bayesight.models.classifier import Rows
@@ -298,3 +301,48 @@ def test_whatever_happens_replay_and_followers_agree(tmp_path_factory, base_run,
         assert same_bits(replayed.classifier, held.classifier)
         assert same_bits(follower.classifier, held.classifier)
         assert verify(ledger).good
+
+
+def test_a_snapshot_shortens_the_start_and_is_not_believed_blindly(
+    ledger, held, drawn, base_run, monkeypatch
+):
+    monkeypatch.setattr("bayesight.ledger.replay.SNAPSHOT_AFTER_S", 0.0)
+    held, _ = learn(ledger, held, [drawn(1), drawn(2, "hoop")])
+    held, _ = learn(ledger, held, [drawn(3)], lesson=Lesson(trust_past=0.5))
+    begin(ledger, base_run)
+    folded = []
+    monkeypatch.setattr(
+        "bayesight.ledger.replay._follow",
+        lambda before, change, _follow=replay._follow, **more: (
+            folded.append(change.entry.sequence) or _follow(before, change, **more)
+        ),
+    )
+    again = begin(ledger, base_run)
+    assert folded == []
+    assert same_bits(again.classifier, held.classifier)
+    assert (again.position, again.belief) == (held.position, held.belief)
+    held, _ = learn(ledger, held, [drawn(4)])
+    assert same_bits(begin(ledger, base_run).classifier, held.classifier)
+    assert folded == [held.position]
+    assert same_bits(begin(ledger, base_run, fresh=True).classifier, held.classifier)
+    assert len(folded) == 4
+    with ledger.engine.begin() as connection:
+        blob = bytearray(connection.exec_driver_sql("SELECT belief FROM snapshots").scalar())
+        blob[-200] ^= 1
+        connection.execute(tables.snapshots.update().values(belief=bytes(blob)))
+    assert same_bits(begin(ledger, base_run).classifier, held.classifier)
+    assert len(folded) == 7  # from the base again
+
+
+def test_an_erasure_takes_the_snapshot_along(ledger, held, drawn, base_run):
+    held, _ = learn(ledger, held, [drawn(1)])
+    held, _ = learn(ledger, held, [drawn(2, person="bob")])
+    before = held
+    assert save_snapshot(ledger, held)
+    assert not save_snapshot(ledger, held)  # it is there
+    held, _ = erase(ledger, held, person="alice")
+    with ledger.engine.connect() as connection:
+        assert connection.execute(tables.snapshots.select()).all() == []
+    assert not save_snapshot(ledger, before)  # a process that lags must not bring it back
+    assert save_snapshot(ledger, held)
+    assert same_bits(begin(ledger, base_run).classifier, held.classifier)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayesight.ledger.access import Token, create_token, find_token, revoke_token, tokens
+    from bayesight.ledger.belief import Held, belief_digest, run_record
     from bayesight.ledger.erasure import Erased, erase
     from bayesight.ledger.exporting import export
     from bayesight.ledger.records import (
@@ -26,16 +27,14 @@ if TYPE_CHECKING:
         Update,
     )
     from bayesight.ledger.replay import (
-        Held,
         Learned,
         Lesson,
         absorb_queued,
         begin,
-        belief_digest,
         catch_up,
         learn,
-        run_record,
     )
+    from bayesight.ledger.snapshots import save_snapshot
     from bayesight.ledger.store import Ledger
     from bayesight.ledger.verification import Verified, verify
 
@@ -44,7 +43,7 @@ _MODULE_OF = {
     "Erased": "erasure",
     "Erasure": "records",
     "Head": "records",
-    "Held": "replay",
+    "Held": "belief",
     "Label": "records",
     "Learned": "replay",
     "Ledger": "store",
@@ -58,7 +57,7 @@ _MODULE_OF = {
     "Verified": "verification",
     "absorb_queued": "replay",
     "begin": "replay",
-    "belief_digest": "replay",
+    "belief_digest": "belief",
     "catch_up": "replay",
     "create_token": "access",
     "erase": "erasure",
@@ -66,7 +65,8 @@ _MODULE_OF = {
     "find_token": "access",
     "learn": "replay",
     "revoke_token": "access",
-    "run_record": "replay",
+    "run_record": "belief",
+    "save_snapshot": "snapshots",
     "tokens": "access",
     "verify": "verification",
 }
@@ -99,6 +99,7 @@ __all__ = [
     "learn",
     "revoke_token",
     "run_record",
+    "save_snapshot",
     "tokens",
     "verify",
 ]

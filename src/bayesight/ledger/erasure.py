@@ -16,10 +16,13 @@ from sqlalchemy import Connection, delete, or_, select, text, update
 from bayesight.checks import check
 from bayesight.errors import BeliefMoved
 from bayesight.ledger import tables
+from bayesight.ledger.belief import Held, belief_digest
 from bayesight.ledger.database import reading, writing
 from bayesight.ledger.records import Erasure, Label, Prediction, Receipt, plain_text
-from bayesight.ledger.replay import ATTEMPTS, Held, belief_digest, catch_up, rebuild
-from bayesight.ledger.store import Ledger, append_records, lock_head
+from bayesight.ledger.replay import ATTEMPTS, catch_up, rebuild
+from bayesight.ledger.rows import append_records, lock_head
+from bayesight.ledger.snapshots import drop_snapshot
+from bayesight.ledger.store import Ledger
 from bayesight.types import Progress
 
 __all__ = ["Erased", "erase", "runs_concerned"]
@@ -155,6 +158,7 @@ def _commit(ledger: Ledger, made: Erasure, person: str, image: str) -> Receipt:
             connection.execute(delete(tables.payloads).where(of_entry))
             of_key = (tables.keys.c.first <= last) & (tables.keys.c.last >= first)
             connection.execute(update(tables.keys).where(of_key).values(content=""))
+        drop_snapshot(connection, made.run)
         return receipt
 
 
@@ -165,4 +169,6 @@ def _overwrite(ledger: Ledger) -> None:
         if sqlite:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         else:
-            connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM payloads"))
+            connection.execution_options(isolation_level="AUTOCOMMIT").execute(
+                text("VACUUM payloads, snapshots")
+            )

@@ -9,64 +9,42 @@ end in another last bit; then ``Held.exact`` is False and the belief agrees to r
 
 from __future__ import annotations
 
-import hashlib
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from bayesight.bayes.gaussian_head import Absorbed
 from bayesight.checks import check
 from bayesight.errors import BeliefMoved, LedgerBroken
-from bayesight.ledger.chain import canonical
+from bayesight.ledger.belief import Held, belief_digest, run_record
 from bayesight.ledger.records import Erasure, Label, Receipt, RunRecord, Update
-from bayesight.ledger.store import Change, Ledger
+from bayesight.ledger.rows import Change
+from bayesight.ledger.snapshots import load_snapshot, save_snapshot
+from bayesight.ledger.store import Ledger
 from bayesight.models.classifier import Classifier, Rows
 from bayesight.models.learning import absorb
 from bayesight.run import Run
 from bayesight.types import Progress
 
 __all__ = [
-    "Held",
     "Learned",
     "Lesson",
     "absorb_queued",
     "begin",
-    "belief_digest",
     "catch_up",
     "learn",
     "rebuild",
-    "run_record",
 ]
 
 ATTEMPTS = 100
 """How often an update is computed again because another one came first."""
 
-
-@dataclass(frozen=True)
-class Held:
-    """A belief in memory, and how far along the ledger it is.
-
-    Args:
-        base: the run's own belief, which every replay starts from.
-        run: its name in the ledger.
-        classifier: the belief now.
-        position: sequence number of the last change of belief in it.
-        belief: digest of the belief as that change recorded it: the model's version.
-        exact: the digest of what is held has equalled the recorded one ever since the base.
-        differs_at: the first update where it did not; 0 when there is none.
-    """
-
-    base: Classifier
-    run: str
-    classifier: Classifier
-    position: int
-    belief: str
-    exact: bool = True
-    differs_at: int = 0
+SNAPSHOT_AFTER_S = 2.0
+"""A start that takes longer than this saves the belief for the next one."""
 
 
 @dataclass(frozen=True)
@@ -109,55 +87,15 @@ class Learned:
     absorbed: Absorbed | None = None
 
 
-def run_record(run: Run, base: Classifier) -> RunRecord:
-    """What the ledger is told of a run: its name is the digest of its network.
-
-    Args:
-        run: the folder.
-        base: its classifier.
-    """
-    total = hashlib.sha256()
-    for name, tensor in sorted(base.network.state_dict().items()):
-        total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return RunRecord(
-        run=total.hexdigest()[:32],
-        belief=belief_digest(base, exemplars=True),
-        classes=base.classes.names,
-        features=base.head.dimension,
-        model=run.recipe().model.name,
-        folder=str(run.folder),
-    )
-
-
-def belief_digest(classifier: Classifier, *, exemplars: bool = False) -> str:
-    """SHA-256 over what is believed, every bit of it.
-
-    Args:
-        classifier: whose head and absorbed rows are digested.
-        exemplars: their features as well. Once for a base is enough: later exemplars are features of labels
-            the ledger's chain holds, and which rows they are is always digested.
-    """
-    total = hashlib.sha256()
-    for part in (classifier.head, classifier.absorbed):
-        plain: dict[str, object] = {}
-        for item in fields(part):
-            value = getattr(part, item.name)
-            if not isinstance(value, Tensor):
-                plain[item.name] = vars(value) if item.name == "prior" else value
-            elif exemplars or item.name != "exemplars":
-                total.update(f"{item.name} {value.dtype} {tuple(value.shape)}".encode())
-                total.update(value.contiguous().numpy().tobytes())
-        total.update(canonical(plain).encode())
-    return total.hexdigest()
-
-
-def begin(ledger: Ledger, run: Run, *, progress: Progress | None = None) -> Held:
+def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress | None = None) -> Held:
     """The belief of a run and everything the ledger holds about it; registers the run where it is new.
+
+    A start that takes long leaves a snapshot in the ledger, from which the next one goes on.
 
     Args:
         ledger: where evidence is kept.
         run: the base.
+        fresh: begin with the base even where there is a snapshot, and leave none.
         progress: told how many changes were applied.
 
     Raises:
@@ -168,7 +106,14 @@ def begin(ledger: Ledger, run: Run, *, progress: Progress | None = None) -> Held
     base = run.classifier()
     record = run_record(run, base)
     receipt = ledger.register(record)
-    return catch_up(ledger, _start(base, record.run, receipt.first, record.belief), progress=progress)
+    start = _start(base, record.run, receipt.first, record.belief)
+    if fresh:
+        return catch_up(ledger, start, progress=progress)
+    began = time.perf_counter()
+    held = catch_up(ledger, load_snapshot(ledger, start), progress=progress)
+    if time.perf_counter() - began > SNAPSHOT_AFTER_S:
+        save_snapshot(ledger, held)
+    return held
 
 
 def catch_up(ledger: Ledger, held: Held, *, progress: Progress | None = None) -> Held:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
@@ -18,6 +19,7 @@ __all__ = ["migrate", "schema_version", "versions"]
 _LOCK = 0x62617965  # any number, the same for every program that migrates this ledger
 
 
+@cache
 def versions() -> tuple[str, ...]:
     """Every schema there has been, oldest first."""
     return tuple(str(step.revision) for step in reversed(list(_steps().walk_revisions())))

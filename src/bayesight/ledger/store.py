@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select
 
 from bayesight.checks import check
-from bayesight.errors import BeliefMoved, InvalidInput, KeyReused, UnknownName
+from bayesight.errors import BeliefMoved, UnknownName
 from bayesight.ledger import tables
-from bayesight.ledger.chain import canonical, content_digest, entry_digest, personal_digest
+from bayesight.ledger.chain import content_digest
 from bayesight.ledger.database import open_engine, reading, shown, writing
 from bayesight.ledger.records import (
     Entry,
     Erasure,
     Head,
     Label,
-    Personal,
     Prediction,
     Prior,
     Receipt,
     Record,
     RunRecord,
     Update,
-    from_parts,
     plain_text,
+)
+from bayesight.ledger.rows import (
+    Change,
+    append_records,
+    change_of,
+    check_queued,
+    entries_with_payloads,
+    entry_of,
+    head_of,
+    latest_of,
+    lock_head,
+    receipt_of,
+    remember,
+    repeated,
 )
 from bayesight.ledger.schema import migrate
 
-__all__ = ["Change", "Clock", "Ledger", "append_records", "lock_head", "utc_now"]
+__all__ = ["Clock", "Ledger", "utc_now"]
 
 Clock: TypeAlias = Callable[[], datetime]
 """Tells the time in UTC."""
@@ -46,21 +56,6 @@ CHANGES = (RunRecord.kind, Update.kind, Erasure.kind)
 def utc_now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change of belief with what is needed to make it again.
-
-    Args:
-        entry: an update, an erasure, or the run itself.
-        labels: entries of an update's labels, in the order they were absorbed, less the erased ones.
-        erased: how many of its labels were erased since.
-    """
-
-    entry: Entry
-    labels: tuple[Entry, ...] = ()
-    erased: int = 0
 
 
 class Ledger:
@@ -159,7 +154,7 @@ class Ledger:
         """
         with writing(self.engine) as connection:
             lock_head(connection)
-            found = _latest(connection, record.run, (RunRecord.kind,))
+            found = latest_of(connection, record.run, (RunRecord.kind,))
             if found is None:
                 return append_records(connection, [record], self.clock())
             known = json.loads(found.body)["belief"]
@@ -191,11 +186,11 @@ class Ledger:
         content = content_digest(records) if plain_text(key, "key") else ""
         with writing(self.engine) as connection:
             lock_head(connection)
-            if key and (found := _repeated(connection, key, content)):
+            if key and (found := repeated(connection, key, content)):
                 return found
             self._check_runs(connection, records)
             receipt = append_records(connection, records, self.clock())
-            _remember(connection, key, content, receipt)
+            remember(connection, key, content, receipt)
             return receipt
 
     def append_update(self, made: Update, labels: Sequence[Label] = (), key: str = "") -> Receipt:
@@ -219,25 +214,25 @@ class Ledger:
         content = content_digest([*labels, made]) if plain_text(key, "key") else ""
         with writing(self.engine) as connection:
             lock_head(connection)
-            if key and (found := _repeated(connection, key, content)):
+            if key and (found := repeated(connection, key, content)):
                 return found
             self._check_runs(connection, [*labels, made])
-            last = _latest(connection, made.run, CHANGES)
+            last = latest_of(connection, made.run, CHANGES)
             if last is None or last.sequence != made.position:
                 now = "none" if last is None else last.sequence
                 raise BeliefMoved(
                     f"update: computed from change {made.position} of the belief; the last one is {now}. "
                     "Catch up and compute it again."
                 )
-            _check_queued(connection, made)
-            first = _head(connection).sequence + 1
+            check_queued(connection, made)
+            first = head_of(connection).sequence + 1
             new = range(first, first + len(labels))
             whole = Update(**{**vars(made), "labels": (*sorted(made.labels), *new)})
             receipt = append_records(connection, [*labels, whole], self.clock())
             rows = [{"label": label, "update_entry": receipt.last} for label in whole.labels]
             if rows:
                 connection.execute(insert(tables.absorbed), rows)
-            _remember(connection, key, content, receipt)
+            remember(connection, key, content, receipt)
             return receipt
 
     # Reading. Each call sees one state of the ledger.
@@ -245,7 +240,7 @@ class Ledger:
     def head(self) -> Head:
         """The end of the chain: a cheap way to see whether anything is new."""
         with reading(self.engine) as connection:
-            return _head(connection)
+            return head_of(connection)
 
     def since(
         self, sequence: int, *, limit: int = 1000, run: str = "", kinds: Sequence[str] = ()
@@ -258,7 +253,7 @@ class Ledger:
             run: of this run only; empty for every run.
             kinds: of these kinds only; empty for every kind.
         """
-        query = _entries().where(tables.entries.c.sequence > sequence)
+        query = entries_with_payloads().where(tables.entries.c.sequence > sequence)
         if run:
             query = query.where(tables.entries.c.run == run)
         if kinds:
@@ -275,14 +270,14 @@ class Ledger:
         Raises:
             UnknownName: there is none.
         """
-        found = self._list(_entries().where(tables.entries.c.sequence == sequence))
+        found = self._list(entries_with_payloads().where(tables.entries.c.sequence == sequence))
         if not found:
             raise UnknownName("entry", str(sequence), [])
         return found[0]
 
     def latest(self, run: str, kind: str, *, limit: int = 1) -> list[Entry]:
         """The newest entries of a kind, newest first."""
-        query = _entries().where(tables.entries.c.run == run, tables.entries.c.kind == kind)
+        query = entries_with_payloads().where(tables.entries.c.run == run, tables.entries.c.kind == kind)
         return self._list(query.order_by(tables.entries.c.sequence.desc()).limit(limit))
 
     def runs(self) -> list[Entry]:
@@ -292,7 +287,7 @@ class Ledger:
     def queued(self, run: str, *, limit: int = 1000) -> list[Entry]:
         """Labels no update has absorbed yet, less erased ones, in order."""
         query = (
-            _entries()
+            entries_with_payloads()
             .outerjoin(tables.absorbed, tables.absorbed.c.label == tables.entries.c.sequence)
             .where(
                 tables.entries.c.run == run,
@@ -305,7 +300,7 @@ class Ledger:
 
     def about(self, run: str, image: str, *, limit: int = 100) -> list[Entry]:
         """What is known of an image, newest first: its predictions and labels, with features and pixels."""
-        query = _entries().where(
+        query = entries_with_payloads().where(
             tables.entries.c.run == run, tables.payloads.c.image == plain_text(image, "image")
         )
         return self._list(query.order_by(tables.entries.c.sequence.desc()).limit(limit))
@@ -323,7 +318,7 @@ class Ledger:
             found = connection.execute(
                 select(tables.keys).where(tables.keys.c.key == plain_text(key, "key"))
             ).first()
-            return None if found is None else _receipt(connection, found)
+            return None if found is None else receipt_of(connection, found)
 
     def position(self, run: str) -> int:
         """Sequence number of the last change of a run's belief; 0 when the run is unknown."""
@@ -333,26 +328,28 @@ class Ledger:
     @staticmethod
     def position_in(connection: Connection, run: str) -> int:
         """``position`` inside a transaction."""
-        found = _latest(connection, run, CHANGES)
+        found = latest_of(connection, run, CHANGES)
         return 0 if found is None else int(found.sequence)
 
     def changes(self, run: str, since: int, *, limit: int = 100) -> list[Change]:
         """Changes of a run's belief after entry ``since``, in order, with the labels they are made of."""
         with reading(self.engine) as connection:
             columns = tables.entries.c
-            query = _entries().where(columns.run == run, columns.kind.in_(CHANGES), columns.sequence > since)
+            query = entries_with_payloads().where(
+                columns.run == run, columns.kind.in_(CHANGES), columns.sequence > since
+            )
             rows = connection.execute(query.order_by(columns.sequence).limit(limit)).all()
-            return [_change(connection, _entry(row)) for row in rows]
+            return [change_of(connection, entry_of(row)) for row in rows]
 
     def _list(self, query: Any) -> list[Entry]:
         with reading(self.engine) as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def _check_runs(self, connection: Connection, records: Sequence[Record]) -> None:
         """Refuse what a replay could not digest."""
         for record in records:
             if record.run not in self._features:
-                found = _latest(connection, record.run, (RunRecord.kind,))
+                found = latest_of(connection, record.run, (RunRecord.kind,))
                 if found is None:
                     known = connection.execute(select(tables.entries.c.run).distinct()).scalars().all()
                     raise UnknownName("run of this ledger", record.run, known)
@@ -361,155 +358,3 @@ class Ledger:
                 size, right = len(record.features), self._features[record.run]
                 mend = "Use the features of this run's network."
                 check(size == right, f"{record.kind} features", f"{size} numbers", f"{right}", mend)
-
-
-def lock_head(connection: Connection) -> Head:
-    """Wait for the other writers; from here on this transaction is alone. The end of the chain."""
-    found = connection.execute(select(tables.head).with_for_update()).one()
-    return Head(found.sequence, found.digest)
-
-
-def append_records(connection: Connection, records: Sequence[Record], now: datetime) -> Receipt:
-    """Add records to the chain; the caller holds the head and commits.
-
-    Args:
-        connection: in a transaction that called ``lock_head``.
-        records: one or more.
-        now: the time they get.
-    """
-    at = now.astimezone(UTC).isoformat(timespec="microseconds")
-    before = _head(connection)
-    previous, number = before.digest, before.sequence
-    entries: list[dict[str, Any]] = []
-    payloads: list[dict[str, Any]] = []
-    for number, record in enumerate(records, before.sequence + 1):
-        row, payload = _rows(number, at, record, previous)
-        entries.append(row)
-        if payload is not None:
-            payloads.append(payload)
-        previous = row["digest"]
-    connection.execute(insert(tables.entries), entries)
-    if payloads:
-        connection.execute(insert(tables.payloads), payloads)
-    connection.execute(update(tables.head).values(sequence=number, digest=previous))
-    return Receipt(before.sequence + 1, number, at, previous)
-
-
-def _rows(
-    number: int, at: str, record: Record, previous: str
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    body, personal = canonical(record.body()), record.personal()
-    payload, digest = None, None
-    if personal is not None:
-        plain_text(personal.person, "person")
-        plain_text(personal.image, "image")
-        salt, facts = secrets.token_bytes(16), canonical(personal.facts)
-        digest = personal_digest(salt, facts, personal)
-        payload = {**vars(personal), "sequence": number, "salt": salt, "facts": facts}
-    row = {
-        "sequence": number, "at": at, "kind": record.kind, "run": record.run, "body": body,
-        "personal": digest, "previous": previous,
-        "digest": entry_digest(number, at, record.kind, record.run, body, digest, previous),
-    }  # fmt: skip
-    return row, payload
-
-
-def _entries() -> Any:
-    """Every entry with what is left of its personal part."""
-    personal = [c for c in tables.payloads.c if c.name != "sequence"]
-    joined = tables.entries.outerjoin(
-        tables.payloads, tables.entries.c.sequence == tables.payloads.c.sequence
-    )
-    return select(*tables.entries.c, *personal).select_from(joined)
-
-
-def _entry(row: Row[Any]) -> Entry:
-    personal = None
-    if row.salt is not None:
-        personal = Personal(json.loads(row.facts), row.person, row.image, row.features, row.pixels)
-    record = from_parts(row.kind, row.run, json.loads(row.body), personal)
-    return Entry(row.sequence, row.at, row.kind, row.run, record, row.digest, row.previous)
-
-
-def _change(connection: Connection, entry: Entry) -> Change:
-    if not isinstance(entry.record, Update):
-        return Change(entry)
-    query = (
-        _entries()
-        .join(tables.absorbed, tables.absorbed.c.label == tables.entries.c.sequence)
-        .where(tables.absorbed.c.update_entry == entry.sequence)
-        .order_by(tables.entries.c.sequence)
-    )
-    found = [_entry(row) for row in connection.execute(query)]
-    labels = tuple(one for one in found if isinstance(one.record, Label))
-    return Change(entry, labels, len(found) - len(labels))
-
-
-def _head(connection: Connection) -> Head:
-    found = connection.execute(select(tables.head)).one()
-    return Head(found.sequence, found.digest)
-
-
-def _latest(connection: Connection, run: str, kinds: Sequence[str]) -> Row[Any] | None:
-    columns = tables.entries.c
-    newest = [
-        connection.execute(
-            select(func.max(columns.sequence)).where(columns.run == run, columns.kind == kind)
-        ).scalar()
-        for kind in kinds
-    ]
-    last = max((number for number in newest if number is not None), default=None)
-    return (
-        None
-        if last is None
-        else connection.execute(select(tables.entries).where(columns.sequence == last)).one()
-    )
-
-
-def _repeated(connection: Connection, key: str, content: str) -> Receipt | None:
-    """The receipt an earlier call with this key got."""
-    found = connection.execute(select(tables.keys).where(tables.keys.c.key == key)).first()
-    if found is None:
-        return None
-    if found.content not in (content, ""):
-        raise KeyReused(
-            f"idempotency key {key[:60]!r}: it stands for other content, written as entry "
-            f"{found.first}; expected a new key for a new request."
-        )
-    return _receipt(connection, found)
-
-
-def _receipt(connection: Connection, key: Row[Any]) -> Receipt:
-    columns = tables.entries.c
-    last = connection.execute(select(columns.at, columns.digest).where(columns.sequence == key.last)).one()
-    return Receipt(key.first, key.last, last.at, last.digest, repeated=True)
-
-
-def _remember(connection: Connection, key: str, content: str, receipt: Receipt) -> None:
-    if key:
-        row = {
-            "key": key,
-            "content": content,
-            "first": receipt.first,
-            "last": receipt.last,
-        }
-        connection.execute(insert(tables.keys), [row])
-
-
-def _check_queued(connection: Connection, made: Update) -> None:
-    """Refuse labels that are not there to be absorbed."""
-    columns = tables.entries.c
-    query = (
-        select(columns.sequence)
-        .join(tables.payloads, tables.payloads.c.sequence == columns.sequence)
-        .outerjoin(tables.absorbed, tables.absorbed.c.label == columns.sequence)
-        .where(columns.run == made.run, columns.kind == Label.kind, tables.absorbed.c.label.is_(None))
-        .where(columns.sequence.in_(made.labels))
-    )
-    found = set(connection.execute(query).scalars())
-    wrong = sorted(set(made.labels) - found)
-    if wrong or len(set(made.labels)) != len(made.labels):
-        raise InvalidInput(
-            f"update: {wrong or 'a label twice'}; expected sequence numbers of queued labels of this run, "
-            "each once."
-        )

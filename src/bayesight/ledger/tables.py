@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-__all__ = ["absorbed", "entries", "head", "keys", "metadata", "payloads", "tokens"]
+__all__ = ["absorbed", "entries", "head", "keys", "metadata", "payloads", "snapshots", "tokens"]
 
 metadata = MetaData()
 
@@ -82,4 +82,12 @@ tokens = Table(
     Column("created_at", String(40), nullable=False),
     Column("expires_at", String(40)),
     Column("revoked_at", String(40)),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("run", String(64), primary_key=True),
+    Column("position", ForeignKey(entries.c.sequence), nullable=False),
+    Column("belief", LargeBinary, nullable=False),  # safetensors; believed only if its digest is in the chain
 )

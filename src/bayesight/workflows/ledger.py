@@ -128,7 +128,7 @@ def verify_ledger(url: str, *, receipt: str = "", progress: Progress | None = No
 def replay_run(
     run_path: str | Path, url: str, *, out: str | Path | None = None, progress: Progress | None = None
 ) -> ReplayResult:
-    """The belief of a run after everything a ledger holds about it.
+    """The belief of a run after everything a ledger holds about it, from the base on.
 
     Args:
         run_path: the run folder the ledger began with.
@@ -149,7 +149,7 @@ def replay_run(
         name = run_record(run, run.classifier()).run
         if not ledger.latest(name, RunRecord.kind):
             raise InvalidInput(f"ledger {ledger.url} knows nothing of {run_path}; expected its run.")
-        held = begin(ledger, run, progress=progress)
+        held = begin(ledger, run, fresh=True, progress=progress)
         kinds = ("update", "erasure")
         changes = len(ledger.since(0, run=name, kinds=kinds, limit=2**31))
         shown = ledger.url

@@ -1,0 +1,81 @@
+"""A belief in memory, what it is called in a ledger, and the digest that proves it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+
+from torch import Tensor
+
+from bayesight.ledger.chain import canonical
+from bayesight.ledger.records import RunRecord
+from bayesight.models.classifier import Classifier
+from bayesight.run import Run
+
+__all__ = ["Held", "belief_digest", "run_record"]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A belief in memory, and how far along the ledger it is.
+
+    Args:
+        base: the run's own belief, which every replay starts from.
+        run: its name in the ledger.
+        classifier: the belief now.
+        position: sequence number of the last change of belief in it.
+        belief: digest of the belief as that change recorded it: the model's version.
+        exact: the digest of what is held has equalled the recorded one ever since the base.
+        differs_at: the first update where it did not; 0 when there is none.
+    """
+
+    base: Classifier
+    run: str
+    classifier: Classifier
+    position: int
+    belief: str
+    exact: bool = True
+    differs_at: int = 0
+
+
+def run_record(run: Run, base: Classifier) -> RunRecord:
+    """What the ledger is told of a run: its name is the digest of its network.
+
+    Args:
+        run: the folder.
+        base: its classifier.
+    """
+    total = hashlib.sha256()
+    for name, tensor in sorted(base.network.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return RunRecord(
+        run=total.hexdigest()[:32],
+        belief=belief_digest(base, exemplars=True),
+        classes=base.classes.names,
+        features=base.head.dimension,
+        model=run.recipe().model.name,
+        folder=str(run.folder),
+    )
+
+
+def belief_digest(classifier: Classifier, *, exemplars: bool = False) -> str:
+    """SHA-256 over what is believed, every bit of it.
+
+    Args:
+        classifier: whose head and absorbed rows are digested.
+        exemplars: their features as well. Once for a base is enough: later exemplars are features of labels
+            the ledger's chain holds, and which rows they are is always digested.
+    """
+    total = hashlib.sha256()
+    for part in (classifier.head, classifier.absorbed):
+        plain: dict[str, object] = {}
+        for item in fields(part):
+            value = getattr(part, item.name)
+            if not isinstance(value, Tensor):
+                plain[item.name] = vars(value) if item.name == "prior" else value
+            elif exemplars or item.name != "exemplars":
+                total.update(f"{item.name} {value.dtype} {tuple(value.shape)}".encode())
+                total.update(value.contiguous().numpy().tobytes())
+        total.update(canonical(plain).encode())
+    return total.hexdigest()

@@ -1,0 +1,99 @@
+"""A belief saved in the ledger, so that the next start goes on from there instead of from the base.
+
+A snapshot is no evidence and may be deleted at any time. It is used only if its digest is the one the chain
+has for its place, so a changed one is ignored, and an erasure deletes it in its own transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import safetensors
+import safetensors.torch
+from safetensors import SafetensorError
+from sqlalchemy import Connection, delete, insert, select
+from torch import Tensor
+
+from bayesight.errors import RunUnreadable
+from bayesight.ledger import tables
+from bayesight.ledger.belief import Held, belief_digest
+from bayesight.ledger.database import reading, writing
+from bayesight.ledger.records import Erasure, Update
+from bayesight.ledger.rows import lock_head
+from bayesight.ledger.store import Ledger
+from bayesight.models.classifier import Classifier
+
+__all__ = ["drop_snapshot", "load_snapshot", "save_snapshot"]
+
+_OF_BASE = ("reference", "reference_labels", "head.shift", "head.scale")
+"""Tensors no update changes; they are taken from the base."""
+
+
+def save_snapshot(ledger: Ledger, held: Held) -> bool:
+    """Keep a belief in the place of an earlier one of its run.
+
+    Returns:
+        Whether it was kept; not when something it holds has been erased since, when it is not exact, or when
+        a later one is there.
+
+    Raises:
+        StorageFailed: as in ``Ledger.append``.
+    """
+    if not held.exact or held.classifier is held.base:
+        return False
+    tensors, values = held.classifier.tensors()
+    whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items() if k not in _OF_BASE}
+    blob = safetensors.torch.save(whole, {"values": json.dumps(values)})
+    columns = tables.snapshots.c
+    with writing(ledger.engine) as connection:
+        lock_head(connection)
+        later = tables.entries.c
+        erased = select(later.sequence).where(
+            later.run == held.run, later.kind == Erasure.kind, later.sequence > held.position
+        )
+        found = select(columns.position).where(columns.run == held.run, columns.position >= held.position)
+        if connection.execute(erased).first() or connection.execute(found).first():
+            return False
+        drop_snapshot(connection, held.run)
+        row = {"run": held.run, "position": held.position, "belief": blob}
+        connection.execute(insert(tables.snapshots), [row])
+    return True
+
+
+def load_snapshot(ledger: Ledger, start: Held) -> Held:
+    """The belief saved last, or ``start`` where there is none that can be believed.
+
+    Args:
+        ledger: where it is kept.
+        start: the base of its run.
+    """
+    with reading(ledger.engine) as connection:
+        query = select(tables.snapshots).where(tables.snapshots.c.run == start.run)
+        row = connection.execute(query).first()
+    if row is None:
+        return start
+    record = ledger.entry(row.position).record
+    if not isinstance(record, Update | Erasure) or record.run != start.run:
+        return start
+    classifier = _classifier(start.base, row.belief)
+    if classifier is None or belief_digest(classifier) != record.after:
+        return start
+    return replace(start, classifier=classifier, position=row.position, belief=record.after)
+
+
+def drop_snapshot(connection: Connection, run: str) -> None:
+    """Forget a run's snapshot, inside a transaction."""
+    connection.execute(delete(tables.snapshots).where(tables.snapshots.c.run == run))
+
+
+def _classifier(base: Classifier, blob: bytes) -> Classifier | None:
+    """The classifier in a snapshot; None where it holds no good one."""
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load(blob)
+        size = int.from_bytes(blob[:8], "little")
+        values = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["values"])
+        shared = {k: v for k, v in base.tensors()[0].items() if k in _OF_BASE}
+        return Classifier.from_tensors(base.network, base.classes, shared | tensors, values)
+    except (SafetensorError, RunUnreadable, ValueError, KeyError, TypeError):
+        return None
