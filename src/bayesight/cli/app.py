@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 import bayesight
-from bayesight.cli import bayes, demo, diagnose, estimate, evaluate, predict, prior, summary, train, update
+from bayesight.cli import (
+    bayes,
+    demo,
+    diagnose,
+    estimate,
+    evaluate,
+    predict,
+    prior,
+    shift,
+    summary,
+    train,
+    update,
+)
 from bayesight.cli.causal import causal_app
 from bayesight.cli.common import say
 from bayesight.cli.data import data_app
@@ -41,6 +53,7 @@ app.command("prior")(prior.prior)
 app.command("bayes")(bayes.bayes)
 app.command("diagnose")(diagnose.diagnose)
 app.command("estimate")(estimate.estimate)
+causal_app.command("shift")(shift.shift)
 app.add_typer(causal_app)
 app.command("summary")(summary.summary)
 app.add_typer(milestones_app)

@@ -46,6 +46,7 @@ from bayesight.report.sections import (
     SuspiciousLabels,
     Training,
 )
+from bayesight.report.shift import ShiftMethod, ShiftTable
 
 __all__ = [
     "BaseRates",
@@ -78,6 +79,8 @@ __all__ = [
     "Report",
     "Section",
     "SeeingAndDoing",
+    "ShiftMethod",
+    "ShiftTable",
     "Source",
     "Step",
     "Steps",

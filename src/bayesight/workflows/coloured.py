@@ -7,7 +7,11 @@ wrong, and the ink has the colour of the label as often as an environment has it
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
+import io
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +19,18 @@ from typing import Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from bayesight.checks import check, probability
 from bayesight.data import RenderOptions, open_store, render_arrays, require_classes, split
 from bayesight.data.batches import Examples
+from bayesight.errors import InvalidInput, StorageFailed
+from bayesight.files import write_atomic
 from bayesight.seeding import derive, numpy_generator
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Coloured", "Letters", "Plan", "World", "coloured", "make_world", "read_letters"]
+__all__ = ["Coloured", "Letters", "Plan", "World", "coloured", "make_world", "read_letters", "write_world"]
 
 
 @dataclass(frozen=True)
@@ -212,3 +219,81 @@ def _painted(images: ImageArray, labels: IntArray, colours: IntArray, places: In
 def _digests(images: ImageArray) -> ImageArray:
     found = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
     return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 16)
+
+
+def write_world(letters: Letters, plan: Plan, seed: int, folder: Path) -> dict[str, Path]:
+    """Write one seed's letters as archives, to train and measure with by hand.
+
+    Args:
+        letters: grey ones.
+        plan: how much goes with what.
+        seed: of everything drawn.
+        folder: made if it is not there; what it holds under the same names is not replaced.
+
+    Returns:
+        The files by name: ``train.tar.gz`` and ``test.tar.gz`` with ENVIRONMENT/CLASS/NAME.png, the
+        environments being named for the agreement in per cent; ``balanced.tar.gz`` with CLASS/NAME.png;
+        ``colours.csv`` with the path and the colour of each image of ``train.tar.gz``.
+
+    Raises:
+        InvalidInput: one of the files is there already.
+        StorageFailed: the folder cannot be written.
+    """
+    files = {n: folder / n for n in ("train.tar.gz", "test.tar.gz", "balanced.tar.gz", "colours.csv")}
+    there = [str(path) for path in files.values() if path.exists()]
+    if there:
+        raise InvalidInput(
+            f"--write: {there[0]} exists; expected a folder without it. Choose another folder."
+        )
+    world = make_world(letters, plan, seed)
+    train: dict[str, Image.Image] = {}
+    rows: list[tuple[str, str]] = []
+    for part in (world.validation, world.train):
+        for row in range(len(part.labels)):
+            path = f"{_percent(plan.train[part.places[row]])}/{_kind(letters, part, row)}/{len(train):05}.png"
+            train[path] = Image.fromarray(part.images[row])
+            rows.append((path, ("red", "green")[part.colours[row]]))
+    tested = {
+        f"{_percent(agree)}/{_kind(letters, part, row)}/{row:05}.png": Image.fromarray(part.images[row])
+        for agree, part in zip(plan.test, world.test, strict=True)
+        for row in range(len(part.labels))
+    }
+    batch = world.balanced
+    balanced = {
+        f"{_kind(letters, batch, row)}/{row:05}.png": Image.fromarray(batch.images[row])
+        for row in range(len(batch.labels))
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise StorageFailed(f"--write: {folder} cannot be made ({problem.strerror}).") from problem
+    for name, images in (("train.tar.gz", train), ("test.tar.gz", tested), ("balanced.tar.gz", balanced)):
+        write_atomic(files[name], _archive(images))
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([("path", "colour"), *sorted(rows)])
+    write_atomic(files["colours.csv"], table.getvalue())
+    return files
+
+
+def _percent(agreement: float) -> str:
+    return f"agrees-{100 * agreement:g}"
+
+
+def _kind(letters: Letters, part: Coloured, row: int) -> str:
+    """Folder name of an image's label: the first and the last class of its half."""
+    names = letters.kinds[int(part.labels[row])]
+    return names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}"
+
+
+def _archive(images: Mapping[str, Image.Image]) -> bytes:
+    """A .tar.gz of PNG files without time stamps."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for path, image in images.items():
+            png = io.BytesIO()
+            image.save(png, "PNG")
+            member = tarfile.TarInfo(path)
+            member.size = png.tell()
+            png.seek(0)
+            archive.addfile(member, png)
+    return gzip.compress(packed.getvalue(), mtime=0)

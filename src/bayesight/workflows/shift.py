@@ -21,6 +21,7 @@ from torch import Tensor
 from bayesight.bayes import gaussian_head
 from bayesight.bayes.gaussian_head import HeadPrior
 from bayesight.checks import check
+from bayesight.errors import UnknownName
 from bayesight.models import ImageModel
 from bayesight.train.classification import classification, log_probabilities
 from bayesight.train.engine import fit
@@ -45,8 +46,8 @@ __all__ = [
 SELECTION = (
     "Weights: the lowest log-loss on held-out letters of the training environments, plain for ordinary "
     "training and the grey oracle, adjusted for the colour by the back-door formula for the others. Method: "
-    "the highest accuracy on those letters after the same adjustment, at the median of the seeds, among those that are "
-    "trained on the training environments alone. No test environment is looked at for either."
+    "the highest accuracy on those letters after the same adjustment, at the median of the seeds, among "
+    "those that are trained on the training environments alone. No test environment is looked at for either."
 )
 """The rule, fixed before any test environment was measured."""
 
@@ -157,7 +158,8 @@ class ShiftOptions:
     def __post_init__(self) -> None:
         check(self.seeds >= 1, "seeds", f"got {self.seeds}", "at least 1")
         for name in self.methods:
-            check(name in METHODS, "methods", f"got {name!r}", f"some of {', '.join(METHODS)}")
+            if name not in METHODS:
+                raise UnknownName("method", name, METHODS)
 
 
 @dataclass(frozen=True)

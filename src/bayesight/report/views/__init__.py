@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from bayesight.errors import UnknownName
-from bayesight.report import beliefs, causes, sections
+from bayesight.report import beliefs, causes, sections, shift
 from bayesight.report.blocks import Block, Words
-from bayesight.report.views import belief, causation, data, evaluation, overview
+from bayesight.report.views import belief, causation, data, evaluation, overview, shifting
 
 __all__ = ["VIEWS", "View", "view"]
 
@@ -62,6 +62,7 @@ VIEWS: Mapping[type[sections.Section], tuple[str, Callable[[Any, str], tuple[Blo
             causes.CausalGraph: ("Who causes whom", causation.graph),
             causes.SeeingAndDoing: ("Seeing and doing", causation.seeing_and_doing),
             causes.StrataTable: ("Like compared with like", causation.strata),
+            shift.ShiftTable: ("Which of them holds", shifting.shift_table),
         }
     )
 )
