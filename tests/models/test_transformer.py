@@ -73,6 +73,14 @@ def test_it_starts_with_even_odds_from_its_seed():
     assert loss.item() == pytest.approx(math.log(65), abs=0.15)
 
 
+def test_the_last_layer_is_the_embedding_or_its_own():
+    tied = CausalTransformer(65, 16, layers=1, width=8, heads=2)
+    own = CausalTransformer(65, 16, layers=1, width=8, heads=2, tied=False)
+    assert tied.head.weight is tied.symbol.weight
+    count = [sum(p.numel() for p in model.parameters()) for model in (tied, own)]
+    assert count[1] - count[0] == 65 * 8
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(InvalidInput, match="a width that the heads divide"):
         CausalTransformer(5, 4, width=10, heads=3)

@@ -82,8 +82,9 @@ class Block(nn.Module):
 class CausalTransformer(nn.Module):
     """The next symbol from those before it: embeddings of symbol and place, blocks, and a linear layer.
 
-    Weights are normal with standard deviation 0.02, those that end a block 0.02 / sqrt(2 layers), biases
-    zero; the last layer shares the embedding's weights (Radford et al. 2019).
+    The first form is that of GPT-2 (Radford et al. 2019): the last layer shares the embedding's weights;
+    all weights are normal with standard deviation 0.02, those that end a block 0.02 / sqrt(2 layers), biases
+    zero.
 
     Args:
         symbols: size of the vocabulary.
@@ -92,6 +93,8 @@ class CausalTransformer(nn.Module):
         width: of a place's vector.
         heads: of each block's attention.
         dropout: share silenced while training.
+        tied: False gives the last layer weights of its own, and leaves torch's own initial weights, with
+            embeddings of variance 1.
         seed: initial weights follow from it; the global generator is left as it was.
 
     Raises:
@@ -111,6 +114,7 @@ class CausalTransformer(nn.Module):
         width: int = 128,
         heads: int = 4,
         dropout: float = 0.0,
+        tied: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -127,7 +131,10 @@ class CausalTransformer(nn.Module):
                 Block(width, heads, causal=True, dropout=dropout) for _ in range(layers)
             )
             self.norm = nn.LayerNorm(width)
-            self._initialise(layers)
+            self.head = nn.Linear(width, symbols, bias=False)
+            if tied:
+                self.head.weight = self.symbol.weight
+                self._initialise(layers)
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Logits (B, T, symbols) of the symbol after each of (B, T) int64.
@@ -141,7 +148,8 @@ class CausalTransformer(nn.Module):
         x = self.dropout(self.symbol(symbols) + self.place.weight[:places])
         for block in self.blocks:
             x = block(x)
-        return F.linear(self.norm(x), self.symbol.weight)
+        logits: Tensor = self.head(self.norm(x))
+        return logits
 
     def _initialise(self, layers: int) -> None:
         for name, parameter in self.named_parameters():
