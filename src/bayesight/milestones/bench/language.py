@@ -2,28 +2,27 @@
 
 ```
 data          characters(batch, context)
-model         transformer(layers, width, heads, dropout=0)
+model         transformer(layers, width, heads, dropout=0, tied=True)
 loss          next_character
-optimization  any registered optimizer; ``lr`` may be several rates, the best of which counts
+optimization  any registered optimizer
 ```
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bayesight.milestones.bench.claim import Curve, Keys, Measured
-from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.milestones.bench.claim import Keys
+from bayesight.milestones.bench.workbench import Bench, update_of
 from bayesight.models.transformer import CausalTransformer
 from bayesight.seeding import torch_generator
 from bayesight.train.engine import Batch, Task
 
-__all__ = ["Windows", "best_rate", "train_language_model"]
+__all__ = ["Windows", "next_character", "train_language_model"]
 
 
 class Windows:
@@ -63,27 +62,3 @@ def next_character(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     inputs, targets = batch
     logits = model(inputs)
     return {"total": F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())}
-
-
-def best_rate(recipes: Sequence[Keys], bench: Bench) -> Measured:
-    """Train with every learning rate of the recipe and keep the best.
-
-    Returns:
-        ``train_loss``, nats a character, the mean over the last sixth of the steps at the best rate; ``lr``,
-        that rate.
-    """
-    (recipe,) = recipes
-    rates: Sequence[float] = recipe.optimization["lr"]
-    best: tuple[float, float, Curve] | None = None
-    for rate in rates:
-        one = replace(
-            recipe,
-            optimization=replace(recipe.optimization, options={**recipe.optimization.options, "lr": rate}),
-        )
-        _, losses = train_language_model(one, bench)
-        tail = max(1, len(losses) // 6)
-        end = sum(losses[-tail:]) / tail
-        if best is None or end < best[0]:
-            best = (end, rate, thinned(losses))
-    assert best is not None, "a recipe has at least one learning rate"
-    return Measured({"train_loss": best[0], "lr": best[1]}, best[2])

@@ -1,0 +1,64 @@
+"""The trial of an optimizer: the same recipe with several learning rates, the best of which counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from bayesight.errors import TrainingDiverged
+from bayesight.milestones.bench.claim import Keys, Measured, key
+from bayesight.milestones.bench.classifying import letters_of, network_of, train_classifier
+from bayesight.milestones.bench.language import train_language_model
+from bayesight.milestones.bench.workbench import Bench, thinned
+
+__all__ = ["best_rate", "best_rate_on_letters", "best_rate_on_text"]
+
+LAST = 50
+"""Steps at the end whose mean loss is what counts."""
+
+
+def best_rate_on_text(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """``best_rate`` of a language model."""
+    return best_rate(recipes, bench, lambda recipe, bench: train_language_model(recipe, bench)[1])
+
+
+def best_rate_on_letters(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """``best_rate`` of a classifier."""
+
+    def losses(recipe: Keys, bench: Bench) -> list[float]:
+        train, _ = letters_of(recipe.data, bench)
+        network = network_of(recipe.model, train, bench)
+        return train_classifier(network, recipe, train, bench)
+
+    return best_rate(recipes, bench, losses)
+
+
+def best_rate(recipes: Sequence[Keys], bench: Bench, train: Callable[[Keys, Bench], list[float]]) -> Measured:
+    """Train with each of the recipe's learning rates; all else, the seed too, is the same.
+
+    Args:
+        recipes: one, whose optimization names several rates as ``lr``.
+        bench: the trial's surroundings.
+        train: gives the loss of every step, nats.
+
+    Returns:
+        ``train_loss``, the mean over the last 50 steps at the best rate; ``lr``, that rate.
+
+    Raises:
+        TrainingDiverged: with every rate.
+    """
+    (recipe,) = recipes
+    found: list[tuple[float, float, list[float]]] = []
+    for rate in recipe.optimization["lr"]:
+        options = {**recipe.optimization.options, "lr": rate}
+        one = replace(recipe, optimization=key(recipe.optimization.name, **options))
+        try:
+            losses = train(one, bench)
+        except TrainingDiverged:
+            continue  # a rate that is too high is no candidate
+        tail = losses[-LAST:]
+        found.append((sum(tail) / len(tail), rate, losses))
+    if not found:
+        raise TrainingDiverged(f"{recipe.optimization}: diverged with every rate; name lower ones.")
+    loss, rate, losses = min(found, key=lambda one: one[0])
+    return Measured({"train_loss": loss, "lr": rate}, thinned(losses))

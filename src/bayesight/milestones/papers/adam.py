@@ -1,0 +1,70 @@
+"""Adam: each parameter at a step size of its own, from means of the gradient and of its square."""
+
+from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
+from bayesight.milestones.bench.rates import best_rate_on_letters, best_rate_on_text
+
+RATES = {
+    "adam": (1e-3, 3e-3, 6e-3),
+    "rmsprop": (3e-4, 1e-3, 3e-3),
+    "adagrad": (3e-3, 1e-2, 3e-2),
+    "nesterov": (0.01, 0.03, 0.1),
+    "sgd": (0.1, 0.3, 1.0),
+}
+
+
+def on_text(optimizer: str) -> Keys:
+    """A small transformer on a text."""
+    return Keys(
+        data=key("characters", batch=16, context=64),
+        model=key("transformer", layers=4, width=128, heads=4, tied=False),
+        loss=key("next_character"),
+        optimization=key(optimizer, lr=RATES[optimizer], steps=300),
+    )
+
+
+def on_letters(optimizer: str) -> Keys:
+    """A perceptron with dropout on letters, where the ordering is another."""
+    return Keys(
+        data=key("letters", batch=128),
+        model=key("mlp", hidden=(512, 512), dropout=0.5),
+        loss=key("cross_entropy"),
+        optimization=key(optimizer, lr=RATES[optimizer], steps=300),
+    )
+
+
+MILESTONE = Milestone(
+    name="adam",
+    year=2014,
+    paper=Paper(
+        "Kingma, Ba",
+        "Adam: A Method for Stochastic Optimization",
+        "ICLR 2015",
+        "https://arxiv.org/abs/1412.6980",
+    ),
+    claim="Steps scaled by running means of the gradient and of its square train faster than AdaGrad, "
+    "RMSProp and momentum, with hardly any tuning.",
+    figure="curves of training cost: Adam below all others on logistic regression, a multilayer perceptron "
+    "with dropout and a convolutional network (figs. 1 to 3).",
+    displaced="SGD with Nesterov's momentum, AdaGrad, RMSProp",
+    key="optimization",
+    story="Data, model and loss stay; only how the parameters move changes. A network is made of parts whose "
+    "gradients differ by orders of magnitude, embeddings and norms and matrices, and one rate for all is too "
+    "high for some and too low for others.",
+    arms=(
+        *(Arm(name, (on_text(name),), best_rate_on_text) for name in RATES),
+        *(Arm(f"{name} on mlp", (on_letters(name),), best_rate_on_letters) for name in RATES),
+    ),
+    claims=tuple(
+        Claim("adam", "train_loss", "<=", against=name, margin=-0.25, differs=("optimization",))
+        for name in ("sgd", "nesterov", "adagrad", "rmsprop")
+    ),
+    metrics={
+        "train_loss": "training loss, nats, mean of the last 50 steps at the best rate",
+        "lr": "the best of three learning rates",
+    },
+    watched="training loss, nats",
+    source="text",
+    needs=20_000,
+    smoke=Smoke({"optimization.steps": 60}),
+    minutes=10,
+)
