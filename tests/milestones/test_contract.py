@@ -4,6 +4,7 @@ A new file in ``papers/`` is under these tests as soon as it is there.
 """
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from bayesight.milestones.bench.workbench import Sources
 
 CARDS = Path(__file__).resolve().parents[2] / "docs" / "milestones"
 SMOKE_LIMIT_S = 60
+FEW_STEPS = 25
+"""Enough to learn a batch by heart halfway."""
 
 every = pytest.mark.parametrize("name", names())
 
@@ -87,7 +90,7 @@ def test_the_same_seed_gives_the_same_bits(name):
 
 @every
 def test_it_learns_one_batch_by_heart(name):
-    milestone = small(find(name))
+    milestone = small(find(name), optimization__steps=FEW_STEPS)
     sources = Sources(milestone, smoke=True)
     setting = Setting(out=Path(), smoke=True, threads=1)
     curve = measure(milestone.arms[0], sources, 0, setting, one_batch=True).curve
@@ -96,9 +99,10 @@ def test_it_learns_one_batch_by_heart(name):
 
 @every
 def test_its_smoke_run_reproduces_in_a_minute(name, tmp_path):
+    began = time.process_time()
     outcome = run(find(name), Setting(out=tmp_path, smoke=True, threads=1))
     assert outcome.reproduced, [vars(verdict) for verdict in outcome.verdicts]
-    assert outcome.seconds <= 2 * SMOKE_LIMIT_S  # a minute on an idle core, twice that on a busy one
+    assert time.process_time() - began <= SMOKE_LIMIT_S  # of this process, however busy the machine
     assert write_card(outcome, tmp_path).exists()
 
 

@@ -13,8 +13,8 @@ from bayesight.milestones.bench.workbench import Bench, thinned
 
 __all__ = ["best_rate", "best_rate_on_letters", "best_rate_on_text"]
 
-LAST = 50
-"""Steps at the end whose mean loss is what counts."""
+LAST = 6
+"""The mean loss over the last sixth of the steps is what counts."""
 
 
 def best_rate_on_text(recipes: Sequence[Keys], bench: Bench) -> Measured:
@@ -42,7 +42,7 @@ def best_rate(recipes: Sequence[Keys], bench: Bench, train: Callable[[Keys, Benc
         train: gives the loss of every step, nats.
 
     Returns:
-        ``train_loss``, the mean over the last 50 steps at the best rate; ``lr``, that rate.
+        ``train_loss``, the mean over the last sixth of the steps at the best rate; ``lr``, that rate.
 
     Raises:
         TrainingDiverged: with every rate.
@@ -56,7 +56,7 @@ def best_rate(recipes: Sequence[Keys], bench: Bench, train: Callable[[Keys, Benc
             losses = train(one, bench)
         except TrainingDiverged:
             continue  # a rate that is too high is no candidate
-        tail = losses[-LAST:]
+        tail = losses[-max(1, len(losses) // LAST) :]
         found.append((sum(tail) / len(tail), rate, losses))
     if not found:
         raise TrainingDiverged(f"{recipe.optimization}: diverged with every rate; name lower ones.")

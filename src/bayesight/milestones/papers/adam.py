@@ -4,21 +4,23 @@ from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper,
 from bayesight.milestones.bench.rates import best_rate_on_letters, best_rate_on_text
 
 RATES = {
-    "adam": (1e-3, 3e-3, 6e-3),
+    "adam": (1e-3, 3e-3, 1e-2),
     "rmsprop": (3e-4, 1e-3, 3e-3),
     "adagrad": (3e-3, 1e-2, 3e-2),
     "nesterov": (0.01, 0.03, 0.1),
     "sgd": (0.1, 0.3, 1.0),
 }
 
+RISE_AND_FALL = key("cosine", warmup=0.2)
+
 
 def on_text(optimizer: str) -> Keys:
     """A small transformer on a text."""
     return Keys(
         data=key("characters", batch=16, context=64),
-        model=key("transformer", layers=4, width=128, heads=4, tied=False),
+        model=key("transformer", layers=4, width=128, heads=4),
         loss=key("next_character"),
-        optimization=key(optimizer, lr=RATES[optimizer], steps=300),
+        optimization=key(optimizer, lr=RATES[optimizer], schedule=RISE_AND_FALL, steps=300),
     )
 
 
@@ -28,7 +30,7 @@ def on_letters(optimizer: str) -> Keys:
         data=key("letters", batch=128),
         model=key("mlp", hidden=(512, 512), dropout=0.5),
         loss=key("cross_entropy"),
-        optimization=key(optimizer, lr=RATES[optimizer], steps=300),
+        optimization=key(optimizer, lr=RATES[optimizer], schedule=RISE_AND_FALL, steps=300),
     )
 
 
@@ -55,16 +57,24 @@ MILESTONE = Milestone(
         *(Arm(f"{name} on mlp", (on_letters(name),), best_rate_on_letters) for name in RATES),
     ),
     claims=tuple(
-        Claim("adam", "train_loss", "<=", against=name, margin=-0.25, differs=("optimization",))
+        Claim(
+            "adam", "train_loss", "<=", against=name, margin=-0.1, differs=("optimization",), smoke=(1.0, 0.1)
+        )
         for name in ("sgd", "nesterov", "adagrad", "rmsprop")
     ),
     metrics={
-        "train_loss": "training loss, nats, mean of the last 50 steps at the best rate",
+        "train_loss": "training loss, nats, mean of the last sixth of the steps at the best rate",
         "lr": "the best of three learning rates",
     },
     watched="training loss, nats",
     source="text",
     needs=20_000,
-    smoke=Smoke({"optimization.steps": 60}),
-    minutes=10,
+    smoke=Smoke({"optimization.steps": 60, "data.batch": 4}),
+    minutes=20,
+    differences=(
+        "A character transformer on a text in place of the paper's three networks; the perceptron with "
+        "dropout is here as well, and no claim is made on it.",
+        "Three learning rates for each optimizer, the best of which counts, all rising over the first "
+        "fifth of the steps and falling along half a cosine.",
+    ),
 )

@@ -25,7 +25,7 @@ def letters(model: Key) -> Keys:
         ),
         model=model,
         loss=key("cross_entropy", label_smoothing=0.1),
-        optimization=key("adamw", lr=4e-3, weight_decay=0.05, schedule=key("cosine", warmup=0.2), steps=1200),
+        optimization=key("adamw", lr=4e-3, weight_decay=0.05, schedule=key("cosine", warmup=0.2), steps=1000),
     )
 
 
