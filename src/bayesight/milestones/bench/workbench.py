@@ -55,7 +55,7 @@ class Sources:
     def origin(self) -> str:
         """What the milestone learns from, in words."""
         if self.milestone.source == "none":
-            return "made by the recipe itself"
+            return "points that the recipe makes"
         return self.letters.origin if self.milestone.source == "letters" else self.text.origin
 
     @property

@@ -11,6 +11,7 @@ RATES = {
     "sgd": (0.1, 0.3, 1.0),
 }
 
+RATES_ON_LETTERS = RATES | {"nesterov": (3e-3, 0.01, 0.03), "sgd": (0.03, 0.1, 0.3)}
 RISE_AND_FALL = key("cosine", warmup=0.2)
 
 
@@ -30,7 +31,8 @@ def on_letters(optimizer: str) -> Keys:
         data=key("letters", batch=128),
         model=key("mlp", hidden=(512, 512), dropout=0.5),
         loss=key("cross_entropy"),
-        optimization=key(optimizer, lr=RATES[optimizer], schedule=RISE_AND_FALL, steps=300),
+        optimization=key(optimizer, lr=RATES_ON_LETTERS[optimizer], schedule=RISE_AND_FALL, steps=300),
+        stage="letters",
     )
 
 
@@ -69,7 +71,7 @@ MILESTONE = Milestone(
     watched="training loss, nats",
     source="text",
     needs=20_000,
-    smoke=Smoke({"optimization.steps": 60, "data.batch": 4}),
+    smoke=Smoke({"optimization.steps": 50, "train.data.batch": 4}),
     minutes=20,
     differences=(
         "A character transformer on a text in place of the paper's three networks; the perceptron with "

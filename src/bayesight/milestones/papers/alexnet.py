@@ -64,7 +64,7 @@ MILESTONE = Milestone(
         "parameters": "numbers that are learned",
     },
     watched="training loss, nats",
-    smoke=Smoke({"optimization.steps": 200, "data.batch": 64}),
+    smoke=Smoke({"optimization.steps": 150}),
     minutes=5,
     needs=200,
     differences=(

@@ -59,7 +59,7 @@ MILESTONE = Milestone(
         "parameters": "numbers that are learned",
     },
     watched="training loss, nats",
-    smoke=Smoke({"optimization.steps": 60, "data.batch": 64}),
+    smoke=Smoke({"optimization.steps": 60}),
     minutes=8,
     needs=400,
     differences=(
