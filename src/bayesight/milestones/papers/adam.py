@@ -26,7 +26,7 @@ def on_text(optimizer: str) -> Keys:
 
 
 def on_letters(optimizer: str) -> Keys:
-    """A perceptron with dropout on letters, where the ordering is another."""
+    """A perceptron with dropout on letters, where far less depends on the optimizer."""
     return Keys(
         data=key("letters", batch=128),
         model=key("mlp", hidden=(512, 512), dropout=0.5),
