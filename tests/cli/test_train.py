@@ -135,3 +135,29 @@ def test_training_interrupted_and_continued_is_training(program, refusal, shapes
 def test_values_that_are_no_toml_are_text_and_refused_by_name(refusal, shapes, tmp_path, value):
     said = refusal("train", shapes, "--out", tmp_path / "run", "--set", f"optimization.epochs={value}")
     assert "optimization.epochs" in said
+
+
+def test_a_model_that_makes_images(program, refusal, shapes, pictures, tmp_path):
+    few = ("--model", "autoencoder", "--set", "model.hidden=[16]", "--epochs", 2, "--threads", 1)
+    status, out, err = program("train", shapes, "--out", tmp_path / "run", *few)
+    assert status == 0
+    assert "images held out: squared error " in out
+    assert str(tmp_path / "run" / "samples.png") in out
+    assert err.count("squared error") == 2
+    status, out, _ = program("train", shapes, "--out", tmp_path / "run", "--resume", "--json")
+    document = json.loads(out)
+    assert (status, document["classes"], document["examples"]) == (0, [], 240)
+    assert document["details"]["kind"] == "generation"
+    assert "makes images and knows no classes" in refusal("predict", tmp_path / "run", pictures[0])
+
+
+def test_pretraining(program, refusal, shapes, more_shapes, tmp_path):
+    pretrain = ("--pretrain", "simclr", "--set", "pretrain.epochs=1", "--set", "pretrain.batch=64")
+    options = (*QUICK, *pretrain, "--unlabelled", more_shapes)
+    status, out, err = program("train", shapes, "--out", tmp_path / "run", *options, "--json")
+    stage = json.loads(out)["details"]["pretraining"]
+    assert status == 0
+    assert stage["examples"]["unlabelled"] == 90
+    assert "pretraining loss" in err
+    said = refusal("train", shapes, "--out", tmp_path / "other", *QUICK, "--unlabelled", more_shapes)
+    assert "Add --pretrain simclr" in said

@@ -196,8 +196,13 @@ def _said(row: Mapping[str, float]) -> str:
     """The figures of an evaluation that are worth a line."""
     if "accuracy" in row:
         return f"accuracy {row['accuracy']:.4f}, log-loss {row['log_loss']:.4f}"
-    wanted = ("squared_error", "bound", "told_apart", "pretrain.total")
-    return ", ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in wanted if name in row)
+    words = {
+        "squared_error": "squared error",
+        "bound": "negative evidence bound",
+        "told_apart": "share told apart",
+        "pretrain.total": "pretraining loss",
+    }
+    return ", ".join(f"{said} {row[name]:.4f}" for name, said in words.items() if name in row)
 
 
 def _document(result: Any) -> dict[str, Any]:
