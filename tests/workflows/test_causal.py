@@ -48,6 +48,36 @@ def test_simulation_depends_on_its_seed_alone(tmp_path):
     assert one == same != other
 
 
+def test_a_table_too_large_for_memory_gives_the_same_slopes(tmp_path, monkeypatch):
+    """Sums over parts of the file against the rows at once: the same slopes, and nearly the same errors."""
+    import bayesight.data.tables as tables
+
+    graph = "A->T, A->Y, B->T, B->Y, T->Y"
+    made = causal_simulate(graph, tmp_path / "t.csv", rows=4000, kind="linear", seed=1)
+    lines = made.path.read_text().splitlines()
+    group = ["g", *("pqr"[i % 3] for i in range(4000))]
+    made.path.write_text("".join(f"{line},{g}\n" for line, g in zip(lines, group, strict=True)))
+    asked = {"graph": graph + ", g->T, g->Y"}
+    whole = ask(made.path, **asked).effect
+    monkeypatch.setattr(tables, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr(tables, "_BLOCK_BYTES", 10_000)
+    parts = ask(made.path, **asked)
+    assert parts.rows == 4000
+    assert parts.effect.held == ("A", "B", "g")
+    for one, other in (
+        (whole.conditional, parts.effect.conditional),
+        (whole.adjusted, parts.effect.adjusted),
+    ):
+        assert other.slope.mean == pytest.approx(one.slope.mean, rel=1e-9)
+        assert other.slope.high - other.slope.low == pytest.approx(one.slope.high - one.slope.low, rel=0.01)
+    assert "too large for memory" in parts.effect.notes[0]
+    made.path.write_text(made.path.read_text() + "1,1,1,,p\n")
+    with pytest.raises(InvalidInput, match="missing values"):
+        ask(made.path, **asked)
+    with pytest.raises(InvalidInput, match="GiB of memory"):
+        ask(made.path, refute=True, drop_missing=True, **asked)
+
+
 def test_counts_weights_and_rows_agree(table, tmp_path):
     rows = np.loadtxt(table.path, delimiter=",", skiprows=1)
     cells, n = np.unique(rows, axis=0, return_counts=True)

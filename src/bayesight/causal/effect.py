@@ -18,12 +18,14 @@ from bayesight.causal.adjustment import (
     FrontDoor,
     Identification,
     Instrument,
+    NotIdentified,
     identify,
     objection,
 )
 from bayesight.causal.arms import Answer, Arms, Contrast, Line, answer
 from bayesight.causal.graph import Dag
 from bayesight.causal.models import design, least_squares
+from bayesight.causal.moments import Moments, slope
 from bayesight.causal.other_ways import WEAK, front_door_arms, front_door_line, instrument_line
 from bayesight.causal.sample import Discrete, Numeric, Sample, as_numbers
 from bayesight.causal.simpson import EValue, Reversal, e_value, find_reversal
@@ -40,7 +42,7 @@ from bayesight.checks import check, probability
 from bayesight.errors import InvalidInput, UnknownName
 from bayesight.types import FloatArray
 
-__all__ = ["Effect", "Overlap", "Question", "estimate"]
+__all__ = ["Effect", "Overlap", "Question", "estimate", "estimate_from_moments"]
 
 _NO_OVERLAP_NAMED = 10
 
@@ -177,6 +179,47 @@ def estimate(sample: Sample, dag: Dag, question: Question) -> Effect:
         adjusted, more = _otherwise(work, known)
         return Effect(question, known, None, conditional, adjusted, notes=(*notes, *more), rows=sample.total)
     return _adjusted(work, known, held, conditional, notes)
+
+
+def estimate_from_moments(moments: Moments, dag: Dag, question: Question) -> Effect:
+    """The answer for a continuous treatment from sums over a table that no memory holds.
+
+    Args:
+        moments: sums over treatment, outcome and what has to be held fixed.
+        dag: the graph.
+        question: what is asked.
+
+    Raises:
+        InvalidInput: an effect that is not found by adjusting needs the rows themselves.
+    """
+    known = identify(dag, question.treatment, question.outcome, direct=question.direct)
+    held = question.adjust if question.adjust is not None else getattr(known, "variables", None)
+    if held is None:
+        came = "an effect by way of a front door or an instrument"
+        check(isinstance(known, NotIdentified), "streamed regression", came, "one found by adjusting")
+    line = slope(moments, question.treatment, question.outcome)
+    conditional = answer(line, "as they are", level=question.level)
+    rows = float(moments.second[0, 0])
+    if held is None:
+        return Effect(question, known, None, conditional, None, rows=rows)
+    wrong = objection(dag, question.treatment, question.outcome, held, direct=question.direct)
+    names = [n for n in moments.names if n.split("=")[0] in held or n in held]
+    line = slope(moments, question.treatment, question.outcome, names)
+    adjusted = answer(line, "least squares from moments", level=question.level)
+    notes = ["The table is too large for memory: slopes come from sums, without second opinions."]
+    if wrong:
+        notes.append(f"By this graph, holding {_named(held)} fixed does not give the effect: {wrong}.")
+    reversal = find_reversal(conditional, adjusted, None, tuple(held))
+    return Effect(
+        question,
+        known,
+        tuple(sorted(held)),
+        conditional,
+        adjusted,
+        reversal=reversal,
+        notes=tuple(notes),
+        rows=rows,
+    )
 
 
 @dataclass(frozen=True)

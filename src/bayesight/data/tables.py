@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -27,7 +27,7 @@ from bayesight.types import FloatArray, IntArray, Progress
 if TYPE_CHECKING:
     Batch: TypeAlias = dict[str, pa.Array[Any]]
 
-__all__ = ["MISSING", "ReadOptions", "TableRead", "column_names", "read_sample"]
+__all__ = ["MISSING", "ReadOptions", "TableRead", "TooLarge", "column_names", "read_parts", "read_sample"]
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "<NA>", "#N/A")
 """Text that stands for a missing value."""
@@ -35,8 +35,8 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "<NA>", "#N/A")
 MAX_NAMES = 1000
 """A column of text with more different values than this is no variable of categories."""
 
-MEMORY_BYTES = 4 << 30
-"""Rows with continuous variables are held up to this size."""
+MEMORY_BYTES = 1 << 30
+"""Rows with continuous variables are held up to this size; working on them takes several times as much."""
 
 _BLOCK_BYTES = 8 << 20
 _DENSE = 1 << 20
@@ -150,6 +150,19 @@ def read_sample(
             raise _unreadable(source, error) from error
 
 
+class TooLarge(InvalidInput):
+    """Rows with continuous variables that do not fit into memory.
+
+    Args:
+        message: the sentence.
+        numeric: the continuous columns.
+    """
+
+    def __init__(self, message: str, numeric: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.numeric = numeric
+
+
 class _ManyValues(Exception):
     def __init__(self, column: str) -> None:
         self.column = column
@@ -167,7 +180,7 @@ class _Reading:
         self.first_row: dict[str, dict[str, int]] = {n: {} for n in self.discrete}
         self.cells: dict[tuple[int, ...], FloatArray] = {}
         self.parts: list[dict[str, npt.NDArray[Any]]] = []
-        self.bytes = 0
+        self.bytes, self.most_bytes = 0, float(MEMORY_BYTES)
         self.rows = self.kept = 0
         self.missing: Counter[str] = Counter()
 
@@ -197,8 +210,23 @@ class _Reading:
         add = self._add_cells if self.cells_suffice else self._add_rows
         add(codes, numbers, weight[chosen], square[chosen])
 
+    def part(self) -> Sample:
+        """The rows taken in since the last part, which are then let go."""
+        sample = self._from_rows()
+        self.parts, self.bytes = [], 0
+        return sample
+
     def result(self) -> TableRead:
         """What was read."""
+        self.refuse_missing()
+        missing = {n: c for n, c in self.missing.items() if c}
+        if not self.cells and not self.parts:
+            raise SourceUnreadable(f"{self.source}: no rows; expected at least one below the header.")
+        sample = self._from_cells() if self.cells_suffice else self._from_rows()
+        return TableRead(sample, self.rows, self.rows - self.kept, missing)
+
+    def refuse_missing(self) -> None:
+        """Refuse what is missing, unless such rows are to be left out."""
         missing = {n: c for n, c in self.missing.items() if c}
         if missing and not self.options.drop_missing:
             said = ", ".join(f"{c:,} in {n}" for n, c in missing.items())
@@ -206,10 +234,6 @@ class _Reading:
                 f"{self.source.name}: missing values ({said} of {self.rows:,} rows); expected none. "
                 "Leave those rows out with --drop-missing, if they are missing by chance."
             )
-        if not self.cells and not self.parts:
-            raise SourceUnreadable(f"{self.source}: no rows; expected at least one below the header.")
-        sample = self._from_cells() if self.cells_suffice else self._from_rows()
-        return TableRead(sample, self.rows, self.rows - self.kept, missing)
 
     def _weights(self, batch: Batch, lines: IntArray) -> tuple[FloatArray, FloatArray]:
         one = np.ones(len(lines))
@@ -298,12 +322,13 @@ class _Reading:
         part: dict[str, npt.NDArray[Any]] = {name: c.astype(np.int16) for name, c in codes.items()}
         part |= values | {"\0n": n, "\0squares": squares}
         self.bytes += sum(a.nbytes for a in part.values())
-        if self.bytes > MEMORY_BYTES:
-            size, most = self.bytes / 2**30, MEMORY_BYTES / 2**30
-            raise InvalidInput(
+        if self.bytes > self.most_bytes:
+            size, most = self.bytes / 2**30, self.most_bytes / 2**30
+            raise TooLarge(
                 f"{self.source.name}: {', '.join(self.numeric)} are continuous, and the first {self.kept:,} "
                 f"rows take {size:.0f} GiB of memory; expected at most {most:.0f}. "
-                "Group their values into a few levels, or take a sample of the rows."
+                "Group their values into a few levels, or take a sample of the rows.",
+                tuple(self.numeric),
             )
         self.parts.append(part)
 
@@ -464,6 +489,40 @@ def _open_csv(source: Path, columns: Sequence[str]) -> Any:
             strings_can_be_null=False,
         ),
     )
+
+
+def read_parts(
+    path: str | os.PathLike[str],
+    options: ReadOptions,
+    numeric: Sequence[str],
+    progress: Progress | None = None,
+) -> Iterator[Sample]:
+    """A table part by part, for what is added up: every part with all levels of its discrete columns.
+
+    Args:
+        path: as for ``read_sample``.
+        options: which columns, and how.
+        numeric: the continuous ones among them, as ``TooLarge`` tells them.
+        progress: called with (lines read, None).
+
+    Raises:
+        As ``read_sample``; missing values are refused when the last part has been read.
+    """
+    source = existing_path(path)
+    discrete = tuple(n for n in options.columns if n not in numeric)
+    levels = read_sample(path, replace(options, columns=discrete, outcome="")).sample if discrete else None
+    reading = _Reading(source, replace(options, outcome=""), frozenset(numeric))
+    reading.most_bytes = float("inf")  # every part is let go before the next
+    if levels is not None:
+        reading.codes |= {n: {v: i for i, v in enumerate(levels.discrete(n).levels)} for n in discrete}
+        reading.first_row |= {n: dict.fromkeys(reading.codes[n], 0) for n in discrete}
+    for batch in _batches(source, options.every):
+        reading.take(batch)
+        if progress is not None:
+            progress(reading.rows, None)
+        if reading.parts:
+            yield reading.part()
+    reading.refuse_missing()
 
 
 def _is_parquet(source: Path) -> bool:

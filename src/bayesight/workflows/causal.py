@@ -29,11 +29,13 @@ from bayesight.causal import (
 )
 from bayesight.causal.adjustment import RULE
 from bayesight.causal.credible import credible_answer
+from bayesight.causal.effect import estimate_from_moments
 from bayesight.causal.examples import Example, example
+from bayesight.causal.moments import add, begin
 from bayesight.causal.refute import Refutation, refute
 from bayesight.causal.simulate import draw, make_world, true_effect
 from bayesight.checks import check
-from bayesight.data.tables import ReadOptions, TableRead, column_names, read_sample
+from bayesight.data.tables import ReadOptions, TableRead, TooLarge, column_names, read_parts, read_sample
 from bayesight.errors import InvalidInput, UnknownName, nearest
 from bayesight.files import write_atomic
 from bayesight.types import Progress
@@ -262,7 +264,13 @@ def causal_effect(request: CausalRequest, progress: Progress | None = None) -> C
     if whole is not None:
         read = TableRead(whole, int(whole.total), 0, {})
     else:
-        read = read_sample(request.table, _read_options(request, dag, columns), progress)
+        options = _read_options(request, dag, columns)
+        try:
+            read = read_sample(request.table, options, progress)
+        except TooLarge as large:
+            if request.treatment not in large.numeric or request.bayes or request.refute:
+                raise
+            return _streamed(request, options, large.numeric, dag, progress)
     found = estimate(read.sample, dag, question)
     return CausalAnswer(
         found,
@@ -392,6 +400,23 @@ def identification_dict(known: Identification) -> dict[str, Any]:
             "assumption": known.assumption,
         }
     return {"identified": False, "strategy": None, "reason": known.reason}
+
+
+def _streamed(
+    request: CausalRequest, options: ReadOptions, numeric: Sequence[str], dag: Dag, progress: Progress | None
+) -> CausalAnswer:
+    """The answer for a continuous treatment from a table that no memory holds, by adding up its moments."""
+    names = (request.treatment, request.outcome, *(n for n in options.columns[2:]))
+    moments, rows = None, 0.0
+    for part in read_parts(request.table, options, numeric, progress):
+        moments = add(moments or begin(part, names), part, names)
+        rows += len(part.n)
+    if moments is None:
+        raise InvalidInput(f"{request.table}: no rows are left; expected at least one.")
+    found = estimate_from_moments(moments, dag, _question(request))
+    return CausalAnswer(
+        found, dag, explain_forbidden(dag, request.treatment, request.outcome), rows=int(rows)
+    )
 
 
 def _completed(request: CausalRequest, known: Example) -> CausalRequest:
