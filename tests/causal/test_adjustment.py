@@ -119,6 +119,13 @@ def test_front_door_and_its_limits():
         assert isinstance(identify(parse(broken), "T", "Y"), NotIdentified), broken
 
 
+def test_a_front_door_of_many_mediators():
+    many = ", ".join(f"T -> M{i} -> Y" for i in range(6)) + ", T <-> Y, T -> N, N -> M0"
+    found = identify(parse(many), "T", "Y")
+    assert isinstance(found, FrontDoor)
+    assert set(found.mediators) == {f"M{i}" for i in range(6)}
+
+
 def test_instruments_also_given_another_variable():
     assert identify(parse("Z -> T -> Y, T <-> Y"), "T", "Y") == Instrument("Z")
     found = identify(parse("Z -> T -> Y, T <-> Y, W -> Z, W -> Y"), "T", "Y")

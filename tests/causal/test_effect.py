@@ -145,8 +145,8 @@ def coverage(kind, graphs, rows, random_dag):
 
 @pytest.mark.parametrize("kind", ["linear", "discrete"])
 def test_intervals_hold_the_truth(random_dag, kind):
-    """120 graphs: 95 % expected, and 3.5 standard errors below it are 88 %."""
-    assert coverage(kind, 120, 1000, random_dag) >= 0.88
+    """60 graphs: 95 % expected, and 3.5 standard errors below it are 85 %; benchmarks/ has a thousand."""
+    assert coverage(kind, 60, 1000, random_dag) >= 0.85
 
 
 def test_unidentifiable_graphs_get_no_number():
@@ -173,13 +173,13 @@ def test_rare_outcomes_are_covered():
     rng, inside = np.random.default_rng(1), 0
     risk = np.array([[0.01, 0.03], [0.02, 0.05]])  # z, t
     truth = 0.5 * (0.02 + 0.03)
-    for _ in range(200):
+    for _ in range(100):
         z = rng.integers(0, 2, 400)
         t = (rng.random(400) < np.where(z, 0.7, 0.3)).astype(int)
         y = (rng.random(400) < risk[z, t]).astype(int)
         found = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, Question("T", "Y", success="1"))
         inside += found.adjusted.effect.low <= truth <= found.adjusted.effect.high
-    assert 0.92 <= inside / 200 <= 0.995
+    assert inside / 100 >= 0.89
 
 
 def linear_table(rows=400, seed=0):
@@ -235,7 +235,7 @@ def test_logistic_against_scikit_learn():
 def test_weighting_and_doubly_robust_on_continuous_confounders():
     rng = np.random.default_rng(4)
     inside = dict.fromkeys(("dr", "ipw", "regression"), 0)
-    for _ in range(150):
+    for _ in range(80):
         z = rng.normal(size=800)
         t = (rng.random(800) < 1 / (1 + np.exp(-z))).astype(int)
         y = 2.0 * t + 3.0 * z + rng.normal(size=800)
@@ -244,7 +244,7 @@ def test_weighting_and_doubly_robust_on_continuous_confounders():
         assert found.adjusted.method == "doubly robust"
         for name, a in zip(inside, (found.adjusted, found.others[1], found.others[0]), strict=True):
             inside[name] += a.effect.low <= 2 <= a.effect.high
-    assert all(0.88 <= n / 150 <= 1 for n in inside.values()), inside
+    assert all(0.86 <= n / 80 <= 1 for n in inside.values()), inside
 
 
 def test_doubly_robust_survives_either_model_being_wrong():
@@ -279,6 +279,22 @@ def test_no_overlap_is_named_and_left_out():
     nothing = {"Z": [0, 0, 1, 1], "T": [0, 0, 1, 1], "Y": [0, 1, 0, 1]}
     with pytest.raises(InvalidInput, match="in every stratum of Z some treatment never occurs"):
         estimate(sample_of(nothing), TRIANGLE, Question("T", "Y"))
+
+
+def test_thin_strata_are_left_to_models():
+    """Ten three-valued confounders, 2,000 rows: strata of one, so main effects answer, and hold the truth."""
+    rng, inside = np.random.default_rng(11), 0
+    graph = parse(", ".join(f"Z{i} -> T, Z{i} -> Y" for i in range(10)) + ", T -> Y")
+    for _ in range(12):
+        z = rng.integers(0, 3, (2000, 10))
+        t = (rng.random(2000) < 1 / (1 + np.exp(1.5 - 0.15 * z.sum(axis=1)))).astype(int)
+        y = (rng.random(2000) < 0.1 + 0.03 * z.sum(axis=1) + 0.1 * t).astype(int)
+        columns = {f"Z{i}": z[:, i] for i in range(10)} | {"T": t, "Y": y}
+        found = estimate(sample_of(columns), graph, Question("T", "Y"))
+        assert found.adjusted.method == "doubly robust"
+        assert "models in main effects" in found.notes[0]
+        inside += found.adjusted.effect.low <= 0.1 <= found.adjusted.effect.high
+    assert inside >= 9
 
 
 def test_several_treatments_and_a_reference():
@@ -330,14 +346,14 @@ def test_collinear_confounders_do_no_harm():
 def test_front_door_on_tables_and_lines():
     dag = parse("T -> M -> Y, T <-> Y")
     inside = {"linear": 0, "discrete": 0}
-    for kind, seed in itertools.product(inside, range(80)):
+    for kind, seed in itertools.product(inside, range(30)):
         world = make_world(dag, kind, seed)
         columns = draw(world, 2000, seed)
         found = estimate(sample_of({n: columns[n] for n in "TMY"}), dag, Question("T", "Y"))
         assert found.identification == FrontDoor(("M",))
         e = found.adjusted.effect
         inside[kind] += e.low <= true_effect(world, "T", "Y") <= e.high
-    assert all(n / 80 >= 0.85 for n in inside.values()), inside
+    assert all(n >= 25 for n in inside.values()), inside
 
 
 def test_instrument_in_a_linear_world_and_a_weak_one():

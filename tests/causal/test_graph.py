@@ -134,6 +134,17 @@ def test_a_limit_is_said():
     assert (len(few.found), few.complete) == (50, False)
 
 
+def test_a_large_sparse_graph_is_answered_soon_with_the_short_paths_first():
+    """A ladder of 200 rungs with dead ends: a search without looking ahead would never come back."""
+    edges = [(f"{side}{i}", f"{side}{i + 1}") for side in "ab" for i in range(200)]
+    edges += [(f"a{i}", f"b{i}") for i in range(200)]
+    dag = Dag(tuple(dict.fromkeys(n for e in edges for n in e)), tuple(edges))
+    found = all_paths(dag, "a3", "b5")
+    assert not found.complete
+    assert min(len(p.nodes) for p in found.found) == 4
+    assert {len(p.nodes) for p in found.found if p.kind == "causal"} == {4}
+
+
 def test_paths_where_there_are_none():
     assert all_paths(parse("T -> A, B -> Y"), "T", "Y").found == ()
     with pytest.raises(InvalidInput, match="itself"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from typing import TypeAlias
 
 import networkx as nx
@@ -34,6 +34,9 @@ __all__ = [
 
 LIMIT = 200
 """Minimal sets listed at most."""
+
+_MOST_TRIED = 3000
+"""Sets of mediators tried at most."""
 
 RULE = "of the minimal sets the smallest; among equals the one nearest to the outcome, then by the alphabet"
 """How one set is picked. Near the outcome it explains more of what is left to chance, and costs precision
@@ -211,7 +214,9 @@ def explain_forbidden(dag: Dag, treatment: str, outcome: str) -> dict[str, str]:
     """
     _require_query(dag, treatment, outcome)
     effects, causes = dag.descendants(treatment) - {treatment, outcome}, dag.ancestors({outcome})
-    paths = [p for p in all_paths(dag, treatment, outcome).found if p.kind != "causal"]
+    after = dag.descendants(outcome) - {outcome}
+    cut = _back_door_graph(dag, treatment, outcome)
+    closed = [(p, frozenset(p.colliders)) for p in all_paths(dag, treatment, outcome).found if p.colliders]
     found: dict[str, str] = {}
     for name in dag.observed:
         if name in effects and name in causes:
@@ -219,16 +224,18 @@ def explain_forbidden(dag: Dag, treatment: str, outcome: str) -> dict[str, str]:
                 f"lies on a causal path from {treatment} to {outcome}; "
                 "holding it fixed removes that part of the effect"
             )
-        elif name in dag.descendants(outcome) - {outcome}:
+        elif name in after:
             found[name] = f"is an effect of the outcome {outcome}; holding it fixed selects on the outcome"
         elif name in effects:
             found[name] = f"is an effect of the treatment {treatment}"
         elif name not in (treatment, outcome):
-            opened = next((p for p in paths if not is_open(dag, p) and is_open(dag, p, [name])), None)
+            above = dag.ancestors({name})
+            # Held fixed alone, it opens the paths all of whose colliders are it or its causes.
+            opened = next((p for p, c in closed if c <= above and name not in set(p.nodes) - c), None)
             if opened is not None:
                 what = "is a collider" if name in opened.colliders else "is an effect of a collider"
                 found[name] = f"{what}; holding it fixed opens {opened}"
-            elif _only_moves(dag, name, treatment, outcome):
+            elif name in dag.parents(treatment) and d_separated(cut, name, outcome):
                 found[name] = (
                     f"reaches {outcome} only through the treatment {treatment}; "
                     "holding it fixed costs precision"
@@ -266,17 +273,31 @@ def _preference(dag: Dag, outcome: str, variables: frozenset[str]) -> tuple[int,
 
 
 def _front_door(dag: Dag, treatment: str, outcome: str) -> FrontDoor | None:
-    """The smallest set of up to three mediators that meets Pearl's definition 3.3.3."""
+    """A small set of mediators that meets Pearl's definition 3.3.3.
+
+    Up to three are tried in all combinations, a few thousand at most; then all together, less those that can
+    be spared.
+    """
     between = (dag.descendants(treatment) & dag.ancestors({outcome})) - {treatment, outcome}
-    treatment_cut = dag.without((treatment, c) for c in dag.children(treatment))
-    clean = [m for m in sorted(between - dag.unobserved) if d_separated(treatment_cut, treatment, m)]
+    cut = dag.without((treatment, c) for c in dag.children(treatment))
+    clean = tuple(m for m in sorted(between - dag.unobserved) if d_separated(cut, treatment, m))
+
+    def works(mediators: tuple[str, ...]) -> bool:
+        return _intercepts(dag, treatment, outcome, mediators) and _sheltered(
+            dag, treatment, outcome, mediators
+        )
+
     for size in (1, 2, 3):
-        for mediators in combinations(clean, size):
-            if _intercepts(dag, treatment, outcome, mediators) and _sheltered(
-                dag, treatment, outcome, mediators
-            ):
+        for mediators in islice(combinations(clean, size), _MOST_TRIED):
+            if works(mediators):
                 return FrontDoor(mediators)
-    return None
+    if not clean or not works(clean):
+        return None
+    kept = clean
+    for m in clean:
+        fewer = tuple(n for n in kept if n != m)
+        kept = fewer if fewer and works(fewer) else kept
+    return FrontDoor(kept)
 
 
 def _intercepts(dag: Dag, treatment: str, outcome: str, mediators: tuple[str, ...]) -> bool:
@@ -315,8 +336,3 @@ def _why_not(dag: Dag, treatment: str, outcome: str, allowed: frozenset[str]) ->
     witness = next(iter([*bare, *(p for p in paths if is_open(dag, p, held))]), None)
     what = f"{witness} is open and nothing measured blocks it" if witness else "confounding cannot be blocked"
     return f"{what}; there is neither a front door nor an instrument"
-
-
-def _only_moves(dag: Dag, name: str, treatment: str, outcome: str) -> bool:
-    cut = _back_door_graph(dag, treatment, outcome)
-    return treatment in dag.children(name) and d_separated(cut, name, outcome)

@@ -7,7 +7,7 @@ the treatment were set. What cannot be known from the graph and the columns is s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,10 @@ from bayesight.types import FloatArray
 __all__ = ["Effect", "Overlap", "Question", "estimate", "estimate_from_moments"]
 
 _NO_OVERLAP_NAMED = 10
+_THIN = 10
+"""Rows a stratum, on average, below which strata are too thin to stand on their own."""
+_FEW = 20
+"""Strata of which one that lacks a treatment is a fact to be told, and no accident of thin ice."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ class Effect:
         strata: counts behind the answer, when everything held fixed is discrete.
         notes: sentences the reader should know.
         rows: rows of the table.
+        binary: whether the outcome is yes or no, so that means are probabilities.
     """
 
     question: Question
@@ -131,6 +136,7 @@ class Effect:
     strata: Strata | None = None
     notes: tuple[str, ...] = ()
     rows: float = 0.0
+    binary: bool = False
 
 
 def estimate(sample: Sample, dag: Dag, question: Question) -> Effect:
@@ -177,7 +183,16 @@ def estimate(sample: Sample, dag: Dag, question: Question) -> Effect:
             notes.append(f"By this graph, holding {_named(held)} fixed does not give the effect: {wrong}.")
     if held is None:
         adjusted, more = _otherwise(work, known)
-        return Effect(question, known, None, conditional, adjusted, notes=(*notes, *more), rows=sample.total)
+        return Effect(
+            question,
+            known,
+            None,
+            conditional,
+            adjusted,
+            notes=(*notes, *more),
+            rows=sample.total,
+            binary=work.binary,
+        )
     return _adjusted(work, known, held, conditional, notes)
 
 
@@ -293,50 +308,89 @@ class _Work:
         return Task(x, arm.codes, len(arm.levels), self.y, self.sample.n, self.sample.squares, self.binary)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What one way of adjusting gives."""
+
+    adjusted: Answer
+    arms: Arms | None = None
+    strata: Strata | None = None
+    overlap: Overlap | None = None
+    others: tuple[Answer, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def _adjusted(
     work: _Work, known: Identification, held: tuple[str, ...], conditional: Answer, notes: list[str]
 ) -> Effect:
     """The answer with ``held`` held fixed, second opinions, overlap, reversal and E-value."""
-    sample, question = work.sample, work.question
-    strata: Strata | None = None
-    overlap: Overlap | None = None
-    others: list[Answer] = []
-    arms: Arms | None = None
     if not work.levels:
-        adjusted = work.answer(work.line(held), "least squares" if held else "as they are")
-    elif sample.is_discrete(held):
-        strata = stratify(sample, question.treatment, work.y, held, binary=work.binary)
-        arms = standardise(strata)
-        adjusted = work.answer(arms, "standardisation over strata" if held else "as they are")
-        overlap = _overlap_of(strata, work.levels) if held else None
-        others = _opinions(work, held, strata) if held else []
-        notes += _overlap_notes(overlap)
+        found = _Found(work.answer(work.line(held), "least squares" if held else "as they are"))
+    elif work.sample.is_discrete(held):
+        found = _by_strata(work, held)
     else:
-        task = work.task(held)
-        who = propensity(task)
-        arms = doubly_robust(task, who)
-        adjusted = work.answer(arms, "doubly robust")
-        others = [
-            work.answer(regression_standardised(task), "standardisation by regression"),
-            work.answer(inverse_probability(task, who), "inverse probability weighting"),
-        ]
-        low = (who.raw < FLOOR).any(axis=1)
-        overlap = Overlap(1 - float(sample.n[low].sum() / sample.total), 0, (), 0, float(who.raw.min()))
-        if overlap.share < 0.99:
-            notes.append(
-                f"{1 - overlap.share:.1%} of the rows had next to no chance of one of the treatments; "
-                "the answer leans on the model there."
-            )
-    found_e = None
-    if arms is not None and len(work.levels) == 2:
-        base = work.levels.index(work.reference)
-        spread = _spread(sample, work.y)
-        found_e = e_value(arms, 1 - base, base, spread, float(norm.ppf((1 + question.level) / 2)))
-    reversal = find_reversal(conditional, adjusted, strata, held)
+        found = _by_model(work, held)
+    strength = None
+    if found.arms is not None and len(work.levels) == 2:
+        base, z = work.levels.index(work.reference), float(norm.ppf((1 + work.question.level) / 2))
+        strength = e_value(found.arms, 1 - base, base, _spread(work.sample, work.y), z)
     return Effect(
-        question, known, held, conditional, adjusted, tuple(others), overlap, reversal, found_e, strata,
-        tuple(notes), sample.total,
-    )  # fmt: skip
+        work.question,
+        known,
+        held,
+        conditional,
+        found.adjusted,
+        found.others,
+        found.overlap,
+        find_reversal(conditional, found.adjusted, found.strata, held),
+        strength,
+        found.strata,
+        (*notes, *found.notes),
+        work.sample.total,
+        work.binary,
+    )
+
+
+def _by_strata(work: _Work, held: tuple[str, ...]) -> _Found:
+    """Standardisation over strata, unless the rows are spread too thinly over them."""
+    strata = stratify(work.sample, work.question.treatment, work.y, held, binary=work.binary)
+    if not held:
+        arms = standardise(strata)
+        return _Found(work.answer(arms, "as they are"), arms, strata)
+    overlap = _overlap_of(strata, work.levels)
+    thin = len(strata.values) > _FEW and work.sample.total < _THIN * len(strata.values)
+    if thin and overlap.share < 0.9:
+        note = (
+            f"{len(strata.values):,} strata for {work.sample.total:,.0f} rows, and {overlap.without:,} of "
+            "them lack a treatment: the answer comes from models in main effects, not from strata."
+        )
+        found = _by_model(work, held)
+        return replace(found, strata=strata, overlap=overlap, notes=(note,))
+    arms = standardise(strata)
+    adjusted = work.answer(arms, "standardisation over strata")
+    notes = tuple(_overlap_notes(overlap))
+    return _Found(adjusted, arms, strata, overlap, tuple(_opinions(work, held, strata)), notes)
+
+
+def _by_model(work: _Work, held: tuple[str, ...]) -> _Found:
+    """Doubly robust from models of outcome and treatment in main effects."""
+    task = work.task(held)
+    who = propensity(task)
+    arms = doubly_robust(task, who)
+    others = (
+        work.answer(regression_standardised(task), "standardisation by regression"),
+        work.answer(inverse_probability(task, who), "inverse probability weighting"),
+    )
+    low = (who.raw < FLOOR).any(axis=1)
+    share = 1 - float(work.sample.n[low].sum() / work.sample.total)
+    overlap = Overlap(share, 0, (), 0, float(who.raw.min()))
+    note = (
+        f"{1 - share:.1%} of the rows had next to no chance of one of the treatments; "
+        "the answer leans on the model there."
+    )
+    return _Found(
+        work.answer(arms, "doubly robust"), arms, None, overlap, others, (note,) if share < 0.99 else ()
+    )
 
 
 def _opinions(work: _Work, held: Sequence[str], strata: Strata) -> list[Answer]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import cast
 
 import networkx as nx
@@ -20,6 +20,9 @@ __all__ = ["LIMIT", "Path", "Paths", "all_paths", "blocked_by", "is_open"]
 
 LIMIT = 1000
 """Paths listed at most; a dense graph has more than anyone can read."""
+
+_MOST_STEPS = 300_000
+"""Steps of the search at most: a second or so."""
 
 _KINDS = ("causal", "back-door", "collider")
 
@@ -83,20 +86,11 @@ def all_paths(dag: Dag, start: str, end: str, limit: int = LIMIT) -> Paths:
         ['T -> Y: causal', 'T <- Z -> Y: back-door', 'T -> C <- Y: collider']
     """
     check(dag.require(start) != dag.require(end), "paths", f"from {start!r} to itself", "two variables")
-    graph = nx.Graph(dag.edges)
-    graph.add_nodes_from((start, end))
-    graph.add_edge(start, end)
-    # Only what lies on a cycle with the two ends can lie on a path between them.
-    blocks = cast("Iterable[set[str]]", nx.biconnected_components(graph))
-    block = next(b for b in blocks if start in b and end in b)
-    graph = graph.subgraph(block).copy()
-    if not {(start, end), (end, start)} & set(dag.edges):
-        graph.remove_edge(start, end)
-    found = list(islice(nx.all_simple_paths(graph, start, end), limit + 1))
+    found, complete = _simple_ways(_block(dag, start, end), start, end, limit)
     edges = set(dag.edges)
-    paths = [Path(tuple(p), tuple((a, b) in edges for a, b in pairwise(p))) for p in found[:limit]]
+    paths = [Path(p, tuple((a, b) in edges for a, b in pairwise(p))) for p in found]
     paths.sort(key=lambda p: (_KINDS.index(p.kind), len(p.nodes), p.nodes))
-    return Paths(tuple(paths), len(found) <= limit)
+    return Paths(tuple(paths), complete)
 
 
 def blocked_by(dag: Dag, path: Path, given: Iterable[str] = ()) -> tuple[str, ...]:
@@ -118,3 +112,62 @@ def blocked_by(dag: Dag, path: Path, given: Iterable[str] = ()) -> tuple[str, ..
 def is_open(dag: Dag, path: Path, given: Iterable[str] = ()) -> bool:
     """Whether the path carries association when these variables are held fixed."""
     return not blocked_by(dag, path, given)
+
+
+def _block(dag: Dag, start: str, end: str) -> dict[str, list[str]]:
+    """Neighbours within the part of the graph that paths between the two can visit.
+
+    Only what lies on a cycle with both ends, were they joined, can lie on a path between them.
+    """
+    graph = nx.Graph(dag.edges)
+    graph.add_edge(start, end)
+    blocks = cast("Iterable[set[str]]", nx.biconnected_components(graph))
+    block = next(b for b in blocks if start in b and end in b)
+    near: dict[str, list[str]] = {n: [] for n in block}
+    for a, b in dag.edges:
+        if a in block and b in block:
+            near[a].append(b)
+            near[b].append(a)
+    return near
+
+
+def _simple_ways(
+    near: dict[str, list[str]], start: str, end: str, limit: int
+) -> tuple[list[tuple[str, ...]], bool]:
+    """Simple paths, the shortest first, and whether these are all.
+
+    Length by length, never going where the end is too far to be reached in time; so the short ones come soon
+    even where there are more than could ever be listed.
+    """
+    far = _distances(near, end)
+    found: list[tuple[str, ...]] = []
+    steps = 0
+    for length in range(1, len(near)):
+        stack: list[tuple[str, ...]] = [(start,)]
+        while stack:
+            way = stack.pop()
+            steps += 1
+            if way[-1] == end:
+                found.append(way)
+                if len(found) > limit:
+                    return found[:limit], False
+                continue
+            if steps > _MOST_STEPS:
+                return found, False
+            left = length - len(way)
+            stack.extend(
+                (*way, n)
+                for n in near[way[-1]]
+                if n in far and n not in way and (left == 0 if n == end else 0 < far[n] <= left)
+            )
+    return found, True
+
+
+def _distances(near: dict[str, list[str]], end: str) -> dict[str, int]:
+    far, rim = {end: 0}, [end]
+    for n in rim:  # grows while it is gone through
+        for m in near[n]:
+            if m not in far:
+                far[m] = far[n] + 1
+                rim.append(m)
+    return far

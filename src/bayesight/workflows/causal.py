@@ -275,7 +275,7 @@ def causal_effect(request: CausalRequest, progress: Progress | None = None) -> C
     return CausalAnswer(
         found,
         dag,
-        explain_forbidden(dag, request.treatment, request.outcome),
+        _forbidden(found, dag),
         _bayes(request, found) if request.bayes else None,
         _refuted(request, read.sample, dag, found) if request.refute else (),
         read.rows,
@@ -417,6 +417,14 @@ def _streamed(
     return CausalAnswer(
         found, dag, explain_forbidden(dag, request.treatment, request.outcome), rows=int(rows)
     )
+
+
+def _forbidden(found: Effect, dag: Dag) -> dict[str, str]:
+    """Variables better left alone; for a direct effect those it rightly holds fixed are none of them."""
+    question = found.question
+    why = explain_forbidden(dag, question.treatment, question.outcome)
+    spared = found.held or () if question.direct and question.adjust is None else ()
+    return {name: reason for name, reason in why.items() if name not in spared}
 
 
 def _completed(request: CausalRequest, known: Example) -> CausalRequest:

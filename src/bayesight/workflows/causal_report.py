@@ -33,7 +33,7 @@ def causal_sections(found: CausalAnswer) -> list[Section]:
     """The graph, both answers, and the strata when there are any."""
     effect = found.effect
     question = effect.question
-    fraction = effect.strata.binary if effect.strata is not None else _looks_like_risk(effect.conditional)
+    fraction = effect.binary and not effect.conditional.slope
     answers = [_contrasted("as they are", effect.conditional)]
     if effect.adjusted is not None:
         answers.append(_contrasted("if it were set", effect.adjusted))
@@ -131,8 +131,3 @@ def _strata(strata: Strata, treatments: tuple[str, ...]) -> StrataTable:
         Stratum(strata.label(s), tuple(strata.n[:, s].tolist()), tuple(mean[:, s].tolist())) for s in order
     )
     return StrataTable(treatments, rows, strata.binary, strata.share, heading="Like compared with like")
-
-
-def _looks_like_risk(answer: Answer) -> bool:
-    """Without strata the outcome's kind is not kept; a slope is never a fraction."""
-    return bool(answer.means) and all(e.low >= 0 and e.high <= 1 for e in answer.means.values())

@@ -41,12 +41,12 @@ def seeing_and_doing(section: SeeingAndDoing, uid: str) -> tuple[Block, ...]:
     for names, zero in (([n for n in shared if n not in gaps], False), (gaps, True)):
         if names:
             rows = [[a.values[n] for n in names] for a in section.answers]
-            caption = f"mean {section.outcome}" if not zero else f"change of {section.outcome}"
+            caption = _caption(section, zero)
             svg = interval_rows(names, rows, fraction=section.fraction, zero=zero)
             charts.append(Chart(svg, tuple(keys), caption))
     blocks += [Grid(tuple(charts)), _numbers(section)]
     if section.others:
-        said = tuple(f"{name}: {_said(e, section.fraction, True)}" for name, e in section.others.items())
+        said = tuple(f"{name}: {_said(e, section)}" for name, e in section.others.items())
         blocks += [Words(("Other estimators of the same effect:",), quiet=True), Items(said)]
     if section.sentences:
         blocks.append(Items(section.sentences))
@@ -76,30 +76,44 @@ def strata(section: StrataTable, uid: str) -> tuple[Block, ...]:
     return Words(tuple(words)), Table(tuple(columns), tuple(rows), "Strata")
 
 
+def _caption(section: SeeingAndDoing, change: bool) -> str:
+    what = f"share with {section.outcome}" if section.fraction else f"mean {section.outcome}"
+    return f"change of the {what}" if change else what
+
+
+def _digits(section: SeeingAndDoing) -> int:
+    """Decimals of per cent that tell the narrowest interval's ends apart."""
+    widths = [e.high - e.low for a in section.answers for e in a.values.values() if e.high > e.low]
+    return 1 if not widths else min(max(1, 1 - math.floor(math.log10(100 * min(widths)))), 4)
+
+
 def _numbers(section: SeeingAndDoing) -> Table:
     names = list(dict.fromkeys(n for a in section.answers for n in a.values))
     interval = f"{100 * section.level:.0f} % interval"
     columns = (Column("", numeric=False), *(Column(a.title, interval) for a in section.answers))
-    rows = tuple((Cell(n), *(_cell(a, n, section.fraction) for a in section.answers)) for n in names)
+    rows = tuple((Cell(n), *(_cell(a, n, section) for a in section.answers)) for n in names)
     return Table(columns, rows, "Both answers")
 
 
-def _cell(answer: Contrasted, name: str, fraction: bool) -> Cell:
+def _cell(answer: Contrasted, name: str, section: SeeingAndDoing) -> Cell:
     e = answer.values.get(name)
     if e is None:
         return Cell("–")
-    gap = name in answer.differences
-    if fraction and gap:
-        return Cell(f"{signed(e.mean)} points", f"{signed(e.low)} to {signed(e.high)}")
-    if fraction:
-        return Cell(percent(e.mean), f"{percent(e.low)} to {percent(e.high)}")
+    digits = _digits(section)
+    if section.fraction and name in answer.differences:
+        ends = f"{signed(e.low, digits)} to {signed(e.high, digits)}"
+        return Cell(f"{signed(e.mean, digits)} points", ends)
+    if section.fraction:
+        return Cell(percent(e.mean, digits), f"{percent(e.low, digits)} to {percent(e.high, digits)}")
     return Cell(_plain(e.mean, False), f"{_plain(e.low, False)} to {_plain(e.high, False)}")
 
 
-def _said(e: Estimate, fraction: bool, gap: bool) -> str:
-    if fraction and gap:
-        return f"{signed(e.mean)} points ({signed(e.low)} to {signed(e.high)})"
-    return f"{_plain(e.mean, fraction)} ({_plain(e.low, fraction)} to {_plain(e.high, fraction)})"
+def _said(e: Estimate, section: SeeingAndDoing) -> str:
+    if section.fraction:
+        digits = _digits(section)
+        low, high = signed(e.low, digits), signed(e.high, digits)
+        return f"{signed(e.mean, digits)} points ({low} to {high})"
+    return f"{_plain(e.mean, False)} ({_plain(e.low, False)} to {_plain(e.high, False)})"
 
 
 def _plain(value: float, fraction: bool) -> str:
