@@ -1,0 +1,127 @@
+"""The belief over time, read off the ledger: how often it was right before it was told, its priors, its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesight.bayes.rates import rate_interval
+from bayesight.ledger import Entry, Label, Ledger, Prediction, Update
+from bayesight.report.figures import Line, line_chart
+from bayesight.types import FloatArray
+
+__all__ = ["History", "accuracy_figure", "evidence_figure", "history_of", "prior_figure"]
+
+SHOWN = 2000
+"""The newest records of each kind that are read."""
+CLASSES = 6
+WINDOW = 25
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened, oldest first.
+
+    Attributes:
+        right: for each image that was labelled after it was asked about, whether the answer had been right
+            before the label was absorbed (L,).
+        novelty: of each image asked about (P,), standard deviations of known images.
+        log_evidence: of each image asked about (P,), nats.
+        unknown: whether each was called unknown (P,).
+        priors: probability of each class when each image was asked about (P, K), 0 before a class was known.
+        classes: names (K,).
+        updates: how many times the belief was updated.
+        began: time of the first of these records, UTC, ISO 8601; empty without one.
+        ended: of the last.
+    """
+
+    right: FloatArray
+    novelty: FloatArray
+    log_evidence: FloatArray
+    unknown: FloatArray
+    priors: FloatArray
+    classes: tuple[str, ...]
+    updates: int
+    began: str
+    ended: str
+
+
+def history_of(ledger: Ledger, run: str, classes: Sequence[str]) -> History:
+    """The newest part of a run's history.
+
+    Args:
+        ledger: where it is kept.
+        run: its name.
+        classes: names the belief knows now.
+    """
+    asked = ledger.latest(run, Prediction.kind, limit=SHOWN)[::-1]
+    labels = ledger.latest(run, Label.kind, limit=SHOWN)[::-1]
+    updates = ledger.latest(run, Update.kind, limit=SHOWN)
+    found = [entry.record for entry in asked if isinstance(entry.record, Prediction)]
+    times = sorted(entry.at for entry in (*asked, *labels))
+    return History(
+        right=_right(asked, labels),
+        novelty=np.array([p.novelty for p in found]),
+        log_evidence=np.array([p.log_evidence for p in found]),
+        unknown=np.array([float(not p.known) for p in found]),
+        priors=np.array([[p.prior.get(name, 0.0) for name in classes] for p in found]).reshape(
+            len(found), len(classes)
+        ),
+        classes=tuple(classes),
+        updates=len(updates),
+        began=times[0] if times else "",
+        ended=times[-1] if times else "",
+    )
+
+
+def accuracy_figure(history: History) -> str:
+    """Share of right answers among labelled images, so far and lately, with the interval of the first."""
+    right, n = history.right, np.arange(1, len(history.right) + 1)
+    total = np.cumsum(right)
+    mean, low, high = rate_interval(total, n)
+    lines = [Line("so far", n, mean, low, high)]
+    if len(right) >= 2 * WINDOW:
+        lately = np.convolve(right, np.ones(WINDOW) / WINDOW, "valid")
+        lines.append(Line(f"last {WINDOW}", n[WINDOW - 1 :], lately))
+    return line_chart(lines, "images labelled after they were asked about", "right before it was told")
+
+
+def prior_figure(history: History) -> str:
+    """The base rates answers were given with; the classes whose moved most."""
+    moved = np.ptp(history.priors, axis=0)
+    shown = np.sort(np.lexsort((-history.priors[-1], -moved))[:CLASSES])
+    x = np.arange(1, len(history.priors) + 1)
+    lines = [Line(history.classes[k], x, history.priors[:, k]) for k in shown]
+    return line_chart(lines, "images asked about", "prior probability")
+
+
+def evidence_figure(history: History) -> str:
+    """Log-evidence of the images asked about, as they came and as a running median."""
+    y = history.log_evidence
+    x = np.arange(1, len(y) + 1)
+    lines = [Line("each image", x, y)]
+    if len(y) >= 2 * WINDOW:
+        windows = np.lib.stride_tricks.sliding_window_view(y, WINDOW)
+        lines.append(Line(f"median of {WINDOW}", x[WINDOW - 1 :], np.median(windows, axis=1)))
+    return line_chart(lines, "images asked about", "log-evidence (nats)")
+
+
+def _right(asked: Sequence[Entry], labels: Sequence[Entry]) -> FloatArray:
+    """Whether the last answer before each label was that label; a class nobody knew is right as "unknown"."""
+    answers: dict[str, list[Entry]] = {}
+    for entry in asked:
+        if isinstance(entry.record, Prediction):
+            answers.setdefault(entry.record.image, []).append(entry)
+    found, judged = [], set()
+    for entry in labels:
+        label = entry.record
+        if not isinstance(label, Label) or label.image in judged:
+            continue
+        before = [e.record for e in answers.get(label.image, ()) if e.sequence < entry.sequence]
+        if before and isinstance(answer := before[-1], Prediction):
+            judged.add(label.image)  # what it was told of once it cannot be wrong about for long
+            best = max(answer.posterior, key=lambda name: answer.posterior[name])
+            found.append(best == label.label if label.label in answer.posterior else not answer.known)
+    return np.array(found, dtype=np.float64)

@@ -1,0 +1,70 @@
+"""Pictures of known images: from the ledger, or from the images a run was trained on while they are still there."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from bayesight.data import Store, open_store
+from bayesight.errors import BayesightError
+from bayesight.ledger import Label, Ledger, Prediction
+from bayesight.report.pictures import data_uri
+from bayesight.run import Run
+
+__all__ = ["Album", "as_uri"]
+
+log = logging.getLogger("bayesight.service")
+
+
+class Album:
+    """Finds the picture of an image by its digest.
+
+    Args:
+        ledger: looked into first.
+        run: its name in the ledger.
+        folder: the run, which says what it was trained on.
+    """
+
+    def __init__(self, ledger: Ledger, run: str, folder: Run) -> None:
+        self._ledger, self._run, self._folder = ledger, run, folder
+
+    def picture(self, image: str) -> str:
+        """The image as a ``data:`` URI; empty where it is nowhere to be had.
+
+        Args:
+            image: 32 hexadecimal digits.
+        """
+        for entry in self._ledger.about(self._run, image, limit=5):
+            record = entry.record
+            if isinstance(record, Prediction | Label) and record.pixels:
+                return as_uri(record.pixels)
+        wanted = np.frombuffer(bytes.fromhex(image), np.uint8)
+        for store in self._stores:
+            rows = np.flatnonzero((np.asarray(store.digests) == wanted).all(axis=1))
+            if rows.size:
+                return data_uri(np.asarray(store.images[int(rows[0])]))
+        return ""
+
+    @cached_property
+    def _stores(self) -> list[Store]:
+        """The sources of the run that have not changed since; none of them is needed for anything else."""
+        found = []
+        classes = self._folder.classes()
+        for source in self._folder.metrics().get("sources", []):
+            try:
+                if Path(source["source"]).exists():
+                    store = open_store(source["source"], size=classes.size, mode=classes.mode)
+                    if store.manifest.content_hash == source["content_hash"]:
+                        found.append(store)
+            except BayesightError as problem:
+                log.info("training images are not shown", extra={"event": "album", "reason": str(problem)})
+        return found
+
+
+def as_uri(png: bytes) -> str:
+    """A PNG file as a ``data:`` URI; empty for none."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}" if png else ""

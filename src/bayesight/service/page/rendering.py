@@ -1,0 +1,145 @@
+"""Templates to answers: the views there are, the filters they use, the headers every page carries."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from bayesight.report.words import clean, count, percent, plural, rate
+from bayesight.service.auth import COOKIE
+from bayesight.service.page.pictures import as_uri
+
+__all__ = ["VIEWS", "View", "render"]
+
+_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data: blob:",
+    "connect-src": "'self'",
+    "frame-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """One page of the service.
+
+    Attributes:
+        path: where it is.
+        name: in the list of views.
+        heading: its title.
+        lead: what it is for, in a sentence.
+    """
+
+    path: str
+    name: str
+    heading: str
+    lead: str
+
+
+VIEWS = (
+    View("/", "Ask", "What is it, and how sure?", "Show an image, say how common things are, and see what an answer is worth here."),
+    View("/queue", "Teach", "What would teach it most?", "Images whose label would tell the classifier most, best first. One click is one label."),
+    View("/history", "History", "What it believed, and when", "How often it was right before it was told, how common it takes each class to be, and how strange the images were."),
+    View("/theorem", "Theorem", "What is a positive worth?", "Bayes’ theorem with a test in your hands: move a slider, and everything that follows from it moves."),
+    View("/report", "Report", "The report of the run", "What training left behind, measured on images it never learned from."),
+)  # fmt: skip
+
+
+def render(
+    request: Request, template: str, path: str, *, status: int = 200, policy: dict[str, str] | None = None, **values: Any
+) -> HTMLResponse:
+    """A view as an answer.
+
+    Args:
+        request: what is answered.
+        template: its file, without the ending.
+        path: of the view it belongs to.
+        status: of the answer.
+        policy: directives of the content security policy that this page has in another way.
+        values: what the template shows.
+    """
+    view = next(one for one in VIEWS if one.path == path)
+    root = request.scope.get("root_path", "")
+    page = environment().get_template(f"{template}.html.j2").render(
+        {"view": view, "views": VIEWS, "root": root, "entered": COOKIE in request.cookies} | values
+    )
+    allowed = "; ".join(f"{name} {value}" for name, value in (_POLICY | (policy or {})).items())
+    headers = {"Content-Security-Policy": allowed, "Cache-Control": "no-store"}
+    return HTMLResponse(page, status, headers)
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Templates with escaping on, and every plain string made printable on its way out."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("bayesight.service.page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: clean(value) if type(value) is str else value,
+    )
+    made.filters |= {
+        "rate": rate,
+        "percent2": lambda share: percent(share, 2),
+        "odds": odds,
+        "drawn": as_uri,
+        "count": count,
+        "plural": plural,
+        "figures": figures,
+        "in_percent": in_percent,
+        "logit": lambda share: f"{math.log(share) - math.log1p(-share):.4f}",
+    }
+    return made
+
+
+def figures(value: float) -> str:
+    """A probability with four decimals, or two figures where it is smaller.
+
+    Example:
+        >>> figures(0.52381), figures(0.1), figures(0.00012)
+        ('0.5238', '0.1', '0.00012')
+    """
+    return f"{value:.4f}".rstrip("0").rstrip(".") if value >= 0.001 or value == 0 else f"{value:.2g}"
+
+
+def odds(fraction: float) -> str:
+    """How much smaller than the largest, as people write it.
+
+    Example:
+        >>> odds(1.0), odds(0.25), odds(1 / 8300), odds(1e-30)
+        ('1', '0.25', '1/8,300', '< 1/10⁹')
+    """
+    if fraction < 1e-9:
+        return "< 1/10⁹"
+    return f"{fraction:.2g}" if fraction >= 0.1 else f"1/{_two_figures(1 / fraction):,.0f}"
+
+
+def _two_figures(value: float) -> float:
+    return float(f"{value:.2g}")
+
+
+def in_percent(share: float) -> str:
+    """Per cent for a field of numbers: two figures or more of whatever is smaller, the fraction or its rest.
+
+    Example:
+        >>> in_percent(0.1), in_percent(0.005), in_percent(0.9999)
+        ('10', '0.5', '99.99')
+    """
+    rest = 100 * min(share, 1 - share)
+    digits = max(0, min(2, 1 - math.floor(math.log10(rest)))) if rest > 0 else 2
+    shown = f"{100 * share:.{digits}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+

@@ -1,0 +1,314 @@
+"""The views and what their forms do. Each is whole without a script; a script only spares the reloading."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import functools
+from collections.abc import Callable, Coroutine
+from importlib import resources
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from bayesight.checks import check
+from bayesight.errors import BayesightError, UnknownName
+from bayesight.ledger import Update
+from bayesight.service.auth import COOKIE
+from bayesight.service.images import Upload, as_png
+from bayesight.service.page.history import history_of
+from bayesight.service.page.pictures import Album
+from bayesight.service.page.rendering import render
+from bayesight.service.page.showing import ask_values, history_values, image_values, queue_values
+from bayesight.service.page.stories import Seen, seen_in, story_of
+from bayesight.service.page.theorem import screening_from
+from bayesight.service.problems import STATUS, sentence
+from bayesight.service.queue import rank
+from bayesight.service.recording import SOON_S
+from bayesight.service.routes.common import Admin, Labeller, Predicter, TheService
+from bayesight.service.service import Correction, Service
+
+__all__ = ["router"]
+
+EVENTS = 20
+QUEUED = 12
+CONSIDERED = 500
+
+_REPORT_POLICY = (
+    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+
+
+_KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+class _Page(APIRoute):
+    """A route whose refusals are pages too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with what goes wrong in it told as a page."""
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except HTTPException as problem:
+                return _refusal(request, problem.status_code, str(problem.detail))
+            except RequestValidationError as problem:
+                return _refusal(request, 422, sentence(list(problem.errors())))
+            except BayesightError as problem:
+                status = next((code for kind, code in STATUS if isinstance(problem, kind)), 500)
+                return _refusal(request, status, str(problem))
+
+        return handled
+
+
+router = APIRouter(route_class=_Page, include_in_schema=False, default_response_class=HTMLResponse)
+
+@router.get("/")
+async def ask(request: Request, service: TheService, who: Predicter) -> HTMLResponse:
+    """Where an image is shown and a class taught."""
+    values = ask_values(await service.believed())
+    return render(request, "ask", "/", **values)
+
+
+@router.post("/answers")
+async def answer(request: Request, service: TheService, who: Predicter, file: Annotated[UploadFile, File()]) -> Response:
+    """Ask about an image; its own page answers."""
+    pixels = await service.read([Upload(file.filename or "", await file.read())])
+    found = await service.predict(pixels, person=who.name)
+    if service.settings.record != "never":
+        return _to(request, f"/images/{pixels.digests[0]}")
+    seen = Seen(pixels.digests[0], found.features[0].numpy(), as_png(pixels.images[0]))
+    return await _image_page(request, service, seen, kept=False)
+
+
+@router.get("/images/{image}")
+async def image(request: Request, service: TheService, who: Predicter, image: str) -> HTMLResponse:
+    """What is believed of an image, and what was."""
+    return await _image_page(request, service, await _seen(service, image))
+
+
+@router.post("/images/{image}/label")
+async def label(
+    request: Request,
+    service: TheService,
+    who: Labeller,
+    image: str,
+    label: Annotated[str, Form(max_length=60)],
+    key: Annotated[str, Form(max_length=60)],
+    new: Annotated[str, Form()] = "",
+    back: Annotated[str, Form()] = "",
+    picture: Annotated[str, Form()] = "",
+) -> Response:
+    """One click: this image is that."""
+    name = label.strip()
+    brought = Upload("", _decoded(picture)) if picture else None
+    correction = Correction(name, "" if brought else image, brought)
+    await service.teach(
+        [correction], person=who.name, key=f"page {who.id} {key} {name}", new_classes=bool(new)
+    )
+    return _to(request, f"/queue?told={image}" if back == "queue" else f"/images/{image}")
+
+
+@router.post("/lessons")
+async def lesson(
+    request: Request,
+    service: TheService,
+    who: Labeller,
+    label: Annotated[str, Form(max_length=60)],
+    key: Annotated[str, Form(max_length=60)],
+    files: Annotated[list[UploadFile], File()],
+) -> HTMLResponse:
+    """A handful of images of one class, new or known, learned together."""
+    name = label.strip()
+    uploads = [Upload(file.filename or "", await file.read()) for file in files]
+    pixels = await service.read(uploads)
+    asked = await service.predict(pixels, person=who.name)
+    corrections = [Correction(name, upload=upload) for upload in uploads]
+    known = name in asked.believed.classifier.classes.names
+    await service.teach(corrections, person=who.name, key=f"page {who.id} {key}", new_classes=True)
+    again = await service.predict(pixels, person=who.name)
+    taught = [
+        {
+            "image": digest, "pixels": as_png(shown),
+            "was": was.prediction if was.known else "unknown", "before": was.posterior.get(name, 0.0),
+            "now": now.prediction if now.known else "unknown", "after": now.posterior[name],
+        }
+        for digest, shown, was, now in zip(
+            pixels.digests, pixels.images, asked.predictions, again.predictions, strict=True
+        )
+    ]  # fmt: skip
+    kind = "more of a class it knew" if known else "a class that is new to it"
+    said = f"It has learned {len(taught)} image{'s' if len(taught) != 1 else ''} of {name}, {kind}."
+    size = again.believed.classifier.classes.size
+    return render(request, "lesson", "/", label=name, taught=taught, said=said, size=size)
+
+
+@router.post("/prior")
+async def prior(
+    request: Request,
+    service: TheService,
+    who: Admin,
+    name: Annotated[str, Form()],
+    share: Annotated[float, Form(ge=0, le=100, allow_inf_nan=False)],
+    image: Annotated[str, Form()] = "",
+) -> Response:
+    """State how common a class is here, in per cent; the others share the rest as they do now."""
+    shares = (await service.believed()).prior()
+    if name not in shares:
+        raise UnknownName("class", name[:60], shares)
+    rest = 1 - shares[name]
+    moved = {other: p * (1 - share / 100) / rest for other, p in shares.items()} if rest > 0 else {}
+    await service.state_prior(moved | {name: share / 100}, person=who.name)
+    return _to(request, f"/images/{image}" if image else "/")
+
+
+@router.get("/queue")
+async def queue(request: Request, service: TheService, who: Labeller, told: str = "") -> HTMLResponse:
+    """The images a label would teach most, and what came of the last one."""
+    believed = await service.believed()
+
+    def values() -> dict[str, Any]:
+        waiting = service.ledger.queued(service.keeper.name, limit=10_000)
+        ranked = rank(believed, service.recent(CONSIDERED), waiting)
+        found = seen_in(service.ledger, service.keeper.name, told) if told else None
+        story = story_of(service.ledger, believed, found) if found else None
+        return queue_values(ranked[:QUEUED], len(ranked), story)
+
+    return render(request, "queue", "/queue", **await run_in_threadpool(values))
+
+
+@router.get("/history")
+async def history(request: Request, service: TheService, who: Predicter) -> HTMLResponse:
+    """The belief over time."""
+    believed = await service.believed()
+    values = await run_in_threadpool(_past, service, believed)
+    return render(request, "history", "/history", **values)
+
+
+@router.get("/theorem")
+async def theorem(request: Request) -> HTMLResponse:
+    """The theorem with a test in one's hands; for everybody."""
+    return render(request, "theorem", "/theorem", shown=screening_from(request.query_params).shown())
+
+
+@router.get("/report")
+async def report(request: Request, service: TheService, who: Predicter) -> HTMLResponse:
+    """The run's report, walled off."""
+    folder = service.run.folder
+    there = (folder / "report.html").is_file()
+    return render(request, "report", "/report", name=folder.name, there=there)
+
+
+@router.get("/report/file")
+async def report_file(request: Request, service: TheService, who: Predicter) -> Response:
+    """The report itself: it may load nothing, run nothing and belongs to no origin."""
+    path = service.run.folder / "report.html"
+    if not path.is_file():
+        raise HTTPException(404, "this run has no report.")
+    headers = {"Content-Security-Policy": _REPORT_POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-store"}
+    return FileResponse(path, media_type="text/html", headers=headers)
+
+
+@router.get("/static/{name}")
+async def static(request: Request, name: str) -> Response:
+    """Stylesheets, scripts, the icon: the files there are, and no path to others."""
+    if name not in _files():
+        raise HTTPException(404, "there is no such file.")
+    kind = _KINDS[name.rpartition(".")[2]]
+    return FileResponse(_files()[name], media_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+@router.post("/token")
+async def token(
+    request: Request, token: Annotated[str, Form(max_length=200)] = "", back: Annotated[str, Form()] = "/"
+) -> Response:
+    """Keep a token in a cookie no script can read and no other site can have sent; without one, forget it."""
+    answer = _to(request, back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
+    if token.strip():
+        check(token.strip().isascii(), "token", "other characters than a token has", "one made by 'bayesight token create'")
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, token.strip(), httponly=True, samesite="strict", secure=secure)
+    else:
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+@functools.cache
+def _files() -> dict[str, str]:
+    """Name -> path of every file a page may load; the report's stylesheet is the first of them."""
+    own = resources.files("bayesight.service.page") / "static"
+    styles = resources.files("bayesight.report") / "templates" / "style.css"
+    return {file.name: str(file) for file in own.iterdir()} | {"report.css": str(styles)}
+
+
+def _to(request: Request, path: str) -> RedirectResponse:
+    return RedirectResponse(request.scope.get("root_path", "") + path, 303)
+
+
+def _refusal(request: Request, status: int, problem: str) -> HTMLResponse:
+    """What went wrong, as a page; where a token is missing, with a place for one."""
+    if status == 401:
+        return render(request, "locked", "/", status=401, problem=problem, back=request.url.path)
+    return render(request, "problem", "/", status=status, problem=problem)
+
+
+async def _seen(service: Service, image: str) -> Seen:
+    """An image somebody asked about or labelled, also one that is just being written down.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    for patience_s in (0.0, 2 * SOON_S, 4 * SOON_S):  # another worker may be about to write it
+        await asyncio.sleep(patience_s)
+        if (waiting := service.recorder.find(image)) is not None:
+            return Seen(image, waiting.features.numpy(), as_png(waiting.pixels))
+        found = await run_in_threadpool(seen_in, service.ledger, service.keeper.name, image)
+        if found is not None:
+            return found
+    raise UnknownName("image seen here", image[:40], [])
+
+
+async def _image_page(request: Request, service: Service, seen: Seen, *, kept: bool = True) -> HTMLResponse:
+    believed = await service.believed()
+
+    def values() -> dict[str, Any]:
+        return image_values(story_of(service.ledger, believed, seen), believed, _album(request, service))
+
+    shown = await run_in_threadpool(values)
+    if not kept:
+        shown["picture"] = base64.b64encode(seen.pixels).decode()
+    return render(request, "image", "/", **shown)
+
+
+def _album(request: Request, service: Service) -> Album:
+    """Made once a worker: the sources of a run are looked for when the first picture is wanted."""
+    state = request.app.state
+    if not hasattr(state, "album"):
+        state.album = Album(service.ledger, service.keeper.name, service.run)
+    found: Album = state.album
+    return found
+
+
+def _past(service: Service, believed: Any) -> dict[str, Any]:
+    ledger, run = service.ledger, service.keeper.name
+    history = history_of(ledger, run, believed.classifier.classes.names)
+    updates = ledger.latest(run, Update.kind, limit=EVENTS)
+    return history_values(history, believed.classifier, updates)
+
+
+def _decoded(picture: str) -> bytes:
+    try:
+        return base64.b64decode(picture, validate=True)
+    except binascii.Error:
+        return b""
+
+

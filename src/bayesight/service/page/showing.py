@@ -1,0 +1,248 @@
+"""From what is known to what a template shows: rows, sentences, figures."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bayesight.ledger import Entry, Update
+from bayesight.models.classifier import Classifier
+from bayesight.report.blocks import Tile
+from bayesight.report.words import count, plural, rate
+from bayesight.service.belief import Believed
+from bayesight.service.page.figures import novelty_strip, share_dots, unstyled
+from bayesight.service.page.history import History, accuracy_figure, evidence_figure, prior_figure
+from bayesight.service.page.pictures import Album
+from bayesight.service.page.stories import Story
+from bayesight.service.queue import Ranked
+
+__all__ = ["ask_values", "events", "history_values", "image_values", "new_key", "queue_values"]
+
+ROWS = 12
+"""Classes shown with their terms."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One class of the table of terms; ``fit`` is its likelihood beside the highest."""
+
+    k: int
+    name: str
+    prior: float
+    fit: float
+    posterior: float
+
+
+@dataclass(frozen=True)
+class _Change:
+    """One class before and after a label."""
+
+    name: str
+    before: float
+    after: float
+
+
+def new_key() -> str:
+    """An idempotency key for the forms of one page."""
+    return secrets.token_hex(12)
+
+
+def ask_values(believed: Believed) -> dict[str, Any]:
+    """What the first view shows."""
+    classifier = believed.classifier
+    words = {
+        "stated": "These base rates were stated for this place.",
+        "inferred": "These base rates were inferred from unlabelled images of this place.",
+    }
+    shares = "These are the shares of the images it has learned from; nobody has stated others."
+    return {
+        "names": classifier.classes.names,
+        "size": classifier.classes.size,
+        "prior": believed.prior(),
+        "counts": classifier.head.counts.tolist(),
+        "prior_words": words.get(believed.source, shares),
+        "key": new_key(),
+    }
+
+
+def image_values(story: Story, believed: Believed, album: Album) -> dict[str, Any]:
+    """What is shown of one image."""
+    answer, names = story.answer, believed.classifier.classes.names
+    ranked = sorted(names, key=lambda name: -answer.posterior[name])
+    chosen = story.best
+    share = min(max(answer.prior[chosen], 0.0), 1.0)
+    return {
+        "story": story,
+        "size": believed.classifier.classes.size,
+        "names": names if len(names) <= 26 else tuple(ranked),
+        "rows": _rows(story, names, ranked),
+        "left_out": max(0, len(names) - ROWS),
+        "runner": _runner(story, ranked),
+        "terms": {
+            "names": names,
+            "prior": [answer.prior[name] for name in names],
+            "logLikelihood": [answer.log_likelihood[name] for name in names],
+            "known": answer.known,
+        },
+        "prior": answer.prior,
+        "chosen": chosen,
+        "prior_dots": share_dots(share, f"{chosen}, before looking"),
+        "posterior_dots": share_dots(answer.posterior[chosen], f"{chosen}, after looking"),
+        "prior_count": _of_thousand(share),
+        "posterior_count": _of_thousand(answer.posterior[chosen]),
+        "strip": novelty_strip(
+            believed.classifier.novelty_reference.scores.numpy(), answer.novelty, story.limit
+        ),
+        "strangeness": _strangeness(answer.p_value, answer.known),
+        "said": _said(story),
+        "change": _change(story),
+        "neighbours": [vars(one) | {"pixels": album.picture(one.image)} for one in story.neighbours],
+        "key": new_key(),
+        "picture": "",
+    }
+
+
+def queue_values(ranked: Sequence[Ranked], waiting: int, told: Story | None) -> dict[str, Any]:
+    """What is shown of the images a label would teach most.
+
+    Args:
+        ranked: those shown.
+        waiting: how many there are in all.
+        told: the image that was named last.
+    """
+    return {
+        "cards": [_card(one) for one in ranked],
+        "waiting": waiting,
+        "told": _said(told) if told else "",
+        "told_image": told.seen.image if told else "",
+    }
+
+
+def history_values(history: History, classifier: Classifier, updates: Sequence[Entry]) -> dict[str, Any]:
+    """What is shown of the past."""
+    asked, told = len(history.novelty), len(history.right)
+    tiles = [
+        Tile("asked about", count(asked), "images"),
+        Tile("learned from", count(round(float(classifier.head.counts.sum()), 1)), "images, training included"),
+        Tile("updates", count(history.updates), "of the belief since training"),
+    ]
+    if told:
+        right = float(history.right.mean())
+        tiles.insert(0, Tile("right before told", rate(right), f"of {plural(told, 'labelled image')}"))
+    if asked:
+        tiles.append(Tile("called unknown", rate(float(history.unknown.mean())), "of the images asked about"))
+    return {"tiles": tiles, "figures": _figures(history), "events": events(updates)}
+
+
+def events(updates: Sequence[Entry]) -> list[dict[str, str]]:
+    """Updates in words, newest first."""
+    found = []
+    for entry in updates:
+        record = entry.record
+        if isinstance(record, Update):
+            images = plural(len(record.labels), "label")
+            what = f"{images} {'taken out' if record.remove else 'learned'}"
+            if record.new_classes:
+                what += f"; new: {', '.join(record.new_classes)}"
+            at = entry.at[:19].replace("T", " ")
+            found.append({"at": at, "what": what, "belief": record.after[:12]})
+    return found
+
+
+def _card(ranked: Ranked) -> dict[str, Any]:
+    """One image of the queue; the most probable classes can be said with a click."""
+    posterior = ranked.record.posterior
+    names = sorted(posterior, key=lambda name: -posterior[name])
+    shares = [f"{name} {rate(posterior[name])}" for name in names[:2]]
+    words = " or ".join(shares) if ranked.record.known else f"Unknown; of its classes {shares[0]}"
+    return {
+        "image": ranked.record.image,
+        "pixels": ranked.record.pixels,
+        "best": names[0],
+        "names": names,
+        "words": words,
+        "information": ranked.information_bits,
+        "key": new_key(),
+    }
+
+
+def _figures(history: History) -> list[dict[str, Any]]:
+    """The three lines over time, each once it has two points."""
+    found = []
+    if len(history.right) >= 2:
+        words = (
+            "Each image counts once, with the answer given before its label was absorbed; a class nobody had "
+            "taught counts as right when the answer was “unknown”. Band: 95 %. Labelled images are no random "
+            "sample: corrections and hard cases come first, so this errs on the low side."
+        )
+        found.append({"heading": "How often it was right before it was told", "svg": accuracy_figure(history), "words": words})
+    if len(history.novelty) >= 2:
+        words = "The base rates each answer was given with; of many classes those that moved most."
+        found.append({"heading": "Prior", "svg": prior_figure(history), "words": words})
+        words = "How probable the images were at all. Where it falls for long, the world has changed."
+        found.append({"heading": "Evidence", "svg": evidence_figure(history), "words": words})
+    return [figure | {"svg": unstyled(str(figure["svg"]))} for figure in found]
+
+
+def _rows(story: Story, names: Sequence[str], ranked: Sequence[str]) -> list[_Row]:
+    answer = story.answer
+    most = max(answer.log_likelihood.values())
+    shown = set(ranked[:ROWS])
+    return [
+        _Row(
+            k, name, answer.prior[name], math.exp(answer.log_likelihood[name] - most), answer.posterior[name]
+        )
+        for k, name in enumerate(names)
+        if name in shown
+    ]
+
+
+def _runner(story: Story, ranked: Sequence[str]) -> tuple[str, float] | None:
+    """The second most probable class, where it is worth a word."""
+    if len(ranked) < 2 or story.answer.posterior[ranked[1]] < 0.001:
+        return None
+    return ranked[1], story.answer.posterior[ranked[1]]
+
+
+def _change(story: Story) -> list[_Change]:
+    """The classes a label moved: the one it named, the one believed before, the one believed now."""
+    if story.before is None or not story.called:
+        return []
+    before, after = story.before, story.answer.posterior
+    names = (story.called[0].label, max(before, key=lambda name: before[name]), story.best)
+    return [_Change(name, before.get(name, 0.0), after[name]) for name in dict.fromkeys(names) if name in after]
+
+
+def _said(story: Story) -> str:
+    """What came of the newest label, in a sentence."""
+    if not story.called:
+        return ""
+    last = story.called[0]
+    who = f" by {last.person}" if last.person else ""
+    if last.removed:
+        return f"The label {last.label} was taken back{who}."
+    if not last.learned:
+        return f"Called {last.label}{who}; it will be learned in a moment."
+    now = story.answer.posterior.get(last.label, 0.0)
+    if story.before is None:
+        return f"Learned: this is {last.label}{who}. Belief in {last.label} is {rate(now)} now."
+    then = story.before.get(last.label, 0.0)
+    return f"Learned: this is {last.label}{who}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
+
+
+def _strangeness(p_value: float, known: bool) -> str:
+    """How strange an image is beside those of known kinds."""
+    if p_value < 0.0095:
+        told = "Fewer than 1 in 100 images of known kinds are as strange as this one."
+    else:
+        told = f"Of 100 images of known kinds, {round(100 * p_value)} are at least as strange as this one."
+    return told if known else f"{told} So it is called unknown, whatever its posterior."
+
+
+def _of_thousand(share: float) -> int:
+    return int(1000 * share + 0.5)
+
+

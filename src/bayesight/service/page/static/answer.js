@@ -1,0 +1,49 @@
+// The page of one image: a slider of a base rate moves prior and posterior at once, in words, bars and dots.
+
+import { posterior, rate, restated } from "./bayes.js";
+import { moveDots } from "./dots.js";
+import { setShare, shareOf } from "./rate.js";
+
+export function startAnswer(root) {
+  const { names, prior, logLikelihood, known } = JSON.parse(root.dataset.terms);
+  const which = root.querySelector("#which");
+  const block = root.querySelector(".rate");
+  const chosen = () => names.indexOf(which.value);
+  which.addEventListener("change", () => {
+    setShare(block, prior[chosen()]);
+    draw(prior);
+  });
+  root.addEventListener("share", () => draw(restated(prior, chosen(), shareOf(block))));
+
+  function draw(now) {
+    const { p } = posterior(now, logLikelihood);
+    const best = p.indexOf(Math.max(...p));
+    for (const row of root.querySelectorAll("[data-k]")) {
+      const k = Number(row.dataset.k);
+      row.classList.toggle("best", k === best);
+      fill(row.querySelector('[data-term="prior"]'), now[k]);
+      fill(row.querySelector('[data-term="posterior"]'), p[k]);
+    }
+    for (const place of root.querySelectorAll("[data-best]")) place.textContent = names[best];
+    for (const place of root.querySelectorAll("[data-sure]")) place.textContent = rate(p[best]);
+    const k = chosen();
+    const warning = known ? "" : " It is unlike anything known, though, and stays unknown.";
+    root.querySelector("[data-moved]").textContent =
+      `${names[k]} at ${rate(now[k])} here: ${rate(p[k])} sure.${warning}`;
+    root.querySelector("[data-chosen]").textContent = names[k];
+    dots(root, "prior", now[k], `${names[k]}, before looking`);
+    dots(root, "posterior", p[k], `${names[k]}, after looking`);
+  }
+}
+
+function fill(cell, p) {
+  cell.querySelector("output").textContent = rate(p);
+  cell.querySelector(".fill").setAttribute("width", (100 * p).toFixed(3));
+}
+
+function dots(root, name, p, what) {
+  const count = Math.floor(1000 * p + 0.5);
+  root.querySelector(`[data-dots="${name}"]`).textContent = count.toLocaleString("en");
+  const label = `${count} of 1,000 dots are filled: ${what}`;
+  moveDots(root.querySelector(`[data-figure="${name}"] svg`), [count, 0, 0, 1000 - count], label);
+}

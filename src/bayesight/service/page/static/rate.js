@@ -1,0 +1,43 @@
+// A probability as a slider on log-odds and a number in per cent, which follow each other.
+
+import { clamp, expit, inPercent, logit, rate } from "./bayes.js";
+
+/** The number a `.rate` block states, a fraction. */
+export const shareOf = (block) => block.share;
+
+/** Set a `.rate` block without telling anybody. */
+export function setShare(block, share) {
+  const [slide, field] = block.querySelectorAll("input");
+  block.share = clamp(share);
+  slide.value = logit(block.share);
+  field.value = inPercent(block.share);
+  slide.setAttribute("aria-valuetext", rate(block.share));
+}
+
+export function startRate(block) {
+  const [slide, field] = block.querySelectorAll("input");
+  setShare(block, Number(field.value) / 100);
+  const tell = () => block.dispatchEvent(new Event("share", { bubbles: true }));
+  slide.addEventListener("input", () => {
+    field.value = inPercent(expit(Number(slide.value)));
+    block.share = clamp(Number(field.value) / 100);
+    slide.setAttribute("aria-valuetext", rate(block.share));
+    tell();
+  });
+  field.addEventListener("input", () => {
+    const value = Number(field.value) / 100;
+    if (!(value > 0 && value < 1)) return;
+    block.share = clamp(value);
+    slide.value = logit(block.share);
+    slide.setAttribute("aria-valuetext", rate(block.share));
+    tell();
+  });
+  // Twice as far for each press as the browser's own step, ten times with Page Up and Page Down.
+  slide.addEventListener("keydown", (event) => {
+    const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    slide.value = Number(slide.value) + 0.05 * steps[event.key];
+    slide.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}
