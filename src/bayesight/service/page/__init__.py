@@ -1,4 +1,4 @@
-"""The page: what a run answers, learns and believes, for people; rendered here, alive with a script, whole without.
+"""The page: what a run answers, learns and believes, for people; alive with a script, whole without.
 
 ```
 routes      views and forms             rendering  templates, headers

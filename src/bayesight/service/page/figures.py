@@ -1,4 +1,4 @@
-"""Figures a script moves, drawn with the report's pen; and any figure made fit for a page that allows no style.
+"""Figures a script moves, drawn with the report's pen; and any figure made fit for a page without styles.
 
 The content security policy of the page forbids style attributes. Every property a figure sets is also a
 presentation attribute of SVG, so it is written as one.
@@ -49,8 +49,8 @@ def unstyled(svg: str, *, label: str = "") -> Markup:
         label: what a screen reader says in its place; empty keeps what it says.
 
     Example:
-        >>> str(unstyled('<svg xmlns="http://www.w3.org/2000/svg"><path style="fill:none;stroke:red"/></svg>'))
-        '<svg xmlns="http://www.w3.org/2000/svg"><path fill="none" stroke="red" /></svg>'
+        >>> print(unstyled('<svg xmlns="http://www.w3.org/2000/svg"><path style="fill:none;x:2"/></svg>'))
+        <svg xmlns="http://www.w3.org/2000/svg"><path fill="none" x="2" /></svg>
     """
     root = ET.fromstring(svg)  # noqa: S314  # drawn by us a moment ago
     for element in root.iter():
@@ -161,5 +161,3 @@ def _after(prevalence: FloatArray, if_ill: float, if_well: float) -> FloatArray:
     with np.errstate(invalid="ignore"):
         after: FloatArray = ill / (ill + well)
     return after
-
-

@@ -1,4 +1,4 @@
-"""The belief over time, read off the ledger: how often it was right before it was told, its priors, its evidence."""
+"""The belief over time, read off the ledger: how often it was right before it was told, priors, evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of known images: from the ledger, or from the images a run was trained on while they are still there."""
+"""Pictures of known images: from the ledger, or from what a run was trained on while that is still there."""
 
 from __future__ import annotations
 

@@ -48,16 +48,47 @@ class View:
 
 
 VIEWS = (
-    View("/", "Ask", "What is it, and how sure?", "Show an image, say how common things are, and see what an answer is worth here."),
-    View("/queue", "Teach", "What would teach it most?", "Images whose label would tell the classifier most, best first. One click is one label."),
-    View("/history", "History", "What it believed, and when", "How often it was right before it was told, how common it takes each class to be, and how strange the images were."),
-    View("/theorem", "Theorem", "What is a positive worth?", "Bayes’ theorem with a test in your hands: move a slider, and everything that follows from it moves."),
-    View("/report", "Report", "The report of the run", "What training left behind, measured on images it never learned from."),
-)  # fmt: skip
+    View(
+        "/",
+        "Ask",
+        "What is it, and how sure?",
+        "Show an image, say how common things are, and see what an answer is worth here.",
+    ),
+    View(
+        "/queue",
+        "Teach",
+        "What would teach it most?",
+        "Images whose label would tell the classifier most, best first. One click is one label.",
+    ),
+    View(
+        "/history",
+        "History",
+        "What it believed, and when",
+        "How often it was right before it was told, its base rates, and how strange the images were.",
+    ),
+    View(
+        "/theorem",
+        "Theorem",
+        "What is a positive worth?",
+        "Bayes’ theorem with a test in your hands: move a slider, and all that follows from it moves.",
+    ),
+    View(
+        "/report",
+        "Report",
+        "The report of the run",
+        "What training left behind, measured on images it never learned from.",
+    ),
+)
 
 
 def render(
-    request: Request, template: str, path: str, *, status: int = 200, policy: dict[str, str] | None = None, **values: Any
+    request: Request,
+    template: str,
+    path: str,
+    *,
+    status: int = 200,
+    policy: dict[str, str] | None = None,
+    **values: Any,
 ) -> HTMLResponse:
     """A view as an answer.
 
@@ -71,11 +102,18 @@ def render(
     """
     view = next(one for one in VIEWS if one.path == path)
     root = request.scope.get("root_path", "")
-    page = environment().get_template(f"{template}.html.j2").render(
-        {"view": view, "views": VIEWS, "root": root, "entered": COOKIE in request.cookies} | values
+    page = (
+        environment()
+        .get_template(f"{template}.html.j2")
+        .render({"view": view, "views": VIEWS, "root": root, "entered": COOKIE in request.cookies} | values)
     )
     allowed = "; ".join(f"{name} {value}" for name, value in (_POLICY | (policy or {})).items())
-    headers = {"Content-Security-Policy": allowed, "Cache-Control": "no-store"}
+    # Without a referrer a browser would not say either which page a form was sent from.
+    headers = {
+        "Content-Security-Policy": allowed,
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "same-origin",
+    }
     return HTMLResponse(page, status, headers)
 
 
@@ -141,5 +179,3 @@ def in_percent(share: float) -> str:
     digits = max(0, min(2, 1 - math.floor(math.log10(rest)))) if rest > 0 else 2
     shown = f"{100 * share:.{digits}f}"
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
-
-

@@ -41,8 +41,8 @@ QUEUED = 12
 CONSIDERED = 500
 
 _REPORT_POLICY = (
-    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'"
+    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'"
 )
 
 
@@ -72,6 +72,7 @@ class _Page(APIRoute):
 
 router = APIRouter(route_class=_Page, include_in_schema=False, default_response_class=HTMLResponse)
 
+
 @router.get("/")
 async def ask(request: Request, service: TheService, who: Predicter) -> HTMLResponse:
     """Where an image is shown and a class taught."""
@@ -80,7 +81,9 @@ async def ask(request: Request, service: TheService, who: Predicter) -> HTMLResp
 
 
 @router.post("/answers")
-async def answer(request: Request, service: TheService, who: Predicter, file: Annotated[UploadFile, File()]) -> Response:
+async def answer(
+    request: Request, service: TheService, who: Predicter, file: Annotated[UploadFile, File()]
+) -> Response:
     """Ask about an image; its own page answers."""
     pixels = await service.read([Upload(file.filename or "", await file.read())])
     found = await service.predict(pixels, person=who.name)
@@ -214,7 +217,11 @@ async def report_file(request: Request, service: TheService, who: Predicter) -> 
     path = service.run.folder / "report.html"
     if not path.is_file():
         raise HTTPException(404, "this run has no report.")
-    headers = {"Content-Security-Policy": _REPORT_POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-store"}
+    headers = {
+        "Content-Security-Policy": _REPORT_POLICY,
+        "X-Frame-Options": "SAMEORIGIN",
+        "Cache-Control": "no-store",
+    }
     return FileResponse(path, media_type="text/html", headers=headers)
 
 
@@ -234,7 +241,12 @@ async def token(
     """Keep a token in a cookie no script can read and no other site can have sent; without one, forget it."""
     answer = _to(request, back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
     if token.strip():
-        check(token.strip().isascii(), "token", "other characters than a token has", "one made by 'bayesight token create'")
+        check(
+            token.strip().isascii(),
+            "token",
+            "other characters than a token has",
+            "one made by 'bayesight token create'",
+        )
         secure = request.url.scheme == "https"
         answer.set_cookie(COOKIE, token.strip(), httponly=True, samesite="strict", secure=secure)
     else:
@@ -310,5 +322,3 @@ def _decoded(picture: str) -> bytes:
         return base64.b64decode(picture, validate=True)
     except binascii.Error:
         return b""
-
-

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from bayesight.ledger import Entry, Update
 from bayesight.models.classifier import Classifier
 from bayesight.report.blocks import Tile
@@ -23,6 +25,8 @@ __all__ = ["ask_values", "events", "history_values", "image_values", "new_key", 
 
 ROWS = 12
 """Classes shown with their terms."""
+STILL = 0.01
+"""Base rates that moved less are not worth a figure."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ def image_values(story: Story, believed: Believed, album: Album) -> dict[str, An
         "strangeness": _strangeness(answer.p_value, answer.known),
         "said": _said(story),
         "change": _change(story),
+        "total": float(believed.classifier.head.counts.sum()),
         "neighbours": [vars(one) | {"pixels": album.picture(one.image)} for one in story.neighbours],
         "key": new_key(),
         "picture": "",
@@ -126,7 +131,9 @@ def history_values(history: History, classifier: Classifier, updates: Sequence[E
     asked, told = len(history.novelty), len(history.right)
     tiles = [
         Tile("asked about", count(asked), "images"),
-        Tile("learned from", count(round(float(classifier.head.counts.sum()), 1)), "images, training included"),
+        Tile(
+            "learned from", count(round(float(classifier.head.counts.sum()), 1)), "images, training included"
+        ),
         Tile("updates", count(history.updates), "of the belief since training"),
     ]
     if told:
@@ -169,7 +176,7 @@ def _card(ranked: Ranked) -> dict[str, Any]:
     }
 
 
-def _figures(history: History) -> list[dict[str, Any]]:
+def _figures(history: History) -> list[dict[str, str]]:
     """The three lines over time, each once it has two points."""
     found = []
     if len(history.right) >= 2:
@@ -178,13 +185,23 @@ def _figures(history: History) -> list[dict[str, Any]]:
             "taught counts as right when the answer was “unknown”. Band: 95 %. Labelled images are no random "
             "sample: corrections and hard cases come first, so this errs on the low side."
         )
-        found.append({"heading": "How often it was right before it was told", "svg": accuracy_figure(history), "words": words})
+        found.append(
+            {
+                "heading": "How often it was right before it was told",
+                "svg": accuracy_figure(history),
+                "words": words,
+            }
+        )
     if len(history.novelty) >= 2:
         words = "The base rates each answer was given with; of many classes those that moved most."
-        found.append({"heading": "Prior", "svg": prior_figure(history), "words": words})
+        moved = float(np.ptp(history.priors, axis=0).max())
+        if moved < STILL:
+            words = f"The base rates answers were given with have not moved by more than {rate(moved)}."
+        svg = prior_figure(history) if moved >= STILL else ""
+        found.append({"heading": "Prior", "svg": svg, "words": words})
         words = "How probable the images were at all. Where it falls for long, the world has changed."
         found.append({"heading": "Evidence", "svg": evidence_figure(history), "words": words})
-    return [figure | {"svg": unstyled(str(figure["svg"]))} for figure in found]
+    return [f | {"svg": unstyled(f["svg"]) if f["svg"] else ""} for f in found]
 
 
 def _rows(story: Story, names: Sequence[str], ranked: Sequence[str]) -> list[_Row]:
@@ -213,7 +230,9 @@ def _change(story: Story) -> list[_Change]:
         return []
     before, after = story.before, story.answer.posterior
     names = (story.called[0].label, max(before, key=lambda name: before[name]), story.best)
-    return [_Change(name, before.get(name, 0.0), after[name]) for name in dict.fromkeys(names) if name in after]
+    return [
+        _Change(name, before.get(name, 0.0), after[name]) for name in dict.fromkeys(names) if name in after
+    ]
 
 
 def _said(story: Story) -> str:
@@ -230,7 +249,9 @@ def _said(story: Story) -> str:
     if story.before is None:
         return f"Learned: this is {last.label}{who}. Belief in {last.label} is {rate(now)} now."
     then = story.before.get(last.label, 0.0)
-    return f"Learned: this is {last.label}{who}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
+    return (
+        f"Learned: this is {last.label}{who}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
+    )
 
 
 def _strangeness(p_value: float, known: bool) -> str:
@@ -244,5 +265,3 @@ def _strangeness(p_value: float, known: bool) -> str:
 
 def _of_thousand(share: float) -> int:
     return int(1000 * share + 0.5)
-
-

@@ -1,4 +1,4 @@
-"""What can be said of one image: the four terms now, what it was before, what people called it, its neighbours."""
+"""What can be said of one image: the four terms now and before, what people called it, its neighbours."""
 
 from __future__ import annotations
 

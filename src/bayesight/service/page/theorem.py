@@ -73,7 +73,9 @@ def screening_from(percent: Mapping[str, str]) -> Screening:
         >>> screening_from({"false_alarm": "1", "prevalence": "much"})
         Screening(prevalence=0.1, sensitivity=0.99, false_alarm=0.01)
     """
-    return Screening(**{name: _share(percent.get(name, ""), default) for name, default in vars(SCREENING).items()})
+    return Screening(
+        **{name: _share(percent.get(name, ""), default) for name, default in vars(SCREENING).items()}
+    )
 
 
 def _share(percent: str, default: float) -> float:
@@ -82,5 +84,3 @@ def _share(percent: str, default: float) -> float:
     except ValueError:
         return default
     return min(max(value, RARE), 1 - RARE) if math.isfinite(value) else default
-
-

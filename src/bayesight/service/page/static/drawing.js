@@ -10,7 +10,11 @@ export function startDrawing(root) {
   const actions = {
     clear: pad.clear,
     undo: pad.undo,
-    ask: async () => give(form, [await pad.file()]),
+    ask: async () => {
+      const file = await pad.file();
+      if (file) give(form, [file]);
+      else pad.hint("Draw something first");
+    },
     dark: pad.redraw,
   };
   for (const control of root.querySelectorAll("[data-do]")) {
@@ -26,10 +30,9 @@ export function startDrawing(root) {
 
 /** Put files into a form's chooser and send it. */
 function give(form, files) {
-  const images = files.filter((file) => file && file.type.startsWith("image/"));
-  if (!images.length) return;
+  if (!files.length) return;
   const bag = new DataTransfer();
-  bag.items.add(images[0]);
+  bag.items.add(files[0]);
   form.querySelector("input[type=file]").files = bag.files;
   form.requestSubmit();
 }
@@ -67,6 +70,7 @@ function startPad(canvas, dark) {
     const [paper, ink] = colours();
     context.fillStyle = paper;
     context.fillRect(0, 0, SIDE, SIDE);
+    if (!strokes.length) hint("Draw here");
     Object.assign(context, { strokeStyle: ink, lineWidth: 24, lineCap: "round", lineJoin: "round" });
     for (const stroke of strokes) {
       context.beginPath();
@@ -74,6 +78,14 @@ function startPad(canvas, dark) {
       for (const point of stroke.length > 1 ? stroke.slice(1) : stroke) context.lineTo(...point);
       context.stroke();
     }
+  }
+
+  function hint(words) {
+    const [paper] = colours();
+    context.fillStyle = paper;
+    context.fillRect(0, 0, SIDE, SIDE);
+    Object.assign(context, { fillStyle: paper === "#000" ? "#9a9a9a" : "#666", font: "16px sans-serif", textAlign: "center" });
+    context.fillText(words, SIDE / 2, SIDE / 2);
   }
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -108,6 +120,7 @@ function startPad(canvas, dark) {
 
   return {
     file,
+    hint,
     redraw,
     clear: () => {
       strokes = [];
