@@ -87,11 +87,12 @@ def create_app(settings: Settings, *, routers: Sequence[APIRouter] = ()) -> Fast
 def from_environment() -> FastAPI:
     """The application of a worker process that ``bayesight serve`` started; one thread a worker."""
     from bayesight.service.logs import set_up
+    from bayesight.service.page import router as page
 
     settings = Settings.from_environment()
     set_up(settings.log_level)
     torch.set_num_threads(1)
-    return create_app(settings)
+    return create_app(settings, routers=(page,))
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The pages in a real browser: shown, drawn, moved, corrected, taught; by mouse, by keyboard, without a script."""
+"""The pages in a real browser: asked, drawn on, moved, corrected, taught; by mouse, keyboard or no script."""
 
 import base64
 import io
