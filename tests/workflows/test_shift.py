@@ -63,10 +63,9 @@ def test_in_the_balanced_batch_colour_says_nothing(letters):
         assert abs(inside.sum() - (len(inside) - inside.sum())) <= 1
 
 
-def test_ordinary_training_falls_and_adjusted_training_holds(letters, monkeypatch):
-    monkeypatch.setattr("bayesight.workflows.shift.read_letters", lambda data: letters)
+def test_ordinary_training_falls_and_adjusted_training_holds(letters):
     names = ("ordinary", "belief", "dfr", "reweight")
-    found = shift(ShiftOptions(seeds=1, epochs=15, methods=names, threads=1))
+    found = shift(ShiftOptions(seeds=1, epochs=15, methods=names, threads=1), letters)
     at_test = {name: found.arms[name][0].test[0] for name in names}
     assert at_test["ordinary"] < 0.4
     for name in ("belief", "dfr", "reweight"):

@@ -241,18 +241,21 @@ class ShiftResult:
         }
 
 
-def shift(options: ShiftOptions, *, progress: Progress | None = None) -> ShiftResult:
+def shift(
+    options: ShiftOptions, letters: Letters | None = None, *, progress: Progress | None = None
+) -> ShiftResult:
     """Train every method on every seed and measure it in every environment.
 
     Args:
         options: the experiment.
+        letters: in place of those of ``options.data``.
         progress: told how many of the trainings are done.
 
     Raises:
         SourceNotFound, SourceUnreadable: the data cannot be read.
         InvalidInput: fewer than two classes.
     """
-    letters = read_letters(options.data)
+    letters = letters or read_letters(options.data)
     hardware = choose_hardware(precision="32", threads=options.threads, device="cpu")
     total = options.seeds * len(options.methods)
     arms: dict[str, list[Arm]] = {name: [] for name in options.methods}
