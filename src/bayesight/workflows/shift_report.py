@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from bayesight.report import Prose, Section, ShiftMethod, ShiftTable
+from bayesight.report.words import rate
 from bayesight.workflows.reporting import write_report
 from bayesight.workflows.shift import PUBLISHED, SELECTION, ShiftResult
 
@@ -44,7 +45,7 @@ def shift_sections(found: ShiftResult) -> list[Section]:
     how = Prose(
         (
             f"{sizes['train']:,} letters to train with and {sizes['test']:,} others to test, {first[0]}-"
-            f"{first[-1]} against {second[0]}-{second[-1]}. {plan.noise:.0%} of all labels are wrong, also "
+            f"{first[-1]} against {second[0]}-{second[-1]}. {rate(plan.noise)} of all labels are wrong, also "
             f"those of the balanced batch, whose {batch} letters are left out of the training.",
             SELECTION,
         ),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bayesight.report.blocks import Block, Cell, Chart, Column, Key, Table, Words
+from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Key, Table, Words
 from bayesight.report.figures import Curve, rate_curve
 from bayesight.report.shift import ShiftMethod, ShiftTable
-from bayesight.report.words import joined, percent, plural, rate
+from bayesight.report.words import THIN, joined, percent, plural, rate
 
 __all__ = ["shift_table"]
 
@@ -29,20 +29,27 @@ def shift_table(section: ShiftTable, uid: str) -> tuple[Block, ...]:
         keys = tuple(
             Key(role, mark, method.title) for (role, mark), method in zip(_MARKS, drawn, strict=False)
         )
-        repeated = plural(section.seeds, "repetition")
-        caption = f"Median of {repeated}; the band reaches from the least to the greatest."
-        blocks.append(Chart(svg, keys, caption))
+        blocks.append(Chart(svg, keys))
     columns = (
         Column("", numeric=False),
-        *(
-            Column(f"training, {rate(agree)}", "colour agrees; letters held out")
-            for agree in section.trained_at
-        ),
-        Column(f"test, {rate(here)}", f"median, least to greatest of {section.seeds}"),
-        Column("published", "training and test, digits"),
+        Column("training", " / ".join(rate(a) for a in section.trained_at)),
+        Column("test", rate(here)),
+        Column("published", "training / test"),
     )
     rows = tuple(_row(method) for method in section.methods)
-    return (*blocks, Table(columns, rows, "Accuracy in every environment"))
+    told = tuple(f"{method.title}: {method.sees}." for method in section.methods)
+    repeated = plural(section.seeds, "repetition")
+    meaning = (
+        f"Medians of {repeated}, and the span from the least to the greatest. Training: letters of the "
+        "training environments that were held out; in the head of a column, how often colour and label agree."
+    )
+    table = Table(columns, rows, "Accuracy in the training environments and at test")
+    return (
+        *blocks,
+        table,
+        Words((meaning, "What each was told beyond images and labels:"), quiet=True),
+        Items(told),
+    )
 
 
 def _said(section: ShiftTable, methods: dict[str, ShiftMethod], here: float) -> tuple[str, ...]:
@@ -69,11 +76,15 @@ def _said(section: ShiftTable, methods: dict[str, ShiftMethod], here: float) -> 
 
 
 def _row(method: ShiftMethod) -> tuple[Cell, ...]:
-    spread = f"{percent(method.low[0])} to {percent(method.high[0])}"
-    paper = "–" if method.published is None else " / ".join(percent(p) for p in method.published)
+    spread = _listed((method.low[0], method.high[0]), "–")
+    paper = "–" if method.published is None else _listed(method.published)
     return (
-        Cell(method.title, f"told: {method.sees}"),
-        *(Cell(percent(accuracy)) for accuracy in method.train),
+        Cell(method.title),
+        Cell(_listed(method.train)),
         Cell(percent(method.test[0]), spread),
         Cell(paper),
     )
+
+
+def _listed(accuracies: tuple[float, ...], between: str = " / ") -> str:
+    return between.join(percent(accuracy).removesuffix(f"{THIN}%") for accuracy in accuracies) + f"{THIN}%"
