@@ -249,11 +249,25 @@ def beliefs():
 
 
 @pytest.fixture(scope="session")
-def full(classifier, beliefs):
+def shifts():
+    """The section on data that shift."""
+    agreement = tuple(k / 10 for k in range(1, 10))
+    falling, level = tuple(0.1 + 0.8 * a for a in agreement), (0.67,) * 9
+
+    def method(name: str, test: tuple[float, ...], published: tuple[float, float] | None) -> r.ShiftMethod:
+        low, high = (tuple(t + d for t in test) for d in (-0.02, 0.02))
+        return r.ShiftMethod(name, f"way {name}", f"hint {name}", (0.9, 0.8), test, low, high, published)
+
+    methods = (method("ordinary", falling, (0.874, 0.171)), method("adjusted", level, None))
+    return (r.ShiftTable(methods, (0.9, 0.8), agreement, ("ordinary", "adjusted"), "adjusted", 0.75, 5),)
+
+
+@pytest.fixture(scope="session")
+def full(classifier, beliefs, shifts):
     """A report of everything."""
     return r.Report(
         "Ten letters, read by a small residual network",
-        (*classifier, *beliefs),
+        (*classifier, *beliefs, *shifts),
         "runs/real",
         "21 November 2025, 21:12",
     )
