@@ -182,6 +182,21 @@ def test_rare_outcomes_are_covered():
     assert inside / 100 >= 0.89
 
 
+def test_an_arm_whose_few_rows_all_agree_is_not_certain():
+    """15 of 15 against 223 of 285: Newcombe's interval of the difference, from Wilson's of each."""
+    table = sample_of({"T": [0, 1, 1], "Y": [1, 1, 0]}, counts=[15, 223, 62])
+    found = estimate(table, parse("T -> Y"), Question("T", "Y"))
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
+    low, high = confint_proportions_2indep(223, 285, 15, 15, method="newcomb")
+    e = found.adjusted.effect
+    assert (e.low, e.high) == pytest.approx((low, high), abs=0.012)  # ours are of Student's t
+    many = sample_of({"T": [0, 0, 1, 1], "Y": [1, 0, 1, 0]}, counts=[40, 160, 90, 110])
+    low, high = confint_proportions_2indep(90, 200, 40, 200, method="newcomb")
+    e = estimate(many, parse("T -> Y"), Question("T", "Y")).adjusted.effect
+    assert (e.low, e.high) == pytest.approx((low, high), abs=0.001)
+
+
 def linear_table(rows=400, seed=0):
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(rows, 2))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import betaincinv
 from scipy.stats import norm, t
 
 from bayesight.bayes.rates import Estimate
@@ -112,25 +111,42 @@ def answer(
 ) -> Answer:
     """Means, differences to a reference and slope with intervals.
 
-    Intervals are symmetric, Student's t where degrees of freedom are few; those of probabilities are
-    Jeffreys' at the effective number of rows, so that they stay inside [0, 1] (Korn and Graubard 1998).
+    Intervals are symmetric, Student's t where degrees of freedom are few. Those of probabilities are Wilson's
+    at the effective number of rows, so that they stay inside [0, 1] and are right near its ends too, and
+    differences of probabilities are put together from them (Newcombe 1998, method 10; with dependent arms as
+    in Zou and Donner 2008).
     """
     if isinstance(found, Line):
         return Answer(method, slope=_symmetric(found.slope, found.error, found.freedom, level))
-    means, base = {}, levels.index(reference)
-    for k, name in enumerate(levels):
-        error = float(np.sqrt(found.covariance[k, k]))
-        wide = _symmetric(float(found.mean[k]), error, found.freedom, level)
-        means[name] = _probability(wide.mean, error, level) if found.binary else wide
-    differences = []
-    for k in [k for k in range(len(levels)) if k != base]:
-        part = found.covariance[np.ix_([k, base], [k, base])]
-        error = float(np.sqrt(max(part[0, 0] + part[1, 1] - 2 * part[0, 1], 0.0)))
-        gap = _symmetric(float(found.mean[k] - found.mean[base]), error, found.freedom, level)
-        if found.binary:
-            gap = Estimate(gap.mean, max(gap.low, -1.0), min(gap.high, 1.0))
-        differences.append(Contrast(levels[k], reference, gap))
-    return Answer(method, means, tuple(differences))
+    base, error = levels.index(reference), np.sqrt(np.diag(found.covariance))
+    interval = _probability if found.binary else _symmetric
+    means = [
+        interval(float(m), float(e), found.freedom, level) for m, e in zip(found.mean, error, strict=True)
+    ]
+    differences = tuple(
+        Contrast(levels[k], reference, _difference(found, means, k, base, level))
+        for k in range(len(levels))
+        if k != base
+    )
+    return Answer(method, dict(zip(levels, means, strict=True)), differences)
+
+
+def _difference(found: Arms, means: list[Estimate], of: int, versus: int, level: float) -> Estimate:
+    v = found.covariance
+    gap = float(found.mean[of] - found.mean[versus])
+    if not found.binary:
+        error = float(np.sqrt(max(v[of, of] + v[versus, versus] - 2 * v[of, versus], 0.0)))
+        return _symmetric(gap, error, found.freedom, level)
+    both = float(np.sqrt(v[of, of] * v[versus, versus]))
+    together = float(v[of, versus]) / both if both > 0 else 0.0
+    one, other = means[of], means[versus]
+
+    def reach(a: float, b: float) -> float:
+        return float(np.sqrt(max(a**2 + b**2 - 2 * together * a * b, 0.0)))
+
+    low = gap - reach(one.mean - one.low, other.high - other.mean)
+    high = gap + reach(one.high - one.mean, other.mean - other.low)
+    return Estimate(gap, low, high)
 
 
 def _symmetric(mean: float, error: float, freedom: float, level: float) -> Estimate:
@@ -139,13 +155,15 @@ def _symmetric(mean: float, error: float, freedom: float, level: float) -> Estim
     return Estimate(mean, mean - width, mean + width)
 
 
-def _probability(p: float, error: float, level: float) -> Estimate:
-    """Jeffreys' interval at the number of rows a proportion with this error would rest on."""
+def _probability(p: float, error: float, freedom: float, level: float) -> Estimate:
+    """Wilson's interval at the number of rows a proportion with this error would rest on."""
     p = min(max(p, 0.0), 1.0)
-    spread = p * (1 - p)
-    rows = spread / error**2 if spread > 0 and error > 0 else 0.25 / error**2 if error > 0 else np.inf
-    if not np.isfinite(rows):
+    if error == 0:
         return Estimate(p, p, p)
-    tail = (1 - level) / 2
-    low, high = betaincinv(p * rows + 0.5, (1 - p) * rows + 0.5, [tail, 1 - tail])
-    return Estimate(p, 0.0 if p == 0 else float(low), 1.0 if p == 1 else float(high))
+    tail = (1 + level) / 2
+    z = float(t.ppf(tail, max(freedom, 1.0)) if np.isfinite(freedom) else norm.ppf(tail))
+    # At 0 or 1 the error is that of a proportion half a row away: see the cells' variances.
+    rows = p * (1 - p) / error**2 if 0 < p < 1 else float(np.sqrt(0.5)) / error
+    middle = (p + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    width = z / (1 + z**2 / rows) * float(np.sqrt(p * (1 - p) / rows + z**2 / (4 * rows**2)))
+    return Estimate(p, min(max(middle - width, 0.0), p), max(min(middle + width, 1.0), p))

@@ -125,11 +125,12 @@ def _cell_variances(
     spread = ss / n * effective
     spare = np.maximum(effective.sum(axis=1) - n.shape[1], 1.0)
     pooled = spread.sum(axis=1) / spare
-    if binary:  # an arm without a single event is not certain either
+    borrowed = (spread + pooled[:, None]) / effective
+    if binary:  # an arm whose rows all agree is not certain either
         rows = effective.sum(axis=1)
         p = ((mean * effective).sum(axis=1) + 0.5) / (rows + 1)
-        pooled = np.where(pooled > 0, pooled, p * (1 - p))
-    return np.asarray((spread + pooled[:, None]) / effective)
+        borrowed = np.where(pooled[:, None] > 0, borrowed, (p * (1 - p))[:, None])
+    return np.asarray(borrowed)
 
 
 def _positive(matrix: FloatArray) -> FloatArray:
