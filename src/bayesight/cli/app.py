@@ -26,6 +26,7 @@ from bayesight.cli.common import say
 from bayesight.cli.data import data_app
 from bayesight.cli.ledger import ledger_app
 from bayesight.cli.milestones import milestones_app
+from bayesight.cli.serve import serve
 from bayesight.cli.token import token_app
 from bayesight.errors import BayesightError
 
@@ -57,6 +58,7 @@ causal_app.command("shift")(shift.shift)
 app.add_typer(causal_app)
 app.command("summary")(summary.summary)
 app.add_typer(milestones_app)
+app.command("serve")(serve)
 app.add_typer(ledger_app)
 app.add_typer(token_app)
 

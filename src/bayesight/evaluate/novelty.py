@@ -21,6 +21,7 @@ from torch import Tensor
 from bayesight.checks import check
 
 __all__ = [
+    "ExemplarBank",
     "NoveltyReference",
     "auroc",
     "false_positive_rate",
@@ -95,17 +96,44 @@ def novelty_score(reference: NoveltyReference, log_evidence: Tensor, distance: T
     return improbable + (distance.double() - reference.distance_mean) / reference.distance_sd
 
 
-def nearest_distance(features: Tensor, exemplars: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class ExemplarBank:
+    """Exemplars made ready for many questions.
+
+    Args:
+        rows: (M, D) float32.
+        squares: (M,) squared length of each.
+    """
+
+    rows: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, exemplars: Tensor) -> ExemplarBank:
+        """Make exemplars (M, D) of any float type ready."""
+        rows = exemplars.float()
+        return cls(rows, rows.square().sum(1))
+
+
+def nearest_distance(features: Tensor, exemplars: Tensor | ExemplarBank) -> Tensor:
     """Euclidean distance (N,) from each row (N, D) to the nearest of the exemplars (M, D).
 
     Raises:
         InvalidInput: no exemplars, or another number of features.
+
+    Example:
+        >>> nearest_distance(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 0.0], [9.0, 9.0]]))
+        tensor([5.])
     """
-    came = f"{tuple(features.shape)} and {tuple(exemplars.shape)}"
-    fits = features.ndim == exemplars.ndim == 2 and features.shape[1] == exemplars.shape[1]
-    check(fits and len(exemplars) > 0, "features and exemplars", came, "(N, D) and (M, D) with M >= 1")
-    bank = exemplars.to(features.dtype)
-    nearest = [torch.cdist(rows, bank).min(1).values for rows in torch.split(features, 1024)]
+    bank = exemplars if isinstance(exemplars, ExemplarBank) else ExemplarBank.of(exemplars)
+    came = f"{tuple(features.shape)} and {tuple(bank.rows.shape)}"
+    fits = features.ndim == bank.rows.ndim == 2 and features.shape[1] == bank.rows.shape[1]
+    check(fits and len(bank.rows) > 0, "features and exemplars", came, "(N, D) and (M, D) with M >= 1")
+    nearest = []
+    for rows in torch.split(features.float(), 1024):
+        # |x - e|^2 = |x|^2 - 2 x e + |e|^2, of which the first term is the same for all exemplars.
+        least = torch.addmm(bank.squares, rows, bank.rows.T, alpha=-2).min(1).values
+        nearest.append((least + rows.square().sum(1)).clamp_min(0).sqrt())
     return torch.cat(nearest) if nearest else features.new_empty(0)
 
 

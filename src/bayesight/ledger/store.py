@@ -179,19 +179,44 @@ class Ledger:
             StorageFailed: nothing was written; or the connection broke while committing, and repeating the
                 call with the same key finds out.
         """
-        check(len(records) > 0, "append", "no records", "at least one")
-        for record in records:
-            good = isinstance(record, Prediction | Label | Prior)
-            check(good, "append", f"a record of kind {record.kind!r}", "predictions, labels and priors")
-        content = content_digest(records) if plain_text(key, "key") else ""
+        [outcome] = self.append_each([(records, key)])
+        if isinstance(outcome, InvalidInput):
+            raise outcome
+        return outcome
+
+    def append_each(
+        self, batches: Sequence[tuple[Sequence[Prediction | Label | Prior], str]]
+    ) -> list[Receipt | InvalidInput]:
+        """``append`` for several callers at once: one transaction, so one wait for the disk.
+
+        Args:
+            batches: of each caller the records and the key.
+
+        Returns:
+            For each its receipt, or why it was refused; who was refused has written nothing, and the others
+            are as if they had come alone.
+
+        Raises:
+            StorageFailed: as in ``append``, for all of them.
+        """
         with writing(self.engine) as connection:
             lock_head(connection)
+            return [self._append_one(connection, records, key) for records, key in batches]
+
+    def _append_one(
+        self, connection: Connection, records: Sequence[Prediction | Label | Prior], key: str
+    ) -> Receipt | InvalidInput:
+        try:  # everything that can be refused is, before the first row is written
+            _check_appended(records)
+            content = content_digest(records) if plain_text(key, "key") else ""
             if key and (found := repeated(connection, key, content)):
                 return found
             self._check_runs(connection, records)
             receipt = append_records(connection, records, self.clock())
-            remember(connection, key, content, receipt)
-            return receipt
+        except InvalidInput as refused:
+            return refused
+        remember(connection, key, content, receipt)
+        return receipt
 
     def append_update(self, made: Update, labels: Sequence[Label] = (), key: str = "") -> Receipt:
         """Write an update, together with labels that come with it, in one transaction.
@@ -358,3 +383,11 @@ class Ledger:
                 size, right = len(record.features), self._features[record.run]
                 mend = "Use the features of this run's network."
                 check(size == right, f"{record.kind} features", f"{size} numbers", f"{right}", mend)
+
+
+def _check_appended(records: Sequence[Record]) -> None:
+    """Refuse what others write: runs, updates, erasures."""
+    check(len(records) > 0, "append", "no records", "at least one")
+    for record in records:
+        good = isinstance(record, Prediction | Label | Prior)
+        check(good, "append", f"a record of kind {record.kind!r}", "predictions, labels and priors")

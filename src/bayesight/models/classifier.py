@@ -22,6 +22,7 @@ from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, HeadPrior, Pre
 from bayesight.bayes.label_noise import label_trust
 from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.evaluate.novelty import (
+    ExemplarBank,
     NoveltyReference,
     fit_novelty,
     nearest_distance,
@@ -189,7 +190,16 @@ class Classifier:
     @cached_property
     def novelty_reference(self) -> NoveltyReference:
         """How novel images of known kinds look under the belief as it is now."""
-        return fit_novelty(self.log_evidence(self.reference), self._distance(self.reference))
+        return fit_novelty(self.log_evidence(self.reference), self._reference_distance)
+
+    @cached_property
+    def _bank(self) -> ExemplarBank:
+        return ExemplarBank.of(self.absorbed.exemplars)
+
+    @cached_property
+    def _reference_distance(self) -> Tensor:
+        """(V,) how far each reference image is from the nearest exemplar."""
+        return nearest_distance(self.reference, self._bank)
 
     def features(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
         """(N, D) float32 of every image; see ``features_of``."""
@@ -204,10 +214,17 @@ class Classifier:
         shares = torch.full_like(self.prior, 1 / len(self.prior)) if prior is None else prior
         return torch.logsumexp(self.log_likelihood(features) + shares.log(), dim=1)
 
-    def novelty(self, features: Tensor) -> Tensor:
-        """(N,) how unlike anything seen, in standard deviations of images of known kinds."""
-        reference = self.novelty_reference
-        return novelty_score(reference, self.log_evidence(features), self._distance(features))
+    def novelty(self, features: Tensor, log_likelihood: Tensor | None = None) -> Tensor:
+        """(N,) how unlike anything seen, in standard deviations of images of known kinds.
+
+        Args:
+            features: (N, D).
+            log_likelihood: (N, K) of these features, where it is known already.
+        """
+        if log_likelihood is None:
+            log_likelihood = self.log_likelihood(features)
+        log_evidence = log_likelihood.logsumexp(dim=1) - math.log(log_likelihood.shape[1])
+        return novelty_score(self.novelty_reference, log_evidence, nearest_distance(features, self._bank))
 
     def absorb(
         self, rows: Rows, new_classes: tuple[str, ...] = (), weights: Tensor | None = None
@@ -232,7 +249,12 @@ class Classifier:
         keep = torch.arange(min(room, len(rows)))
         absorbed = self.absorbed.with_rows(rows, weights, keep)
         classes = replace(self.classes, names=head.classes)
-        return replace(self, head=head, classes=classes, absorbed=absorbed), learned
+        after = replace(self, head=head, classes=classes, absorbed=absorbed)
+        if "_reference_distance" in vars(self):  # exemplars only joined: what was nearest may be beaten
+            new = rows.features[keep].half()
+            near = nearest_distance(self.reference, new) if len(new) else self._reference_distance
+            vars(after)["_reference_distance"] = torch.minimum(self._reference_distance, near)
+        return after, learned
 
     def remove(self, rows: Rows) -> Classifier:
         """A classifier that never saw ``rows``; each is taken out with the weight it has now.
@@ -304,9 +326,6 @@ class Classifier:
         except (KeyError, ValueError, TypeError, InvalidInput) as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
         return cls(network, replace(classes, names=names), precision, head, absorbed, reference, labels)
-
-    def _distance(self, features: Tensor) -> Tensor:
-        return nearest_distance(features, self.absorbed.exemplars)
 
     def _positions(self, rows: Rows) -> Tensor:
         """Where in ``absorbed`` each row stands, each place once, the latest first."""

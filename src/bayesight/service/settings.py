@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from bayesight.checks import check
@@ -86,7 +85,7 @@ class Settings:
     @property
     def ledger_url(self) -> str:
         """Where the ledger is."""
-        return self.ledger or str(Path(self.run) / "ledger.sqlite")
+        return self.ledger or self.run
 
     def to_environment(self) -> dict[str, str]:
         """What a worker's environment needs to hold."""

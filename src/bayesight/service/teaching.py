@@ -86,14 +86,13 @@ def teach_together(
 def _written(
     ledger: Ledger, lock: threading.Lock, lessons: Sequence[Lesson]
 ) -> list[Receipt | Exception | None]:
-    found: list[Receipt | Exception | None] = []
-    with lock:
-        for lesson in lessons:
-            try:
-                found.append(ledger.append(lesson.labels, lesson.key) if lesson.labels else None)
-            except BayesightError as refused:
-                found.append(refused)
-    return found
+    batches = [(lesson.labels, lesson.key) for lesson in lessons if lesson.labels]
+    try:
+        with lock:
+            receipts = iter(ledger.append_each(batches) if batches else ())
+    except BayesightError as problem:
+        return [problem if lesson.labels else None for lesson in lessons]
+    return [next(receipts) if lesson.labels else None for lesson in lessons]
 
 
 def _absorbed(ledger: Ledger, keeper: Keeper, wanted: Sequence[Receipt | None]) -> Exception | None:

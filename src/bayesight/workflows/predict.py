@@ -137,7 +137,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
     else:
         posterior, log_evidence = theorem.update(prior, likelihoods)
         after, before = posterior.log_p.exp(), base.expand_as(likelihoods)
-    novelty = classifier.novelty(features)
+    novelty = classifier.novelty(features, likelihoods)
     strange = p_value(classifier.novelty_reference, novelty)
     limit = threshold(classifier.novelty_reference, how.level)
     decided = _decisions(classifier, how.stakes, after, (novelty <= limit).tolist())

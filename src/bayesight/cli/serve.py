@@ -1,0 +1,80 @@
+"""``bayesight serve``: a run in daily use, over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayesight.cli.common import say
+
+if TYPE_CHECKING:
+    from bayesight.service.settings import Settings
+
+__all__ = ["serve"]
+
+
+def serve(
+    run: Annotated[Path, typer.Argument(help="A run folder; it is never changed.")],
+    ledger: Annotated[
+        str,
+        typer.Option(
+            "--ledger",
+            envvar="BAYESIGHT_LEDGER",
+            help="A SQLite file or postgresql://...; by default ledger.sqlite in the run folder.",
+        ),
+    ] = "",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; anywhere but on loopback tokens are asked for.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; they share one belief.")] = 1,
+    require_token: Annotated[
+        bool, typer.Option("--require-token", help="Ask for tokens on loopback too, as behind a proxy.")
+    ] = False,
+    record: Annotated[
+        str, typer.Option(help="Write predictions to the ledger: after their answer, before it, or never.")
+    ] = "after",
+    rate: Annotated[
+        str, typer.Option(help="Requests a token or address may make of a worker; empty for no limit.")
+    ] = "100/second",
+    body_mb: Annotated[float, typer.Option(help="Largest request body, MiB.")] = 16.0,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(help="Another web site whose pages may ask. May be repeated.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name of a service without tokens. May be repeated.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve predictions, take in corrections, and keep all of it in a ledger.
+
+    The ledger remembers: stop it and start it again, on this machine or another, and the belief is the same.
+
+    Example: bayesight serve runs/demo --port 8000
+    """
+    from bayesight.checks import check
+    from bayesight.service.running import listen
+    from bayesight.service.settings import Settings
+
+    levels = ("debug", "info", "warning", "error")
+    check(log_level in levels, "--log-level", f"got {log_level!r}", ", ".join(levels))
+    settings = Settings(
+        run=str(run),
+        ledger=ledger,
+        host=host,
+        require_token=require_token,
+        record=record,  # type: ignore[arg-type]  # checked there
+        body_bytes=int(body_mb * 2**20),
+        rate=rate,
+        origins=tuple(allow_origin or ()),
+        hosts=tuple(allow_host or ()),
+        log_level=log_level,
+    )
+    listen(settings, port=port, workers=workers, ready=lambda url: say(_greeting(url, settings)))
+
+
+def _greeting(url: str, settings: Settings) -> str:
+    keys = "" if not settings.tokens_needed else "; requests need a token ('bayesight token create')"
+    return f"serving {settings.run} at {url}{keys}; Ctrl-C stops it"
