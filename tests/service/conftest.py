@@ -53,3 +53,9 @@ def client(settings: Settings) -> Iterator[TestClient]:
 def draw():
     """Draw a bar, a disc or a ring; a seed for each."""
     return drawing
+
+
+@pytest.fixture
+def strange() -> bytes:
+    """A PNG unlike anything the run was trained on."""
+    return stripes()

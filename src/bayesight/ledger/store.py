@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, Engine, insert, select
 
 from bayesight.checks import check
-from bayesight.errors import BeliefMoved, UnknownName
+from bayesight.errors import BeliefMoved, InvalidInput, UnknownName
 from bayesight.ledger import tables
 from bayesight.ledger.chain import content_digest
 from bayesight.ledger.database import open_engine, reading, shown, writing

@@ -12,7 +12,8 @@ from typing import Literal, TypeAlias, cast
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bayesight.ledger import Held, Learned, Ledger, Prior, absorb_queued, begin, catch_up
+from bayesight.errors import StorageFailed
+from bayesight.ledger import Held, Learned, Ledger, Prior, absorb_queued, begin, catch_up, save_snapshot
 from bayesight.ledger.tables import head
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
@@ -126,6 +127,13 @@ class Keeper:
             if held is not self._now.held:
                 self._now = replace(self._now, held=held)
             return learned
+
+    def keep(self) -> None:
+        """Leave a snapshot in the ledger, so that the next start need not replay every update."""
+        try:
+            save_snapshot(self.ledger, self._now.held)
+        except StorageFailed:  # it would only have saved time
+            pass
 
     def _with_prior(self, now: Believed) -> Believed:
         newest = self.ledger.latest(now.held.run, Prior.kind)

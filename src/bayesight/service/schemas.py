@@ -241,7 +241,7 @@ class InferredAnswer(_Model):
     """Base rates that unlabelled images speak for."""
 
     prior: dict[str, float]
-    interval: dict[str, tuple[float, float]]
+    interval: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]
     level: float
     method: str
     second_opinion: dict[str, float]

@@ -104,6 +104,7 @@ class Service:
                 pass
         except BayesightError as problem:  # it is in the ledger; the next start absorbs it
             log.warning("labels stay queued", extra={"event": "close", "reason": str(problem)})
+        self.keeper.keep()
         self.keeper.close()
         self.ledger.close()
 

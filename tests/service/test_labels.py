@@ -1,0 +1,134 @@
+"""Labels over HTTP: learned before the answer, once, by every worker; and what they are refused for."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from bayesight.ledger import Ledger, begin, verify
+from bayesight.run import Run
+from bayesight.service import Settings, create_app
+
+
+def encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def predicted(client: TestClient, content: bytes) -> dict:
+    answer = client.post("/v1/predictions", content=content, headers={"content-type": "image/png"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["predictions"][0]
+
+
+def test_a_label_is_learned_before_the_answer(client: TestClient, strange: bytes) -> None:
+    before = predicted(client, strange)
+    body = {"labels": [{"label": "ring", "image": before["image"]}] * 5}
+    answer = client.post("/v1/labels", json=body)
+    told = answer.json()
+    assert answer.status_code == 200
+    assert told["absorbed"]
+    assert told["labels"] == 5
+    assert told["images"] == [before["image"]] * 5
+    assert told["update"] > told["receipt"]["last"]  # the prediction's own record may stand between
+    now = client.get("/v1/belief").json()
+    assert (now["belief"], now["position"], now["queued"]) == (told["belief"], told["update"], 0)
+    assert predicted(client, strange)["posterior"]["ring"] > before["posterior"]["ring"]
+
+
+def test_a_key_is_answered_with_the_same_receipt(client: TestClient, draw) -> None:
+    body = {"labels": [{"label": "bar", "data": encoded(draw("bar"))}]}
+    first, again = (client.post("/v1/labels", json=body, headers={"Idempotency-Key": "7"}) for _ in range(2))
+    assert first.status_code == again.status_code == 200
+    assert again.json()["repeated"]
+    assert not first.json()["repeated"]
+    assert first.json()["receipt"] == again.json()["receipt"]
+    assert first.json()["update"] == again.json()["update"]
+    other = {"labels": [{"label": "disc", "data": encoded(draw("bar"))}]}
+    refused = client.post("/v1/labels", json=other, headers={"Idempotency-Key": "7"})
+    assert refused.status_code == 409
+    assert "expected a new key" in refused.json()["message"]
+
+
+def test_a_queued_label_has_a_receipt_and_is_learned_shortly(client: TestClient, draw) -> None:
+    body = {"labels": [{"label": "bar", "data": encoded(draw("bar"))}], "wait": False}
+    answer = client.post("/v1/labels", json=body)
+    assert answer.status_code == 202
+    assert not answer.json()["absorbed"]
+    for _ in range(200):
+        if client.get("/v1/belief").json()["position"] > answer.json()["receipt"]["last"]:
+            return
+    pytest.fail("the label was never absorbed")
+
+
+def test_a_new_class_is_taught_on_purpose_only(client: TestClient, strange: bytes) -> None:
+    body = {"labels": [{"label": "discs", "data": encoded(strange)}]}
+    refused = client.post("/v1/labels", json=body)
+    assert refused.status_code == 422
+    assert "did you mean 'disc'" in refused.json()["message"]
+    assert client.post("/v1/labels", json={**body, "new_classes": True}).status_code == 200
+    assert set(predicted(client, strange)["posterior"]) == {"bar", "disc", "ring", "discs"}
+
+
+def test_files_are_labelled_one_by_one_or_all_alike(client: TestClient, draw) -> None:
+    files = [("images", (f"{seed}.png", draw("bar", seed), "image/png")) for seed in range(3)]
+    alike = client.post("/v1/labels", files=files, data={"options": '{"labels": ["bar"]}'})
+    each = client.post("/v1/labels", files=files, data={"options": '{"labels": ["bar", "disc", "bar"]}'})
+    two = client.post("/v1/labels", files=files, data={"options": '{"labels": ["bar", "disc"]}'})
+    assert (alike.status_code, each.status_code, two.status_code) == (200, 200, 422)
+    assert client.get("/v1/belief").json()["position"] == each.json()["update"]
+    assert "2 labels for 3 files" in two.json()["message"]
+
+
+def test_an_image_nobody_saw_is_refused(client: TestClient) -> None:
+    answer = client.post("/v1/labels", json={"labels": [{"label": "bar", "image": "ab" * 16}]})
+    assert answer.status_code == 422
+    assert "no image seen here" in answer.json()["message"]
+    assert client.get("/v1/images/" + "ab" * 16).status_code == 404
+
+
+def test_an_image_seen_is_shown_as_the_run_sees_it(client: TestClient, draw) -> None:
+    big = Image.open(io.BytesIO(draw("disc"))).resize((280, 280), Image.Resampling.NEAREST)
+    out = io.BytesIO()
+    big.save(out, "PNG")
+    shown = client.get("/v1/images/" + predicted(client, out.getvalue())["image"])
+    assert shown.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(shown.content)).size == (28, 28)
+
+
+def test_what_was_learned_is_there_after_a_restart_and_equals_the_replay(settings: Settings, draw) -> None:
+    with TestClient(create_app(settings), base_url="http://localhost") as client:
+        for seed in range(3):
+            body = {"labels": [{"label": "disc", "data": encoded(draw("ring", seed))}]}
+            assert client.post("/v1/labels", json=body).status_code == 200
+        belief = client.get("/v1/belief").json()
+    with TestClient(create_app(settings), base_url="http://localhost") as client:
+        assert client.get("/v1/belief").json() == belief
+    with Ledger.open(settings.ledger_url) as ledger:
+        held = begin(ledger, Run.open(settings.run))
+        assert held.belief == belief["belief"]
+        assert held.exact
+        assert verify(ledger).broken is None
+        rows = [e.record for e in ledger.labels_since(0)]
+    base = Run.open(settings.run).classifier()
+    features = torch.from_numpy(np.array([row.features for row in rows]))
+    from bayesight.bayes import gaussian_head
+
+    once, _ = gaussian_head.absorb(base.head, features, torch.tensor([1, 1, 1]))
+    torch.testing.assert_close(held.classifier.head.sums, once.sums, rtol=1e-12, atol=1e-12)
+
+
+def test_labels_left_queued_by_a_process_that_died_are_learned_by_the_next(settings: Settings, draw) -> None:
+    with TestClient(create_app(settings), base_url="http://localhost") as client:
+        client.post("/v1/labels", json={"labels": [{"label": "bar", "data": encoded(draw("bar"))}]})
+    with Ledger.open(settings.ledger_url) as ledger:
+        [entry] = ledger.labels_since(0)
+        receipt = ledger.append([entry.record])
+    with TestClient(create_app(settings), base_url="http://localhost") as client:
+        for _ in range(200):
+            if client.get("/v1/belief").json()["position"] > receipt.last:
+                return
+    pytest.fail("the label was never absorbed")
