@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sqlite3
 import threading
@@ -130,10 +131,8 @@ class Keeper:
 
     def keep(self) -> None:
         """Leave a snapshot in the ledger, so that the next start need not replay every update."""
-        try:
+        with contextlib.suppress(StorageFailed):  # it would only have saved time
             save_snapshot(self.ledger, self._now.held)
-        except StorageFailed:  # it would only have saved time
-            pass
 
     def _with_prior(self, now: Believed) -> Believed:
         newest = self.ledger.latest(now.held.run, Prior.kind)
