@@ -76,7 +76,7 @@ class Teacher(threading.Thread):
 
 def hash_of(name: str, number: int) -> int:
     """A seed for an image of its own."""
-    return number * 1000 + sum(name.encode())
+    return number * 100_000 + int.from_bytes(name.encode())
 
 
 def check_kept(url: str, run, teachers: list[Teacher]) -> None:
@@ -108,7 +108,7 @@ def test_killed_under_a_stream_of_labels_nothing_acknowledged_is_lost(shapes_run
             group = [Teacher(url, f"{kill}{n}", draw) for n in range(3)]
             for teacher in group:
                 teacher.start()
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 120
             while sum(len(t.acknowledged) for t in group) < 12 and time.monotonic() < deadline:
                 time.sleep(0.01)
             os.killpg(process.pid, signal.SIGKILL)
@@ -125,13 +125,13 @@ def test_two_workers_see_one_belief_and_end_in_order(shapes_run, tmp_path, draw)
         teachers = [Teacher(url, f"t{n}", draw) for n in range(4)]
         for teacher in teachers:
             teacher.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while sum(len(t.acknowledged) for t in teachers) < 30 and time.monotonic() < deadline:
             # Each connection may meet another worker; any of them knows every label acknowledged before.
             newest = max((a["update"] for t in teachers for a in list(t.acknowledged.values())), default=0)
             assert httpx.get(f"{url}/v1/belief", timeout=30).json()["position"] >= newest
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
         for teacher in teachers:
             teacher.join(30)
     check_kept(str(ledger), shapes_run, teachers)
@@ -142,7 +142,7 @@ def test_two_workers_see_one_belief_and_end_in_order(shapes_run, tmp_path, draw)
 def test_a_run_or_a_port_that_cannot_be_served_is_said_in_one_sentence(tmp_path, shapes_run) -> None:
     def said(*words: str) -> str:
         command = [sys.executable, "-m", "bayesight", "serve", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 1, done.stderr
         assert len(done.stderr.splitlines()) == 1
         return done.stderr
