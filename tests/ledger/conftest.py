@@ -19,8 +19,9 @@ from bayesight.run import Run
 class Server:
     """A PostgreSQL server of Debian's package; it refuses to run as root, so root runs it as ``postgres``."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
-        self.programs, self.folder = programs, folder
+    def __init__(self, programs: Path, folder: Path, *, fsync: bool = False) -> None:
+        # Tests do not pull the plug of the machine, so their disk need not be waited for.
+        self.programs, self.folder, self.fsync = programs, folder, fsync
         self.data = folder / "data"
         self.prefix = []
         if os.geteuid() == 0:
@@ -42,8 +43,8 @@ class Server:
         )  # fmt: skip
 
     def start(self):
-        # Nothing here pulls the plug of the machine, so the disk need not be waited for.
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
+        options += f" -c fsync={'on' if self.fsync else 'off'}"
         self.call("pg_ctl", "-D", self.data, "-w", "-l", self.folder / "log", "-o", options, "start")
 
     def stop(self, mode="fast"):
