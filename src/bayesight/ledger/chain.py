@@ -15,6 +15,8 @@ __all__ = ["FORMAT", "START", "canonical", "content_digest", "entry_digest", "pe
 FORMAT = 1
 """Version of the canonical form; part of every digest."""
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 START = "0" * 64
 """What the first entry follows."""
 
@@ -30,7 +32,7 @@ def canonical(tree: Any) -> str:
         '{"a":["x",null],"b":1.5}'
     """
     try:
-        return json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(tree)
     except (TypeError, ValueError) as problem:
         raise InvalidInput(
             f"record: {problem}; expected finite numbers, text, lists and tables."
