@@ -104,7 +104,7 @@ def measure(backend: str, place: Callable[[], str], run: Run, *, quick: bool, se
             told |= {"bare": spread(theirs), "ratio": round(ratio, 3)}
         return told | more
 
-    count, turns = (20, 2) if quick else (100, 3)
+    count, turns = (20, 2) if quick else (60, 3)
     found = []
     for batch in (1, 20, 200):
         ours, theirs = [], []
@@ -119,7 +119,7 @@ def measure(backend: str, place: Callable[[], str], run: Run, *, quick: bool, se
     url = place()
     with Ledger.open(url) as ledger:
         ledger.register(RUN)
-        for start in range(0, 200 if quick else 4000, 200):
+        for start in range(0, 200 if quick else 2000, 200):
             ledger.append([label(n) for n in range(start, start + 200)])
         rates = []
         for _ in range(turns):
@@ -127,7 +127,7 @@ def measure(backend: str, place: Callable[[], str], run: Run, *, quick: bool, se
             entries = verify(ledger).entries
             rates.append(entries / (time.perf_counter() - began))
         found.append(row("records verified/s", rates, records=entries))
-    found += replays(place(), run, row, updates=4 if quick else 20)
+    found += replays(place(), run, row, updates=4 if quick else 10)
     found.append(killed(place(), row, rounds=3 if quick else 50, seed=seed))
     return found
 
