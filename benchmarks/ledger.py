@@ -62,7 +62,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         run = Run.open(options.run) if options.run else small_run(Path(folder), options.seed, 2)
-        for backend, place in places(Path(folder)):
+        for backend, place in places(Path(folder), options.only):
             if options.only in (None, backend):
                 rows += measure(backend, place, run, quick=options.quick, seed=options.seed)
     for row in rows:
@@ -71,12 +71,12 @@ def main() -> None:
         append("ledger.csv", rows)
 
 
-def places(folder: Path) -> list[tuple[str, Callable[[], str]]]:
+def places(folder: Path, only: str | None) -> list[tuple[str, Callable[[], str]]]:
     """Each backend, and what makes an empty place for a ledger on it."""
     counter = iter(range(10_000))
     found = [("sqlite", lambda: str(folder / f"{next(counter)}.sqlite"))]
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    if programs:
+    if programs and only != "sqlite":
         conftest = module(TESTS / "conftest.py")
         server = conftest.Server(programs[-1], Path(tempfile.mkdtemp(prefix="bayesight-pg-")), fsync=True)
         import atexit
