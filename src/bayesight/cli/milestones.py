@@ -67,6 +67,8 @@ def run(
     setting = Setting(out=out, smoke=smoke, seeds=seeds, data=data, fresh=fresh, threads=threads)
     documents = []
     for milestone in chosen:
+        if data is not None and name != "all" and milestone.source == "none":
+            say(f"{name} makes its own data; --data is not used.")
         suits = name != "all" or data is None or milestone.source == _kind(data)
         documents.append(_run(milestone, setting if suits else _without_data(setting), as_json))
     emit(
