@@ -267,7 +267,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_whatever_happens_replay_and_followers_agree(tmp_path_factory, base_run, steps):
     with Ledger.open(str(tmp_path_factory.mktemp("law") / "ledger.sqlite")) as ledger:

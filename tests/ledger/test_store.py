@@ -136,6 +136,19 @@ def test_an_update_and_its_labels_are_one(ledger, run_record, label):
         ledger.append_update(Update(**{**vars(made), "trust_past": 0.5}), [label(3)], key="u")
 
 
+def test_a_queue_is_asked_again_and_again_and_misses_nothing(ledger, run_record, label):
+    ledger.register(run_record)
+    position = 1
+    for turn in range(4):
+        assert ledger.queued("run1") == []
+        first = ledger.append([label(10 * turn + n) for n in range(3)]).first
+        assert [entry.sequence for entry in ledger.queued("run1", limit=2)] == [first, first + 1]
+        made = Update("run1", position, "", "", labels=(first, first + 2))  # the one between stays behind
+        position = ledger.append_update(made).last
+        assert [entry.sequence for entry in ledger.queued("run1")] == [first + 1]
+        position = ledger.append_update(Update("run1", position, "", "", labels=(first + 1,))).last
+
+
 def test_an_update_from_an_older_belief_is_refused(ledger, run_record, label):
     ledger.register(run_record)
     ledger.append_update(Update("run1", 1, "", "aa"), [label(1)])

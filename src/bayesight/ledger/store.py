@@ -100,6 +100,7 @@ class Ledger:
     def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:
         self.engine, self.clock = engine, clock
         self._features: dict[str, int] = {}
+        self._settled: dict[str, int] = {}  # up to there no label of a run is queued, nor ever will be again
 
     @classmethod
     def open(cls, url: str, *, create: bool = True, clock: Clock = utc_now) -> Ledger:
@@ -321,7 +322,12 @@ class Ledger:
                 tables.payloads.c.sequence.is_not(None),
             )
         )
-        return self._list(query.order_by(tables.entries.c.sequence).limit(limit))
+        query = query.where(tables.entries.c.sequence > self._settled.get(run, 0))
+        with reading(self.engine) as connection:
+            end = head_of(connection).sequence
+            rows = connection.execute(query.order_by(tables.entries.c.sequence).limit(limit)).all()
+        self._settled[run] = rows[0].sequence - 1 if rows else end
+        return [entry_of(row) for row in rows]
 
     def about(self, run: str, image: str, *, limit: int = 100) -> list[Entry]:
         """What is known of an image, newest first: its predictions and labels, with features and pixels."""
