@@ -205,7 +205,14 @@ MILESTONE = Milestone(
         "accuracy_10": "the same with ten labels a class",
     },
     watched="NT-Xent, nats",
-    smoke=Smoke({"pretrain.optimization.steps": 60, "labels.data.draws": 3, "pretrain.data.batch": 96}),
+    smoke=Smoke(
+        {
+            "pretrain.optimization.steps": 60,
+            "pretrain.data.batch": 96,
+            "labels.optimization.steps": 40,
+            "labels.data.draws": 3,
+        }
+    ),
     minutes=10,
     needs=100,
     differences=(
