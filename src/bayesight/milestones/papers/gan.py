@@ -165,7 +165,7 @@ MILESTONE = Milestone(
             recipe(
                 key("gan", code=64, widths=(64, 32), dropout=0.3),
                 key("adversarial"),
-                key("adam", lr=4e-4, betas=(0.5, 0.999), schedule=key("cosine", final=0.1), steps=1500),
+                key("adam", lr=1e-3, betas=(0.5, 0.999), schedule=key("cosine", final=0.1), steps=1500),
             ),
             generate,
         ),
@@ -192,6 +192,7 @@ MILESTONE = Milestone(
             against="vae",
             factor=0.5,
             differs=("model", "loss", "optimization"),
+            smoke=(1.0, 0.0),
         ),
         Claim(
             "gan",
@@ -200,8 +201,9 @@ MILESTONE = Milestone(
             against="pca-gaussian",
             factor=0.5,
             differs=("model", "loss", "optimization"),
+            smoke=(1.0, 0.0),
         ),
-        Claim("gan", "class_entropy", ">=", margin=2.1),
+        Claim("gan", "class_entropy", ">=", margin=2.1, smoke=(1.0, 1.6)),
     ),
     metrics={
         "frechet": "Fréchet distance between made and held-out letters, over the judge's features",
@@ -211,7 +213,13 @@ MILESTONE = Milestone(
         "class_entropy_real": "the same entropy for them",
     },
     watched="Fréchet distance",
-    smoke=Smoke({"train.optimization.steps": 400, "judge.optimization.steps": 80}),
+    smoke=Smoke(
+        {
+            "train.optimization.steps": 300,
+            "train.model.widths": (32, 16),
+            "judge.optimization.steps": 80,
+        }
+    ),
     minutes=9,
     needs=200,
     differences=(

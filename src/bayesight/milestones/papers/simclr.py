@@ -207,10 +207,11 @@ MILESTONE = Milestone(
     watched="NT-Xent, nats",
     smoke=Smoke(
         {
-            "pretrain.optimization.steps": 60,
+            "pretrain.optimization.steps": 150,
             "pretrain.data.batch": 96,
             "labels.optimization.steps": 40,
             "labels.data.draws": 3,
+            "labels.data.labels": (1,),
         }
     ),
     minutes=10,
