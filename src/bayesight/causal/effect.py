@@ -334,6 +334,9 @@ def _adjusted(
     if found.arms is not None and len(work.levels) == 2:
         base, z = work.levels.index(work.reference), float(norm.ppf((1 + work.question.level) / 2))
         strength = e_value(found.arms, 1 - base, base, _spread(work.sample, work.y), z)
+    reversal = find_reversal(conditional, found.adjusted, found.strata, held)
+    if reversal and all(a.effect.low <= 0 <= a.effect.high for a in (conditional, found.adjusted)):
+        notes.append("Neither of the two is beyond chance: both intervals include no effect.")
     return Effect(
         work.question,
         known,
@@ -342,7 +345,7 @@ def _adjusted(
         found.adjusted,
         found.others,
         found.overlap,
-        find_reversal(conditional, found.adjusted, found.strata, held),
+        reversal,
         strength,
         found.strata,
         (*notes, *found.notes),

@@ -38,7 +38,7 @@ MAX_NAMES = 1000
 MEMORY_BYTES = 1 << 30
 """Rows with continuous variables are held up to this size; working on them takes several times as much."""
 
-_BLOCK_BYTES = 8 << 20
+_BLOCK_BYTES = 4 << 20
 _DENSE = 1 << 20
 _PARQUET_ROWS = 1 << 18
 _PARQUET = (".parquet", ".pq")

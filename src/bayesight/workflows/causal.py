@@ -420,10 +420,10 @@ def _streamed(
 
 
 def _forbidden(found: Effect, dag: Dag) -> dict[str, str]:
-    """Variables better left alone; for a direct effect those it rightly holds fixed are none of them."""
+    """Variables better left alone; those the answer rightly holds fixed, beside others, are none of them."""
     question = found.question
     why = explain_forbidden(dag, question.treatment, question.outcome)
-    spared = found.held or () if question.direct and question.adjust is None else ()
+    spared = found.held or () if question.adjust is None else ()
     return {name: reason for name, reason in why.items() if name not in spared}
 
 
