@@ -57,7 +57,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
             moment of the commit, all of it: the same idempotency key finds out.
     """
     with _storage_errors(engine), engine.connect() as connection:
-        connection = connection.execution_options(ledger_begin="BEGIN IMMEDIATE")
+        connection = connection.execution_options(ledger_begin="alone")
         with connection.begin():
             yield connection
 
@@ -119,9 +119,33 @@ def _sqlite(target: URL, *, create: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("ledger_begin", "BEGIN"))
+        if "ledger_begin" in connection.get_execution_options():
+            _begin_alone(connection.connection.cursor())
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _begin_alone(cursor: Any) -> None:
+    """Begin as the only writer; others are waited for in short steps.
+
+    SQLite's own waiting sleeps up to a tenth of a second at a time, so that the latest comer is served first.
+    """
+    end_s = time.monotonic() + BUSY_S
+    cursor.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as problem:
+                if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end_s:
+                    raise
+                time.sleep(0.002)
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={round(1000 * BUSY_S)}")
+        cursor.close()
 
 
 def _into_wal(cursor: sqlite3.Cursor) -> None:
