@@ -7,8 +7,8 @@ One row a method in results/shift.csv: accuracy on held-out letters of each trai
 test letters at every agreement of colour and label, the median of the seeds with the least and the greatest.
 Options were fixed with seeds 101 to 103, which are not reported, on the training letters alone, of which a
 quarter stood in for the test letters; only the first tries of the learning rate, of dropout and of the weight
-of the invariance penalty were made on another split, some of whose letters are test letters here. The rows kept
-were made one seed a process; a row names its seeds, and invariant risk has three.
+of the invariance penalty were made on another split, some of whose letters are test letters here. The rows
+kept were made one seed a process; a row names its seeds, and invariant risk has three.
 """
 
 from __future__ import annotations
