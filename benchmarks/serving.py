@@ -15,21 +15,21 @@ import argparse
 import base64
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from support.load import Load, fire, post
 from support.record import append, facts, spread
+from support.serving import free_port, processor_s, served, small_run, wait_for
 
 from bayesight.run import Run
 from bayesight.service.images import as_png
@@ -44,14 +44,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path, help="a run folder; an mlp")
+    parser.add_argument("run", type=Path, nargs="?", help="a run folder; by default a small mlp is made")
     parser.add_argument("--look", action="store_true")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each server, each turn")
     options = parser.parse_args()
     turns, seconds = (1, 0.5) if options.look else (options.turns, options.seconds)
     torch.set_num_threads(1)
-    rows = measure(options.run, turns, seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        run = options.run or small_run(Path(folder))
+        rows = measure(run, turns, seconds)
     for row in rows:
         print(json.dumps(row))
     if not options.look:
@@ -70,8 +72,13 @@ def measure(run: Path, turns: int, seconds: float) -> list[dict[str, object]]:
         "nothing": post("/nothing", single, "image/png"),
     }
     before = facts()
-    with tempfile.TemporaryDirectory() as folder, bare(run) as bare_port, service(run, folder) as port:
-        ports = {"service": port, "route": bare_port, "softmax": bare_port, "nothing": bare_port}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        bare(run) as (route, route_port),
+        served(run, f"{folder}/ledger.sqlite") as (service, port),
+    ):
+        ports = dict.fromkeys(requests, route_port) | {"service": port}
+        servers = dict.fromkeys(requests, route) | {"service": service}
         for name, request in requests.items():
             fire(ports[name], request, connections=4, seconds=min(1.0, seconds))
         loads: dict[tuple[str, int], list[Load]] = {}
@@ -81,8 +88,10 @@ def measure(run: Path, turns: int, seconds: float) -> list[dict[str, object]]:
         for _ in range(turns):
             for connections in CONNECTIONS:
                 for name, request in requests.items():
+                    began_s = processor_s(servers[name])
                     load = fire(ports[name], request, connections=connections, seconds=seconds)
-                    loads.setdefault((name, connections), []).append(load)
+                    spent_s = processor_s(servers[name]) - began_s
+                    loads.setdefault((name, connections), []).append(replace(load, processor_s=spent_s))
             calls.append(1 / called(classifier, pixels[:1], seconds))
             together.append(BATCH / called(classifier, pixels, seconds))
             request = post("/v1/predictions", many.encode(), "application/json")
@@ -106,6 +115,7 @@ def row(
     before: dict[str, object], question: str, loads: list[Load], route: list[Load], calls: list[float]
 ) -> dict[str, object]:
     to_route = [mine.per_s / theirs.per_s for mine, theirs in zip(loads, route, strict=True)]
+    cheaper = [theirs.each_ms / mine.each_ms for mine, theirs in zip(loads, route, strict=True)]
     to_call = [mine.per_s / theirs for mine, theirs in zip(loads, calls, strict=True)]
     return {
         **before,
@@ -114,6 +124,8 @@ def row(
         "median_ms": spread([1e3 * load.quantile(0.5) for load in loads]),
         "p99_ms": spread([1e3 * load.quantile(0.99) for load in loads]),
         "to_route": round(statistics.median(to_route), 2),
+        "processor_ms": spread([load.each_ms for load in loads]),
+        "to_route_by_processor": round(statistics.median(cheaper), 2),
         "to_model_call": round(statistics.median(to_call), 2),
     }
 
@@ -135,47 +147,16 @@ def called(classifier, pixels: torch.Tensor, seconds: float) -> float:
 
 
 @contextmanager
-def bare(run: Path) -> Iterator[int]:
+def bare(run: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = free_port()
-    with started([sys.executable, str(HERE / "support" / "bare_route.py"), str(run), str(port)], port):
-        yield port
-
-
-@contextmanager
-def service(run: Path, folder: str) -> Iterator[int]:
-    port = free_port()
-    command = [sys.executable, "-m", "bayesight", "serve", str(run), "--port", str(port), "--rate", ""]
-    with started([*command, "--ledger", f"{folder}/ledger.sqlite"], port):
-        yield port
-
-
-@contextmanager
-def started(command: list[str], port: int) -> Iterator[None]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, str(HERE / "support" / "bare_route.py"), str(run), str(port)]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(600):
-            time.sleep(0.1)
-            if answers(port):
-                break
-        yield
+        wait_for(port, process, "/openapi.json")
+        yield process, port
     finally:
         process.terminate()
         process.wait(60)
-
-
-def answers(port: int) -> bool:
-    try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=5).read()
-    except OSError:
-        return False
-    return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

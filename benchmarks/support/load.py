@@ -9,10 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it: seconds of each answer, in order, and how long it all took."""
+    """What came of it: seconds of each answer, how long it all took, and the server's processor."""
 
     elapsed_s: list[float]
     took_s: float
+    processor_s: float = 0.0
+
+    @property
+    def each_ms(self) -> float:
+        """Milliseconds of the server's processor an answer took."""
+        return 1e3 * self.processor_s / len(self.elapsed_s)
 
     @property
     def per_s(self) -> float:
