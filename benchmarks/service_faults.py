@@ -4,7 +4,8 @@
     python benchmarks/service_faults.py --kills 3     # a look; nothing is recorded
 
 SIGKILL goes to all processes of the service at a random moment. Each time it is started again on the same
-ledger without any repair. A label whose request got no answer is sent again with the same key, as a client should.
+ledger without any repair. A label whose request got no answer is sent again with the same key, as
+clients should.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     python benchmarks/service_load.py --labels 200    # a look; not recorded unless told
     python benchmarks/service_load.py --ledger postgresql://...
 
-Each client sends the next label when the last was acknowledged. Afterwards the ledger is read: every label has
+Each client sends the next label when the last was acknowledged. Afterwards the ledger is read: every label is
 to be there once, the belief has to be the replay of the ledger bit for bit, and its statistics those of all
 labels absorbed in one batch.
 """

@@ -55,11 +55,13 @@ class Believed:
         is the others', in the proportions stated.
         """
         names, training = self.classifier.classes.names, self.classifier.prior
-        if self.stated is None:
+        stated = {name: self.stated[name] for name in names if name in self.stated} if self.stated else {}
+        total = math.fsum(stated.values())
+        if total == 0:  # nobody said anything, or of classes only that are no more
             return dict(zip(names, training.tolist(), strict=True))
-        late = {n: s for n, s in zip(names, training.tolist(), strict=True) if n not in self.stated}
-        left = (1 - math.fsum(late.values())) / math.fsum(self.stated.values())
-        whole = {n: late[n] if n in late else left * self.stated[n] for n in names}
+        late = {n: s for n, s in zip(names, training.tolist(), strict=True) if n not in stated}
+        left = (1 - math.fsum(late.values())) / total
+        whole = {n: late[n] if n in late else left * stated[n] for n in names}
         return dict(zip(names, complete_prior(whole, names, training).tolist(), strict=True))
 
 
