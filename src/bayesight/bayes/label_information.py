@@ -65,7 +65,7 @@ def label_information(
 def _information(ready: Predictive, rows: Tensor, means: Tensor, log_prior: Tensor, draws: int) -> Tensor:
     x = ((rows.double() - ready.shift) / ready.scale) @ ready.whiten.T
     distance = x.square().sum(1, keepdim=True) - 2 * x @ means.T + means.square().sum(1)
-    distance = distance.clamp_min(0).reshape(len(rows), draws, -1)
+    distance = distance.clamp_min(0).reshape(len(rows), draws, len(log_prior))
     # With the means known what is left is a Student-t about each, at the temperature of the head.
     width, tail = ready.temperature, (ready.dof + x.shape[1]) / 2
     log_p = -tail * torch.log1p(distance / (ready.dof * width)) + log_prior
