@@ -236,22 +236,19 @@ def _change(story: Story) -> list[_Change]:
 
 
 def _said(story: Story) -> str:
-    """What came of the newest label, in a sentence."""
+    """What came of the newest label, in a sentence; who gave it is nobody else's business."""
     if not story.called:
         return ""
     last = story.called[0]
-    who = f" by {last.person}" if last.person else ""
     if last.removed:
-        return f"The label {last.label} was taken back{who}."
+        return f"The label {last.label} was taken back."
     if not last.learned:
-        return f"Called {last.label}{who}; it will be learned in a moment."
+        return f"Called {last.label}; it will be learned in a moment."
     now = story.answer.posterior.get(last.label, 0.0)
     if story.before is None:
-        return f"Learned: this is {last.label}{who}. Belief in {last.label} is {rate(now)} now."
+        return f"Learned: this is {last.label}. Belief in {last.label} is {rate(now)} now."
     then = story.before.get(last.label, 0.0)
-    return (
-        f"Learned: this is {last.label}{who}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
-    )
+    return f"Learned: this is {last.label}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
 
 
 def _strangeness(p_value: float, known: bool) -> str:

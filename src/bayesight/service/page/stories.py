@@ -31,14 +31,12 @@ class Called:
     Attributes:
         label: the class.
         at: when, UTC, ISO 8601.
-        person: who; may be empty.
         learned: whether it is in the belief.
         removed: whether it was taken out of the belief.
     """
 
     label: str
     at: str
-    person: str
     learned: bool
     removed: bool
 
@@ -171,5 +169,5 @@ def _called(ledger: Ledger, entries: Sequence[Entry]) -> tuple[Called, ...]:
         assert isinstance(entry.record, Label)
         update = ledger.entry(updates[entry.sequence]).record if entry.sequence in updates else None
         removed = isinstance(update, Update) and update.remove
-        said.append(Called(entry.record.label, entry.at, entry.record.person, update is not None, removed))
+        said.append(Called(entry.record.label, entry.at, update is not None, removed))
     return tuple(said)
