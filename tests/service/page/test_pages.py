@@ -149,7 +149,7 @@ def test_history_counts_what_was_said_before_it_was_told(past):
     assert found.log_evidence.tolist() == [0, -1, -2, -3]
     assert found.unknown.tolist() == [0, 0, 0, 1]
     assert found.priors.tolist() == [[0.5, 0.5]] * 4
-    assert "so far ends at 0.5" in accuracy_figure(found)
+    assert "so far 50" in accuracy_figure(found)
 
 
 def test_history_says_in_words_what_did_not_move(past, shapes_run):

@@ -10,6 +10,20 @@ import numpy as np
 from bayesight.bayes.rates import rate_interval
 from bayesight.ledger import Entry, Label, Ledger, Prediction, Update
 from bayesight.report.figures import Line, line_chart
+from bayesight.report.figures.canvas import (
+    HEIGHT,
+    WIDTH,
+    Scale,
+    area,
+    curve,
+    even_ticks,
+    frame_of,
+    grid,
+    horizontal_axis,
+    plain,
+)
+from bayesight.report.figures.drawing import picture
+from bayesight.report.words import rate
 from bayesight.types import FloatArray
 
 __all__ = ["History", "accuracy_figure", "evidence_figure", "history_of", "prior_figure"]
@@ -77,15 +91,19 @@ def history_of(ledger: Ledger, run: str, classes: Sequence[str]) -> History:
 
 
 def accuracy_figure(history: History) -> str:
-    """Share of right answers among labelled images, so far and lately, with the interval of the first."""
+    """Share of right answers among labelled images: so far with its interval, and dashed the last ones."""
     right, n = history.right, np.arange(1, len(history.right) + 1)
-    total = np.cumsum(right)
-    mean, low, high = rate_interval(total, n)
-    lines = [Line("so far", n, mean, low, high)]
+    mean, low, high = rate_interval(np.cumsum(right), n)
+    frame = frame_of(Scale(1, len(right)), Scale(0, 1.02))
+    parts = grid(frame, [0, 0.25, 0.5, 0.75, 1], "right before it was told")
+    ticks = even_ticks(1, len(right), 6, whole=True)
+    parts += horizontal_axis(frame, ticks, "images labelled after they were asked about", plain(ticks))
+    parts += [area(frame, n, (low, high), "c1", 0.18), curve(frame, n, mean, "c1", width=2.2)]
     if len(right) >= 2 * WINDOW:
         lately = np.convolve(right, np.ones(WINDOW) / WINDOW, "valid")
-        lines.append(Line(f"last {WINDOW}", n[WINDOW - 1 :], lately))
-    return line_chart(lines, "images labelled after they were asked about", "right before it was told")
+        parts.append(curve(frame, n[WINDOW - 1 :], lately, "c2", dash="5 2"))
+    said = f"Share of answers that were right before they were told, so far {rate(float(mean[-1]))}"
+    return picture(WIDTH, HEIGHT, said, parts)
 
 
 def prior_figure(history: History) -> str:

@@ -16,7 +16,7 @@ from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
 from bayesight.service.belief import Believed
 from bayesight.service.page.figures import novelty_strip, share_dots, unstyled
-from bayesight.service.page.history import History, accuracy_figure, evidence_figure, prior_figure
+from bayesight.service.page.history import WINDOW, History, accuracy_figure, evidence_figure, prior_figure
 from bayesight.service.page.pictures import Album
 from bayesight.service.page.stories import Story
 from bayesight.service.queue import Ranked
@@ -61,7 +61,10 @@ def ask_values(believed: Believed) -> dict[str, Any]:
         "stated": "These base rates were stated for this place.",
         "inferred": "These base rates were inferred from unlabelled images of this place.",
     }
-    shares = "These are the shares of the images it has learned from; nobody has stated others."
+    shares = (
+        "Nobody has stated base rates: these are the shares of the images it was trained on and has learned "
+        "since; a class taught later has their average, for how often somebody labelled it says little."
+    )
     return {
         "names": classifier.classes.names,
         "size": classifier.classes.size,
@@ -180,10 +183,12 @@ def _figures(history: History) -> list[dict[str, str]]:
     """The three lines over time, each once it has two points."""
     found = []
     if len(history.right) >= 2:
+        lately = f" Dashed: the last {WINDOW}." if len(history.right) >= 2 * WINDOW else ""
         words = (
             "Each image counts once, with the answer given before its label was absorbed; a class nobody had "
-            "taught counts as right when the answer was “unknown”. Band: 95 %. Labelled images are no random "
-            "sample: corrections and hard cases come first, so this errs on the low side."
+            "taught counts as right when the answer was “unknown”. "
+            f"Band: 95 %.{lately} Labelled images are no random sample: corrections and hard cases come "
+            "first, so this errs on the low side."
         )
         found.append(
             {
