@@ -263,11 +263,40 @@ def shifts():
 
 
 @pytest.fixture(scope="session")
-def full(classifier, beliefs, shifts):
+def makers():
+    """Sections of models that make images."""
+    pictures = np.stack([letter("A", 1), letter("B", 2)])
+    losses = {"generator": [1.2, 0.9, 0.8], "discriminator": [0.6, 0.65, 0.67]}
+    return (
+        r.LossCurves([1, 2, 3], losses, best_epoch=2),
+        r.Made(pictures),
+        r.Remembered(pictures, pictures[:, ::-1]),
+    )
+
+
+@pytest.fixture(scope="session")
+def causes():
+    """Sections of a causal question: two treatments of kidney stones."""
+    seen = {"A": rate_of(273, 350), "B": rate_of(289, 350), "A - B": r.Estimate(-0.046, -0.105, 0.013)}
+    done = {"A": r.Estimate(0.833, 0.79, 0.87), "B": r.Estimate(0.779, 0.72, 0.83)}
+    arrows = (("size", "treatment"), ("size", "success"), ("treatment", "success"))
+    return (
+        r.CausalGraph(("size", "treatment", "success"), arrows, "treatment", "success", ("size",)),
+        r.SeeingAndDoing(
+            "success",
+            (r.Contrasted("as they are", seen, ("A - B",)), r.Contrasted("if it were set", done)),
+            fraction=True,
+        ),
+        r.StrataTable(("A", "B"), (r.Stratum("size = small", (87, 270), (0.931, 0.867)),), fraction=True),
+    )
+
+
+@pytest.fixture(scope="session")
+def full(classifier, beliefs, shifts, makers, causes):
     """A report of everything."""
     return r.Report(
         "Ten letters, read by a small residual network",
-        (*classifier, *beliefs, *shifts),
+        (*classifier, *beliefs, *shifts, *makers, *causes),
         "runs/real",
         "21 November 2025, 21:12",
     )

@@ -75,12 +75,12 @@ def percent(number: Number, digits: int = 1) -> str:
     value = mean_of(number)
     if math.isnan(value):
         return NO_VALUE
-    step = 10.0 ** -(digits + 2)
-    if 0 < value < step / 2:
-        return f"<{THIN}{100 * step:.{digits}f}{THIN}%"
-    if 1 - step / 2 < value < 1:
-        return f">{THIN}{100 * (1 - step):.{digits}f}{THIN}%"
-    return f"{100 * value:.{digits}f}{THIN}%"
+    shown, step = f"{100 * value:.{digits}f}", 10.0**-digits
+    if value > 0 and float(shown) == 0:
+        return f"<{THIN}{step:.{digits}f}{THIN}%"
+    if value < 1 and float(shown) == 100:
+        return f">{THIN}{100 - step:.{digits}f}{THIN}%"
+    return f"{shown}{THIN}%"
 
 
 def rate(number: Number) -> str:

@@ -41,7 +41,7 @@ VIEWS: Mapping[type[sections.Section], tuple[str, Callable[[Any, str], tuple[Blo
             sections.Training: ("What was trained on what", overview.training),
             sections.ClassCounts: ("Examples of each class", overview.class_counts),
             sections.LearningCurves: ("How it learned", overview.learning_curves),
-            sections.LossCurves: ("How it learned", overview.loss_curves),
+            sections.LossCurves: ("How the losses went", overview.loss_curves),
             sections.Made: ("What it made", data.made),
             sections.Remembered: ("What its codes remember", data.remembered),
             sections.ConfusionTable: ("Who is taken for whom", evaluation.confusion),
