@@ -158,7 +158,7 @@ def test_what_breaks_the_contract_is_refused_with_its_mend(call, message):
 def test_the_door_shows_exactly_its_names():
     import bayesight.evaluate as door
 
-    modules = {"arrays", "calibration", "confusion", "novelty"}
+    modules = {"arrays", "calibration", "confusion", "frechet", "novelty"}
     assert set(door.__all__) == {n for n in vars(door) if not n.startswith("_")} - modules
 
 

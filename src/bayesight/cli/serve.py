@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import say
+from bayesight.cli.common import JsonFlag, emit, say
 
 if TYPE_CHECKING:
     from bayesight.service.settings import Settings
@@ -47,6 +47,7 @@ def serve(
         list[str] | None, typer.Option(help="Another name of a service without tokens. May be repeated.")
     ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    as_json: JsonFlag = False,
 ) -> None:
     """Serve predictions, take in corrections, and keep all of it in a ledger.
 
@@ -72,7 +73,15 @@ def serve(
         hosts=tuple(allow_host or ()),
         log_level=log_level,
     )
-    listen(settings, port=port, workers=workers, ready=lambda url: say(_greeting(url, settings)))
+
+    def ready(url: str) -> None:
+        if as_json:
+            document = {"url": url, "run": settings.run, "tokens": settings.tokens_needed}
+            emit(document, as_json=True, text=str)
+        else:
+            say(_greeting(url, settings))
+
+    listen(settings, port=port, workers=workers, ready=ready)
 
 
 def _greeting(url: str, settings: Settings) -> str:
