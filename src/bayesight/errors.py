@@ -4,6 +4,7 @@
 BayesightError
 ├── InvalidInput          (ValueError)          a value breaks a stated contract
 │   ├── UnknownName       (LookupError)         no such model, loss, class, column ...
+│   ├── KeyReused                               an idempotency key that stands for other content
 │   └── InvalidConfig                           a recipe with one or more problems
 ├── Impossible            (ArithmeticError)     evidence is zero: no hypothesis allows what was observed
 ├── SourceNotFound        (FileNotFoundError)   a path that is not there
@@ -13,6 +14,9 @@ BayesightError
 ├── RunExists             (FileExistsError)     the run folder is already there
 ├── RunUnreadable         (ValueError)          a run folder that is damaged, or newer than this version
 ├── TrainingDiverged      (ArithmeticError)     the loss became NaN or infinite
+├── LedgerBroken          (ValueError)          a ledger that is damaged, tampered with or newer
+├── BeliefMoved           (RuntimeError)        an update of a belief that is no longer the ledger's
+├── NotAllowed            (PermissionError)     a token that does not allow what was asked
 └── MissingExtra          (ImportError)         a feature needs an optional dependency
 ```
 

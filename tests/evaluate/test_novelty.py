@@ -94,7 +94,7 @@ def test_nearest_distance_agrees_with_scikit_learn():
     bank, rows = draw.normal(size=(300, 17)), draw.normal(size=(1500, 17))
     expected, _ = NearestNeighbors(n_neighbors=1).fit(bank).kneighbors(rows)
     got = novelty.nearest_distance(torch.from_numpy(rows), torch.from_numpy(bank))
-    np.testing.assert_allclose(got.numpy(), expected[:, 0], atol=1e-9)
+    np.testing.assert_allclose(got.numpy(), expected[:, 0], rtol=2e-6)  # fp32, as the features are
     assert novelty.nearest_distance(torch.empty(0, 17), torch.from_numpy(bank)).shape == (0,)
 
 

@@ -124,3 +124,11 @@ def test_descent_bayes_and_numpy_agree_on_the_line(bench):
     assert found.values["slope_low"] < slope < found.values["slope_high"]
     averages = lines.fit_by_averages([descent], bench).values
     assert averages["squared_error"] > found.values["squared_error"]
+
+
+def test_least_squares_agree_with_lapack():
+    x = torch.rand(200, dtype=torch.float64, generator=torch.Generator().manual_seed(3)) * 7 - 2
+    y = 1.7 * x - 0.4 + torch.randn(200, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    design = torch.stack([x, torch.ones_like(x)], 1)
+    expected = torch.linalg.lstsq(design, y[:, None]).solution[:, 0].tolist()
+    assert lines.least_squares(x, y) == pytest.approx(expected, rel=1e-12)

@@ -249,7 +249,7 @@ def _figure(value: float) -> str:
     """A number as a card has it: whole ones whole, others with four figures, never a dozen.
 
     Example:
-        >>> _figure(0.92345), _figure(61100840.0), _figure(3.2e-7)
+        >>> _figure(0.92346), _figure(61100840.0), _figure(3.2e-7)
         ('0.9235', '61,100,840', '3.2e-07')
     """
     if value == int(value) and abs(value) < 1e15:

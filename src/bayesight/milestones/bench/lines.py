@@ -21,7 +21,7 @@ from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.seeding import torch_generator
 from bayesight.train.engine import Batch, Task
 
-__all__ = ["Line", "fit_by_averages", "fit_by_bayes", "fit_by_descent", "points_of"]
+__all__ = ["Line", "fit_by_averages", "fit_by_bayes", "fit_by_descent", "least_squares", "points_of"]
 
 
 class Line(nn.Module):
@@ -88,14 +88,31 @@ def fit_by_averages(recipes: Sequence[Keys], bench: Bench) -> Measured:
     return Measured(_errors(slope, (y.mean() - slope * x.mean()).item(), x, y))
 
 
+def least_squares(x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Slope and intercept of the line with the least sum of squared errors.
+
+    The same bits each time, which LAPACK does not promise: its sums depend on where memory lies.
+
+    Args:
+        x: (N,).
+        y: (N,).
+
+    Example:
+        >>> least_squares(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([1.0, 3.0, 5.0]))
+        (2.0, 1.0)
+    """
+    right, up = x.double() - x.double().mean(), y.double() - y.double().mean()
+    slope = (right @ up / (right @ right)).item()
+    return slope, (y.double().mean() - slope * x.double().mean()).item()
+
+
 def _errors(slope: float, intercept: float, x: Tensor, y: Tensor) -> dict[str, float]:
-    """The line, its distance from least squares (``torch.linalg.lstsq``), and what it misses by."""
-    design = torch.stack([x, torch.ones_like(x)], 1)
-    best = torch.linalg.lstsq(design, y[:, None]).solution[:, 0]
+    """The line, its distance from least squares in closed form, and what it misses by."""
+    best_slope, best_intercept = least_squares(x, y)
     return {
         "slope": slope,
         "intercept": intercept,
-        "slope_error": abs(slope - best[0].item()),
-        "intercept_error": abs(intercept - best[1].item()),
+        "slope_error": abs(slope - best_slope),
+        "intercept_error": abs(intercept - best_intercept),
         "squared_error": (slope * x + intercept - y).square().mean().item(),
     }
