@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import platform
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,19 +20,19 @@ import bayesight
 from bayesight.checks import check
 from bayesight.data import Store, open_store, split
 from bayesight.data.batches import Examples
-from bayesight.errors import TrainingDiverged
 from bayesight.files import write_atomic
 from bayesight.models import VAE, Autoencoder, GenerativeModel
 from bayesight.models.classifier import Classes
 from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
 from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.engine import State, fit
-from bayesight.train.events import Evaluated, Event, Listener
+from bayesight.train.engine import State
+from bayesight.train.events import Listener
 from bayesight.train.generation import FEWEST, Generation, generation, measure_generator
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import ImageArray, Progress
+from bayesight.workflows.fitting import described, fit_run, hardware_facts
 from bayesight.workflows.reporting import generation_report
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def train_generator(
         "precision": hardware.precision,
     }
     keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
-    state = _fit(run, goal, hardware, keeper, listeners)
+    state = fit_run(run, goal, hardware, keeper, listeners)
     metrics = _finish(run, goal, pictures, state, recipe, hardware, (began, read_s))
     return run, metrics
 
@@ -178,31 +177,6 @@ def _examples(store: Store, rows: np.ndarray) -> Examples:
     return Examples((store.images,), rows, np.full(len(rows), -1, dtype=np.int64))
 
 
-def _fit(
-    run: Run, goal: Generation, hardware: Hardware, keeper: FileCheckpointer, listeners: Iterable[Listener]
-) -> State:
-    """Train; a loss that is not a number leaves the best weights in the run folder, if any were good."""
-    improved = False
-
-    def watch(event: Event) -> None:
-        nonlocal improved
-        improved = improved or (isinstance(event, Evaluated) and event.improved)
-
-    try:
-        return fit(
-            goal.task,
-            goal.budget,
-            fabric=hardware.fabric,
-            evaluate=goal.evaluate,
-            checkpointer=keeper,
-            listeners=[watch, *listeners],
-        )
-    except TrainingDiverged:
-        if improved:
-            run.save_network(goal.network)
-        raise
-
-
 def _finish(
     run: Run,
     goal: Generation,
@@ -222,7 +196,7 @@ def _finish(
         "kind": recipe.kind,
         "classes": [],
         "examples": {"train": len(pictures.train), "validation": len(pictures.validation)},
-        "sources": [_described(store) for store in pictures.stores],
+        "sources": [described(store) for store in pictures.stores],
         "seed": recipe.seed,
         "selection": _KEPT[recipe.loss.name],
         "validation": {
@@ -232,14 +206,7 @@ def _finish(
         "steps": state.step,
         "best_step": state.best_step or state.step,
         "total_steps": goal.budget.steps,
-        "hardware": {
-            "precision": hardware.precision,
-            "threads": hardware.threads,
-            "processes": 1,
-            "device": hardware.fabric.device.type,
-            "processor": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
-        },
+        "hardware": hardware_facts(hardware),
         "seconds": {
             "reading": read_s,
             "training": state.elapsed_s,
@@ -268,15 +235,3 @@ def _png(image: ImageArray) -> bytes:
     out = io.BytesIO()
     Image.fromarray(image).save(out, "PNG", optimize=True)
     return out.getvalue()
-
-
-def _described(store: Store) -> dict[str, Any]:
-    manifest = store.manifest
-    return {
-        "source": manifest.source,
-        "content_hash": manifest.content_hash,
-        "images": len(store),
-        "counts": manifest.counts,
-        "quarantined": len(manifest.quarantined),
-        "choice": manifest.choice,
-    }

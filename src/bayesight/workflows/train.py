@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ import bayesight
 from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.data import Store, open_store, require_classes, split
 from bayesight.data.batches import Examples
-from bayesight.errors import InvalidInput, TrainingDiverged
+from bayesight.errors import InvalidInput
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.losses import sees_environments
 from bayesight.models import ImageModel
@@ -35,8 +34,8 @@ from bayesight.train.classification import (
     classification,
     log_probabilities,
 )
-from bayesight.train.engine import State, fit
-from bayesight.train.events import Evaluated, Event, Listener
+from bayesight.train.engine import State
+from bayesight.train.events import Listener
 from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import IntArray, Progress
@@ -47,6 +46,7 @@ from bayesight.workflows.environments import (
     require_groups,
 )
 from bayesight.workflows.evaluate import Evaluation, measure
+from bayesight.workflows.fitting import described, fit_run, hardware_facts
 from bayesight.workflows.generate import train_generator
 from bayesight.workflows.pretrain import pretrain, pretraining_images
 from bayesight.workflows.reporting import training_report
@@ -231,7 +231,9 @@ def train(
         pretrained = pretrain(recipe, goal.network, pool, hardware, keeper, listeners)
         if goal.average is not None:
             goal.average.restart()
-    state = _fit(run, goal, hardware, identity, request.checkpoint_every_s, listeners)
+    every_s = request.checkpoint_every_s
+    keeper = FileCheckpointer(run.folder / "checkpoint", dict(identity), every_s=every_s)
+    state = fit_run(run, goal, hardware, keeper, listeners)
     metrics = _finish(run, goal, material, state, recipe, hardware, (began, read_s), pretrained)
     return TrainResult(run, metrics, material)
 
@@ -341,37 +343,6 @@ def _start_from(path: Path | None, network: ImageModel, classes: Classes) -> str
     return hashlib.sha256(source.folder.joinpath("model.safetensors").read_bytes()).hexdigest()
 
 
-def _fit(
-    run: Run,
-    goal: Classification,
-    hardware: Hardware,
-    identity: Mapping[str, Any],
-    every_s: float,
-    listeners: Iterable[Listener],
-) -> State:
-    """Train; a loss that is not a number leaves the best weights in the run folder."""
-    improved = False
-
-    def watch(event: Event) -> None:
-        nonlocal improved
-        improved = improved or (isinstance(event, Evaluated) and event.improved)
-
-    try:
-        return fit(
-            goal.task,
-            goal.budget,
-            fabric=hardware.fabric,
-            evaluate=goal.evaluate,
-            average=goal.average,
-            checkpointer=FileCheckpointer(run.folder / "checkpoint", dict(identity), every_s=every_s),
-            listeners=[watch, *listeners],
-        )
-    except TrainingDiverged:
-        if improved and hardware.fabric.is_global_zero:
-            run.save_network(goal.network)
-        raise
-
-
 def _finish(
     run: Run,
     goal: Classification,
@@ -398,7 +369,7 @@ def _finish(
             "validation": len(material.validation),
             "dropped": material.dropped,
         },
-        "sources": [_described(store) for store in material.stores],
+        "sources": [described(store) for store in material.stores],
         **({} if pretrained is None else {"pretraining": pretrained}),
         "seed": recipe.seed,
         "selection": _selection(recipe),
@@ -413,14 +384,7 @@ def _finish(
         "steps": state.step,
         "best_step": state.best_step or state.step,  # without a monitor the last weights are kept
         "total_steps": goal.budget.steps,
-        "hardware": {
-            "precision": hardware.precision,
-            "threads": hardware.threads,
-            "processes": hardware.fabric.world_size,
-            "device": hardware.fabric.device.type,
-            "processor": platform.processor() or platform.machine(),
-            "torch": torch.__version__,
-        },
+        "hardware": hardware_facts(hardware),
         "seconds": {
             "reading": read_s,
             "training": state.elapsed_s,
@@ -481,16 +445,4 @@ def _softmax(logits: Tensor, labels: Tensor) -> dict[str, float]:
         "log_loss": log_loss(log_p, labels),
         "ece": expected_calibration_error(log_p, labels),
         "temperature": calibration.temperature,
-    }
-
-
-def _described(store: Store) -> dict[str, Any]:
-    manifest = store.manifest
-    return {
-        "source": manifest.source,
-        "content_hash": manifest.content_hash,
-        "images": len(store),
-        "counts": manifest.counts,
-        "quarantined": len(manifest.quarantined),
-        "choice": manifest.choice,
     }
