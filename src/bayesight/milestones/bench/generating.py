@@ -1,0 +1,139 @@
+"""The trials of models that make images: how far what they make is from real images, by a judge of the run.
+
+```
+stage judge   letters(batch) · any network · cross_entropy · any optimizer; a classifier, for every arm the same
+stage train   letters(batch, ...) · gan, vae or pca(components) · the model's loss · any optimizer
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bayesight.data.batches import Batches, Examples
+from bayesight.evaluate.frechet import class_entropy, frechet_distance, moments
+from bayesight.milestones.bench.claim import Keys, Measured
+from bayesight.milestones.bench.classifying import letters_of, network_of, train_classifier
+from bayesight.milestones.bench.workbench import Bench, update_of
+from bayesight.models import GenerativeModel, ImageModel, build_generator
+from bayesight.seeding import derive, numpy_generator, torch_generator
+from bayesight.train.engine import Task
+from bayesight.train.generation import WithNoise, generative_losses
+from bayesight.types import ImageArray, IntArray
+
+__all__ = ["draw_gaussian", "generate"]
+
+LOOKS, SHOWN = 6, 40
+
+
+def generate(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """Train a model that makes images, and let the judge look at as many as there are letters held out.
+
+    Returns:
+        ``frechet``, the Fréchet distance over the judge's features from held-out letters; ``class_entropy``
+        in nats of what the judge takes the images for; both also ``_real``, of the training letters.
+    """
+    judge, recipe = recipes
+    train, test = letters_of(recipe.data, bench)
+    judged = _judgement(judge, bench, train, test)
+    model = build_generator(recipe.model.name, train.image_shape, seed=bench.seed, **recipe.model.options)
+    batches = Batches(train, recipe.data["batch"], bench.derive("data"), dtype=bench.dtype)
+    losses = generative_losses(recipe.model.name, recipe.loss.name, **recipe.loss.options)
+    steps, curve = recipe.optimization["steps"], []
+
+    def look(_: nn.Module, step: int) -> None:
+        if (step + 1) % max(1, steps // LOOKS) == 0:
+            curve.append((float(step + 1), judged(_made(model, len(test), bench))["frechet"]))
+
+    updates = [update_of(recipe.optimization, part, name) for name, part in model.parts().items()]
+    noise = WithNoise(batches, model.code, derive(bench.seed, "noise"))
+    bench.fit(Task(noise, model, losses, updates, after=(look,)), steps)
+    images = _made(model, len(test), bench)
+    return Measured(judged(images), tuple(curve), {"made": _sheet(images)})
+
+
+def draw_gaussian(recipes: Sequence[Keys], bench: Bench) -> Measured:
+    """Images drawn from one Gaussian over the letters' principal components."""
+    judge, recipe = recipes
+    train, test = letters_of(recipe.data, bench)
+    judged = _judgement(judge, bench, train, test)
+    pixels = _pixels(train).double().flatten(1)
+    mean, kept = pixels.mean(0), recipe.model["components"]
+    values, directions = torch.linalg.eigh(torch.cov(pixels.T))
+    root = directions[:, -kept:] * values[-kept:].clamp_min(0).sqrt()
+    noise = torch.randn(
+        len(test), kept, generator=torch_generator(bench.seed, "samples"), dtype=torch.float64
+    )
+    images = (mean + noise @ root.T).clamp(0, 1).float().view(-1, *test.image_shape)
+    return Measured(judged(images), (), {"made": _sheet(images)})
+
+
+def _judgement(
+    recipe: Keys, bench: Bench, train: Examples, test: Examples
+) -> Callable[[Tensor], dict[str, float]]:
+    """What the judge says of images, beside what it says of as many training letters."""
+    judge = _judge(recipe, bench, train)
+    classes = len(bench.sources.letters.classes)
+    held_out, _ = _seen(judge, _pixels(test))
+    chosen = numpy_generator(0, "real letters").permutation(len(train))[: len(test)]
+    learned, named = _seen(judge, _pixels(train, chosen))
+    real = moments(held_out)
+
+    def judged(images: Tensor) -> dict[str, float]:
+        features, taken_for = _seen(judge, images)
+        return {
+            "frechet": frechet_distance(moments(features), real),
+            "class_entropy": class_entropy(taken_for, classes),
+            "frechet_real": frechet_distance(moments(learned), real),
+            "class_entropy_real": class_entropy(named, classes),
+        }
+
+    return judged
+
+
+_TRAINED: dict[str, ImageModel] = {}
+"""The judge of the run under way: it is the same for every arm and seed, so it is trained once."""
+
+
+def _judge(recipe: Keys, bench: Bench, train: Examples) -> ImageModel:
+    """A classifier trained from a fixed seed."""
+    name = f"{bench.sources.identity} {recipe.as_dict()} {bench.hardware.precision}"
+    if name not in _TRAINED:
+        fixed = replace(bench, seed=0, one_batch=False, progress=lambda done, total: None)
+        judge = network_of(recipe.model, train, fixed)
+        train_classifier(judge, recipe, train, fixed)
+        _TRAINED.clear()
+        _TRAINED[name] = judge.eval()
+    return _TRAINED[name]
+
+
+@torch.no_grad()
+def _seen(judge: ImageModel, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The judge's features (N, D) of images, and the classes (N,) it takes them for."""
+    features = torch.cat([judge.features(part) for part in images.split(512)])
+    return features, judge.head(features).argmax(1)
+
+
+def _made(model: GenerativeModel, count: int, bench: Bench) -> Tensor:
+    """Images of noise that is the same at every look."""
+    learning = model.training
+    images = model.eval().sample(count, torch_generator(bench.seed, "samples"))
+    model.train(learning)
+    return images
+
+
+def _pixels(examples: Examples, rows: IntArray | None = None) -> Tensor:
+    """Images (N, C, H, W) in [0, 1]."""
+    return examples.images(np.arange(len(examples)) if rows is None else rows).float().div_(255)
+
+
+def _sheet(images: Tensor) -> ImageArray:
+    """The first images, in four rows."""
+    rows = images[:SHOWN, 0].mul(255).round().to(torch.uint8).tensor_split(4)
+    page: ImageArray = torch.cat([torch.cat(list(row), dim=1) for row in rows]).numpy()
+    return page
