@@ -1,7 +1,7 @@
 """The trials of models that make images: how far what they make is from real images, by a judge of the run.
 
 ```
-stage judge   letters(batch) · any network · cross_entropy · any optimizer; a classifier, for every arm the same
+stage judge   letters(batch) · any network · any loss of a classifier · any optimizer; for every arm the same
 stage train   letters(batch, ...) · gan, vae or pca(components) · the model's loss · any optimizer
 ```
 """

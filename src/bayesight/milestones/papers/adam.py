@@ -4,24 +4,22 @@ from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper,
 from bayesight.milestones.bench.rates import best_rate_on_letters, best_rate_on_text
 
 RATES = {
-    "adam": (1e-3, 3e-3, 1e-2),
-    "rmsprop": (3e-4, 1e-3, 3e-3),
-    "adagrad": (3e-3, 1e-2, 3e-2),
-    "nesterov": (0.01, 0.03, 0.1),
+    "adam": (5e-4, 1e-3, 2e-3),
+    "rmsprop": (2e-4, 4e-4, 8e-4),
+    "adagrad": (5e-3, 1e-2, 2e-2),
+    "nesterov": (0.05, 0.1, 0.2),
     "sgd": (0.1, 0.3, 1.0),
 }
-
 RATES_ON_LETTERS = RATES | {"nesterov": (3e-3, 0.01, 0.03), "sgd": (0.03, 0.1, 0.3)}
-RISE_AND_FALL = key("cosine", warmup=0.2)
 
 
 def on_text(optimizer: str) -> Keys:
-    """A small transformer on a text."""
+    """A small transformer on a text, in batches large enough that the gradient is mostly signal."""
     return Keys(
-        data=key("characters", batch=16, context=64),
-        model=key("transformer", layers=4, width=128, heads=4),
+        data=key("characters", batch=128, context=32),
+        model=key("transformer", layers=2, width=128, heads=4),
         loss=key("next_character"),
-        optimization=key(optimizer, lr=RATES[optimizer], schedule=RISE_AND_FALL, steps=300),
+        optimization=key(optimizer, lr=RATES[optimizer], steps=360),
     )
 
 
@@ -31,7 +29,7 @@ def on_letters(optimizer: str) -> Keys:
         data=key("letters", batch=128),
         model=key("mlp", hidden=(512, 512), dropout=0.5),
         loss=key("cross_entropy"),
-        optimization=key(optimizer, lr=RATES_ON_LETTERS[optimizer], schedule=RISE_AND_FALL, steps=300),
+        optimization=key(optimizer, lr=RATES_ON_LETTERS[optimizer], steps=150),
         stage="letters",
     )
 
@@ -60,7 +58,13 @@ MILESTONE = Milestone(
     ),
     claims=tuple(
         Claim(
-            "adam", "train_loss", "<=", against=name, margin=-0.1, differs=("optimization",), smoke=(1.0, 0.1)
+            "adam",
+            "train_loss",
+            "<=",
+            against=name,
+            margin=-0.25,
+            differs=("optimization",),
+            smoke=(1.0, 0.0),
         )
         for name in ("sgd", "nesterov", "adagrad", "rmsprop")
     ),
@@ -71,23 +75,23 @@ MILESTONE = Milestone(
     watched="training loss, nats",
     source="text",
     needs=20_000,
-    smoke=Smoke({"optimization.steps": 50, "train.data.batch": 4}),
-    minutes=20,
+    smoke=Smoke({"optimization.steps": 60, "train.data.batch": 32}),
+    minutes=12,
     differences=(
         "A character transformer on a text in place of the paper's three networks; the perceptron with "
         "dropout is here as well, and no claim is made on it.",
-        "Three learning rates for each optimizer, the best of which counts, all rising over the first "
-        "fifth of the steps and falling along half a cosine.",
+        "Three learning rates for each optimizer, a factor of two or so apart and around its best, which "
+        "counts; all constant, as in most of the paper's experiments.",
     ),
     notes=(
-        "How far ahead Adam is depends on the protocol more than on anything else. In trials with one seed "
-        "on tiny Shakespeare (mean of steps 251 to 300) the rates that rise and fall gave Adam 2.29, AdaGrad "
-        "2.42, RMSProp 2.44 and Nesterov 2.46 nats; constant rates gave Adam 2.38, Nesterov and RMSProp "
-        "2.49, AdaGrad 2.51 and plain descent 2.54. A quarter of a nat, which one might expect from the "
-        "paper's curves, was not found: up to here all of them learn how often letters and pairs of letters "
-        "occur, and a rate that is chosen for each makes up for much.",
-        "RMSProp is Adam without momentum and without the correction of its means; it shows mostly in the "
-        "first steps, and a rate that rises slowly hides it.",
+        "How far ahead Adam is depends on the batch more than on anything else. In trials with one seed on "
+        "tiny Shakespeare its lead over RMSProp, the best of the others, was .03 nats with 4 stretches of 64 "
+        "characters a step, .15 with 16, .21 with 48 (four layers, mean of steps 251 to 300), and .24 with "
+        "128 stretches of 32 (two layers). RMSProp is Adam without momentum and without the correction of "
+        "its means. Where gradients are mostly noise, momentum has nothing to gather; where they are mostly "
+        "signal, it pays.",
+        "Rates that rise over the first fifth and fall along half a cosine take some of the lead away: "
+        "with 16 stretches Adam came to 2.29, AdaGrad to 2.42, RMSProp to 2.44 and Nesterov to 2.46.",
         "On the perceptron the order is another one, and the differences are small.",
     ),
 )
