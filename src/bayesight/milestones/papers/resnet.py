@@ -62,8 +62,8 @@ MILESTONE = Milestone(
         "parameters": "numbers that are learned",
     },
     watched="training loss, nats",
-    smoke=Smoke({"optimization.steps": 60}),
-    minutes=8,
+    smoke=Smoke({"optimization.steps": 100}),
+    minutes=5,
     needs=400,
     differences=(
         "Letters of 28x28 pixels in place of CIFAR-10.",
