@@ -33,7 +33,7 @@ from bayesight.seeding import numpy_generator
 from bayesight.train.contrastive import TwoViews, recognise_the_other_view
 from bayesight.train.engine import Task
 
-__all__ = ["from_scratch", "probe", "ridge_regression"]
+__all__ = ["draws_of", "embedded", "from_scratch", "probe", "ridge_regression"]
 
 
 def probe(recipes: Sequence[Keys], bench: Bench) -> Measured:
@@ -54,12 +54,12 @@ def probe(recipes: Sequence[Keys], bench: Bench) -> Measured:
     losses = {"pretrain": recognise_the_other_view(first.loss["temperature"])}
     task = Task(views, model, losses, [update_of(first.optimization, model, "pretrain")])
     seen = bench.fit(task, first.optimization["steps"])
-    everything, held_out = (_embedded(model, part) for part in (letters, test))
+    everything, held_out = (embedded(model, part) for part in (letters, test))
     truth = torch.from_numpy(test.labels)
     values = {}
     for labels in second.data["labels"]:
         right = []
-        for rows in _draws(letters, labels, second.data["draws"], bench):
+        for rows in draws_of(letters, labels, second.data["draws"], bench):
             answers = F.one_hot(torch.from_numpy(letters.labels[rows]), network.classes).double()
             fitted = ridge_regression(everything[rows], answers, second.loss["ridge"])
             right.append((fitted(held_out).argmax(1) == truth).double().mean().item())
@@ -74,7 +74,7 @@ def from_scratch(recipes: Sequence[Keys], bench: Bench) -> Measured:
     values = {}
     for labels in recipe.data["labels"]:
         right = []
-        for rows in _draws(letters, labels, recipe.data["draws"], bench):
+        for rows in draws_of(letters, labels, recipe.data["draws"], bench):
             # each label as often as a batch has room for it, every time in another view
             repeated = np.tile(rows, max(1, recipe.data["batch"] // len(rows)))
             known = Examples(letters.arrays, letters.rows[repeated], letters.labels[repeated])
@@ -107,7 +107,7 @@ def ridge_regression(points: Tensor, targets: Tensor, ridge: float) -> Callable[
     return lambda others: (others - centre) @ weights + level
 
 
-def _draws(letters: Examples, labels: int, draws: int, bench: Bench) -> list[np.ndarray]:
+def draws_of(letters: Examples, labels: int, draws: int, bench: Bench) -> list[np.ndarray]:
     """Rows of so many letters of each class, for each draw: the same for every arm of a seed."""
     classes = range(len(bench.sources.letters.classes))
     generators = [numpy_generator(bench.seed, "labels", labels, draw) for draw in range(draws)]
@@ -118,7 +118,7 @@ def _draws(letters: Examples, labels: int, draws: int, bench: Bench) -> list[np.
 
 
 @torch.no_grad()
-def _embedded(model: Projected, examples: Examples) -> Tensor:
+def embedded(model: Projected, examples: Examples) -> Tensor:
     """The projection's hidden layer of every image at unit length, (N, D) float64, fp32 throughout.
 
     Likeness is the angle between two embeddings, so that lengths mean nothing and only add noise.
