@@ -169,7 +169,7 @@ class Classifier:
     reference: Tensor
     reference_labels: Tensor
 
-    @property
+    @cached_property
     def prior(self) -> Tensor:
         """(K,) class shares absorbed so far, each class given one image beforehand."""
         return gaussian_head.class_log_prior(self.head).exp()

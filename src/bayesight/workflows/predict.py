@@ -138,29 +138,29 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
         posterior, log_evidence = theorem.update(prior, likelihoods)
         after, before = posterior.log_p.exp(), base.expand_as(likelihoods)
     novelty = classifier.novelty(features, likelihoods)
-    strange = p_value(classifier.novelty_reference, novelty)
     limit = threshold(classifier.novelty_reference, how.level)
-    decided = _decisions(classifier, how.stakes, after, (novelty <= limit).tolist())
-    found = []
-    for i, path in enumerate(paths):
-        known = bool(novelty[i] <= limit)
-        best = names[int(after[i].argmax())]
-        found.append(
-            Prediction(
-                path=path,
-                prediction=best if known or not how.abstain else UNKNOWN,
-                prior=_named(names, before[i]),
-                log_likelihood=_named(names, likelihoods[i]),
-                log_evidence=float(log_evidence[i]),
-                posterior=_named(names, after[i]),
-                novelty=float(novelty[i]),
-                p_value=float(strange[i]),
-                known=known,
-                reason="" if known else _reason(float(novelty[i]), limit, how.level),
-                decision=decided[i],
-            )
+    known = (novelty <= limit).tolist()
+    decided = _decisions(classifier, how.stakes, after, known)
+    # Plain numbers all at once: asking a tensor for one of them takes as long as for all.
+    best, strange = after.argmax(1).tolist(), novelty.tolist()
+    before, likely, after = before.tolist(), likelihoods.tolist(), after.tolist()
+    evidence, p = log_evidence.tolist(), p_value(classifier.novelty_reference, novelty).tolist()
+    return [
+        Prediction(
+            path=path,
+            prediction=names[best[i]] if known[i] or not how.abstain else UNKNOWN,
+            prior=dict(zip(names, before[i], strict=True)),
+            log_likelihood=dict(zip(names, likely[i], strict=True)),
+            log_evidence=evidence[i],
+            posterior=dict(zip(names, after[i], strict=True)),
+            novelty=strange[i],
+            p_value=p[i],
+            known=known[i],
+            reason="" if known[i] else _reason(strange[i], limit, how.level),
+            decision=decided[i],
         )
-    return found
+        for i, path in enumerate(paths)
+    ]
 
 
 def _base_rates(classifier: Classifier, prior: str | Mapping[str, float] | None) -> Tensor:
@@ -204,10 +204,6 @@ def _decisions(
         choose(theorem.Belief(row.log(), names), stakes, costs, reading, known=is_known)
         for row, is_known in zip(posterior, known, strict=True)
     ]
-
-
-def _named(names: Sequence[str], values: Tensor) -> dict[str, float]:
-    return dict(zip(names, values.tolist(), strict=True))
 
 
 def _reason(novelty: float, limit: float, level: float) -> str:
