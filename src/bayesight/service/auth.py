@@ -101,7 +101,7 @@ class Access:
 
 
 class _Required(SecurityBase):
-    """The dependency of ``require``: one for the description and the check, for each takes a request's time."""
+    """The dependency of ``require``; one for the description and the check, as each takes FastAPI time."""
 
     scheme_name = "HTTPBearer"
     model = HTTPBearer(description="A token made by 'bayesight token create'.")

@@ -22,12 +22,12 @@ BRIEF_S = 0.01
 
 
 class Batcher(Generic[Job, Result]):
-    """Works on jobs of many requests at once, in a thread of its own or, where that is quicker, on their loop.
+    """Works on jobs of many requests at once, in a thread of its own or, where it is brief, on their loop.
 
-    Nothing waits for company: what has gathered while other work was done is taken together, so a lone request
-    is answered at once and a crowd shares the work. Handing a job to a thread and its result back takes longer
-    than a small model does; work that was brief the last time is therefore done by the event loop itself, as
-    soon as it has taken in the requests that had arrived.
+    Nothing waits for company: what has gathered while other work was done is taken together, so that a lone
+    request is answered at once and a crowd shares the work. To hand a job to a thread and its result back
+    takes a good part of the time a small model does; what was brief the last time is therefore done by the
+    event loop itself, when it has taken in the requests that had arrived.
 
     Guarantees: jobs are taken in the order they came; every job gets its own result or its own error; after
     ``close`` those taken in are finished and no others are accepted.

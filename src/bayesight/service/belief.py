@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bayesight.errors import StorageFailed
@@ -27,6 +27,7 @@ from bayesight.ledger import (
     save_snapshot,
 )
 from bayesight.ledger.database import reading
+from bayesight.ledger.tables import entries
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.workflows.priors import complete_prior
@@ -36,11 +37,6 @@ __all__ = ["Believed", "Keeper"]
 Source: TypeAlias = Literal["training", "stated", "inferred"]
 TRAINING: Literal["training"] = "training"
 """``Prior.detail["follows"]`` of a record that goes back to the shares absorbed so far."""
-_NEWEST = "SELECT " + ", ".join(
-    f"(SELECT max(sequence) FROM entries WHERE run = :run AND kind = '{kind}')"  # noqa: S608 - our own names
-    for kind in (Update.kind, Erasure.kind, Prior.kind)
-)
-"""Where the newest entries stand that change what is believed; predictions and queued labels do not."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +84,9 @@ class Keeper:
     process on whichever machine, before the call began.
 
     Asking costs microseconds on SQLite (``PRAGMA data_version`` tells whether anything was committed, and an
-    index whether it matters), and one small query on PostgreSQL. Updates are computed under a lock that ``fresh`` takes only when there is something
-    new: predictions go on with the old belief while a new one is computed, until it is committed.
+    index whether it matters), and one small query on PostgreSQL. Updates are computed under a lock that
+    ``fresh`` takes only when there is something new: predictions go on with the old belief while a new one is
+    computed, until it is committed.
 
     Args:
         ledger: where evidence is kept.
@@ -176,7 +173,7 @@ class _File:
     near = True
 
     def __init__(self, path: str, run: str) -> None:
-        self._run = run
+        self._query = str(_newest(run).compile(compile_kwargs={"literal_binds": True}))
         self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
         self._lock = threading.Lock()
         self._version: object = None
@@ -187,7 +184,7 @@ class _File:
             try:  # this connection never writes, so every commit is another's and counts
                 version = self._connection.execute("PRAGMA data_version").fetchone()
                 if version != self._version:
-                    self._newest = self._connection.execute(_NEWEST, {"run": self._run}).fetchone()
+                    self._newest = self._connection.execute(self._query).fetchone()
                     self._version = version  # of before the looking: a commit in between shows next time
             except sqlite3.Error:  # like no other mark: whoever catches up is told what is wrong
                 return object()
@@ -203,17 +200,17 @@ class _Server:
     near = False  # nobody knows how long a network takes
 
     def __init__(self, ledger: Ledger, run: str) -> None:
-        self._ledger, self._run = ledger, run
+        self._ledger, self._query = ledger, _newest(run)
         self._lock = threading.Lock()
         self._connection = self._opened()
 
     def mark(self) -> object:
         with self._lock:
             try:
-                return self._newest(self._connection)
+                return self._found(self._connection)
             except SQLAlchemyError:
                 with reading(self._ledger.engine) as connection:  # StorageFailed where there is no way to it
-                    now = self._newest(connection)
+                    now = self._found(connection)
                 self._connection.close()
                 self._connection = self._opened()
                 return now
@@ -221,8 +218,8 @@ class _Server:
     def close(self) -> None:
         self._connection.close()
 
-    def _newest(self, connection: Connection) -> object:
-        return tuple(connection.execute(text(_NEWEST), {"run": self._run}).one())
+    def _found(self, connection: Connection) -> object:
+        return tuple(connection.execute(self._query).one())
 
     def _opened(self) -> Connection:
         return self._ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -232,3 +229,13 @@ def _watch(ledger: Ledger, run: str) -> _File | _Server:
     if ledger.engine.dialect.name == "sqlite":
         return _File(str(ledger.engine.url.database), run)
     return _Server(ledger, run)
+
+
+def _newest(run: str) -> Select[tuple[int, ...]]:
+    """Where a run's newest entries stand that change what is believed; predictions and labels do not."""
+    columns = entries.c
+    parts = [
+        select(func.max(columns.sequence)).where(columns.run == run, columns.kind == kind).scalar_subquery()
+        for kind in (Update.kind, Erasure.kind, Prior.kind)
+    ]
+    return select(*parts)

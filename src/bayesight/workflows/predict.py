@@ -142,17 +142,17 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
     known = (novelty <= limit).tolist()
     decided = _decisions(classifier, how.stakes, after, known)
     # Plain numbers all at once: asking a tensor for one of them takes as long as for all.
-    best, strange = after.argmax(1).tolist(), novelty.tolist()
-    before, likely, after = before.tolist(), likelihoods.tolist(), after.tolist()
-    evidence, p = log_evidence.tolist(), p_value(classifier.novelty_reference, novelty).tolist()
+    best, strange, evidence = after.argmax(1).tolist(), novelty.tolist(), log_evidence.tolist()
+    p = p_value(classifier.novelty_reference, novelty).tolist()
+    priors, terms, posteriors = (_named(names, rows) for rows in (before, likelihoods, after))
     return [
         Prediction(
             path=path,
             prediction=names[best[i]] if known[i] or not how.abstain else UNKNOWN,
-            prior=dict(zip(names, before[i], strict=True)),
-            log_likelihood=dict(zip(names, likely[i], strict=True)),
+            prior=priors[i],
+            log_likelihood=terms[i],
             log_evidence=evidence[i],
-            posterior=dict(zip(names, after[i], strict=True)),
+            posterior=posteriors[i],
             novelty=strange[i],
             p_value=p[i],
             known=known[i],
@@ -204,6 +204,10 @@ def _decisions(
         choose(theorem.Belief(row.log(), names), stakes, costs, reading, known=is_known)
         for row, is_known in zip(posterior, known, strict=True)
     ]
+
+
+def _named(names: Sequence[str], rows: Tensor) -> list[dict[str, float]]:
+    return [dict(zip(names, row, strict=True)) for row in rows.tolist()]
 
 
 def _reason(novelty: float, limit: float, level: float) -> str:
