@@ -80,7 +80,7 @@ class Batcher(Generic[Job, Result]):
             if self._closed:
                 raise StorageFailed("the service is stopping; ask again in a moment.")
             self._waiting.append(asked)
-        asked.loop.call_soon(self._begin)
+        asked.loop.call_soon(self._begin, asked.loop, 0)
         return await asked.future
 
     @property
@@ -95,9 +95,13 @@ class Batcher(Generic[Job, Result]):
             self._changed.notify()
         self._thread.join()
 
-    def _begin(self) -> None:
-        """On the event loop, when those that came together have asked: work here and now, or hand over."""
-        if not self._waiting:  # another's call took them all
+    def _begin(self, loop: asyncio.AbstractEventLoop, seen: int) -> None:
+        """On the event loop: work here and now or hand over, once a look at the network brought nobody new."""
+        waiting = len(self._waiting)
+        if not waiting:  # another's call took them all
+            return
+        if seen < waiting < self._limit:
+            loop.call_soon(self._begin, loop, waiting)
             return
         brief = self._took_s < BRIEF_S and self._ready()
         with self._changed:
