@@ -70,6 +70,10 @@ def test_brief_work_is_done_on_the_loop_for_all_that_came_together() -> None:
             pass
         return [job * job for job in jobs]
 
+    async def later(job: int, batcher: Batcher[int, int]) -> int:
+        await asyncio.sleep(0)
+        return await batcher.ask(job)
+
     async def ask() -> None:
         nonlocal may_begin
         batcher: Batcher[int, int] = Batcher(
@@ -80,6 +84,7 @@ def test_brief_work_is_done_on_the_loop_for_all_that_came_together() -> None:
         assert await batcher.ask(7) == 49  # more than the limit
         assert await batcher.ask(9) == 81  # on the loop, and it took long
         assert await batcher.ask(1) == 1
+        assert await asyncio.gather(batcher.ask(2), later(3, batcher)) == [4, 9]
         may_begin = False
         assert await batcher.ask(2) == 4
         batcher.close()
@@ -88,7 +93,7 @@ def test_brief_work_is_done_on_the_loop_for_all_that_came_together() -> None:
     loop, thread = True, False
     assert here == [
         (thread, [0]), (loop, [1, 2, 3, 4]), (loop, [5, 6]), (thread, [7]), (loop, [9]), (thread, [1]),
-        (thread, [2]),
+        (loop, [2, 3]), (thread, [2]),
     ]  # fmt: skip
 
 

@@ -96,7 +96,7 @@ class Batcher(Generic[Job, Result]):
         self._thread.join()
 
     def _begin(self, loop: asyncio.AbstractEventLoop, seen: int) -> None:
-        """On the event loop: work here and now or hand over, once a look at the network brought nobody new."""
+        """On the event loop: work here or hand over, once a look at the network brought nobody new."""
         waiting = len(self._waiting)
         if not waiting:  # another's call took them all
             return
