@@ -97,6 +97,28 @@ def test_brief_work_is_done_on_the_loop_for_all_that_came_together() -> None:
     ]  # fmt: skip
 
 
+def test_closing_waits_for_work_on_a_loop() -> None:
+    done: list[str] = []
+    closing: list[threading.Thread] = []
+
+    def work(jobs: list[int]) -> list[int]:
+        if jobs == [1]:  # on the loop
+            closing[0].start()
+            time.sleep(0.1)
+            done.append("answered")
+        return jobs
+
+    async def ask() -> None:
+        batcher: Batcher[int, int] = Batcher(work, ready=lambda: True, name="test")
+        closing.append(threading.Thread(target=lambda: (batcher.close(), done.append("closed"))))
+        await batcher.ask(0)
+        assert await batcher.ask(1) == 1
+        await asyncio.to_thread(closing[0].join, 5)
+
+    asyncio.run(ask())
+    assert done == ["answered", "closed"]
+
+
 def test_jobs_of_many_loops_are_each_answered_once() -> None:
     batcher: Batcher[int, int] = Batcher(lambda jobs: [-job for job in jobs], ready=lambda: True, name="test")
 

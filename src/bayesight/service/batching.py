@@ -62,6 +62,7 @@ class Batcher(Generic[Job, Result]):
         self._work, self._size, self._limit, self._ready = work, size, limit, ready
         self._took_s = math.inf
         self._handed = False  # to the thread, which takes all that waits
+        self._passes = 0  # under way on event loops
         self._waiting: deque[_Asked[Job, Result]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -94,6 +95,8 @@ class Batcher(Generic[Job, Result]):
             self._closed = True
             self._changed.notify()
         self._thread.join()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._passes)
 
     def _begin(self, loop: asyncio.AbstractEventLoop, seen: int) -> None:
         """On the event loop: work here or hand over, once a look at the network brought nobody new."""
@@ -112,7 +115,11 @@ class Batcher(Generic[Job, Result]):
                 self._changed.notify()
                 return
             taken = self._taken()
+            self._passes += 1
         self._answer(taken)
+        with self._changed:
+            self._passes -= 1
+            self._changed.notify_all()
 
     def _run(self) -> None:
         while taken := self._take():
