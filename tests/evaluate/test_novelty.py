@@ -78,6 +78,15 @@ def test_threshold_flags_the_stated_share():
         novelty.threshold(reference, 0.0)
 
 
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(-9, 9), min_size=2, max_size=40), st.floats(0.001, 0.999))
+def test_the_threshold_is_the_quantile_of_the_validation_scores(scores, false_alarm):
+    ascending = torch.tensor(sorted(scores), dtype=torch.float64)
+    reference = novelty.NoveltyReference(0.0, 1.0, 0.0, 1.0, ascending)
+    expected = np.quantile(scores, 1 - false_alarm)
+    assert novelty.threshold(reference, false_alarm) == pytest.approx(expected, abs=1e-9)
+
+
 def test_score_moves_with_evidence_and_distance_in_validation_units():
     draw = torch.Generator().manual_seed(7)
     evidence, distance = torch.randn(500, generator=draw) * 40 - 300, torch.rand(500, generator=draw) * 3

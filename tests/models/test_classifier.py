@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bayesight.bayes.gaussian_head import class_log_prior
 from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.evaluate.novelty import fit_novelty, pick_exemplars
 from bayesight.models import MODELS, build, classifier
@@ -230,6 +231,36 @@ def test_novelty_is_measured_against_the_belief_as_it_is(believer, asked):
     assert not torch.equal(after.novelty_reference.scores, before.scores)
     assert believer.novelty_reference is before
     assert float(believer.novelty(asked + 30).min()) > float(believer.novelty(asked).max())
+
+
+def test_what_is_computed_once_belongs_to_one_belief(believer, asked):
+    new = replace(rows(9, 12), labels=torch.full((9,), 3))
+    taught, _ = believer.absorb(rows(30, 11))
+    changed = {
+        "absorbed": taught,
+        "removed": taught.remove(rows(30, 11).at(torch.arange(20))),
+        "a new class": taught.absorb(new, ("hoop",))[0],
+        "discounted": taught.discount(0.5),
+    }
+    for belief in (believer, taught):  # everything is computed before the belief changes
+        belief.novelty(asked), belief.prior
+    for name, belief in changed.items():
+        shares = class_log_prior(belief.head).exp()
+        assert torch.equal(belief.prior, shares), name
+        assert belief.prior.tolist() != believer.prior.tolist(), name
+        fresh = replace(belief)
+        torch.testing.assert_close(belief.log_likelihood(asked), fresh.log_likelihood(asked), rtol=0, atol=0)
+        torch.testing.assert_close(belief.novelty(asked), fresh.novelty(asked), rtol=0, atol=1e-4)
+
+
+def test_a_belief_is_warm_once_it_has_answered(believer, asked):
+    belief = replace(believer)
+    assert not belief.warm
+    belief.features([(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), None)])
+    assert not belief.warm
+    belief.novelty(asked)
+    assert belief.warm
+    assert not belief.absorb(rows(5, 11))[0].warm
 
 
 def test_evidence_is_the_sum_over_classes_under_a_prior(believer, asked):

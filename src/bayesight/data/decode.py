@@ -163,8 +163,7 @@ def native_frames(blobs: Sequence[bytes]) -> list[Frame | None]:
             header = blob[:HEADER_BYTES]
             if header not in known:
                 known[header] = _frame_of_header(header)
-            turned = any(mark in blob for mark in _EXIF_MARKS)
-            frames.append(known[header] if known[header] and not turned else _native_frame(blob))
+            frames.append(known[header] if known[header] and not _may_turn(blob) else _native_frame(blob))
     return frames
 
 
@@ -218,15 +217,15 @@ def _frame_of_header(header: bytes) -> Frame | None:
 def _native_frame(blob: bytes) -> Frame | None:
     try:
         with _opened(blob) as image:
-            return _frame_of(image)
+            return _frame_of(image, _orientation(image))
     except Exception:  # noqa: BLE001 - decoding, which comes later, says what is wrong with it
         return None
 
 
-def _frame_of(image: Image.Image) -> Frame:
+def _frame_of(image: Image.Image, orientation: int) -> Frame:
     """The frame of an opened image, as it will stand."""
     width, height = image.size
-    if _orientation(image) >= 5:
+    if orientation >= 5:
         width, height = height, width
     return Frame(height, width, "L" if _is_grey(image) else "RGB")
 
@@ -241,12 +240,14 @@ def _pixels(blob: bytes, frame: Frame, *, fit_size: bool, fit_mode: bool) -> tup
     """
     with _opened(blob) as image:
         try:
-            own = _frame_of(image)
+            orientation = _orientation(image) if _may_turn(blob) else 1
+            own = _frame_of(image, orientation)
             if not fit_mode and own.mode != frame.mode:
                 return None, own
             if not fit_size and (own.height, own.width) != (frame.height, frame.width):
                 return None, own
-            return np.asarray(_fitted(image, frame)), own
+            turned = image if orientation == 1 else ImageOps.exif_transpose(image)
+            return np.asarray(_fitted(turned, frame)), own
         except Exception as error:  # noqa: BLE001 - what a decoder raises at hostile bytes, nobody can list
             raise Refused(_reason(error, blob)) from None
 
@@ -282,8 +283,7 @@ def _check_pixels(height: int, width: int) -> None:
 
 def _fitted(image: Image.Image, frame: Frame) -> Image.Image:
     """The image in the mode and size of a frame."""
-    turned = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
-    plain = _eight_bits(turned)
+    plain = _eight_bits(image)
     if plain.mode != frame.mode:
         plain = plain.convert(frame.mode)
     return _scaled(plain, frame)
@@ -326,6 +326,11 @@ def _is_grey(image: Image.Image) -> bool:
         palette = image.getpalette("RGB") or []
         return palette[0::3] == palette[1::3] == palette[2::3]
     return image.mode in _GREY_MODES
+
+
+def _may_turn(blob: bytes) -> bool:
+    """Whether a file may say that it is to be turned; asking Pillow has it read the whole."""
+    return not blob.startswith(SIGNATURE) or any(mark in blob for mark in _EXIF_MARKS)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -169,7 +169,7 @@ class Classifier:
     reference: Tensor
     reference_labels: Tensor
 
-    @property
+    @cached_property
     def prior(self) -> Tensor:
         """(K,) class shares absorbed so far, each class given one image beforehand."""
         return gaussian_head.class_log_prior(self.head).exp()
@@ -186,6 +186,11 @@ class Classifier:
     def predictive(self) -> Predictive:
         """The predictive of every class, ready for many queries."""
         return self._ready
+
+    @property
+    def warm(self) -> bool:
+        """Whether what is computed once, with the first answers, has been."""
+        return {"_reader", "novelty_reference"} <= vars(self).keys()
 
     @cached_property
     def novelty_reference(self) -> NoveltyReference:

@@ -8,8 +8,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from fastapi import Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -25,8 +26,6 @@ KNOWN_S = 5.0
 """How long a token found good is taken for good: a revoked one stops working after that at the latest."""
 KNOWN = 1024
 """Tokens remembered."""
-
-_bearer = HTTPBearer(auto_error=False, description="A token made by 'bayesight token create'.")
 
 
 @dataclass(frozen=True)
@@ -101,23 +100,29 @@ class Access:
         return token
 
 
+class _Required(SecurityBase):
+    """The dependency of ``require``; one for the description and the check, as each takes FastAPI time."""
+
+    scheme_name = "HTTPBearer"
+    model = HTTPBearer(description="A token made by 'bayesight token create'.")
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+
+    async def __call__(self, request: Request) -> Who:
+        access: Access = request.app.state.access
+        found = await access.who(request, self.scope)
+        request.scope["bayesight_who"] = found.id
+        return found
+
+
 def require(scope: str) -> Callable[..., Awaitable[Who]]:
     """A dependency that lets in who may do what ``scope`` names, and says who it is.
 
     Args:
         scope: "predict", "label" or "admin".
     """
-
-    async def who(
-        request: Request,
-        _: HTTPAuthorizationCredentials | None = Security(_bearer),  # noqa: B008
-    ) -> Who:
-        access: Access = request.app.state.access
-        found = await access.who(request, scope)
-        request.scope["bayesight_who"] = found.id
-        return found
-
-    return who
+    return _Required(scope)
 
 
 def _digest(secret: str) -> bytes:

@@ -10,12 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bayesight.errors import StorageFailed
-from bayesight.ledger import Held, Learned, Ledger, Prior, absorb_queued, begin, catch_up, save_snapshot
-from bayesight.ledger.tables import head
+from bayesight.ledger import (
+    Erasure,
+    Held,
+    Learned,
+    Ledger,
+    Prior,
+    Update,
+    absorb_queued,
+    begin,
+    catch_up,
+    save_snapshot,
+)
+from bayesight.ledger.database import reading
+from bayesight.ledger.tables import entries
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.workflows.priors import complete_prior
@@ -71,9 +83,10 @@ class Keeper:
     Guarantee: ``fresh()`` returns a belief in which every update is absorbed that was committed, by whichever
     process on whichever machine, before the call began.
 
-    Asking costs microseconds while nothing was committed on SQLite (``PRAGMA data_version``), and one small
-    query on PostgreSQL. Updates are computed under a lock that ``fresh`` takes only when there is something
-    new: predictions go on with the old belief while a new one is computed, until it is committed.
+    Asking costs microseconds on SQLite (``PRAGMA data_version`` tells whether anything was committed, and an
+    index whether it matters), and one small query on PostgreSQL. Updates are computed under a lock that
+    ``fresh`` takes only when there is something new: predictions go on with the old belief while a new one is
+    computed, until it is committed.
 
     Args:
         ledger: where evidence is kept.
@@ -86,9 +99,10 @@ class Keeper:
     def __init__(self, ledger: Ledger, run: Run) -> None:
         self.ledger, self.run = ledger, run
         self._lock = threading.RLock()
-        self._watch = _watch(ledger)
+        held = begin(ledger, run)
+        self._watch = _watch(ledger, held.run)
         self._seen = self._watch.mark()
-        self._now = self._with_prior(Believed(begin(ledger, run)))
+        self._now = self._with_prior(Believed(catch_up(ledger, held)))
 
     def close(self) -> None:
         """Give the connection back."""
@@ -103,6 +117,10 @@ class Keeper:
     def last(self) -> Believed:
         """What was believed when somebody last looked; for what need not be the newest."""
         return self._now
+
+    def settled(self) -> bool:
+        """Whether ``fresh`` would answer at once, with a belief that has answered before."""
+        return self._watch.near and self._watch.mark() == self._seen and self._now.classifier.warm
 
     def fresh(self) -> Believed:
         """The belief with everything committed so far.
@@ -149,35 +167,50 @@ class Keeper:
         )
 
 
-class _DataVersion:
-    """SQLite's own count of commits by other connections; this one never writes."""
+class _File:
+    """The newest entries that matter in a SQLite file, looked for when others have committed something."""
 
-    def __init__(self, path: str) -> None:
+    near = True
+
+    def __init__(self, path: str, run: str) -> None:
+        self._query = str(_newest(run).compile(compile_kwargs={"literal_binds": True}))
         self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
         self._lock = threading.Lock()
+        self._version: object = None
+        self._newest: object = None
 
     def mark(self) -> object:
         with self._lock:
-            return self._connection.execute("PRAGMA data_version").fetchone()[0]
+            try:  # this connection never writes, so every commit is another's and counts
+                version = self._connection.execute("PRAGMA data_version").fetchone()
+                if version != self._version:
+                    self._newest = self._connection.execute(self._query).fetchone()
+                    self._version = version  # of before the looking: a commit in between shows next time
+            except sqlite3.Error:  # like no other mark: whoever catches up is told what is wrong
+                return object()
+            return self._newest
 
     def close(self) -> None:
         self._connection.close()
 
 
-class _HeadRow:
-    """The head's sequence number, asked on a connection kept for it, or of the ledger when that breaks."""
+class _Server:
+    """The same on a server, on a connection kept for it, or of the ledger's when that breaks."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    near = False  # nobody knows how long a network takes
+
+    def __init__(self, ledger: Ledger, run: str) -> None:
+        self._ledger, self._query = ledger, _newest(run)
         self._lock = threading.Lock()
         self._connection = self._opened()
 
     def mark(self) -> object:
         with self._lock:
             try:
-                return self._connection.execute(select(head.c.sequence)).scalar_one()
+                return self._found(self._connection)
             except SQLAlchemyError:
-                now = self._ledger.head().sequence  # StorageFailed where there is no way to it
+                with reading(self._ledger.engine) as connection:  # StorageFailed where there is no way to it
+                    now = self._found(connection)
                 self._connection.close()
                 self._connection = self._opened()
                 return now
@@ -185,11 +218,24 @@ class _HeadRow:
     def close(self) -> None:
         self._connection.close()
 
+    def _found(self, connection: Connection) -> object:
+        return tuple(connection.execute(self._query).one())
+
     def _opened(self) -> Connection:
         return self._ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
-def _watch(ledger: Ledger) -> _DataVersion | _HeadRow:
+def _watch(ledger: Ledger, run: str) -> _File | _Server:
     if ledger.engine.dialect.name == "sqlite":
-        return _DataVersion(str(ledger.engine.url.database))
-    return _HeadRow(ledger)
+        return _File(str(ledger.engine.url.database), run)
+    return _Server(ledger, run)
+
+
+def _newest(run: str) -> Select[tuple[int, ...]]:
+    """Where a run's newest entries stand that change what is believed; predictions and labels do not."""
+    columns = entries.c
+    parts = [
+        select(func.max(columns.sequence)).where(columns.run == run, columns.kind == kind).scalar_subquery()
+        for kind in (Update.kind, Erasure.kind, Prior.kind)
+    ]
+    return select(*parts)

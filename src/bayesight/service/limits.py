@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import limits as rates
@@ -129,7 +129,8 @@ class SameSite:
         return f"a page of {origin[:80]!r} may not do this. Allow its origin with --allow-origin."
 
 
-def _is_here(host: str, names: Sequence[str] | frozenset[str]) -> bool:
+@lru_cache(maxsize=256)  # each client says the same with every request
+def _is_here(host: str, names: frozenset[str]) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -138,29 +138,29 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
         posterior, log_evidence = theorem.update(prior, likelihoods)
         after, before = posterior.log_p.exp(), base.expand_as(likelihoods)
     novelty = classifier.novelty(features, likelihoods)
-    strange = p_value(classifier.novelty_reference, novelty)
     limit = threshold(classifier.novelty_reference, how.level)
-    decided = _decisions(classifier, how.stakes, after, (novelty <= limit).tolist())
-    found = []
-    for i, path in enumerate(paths):
-        known = bool(novelty[i] <= limit)
-        best = names[int(after[i].argmax())]
-        found.append(
-            Prediction(
-                path=path,
-                prediction=best if known or not how.abstain else UNKNOWN,
-                prior=_named(names, before[i]),
-                log_likelihood=_named(names, likelihoods[i]),
-                log_evidence=float(log_evidence[i]),
-                posterior=_named(names, after[i]),
-                novelty=float(novelty[i]),
-                p_value=float(strange[i]),
-                known=known,
-                reason="" if known else _reason(float(novelty[i]), limit, how.level),
-                decision=decided[i],
-            )
+    known = (novelty <= limit).tolist()
+    decided = _decisions(classifier, how.stakes, after, known)
+    # Plain numbers all at once: asking a tensor for one of them takes as long as for all.
+    best, strange, evidence = after.argmax(1).tolist(), novelty.tolist(), log_evidence.tolist()
+    p = p_value(classifier.novelty_reference, novelty).tolist()
+    priors, terms, posteriors = (_named(names, rows) for rows in (before, likelihoods, after))
+    return [
+        Prediction(
+            path=path,
+            prediction=names[best[i]] if known[i] or not how.abstain else UNKNOWN,
+            prior=priors[i],
+            log_likelihood=terms[i],
+            log_evidence=evidence[i],
+            posterior=posteriors[i],
+            novelty=strange[i],
+            p_value=p[i],
+            known=known[i],
+            reason="" if known[i] else _reason(strange[i], limit, how.level),
+            decision=decided[i],
         )
-    return found
+        for i, path in enumerate(paths)
+    ]
 
 
 def _base_rates(classifier: Classifier, prior: str | Mapping[str, float] | None) -> Tensor:
@@ -206,8 +206,8 @@ def _decisions(
     ]
 
 
-def _named(names: Sequence[str], values: Tensor) -> dict[str, float]:
-    return dict(zip(names, values.tolist(), strict=True))
+def _named(names: Sequence[str], rows: Tensor) -> list[dict[str, float]]:
+    return [dict(zip(names, row, strict=True)) for row in rows.tolist()]
 
 
 def _reason(novelty: float, limit: float, level: float) -> str:
