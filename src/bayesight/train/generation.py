@@ -14,7 +14,15 @@ from bayesight.checks import check
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples
 from bayesight.losses import build_generative_loss, squared_error
-from bayesight.models import GAN, GENERATORS, VAE, Autoencoder, GenerativeModel, build_generator
+from bayesight.models import (
+    GAN,
+    GENERATORS,
+    VAE,
+    Autoencoder,
+    GenerativeModel,
+    build_generator,
+    channels_last,
+)
 from bayesight.optim import build_optimizer, build_schedule
 from bayesight.seeding import derive, torch_generator
 from bayesight.train.engine import Batch, Budget, Loss, Task, Update
@@ -80,7 +88,7 @@ def generation(recipe: Recipe, train: Examples, validation: Examples, hardware: 
     key = recipe.optimization
     check(key.average is None, "optimization.average", "got a value", "none for generative models")
     network = build_generator(recipe.model.name, train.image_shape, seed=recipe.seed, **recipe.model.options)
-    network.to(hardware.fabric.device)
+    channels_last(network).to(hardware.fabric.device)
     dtype = torch.bfloat16 if hardware.precision == "bf16" else torch.float32
     seed = derive(recipe.seed, "data")
     batches = Batches(train, recipe.data.batch, seed, augment=_augment(recipe), dtype=dtype)

@@ -3,7 +3,16 @@
 ```
 claim       arms in four keys, claims, verdicts      sources     letters and text, no download
 workbench   what a trial works with                  running     every arm with every seed, kept as it goes
-classifying the trial of a classifier                card        the page, the curves, the pictures
+card        the page, the curves, the pictures
+```
+
+Trials, each of a kind of recipe:
+
+```
+lines       a line through points                    classifying a classifier of letters
+kernels     a kernel machine                         language    a language model
+rates       an optimizer, the best of some rates     remembering an image through a few numbers and back
+generating  a model that makes images                few_labels  what was learned without labels
 ```
 
 A milestone's file imports from these modules by name.

@@ -20,7 +20,7 @@ from bayesight.evaluate.frechet import class_entropy, frechet_distance, moments
 from bayesight.milestones.bench.claim import Keys, Measured
 from bayesight.milestones.bench.classifying import letters_of, network_of, train_classifier
 from bayesight.milestones.bench.workbench import Bench, update_of
-from bayesight.models import GenerativeModel, ImageModel, build_generator
+from bayesight.models import GenerativeModel, ImageModel, build_generator, channels_last
 from bayesight.seeding import derive, numpy_generator, torch_generator
 from bayesight.train.engine import Task
 from bayesight.train.generation import WithNoise, generative_losses
@@ -42,6 +42,7 @@ def generate(recipes: Sequence[Keys], bench: Bench) -> Measured:
     train, test = letters_of(recipe.data, bench)
     judged = _judgement(judge, bench, train, test)
     model = build_generator(recipe.model.name, train.image_shape, seed=bench.seed, **recipe.model.options)
+    channels_last(model)
     batches = Batches(train, recipe.data["batch"], bench.derive("data"), dtype=bench.dtype)
     losses = generative_losses(recipe.model.name, recipe.loss.name, **recipe.loss.options)
     steps, curve = recipe.optimization["steps"], []
