@@ -39,11 +39,13 @@ def label_body(seed: int, names: tuple[str, ...]) -> bytes:
 
 
 @contextmanager
-def served(run: Path, ledger: str, *, workers: int = 1) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def served(
+    run: Path, ledger: str, *, workers: int = 1, extra: tuple[str, ...] = ()
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A service that is ready, in a process group of its own; killed at the end unless it has ended."""
     port = free_port()
     command = [sys.executable, "-m", "bayesight", "serve", str(run), "--port", str(port), "--rate", ""]
-    command += ["--ledger", ledger, "--workers", str(workers), "--log-level", "error"]
+    command += ["--ledger", ledger, "--workers", str(workers), "--log-level", "error", *extra]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet, start_new_session=True)
