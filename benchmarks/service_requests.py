@@ -105,7 +105,11 @@ def fetched(request: urllib.request.Request, token: str) -> bytes:
 def failed(port: int, token: str) -> int:
     """Answers with 5xx, by the service's own count."""
     text = fetched(urllib.request.Request(f"http://127.0.0.1:{port}/metrics"), token).decode()
-    lines = [line for line in text.splitlines() if line.startswith("bayesight_requests_total") and 'status="5' in line]
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.startswith("bayesight_requests_total") and 'status="5' in line
+    ]
     return round(sum(float(line.rpartition(" ")[2]) for line in lines))
 
 

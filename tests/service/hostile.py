@@ -126,7 +126,11 @@ def campaign(
 
     def ask(asked: Bad) -> tuple[str, str]:
         number = zlib.crc32(asked.raw)
-        source = f"127.{number >> 16 & 255}.{number >> 8 & 255}.{2 + number % 250}" if asked.kind == TOKEN else LOCAL
+        source = (
+            f"127.{number >> 16 & 255}.{number >> 8 & 255}.{2 + number % 250}"
+            if asked.kind == TOKEN
+            else LOCAL
+        )
         answer = send(port, asked, source=source)
         complaint = answer.complaint(asked)
         told = f"{asked.kind}: {complaint}: {asked.raw[:160]!r}... {answer.body[:200]!r}" if complaint else ""
@@ -196,7 +200,9 @@ def in_parts(path: str, parts: list[tuple[str, str | None, bytes]], boundary: st
             "utf-8", "surrogatepass"
         )
         body += content + b"\r\n"
-    return wired("POST", path, body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}")
+    return wired(
+        "POST", path, body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+    )
 
 
 def _method(path: str) -> str:
@@ -206,7 +212,11 @@ def _method(path: str) -> str:
 def _good_tree(path: str, data: str) -> dict:
     return {
         "/v1/predictions": {"images": [{"data": data, "name": "one"}], "prior": "uniform", "level": 0.05},
-        "/v1/labels": {"labels": [{"label": "no such class", "data": data}], "new_classes": False, "wait": True},
+        "/v1/labels": {
+            "labels": [{"label": "no such class", "data": data}],
+            "new_classes": False,
+            "wait": True,
+        },
         "/v1/prior/infer": {"images": [{"data": data}, {"data": data}], "level": 0.9, "seed": 0},
         "/v1/prior": {"prior": {"no such class": 0.5}},
     }[path]
@@ -219,7 +229,7 @@ def _wrong_types(chance: random.Random) -> Bad:
     """A valid body with one value of another type."""
     path = chance.choice(PATHS)
     tree: object = _good_tree(path, base64.b64encode(picture(chance)).decode())
-    wrong = (None, 5, -1.5, True, "x", "", [], [[]], {}, {"a": {}}, "9" * 400, 10**30, ["x"] * 50)
+    wrong = (None, 5, -1.5, "x", "", [], [[]], {}, {"a": {}}, "9" * 400, 10**30, ["x"] * 50)
     parent, key = tree, chance.choice(list(tree))
     while isinstance(parent[key], dict | list) and parent[key] and chance.random() < 0.7:
         parent = parent[key]
@@ -232,7 +242,9 @@ def _wrong_types(chance: random.Random) -> Bad:
 def _odd_values(chance: random.Random) -> Bad:
     """Texts that are nearly JSON, and numbers that are none."""
     path = chance.choice(PATHS)
-    number = chance.choice(("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "0x10", "1e-400", "9" * 5000, "01"))
+    number = chance.choice(
+        ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "0x10", "1e-400", "9" * 5000, "01")
+    )
     text = chance.choice((
         f'{{"level": {number}, "images": []}}', f'{{"prior": {{"A": {number}}}}}', f'{{"seed": {number}}}',
         "{'a': 1}", "{", "[]", "null", '"text"', "{}{}", '{"a": 1,}', "\ufeff{}", '{"\\ud800": 1}', "tru",
@@ -331,12 +343,16 @@ BOMBS: tuple[Callable[[random.Random], bytes], ...] = (
     _zip,
     lambda chance: gzip.compress(bytes(10**7)),
     lambda chance: b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + b"\x80\0\0" + bytes(6) + b"," + bytes(9),
-    lambda chance: b"BM" + struct.pack("<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0),
+    lambda chance: (
+        b"BM" + struct.pack("<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    ),
     lambda chance: b"P6 99999 99999 255\n" + bytes(100),
     lambda chance: b"P5 4000000000 4000000000 65535\n" + bytes(100),
     lambda chance: b"RIFF\x1e\0\0\0WEBPVP8L\x11\0\0\0\x2f" + b"\xff" * 17,
     lambda chance: b"\xff\xd8\xff\xc0\0\x11\x08" + struct.pack(">HH", 65_000, 65_000) + b"\x03" + bytes(9),
-    lambda chance: b"II*\0\x08\0\0\0" + struct.pack("<H", 65_000) + struct.pack("<HHII", 256, 4, 1, 2**31) * 50,
+    lambda chance: (
+        b"II*\0\x08\0\0\0" + struct.pack("<H", 65_000) + struct.pack("<HHII", 256, 4, 1, 2**31) * 50
+    ),
 )
 
 
@@ -354,7 +370,9 @@ def _path_trick(chance: random.Random) -> Bad:
         harmless = path == "/" and not trick
         return Bad("path trick", wired("GET", path + quoted, headers=("X-Odd: 1",)), harmless=harmless)
     if where == 3:
-        raw = chance.choice(("/../../etc/passwd", "/v1/../../etc", "//etc/passwd", "/static/../app.py", "/v1/images/."))
+        raw = chance.choice(
+            ("/../../etc/passwd", "/v1/../../etc", "//etc/passwd", "/static/../app.py", "/v1/images/.")
+        )
         return Bad("path trick", wired("GET", raw))
     if where == 4:
         tree = {"images": [{"data": image, "name": trick}]}
@@ -364,7 +382,9 @@ def _path_trick(chance: random.Random) -> Bad:
         return Bad("path trick", in_parts("/v1/predictions", [("images", name, b"no image")]))
     if where == 6:
         return Bad("path trick", in_json("/v1/prior", {"prior": chance.choice((trick or "x", {trick: 0.5}))}))
-    return Bad("path trick", wired("GET", "/v1/queue", headers=(f"Host: {quoted or 'evil'}.example",)), harmless=True)
+    return Bad(
+        "path trick", wired("GET", "/v1/queue", headers=(f"Host: {quoted or 'evil'}.example",)), harmless=True
+    )
 
 
 def _bad_head(chance: random.Random) -> Bad:
@@ -378,11 +398,17 @@ def _bad_head(chance: random.Random) -> Bad:
         lambda: Bad("bad head", wired("POST", "/v1/predictions", good, odd)),
         lambda: Bad("bad head", wired("POST", "/v1/labels", good, JSON, (f"Idempotency-Key: {'k' * size}",))),
         lambda: Bad("bad head", wired("POST", "/v1/labels", good, JSON, ("Idempotency-Key: a b\tü",))),
-        lambda: Bad("bad head", wired("POST", path, good, JSON, length=str(chance.choice((10**9, 2**63, 10**30))))),
-        lambda: Bad("bad head", wired("POST", path, good, JSON, length=chance.choice(("-5", "x", "1 2", "0x10")))),
+        lambda: Bad(
+            "bad head", wired("POST", path, good, JSON, length=str(chance.choice((10**9, 2**63, 10**30))))
+        ),
+        lambda: Bad(
+            "bad head", wired("POST", path, good, JSON, length=chance.choice(("-5", "x", "1 2", "0x10")))
+        ),
         lambda: Bad("bad head", wired("POST", path, good[:20], JSON, length="5000"), unfinished=True),
         lambda: Bad("bad head", line + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + good),
-        lambda: Bad("bad head", line + b"Transfer-Encoding: chunked\r\n\r\n" + b"1;" + b"x" * size, unfinished=True),
+        lambda: Bad(
+            "bad head", line + b"Transfer-Encoding: chunked\r\n\r\n" + b"1;" + b"x" * size, unfinished=True
+        ),
         lambda: Bad("bad head", line + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"),
         lambda: Bad("bad head", line + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"),
         lambda: Bad("bad head", line + b"X: " + b"a" * size + b"\r\n\r\n"),
@@ -409,23 +435,32 @@ def _no_http(chance: random.Random) -> Bad:
 def _wrong_method(chance: random.Random) -> Bad:
     """What a path does not do, and paths there are not."""
     method = chance.choice(("DELETE", "PATCH", "TRACE", "OPTIONS", "PROPFIND", "LOCK", "POST"))
-    path = chance.choice(("/v1/belief", "/v1/runs", "/health", "/metrics", "/v1/queue", "/v1/nothing", "/docs", "/.git"))
+    path = chance.choice(
+        ("/v1/belief", "/v1/runs", "/health", "/metrics", "/v1/queue", "/v1/nothing", "/docs", "/.git")
+    )
     return Bad("wrong method", wired(method, path))
 
 
 def _bad_query(chance: random.Random) -> Bad:
     """Query strings that break their schema."""
-    value = chance.choice(("abc", "-1", "0", "1e99", "9" * 400, "%00", "%ff", "NaN", "", "1.5", "[]", "true", "%zz"))
+    value = chance.choice(
+        ("abc", "-1", "0", "1e99", "9" * 400, "%00", "%ff", "NaN", "", "1.5", "[]", "true", "%zz")
+    )
     path = chance.choice(("/v1/queue?limit=", "/v1/queue?recent="))
     if chance.random() < 0.2:
-        odd = f"/theorem?prevalence={value}&sensitivity={value}&" + "&".join(f"a{n}={value}" for n in range(200))
+        odd = f"/theorem?prevalence={value}&sensitivity={value}&" + "&".join(
+            f"a{n}={value}" for n in range(200)
+        )
         return Bad("bad query", wired("GET", odd), harmless=True)
     return Bad("bad query", wired("GET", path + value))
 
 
 def _bad_parts(chance: random.Random) -> Bad:
     """Multipart bodies that are damaged, or hold what nobody asked for."""
-    size, path = int(10 ** chance.uniform(1, 4.5)), chance.choice(("/v1/predictions", "/v1/labels", "/answers", "/lessons"))
+    size, path = (
+        int(10 ** chance.uniform(1, 4.5)),
+        chance.choice(("/v1/predictions", "/v1/labels", "/answers", "/lessons")),
+    )
     kind, image = "multipart/form-data; boundary=b", picture(chance)
     head = b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n'
     choices = (
@@ -463,7 +498,11 @@ KINDS: tuple[Callable[[random.Random], Bad], ...] = (
 def _let_in(made: Bad, token: str) -> Bad:
     """The same request with a good token."""
     head, mark, rest = made.raw.partition(b"Host: localhost\r\n")
-    return replace(made, raw=head + mark + f"Authorization: Bearer {token}\r\n".encode() + rest) if mark else made
+    return (
+        replace(made, raw=head + mark + f"Authorization: Bearer {token}\r\n".encode() + rest)
+        if mark
+        else made
+    )
 
 
 def _wrong_token(tokens: dict[str, str], chance: random.Random) -> Bad:

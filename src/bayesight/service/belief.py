@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from bayesight.errors import StorageFailed
 from bayesight.ledger import Held, Learned, Ledger, Prior, absorb_queued, begin, catch_up, save_snapshot
+from bayesight.ledger.database import storage_errors
 from bayesight.ledger.tables import head
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
@@ -152,12 +153,13 @@ class Keeper:
 class _DataVersion:
     """SQLite's own count of commits by other connections; this one never writes."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, engine: Engine) -> None:
+        self._engine, path = engine, str(engine.url.database)
         self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
         self._lock = threading.Lock()
 
     def mark(self) -> object:
-        with self._lock:
+        with self._lock, storage_errors(self._engine):
             return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
@@ -176,11 +178,11 @@ class _HeadRow:
         with self._lock:
             try:
                 return self._connection.execute(select(head.c.sequence)).scalar_one()
-            except SQLAlchemyError:
-                now = self._ledger.head().sequence  # StorageFailed where there is no way to it
+            except SQLAlchemyError:  # the server was restarted, or closed an idle connection
                 self._connection.close()
-                self._connection = self._opened()
-                return now
+                with storage_errors(self._ledger.engine):
+                    self._connection = self._opened()
+                    return self._connection.execute(select(head.c.sequence)).scalar_one()
 
     def close(self) -> None:
         self._connection.close()
@@ -191,5 +193,5 @@ class _HeadRow:
 
 def _watch(ledger: Ledger) -> _DataVersion | _HeadRow:
     if ledger.engine.dialect.name == "sqlite":
-        return _DataVersion(str(ledger.engine.url.database))
+        return _DataVersion(ledger.engine)
     return _HeadRow(ledger)
