@@ -76,7 +76,7 @@ def places(folder: Path, only: str | None) -> list[tuple[str, Callable[[], str]]
     found = [("sqlite", lambda: str(folder / f"{next(counter)}.sqlite"))]
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if programs and only != "sqlite":
-        conftest = part("ledger/conftest.py")
+        conftest = part("conftest.py")
         server = conftest.Server(programs[-1], Path(tempfile.mkdtemp(prefix="bayesight-pg-")), fsync=True)
         import atexit
 
