@@ -42,7 +42,7 @@ FULL_TIMES = {"kill": 50, "restart": 20, "disk": 20, "clock": 20}
 
 
 class Client(threading.Thread):
-    """Sends its next label until the service is gone or it is told to stop; one not acknowledged is sent again."""
+    """Sends its next label until the service is gone or it has to stop; one refused for now is sent again."""
 
     def __init__(self, stream: Stream, port: int, todo: list[int]) -> None:
         super().__init__(daemon=True)
@@ -140,7 +140,10 @@ def main() -> None:
 def measure(run: Path, fault: str, times: int, options: argparse.Namespace) -> dict[str, object]:
     before, chance = facts(), random.Random(options.seed)
     stream = Stream(Run.open(run).classes().names, options.clients)
-    with tempfile.TemporaryDirectory() as folder, FAULTS[fault](Path(folder)) as (ledger, strike, environment):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        FAULTS[fault](Path(folder)) as (ledger, strike, environment),
+    ):
         if fault == "kill":
             for _ in range(times):
                 with served(run, ledger, workers=options.workers) as (process, port), stream.to(port):

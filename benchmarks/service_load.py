@@ -86,7 +86,9 @@ def checked(run: Path, ledger: str, answers: list[dict], belief: str = "") -> di
         updates = opened.since(0, kinds=("update",), limit=1_000_000)
     by_label = {label: entry.sequence for entry in updates for label in entry.record.labels}
     kept = sum(
-        number in labels and [labels[number].image] == answer["images"] and by_label[number] == answer["update"]
+        number in labels
+        and [labels[number].image] == answer["images"]
+        and by_label[number] == answer["update"]
         for answer in answers
         for number in (answer["receipt"]["first"],)
     )

@@ -3,10 +3,10 @@
     python benchmarks/service_requests.py                  # 10,000 requests, without and with tokens
     python benchmarks/service_requests.py --requests 500   # a look; nothing is recorded
 
-What is sent is in ``tests/service/hostile.py``: wrong types, damaged images and bombs of every format, names that
-are paths, huge JSON, broken HTTP, wrong tokens. Resident memory is read after a warm-up of the same kind (a tenth
-as many), at the end, and at its highest. Afterwards the service has to answer as before, must have learned nothing,
-and by its own count never have failed; its ledger is verified.
+What is sent is in ``tests/service/hostile.py``: wrong types, damaged images and bombs of every format, names
+that are paths, huge JSON, broken HTTP, wrong tokens. Resident memory is read after a warm-up of the same kind (a
+tenth as many), at the end, and at its highest. Afterwards the service has to answer as before, must have learned
+nothing, and by its own count never have failed; its ledger is verified.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def measure(run: Path, path: Path, options: argparse.Namespace, *, guarded: bool
         **before, "requests": options.requests, "clients": options.clients, "seed": options.seed,
         "tokens": guarded, "statuses": " ".join(f"{k}:{v}" for k, v in sorted(by_status.items())),
         "answered_5xx": sum(v for k, v in by_status.items() if k.startswith("5")), "counted_5xx": failures,
-        "without_a_sentence": len(complaints), "memory_mib": first_mib, "growth_mib": round(last_mib - first_mib, 1),
-        "most_mib": most_mib, "answers_as_before": told == again, "learned": learned, "chain_good": good,
+        "without_a_sentence": len(complaints), "memory_mib": first_mib,
+        "growth_mib": round(last_mib - first_mib, 1), "most_mib": most_mib, "answers_as_before": told == again, "learned": learned, "chain_good": good,
     }  # fmt: skip
 
 
@@ -87,12 +87,11 @@ def made_tokens(path: Path) -> dict[str, str]:
 def answers(port: int, token: str) -> list[object]:
     """What the service says of four good images, and where its belief is."""
     chance = hostile.random.Random(7)
-    asked = [
-        urllib.request.Request(f"http://127.0.0.1:{port}/v1/predictions", hostile.picture(chance)) for _ in range(4)
-    ]  # fmt: skip
+    url = f"http://127.0.0.1:{port}/v1"
+    asked = [urllib.request.Request(f"{url}/predictions", hostile.picture(chance)) for _ in range(4)]
     for one in asked:
         one.add_header("Content-Type", "image/png")
-    asked.append(urllib.request.Request(f"http://127.0.0.1:{port}/v1/belief"))
+    asked.append(urllib.request.Request(f"{url}/belief"))
     return [json.loads(fetched(one, token)) for one in asked]
 
 

@@ -1,7 +1,7 @@
 """Bad requests by the thousand, from a seed: what strangers and broken programs send to a service.
 
-A request is bytes as they go over the wire, so that it can break HTTP itself as well as what lies inside. Each
-kind is a function of a ``random.Random``; ``requests`` takes them in turn, ``send`` gives back what was answered.
+A request is bytes as they go over the wire, so that it can break HTTP itself as well as what lies inside.
+Each kind is a function of a ``random.Random``; ``campaign`` sends them in turn and looks at the answers.
 """
 
 import base64
@@ -19,20 +19,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 
 import numpy as np
 from PIL import Image
 
-JSON, TOKEN, LOCAL = "application/json", "wrong token", "127.0.0.1"
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+TOKEN, LOCAL = "wrong token", "127.0.0.1"
 PATHS = ("/v1/predictions", "/v1/labels", "/v1/prior/infer", "/v1/prior")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 TRICKS = (
     "../../../../etc/passwd", "..\\..\\windows\\win.ini", "/etc/shadow", "a\0b.png", "C:\\con", "%2e%2e%2f",
-    "....//....//etc", "file:///etc/passwd", "~root/.ssh/id_rsa", "$(id)", "`id`", "'; DROP TABLE entries; --",
-    "<script>alert(1)</script>", "{{7*7}}", "\r\nSet-Cookie: a=b", "\u202egnp.exe", "ü" * 190, "x" * 5000, "", " ",
-    "nul", "\ud800", "A\nB", "*", "?", "|", "run.json", "ledger.sqlite",
+    "....//....//etc", "file:///etc/passwd", "~root/.ssh/id_rsa", "$(id)", "`id`",
+    "'; DROP TABLE entries; --", "<script>alert(1)</script>", "{{7*7}}", "\r\nSet-Cookie: a=b", "\u202egnp.exe", "ü" * 190,
+    "x" * 5000, "", " ", "nul", "\ud800", "A\nB", "*", "?", "|", "run.json", "ledger.sqlite",
 )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def requests(seed: int, count: int, *, tokens: dict[str, str] | None = None) -> 
     Args:
         seed: equal seeds give equal requests.
         count: how many.
-        tokens: of a service that asks for them: "good" is sent along with what is not about tokens, the others
+        tokens: of a service that asks for them: "good" is sent with what is not about tokens, the others
             ("expired", "revoked", "predict") with what they do not allow.
     """
     chance = random.Random(seed)
@@ -110,8 +111,8 @@ def campaign(
 ) -> tuple[Counter[str], list[str]]:
     """Send bad requests from several clients at once.
 
-    Where tokens are asked for, every wrong one comes from another address of this machine: one that shows many
-    is not listened to any more, and only the first thirty would be looked at.
+    Every wrong token comes from another address of this machine: of one address only the first thirty would be
+    looked at.
 
     Args:
         port: of the service, on loopback.
@@ -242,9 +243,7 @@ def _wrong_types(chance: random.Random) -> Bad:
 def _odd_values(chance: random.Random) -> Bad:
     """Texts that are nearly JSON, and numbers that are none."""
     path = chance.choice(PATHS)
-    number = chance.choice(
-        ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "0x10", "1e-400", "9" * 5000, "01")
-    )
+    number = chance.choice(("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "0x10", "9" * 5000, "01"))
     text = chance.choice((
         f'{{"level": {number}, "images": []}}', f'{{"prior": {{"A": {number}}}}}', f'{{"seed": {number}}}',
         "{'a': 1}", "{", "[]", "null", '"text"', "{}{}", '{"a": 1,}', "\ufeff{}", '{"\\ud800": 1}', "tru",
@@ -266,7 +265,8 @@ def _huge_json(chance: random.Random) -> Bad:
     text = chance.choice((
         lambda: "[" * size, lambda: '{"a":' * size, lambda: f'{{"{name}":' + "[" * size + "]" * size + "}",
         lambda: "{" + keys + "}", lambda: f'{{"{name}":{{{keys}}}}}', lambda: f'{{"{name}":[{{{keys}}}]}}',
-        lambda: f'{{"{name}":[' + ",".join(["{}"] * size) + "]}", lambda: f'{{"{name}":"' + "A" * 8 * size + '"}',
+        lambda: f'{{"{name}":[' + ",".join(["{}"] * size) + "]}",
+        lambda: f'{{"{name}":"' + "A" * 8 * size + '"}',
         lambda: f'{{"{name}":' + "9" * size + "}", lambda: f'{{"{"k" * size}":1}}',
         lambda: f'{{"{name}":[{{"data":"' + "A" * 8 * size + '"}]}',
     ))()  # fmt: skip
@@ -301,11 +301,10 @@ def _with_image(chance: random.Random, content: bytes) -> bytes:
 
 def _bomb(chance: random.Random) -> Bad:
     """Small files that claim to be very large, or nearly are."""
-    content = chance.choice(BOMBS)(chance)
     if chance.random() < 0.2:
-        body = gzip.compress(json.dumps({"images": [{"data": "A" * 10**6}]}).encode())
+        body = gzip.compress(b'{"images": [{"data": "' + b"A" * 10**6 + b'"}]}')
         return Bad("bomb", wired("POST", "/v1/predictions", body, JSON, ("Content-Encoding: gzip",)))
-    return Bad("bomb", _with_image(chance, content))
+    return Bad("bomb", _with_image(chance, chance.choice(bombs())))
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -322,38 +321,30 @@ def png_bomb(side: int, depth: int = 1, rows: int | None = None, more: bytes = b
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def _text_bomb(chance: random.Random) -> bytes:
-    kind = chance.choice((b"zTXt", b"iCCP"))
-    packed = chunk(kind, b"name\0\0" + zlib.compress(bytes(60 * 2**20), 9))
-    return png_bomb(28, 8, 28, packed * chance.randint(1, 3))[: -chance.randint(13, 40)]  # and cut off
-
-
-def _zip(chance: random.Random) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-        packed.writestr("../../a.png", bytes(10**7))
-    return out.getvalue()
-
-
-BOMBS: tuple[Callable[[random.Random], bytes], ...] = (
-    lambda chance: png_bomb(chance.choice((8000, 20_000))),
-    lambda chance: png_bomb(chance.choice((60_000, 2**31 - 1)), rows=9),
-    lambda chance: png_bomb(6000, 8, rows=1),
-    _text_bomb,
-    _zip,
-    lambda chance: gzip.compress(bytes(10**7)),
-    lambda chance: b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + b"\x80\0\0" + bytes(6) + b"," + bytes(9),
-    lambda chance: (
-        b"BM" + struct.pack("<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0)
-    ),
-    lambda chance: b"P6 99999 99999 255\n" + bytes(100),
-    lambda chance: b"P5 4000000000 4000000000 65535\n" + bytes(100),
-    lambda chance: b"RIFF\x1e\0\0\0WEBPVP8L\x11\0\0\0\x2f" + b"\xff" * 17,
-    lambda chance: b"\xff\xd8\xff\xc0\0\x11\x08" + struct.pack(">HH", 65_000, 65_000) + b"\x03" + bytes(9),
-    lambda chance: (
-        b"II*\0\x08\0\0\0" + struct.pack("<H", 65_000) + struct.pack("<HHII", 256, 4, 1, 2**31) * 50
-    ),
-)
+@cache
+def bombs() -> tuple[bytes, ...]:
+    """Every one of them, made once."""
+    packed = b"name\0\0" + zlib.compress(bytes(60 * 2**20), 9)
+    texts = [chunk(kind, packed) * count for kind in (b"zTXt", b"iCCP") for count in (1, 3)]
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("../../a.png", bytes(10**7))
+    bitmap = (99, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    return (
+        *(png_bomb(side) for side in (8000, 20_000)),
+        *(png_bomb(side, rows=9) for side in (60_000, 2**31 - 1)),
+        png_bomb(6000, 8, rows=1),
+        *(png_bomb(28, 8, 28, text)[:-20] for text in texts),
+        zipped.getvalue(),
+        gzip.compress(bytes(10**7)),
+        b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + b"\x80\0\0" + bytes(6) + b"," + bytes(9),
+        b"BM" + struct.pack("<IHHIIiiHHIIiiII", *bitmap),
+        b"P6 99999 99999 255\n" + bytes(100),
+        b"P5 4000000000 4000000000 65535\n" + bytes(100),
+        b"RIFF\x1e\0\0\0WEBPVP8L\x11\0\0\0\x2f" + b"\xff" * 17,
+        b"\xff\xd8\xff\xc0\0\x11\x08" + struct.pack(">HH", 65_000, 65_000) + b"\x03" + bytes(9),
+        b"II*\0\x08\0\0\0" + struct.pack("<H", 65_000) + struct.pack("<HHII", 256, 4, 1, 2**31) * 50,
+    )
 
 
 def _path_trick(chance: random.Random) -> Bad:
@@ -392,8 +383,9 @@ def _bad_head(chance: random.Random) -> Bad:
     path, size = chance.choice(PATHS), int(10 ** chance.uniform(3, 6.3))
     good = json.dumps(_good_tree("/v1/labels", "AAAA")).encode()
     line = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
-    odd = (chance.choice(("text/xml", "application/pdf", "a" * 3000, "multipart/form-data", "image/", "\x01", "json"))
-           if chance.random() < 0.5 else "application/x-www-form-urlencoded")  # fmt: skip
+    odd = chance.choice(
+        (FORM, "text/xml", "application/pdf", "a" * 3000, "multipart/form-data", "image/", "\x01")
+    )
     choices = (
         lambda: Bad("bad head", wired("POST", "/v1/predictions", good, odd)),
         lambda: Bad("bad head", wired("POST", "/v1/labels", good, JSON, (f"Idempotency-Key: {'k' * size}",))),
@@ -424,7 +416,8 @@ def _bad_head(chance: random.Random) -> Bad:
 def _no_http(chance: random.Random) -> Bad:
     """Bytes of other protocols, or of none."""
     raw = chance.choice((
-        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(64), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET /\r\n\r\n",
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(64), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /\r\n\r\n",
         b"SSH-2.0-x\r\n", b"\0" * 100, b"GET / HTTP/9.9\r\n\r\n", b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
         chance.randbytes(chance.randint(1, 2000)) + b"\r\n\r\n", b"POST", b"GET http://[::1 HTTP/1.1\r\n\r\n",
         b"GET /v1/belief HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\n\tfolded\r\n\r\n",
@@ -476,11 +469,11 @@ def _bad_parts(chance: random.Random) -> Bad:
         lambda: in_parts(path, [(f"f{n}", None, b"x") for n in range(size // 10)]),
         lambda: in_parts(path, [("images", "a.png", b"nothing"), ("options", None, chance.randbytes(size))]),
         lambda: in_parts("/v1/predictions", [("images", "a.png", image), ("options", None, b'{"x":' * size)]),
-        lambda: in_parts("/v1/labels", [("images", "a.png", image), ("options", None, b'{"labels":["no such"]}')]),
+        lambda: in_parts("/v1/labels", [("images", "a", image), ("options", None, b'{"labels":["no such"]}')]),
         lambda: in_parts(path, [("images", "a.png", chance.randbytes(size))]),
-        lambda: wired("POST", "/token", b"&".join([b"token=x"] * size), "application/x-www-form-urlencoded; x=" + "y" * 99),
-        lambda: wired("POST", "/prior", b"name=A&share=NaN&image=" + b"x" * size, "application/x-www-form-urlencoded"),
-        lambda: wired("POST", f"/images/{'0' * 32}/label", b"label=A&key=1", "application/x-www-form-urlencoded"),
+        lambda: wired("POST", "/token", b"&".join([b"token=x"] * size), FORM),
+        lambda: wired("POST", "/prior", b"name=A&share=NaN&image=" + b"x" * size, FORM),
+        lambda: wired("POST", f"/images/{'0' * 32}/label", b"label=A&key=1", FORM),
     )  # fmt: skip
     made = chance.choice(choices)()
     return Bad("bad parts", made, harmless=made.startswith(b"POST /token"))
@@ -509,8 +502,9 @@ def _wrong_token(tokens: dict[str, str], chance: random.Random) -> Bad:
     """A good request with a token that does not allow it."""
     wrong = tokens["good"][:-1] + ("A" if tokens["good"][-1] != "A" else "B")
     shown = chance.choice((
-        "", f"Bearer {wrong}", f"Bearer {tokens['expired']}", f"Bearer {tokens['revoked']}", "Bearer", "Bearer  ",
-        f"Basic {tokens['good']}", f"bearer\t{wrong}", "Bearer " + "x" * 20_000, "Bearer ü\u1234", f"Token {wrong}",
+        "", "Bearer", f"Bearer {wrong}", f"Bearer {tokens['expired']}", f"Bearer {tokens['revoked']}",
+        f"Basic {tokens['good']}", f"bearer\t{wrong}", "Bearer " + "x" * 20_000, "Bearer ü\u1234",
+        f"Token {wrong}", "Bearer  ",
         "Bearer ' OR 1=1 --", f"Bearer {tokens['predict']}",
     ))  # fmt: skip
     in_cookie = not shown or chance.random() < 0.2

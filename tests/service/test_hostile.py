@@ -1,4 +1,4 @@
-"""Generated bad requests at a service that listens: each refused in one sentence, and nothing learned of any."""
+"""Generated bad requests at a service that listens: each refused in one sentence, nothing learned."""
 
 import importlib.util
 import sys

@@ -24,7 +24,7 @@ SWEEP_S = 10.0
 
 
 class Limits:
-    """Counts requests of one worker in windows of fixed length; a clock that is set back or on changes nothing.
+    """Counts requests of one worker in windows of fixed length; setting the clock changes nothing.
 
     Args:
         rate: how many a token or address may make, as ``limits`` writes it; empty for no limit.

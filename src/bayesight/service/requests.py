@@ -19,8 +19,8 @@ FILES = ("image", "images")
 """Names under which a multipart request may hold files."""
 MOST_PARTS = 10_000
 MOST_VALUES = 30_000
-"""Values in a JSON body: 10,000 base rates, and some for each image. A parser spends a thousand times their size on
-what a sender writes in two bytes."""
+"""Values in a JSON body: 10,000 base rates, and some for each image. To say that one of them is wrong costs a
+hundred times what it took to write it."""
 
 Whole = TypeVar("Whole", bound=BaseModel)
 Options = TypeVar("Options", bound=BaseModel)

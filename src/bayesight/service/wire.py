@@ -1,4 +1,4 @@
-"""HTTP as it comes over the wire: what is no HTTP is refused in our shape, and nobody may send headers for ever."""
+"""HTTP as it comes over the wire: what is none is refused in our shape, and headers have to end."""
 
 from __future__ import annotations
 
