@@ -247,13 +247,14 @@ def clock(folder: Path) -> Iterator[tuple]:
     shift = folder / "shift"
     shift.write_text("+0", encoding="ascii")
     environment = {
-        "LD_PRELOAD": str(found[0]), "FAKETIME_TIMESTAMP_FILE": str(shift), "FAKETIME_NO_CACHE": "1",
+        "LD_PRELOAD": str(found[0]), "FAKETIME_TIMESTAMP_FILE": str(shift), "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # no setting of a clock moves that one
     }  # fmt: skip
     jumps = ("-2h", "-1d", "+0", "-1h", "-3y", "+1d", "-1s")
 
     def strike(number: int, stream: Stream) -> None:
         shift.write_text(jumps[number % len(jumps)], encoding="ascii")
+        time.sleep(1.2)  # until it is looked at again
 
     yield str(folder / "ledger.sqlite"), strike, environment
 

@@ -55,6 +55,9 @@ def serve(
 
     Example: bayesight serve runs/demo --port 8000
     """
+    from bayesight.service.memory import share_pieces
+
+    share_pieces()
     from bayesight.checks import check
     from bayesight.service.running import listen
     from bayesight.service.settings import Settings

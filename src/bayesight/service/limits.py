@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import limits as rates
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bayesight.service import memory
 from bayesight.service.problems import response
 from bayesight.service.settings import Settings, is_loopback
 
@@ -79,7 +81,7 @@ class _Window:
 
 
 class BodyLimit:
-    """Refuses bodies over a size, by their announced length or as they come.
+    """Refuses bodies over a size, by their announced length or as they come, and cleans up after large ones.
 
     Args:
         app: the application.
@@ -109,6 +111,8 @@ class BodyLimit:
             return message
 
         await self.app(scope, counted, send)
+        if self.most - left > memory.LARGE_BYTES:
+            await run_in_threadpool(memory.give_back)
 
     def _message(self) -> str:
         return f"the body is larger than {self.most:,} bytes, the limit. Send fewer images at a time."
