@@ -4,9 +4,9 @@
     python benchmarks/service_requests.py --requests 500   # a look; nothing is recorded
 
 What is sent is in ``tests/service/hostile.py``: wrong types, damaged images and bombs of every format, names
-that are paths, huge JSON, broken HTTP, wrong tokens. Resident memory is read after a warm-up of the same kind (a
-tenth as many), at the end, and at its highest. Afterwards the service has to answer as before, must have learned
-nothing, and by its own count never have failed; its ledger is verified.
+that are paths, huge JSON, broken HTTP, wrong tokens. Resident memory is read after a warm-up of the same kind
+(a tenth as many), at the end, and at its highest. Afterwards the service has to answer as before, must have
+learned nothing, and by its own count never have failed; its ledger is verified.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def measure(run: Path, path: Path, options: argparse.Namespace, *, guarded: bool
         "tokens": guarded, "statuses": " ".join(f"{k}:{v}" for k, v in sorted(by_status.items())),
         "answered_5xx": sum(v for k, v in by_status.items() if k.startswith("5")), "counted_5xx": failures,
         "without_a_sentence": len(complaints), "memory_mib": first_mib,
-        "growth_mib": round(last_mib - first_mib, 1), "most_mib": most_mib, "answers_as_before": told == again, "learned": learned, "chain_good": good,
+        "growth_mib": round(last_mib - first_mib, 1), "most_mib": most_mib,
+        "answers_as_before": told == again, "learned": learned, "chain_good": good,
     }  # fmt: skip
 
 

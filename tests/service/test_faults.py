@@ -187,8 +187,8 @@ def test_a_served_process_whose_clock_jumps(shapes_run, tmp_path, serving, teach
     shift, ledger = tmp_path / "shift", tmp_path / "ledger.sqlite"
     shift.write_text("+0")
     environment = {
-        "LD_PRELOAD": str(LIBFAKETIME[0]), "FAKETIME_TIMESTAMP_FILE": str(shift), "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "LD_PRELOAD": str(LIBFAKETIME[0]), "FAKETIME_TIMESTAMP_FILE": str(shift),
+        "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }  # fmt: skip
     with serving(shapes_run, ledger, environment=environment) as (_, address):
         one = teacher(address, "c")

@@ -56,6 +56,42 @@ def test_two_workers_see_one_belief_and_end_in_order(
         assert opened.queued(begin(opened, Run.open(shapes_run)).run) == []
 
 
+def test_ctrl_c_ends_it_in_order_and_a_new_start_remembers(shapes_run, tmp_path, draw) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url, kind = f"http://127.0.0.1:{port}", {"content-type": "image/png"}
+    where = ["--ledger", str(tmp_path / "l.sqlite"), "--port", str(port), "--log-level", "error"]
+    command = [sys.executable, "-m", "bayesight", "serve", str(shapes_run), *where]
+    beliefs = []
+    for start in range(2):
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        greeting = process.stderr.readline()
+        assert greeting == f"serving {shapes_run}: open {url} in a browser; Ctrl-C stops it\n"
+        until_ready(url)
+        if start == 0:
+            seen = httpx.post(f"{url}/v1/predictions", content=draw("ring"), headers=kind, timeout=30).json()
+            image = seen["predictions"][0]["image"]
+            body = {"labels": [{"label": "new", "image": image}], "new_classes": True}
+            assert httpx.post(f"{url}/v1/labels", json=body, timeout=30).status_code == 200
+        beliefs.append(httpx.get(f"{url}/v1/belief", timeout=30).json())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stderr.read() == "stopped; the ledger keeps what it learned\n"
+        process.stderr.close()
+    assert beliefs[0] == beliefs[1]
+    assert "new" in beliefs[1]["classes"]
+
+
+def until_ready(url: str) -> None:
+    for _ in range(600):
+        try:
+            if httpx.get(f"{url}/ready", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+
+
 def test_a_run_or_a_port_that_cannot_be_served_is_said_in_one_sentence(tmp_path, shapes_run) -> None:
     def said(*words: str) -> str:
         command = [sys.executable, "-m", "bayesight", "serve", *words]

@@ -1,7 +1,7 @@
 """Memory of a process that runs for months: what large requests took up goes back to the system.
 
-glibc gives each thread pieces of memory of its own and keeps what was freed in them, which after some thousands
-of large requests is tens of MiB that nobody uses (``benchmarks/service_requests.py`` shows it). So threads share
+glibc gives each thread pieces of memory of its own and keeps what was freed in them, which after thousands of
+large requests is tens of MiB that nobody uses (``benchmarks/service_requests.py`` shows it). So threads share
 two pieces, emptied after each large request. Where there is no glibc, nothing is done.
 """
 
