@@ -30,10 +30,10 @@ TOKEN, LOCAL = "wrong token", "127.0.0.1"
 PATHS = ("/v1/predictions", "/v1/labels", "/v1/prior/infer", "/v1/prior")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 TRICKS = (
-    "../../../etc/passwd", "..\\..\\windows\\win.ini", "/etc/shadow", "a\0b.png", "C:\\con", "%2e%2e%2f",
-    "....//....//etc", "file:///etc/passwd", "~root/.ssh/id_rsa", "$(id)", "`id`", "run.json", "ledger.sqlite",
-    "'; DROP TABLE entries; --", "<script>alert(1)</script>", "{{7*7}}", "\r\nSet-Cookie: a=b", "nul",
-    "\u202egnp.exe", "ü" * 190, "x" * 5000, "", " ", "\ud800", "A\nB", "*", "?", "|",
+    "../../../etc/passwd", "..\\..\\windows\\win.ini", "/etc/shadow", "a\0b.png", "C:\\con", "nul", "%2e%2f",
+    "....//....//etc", "file:///etc/passwd", "~root/.ssh/id_rsa", "$(id)", "`id`", "run.json", "a.sqlite",
+    "'; DROP TABLE entries; --", "<script>alert(1)</script>", "{{7*7}}", "\r\nSet-Cookie: a=b", "|",
+    "\u202egnp.exe", "ü" * 190, "x" * 5000, "", " ", "\ud800", "A\nB", "*", "?",
 )  # fmt: skip
 
 
