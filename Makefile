@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-dev
 READY_RUN := $(VENV)/ready-run
+SOAK := $(addprefix benchmarks/service_,requests.py load.py faults.py)
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench soak docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +14,7 @@ help:
 	@echo "make test   every test, doctest and guide page"
 	@echo "make check  style, types, layers"
 	@echo "make bench  the figures of speed, side by side in one run each"
+	@echo "make soak   the service under bad requests, load and faults, at full length (an hour or two)"
 	@echo "make docs   write the generated reference"
 
 # The torch wheel is pinned: another version would pull gigabytes of GPU packages.
@@ -43,7 +45,12 @@ check: $(READY)
 	$(BIN)/python docs/reference/generate.py --check
 
 bench: $(READY)
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	for file in $(filter-out $(SOAK),$(wildcard benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
+
+soak: export OMP_NUM_THREADS = 1
+soak: $(READY)
+	for file in $(SOAK) benchmarks/ledger.py; do $(BIN)/python $$file || exit 1; done
+	$(BIN)/python benchmarks/service_faults.py --fault kill --workers 2
 
 docs: $(READY)
 	$(BIN)/python docs/reference/generate.py

@@ -13,7 +13,6 @@ durability; without it only SQLite is measured.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import multiprocessing
 import sqlite3
@@ -29,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from support.record import append, facts, spread
+from support.suite import part
 
 from bayesight import Recipe, RenderOptions, Run, TrainRequest, render, train_run
 from bayesight.ledger import (
@@ -45,7 +45,6 @@ from bayesight.ledger import (
 from bayesight.models.classifier import Rows
 from bayesight.models.learning import absorb
 
-TESTS = Path(__file__).parents[1] / "tests" / "ledger"
 SIZE = 1024
 RUN = RunRecord("run1", "ab" * 32, tuple("ABCDEFGHIJ"), SIZE, "mlp")
 
@@ -77,20 +76,13 @@ def places(folder: Path, only: str | None) -> list[tuple[str, Callable[[], str]]
     found = [("sqlite", lambda: str(folder / f"{next(counter)}.sqlite"))]
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if programs and only != "sqlite":
-        conftest = module(TESTS / "conftest.py")
+        conftest = part("conftest.py")
         server = conftest.Server(programs[-1], Path(tempfile.mkdtemp(prefix="bayesight-pg-")), fsync=True)
         import atexit
 
         atexit.register(server.stop, "immediate")
         found.append(("postgresql", server.database))
     return found
-
-
-def module(path: Path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
 
 
 def measure(backend: str, place: Callable[[], str], run: Run, *, quick: bool, seed: int) -> list[dict]:
@@ -282,7 +274,7 @@ def rows_of(labels: list[Label], base) -> Rows:
 
 def killed(url: str, row: Callable[..., dict], rounds: int, seed: int) -> dict:
     """A writer killed again and again under its own stream; what it acknowledged, and what is there."""
-    faults = module(TESTS / "test_faults.py")
+    faults = part("ledger/test_faults.py")
     with Ledger.open(url) as ledger:
         ledger.register(RUN)
     script = [sys.executable, "-c", faults.KILLED, url, str(rounds), str(seed)]

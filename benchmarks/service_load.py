@@ -66,31 +66,46 @@ def measure(run: Path, ledger: str, options: argparse.Namespace) -> dict[str, ob
     }  # fmt: skip
 
 
-def checked(run: Path, ledger: str, answers: list[dict]) -> dict[str, object]:
-    """What the ledger holds, against what was acknowledged and against one batch."""
+def checked(run: Path, ledger: str, answers: list[dict], belief: str = "") -> dict[str, object]:
+    """What the ledger holds, against what was acknowledged and against one batch.
+
+    A label counts as lost unless it lies where its receipt says, absorbed by the update that was named.
+
+    Args:
+        run: the base.
+        ledger: where.
+        answers: to labels, as they came.
+        belief: digest the service gave last; empty leaves it out.
+    """
     with Ledger.open(ledger) as opened:
         held = begin(opened, Run.open(run), fresh=True)
-        labels: list[Label] = []
-        last = 0
-        while entries := opened.labels_since(last):
-            labels += [entry.record for entry in entries if isinstance(entry.record, Label)]
-            last = entries[-1].sequence
+        labels: dict[int, Label] = {}
+        while entries := opened.labels_since(max(labels, default=0)):
+            labels |= {entry.sequence: entry.record for entry in entries}
         good = verify(opened).broken is None
-        updates = len(opened.since(0, kinds=("update",), limit=1_000_000))
-    told = [image for answer in answers for image in answer["images"]]
-    images = [label.image for label in labels]
+        updates = opened.since(0, kinds=("update",), limit=1_000_000)
+    by_label = {label: entry.sequence for entry in updates for label in entry.record.labels}
+    kept = sum(
+        number in labels
+        and [labels[number].image] == answer["images"]
+        and by_label[number] == answer["update"]
+        for answer in answers
+        for number in (answer["receipt"]["first"],)
+    )
+    images = [label.image for label in labels.values()]
     names = held.base.classes.names
-    numbers = torch.tensor([names.index(label.label) for label in labels])
-    features = torch.from_numpy(np.array([label.features for label in labels]))
+    numbers = torch.tensor([names.index(label.label) for label in labels.values()])
+    features = torch.from_numpy(np.array([label.features for label in labels.values()]))
     once, _ = gaussian_head.absorb(held.base.head, features, numbers)
     pairs = ((held.classifier.head, once, part) for part in ("counts", "sums", "second_moments"))
     off = max(
         float((getattr(a, part) - getattr(b, part)).abs().max() / getattr(b, part).abs().max())
         for a, b, part in pairs
     )
+    exact = held.exact and belief in ("", held.belief)
     return {
-        "lost": len(set(told) - set(images)), "twice": len(images) - len(set(images)), "kept": len(images),
-        "updates": updates, "replay_exact": held.exact, "chain_good": good, "from_one_batch": f"{off:.2g}",
+        "lost": len(answers) - kept, "twice": len(images) - len(set(images)), "kept": len(images),
+        "updates": len(updates), "replay_exact": exact, "chain_good": good, "from_one_batch": f"{off:.2g}",
     }  # fmt: skip
 
 

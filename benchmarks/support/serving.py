@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,14 +39,21 @@ def label_body(seed: int, names: tuple[str, ...]) -> bytes:
 
 
 @contextmanager
-def served(run: Path, ledger: str, *, workers: int = 1) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def served(
+    run: Path,
+    ledger: str,
+    *,
+    workers: int = 1,
+    extra: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A service that is ready, in a process group of its own; killed at the end unless it has ended."""
     port = free_port()
     command = [sys.executable, "-m", "bayesight", "serve", str(run), "--port", str(port), "--rate", ""]
-    command += ["--ledger", ledger, "--workers", str(workers), "--log-level", "error"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command += ["--ledger", ledger, "--workers", str(workers), "--log-level", "error", *extra]
+    whole = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet, start_new_session=True)
+    process = subprocess.Popen(command, env=whole, stdout=quiet, stderr=quiet, start_new_session=True)
     try:
         wait_for(port, process)
         yield process, port

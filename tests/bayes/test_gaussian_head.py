@@ -159,3 +159,19 @@ def test_nothing_absorbed_changes_nothing(sample, start, same):
     after, learned = gh.absorb(head, x[:0], y[:0])
     same(after, head, 0.0)
     assert (learned.rows, learned.log_evidence) == (0, 0.0)
+
+
+def test_the_first_image_of_a_new_class_leaves_the_others_theirs():
+    """Classes told apart without a mistake say nothing of the temperature, which then stays at 1."""
+    generator = torch.Generator().manual_seed(3)
+    places = torch.randn(5, 80, generator=generator)
+    labels = torch.arange(300) % 4
+    rows = places[labels] + torch.randn(300, 80, generator=generator)
+    held_out = (rows[200:], labels[200:])
+    head = gh.fit(rows[:200], labels[:200], tuple("ABCD"), validation=held_out)
+    assert head.temperature == 1
+    taught = gh.add_class(head, "X")
+    taught, _ = gh.absorb(taught, places[4:], torch.tensor([4]))
+    right = gh.log_posterior(taught, rows[200:]).argmax(1) == labels[200:]
+    assert float(right.float().mean()) > 0.95  # with the temperature at the end of its grid, 0.1: none
+    assert int(gh.log_posterior(taught, places[4:]).argmax()) == 4

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from bayesight.cli import demo as cli
 from bayesight.workflows import demo as workflow
 
 SMALL = workflow.Sizes(learn=24, test=10, later=6, strange=4, unlabelled=40, epochs=2)
@@ -42,6 +43,27 @@ def test_json_words_and_what_is_left_behind(small, program, tmp_path):
     ]  # fmt: skip
     classes = json.loads((run / "classes.json").read_text())["classes"]
     assert classes == list("ABCDEFGHIJ")
+
+
+def test_it_ends_by_offering_the_page(small, program, tmp_path, monkeypatch):
+    run = tmp_path / "a demo"
+    status, out, err = program("demo", "--out", run, "--threads", 1, "--seed", 2)
+    assert status == 0, err
+    offer, command = out.splitlines()[-2:]
+    assert offer == "To show it letters you draw, correct it and teach it new ones, in a browser:"
+    assert command == f"  $ bayesight serve '{run}'"
+    # Not on the shell's path, as after `make demo`: called where it lies.
+    beside = tmp_path / "bin" / "bayesight"
+    beside.parent.mkdir()
+    beside.touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(beside)])
+    assert cli._program() == ["bin/bayesight"]
+    monkeypatch.setenv("PATH", str(beside.parent))
+    beside.chmod(0o755)
+    assert cli._program() == ["bayesight"]
+    monkeypatch.setattr("sys.argv", ["/somewhere/bayesight/__main__.py"])
+    assert cli._program()[1:] == ["-m", "bayesight"]
 
 
 def test_a_run_that_is_there_is_kept(small, refusal, run_copy):

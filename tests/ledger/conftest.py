@@ -1,80 +1,10 @@
 """Both backends, ledgers on them, and records to write."""
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-import uuid
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from bayesight.ledger import Label, Ledger, Prediction, RunRecord, begin
 from bayesight.run import Run
-
-
-class Server:
-    """A PostgreSQL server of Debian's package; it refuses to run as root, so root runs it as ``postgres``."""
-
-    def __init__(self, programs: Path, folder: Path, *, fsync: bool = False) -> None:
-        # Tests do not pull the plug of the machine, so their disk need not be waited for.
-        self.programs, self.folder, self.fsync = programs, folder, fsync
-        self.data = folder / "data"
-        self.prefix = []
-        if os.geteuid() == 0:
-            user = pwd.getpwnam("postgres")
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            self.prefix = ["runuser", "-u", "postgres", "--"]
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.call("initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
-        self.start()
-
-    def call(self, program, *arguments):
-        words = [*self.prefix, self.programs / program, *arguments]
-        subprocess.run(
-            [str(word) for word in words],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-            cwd=self.folder, timeout=60,
-        )  # fmt: skip
-
-    def start(self):
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
-        options += f" -c fsync={'on' if self.fsync else 'off'}"
-        self.call("pg_ctl", "-D", self.data, "-w", "-l", self.folder / "log", "-o", options, "start")
-
-    def stop(self, mode="fast"):
-        self.call("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
-
-    def database(self):
-        """The URL of a new, empty database."""
-        import psycopg
-
-        name = f"ledger_{uuid.uuid4().hex[:12]}"
-        where = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
-        with psycopg.connect(where, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    """A running server; a skip with its reason where PostgreSQL is missing, a failure in CI."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    if not found:
-        reason = "no PostgreSQL in /usr/lib/postgresql; install Debian's package postgresql"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    folder = Path(tempfile.mkdtemp(prefix="bayesight-pg-"))
-    server = Server(found[-1], folder)
-    yield server
-    server.stop("immediate")
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

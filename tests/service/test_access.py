@@ -5,10 +5,11 @@ import dataclasses
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.exceptions import HTTPException
 
 from bayesight.errors import InvalidInput
 from bayesight.ledger import Ledger, create_token, revoke_token
-from bayesight.service import Settings, auth, create_app
+from bayesight.service import Settings, auth, create_app, limits
 
 
 @pytest.fixture
@@ -128,3 +129,25 @@ def test_cors_is_closed_and_headers_are_safe(client: TestClient) -> None:
     assert "unsafe" not in script
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-frame-options"] == "DENY"
+
+
+def test_limits_do_not_go_by_a_clock_that_can_be_set(monkeypatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(limits.time, "time", lambda: 0.0)  # set back by decades
+    counted = limits.Limits("2/minute")
+    for step in (0.0, 61.0, 61.0):
+        now[0] += step
+        counted.count("a")
+        counted.count("a")
+        counted.count("b")
+        with pytest.raises(HTTPException, match="more than 2 per 1 minute"):
+            counted.count("a")
+        for _ in range(30):
+            counted.check_failures("address")
+            counted.count_failure("address")
+        with pytest.raises(HTTPException, match="too many wrong tokens"):
+            counted.check_failures("address")
+    now[0] += 61
+    counted.count("c")
+    assert len(counted._windows) == 1

@@ -20,7 +20,7 @@ from PIL import Image
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from bayesight.ledger import Ledger, create_token
-from bayesight.service import Settings, create_app, limits
+from bayesight.service import Settings, create_app, limits, memory
 
 
 def bomb(side: int) -> bytes:
@@ -95,6 +95,19 @@ def test_bodies_that_are_too_large(settings: Settings, draw) -> None:
         refused(answer, 413, "10,000 bytes")
         many = [("images", ("a", draw("bar"), "image/png"))] * 4
         refused(client.post("/v1/predictions", files=many), 422, "1 to 3")
+
+
+def test_what_a_large_body_took_up_is_given_back(client: TestClient, monkeypatch) -> None:
+    given = []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
+    kind = {"content-type": "application/json"}
+    client.post("/v1/predictions", content=b" " * memory.LARGE_BYTES, headers=kind)
+    assert given == []
+    client.post("/v1/predictions", content=b" " * (memory.LARGE_BYTES + 1), headers=kind)
+    assert given == [1]
+    monkeypatch.undo()
+    memory.give_back()  # whatever the C library
+    memory.share_pieces()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,5 +62,19 @@ def _text(found: Demo) -> str:
     return (
         f"The report, with pictures: {found.report}\n"
         f"The run, to go on with:    {found.run.folder}\n"
-        f"Next: bayesight train YOUR-IMAGES.zip --out runs/mine"
+        f"With your own images:      bayesight train YOUR-IMAGES.zip --out runs/mine\n"
+        "\n"
+        "To show it letters you draw, correct it and teach it new ones, in a browser:\n"
+        f"  $ {shlex.join([*_program(), 'serve', str(found.run.folder)])}"
     )
+
+
+def _program() -> list[str]:
+    """How this program is called from where we are: by name where the shell finds it, else by its path."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return [sys.executable, "-m", "bayesight"]
+    found = shutil.which(called.name)
+    if not called.exists() or (found and Path(found).samefile(called)):
+        return ["bayesight"]
+    return [os.path.relpath(called)]

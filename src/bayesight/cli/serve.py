@@ -55,6 +55,9 @@ def serve(
 
     Example: bayesight serve runs/demo --port 8000
     """
+    from bayesight.service.memory import share_pieces
+
+    share_pieces()
     from bayesight.checks import check
     from bayesight.service.running import listen
     from bayesight.service.settings import Settings
@@ -81,9 +84,12 @@ def serve(
         else:
             say(_greeting(url, settings))
 
-    listen(settings, port=port, workers=workers, ready=ready)
+    try:
+        listen(settings, port=port, workers=workers, ready=ready)
+    except KeyboardInterrupt:  # it has ended in order by now
+        say("stopped; the ledger keeps what it learned")
 
 
 def _greeting(url: str, settings: Settings) -> str:
     keys = "" if not settings.tokens_needed else "; requests need a token ('bayesight token create')"
-    return f"serving {settings.run} at {url}{keys}; Ctrl-C stops it"
+    return f"serving {settings.run}: open {url} in a browser{keys}; Ctrl-C stops it"

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from bayesight.errors import InvalidInput, LedgerBroken, MissingExtra, SourceNotFound, StorageFailed
 
-__all__ = ["open_engine", "reading", "shown", "writing"]
+__all__ = ["open_engine", "reading", "shown", "storage_errors", "writing"]
 
 FILE = "ledger.sqlite"
 """Name of the ledger in a folder."""
@@ -56,7 +56,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         StorageFailed: nothing of the transaction is in the ledger, or, if the connection broke in the very
             moment of the commit, all of it: the same idempotency key finds out.
     """
-    with _storage_errors(engine), engine.connect() as connection:
+    with storage_errors(engine), engine.connect() as connection:
         connection = connection.execution_options(ledger_begin="alone")
         with connection.begin():
             yield connection
@@ -70,11 +70,28 @@ def reading(engine: Engine) -> Iterator[Connection]:
         StorageFailed: the database cannot be reached.
         LedgerBroken: the file is no database, or a damaged one.
     """
-    with _storage_errors(engine), engine.connect() as connection:
+    with storage_errors(engine), engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
             yield connection
+
+
+@contextmanager
+def storage_errors(engine: Engine) -> Iterator[None]:
+    """Say in our words what the database's driver raises.
+
+    Raises:
+        StorageFailed, LedgerBroken: as in ``reading`` and ``writing``.
+    """
+    try:
+        yield
+    except DBAPIError as problem:
+        raise _translated(engine, problem.orig) from problem
+    except sqlite3.Error as problem:  # while a connection is being made
+        raise _translated(engine, problem) from problem
+    except SQLAlchemyError as problem:  # no connection left in the pool
+        raise StorageFailed(f"ledger {shown(engine)}: {problem}; try again.") from problem
 
 
 def _url(text: str) -> URL:
@@ -158,18 +175,6 @@ def _into_wal(cursor: sqlite3.Cursor) -> None:
             if patience == 99 or problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             time.sleep(0.05)
-
-
-@contextmanager
-def _storage_errors(engine: Engine) -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as problem:
-        raise _translated(engine, problem.orig) from problem
-    except sqlite3.Error as problem:  # while a connection is being made
-        raise _translated(engine, problem) from problem
-    except SQLAlchemyError as problem:  # no connection left in the pool
-        raise StorageFailed(f"ledger {shown(engine)}: {problem}; try again.") from problem
 
 
 def _translated(engine: Engine, problem: BaseException | None) -> Exception:

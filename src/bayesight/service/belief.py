@@ -26,7 +26,7 @@ from bayesight.ledger import (
     catch_up,
     save_snapshot,
 )
-from bayesight.ledger.database import reading
+from bayesight.ledger.database import storage_errors
 from bayesight.ledger.tables import entries
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
@@ -195,7 +195,7 @@ class _File:
 
 
 class _Server:
-    """The same on a server, on a connection kept for it, or of the ledger's when that breaks."""
+    """The same on a server, on a connection kept for it and made anew when it breaks."""
 
     near = False  # nobody knows how long a network takes
 
@@ -208,12 +208,11 @@ class _Server:
         with self._lock:
             try:
                 return self._found(self._connection)
-            except SQLAlchemyError:
-                with reading(self._ledger.engine) as connection:  # StorageFailed where there is no way to it
-                    now = self._found(connection)
+            except SQLAlchemyError:  # the server was restarted, or closed an idle connection
                 self._connection.close()
-                self._connection = self._opened()
-                return now
+                with storage_errors(self._ledger.engine):
+                    self._connection = self._opened()
+                    return self._found(self._connection)
 
     def close(self) -> None:
         self._connection.close()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 import limits as rates
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bayesight.service import memory
 from bayesight.service.problems import response
 from bayesight.service.settings import Settings, is_loopback
 
@@ -17,10 +21,12 @@ __all__ = ["BodyLimit", "Limits", "SameSite"]
 
 FAILURES = "30/minute"
 """Wrong tokens an address may show."""
+SWEEP_S = 10.0
+"""How often windows that have ended are forgotten."""
 
 
 class Limits:
-    """Counts requests of one worker.
+    """Counts requests of one worker in windows of fixed length; setting the clock changes nothing.
 
     Args:
         rate: how many a token or address may make, as ``limits`` writes it; empty for no limit.
@@ -29,7 +35,8 @@ class Limits:
     def __init__(self, rate: str) -> None:
         self._rate = rates.parse(rate) if rate else None
         self._failures = rates.parse(FAILURES)
-        self._counter = rates.strategies.FixedWindowRateLimiter(rates.storage.MemoryStorage())
+        self._windows: dict[str, _Window] = {}
+        self._sweep_s = time.monotonic()
 
     def count(self, who: str) -> None:
         """One more request.
@@ -37,7 +44,7 @@ class Limits:
         Raises:
             HTTPException: 429, too many.
         """
-        if self._rate is not None and not self._counter.hit(self._rate, who):
+        if self._rate is not None and self._hit(self._rate, who) > self._rate.amount:
             raise _too_many(f"more than {self._rate}; expected fewer. Try again shortly.", self._rate)
 
     def check_failures(self, address: str) -> None:
@@ -46,16 +53,35 @@ class Limits:
         Raises:
             HTTPException: 429.
         """
-        if not self._counter.test(self._failures, "failures", address):
+        window = self._windows.get(f"failures {address}")
+        if window and window.end_s > time.monotonic() and window.count >= self._failures.amount:
             raise _too_many("too many wrong tokens from this address. Try again in a minute.", self._failures)
 
     def count_failure(self, address: str) -> None:
         """One more wrong token."""
-        self._counter.hit(self._failures, "failures", address)
+        self._hit(self._failures, f"failures {address}")
+
+    def _hit(self, rate: rates.RateLimitItem, who: str) -> int:
+        """How many it are in this window."""
+        now = time.monotonic()
+        if now > self._sweep_s:
+            self._windows = {name: one for name, one in self._windows.items() if one.end_s > now}
+            self._sweep_s = now + SWEEP_S
+        window = self._windows.get(who)
+        if window is None or window.end_s <= now:
+            window = self._windows[who] = _Window(now + rate.get_expiry())
+        window.count += 1
+        return window.count
+
+
+@dataclass(slots=True)
+class _Window:
+    end_s: float
+    count: int = 0
 
 
 class BodyLimit:
-    """Refuses bodies over a size, by their announced length or as they come.
+    """Refuses bodies over a size, by their announced length or as they come, and cleans up after large ones.
 
     Args:
         app: the application.
@@ -85,6 +111,8 @@ class BodyLimit:
             return message
 
         await self.app(scope, counted, send)
+        if self.most - left > memory.LARGE_BYTES:
+            await run_in_threadpool(memory.give_back)
 
     def _message(self) -> str:
         return f"the body is larger than {self.most:,} bytes, the limit. Send fewer images at a time."

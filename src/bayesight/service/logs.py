@@ -45,4 +45,5 @@ def set_up(level: str = "info") -> None:
         logger.handlers = [handler] if name != "uvicorn.error" else []
         logger.propagate = name == "uvicorn.error"
         logger.setLevel(level.upper())
-    logging.getLogger("uvicorn.access").disabled = True
+    for name in ("uvicorn.access", "python_multipart.multipart"):  # ours say it, and without what was sent
+        logging.getLogger(name).disabled = True

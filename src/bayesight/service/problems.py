@@ -81,7 +81,11 @@ async def _refused(request: Request, problem: Exception) -> Response:
 
 
 async def _invalid(request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, RequestValidationError | ValidationError)
+    if isinstance(problem, ValidationError):
+        return response(
+            422, "InvalidInput", sentence(list(problem.errors(include_url=False, include_input=False)))
+        )
+    assert isinstance(problem, RequestValidationError)
     return response(422, "InvalidInput", sentence(list(problem.errors())))
 
 

@@ -18,6 +18,9 @@ JSON, FORM = "application/json", "multipart/form-data"
 FILES = ("image", "images")
 """Names under which a multipart request may hold files."""
 MOST_PARTS = 10_000
+MOST_VALUES = 30_000
+"""Values in a JSON body: 10,000 base rates, and some for each image. To say that one of them is wrong costs a
+hundred times what it took to write it."""
 
 Whole = TypeVar("Whole", bound=BaseModel)
 Options = TypeVar("Options", bound=BaseModel)
@@ -56,7 +59,14 @@ async def body_of(request: Request, kind: type[Whole]) -> Whole:
     Raises:
         ValidationError: it is none, or breaks the schema.
     """
-    return kind.model_validate_json(await request.body())
+    return _parsed(await request.body(), kind)
+
+
+def _parsed(text: bytes, kind: type[Whole]) -> Whole:
+    values = 1 + text.count(b",")
+    mend = "Send fewer images at a time."
+    check(values <= MOST_VALUES, "body", f"about {values:,} values", f"at most {MOST_VALUES:,}", mend)
+    return kind.model_validate_json(text)
 
 
 async def _form(request: Request, options: type[Options]) -> tuple[Options, list[Upload]]:
@@ -73,17 +83,22 @@ async def _form(request: Request, options: type[Options]) -> tuple[Options, list
                 known = name == "options"
                 check(known, "form", f"a field called {name[:40]!r}", "'images' and 'options'")
                 stated = value
-    return options.model_validate_json(stated), uploads
+    return _parsed(stated.encode("utf-8", "surrogatepass"), options), uploads
 
 
-def openapi_body(whole: type[BaseModel], options: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+def openapi_body(
+    whole: type[BaseModel], options: type[BaseModel] | None, example: dict[str, Any]
+) -> dict[str, Any]:
     """The OpenAPI description of such a body, for ``openapi_extra``.
 
     Args:
         whole: of a JSON body.
-        options: of the field ``options`` of a multipart body.
+        options: of the field ``options`` of a multipart body; None where only JSON is taken.
         example: of a JSON body.
     """
+    content: dict[str, Any] = {JSON: {"schema": _inline(whole), "example": example}}
+    if options is None:
+        return {"requestBody": {"required": True, "content": content}}
     form = {
         "type": "object",
         "required": ["images"],
@@ -97,11 +112,8 @@ def openapi_body(whole: type[BaseModel], options: type[BaseModel], example: dict
             },
         },
     }
-    content = {
-        JSON: {"schema": _inline(whole), "example": example},
-        FORM: {"schema": form, "encoding": {"images": {"contentType": "image/*"}}},
-        "image/png": {"schema": {"type": "string", "format": "binary"}},
-    }
+    content[FORM] = {"schema": form, "encoding": {"images": {"contentType": "image/*"}}}
+    content["image/png"] = {"schema": {"type": "string", "format": "binary"}}
     return {"requestBody": {"required": True, "content": content}}
 
 

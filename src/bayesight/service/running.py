@@ -58,6 +58,8 @@ def listen(settings: Settings, *, port: int, workers: int, ready: Callable[[str]
 def _serve(workers: int, listener: socket.socket) -> None:
     options: dict[str, Any] = {
         "factory": True,
+        "http": "bayesight.service.wire:Wire",
+        "ws": "none",
         "log_config": None,
         "access_log": False,
         "server_header": False,

@@ -6,6 +6,7 @@ import logging
 import secrets
 import time
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bayesight.service.metrics import Metrics
@@ -31,6 +32,8 @@ _HEADERS = [
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
+GONE = 499
+"""Counted for a request whose sender left before it was whole."""
 _QUIET = ("/health", "/ready", "/metrics")
 
 
@@ -61,6 +64,8 @@ class Shell:
 
         try:
             await self.app(scope, receive, sending)
+        except ClientDisconnect:  # nobody is left to be answered
+            status = status or GONE
         except Exception:
             log.exception("a request failed", extra={"event": "failure", "request": number})
             if status:  # an answer is on its way already: the connection is cut

@@ -59,7 +59,7 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str) -> str:
     """Lines told apart by colour, by dashes, and by their names at the right.
 
     The vertical axis counts factors where all values are positive and the largest is twenty times the
-    smallest.
+    smallest. The horizontal one has whole numbers where all values are.
 
     Args:
         lines: at least one with a point.
@@ -79,7 +79,8 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str) -> str:
     x_scale = padded([floats(line.x) for line in drawn], 0.0)
     frame = Frame(x_scale, y_scale, _LEFT, _WIDTH - right, _TOP, _HEIGHT - _BOTTOM)
     ticks = _ticks(y_scale)
-    x_ticks = even_ticks(x_scale.low, x_scale.high, 6)
+    counted = all(bool((floats(line.x) % 1 == 0).all()) for line in drawn)
+    x_ticks = even_ticks(x_scale.low, x_scale.high, 6, whole=counted)
     words = (lambda value: f"{value:g}") if y_scale.log else plain(ticks)
     parts = grid(frame, ticks, y_label, words)
     parts += horizontal_axis(frame, x_ticks, x_label, plain(x_ticks))

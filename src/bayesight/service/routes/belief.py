@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from bayesight.service.belief import Believed
 from bayesight.service.queue import rank
-from bayesight.service.requests import openapi_body, read
+from bayesight.service.requests import body_of, openapi_body, read
 from bayesight.service.routes.common import REFUSALS, Admin, Labeller, Predicter, TheService
 from bayesight.service.schemas import (
     BeliefAnswer,
@@ -54,9 +54,14 @@ async def belief(service: TheService, who: Predicter) -> BeliefAnswer:
     )
 
 
-@router.put("/v1/prior", summary="State the base rates")
-async def state_prior(asked: PriorRequest, service: TheService, who: Admin) -> PriorAnswer:
+@router.put(
+    "/v1/prior",
+    summary="State the base rates",
+    openapi_extra=openapi_body(PriorRequest, None, {"prior": {"A": 0.01}}),
+)
+async def state_prior(request: Request, service: TheService, who: Admin) -> PriorAnswer:
     """Say how common each class is where the service is used; every worker goes by it from now on."""
+    asked = await body_of(request, PriorRequest)
     await service.state_prior(asked.prior, person=who.name)
     return _prior(await service.believed())
 
