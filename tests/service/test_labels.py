@@ -39,6 +39,16 @@ def test_a_label_is_learned_before_the_answer(client: TestClient, strange: bytes
     assert predicted(client, strange)["posterior"]["ring"] > before["posterior"]["ring"]
 
 
+def test_the_ledger_tells_an_answer_before_the_label_that_corrects_it(
+    client: TestClient, strange: bytes
+) -> None:
+    image = predicted(client, strange)["image"]
+    client.post("/v1/labels", json={"labels": [{"label": "ring", "image": image}]})
+    service = client.app.state.service
+    kinds = [entry.record.kind for entry in service.ledger.about(service.keeper.name, image)]  # newest first
+    assert kinds == ["label", "prediction"]
+
+
 def test_a_key_is_answered_with_the_same_receipt(client: TestClient, draw) -> None:
     body = {"labels": [{"label": "bar", "data": encoded(draw("bar"))}]}
     first, again = (client.post("/v1/labels", json=body, headers={"Idempotency-Key": "7"}) for _ in range(2))
