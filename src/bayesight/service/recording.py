@@ -22,6 +22,8 @@ log = logging.getLogger("bayesight.service")
 
 SOON_S = 0.05
 """How long an answer may wait for others before it is written."""
+PATIENCE_S = 1.0
+"""How long a label waits for the answer it corrects to be written first."""
 MOST = 20_000
 """Answers kept while the ledger cannot be written; older ones are dropped then, and counted."""
 
@@ -90,7 +92,7 @@ class Recorder:
             if surplus > 0:
                 del self._pending[:surplus]
                 self.dropped += surplus
-            self._changed.notify()
+            self._changed.notify_all()
 
     def write(self, answers: Sequence[Answered]) -> None:
         """Write these now.
@@ -109,6 +111,11 @@ class Recorder:
             both = (*self._writing, *self._pending)
         return next((answer for answer in reversed(both) if answer.image == image), None)
 
+    def settle(self, image: str) -> None:
+        """Return when no answer about an image is on its way any more, or after ``PATIENCE_S``."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.find(image) is None, timeout=PATIENCE_S)
+
     @property
     def waiting(self) -> int:
         """How many answers are not in the ledger yet."""
@@ -118,7 +125,7 @@ class Recorder:
         """Write what is left, and end."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
 
     def _run(self) -> None:
@@ -146,5 +153,7 @@ class Recorder:
                 self._writing = []
                 self._changed.wait_for(lambda: self._closed, timeout=1.0)
             return False
-        self._writing = []
+        with self._changed:
+            self._writing = []
+            self._changed.notify_all()
         return True

@@ -304,6 +304,9 @@ class Service:
         for patience_s in (0.0, 2 * SOON_S, 4 * SOON_S):  # another worker may be about to write it
             await asyncio.sleep(patience_s)
             if (waiting := self.recorder.find(digest)) is not None:
+                await run_in_threadpool(
+                    self.recorder.settle, digest
+                )  # first the answer, then what is said of it
                 return waiting.features.numpy(), as_png(waiting.pixels)
             for entry in await run_in_threadpool(self.ledger.about, self.keeper.name, digest):
                 record = entry.record

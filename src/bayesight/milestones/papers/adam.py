@@ -6,20 +6,24 @@ from bayesight.milestones.bench.rates import best_rate_on_letters, best_rate_on_
 RATES = {
     "adam": (7.5e-4, 1.5e-3, 3e-3),
     "rmsprop": (2.5e-4, 5e-4, 1e-3),
+    "adagrad": (2.5e-3, 5e-3, 1e-2),
+    "nesterov": (0.02, 0.05, 0.1),
+    "sgd": (0.05, 0.1, 0.2),
+}
+RATES_ON_LETTERS = RATES | {
     "adagrad": (5e-3, 1e-2, 2e-2),
-    "nesterov": (0.05, 0.1, 0.2),
+    "nesterov": (0.01, 0.03, 0.1),
     "sgd": (0.1, 0.3, 1.0),
 }
-RATES_ON_LETTERS = RATES | {"nesterov": (3e-3, 0.01, 0.03), "sgd": (0.03, 0.1, 0.3)}
 
 
 def on_text(optimizer: str) -> Keys:
     """A small transformer on a text, in batches large enough that the gradient is mostly signal."""
     return Keys(
-        data=key("characters", batch=256, context=32),
+        data=key("characters", batch=192, context=32),
         model=key("transformer", layers=2, width=96, heads=4),
         loss=key("next_character"),
-        optimization=key(optimizer, lr=RATES[optimizer], steps=240),
+        optimization=key(optimizer, lr=RATES[optimizer], steps=220),
     )
 
 
