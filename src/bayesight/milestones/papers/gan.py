@@ -38,16 +38,16 @@ MILESTONE = Milestone(
         Arm(
             "gan",
             recipe(
-                key("gan", code=64, widths=(128, 64), dropout=0.3),
+                key("gan", code=64, widths=(64, 32), dropout=0.1),
                 key("adversarial", smoothing=0.1),
-                key("adam", lr=5e-4, betas=(0.5, 0.999), steps=2400),
+                key("adam", lr=2e-3, betas=(0.5, 0.999), schedule=key("cosine", final=0.1), steps=2400),
             ),
             generate,
         ),
         Arm(
             "vae",
             recipe(
-                key("vae", code=64, widths=(128, 64)),
+                key("vae", code=64, widths=(64, 32)),
                 key("evidence_bound"),
                 key("adam", lr=1e-3, schedule=key("cosine", final=0.1), steps=5280),
             ),
@@ -91,12 +91,10 @@ MILESTONE = Milestone(
     smoke=Smoke(
         {
             "train.optimization.steps": 600,
-            "train.optimization.lr": 1e-3,
-            "train.model.widths": (64, 32),
             "judge.optimization.steps": 80,
         }
     ),
-    minutes=13,
+    minutes=9,
     needs=200,
     differences=(
         "Convolutions in both networks (Radford et al. 2016), one linear layer in front, none hidden.",
@@ -104,6 +102,15 @@ MILESTONE = Milestone(
         "Its features are those of a classifier of letters trained for the run from a fixed seed, so its "
         "figures compare within a card and not with those of other papers.",
         "The VAE has the same decoder and 2.2 times the steps, which makes as many multiply-adds: a step of "
-        "the game runs the discriminator three times and the generator twice.",
+        "the game runs the discriminator three times and the generator twice. Adam's first mean forgets "
+        "twice as fast (Radford et al. 2016), and real images count as real to nine parts in ten (Salimans et "
+        "al. 2016).",
+    ),
+    notes=(
+        "What it takes was found with one seed, on digits and on letters, by this distance itself: without the "
+        "nine parts in ten the game stood still at about the VAE's distance; at a rate of 4e-4 it had not got "
+        "going after 1,000 steps; and half of the remaining distance came from silencing a tenth of the "
+        "discriminator's maps and not three. The VAE's rate and schedule are those of the packaged recipe.",
+        "A smoke run gives both the same number of steps, and so the game twice the work.",
     ),
 )
