@@ -112,8 +112,8 @@ MILESTONE = Milestone(
         "distance was 13 after 800 steps, where 2e-3 has 5; and with a tenth of the discriminator's maps "
         "silenced in place of three it came to 3.1 after 2,000 steps in place of 4.7.",
         "It depends on the images how far ahead the game is. On 8,000 real notMNIST letters, whose broad "
-        "shapes a blur harms less than it does the strokes of a pen, one seed gave 3.4 against the VAE's 6.5: "
-        "more than half.",
+        "shapes a blur harms less than it does the strokes of a pen, one seed gave 3.4 against the VAE's "
+        "6.5: more than half.",
         "A smoke run gives both the same number of steps, and so the game twice the work.",
     ),
 )
