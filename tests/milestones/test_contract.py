@@ -20,6 +20,8 @@ FEW_STEPS = 25
 """Enough to learn a batch by heart halfway."""
 
 every = pytest.mark.parametrize("name", names())
+GAMES = [name for name in names() if find(name).arms[0].recipes[-1].loss.name == "adversarial"]
+"""Two networks against each other: neither comes to rest on one batch (tests/models hold what each learns)."""
 
 
 def small(milestone, **changes):
@@ -86,7 +88,7 @@ def test_the_same_seed_gives_the_same_bits(name):
     assert one.curve == two.curve
 
 
-@every
+@pytest.mark.parametrize("name", sorted(set(names()) - set(GAMES)))
 def test_it_learns_one_batch_by_heart(name):
     milestone = small(find(name), optimization__steps=FEW_STEPS)
     sources = Sources(milestone, smoke=True)
