@@ -21,7 +21,7 @@ FEW_STEPS = 25
 
 every = pytest.mark.parametrize("name", names())
 GAMES = [name for name in names() if find(name).arms[0].recipes[-1].loss.name == "adversarial"]
-"""Two networks against each other: neither comes to rest on one batch (tests/models hold what each learns)."""
+"""Two networks against each other: neither comes to rest on one batch."""
 
 
 def small(milestone, **changes):
