@@ -53,7 +53,8 @@ def generate(recipes: Sequence[Keys], bench: Bench) -> Measured:
 
     updates = [update_of(recipe.optimization, part, name) for name, part in model.parts().items()]
     noise = WithNoise(batches, model.code, derive(bench.seed, "noise"))
-    bench.fit(Task(noise, model, losses, updates, after=(look,)), steps)
+    task = Task(noise, model, losses, updates, after=(look,))
+    bench.fit(task, steps, average=recipe.optimization.get("average"))
     images = _made(model, len(test), bench)
     return Measured(judged(images), tuple(curve), {"made": _sheet(images)})
 

@@ -14,6 +14,7 @@ from bayesight.milestones.bench.claim import Curve, Key, Milestone
 from bayesight.milestones.bench.sources import Letters, Text, open_letters, open_text
 from bayesight.optim import Schedule, build_optimizer, build_schedule
 from bayesight.seeding import derive
+from bayesight.train.average import WeightAverage
 from bayesight.train.engine import Batch, Budget, Task, Update, fit
 from bayesight.train.events import Event, StepDone
 from bayesight.train.hardware import Hardware, choose_hardware
@@ -98,13 +99,16 @@ class Bench:
         exact = choose_hardware(precision="32", threads=self.hardware.threads)
         return replace(self, hardware=exact)
 
-    def fit(self, task: Task, steps: int, *, term: str | None = None) -> list[float]:
-        """Train a task with the engine; the weights of the last step are kept.
+    def fit(
+        self, task: Task, steps: int, *, term: str | None = None, average: float | None = None
+    ) -> list[float]:
+        """Train a task with the engine; the weights of the last step are kept, or their average.
 
         Args:
             task: the four keys.
             steps: how many.
             term: which loss term to watch, ``"update.term"``; None for the first update's total.
+            average: decay of a moving average of the weights, which is then what is kept; None for none.
 
         Returns:
             The watched term of every step.
@@ -121,7 +125,8 @@ class Bench:
             task = replace(task, data=_first_only(task.data))
         budget = Budget(steps, evaluate_every=steps, monitor=None, seed=self.derive("steps"))
         task.model.to(self.hardware.fabric.device)
-        fit(task, budget, fabric=self.hardware.fabric, listeners=(listen,))
+        followed = None if average is None else WeightAverage(task.model, average)
+        fit(task, budget, fabric=self.hardware.fabric, average=followed, listeners=(listen,))
         return seen
 
 
@@ -132,12 +137,13 @@ def update_of(
 
     Args:
         optimization: an optimizer's name, with ``lr``, ``steps`` and where wanted ``weight_decay``,
-            ``schedule`` (a name or a key) and ``clip_norm``; what else it holds are the optimizer's options.
+            ``schedule`` (a name or a key), ``clip_norm`` and ``average`` (see ``Bench.fit``); what else it
+            holds are the optimizer's options.
         model: owns the parameters.
         name: picks the loss.
         steps: the schedule's length, where it is not ``optimization["steps"]``.
     """
-    own = ("lr", "steps", "weight_decay", "schedule", "clip_norm")
+    own = ("lr", "steps", "weight_decay", "schedule", "clip_norm", "average")
     optimizer = build_optimizer(
         optimization.name,
         model,
