@@ -98,24 +98,25 @@ MILESTONE = Milestone(
     needs=200,
     differences=(
         "Convolutions in both networks (Radford et al. 2016), one linear layer in front, none hidden.",
-        "The Fréchet distance (Heusel et al. 2017) in place of a Parzen window, which says little of images. "
-        "Its features are those of a classifier of letters trained for the run from a fixed seed, so its "
-        "figures compare within a card and not with those of other papers.",
-        "The VAE has the same decoder and 2.2 times the steps, which makes as many multiply-adds: a step of "
-        "the game runs the discriminator three times and the generator twice.",
-        "Adam's first mean forgets faster than usual (Radford et al. 2016), real images count as real to nine "
-        "parts in ten (Salimans et al. 2016), and images are made with a moving average of the weights (Yazıcı "
-        "et al. 2019), where the VAE's rate falls instead.",
+        "The Fréchet distance (Heusel et al. 2017) in place of a Parzen window, which says little of "
+        "images. Its features are those of a classifier of letters trained for the run from a fixed seed,"
+        " so its figures compare within a card and not with those of other papers.",
+        "The VAE has the same decoder and 2.2 times the steps, which makes as many multiply-adds: a step "
+        "of the game runs the discriminator three times and the generator twice.",
+        "Adam's first mean forgets faster than usual (Radford et al. 2016), real images count as real to "
+        "nine parts in ten (Salimans et al. 2016), and images are made with a moving average of the "
+        "weights (Yazıcı et al. 2019), where the VAE's rate falls instead.",
     ),
     notes=(
-        "What each takes was found with one seed, on digits and on letters, by this very distance. Where real "
-        "images counted as wholly real, the game stood still at the VAE's distance; at a rate of 4e-4 the "
-        "distance was 13 after 800 steps, where 2e-3 has 5; a tenth of the discriminator's maps silenced in "
-        "place of three took it from 4.5 to 2.9 after 2,000 steps, and a rate that falls left it at 3.5 to 4. "
-        "The VAE came to 7.6 at a rate of 1e-3 and to 6.8 at 2.5e-3, which is its rate here.",
-        "How far ahead the game is depends on the images: a blur harms the strokes of a pen more than the "
-        "broad shapes of letters. On 8,000 real notMNIST letters, with a rate that falls, one seed gave 3.4 "
-        "against the VAE's 6.5.",
+        "What each takes was found with one seed, on digits and on letters, by this very distance. Where "
+        "real images counted as wholly real, the game stood still at the VAE's distance; at a rate of "
+        "4e-4 the distance was 13 after 800 steps, where 2e-3 has 5; a tenth of the discriminator's maps "
+        "silenced in place of three took it from 4.5 to 2.9 after 2,000 steps, and a rate that falls left"
+        " it at 3.5 to 4. The VAE came to 7.6 at a rate of 1e-3 and to 6.8 at 2.5e-3, which is its rate "
+        "here.",
+        "How far ahead the game is depends on the images: a blur harms the strokes of a pen more than the"
+        " broad shapes of letters. On 8,000 real notMNIST letters, with a rate that falls, one seed gave "
+        "3.4 against the VAE's 6.5.",
         "A smoke run gives both the same number of steps, and so the game twice the work.",
     ),
 )
