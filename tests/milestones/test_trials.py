@@ -14,6 +14,7 @@ from bayesight.milestones.bench.classifying import augment_of, moved
 from bayesight.milestones.bench.language import Windows
 from bayesight.milestones.bench.rates import best_rate
 from bayesight.milestones.bench.workbench import Sources, update_of
+from bayesight.train.engine import Task
 from bayesight.train.hardware import choose_hardware
 
 
@@ -93,6 +94,26 @@ def test_an_optimization_key_becomes_an_update():
     assert [update.schedule(step) for step in (0, 4, 9)] == pytest.approx([0.2, 1.0, 1.0])
     assert update.clip_norm == 1.0
     assert update_of(key("sgd", lr=0.2, steps=10), model).schedule(3) == 1.0
+
+
+def test_what_is_kept_is_the_last_weight_or_the_moving_average(bench):
+    """The weight is k after step k; its average moves towards it by 1 - min(.5, (1 + s) / (10 + s))."""
+    optimization = key("sgd", lr=1.0, steps=20, average=0.5)
+    kept = {}
+    for average in (None, optimization["average"]):
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.zeros_(model.weight)
+        downhill = {"train": lambda model, batch: {"total": -model(batch[0]).sum()}}
+        task = Task(
+            lambda model, step: (torch.ones(1, 1),), model, downhill, [update_of(optimization, model)]
+        )
+        bench.fit(task, optimization["steps"], average=average)
+        kept[average] = model.weight.item()
+    expected = 0.0
+    for step in range(20):
+        expected += (1 - min(0.5, (1 + step) / (10 + step))) * (step + 1 - expected)
+    assert kept[None] == 20
+    assert kept[0.5] == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_augmentation_is_named_or_left_out():
