@@ -175,3 +175,17 @@ def test_the_first_image_of_a_new_class_leaves_the_others_theirs():
     right = gh.log_posterior(taught, rows[200:]).argmax(1) == labels[200:]
     assert float(right.float().mean()) > 0.95  # with the temperature at the end of its grid, 0.1: none
     assert int(gh.log_posterior(taught, places[4:]).argmax()) == 4
+
+
+def test_what_is_computed_once_belongs_to_one_head(sample, start):
+    """Evidence and predictive are kept with a head; every head made of it computes its own."""
+    x, y = sample(200, seed=5)
+    one, _ = gh.absorb(start(), x[:80], y[:80])
+    assert gh.predictive(one) is gh.predictive(one)
+    two, learned = gh.absorb(one, x[80:120], y[80:120])
+    fresh = replace(two)  # the same state, with nothing kept
+    assert learned.log_evidence == gh.log_evidence(fresh) - gh.log_evidence(replace(one))
+    for changed in (two, gh.discount(one, 0.5), gh.add_class(one, "later"), replace(one, temperature=3.0)):
+        assert gh.predictive(changed) is not gh.predictive(one)
+        again = gh.predictive(replace(changed))
+        assert torch.equal(gh.log_density(again, x), gh.log_density(gh.predictive(changed), x))

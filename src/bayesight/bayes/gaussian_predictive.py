@@ -14,7 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bayesight.bayes.gaussian_state import GaussianHead, check_features, check_finite, within
+from bayesight.bayes.gaussian_state import (
+    GaussianHead,
+    check_features,
+    check_finite,
+    once_a_head,
+    within,
+)
 
 __all__ = [
     "Predictive",
@@ -57,6 +63,7 @@ class Predictive:
     temperature: float
 
 
+@once_a_head
 def predictive(head: GaussianHead) -> Predictive:
     """The Student-t predictive of each class (Murphy 2007, eq. 232), parameters integrated out."""
     strength = head.prior.mean_strength + head.counts
@@ -133,6 +140,7 @@ def log_posterior(head: GaussianHead, features: Tensor, log_prior: Tensor | None
     return torch.log_softmax(log_likelihood(head, features) + prior, dim=-1)
 
 
+@once_a_head
 def log_evidence(head: GaussianHead) -> float:
     """Log p(all rows absorbed | their labels), nats, in the units of the features (Murphy 2007, eq. 266).
 

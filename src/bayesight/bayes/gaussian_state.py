@@ -6,9 +6,11 @@ The statistics are counts, sums and second moments of standardised rows. ``gauss
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,10 +24,13 @@ __all__ = [
     "check_features",
     "check_finite",
     "empty",
+    "once_a_head",
     "shapes",
     "sufficient_statistics",
     "within",
 ]
+
+Result = TypeVar("Result")
 
 _ROWS = 512  # a block of rows in float64 stays in the cache
 
@@ -153,6 +158,25 @@ def sufficient_statistics(
         ]
         gram, second = grams[0] + grams[1], torch.stack([g[:size, :size] for g in grams])
     return gram.diagonal()[size:].clone(), gram[size:, :size].clone(), second
+
+
+def once_a_head(function: Callable[[GaussianHead], Result]) -> Callable[[GaussianHead], Result]:
+    """A function of a head alone, computed when first asked: a head never changes, and the next is another.
+
+    What an update computes of its outcome, the next one and the answers in between need again, and it takes
+    a D x D factorisation.
+    """
+    name = f"_{function.__name__}"
+
+    @functools.wraps(function)
+    def once(head: GaussianHead) -> Result:
+        known = vars(head)
+        if name not in known:
+            known[name] = function(head)
+        result: Result = known[name]
+        return result
+
+    return once
 
 
 def within(head: GaussianHead, strength: float) -> Tensor:

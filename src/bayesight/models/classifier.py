@@ -178,14 +178,10 @@ class Classifier:
     def _reader(self) -> ImageModel:
         return reader_of(self.network, self.precision)
 
-    @cached_property
-    def _ready(self) -> Predictive:
-        return gaussian_head.predictive(self.head)
-
     @property
     def predictive(self) -> Predictive:
         """The predictive of every class, ready for many queries."""
-        return self._ready
+        return gaussian_head.predictive(self.head)
 
     @property
     def warm(self) -> bool:
@@ -212,7 +208,7 @@ class Classifier:
 
     def log_likelihood(self, features: Tensor) -> Tensor:
         """(N, K) log p(features | class), nats."""
-        return gaussian_head.log_density(self._ready, features)
+        return gaussian_head.log_density(self.predictive, features)
 
     def log_evidence(self, features: Tensor, prior: Tensor | None = None) -> Tensor:
         """(N,) log p(features), nats, under ``prior``; by default every class alike."""
