@@ -66,7 +66,7 @@ MILESTONE = Milestone(
         "A few thousand letters in place of 60,000 digits.",
     ),
     notes=(
-        "On 5,000 MNIST digits the same run gave 7.28 (7.2 to 7.34 over three seeds) against 13.87 for thirty "
-        "components.",
+        "On 5,000 MNIST digits the same run gave 7.28 (7.2 to 7.34 over three seeds) against 13.87 for "
+        "thirty components.",
     ),
 )
