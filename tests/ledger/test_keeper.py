@@ -7,7 +7,6 @@ import torch
 
 from bayesight.errors import StorageFailed
 from bayesight.ledger import Lesson, Prior, erase, learn
-from bayesight.service import belief
 from bayesight.service.belief import Keeper
 
 
@@ -40,20 +39,6 @@ def test_every_change_by_others_is_in_the_next_belief(ledger, held, drawn, predi
     assert keeper.fresh() is keeper.last
 
 
-def test_a_belief_is_settled_when_it_is_the_newest_and_has_answered(ledger, held, drawn, keeper):
-    assert not keeper.settled()
-    classifier = keeper.fresh().classifier
-    size = held.base.classes.image_shape
-    pixels = held.base.reference.new_zeros(1, *size).byte()
-    classifier.novelty(classifier.features([(pixels, pixels)]))
-    near = ledger.engine.dialect.name == "sqlite"  # a server may keep an event loop waiting
-    assert keeper.settled() == near
-    ledger.append([drawn(5)])
-    assert keeper.settled() == near
-    learn(ledger, held, [drawn(1)])
-    assert not keeper.settled()
-
-
 def test_a_connection_that_broke_is_told_from_a_ledger_that_cannot_be_read(
     ledger, held, drawn, keeper, monkeypatch
 ):
@@ -66,9 +51,8 @@ def test_a_connection_that_broke_is_told_from_a_ledger_that_cannot_be_read(
 
     if ledger.engine.dialect.name == "sqlite":
         monkeypatch.setattr(ledger, "changes", broken)
-        assert not keeper.settled()
     else:
         keeper.close()
-        monkeypatch.setattr(belief, "reading", broken)
+        monkeypatch.setattr(ledger.engine, "connect", broken)
     with pytest.raises(StorageFailed):
         keeper.fresh()

@@ -253,16 +253,6 @@ def test_what_is_computed_once_belongs_to_one_belief(believer, asked):
         torch.testing.assert_close(belief.novelty(asked), fresh.novelty(asked), rtol=0, atol=1e-4)
 
 
-def test_a_belief_is_warm_once_it_has_answered(believer, asked):
-    belief = replace(believer)
-    assert not belief.warm
-    belief.features([(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), None)])
-    assert not belief.warm
-    belief.novelty(asked)
-    assert belief.warm
-    assert not belief.absorb(rows(5, 11))[0].warm
-
-
 def test_evidence_is_the_sum_over_classes_under_a_prior(believer, asked):
     prior = torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64)
     dense = believer.log_likelihood(asked).exp()

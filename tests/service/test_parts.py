@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 
 from bayesight.errors import InvalidInput, StorageFailed
 from bayesight.ledger import Ledger, Prediction
-from bayesight.service import Settings, create_app, predicting
-from bayesight.service.batching import BRIEF_S, Batcher
+from bayesight.service import Settings, create_app
+from bayesight.service.batching import Batcher
 from bayesight.service.images import Upload, read_uploads
 
 
@@ -59,68 +59,34 @@ def test_an_error_in_the_work_is_told_to_all_of_the_batch() -> None:
     assert all(isinstance(answer, StorageFailed) for answer in asyncio.run(ask()))
 
 
-def test_brief_work_is_done_on_the_loop_for_all_that_came_together() -> None:
-    here: list[tuple[bool, list[int]]] = []
-    may_begin = True
+def test_those_of_a_crowd_are_taken_together_and_the_thread_works() -> None:
+    batches: list[tuple[str, list[int]]] = []
 
     def work(jobs: list[int]) -> list[int]:
-        here.append((threading.current_thread() is threading.main_thread(), jobs))
-        end_s = time.thread_time() + (2 * BRIEF_S if 9 in jobs else 0)
-        while time.thread_time() < end_s:
-            pass
+        batches.append((threading.current_thread().name, jobs))
         return [job * job for job in jobs]
 
-    async def later(job: int, batcher: Batcher[int, int]) -> int:
-        await asyncio.sleep(0)
+    async def later(job: int, turns: int, batcher: Batcher[int, int]) -> int:
+        for _ in range(turns):  # as requests are that the loop reads one after the other
+            await asyncio.sleep(0)
         return await batcher.ask(job)
 
     async def ask() -> None:
-        nonlocal may_begin
         batcher: Batcher[int, int] = Batcher(
-            work, limit=4, size=lambda job: 5 if job == 7 else 1, ready=lambda: may_begin, name="test"
+            work, limit=4, size=lambda job: 5 if job == 7 else 1, name="test"
         )
-        assert await batcher.ask(0) == 0  # nobody knows yet how long it takes
-        assert await asyncio.gather(*map(batcher.ask, range(1, 7))) == [1, 4, 9, 16, 25, 36]
-        assert await batcher.ask(7) == 49  # more than the limit
-        assert await batcher.ask(9) == 81  # on the loop, and it took long
-        assert await batcher.ask(1) == 1
-        assert await asyncio.gather(batcher.ask(2), later(3, batcher)) == [4, 9]
-        may_begin = False
-        assert await batcher.ask(2) == 4
+        assert await batcher.ask(0) == 0
+        assert await asyncio.gather(*(later(job, job, batcher) for job in range(1, 4))) == [1, 4, 9]
+        assert await batcher.ask(7) == 49  # more than the limit, and alone
+        assert await asyncio.gather(*map(batcher.ask, range(6))) == [0, 1, 4, 9, 16, 25]
         batcher.close()
 
     asyncio.run(ask())
-    loop, thread = True, False
-    assert here == [
-        (thread, [0]), (loop, [1, 2, 3, 4]), (loop, [5, 6]), (thread, [7]), (loop, [9]), (thread, [1]),
-        (loop, [2, 3]), (thread, [2]),
-    ]  # fmt: skip
-
-
-def test_closing_waits_for_work_on_a_loop() -> None:
-    done: list[str] = []
-    closing: list[threading.Thread] = []
-
-    def work(jobs: list[int]) -> list[int]:
-        if jobs == [1]:  # on the loop
-            closing[0].start()
-            time.sleep(0.1)
-            done.append("answered")
-        return jobs
-
-    async def ask() -> None:
-        batcher: Batcher[int, int] = Batcher(work, ready=lambda: True, name="test")
-        closing.append(threading.Thread(target=lambda: (batcher.close(), done.append("closed"))))
-        await batcher.ask(0)
-        assert await batcher.ask(1) == 1
-        await asyncio.to_thread(closing[0].join, 5)
-
-    asyncio.run(ask())
-    assert done == ["answered", "closed"]
+    assert batches == [("test", jobs) for jobs in ([0], [1, 2, 3], [7], [0, 1, 2, 3], [4, 5])]
 
 
 def test_jobs_of_many_loops_are_each_answered_once() -> None:
-    batcher: Batcher[int, int] = Batcher(lambda jobs: [-job for job in jobs], ready=lambda: True, name="test")
+    batcher: Batcher[int, int] = Batcher(lambda jobs: [-job for job in jobs], name="test")
 
     async def ask(first: int) -> list[int]:
         found: list[int] = []
@@ -141,33 +107,16 @@ def test_jobs_of_many_loops_are_each_answered_once() -> None:
     assert answers == {n: [-job for job in range(n, n + 300)] for n in (0, 1000, 2000)}
 
 
-def test_a_changed_belief_answers_next_and_is_not_computed_on_the_loop(
-    client: TestClient, draw, strange, monkeypatch
-) -> None:
-    threads: list[tuple[str, bool]] = []
-    real = predicting.judge
-
-    def watched(classifier, paths, features, how):
-        threads.append((threading.current_thread().name, classifier.warm))
-        return real(classifier, paths, features, how)
-
-    monkeypatch.setattr(predicting, "judge", watched)
+def test_a_changed_belief_answers_next(client: TestClient, draw, strange) -> None:
     image = {"images": [{"data": base64.b64encode(draw("disc")).decode()}]}
 
     def asked() -> dict:
-        before = len(threads)
-        told = client.post("/v1/predictions", json=image).json()
-        assert len(threads) == before + 1
-        return told
+        return client.post("/v1/predictions", json=image).json()
 
     def changes(route: str, **body) -> None:
-        """Another belief: the next answer is by it, and the loop never has to compute it first."""
         before = asked()
         assert client.request("PUT" if route == "/v1/prior" else "POST", route, **body).status_code == 200
         after, again = asked(), asked()
-        assert threads[-2] == ("predictor", False) or threads[-2][1]
-        assert threads[-1][0] != "predictor"
-        assert threads[-1][1]
         assert after["predictions"] == again["predictions"]
         assert after["predictions"] != before["predictions"]
         now = client.get("/v1/belief").json()
@@ -175,10 +124,6 @@ def test_a_changed_belief_answers_next_and_is_not_computed_on_the_loop(
         prior = after["predictions"][0]["prior"]
         assert prior == pytest.approx({name: one["prior"] for name, one in now["classes"].items()})
 
-    asked()
-    time.sleep(0.3)  # its record is written, which changes no belief
-    asked()
-    assert [name == "predictor" for name, _ in threads] == [True, False]
     changes("/v1/labels", json={"labels": [{"label": "bar", **image["images"][0]}]})
     changes(
         "/v1/labels", files={"images": strange}, data={"options": '{"labels": ["x"], "new_classes": true}'}

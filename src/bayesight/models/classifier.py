@@ -183,11 +183,6 @@ class Classifier:
         """The predictive of every class, ready for many queries."""
         return gaussian_head.predictive(self.head)
 
-    @property
-    def warm(self) -> bool:
-        """Whether what is computed once, with the first answers, has been."""
-        return {"_reader", "novelty_reference"} <= vars(self).keys()
-
     @cached_property
     def novelty_reference(self) -> NoveltyReference:
         """How novel images of known kinds look under the belief as it is now."""

@@ -1,11 +1,9 @@
-"""Work of concurrent requests done together: whoever begins takes all that waits and answers each."""
+"""Work of concurrent requests done together: one thread takes all that waits and answers each."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -17,17 +15,13 @@ __all__ = ["Batcher"]
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-BRIEF_S = 0.01
-"""How long work may keep an event loop from everything else."""
-
 
 class Batcher(Generic[Job, Result]):
-    """Works on jobs of many requests at once, in a thread of its own or, where it is brief, on their loop.
+    """A thread that works on jobs of many requests at once.
 
-    Nothing waits for company: what has gathered while other work was done is taken together, so that a lone
-    request is answered at once and a crowd shares the work. To hand a job to a thread and its result back
-    takes a good part of the time a small model does; what was brief the last time is therefore done by the
-    event loop itself, when it has taken in the requests that had arrived.
+    Nothing waits for company: the thread takes what has gathered while it was busy, so a lone request is
+    answered at once and a crowd shares the work. It is woken when the event loop has read every request that
+    had arrived, for those of a crowd arrive together and are read one after the other.
 
     Guarantees: jobs are taken in the order they came; every job gets its own result or its own error; after
     ``close`` those taken in are finished and no others are accepted.
@@ -37,7 +31,6 @@ class Batcher(Generic[Job, Result]):
             itself goes to all of them.
         size: how much of ``limit`` a job takes up.
         limit: work is given jobs until they reach it.
-        ready: whether work would begin at once and wait for nothing; by default it is never done on a loop.
         name: of the thread.
 
     Example:
@@ -56,13 +49,10 @@ class Batcher(Generic[Job, Result]):
         *,
         size: Callable[[Job], int] = lambda job: 1,
         limit: int = 64,
-        ready: Callable[[], bool] = lambda: False,
         name: str,
     ) -> None:
-        self._work, self._size, self._limit, self._ready = work, size, limit, ready
-        self._took_s = math.inf
-        self._handed = False  # to the thread, which takes all that waits
-        self._passes = 0  # under way on event loops
+        self._work, self._size, self._limit = work, size, limit
+        self._begun = False  # there is work that the thread has not taken
         self._waiting: deque[_Asked[Job, Result]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -95,65 +85,40 @@ class Batcher(Generic[Job, Result]):
             self._closed = True
             self._changed.notify()
         self._thread.join()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._passes)
 
     def _begin(self, loop: asyncio.AbstractEventLoop, seen: int) -> None:
-        """On the event loop: work here or hand over, once a look at the network brought nobody new."""
+        """On the event loop: wake the thread, once a look at the network brought nobody new."""
         waiting = len(self._waiting)
-        if not waiting:  # another's call took them all
-            return
         if seen < waiting < self._limit:
             loop.call_soon(self._begin, loop, waiting)
             return
-        brief = self._took_s < BRIEF_S and self._ready()
         with self._changed:
-            if self._handed or not self._waiting:
-                return
-            if not brief or self._size(self._waiting[0].job) > self._limit:
-                self._handed = True
-                self._changed.notify()
-                return
-            taken = self._taken()
-            self._passes += 1
-        self._answer(taken)
-        with self._changed:
-            self._passes -= 1
-            self._changed.notify_all()
+            self._begun = bool(self._waiting)
+            self._changed.notify()
 
     def _run(self) -> None:
         while taken := self._take():
-            self._answer(taken)
+            answers: Sequence[Result | Exception]
+            try:
+                answers = self._work([asked.job for asked in taken])
+            except Exception as problem:  # noqa: BLE001 - whoever asked is told
+                answers = [problem] * len(taken)
+            _deliver(taken, answers)
 
     def _take(self) -> list[_Asked[Job, Result]]:
-        """What the thread is to work on; nothing when closed and empty."""
+        """All that waits, up to the limit; nothing when closed and empty."""
         with self._changed:
-            while not self._handed and not self._closed:
+            while not self._begun and not self._closed:
                 self._changed.wait()
-            taken = self._taken()
-            self._handed = bool(self._waiting)
-        return taken
-
-    def _answer(self, taken: Sequence[_Asked[Job, Result]]) -> None:
-        answers: Sequence[Result | Exception]
-        began_s = time.thread_time()  # not the clock's: others may have had the processor meanwhile
-        try:
-            answers = self._work([asked.job for asked in taken])
-        except Exception as problem:  # noqa: BLE001 - whoever asked is told
-            answers = [problem] * len(taken)
-        self._took_s = time.thread_time() - began_s
-        _deliver(taken, answers)
-
-    def _taken(self) -> list[_Asked[Job, Result]]:
-        """All that waits, up to the limit; whoever calls holds the lock."""
-        taken: list[_Asked[Job, Result]] = []
-        total = 0
-        while self._waiting:
-            total += self._size(self._waiting[0].job)
-            if taken and total > self._limit:
-                break
-            taken.append(self._waiting.popleft())
-        return taken
+            taken: list[_Asked[Job, Result]] = []
+            total = 0
+            while self._waiting:
+                total += self._size(self._waiting[0].job)
+                if taken and total > self._limit:
+                    break
+                taken.append(self._waiting.popleft())
+            self._begun = bool(self._waiting)
+            return taken
 
 
 class _Asked(Generic[Job, Result]):

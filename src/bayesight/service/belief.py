@@ -118,10 +118,6 @@ class Keeper:
         """What was believed when somebody last looked; for what need not be the newest."""
         return self._now
 
-    def settled(self) -> bool:
-        """Whether ``fresh`` would answer at once, with a belief that has answered before."""
-        return self._watch.near and self._watch.mark() == self._seen and self._now.classifier.warm
-
     def fresh(self) -> Believed:
         """The belief with everything committed so far.
 
@@ -170,8 +166,6 @@ class Keeper:
 class _File:
     """The newest entries that matter in a SQLite file, looked for when others have committed something."""
 
-    near = True
-
     def __init__(self, path: str, run: str) -> None:
         self._query = str(_newest(run).compile(compile_kwargs={"literal_binds": True}))
         self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
@@ -196,8 +190,6 @@ class _File:
 
 class _Server:
     """The same on a server, on a connection kept for it and made anew when it breaks."""
-
-    near = False  # nobody knows how long a network takes
 
     def __init__(self, ledger: Ledger, run: str) -> None:
         self._ledger, self._query = ledger, _newest(run)

@@ -86,8 +86,7 @@ class Service:
         self.recorder = Recorder(self.ledger, self._lock)
         self._predictor: Batcher[Question, Answer] = Batcher(
             partial(predict_together, self.keeper, self.recorder, settings.record),
-            size=lambda question: len(question.pixels), limit=IMAGES_AT_ONCE, ready=self._may_answer,
-            name="predictor",
+            size=lambda question: len(question.pixels), limit=IMAGES_AT_ONCE, name="predictor",
         )  # fmt: skip
         self._teacher: Batcher[Lesson, Taught] = Batcher(
             partial(teach_together, self.ledger, self.keeper, self._lock),
@@ -257,10 +256,6 @@ class Service:
     def recent(self, limit: int) -> list[Entry]:
         """The newest predictions, newest first; those answered in the last moment may be missing."""
         return self.ledger.latest(self.keeper.name, PredictionRecord.kind, limit=limit)
-
-    def _may_answer(self) -> bool:
-        """Whether predictions wait for no database and for nothing that is computed once a belief."""
-        return self.settings.record != "before" and self.keeper.settled()
 
     def _append(self, records: Sequence[PriorRecord]) -> Receipt:
         with self._lock:
