@@ -14,6 +14,7 @@ from bayesight.milestones.bench.classifying import augment_of, moved
 from bayesight.milestones.bench.language import Windows
 from bayesight.milestones.bench.rates import best_rate
 from bayesight.milestones.bench.workbench import Sources, update_of
+from bayesight.train.average import WeightAverage
 from bayesight.train.engine import Task
 from bayesight.train.hardware import choose_hardware
 
@@ -100,15 +101,16 @@ def test_what_is_kept_is_the_last_weight_or_the_moving_average(bench):
     """The weight is k after step k; its average moves towards it by 1 - min(.5, (1 + s) / (10 + s))."""
     optimization = key("sgd", lr=1.0, steps=20, average=0.5)
     kept = {}
-    for average in (None, optimization["average"]):
+    for decay in (None, optimization["average"]):
         model = torch.nn.Linear(1, 1, bias=False)
         torch.nn.init.zeros_(model.weight)
         downhill = {"train": lambda model, batch: {"total": -model(batch[0]).sum()}}
         task = Task(
             lambda model, step: (torch.ones(1, 1),), model, downhill, [update_of(optimization, model)]
         )
+        average = None if decay is None else WeightAverage(model, decay)
         bench.fit(task, optimization["steps"], average=average)
-        kept[average] = model.weight.item()
+        kept[decay] = model.weight.item()
     expected = 0.0
     for step in range(20):
         expected += (1 - min(0.5, (1 + step) / (10 + step))) * (step + 1 - expected)

@@ -110,9 +110,11 @@ class BodyLimit:
                 raise HTTPException(413, self._message())
             return message
 
-        await self.app(scope, counted, send)
-        if self.most - left > memory.LARGE_BYTES:
-            await run_in_threadpool(memory.give_back)
+        try:
+            await self.app(scope, counted, send)
+        finally:  # also when the sender has left, or sent too much
+            if self.most - left > memory.LARGE_BYTES:
+                await run_in_threadpool(memory.give_back)
 
     def _message(self) -> str:
         return f"the body is larger than {self.most:,} bytes, the limit. Send fewer images at a time."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -23,7 +23,7 @@ log = logging.getLogger("bayesight.service")
 SOON_S = 0.05
 """How long an answer may wait for others before it is written."""
 PATIENCE_S = 1.0
-"""How long a label waits for the answer it corrects to be written first."""
+"""How long labels wait for the answers they correct to be written first."""
 MOST = 20_000
 """Answers kept while the ledger cannot be written; older ones are dropped then, and counted."""
 
@@ -111,10 +111,10 @@ class Recorder:
             both = (*self._writing, *self._pending)
         return next((answer for answer in reversed(both) if answer.image == image), None)
 
-    def settle(self, image: str) -> None:
-        """Return when no answer about an image is on its way any more, or after ``PATIENCE_S``."""
+    def settle(self, images: Collection[str]) -> None:
+        """Return when no answer about these images is on its way any more, or after ``PATIENCE_S``."""
         with self._changed:
-            self._changed.wait_for(lambda: self.find(image) is None, timeout=PATIENCE_S)
+            self._changed.wait_for(lambda: not any(map(self.find, images)), timeout=PATIENCE_S)
 
     @property
     def waiting(self) -> int:

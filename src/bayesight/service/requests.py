@@ -64,7 +64,7 @@ async def body_of(request: Request, kind: type[Whole]) -> Whole:
 
 def _parsed(text: bytes, kind: type[Whole]) -> Whole:
     values = 1 + text.count(b",")
-    mend = "Send fewer images at a time."
+    mend = "Send less at a time."
     check(values <= MOST_VALUES, "body", f"about {values:,} values", f"at most {MOST_VALUES:,}", mend)
     return kind.model_validate_json(text)
 

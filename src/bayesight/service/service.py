@@ -170,6 +170,10 @@ class Service:
         if not new_classes:
             await self._check_known(corrections)
         labels = await self._labels(corrections, person)
+        if any(
+            self.recorder.find(label.image) for label in labels
+        ):  # first the answer, then what is said of it
+            await run_in_threadpool(self.recorder.settle, {label.image for label in labels})
         taught = await self._teacher.ask(Lesson(tuple(labels), key, wait))
         if not taught.absorbed:
             self.absorb_soon()
@@ -299,9 +303,6 @@ class Service:
         for patience_s in (0.0, 2 * SOON_S, 4 * SOON_S):  # another worker may be about to write it
             await asyncio.sleep(patience_s)
             if (waiting := self.recorder.find(digest)) is not None:
-                await run_in_threadpool(
-                    self.recorder.settle, digest
-                )  # first the answer, then what is said of it
                 return waiting.features.numpy(), as_png(waiting.pixels)
             for entry in await run_in_threadpool(self.ledger.about, self.keeper.name, digest):
                 record = entry.record

@@ -78,8 +78,9 @@ class Wire(HttpToolsProtocol):
 
     def _refuse(self, answer: Response) -> None:
         self._refused = True
-        if self.cycle is not None and not self.cycle.response_complete and self.cycle.response_started:
-            self.transport.close()  # in the middle of an answer there is no place for another
+        begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if begun or self.pipeline:  # before or in the middle of another's answer there is no place for one
+            self.transport.close()
             return
         if self.cycle is not None:
             self.cycle.disconnected = True  # what it answers is not sent any more

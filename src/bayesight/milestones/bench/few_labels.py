@@ -2,8 +2,8 @@
 
 ```
 stage pretrain   letters(batch, augment) · any network, projection · nt_xent(temperature) · any optimizer
-stage labels     letters(labels, draws, batch, augment) · linear · squared_error(ridge) · closed_form,
-                 or any network · any loss of a classifier · any optimizer
+stage labels     letters(labels, draws) · linear · squared_error(ridge) · closed_form, or from scratch
+                 letters(labels, draws, batch, augment) · any network · a classifier's loss · any optimizer
 ```
 """
 

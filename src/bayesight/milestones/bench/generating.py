@@ -9,6 +9,7 @@ stage train   letters(batch, ...) · gan, vae or pca(components) · the model's 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from bayesight.milestones.bench.classifying import letters_of, network_of, train
 from bayesight.milestones.bench.workbench import Bench, update_of
 from bayesight.models import GenerativeModel, ImageModel, build_generator, channels_last
 from bayesight.seeding import derive, numpy_generator, torch_generator
+from bayesight.train.average import WeightAverage
 from bayesight.train.engine import Task
 from bayesight.train.generation import WithNoise, generative_losses
 from bayesight.types import ImageArray, IntArray
@@ -42,19 +44,22 @@ def generate(recipes: Sequence[Keys], bench: Bench) -> Measured:
     train, test = letters_of(recipe.data, bench)
     judged = _judgement(judge, bench, train, test)
     model = build_generator(recipe.model.name, train.image_shape, seed=bench.seed, **recipe.model.options)
-    channels_last(model)
+    channels_last(model).to(bench.hardware.fabric.device)
+    decay = recipe.optimization.get("average")
+    average = None if decay is None else WeightAverage(model, decay)
     batches = Batches(train, recipe.data["batch"], bench.derive("data"), dtype=bench.dtype)
     losses = generative_losses(recipe.model.name, recipe.loss.name, **recipe.loss.options)
     steps, curve = recipe.optimization["steps"], []
 
     def look(_: nn.Module, step: int) -> None:
         if (step + 1) % max(1, steps // LOOKS) == 0:
-            curve.append((float(step + 1), judged(_made(model, len(test), bench))["frechet"]))
+            with average.applied() if average else nullcontext():
+                curve.append((float(step + 1), judged(_made(model, len(test), bench))["frechet"]))
 
     updates = [update_of(recipe.optimization, part, name) for name, part in model.parts().items()]
     noise = WithNoise(batches, model.code, derive(bench.seed, "noise"))
     task = Task(noise, model, losses, updates, after=(look,))
-    bench.fit(task, steps, average=recipe.optimization.get("average"))
+    bench.fit(task, steps, average=average)
     images = _made(model, len(test), bench)
     return Measured(judged(images), tuple(curve), {"made": _sheet(images)})
 

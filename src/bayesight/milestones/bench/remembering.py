@@ -70,7 +70,7 @@ def project(recipes: Sequence[Keys], bench: Bench) -> Measured:
 
 
 def _pixels(examples: Examples, count: int | None = None) -> Tensor:
-    """The first images, spread over all of them, (B, C, H, W) in [0, 1]."""
+    """So many images, spread over all of them, (B, C, H, W) in [0, 1]."""
     every = np.linspace(0, len(examples) - 1, count or len(examples)).astype(np.int64)
     return examples.images(every).float().div_(255)
 

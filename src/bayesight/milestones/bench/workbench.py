@@ -100,7 +100,7 @@ class Bench:
         return replace(self, hardware=exact)
 
     def fit(
-        self, task: Task, steps: int, *, term: str | None = None, average: float | None = None
+        self, task: Task, steps: int, *, term: str | None = None, average: WeightAverage | None = None
     ) -> list[float]:
         """Train a task with the engine; the weights of the last step are kept, or their average.
 
@@ -108,7 +108,7 @@ class Bench:
             task: the four keys.
             steps: how many.
             term: which loss term to watch, ``"update.term"``; None for the first update's total.
-            average: decay of a moving average of the weights, which is then what is kept; None for none.
+            average: follows the weights, and is then what is kept.
 
         Returns:
             The watched term of every step.
@@ -125,8 +125,7 @@ class Bench:
             task = replace(task, data=_first_only(task.data))
         budget = Budget(steps, evaluate_every=steps, monitor=None, seed=self.derive("steps"))
         task.model.to(self.hardware.fabric.device)
-        followed = None if average is None else WeightAverage(task.model, average)
-        fit(task, budget, fabric=self.hardware.fabric, average=followed, listeners=(listen,))
+        fit(task, budget, fabric=self.hardware.fabric, average=average, listeners=(listen,))
         return seen
 
 
@@ -137,8 +136,8 @@ def update_of(
 
     Args:
         optimization: an optimizer's name, with ``lr``, ``steps`` and where wanted ``weight_decay``,
-            ``schedule`` (a name or a key), ``clip_norm`` and ``average`` (see ``Bench.fit``); what else it
-            holds are the optimizer's options.
+            ``schedule`` (a name or a key), ``clip_norm`` and ``average`` (decay of a moving average of the
+            weights); what else it holds are the optimizer's options.
         model: owns the parameters.
         name: picks the loss.
         steps: the schedule's length, where it is not ``optimization["steps"]``.

@@ -63,14 +63,14 @@ MILESTONE = Milestone(
     },
     watched="training loss, nats",
     smoke=Smoke({"optimization.steps": 100}),
-    minutes=5,
+    minutes=7,
     needs=400,
     differences=(
         "Letters of 28x28 pixels in place of CIFAR-10.",
         "The first convolution has stride 2, which makes everything after it four times cheaper.",
         "300 steps with a one-cycle rate in place of 64,000 with two drops; no weight decay.",
         "Random crops as in the paper, but no mirror images, which are other letters.",
-        "The training loss is what is judged: it is where the paper finds the degradation, and at this size "
-        "the test error hardly moves.",
+        "The training loss is what is judged, for it is where the paper finds the degradation; the accuracy "
+        "on letters held out shows it too.",
     ),
 )
