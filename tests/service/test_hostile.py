@@ -1,6 +1,7 @@
 """Generated bad requests at a service that listens: each refused in one sentence, nothing learned."""
 
 import importlib.util
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -77,6 +78,16 @@ def test_what_is_no_http_is_told_so_in_json(served) -> None:
     assert answer.message() == "this is no HTTP request, or a damaged one; expected HTTP/1.1."
 
 
+def test_a_refusal_is_never_taken_for_the_answer_to_an_earlier_request(served) -> None:
+    good = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served[0]), timeout=10) as connection:
+        connection.sendall(2 * good + b"rubbish\r\n\r\n")
+        told = b""
+        while part := connection.recv(65_536):
+            told += part
+    assert not told.startswith(b"HTTP/1.1 400")  # answered in turn, or cut off
+
+
 def test_wide_json_costs_no_more_than_its_size(served) -> None:
     """A parser that is let loose on a million keys spends gigabytes on ten megabytes."""
     port, _, tokens = served
@@ -94,5 +105,5 @@ def test_wide_json_costs_no_more_than_its_size(served) -> None:
         )
         assert answer.status == 422
         assert answer.message() == (
-            "body: about 40,000 values; expected at most 30,000. Send fewer images at a time."
+            "body: about 40,000 values; expected at most 30,000. Send less at a time."
         )

@@ -195,8 +195,9 @@ def test_the_queue_holds_what_is_not_labelled_most_telling_first(client: TestCli
     files = [("images", (str(n), draw("disc", n), "image/png")) for n in range(4)] + [("images", strange)]
     told = client.post("/v1/predictions", files=files).json()["predictions"]
     client.post("/v1/labels", json={"labels": [{"label": "disc", "image": told[0]["image"]}]})
-    while client.app.state.service.recorder.waiting:  # predictions are written a moment after their answer
-        time.sleep(0.01)
+    client.app.state.service.recorder.settle(
+        [one["image"] for one in told]
+    )  # written a moment after the answer
     found = client.get("/v1/queue").json()
     assert found["considered"] == 4
     assert {one["image"] for one in found["images"]} == {one["image"] for one in told[1:]}
