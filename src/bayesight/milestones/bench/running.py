@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -206,10 +207,8 @@ def writable(folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".unfinished"
-        probe.mkdir(exist_ok=True)
-        write_atomic(probe / "probe", "")
-        (probe / "probe").unlink()
+        with tempfile.TemporaryFile(dir=folder):  # of no name, so that two runs into one folder do not meet
+            pass
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageFailed(
