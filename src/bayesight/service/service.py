@@ -170,10 +170,9 @@ class Service:
         if not new_classes:
             await self._check_known(corrections)
         labels = await self._labels(corrections, person)
-        if any(
-            self.recorder.find(label.image) for label in labels
-        ):  # first the answer, then what is said of it
-            await run_in_threadpool(self.recorder.settle, {label.image for label in labels})
+        told = {label.image for label in labels}
+        if any(map(self.recorder.find, told)):  # first the answer, then what is said of it
+            await run_in_threadpool(self.recorder.settle, told)
         taught = await self._teacher.ask(Lesson(tuple(labels), key, wait))
         if not taught.absorbed:
             self.absorb_soon()

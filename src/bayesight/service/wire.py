@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -11,8 +10,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from bayesight.service.problems import response
 
 __all__ = ["HEAD_BYTES", "Wire"]
-
-log = logging.getLogger("bayesight.service")
 
 HEAD_BYTES = 64 * 1024
 """Most that the address and headers of a request may take up."""

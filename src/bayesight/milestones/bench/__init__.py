@@ -3,7 +3,7 @@
 ```
 claim       arms in four keys, claims, verdicts      sources     letters and text, no download
 workbench   what a trial works with                  running     every arm with every seed, kept as it goes
-card        the page, the curves, the pictures
+card        the page, the curves, the pictures       pictures    images as trials take and show them
 ```
 
 Trials, each of a kind of recipe:

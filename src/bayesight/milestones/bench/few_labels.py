@@ -27,11 +27,13 @@ from bayesight.milestones.bench.classifying import (
     network_of,
     train_classifier,
 )
+from bayesight.milestones.bench.pictures import page_of, pixels_of, spread
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import Projected
 from bayesight.seeding import numpy_generator
 from bayesight.train.contrastive import TwoViews, recognise_the_other_view
 from bayesight.train.engine import Task
+from bayesight.types import ImageArray
 
 __all__ = ["draws_of", "embedded", "from_scratch", "probe", "ridge_regression"]
 
@@ -135,10 +137,8 @@ def _without(model: Key, *names: str) -> Key:
     return key(model.name, **model.without(*names))
 
 
-def _pairs(letters: Examples, augment: Augment) -> np.ndarray:
+def _pairs(letters: Examples, augment: Augment) -> ImageArray:
     """Two views of ten letters, one above the other."""
-    images = letters.images(np.linspace(0, len(letters) - 1, 10).astype(np.int64)).float().div_(255)
+    images = pixels_of(letters, spread(len(letters), 10))
     generator = torch.Generator().manual_seed(0)
-    rows = [torch.cat(list(augment(images, generator)), dim=2)[0] for _ in range(2)]
-    page: np.ndarray = torch.cat(rows).mul(255).round().to(torch.uint8).numpy()
-    return page
+    return page_of([augment(images, generator) for _ in range(2)])

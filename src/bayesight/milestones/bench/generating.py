@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,13 +19,13 @@ from bayesight.data.batches import Batches, Examples
 from bayesight.evaluate.frechet import class_entropy, frechet_distance, moments
 from bayesight.milestones.bench.claim import Keys, Measured
 from bayesight.milestones.bench.classifying import letters_of, network_of, train_classifier
+from bayesight.milestones.bench.pictures import page_of, pixels_of
 from bayesight.milestones.bench.workbench import Bench, update_of
 from bayesight.models import GenerativeModel, ImageModel, build_generator, channels_last
 from bayesight.seeding import derive, numpy_generator, torch_generator
 from bayesight.train.average import WeightAverage
 from bayesight.train.engine import Task
 from bayesight.train.generation import WithNoise, generative_losses
-from bayesight.types import ImageArray, IntArray
 
 __all__ = ["draw_gaussian", "generate"]
 
@@ -61,7 +60,7 @@ def generate(recipes: Sequence[Keys], bench: Bench) -> Measured:
     task = Task(noise, model, losses, updates, after=(look,))
     bench.fit(task, steps, average=average)
     images = _made(model, len(test), bench)
-    return Measured(judged(images), tuple(curve), {"made": _sheet(images)})
+    return Measured(judged(images), tuple(curve), {"made": page_of(images[:SHOWN].tensor_split(4))})
 
 
 def draw_gaussian(recipes: Sequence[Keys], bench: Bench) -> Measured:
@@ -69,7 +68,7 @@ def draw_gaussian(recipes: Sequence[Keys], bench: Bench) -> Measured:
     judge, recipe = recipes
     train, test = letters_of(recipe.data, bench)
     judged = _judgement(judge, bench, train, test)
-    pixels = _pixels(train).double().flatten(1)
+    pixels = pixels_of(train).double().flatten(1)
     mean, kept = pixels.mean(0), recipe.model["components"]
     values, directions = torch.linalg.eigh(torch.cov(pixels.T))
     root = directions[:, -kept:] * values[-kept:].clamp_min(0).sqrt()
@@ -77,7 +76,7 @@ def draw_gaussian(recipes: Sequence[Keys], bench: Bench) -> Measured:
         len(test), kept, generator=torch_generator(bench.seed, "samples"), dtype=torch.float64
     )
     images = (mean + noise @ root.T).clamp(0, 1).float().view(-1, *test.image_shape)
-    return Measured(judged(images), (), {"made": _sheet(images)})
+    return Measured(judged(images), (), {"made": page_of(images[:SHOWN].tensor_split(4))})
 
 
 def _judgement(
@@ -86,19 +85,19 @@ def _judgement(
     """What the judge says of images, beside what it says of as many training letters."""
     judge = _judge(recipe, bench, train)
     classes = len(bench.sources.letters.classes)
-    held_out, _ = _seen(judge, _pixels(test))
+    held_out, _ = _seen(judge, pixels_of(test))
     chosen = numpy_generator(0, "real letters").permutation(len(train))[: len(test)]
-    learned, named = _seen(judge, _pixels(train, chosen))
+    learned, named = _seen(judge, pixels_of(train, chosen))
     real = moments(held_out)
+    of_real = {
+        "frechet_real": frechet_distance(moments(learned), real),
+        "class_entropy_real": class_entropy(named, classes),
+    }
 
     def judged(images: Tensor) -> dict[str, float]:
         features, taken_for = _seen(judge, images)
-        return {
-            "frechet": frechet_distance(moments(features), real),
-            "class_entropy": class_entropy(taken_for, classes),
-            "frechet_real": frechet_distance(moments(learned), real),
-            "class_entropy_real": class_entropy(named, classes),
-        }
+        frechet = frechet_distance(moments(features), real)
+        return {"frechet": frechet, "class_entropy": class_entropy(taken_for, classes), **of_real}
 
     return judged
 
@@ -132,15 +131,3 @@ def _made(model: GenerativeModel, count: int, bench: Bench) -> Tensor:
     images = model.eval().sample(count, torch_generator(bench.seed, "samples"))
     model.train(learning)
     return images
-
-
-def _pixels(examples: Examples, rows: IntArray | None = None) -> Tensor:
-    """Images (N, C, H, W) in [0, 1]."""
-    return examples.images(np.arange(len(examples)) if rows is None else rows).float().div_(255)
-
-
-def _sheet(images: Tensor) -> ImageArray:
-    """The first images, in four rows."""
-    rows = images[:SHOWN, 0].mul(255).round().to(torch.uint8).tensor_split(4)
-    page: ImageArray = torch.cat([torch.cat(list(row), dim=1) for row in rows]).numpy()
-    return page
