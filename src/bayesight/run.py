@@ -42,7 +42,7 @@ from bayesight.train.recipe import Recipe
 
 __all__ = ["FORMAT", "Run"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the run folder; a newer one is refused."""
 
 _FILES = (

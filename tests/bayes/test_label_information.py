@@ -1,6 +1,7 @@
 """What a label is expected to tell, against drawing the means and labels one by one."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.stats import multivariate_t
 
 from bayesight.bayes import gaussian_head
 from bayesight.bayes.label_information import label_information
+from bayesight.bayes.sharpness import plain
 from bayesight.errors import InvalidInput
 
 
@@ -20,9 +22,7 @@ def head_of(seed: int, counts=(40, 4, 12), size: int = 3, temperature: float = 1
     labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
     centres = 2 * torch.randn(len(counts), size, generator=generator)
     x = centres[labels] + torch.randn(len(labels), size, generator=generator)
-    from dataclasses import replace
-
-    return replace(gaussian_head.fit(x, labels, tuple("abc"[: len(counts)])), temperature=temperature)
+    return replace(gaussian_head.fit(x, labels, tuple("abc"[: len(counts)])), sharpness=plain(temperature))
 
 
 def test_it_is_the_mutual_information_found_by_drawing_means_with_scipy() -> None:

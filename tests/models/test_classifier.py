@@ -341,7 +341,7 @@ def saved(believer):
     """A belief with a later class, a discount and weights, as it is written: tensors and plain values."""
     weights = torch.rand(25, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     after, _ = believer.discount(0.3).absorb(rows(25, 4, classes=4), ("stripe",), weights)
-    return after.retempered(), *after.retempered().tensors()
+    return after.resharpened(), *after.resharpened().tensors()
 
 
 def opened(belief, tensors, values):
@@ -354,7 +354,8 @@ def test_a_saved_belief_is_the_same_belief(saved, asked):
     assert again.classes == belief.classes
     assert again.precision == belief.precision
     assert again.head.prior == belief.head.prior
-    assert (again.head.temperature, again.head.founding) == (belief.head.temperature, 3)
+    assert torch.equal(again.head.sharpness, belief.head.sharpness)
+    assert again.head.founding == 3
     assert again.head.scored == belief.head.scored
     assert holds_the_same(again.absorbed, belief.absorbed)
     assert torch.equal(again.log_likelihood(asked), belief.log_likelihood(asked))
@@ -367,7 +368,7 @@ def test_a_saved_belief_is_the_same_belief(saved, asked):
 
 def test_any_missing_strange_or_misshapen_tensor_is_refused(saved):
     belief, tensors, values = saved
-    assert len(tensors) == 13
+    assert len(tensors) == 14
     for name, tensor in tensors.items():
         without = {n: t for n, t in tensors.items() if n != name}
         other = torch.float32 if tensor.dtype == torch.float64 else torch.float64
@@ -393,6 +394,8 @@ def test_any_missing_strange_or_misshapen_tensor_is_refused(saved):
         ("absorbed.exemplar_rows", 115),
         ("reference_labels", 4),
         ("head.scale", 0.0),
+        ("head.sharpness", 0.0),
+        ("head.sharpness", math.nan),
         ("head.counts", -1.0),
         ("head.sums", math.nan),
         ("head.second_moments", math.inf),
@@ -420,14 +423,12 @@ def test_numbers_no_belief_can_hold_are_refused(saved, name, value):
         {"prior": {"scatter": "much"}},
         {"prior": {"strength": 1.0}},
         {"prior": None},
-        {"head": {"founding": 5, "temperature": 1.0, "scored": 0.0}},
-        {"head": {"founding": 0, "temperature": 1.0, "scored": 0.0}},
-        {"head": {"founding": 3, "temperature": 0.0, "scored": 0.0}},
-        {"head": {"founding": 3, "temperature": math.nan, "scored": 0.0}},
-        {"head": {"founding": 3, "temperature": "1", "scored": 0.0}},
-        {"head": {"founding": 3, "temperature": 1.0, "scored": -1.0}},
-        {"head": {"founding": 3, "temperature": 1.0}},
-        {"head": {"founding": 3, "temperature": 1.0, "scored": 0.0, "shift": 1.0, "more": 2}},
+        {"head": {"founding": 5, "scored": 0.0}},
+        {"head": {"founding": 0, "scored": 0.0}},
+        {"head": {"founding": 3, "scored": "1"}},
+        {"head": {"founding": 3, "scored": -1.0}},
+        {"head": {"founding": 3}},
+        {"head": {"founding": 3, "scored": 0.0, "shift": 1.0, "more": 2}},
         {"head": None},
     ],
 )

@@ -31,6 +31,7 @@ _HOME = {
     "natural_frequencies": "diagnostic",
     "rate_interval": "diagnostic",
     "sequence": "theorem",
+    "sharpness": "sharpness",
     "update": "theorem",
     "value_of_reading": "decision",
 }

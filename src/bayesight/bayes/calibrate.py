@@ -7,8 +7,6 @@ adaptation* (2020), section 3.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +14,7 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["TEMPERATURES", "Calibration", "apply", "best_temperature", "fit_bcts", "temperature_losses"]
-
-TEMPERATURES: Tensor = torch.logspace(-1, 3, 41, dtype=torch.float64)
-"""The grid on which losses are recorded, 0.1 to 1000; sums on a fixed grid add up, merge and discount."""
+__all__ = ["Calibration", "apply", "fit_bcts"]
 
 
 @dataclass(frozen=True)
@@ -33,50 +28,6 @@ class Calibration:
 
     temperature: float
     bias: Tensor
-
-
-def temperature_losses(scores: Callable[[Tensor], Tensor], labels: Tensor, weights: Tensor) -> Tensor:
-    """Summed log-loss, nats, at each of ``TEMPERATURES``, (G,).
-
-    Args:
-        scores: temperatures (g,) to unnormalised log posteriors (g, N, K); called with a few temperatures at
-            a time.
-        labels: (N,) class indices.
-        weights: (N,).
-    """
-    sums = []
-    for start in range(0, len(TEMPERATURES), 8):  # a few at a time bound the memory
-        temperature = TEMPERATURES[start : start + 8]
-        log_p = torch.log_softmax(scores(temperature), dim=-1)
-        given = log_p.gather(-1, labels.expand(len(temperature), -1)[..., None])[..., 0]
-        sums.append(-(given * weights).sum(-1))
-    return torch.cat(sums)
-
-
-def best_temperature(losses: Tensor) -> float:
-    """The temperature of the least loss on the grid, refined by a parabola through its neighbours in log T.
-
-    It is 1 at least. Where images are told apart without a mistake, every small temperature loses nothing
-    and the least would be taken; it draws the known classes in below what was seen of them, and the first
-    image of a new class, whose place is known less well, then claims those of all others.
-
-    Example:
-        >>> round(best_temperature((TEMPERATURES.log() - torch.tensor(7.0).log()) ** 2), 6)
-        7.0
-    """
-    check(
-        losses.shape == TEMPERATURES.shape,
-        "losses",
-        f"shape {tuple(losses.shape)}",
-        f"({len(TEMPERATURES)},)",
-    )
-    at = int(losses.argmin())
-    log_t, step = math.log(TEMPERATURES[at]), math.log(TEMPERATURES[1] / TEMPERATURES[0])
-    if 0 < at < len(losses) - 1:
-        left, middle, right = (float(losses[i]) for i in (at - 1, at, at + 1))
-        bend = left - 2 * middle + right
-        log_t += step * 0.5 * (left - right) / bend if bend > 0 else 0.0
-    return max(1.0, math.exp(log_t))
 
 
 def fit_bcts(

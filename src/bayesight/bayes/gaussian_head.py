@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bayesight.bayes.calibrate import TEMPERATURES, best_temperature, temperature_losses
+from bayesight.bayes import sharpness
 from bayesight.bayes.gaussian_predictive import (
     Predictive,
     class_log_prior,
@@ -56,19 +56,20 @@ __all__ = [
     "discount",
     "empty",
     "fit",
-    "fit_temperature",
+    "fit_sharpness",
     "log_density",
     "log_evidence",
     "log_likelihood",
     "log_posterior",
     "merge",
     "predictive",
+    "refit_sharpness",
     "remove",
-    "retemper",
     "sufficient_statistics",
 ]
 
 _SHRINKAGES = (1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
+_USUAL_SHRINKAGE = 0.1
 
 
 @dataclass(frozen=True)
@@ -103,15 +104,16 @@ def fit(
     """A head fitted to training features.
 
     Without ``prior`` the shrinkage is chosen from a fixed grid (shares of the mean variance of a standardised
-    feature): by the log-loss of the validation images, each candidate at its own best temperature, or, when
-    there are none, by the closed-form log-evidence.
+    feature): the most probable given the validation labels, its sharpness integrated out and log-normal about
+    a tenth, give or take a factor of ten, beforehand; or, when there are none, by the closed-form
+    log-evidence.
 
     Args:
         features: (N, D), any float type.
         labels: (N,) indices into ``classes``.
         classes: names.
         weights: (N,) in [0, 1], the trust in each label; all 1 when left out.
-        validation: (features, labels) that trained nothing; they set the temperature and start its running
+        validation: (features, labels) that trained nothing; they set the sharpness and start its running
             record.
         prior: hyperparameters, when they are not to be chosen.
 
@@ -138,7 +140,12 @@ def fit(
     heads = [replace(head, prior=p) for p in candidates]
     if validation is None:
         return max(heads, key=log_evidence)
-    return min((fit_temperature(h, *validation) for h in heads), key=lambda h: float(h.losses.min()))
+
+    def log_posterior_of(head: GaussianHead) -> float:
+        decades = math.log10(head.prior.scatter / max(total, 1.0) / _USUAL_SHRINKAGE)
+        return sharpness.log_evidence(head.losses) - 0.5 * decades**2
+
+    return max((fit_sharpness(h, *validation) for h in heads), key=log_posterior_of)
 
 
 def absorb(
@@ -147,9 +154,9 @@ def absorb(
     """Yesterday's posterior is today's prior: add labelled rows.
 
     The rows are predicted before they are absorbed, and the log-loss of these honest predictions is added to
-    the head's record at every temperature of the grid, which keeps as much of its past as the head does. The
-    temperature itself stays as it is, so that the order of batches cannot matter; ``retemper`` moves it to
-    the best of the record.
+    the head's record on the grid of its sharpness, which keeps as much of its past as the head does. The
+    sharpness itself stays as it is, so that the order of batches cannot matter; ``refit_sharpness`` follows
+    the record.
 
     Args:
         head: the state; it is not changed.
@@ -164,7 +171,7 @@ def absorb(
         InvalidInput: shapes, labels or values that break the contract; nothing was absorbed.
     """
     counts, sums, second = sufficient_statistics(head, features, labels, weights)
-    losses, scored, accuracy = _honest_losses(head, features, labels, weights)
+    losses, scored, log_loss, accuracy = _honest_losses(head, features, labels, weights)
     kept = float(head.counts.sum() / (head.counts.sum() + counts.sum()).clamp_min(1e-300))
     after = replace(
         head,
@@ -174,12 +181,11 @@ def absorb(
         losses=kept * head.losses + losses,
         scored=kept * head.scored + scored,
     )
-    at = int((TEMPERATURES - head.temperature).abs().argmin())
     learned = Absorbed(
         rows=len(features),
         weight=float(counts.sum()),
         log_evidence=log_evidence(after) - log_evidence(head),
-        log_loss=float(losses[at]) / scored if scored > 0 else math.nan,
+        log_loss=log_loss,
         accuracy=accuracy,
     )
     return after, learned
@@ -275,8 +281,8 @@ def add_class(head: GaussianHead, name: str) -> GaussianHead:
 def discount(head: GaussianHead, trust_past: float) -> GaussianHead:
     """Let the past count for less, so that new data matter: a past row counts ``trust_past`` of a row.
 
-    The shrinkage was set in proportion to the past and is discounted with it, and so is the temperature's
-    record.
+    The shrinkage was set in proportion to the past and is discounted with it, and so is the record of
+    its sharpness.
 
     Args:
         head: the state.
@@ -298,41 +304,47 @@ def discount(head: GaussianHead, trust_past: float) -> GaussianHead:
     )
 
 
-def fit_temperature(
+def fit_sharpness(
     head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None = None
 ) -> GaussianHead:
-    """The head at its best temperature for rows it has not absorbed; its record starts from them."""
+    """The head as sharp as rows it has not absorbed allow; its record starts from them."""
     fresh = replace(head, losses=torch.zeros_like(head.losses), scored=0.0)
-    losses, scored, _ = _honest_losses(fresh, features, labels, weights)
-    check(scored > 0, "fit_temperature", "no rows of a known class", "at least one")
-    return retemper(replace(fresh, losses=losses, scored=scored))
+    losses, scored, _, _ = _honest_losses(fresh, features, labels, weights)
+    check(scored > 0, "fit_sharpness", "no rows of a known class", "at least one")
+    return refit_sharpness(replace(fresh, losses=losses, scored=scored))
 
 
-def retemper(head: GaussianHead) -> GaussianHead:
-    """The head at the best temperature of its record of rows predicted before they were absorbed.
+def refit_sharpness(head: GaussianHead) -> GaussianHead:
+    """The head as sharp as its record of rows predicted before they were absorbed allows.
 
     Raises:
         InvalidInput: nothing was scored yet.
     """
-    check(head.scored > 0, "retemper", "an empty record", "rows predicted before they were absorbed")
-    return replace(head, temperature=best_temperature(head.losses))
+    check(head.scored > 0, "refit_sharpness", "an empty record", "rows predicted before they were absorbed")
+    return replace(head, sharpness=sharpness.posterior(head.losses))
 
 
 def _honest_losses(
     head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None
-) -> tuple[Tensor, float, float]:
-    """Log-loss sums (G,) of rows of a known class, their weight, and the accuracy, before absorbing them."""
+) -> tuple[Tensor, float, float, float]:
+    """How well rows of a known class are predicted before they are absorbed.
+
+    Returns:
+        Log-loss sums (G, E) on the grid of the sharpness, the rows' weight, log-loss in nats, and accuracy.
+    """
     known = head.counts > 0
     keep = known[labels]
     if int(known.sum()) < 2 or not bool(keep.any()):
-        return torch.zeros_like(head.losses), 0.0, math.nan
+        return torch.zeros_like(head.losses), 0.0, math.nan, math.nan
     features, labels = features[keep], labels[keep]
     weight = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights[keep].double()
-    prior = class_log_prior(head).masked_fill(~known, -math.inf)
+    weight = weight.to(labels.device)
     ready = predictive(head)
+    prior = ready.log_prior
     distance = squared_distance(ready, features)
-    losses = temperature_losses(
-        lambda t: density_at(ready, distance, t) + prior, labels, weight.to(labels.device)
-    )
-    at = density_at(ready, distance) + prior
-    return losses, float(weight.sum()), float((at.argmax(1) == labels).double().mean())
+    losses = sharpness.judged_losses(lambda t: density_at(ready, distance, t) + prior, prior, labels, weight)
+    log_p = (density_at(ready, distance) + prior).log_softmax(dim=1)
+    total = float(weight.sum())
+    given = float(log_p.gather(1, labels[:, None])[:, 0] @ weight)
+    log_loss = -given / total if total > 0 else math.nan
+    return losses, total, log_loss, float((log_p.argmax(1) == labels).double().mean())

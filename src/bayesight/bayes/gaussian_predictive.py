@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesight.bayes import sharpness
 from bayesight.bayes.gaussian_state import (
     GaussianHead,
     check_features,
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 _HALF_SHARE = 50.0
+_VALUES = 1 << 20  # densities held at once
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Predictive:
         strength: (K,) rows behind each class mean, counts + mean_strength.
         dof: degrees of freedom.
         log_det: log determinant of the shared scale matrix in the units of the features.
-        temperature: of the head.
+        sharpness: (S, 3) of the head.
+        log_prior: (K,) log prior of the classes that have rows, nats; -inf for the others.
     """
 
     shift: Tensor
@@ -60,7 +63,8 @@ class Predictive:
     strength: Tensor
     dof: float
     log_det: float
-    temperature: float
+    sharpness: Tensor
+    log_prior: Tensor
 
 
 @once_a_head
@@ -74,23 +78,31 @@ def predictive(head: GaussianHead) -> Predictive:
     eye = torch.eye(head.dimension, dtype=torch.float64, device=factor.device)
     whiten = torch.linalg.solve_triangular(factor, eye, upper=False)
     log_det = 2 * float(factor.diagonal().log().sum() + head.scale.log().sum())
+    known = head.counts > 0
+    log_prior = class_log_prior(head)
+    if bool(known.any()):
+        log_prior = log_prior.masked_fill(~known, -math.inf).log_softmax(dim=0)
     return Predictive(
-        head.shift, head.scale, whiten, means @ whiten.T, strength, dof, log_det, head.temperature
+        head.shift, head.scale, whiten, means @ whiten.T, strength, dof, log_det, head.sharpness, log_prior
     )  # fmt: skip
 
 
 def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor | None = None) -> Tensor:
-    """Log p(x | class), nats, (N, K); a normalised density over features at every temperature.
+    """Log p(x | class), nats, (N, K).
 
-    The scale matrix of class k is S (T + 1 / kappa_k): the temperature T widens the scatter of an image about
-    its class mean, and the uncertainty of the mean itself comes on top. Near the data this acts like the
-    likelihood to the power 1 / T; unlike that power it is a density, so evidence and posterior keep their
-    meaning, and a class of few rows is not pushed out by a volume term that the temperature has left behind.
+    At one temperature it is a normalised density over features. The scale matrix of class k is
+    S (T + 1 / kappa_k): the temperature T widens the scatter of an image about its class mean, and the
+    uncertainty of the mean itself comes on top. Near the data this acts like the likelihood to the power
+    1 / T; unlike that power it is a density, so evidence and posterior keep their meaning, and a class of few
+    rows is not pushed out by a volume term that the temperature has left behind.
+
+    Without a temperature it is what the head stands for: its evidence at the mean temperature, shared among
+    the classes so that the posterior under the head's own class prior is the average over its sharpness.
 
     Args:
         ready: from ``predictive``.
         features: (N, D) as the network gives them.
-        temperature: in place of the head's own; a (G,) tensor gives (G, N, K).
+        temperature: in place of the head's sharpness; a (G,) tensor gives (G, N, K).
     """
     return density_at(ready, squared_distance(ready, features), temperature)
 
@@ -103,8 +115,10 @@ def squared_distance(ready: Predictive, features: Tensor) -> Tensor:
 
 def density_at(ready: Predictive, distance: Tensor, temperature: float | Tensor | None = None) -> Tensor:
     """``log_density`` of rows at these squared distances (N, K), which no temperature changes."""
-    t = torch.as_tensor(ready.temperature if temperature is None else temperature, dtype=torch.float64)
-    width = t.to(distance.device)[..., None, None] + 1 / ready.strength  # (..., 1, K)
+    if temperature is None:
+        return _averaged_density(ready, distance)
+    width = torch.as_tensor(temperature, dtype=torch.float64, device=distance.device)[..., None, None]
+    width = width + 1 / ready.strength  # (..., 1, K)
     size, dof = ready.whiten.shape[0], ready.dof
     constant = math.lgamma((dof + size) / 2) - math.lgamma(dof / 2) - size / 2 * math.log(dof * math.pi)
     log_scale = ready.log_det + size * width.log()
@@ -162,6 +176,25 @@ def log_evidence(head: GaussianHead) -> float:
         - gammas[1]
         - total * head.scale.log().sum()
     )
+
+
+def _averaged_density(ready: Predictive, distance: Tensor) -> Tensor:
+    """Log p(x | class), nats, (N, K): evidence times posterior over prior, all under the head's own.
+
+    A class without rows was never among those judged; it keeps its plain density.
+    """
+    at_centre = density_at(ready, distance, sharpness.centre(ready.sharpness))
+    if len(ready.sharpness) == 1 and ready.sharpness[0, 2] == 0:
+        return at_centre
+    log_evidence = torch.logsumexp(at_centre + ready.log_prior, dim=-1, keepdim=True)
+    log_posterior = [
+        sharpness.averaged(
+            ready.sharpness, density_at(ready, rows, ready.sharpness[:, 0]) + ready.log_prior, ready.log_prior
+        )
+        for rows in distance.split(max(1, _VALUES // (len(ready.sharpness) * distance.shape[1])))
+    ]
+    shared = log_evidence + torch.cat(log_posterior) - ready.log_prior
+    return torch.where(ready.log_prior.isneginf(), at_centre, shared)
 
 
 def _balanced_scatter(head: GaussianHead) -> Tensor:

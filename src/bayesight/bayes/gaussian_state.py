@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from bayesight.bayes.calibrate import TEMPERATURES
+from bayesight.bayes import sharpness
 from bayesight.checks import check
 
 __all__ = [
@@ -74,8 +74,10 @@ class GaussianHead:
         second_moments: (2, D, D) sum of x x^T over the rows of the founding classes, and of those added
             later.
         founding: how many classes, the first of ``classes``, the head started with.
-        temperature: > 0; widens the predictive covariance, 1 is the model's own.
-        losses: (G,) log-loss in nats summed over ``scored`` rows at each of ``calibrate.TEMPERATURES``.
+        sharpness: (S, 3) what widens and softens its answers: temperatures, their weights, the slip rate at
+            each; see ``sharpness.posterior``.
+        losses: (G, E) log-loss in nats summed over ``scored`` rows, on the grid of
+            ``sharpness.judged_losses``.
         scored: how many rows (weights) the losses sum over.
     """
 
@@ -87,7 +89,7 @@ class GaussianHead:
     sums: Tensor
     second_moments: Tensor
     founding: int
-    temperature: float
+    sharpness: Tensor
     losses: Tensor
     scored: float
 
@@ -95,6 +97,11 @@ class GaussianHead:
     def dimension(self) -> int:
         """D, the number of features."""
         return int(self.shift.shape[0])
+
+    @property
+    def temperature(self) -> float:
+        """The geometric mean of the temperatures its answers are averaged over; 1 is the model's own."""
+        return sharpness.centre(self.sharpness)
 
 
 def empty(
@@ -126,7 +133,6 @@ def empty(
         "two (D,) tensors",
     )
     check(bool((scale > 0).all()), "scale", "a value that is not positive", "positive numbers")
-    _check_temperature(temperature)
     count, size = len(names), shift.shape[0]
 
     def zeros(*shape: int) -> Tensor:
@@ -134,7 +140,8 @@ def empty(
 
     return GaussianHead(
         names, shift.double(), scale.double(), prior or HeadPrior(), zeros(count), zeros(count, size),
-        zeros(2, size, size), count, float(temperature), zeros(len(TEMPERATURES)), 0.0,
+        zeros(2, size, size), count, sharpness.plain(temperature).to(shift.device),
+        zeros(*sharpness.GRID), 0.0,
     )  # fmt: skip
 
 
@@ -253,8 +260,3 @@ def _checked(
         )
         weights = weights.double()
     return features, labels.long(), weights
-
-
-def _check_temperature(temperature: float) -> None:
-    good = math.isfinite(temperature) and temperature > 0
-    check(good, "temperature", f"got {temperature}", "a finite number > 0")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bayesight.bayes import sharpness
 from bayesight.bayes.gaussian_predictive import Predictive
 from bayesight.checks import check
 
@@ -67,7 +68,7 @@ def _information(ready: Predictive, rows: Tensor, means: Tensor, log_prior: Tens
     distance = x.square().sum(1, keepdim=True) - 2 * x @ means.T + means.square().sum(1)
     distance = distance.clamp_min(0).reshape(len(rows), draws, len(log_prior))
     # With the means known what is left is a Student-t about each, at the temperature of the head.
-    width, tail = ready.temperature, (ready.dof + x.shape[1]) / 2
+    width, tail = sharpness.centre(ready.sharpness), (ready.dof + x.shape[1]) / 2
     log_p = -tail * torch.log1p(distance / (ready.dof * width)) + log_prior
     log_p = log_p.log_softmax(dim=-1)  # (N, S, K)
     mean = log_p.logsumexp(dim=1) - torch.tensor(float(draws)).double().log()

@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bayesight.bayes.calibrate import best_temperature, temperature_losses
+from bayesight.bayes import sharpness
 from bayesight.bayes.gaussian_head import GaussianHead, fit, log_density, predictive, sufficient_statistics
 from bayesight.bayes.gaussian_predictive import density_at, squared_distance
 from bayesight.checks import check
@@ -113,12 +113,13 @@ def _predict_parts(
     prior = ((head.counts + 1) / (head.counts + 1).sum()).log()
     for part, one in zip(parts, ready, strict=True):
         distance = squared_distance(one, features[part])
-        losses = losses + temperature_losses(
+        losses = losses + sharpness.judged_losses(
             lambda t, one=one, distance=distance: density_at(one, distance, t) + prior,  # type: ignore[misc]
+            prior,
             labels[part],
             weights[part],
         )
-    temperature = best_temperature(losses)
+    temperature = sharpness.centre(sharpness.posterior(losses))
     log_p = head.counts.new_empty(len(labels), len(head.classes))
     for part, one in zip(parts, ready, strict=True):
         log_p[part] = torch.log_softmax(log_density(one, features[part], temperature) + prior, dim=1)

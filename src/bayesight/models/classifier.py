@@ -16,8 +16,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from bayesight.bayes import gaussian_head
-from bayesight.bayes.calibrate import TEMPERATURES
+from bayesight.bayes import gaussian_head, sharpness
 from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, HeadPrior, Predictive
 from bayesight.bayes.label_noise import label_trust
 from bayesight.errors import InvalidInput, RunUnreadable
@@ -44,7 +43,8 @@ _LAYOUT = {
     "head.counts": (torch.float64, "K"),
     "head.sums": (torch.float64, "K D"),
     "head.second_moments": (torch.float64, "2 D D"),
-    "head.losses": (torch.float64, "G"),
+    "head.sharpness": (torch.float64, "S 3"),
+    "head.losses": (torch.float64, "G E"),
     "absorbed.digests": (torch.uint8, "N 16"),
     "absorbed.labels": (torch.int64, "N"),
     "absorbed.weights": (torch.float64, "N"),
@@ -268,9 +268,9 @@ class Classifier:
         absorbed = replace(self.absorbed, weights=self.absorbed.weights * trust_past)
         return replace(self, head=gaussian_head.discount(self.head, trust_past), absorbed=absorbed)
 
-    def retempered(self) -> Classifier:
-        """A classifier at the temperature that would have predicted best what came in so far."""
-        return replace(self, head=gaussian_head.retemper(self.head))
+    def resharpened(self) -> Classifier:
+        """A classifier as sure of itself as its predictions of what came in so far allow."""
+        return replace(self, head=gaussian_head.refit_sharpness(self.head))
 
     def trust(self, rows: Rows) -> Tensor:
         """(N,) probability that each label is right, by the belief as it is; 1 for classes not yet known."""
@@ -310,8 +310,11 @@ class Classifier:
         Raises:
             RunUnreadable: something is missing, or of the wrong kind, shape or range.
         """
+        judged = "head.sharpness" in tensors
         try:
             names, precision = tuple(values["classes"]), values["precision"]
+            if not judged:
+                tensors, values = _with_one_temperature(tensors, values)
             _check_layout(tensors, len(names))
             parts: dict[str, Any] = dict(values["head"])
             parts |= {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("head.")}
@@ -321,6 +324,8 @@ class Classifier:
             reference, labels = tensors["reference"], tensors["reference_labels"]
         except (KeyError, ValueError, TypeError, InvalidInput) as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
+        if not judged:
+            head = gaussian_head.fit_sharpness(head, reference, labels)
         return cls(network, replace(classes, names=names), precision, head, absorbed, reference, labels)
 
     def _positions(self, rows: Rows) -> Tensor:
@@ -347,7 +352,7 @@ def fit_classifier(
         network: in evaluation mode.
         classes: names, mode, size.
         train: what the head absorbs.
-        validation: held out; chooses the head's shrinkage, sets its temperature, is the reference of novelty.
+        validation: held out; chooses the head's shrinkage, sets its sharpness, is the reference of novelty.
         precision: in which the features were read.
     """
     head = gaussian_head.fit(
@@ -366,12 +371,22 @@ def fit_classifier(
     return Classifier(network, classes, precision, head, absorbed, validation.features, validation.labels)
 
 
+def _with_one_temperature(
+    tensors: Mapping[str, Tensor], values: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A belief of format 1, which kept one temperature and its losses, as one that nothing has judged."""
+    head = dict(values["head"])
+    shape = {"head.sharpness": sharpness.plain(head.pop("temperature"))}
+    shape["head.losses"] = torch.zeros(sharpness.GRID, dtype=torch.float64)
+    return {**tensors, **shape}, {**values, "head": head | {"scored": 0.0}}
+
+
 def _check_layout(tensors: Mapping[str, Tensor], classes: int) -> None:
     """Refuse tensors that are not those of ``_LAYOUT``, or number what is not there."""
     strange = sorted(set(tensors) ^ set(_LAYOUT))
     if strange:
         raise ValueError(f"{strange[0]} is {'unknown' if strange[0] in tensors else 'missing'}")
-    sizes = {"2": 2, "16": 16, "K": classes, "G": len(TEMPERATURES)}
+    sizes = {"2": 2, "3": 3, "16": 16, "K": classes, **dict(zip("GE", sharpness.GRID, strict=True))}
     for name, (kind, axes) in _LAYOUT.items():
         tensor, letters = tensors[name], axes.split()
         fits = tensor.dtype == kind and tensor.ndim == len(letters)
@@ -393,7 +408,7 @@ def _check_values(head: GaussianHead, precision: Any) -> None:
     good = {
         "classes": len(set(names)) == len(names) > 0 and all(isinstance(name, str) for name in names),
         "founding": isinstance(head.founding, int) and 0 < head.founding <= len(names),
-        "temperature": math.isfinite(head.temperature) and head.temperature > 0,
+        "head.sharpness": sharpness.is_posterior(head.sharpness),
         "scored": math.isfinite(head.scored) and head.scored >= 0,
         "precision": precision in get_args(Precision),
         "head.scale": bool((head.scale > 0).all()),

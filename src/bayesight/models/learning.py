@@ -13,7 +13,7 @@ from bayesight.models.classifier import Classifier, Rows
 __all__ = ["SLICE", "absorb"]
 
 SLICE = 100
-"""Images absorbed at a time when the temperature is to be found anew."""
+"""Images absorbed at a time when the sharpness is to be found anew."""
 
 
 def absorb(
@@ -24,7 +24,7 @@ def absorb(
     trust_past: float = 1.0,
     robust: bool = False,
 ) -> tuple[Classifier, Absorbed]:
-    """One labelled batch: discount the past, learn the batch, and find the temperature anew if discounted.
+    """One labelled batch: discount the past, learn the batch, and find its sharpness anew if discounted.
 
     Args:
         classifier: the belief so far; it is not changed.
@@ -38,7 +38,7 @@ def absorb(
     """
     if trust_past == 1:
         return classifier.absorb(rows, new_classes, classifier.trust(rows) if robust else None)
-    # In slices, so that most of the batch is predicted by a belief that has seen some of it: the temperature
+    # In slices, so that most of the batch is predicted by a belief that has seen some of it: the sharpness
     # is for the belief as it will be, not as it was.
     after = classifier.discount(trust_past)
     weights = after.trust(rows) if robust else None
@@ -48,7 +48,7 @@ def absorb(
         after, one = after.absorb(rows.at(chosen), new_classes, part)
         new_classes = ()
         learned.append(one)
-    return after.retempered(), _summed(learned)
+    return after.resharpened(), _summed(learned)
 
 
 def _summed(parts: Sequence[Absorbed]) -> Absorbed:

@@ -79,7 +79,7 @@ def training_report(run: Run, evaluation: Evaluation, validation: Examples, stor
     """
     note = (
         f"Judged on the {len(validation):,} images held out of training. They also chose the weights and the "
-        "temperature, so images from elsewhere are the better judge: bayesight evaluate."
+        "sharpness, so images from elsewhere are the better judge: bayesight evaluate."
     )
     summary, *rest = evaluation_sections(evaluation, note=note)
     sections = [

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 import bayesight
+from bayesight.bayes import sharpness
 from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.data import Store, open_store, require_classes, split
 from bayesight.data.batches import Examples
@@ -64,13 +65,11 @@ __all__ = [
 
 SELECTION = (
     "weights of the epoch with the lowest validation log-loss at its best temperature; shrinkage and "
-    "temperature of the Gaussian head are chosen on the same images"
+    "sharpness of the Gaussian head are chosen on the same images"
 )
 """How the kept weights were chosen, in words, for every report."""
 
-_HEAD = (
-    "; the Gaussian head sees the logits alone, its shrinkage and temperature are chosen on the same images"
-)
+_HEAD = "; the Gaussian head sees the logits alone, its shrinkage and sharpness are chosen on the same images"
 ENVIRONMENT_SELECTION = {
     "reweight": "weights of the epoch with the lowest validation log-loss after adjustment for environments"
     + _HEAD,
@@ -428,7 +427,7 @@ def _classifier(network: ImageModel, material: Material, precision: Precision) -
     train, validation = rows["train"], rows["validation"]
     candidates = [train] if "also" not in rows else [train, train.joined(rows["also"])]
     fitted = [fit_classifier(network, material.classes, part, validation, precision) for part in candidates]
-    return min(fitted, key=lambda c: float(c.head.losses.min())), validation
+    return max(fitted, key=lambda c: sharpness.log_evidence(c.head.losses)), validation
 
 
 def _rows(reader: ImageModel, examples: Examples, digests: np.ndarray) -> Rows:

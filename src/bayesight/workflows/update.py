@@ -77,8 +77,8 @@ def update(
     """Absorb labelled images into a run's belief: its posterior so far is the prior.
 
     Nothing is trained; sufficient statistics are added. Batches of any size and order give the same belief
-    while ``trust_past`` is 1. The temperature stays as it is then; when the past is discounted it moves to
-    what would have predicted best, judged on images before they were absorbed.
+    while ``trust_past`` is 1. The sharpness stays as it is then; when the past is discounted it is found
+    anew, judged by images before they were absorbed.
 
     The belief is replaced atomically under a lock: an interrupted update leaves the old one, and of two at
     once one waits.
