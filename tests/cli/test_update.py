@@ -2,10 +2,16 @@
 
 import json
 
+import numpy as np
+import pytest
 from PIL import Image
+
+from bayesight.data import open_store
+from bayesight.run import Run
 
 KEYS = {"run", "absorbed", "removed", "new_classes", "seconds", "log_evidence"}
 KEYS |= {"repeated", "predicted", "features_s", "belief_s", "note", "fitted_note"}
+KEYS |= {"corrected", "was", "superseded", "gone_classes"}
 
 
 def test_json_in_and_out_again(program, run_copy, make_archive):
@@ -22,6 +28,8 @@ def test_json_in_and_out_again(program, run_copy, make_archive):
     gone = json.loads(program("update", run_copy, more, "--remove", "--json")[1])
     assert set(gone) == KEYS
     assert (gone["absorbed"], gone["removed"], gone["log_evidence"]) == (0, 9, None)
+    assert gone["gone_classes"] == ["stripe"]
+    assert json.loads((run_copy / "classes.json").read_text())["classes"] == ["bar", "disc", "ring"]
 
 
 def test_words_hold_the_numbers(program, run_copy, make_archive):
@@ -32,8 +40,67 @@ def test_words_hold_the_numbers(program, run_copy, make_archive):
     assert "\nnew classes: stripe\n" in out
     assert "of those of known classes were called rightly" in out
     again = program("update", run_copy, more)[1]
-    assert "9 of them had been absorbed before and now count once more" in again
-    assert program("update", run_copy, more, "--remove")[1].startswith("took out 9 images in ")
+    assert again.startswith("absorbed 0 images in ")
+    assert "\n9 of 9 were repeated: learned under this label before, they change nothing" in again
+    out = program("update", run_copy, more, "--remove")[1]
+    assert out.startswith("took out 9 images in ")
+    assert out.endswith("gone, for no image of it is left: stripe\n")
+
+
+def labelled(folder, seeds):
+    """A folder of drawings: {class: seeds}, one image a seed."""
+    for name, chosen in seeds.items():
+        (folder / name).mkdir(parents=True)
+        for seed in chosen:
+            pixels = np.random.default_rng(seed).integers(0, 256, (28, 28), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{seed}.png")
+    return folder
+
+
+def test_a_corrected_label_replaces_the_first_and_that_is_said(program, run_copy, tmp_path):
+    def more():
+        return (Run.open(run_copy).classifier().head.counts - before).tolist()
+
+    before = Run.open(run_copy).classifier().head.counts
+    first = labelled(tmp_path / "first", {"bar": range(7), "disc": range(7, 9)})
+    right = labelled(tmp_path / "right", {"ring": range(10)})
+    program("update", run_copy, first)
+    assert more() == pytest.approx([7, 2, 0])
+    document = json.loads(program("update", run_copy, right, "--json")[1])
+    assert (document["absorbed"], document["corrected"], document["repeated"]) == (10, 9, 0)
+    assert document["was"] == {"bar": 7, "disc": 2}
+    assert more() == pytest.approx([0, 0, 10])
+    out = program("update", run_copy, right, "--second-reading")[1]
+    assert out.startswith("absorbed 10 images in ")
+    assert more() == pytest.approx([0, 0, 20])
+    out = program("update", run_copy, first)[1]
+    assert "\n9 of 9 were learned as ring before; the new label replaces that\n" in out
+    assert more() == pytest.approx([7, 2, 2])
+    out = program("update", run_copy, right)[1]
+    assert "\n9 of 10 were learned as bar before, 2 as disc" not in out
+    assert "\n7 of 10 were learned as bar before, 2 as disc; the new label replaces that\n" in out
+
+
+def test_training_images_are_corrected_too(program, run_copy, tmp_path, shapes):
+    kept = open_store(shapes)
+    (tmp_path / "right" / "ring").mkdir(parents=True)
+    bars = [row for row in range(len(kept)) if kept.classes[kept.labels[row]] == "bar"][:10]
+    for row in bars:
+        Image.fromarray(np.asarray(kept.images[row])).save(tmp_path / "right" / "ring" / f"{row}.png")
+    before = Run.open(run_copy).classifier().head.counts.tolist()
+    document = json.loads(program("update", run_copy, tmp_path / "right", "--json")[1])
+    assert document["absorbed"] == 10
+    assert document["was"] == {"bar": document["corrected"]}
+    assert 5 <= document["corrected"] <= 10  # the others were held out for validation
+    after = Run.open(run_copy).classifier().head.counts.tolist()
+    assert after == pytest.approx([before[0] - document["corrected"], before[1], before[2] + 10])
+
+
+def test_one_image_under_two_labels_at_once_counts_once(program, run_copy, tmp_path):
+    both = labelled(tmp_path / "both", {"bar": range(3), "ring": range(2, 5)})
+    out = program("update", run_copy, both)[1]
+    assert out.startswith("absorbed 5 images in ")
+    assert "\n1 of 6 came under another label too, and the last counts" in out
 
 
 def test_images_of_another_size_or_mode_are_brought_to_the_runs_and_that_is_said(
@@ -69,7 +136,8 @@ def test_refusals_change_nothing(refusal, run_copy, more_shapes, make_archive, t
     assert "90 of 90 images were never absorbed" in refusal("update", run_copy, more_shapes, "--remove")
     for trust in (0, 1.5, "nan"):
         assert "trust_past" in refusal("update", run_copy, more_shapes, "--trust-past", trust)
-    assert "one of the two" in refusal("update", run_copy, more_shapes, "--trust-past", 0.5, "--remove")
+    for more in (("--trust-past", 0.5), ("--second-reading",)):
+        assert "one of the two" in refusal("update", run_copy, more_shapes, *more, "--remove")
     strange = make_archive("strange.tar.gz", {"bars": 2}, {"bars": "bar"})
     assert "does not know class 'bars'" in refusal("update", run_copy, strange, "--remove")
     assert "does not exist" in refusal("update", run_copy, tmp_path / "nothing.zip")

@@ -54,6 +54,7 @@ __all__ = [
     "add_class",
     "class_log_prior",
     "discount",
+    "drop_class",
     "empty",
     "fit",
     "fit_sharpness",
@@ -275,6 +276,28 @@ def add_class(head: GaussianHead, name: str) -> GaussianHead:
         classes=(*head.classes, name),
         counts=torch.cat([head.counts, head.counts.new_zeros(1)]),
         sums=torch.cat([head.sums, head.sums.new_zeros(1, head.dimension)]),
+    )
+
+
+def drop_class(head: GaussianHead, name: str) -> GaussianHead:
+    """A head that knows nothing of a class any more, of which it holds no rows.
+
+    Raises:
+        InvalidInput: no such class, rows of it, or no founding class would be left.
+    """
+    known = name in head.classes
+    check(known, "drop_class", f"{name!r}, which is no class", "a class of the head")
+    at = head.classes.index(name)
+    check(float(head.counts[at]) == 0, "drop_class", f"{name!r}, which has rows", "a class without any")
+    founding = head.founding - (at < head.founding)
+    check(founding > 0, "drop_class", f"{name!r}, the last founding class", "a later one")
+    keep = torch.arange(len(head.classes), device=head.counts.device) != at
+    return replace(
+        head,
+        classes=(*head.classes[:at], *head.classes[at + 1 :]),
+        counts=head.counts[keep],
+        sums=head.sums[keep],
+        founding=founding,
     )
 
 

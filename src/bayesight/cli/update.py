@@ -25,6 +25,12 @@ def update(
     robust: Annotated[
         bool, typer.Option("--robust", help="Weigh each image by the probability that its label is right.")
     ] = False,
+    second_reading: Annotated[
+        bool,
+        typer.Option(
+            "--second-reading", help="A second, independent reading: count beside labels given before."
+        ),
+    ] = False,
     labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
     by_name: Annotated[
         bool, typer.Option("--by-name", help="Labels 0, 1, ... are names of classes, not the run's order.")
@@ -52,6 +58,7 @@ def update(
                 trust_past=trust_past,
                 remove=remove,
                 robust=robust,
+                second_reading=second_reading,
                 labels=labels,
                 by_name=by_name,
                 progress=progress,
@@ -76,13 +83,31 @@ def update(
 
 def _text(found: UpdateResult) -> str:
     seconds = f"in {found.features_s + found.belief_s:.2f} s (features {found.features_s:.2f} s)"
+    gone = f"gone, for no image of it is left: {', '.join(found.gone_classes)}"
     if found.removed:
-        return f"took out {found.removed:,} images {seconds}"
-    lines = [f"absorbed {found.absorbed:,} images {seconds}"]
+        return "\n".join([f"took out {found.removed:,} images {seconds}", *[gone] * bool(found.gone_classes)])
+    lines = [f"absorbed {found.absorbed:,} images {seconds}", *_corrections(found)]
     if found.new_classes:
         lines.append(f"new classes: {', '.join(found.new_classes)}")
     if found.predicted is not None and found.predicted == found.predicted:
         lines.append(f"before that, {found.predicted:.1%} of those of known classes were called rightly")
+    return "\n".join([*lines, *[gone] * bool(found.gone_classes)])
+
+
+def _corrections(found: UpdateResult) -> list[str]:
+    """What the labels were to those given before."""
+    total, lines = found.absorbed + found.repeated + found.superseded, []
+    if found.corrected:
+        (first, count), *more = sorted(found.was.items(), key=lambda pair: (-pair[1], pair[0]))
+        others = "".join(f", {n:,} as {name}" for name, n in more)
+        lines.append(
+            f"{count:,} of {total:,} were learned as {first} before{others}; the new label replaces that"
+        )
     if found.repeated:
-        lines.append(f"{found.repeated:,} of them had been absorbed before and now count once more")
-    return "\n".join(lines)
+        lines.append(
+            f"{found.repeated:,} of {total:,} were repeated: learned under this label before, they change "
+            "nothing (--second-reading counts them again)"
+        )
+    if found.superseded:
+        lines.append(f"{found.superseded:,} of {total:,} came under another label too, and the last counts")
+    return lines

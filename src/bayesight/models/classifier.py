@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, get_args
 
@@ -19,7 +19,8 @@ from torch import Tensor
 from bayesight.bayes import gaussian_head, sharpness
 from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, HeadPrior, Predictive
 from bayesight.bayes.label_noise import label_trust
-from bayesight.errors import InvalidInput, RunUnreadable
+from bayesight.checks import check
+from bayesight.errors import InvalidInput, RunUnreadable, UnknownName
 from bayesight.evaluate.novelty import (
     ExemplarBank,
     NoveltyReference,
@@ -29,6 +30,7 @@ from bayesight.evaluate.novelty import (
     pick_exemplars,
 )
 from bayesight.models.base import ImageModel
+from bayesight.models.corrections import RUN, Replaced
 from bayesight.models.reading import Precision, features_of, reader_of
 from bayesight.seeding import torch_generator
 
@@ -84,11 +86,21 @@ class Rows:
         features: (N, D) float32 evidence features.
         labels: (N,) class numbers.
         digests: (N, 16) uint8, which image each row is.
+        sources: (N,) who says so, see ``corrections``; the run itself when left out.
+        second: (N,) whether it is a second, independent reading; none is when left out.
     """
 
     features: Tensor
     labels: Tensor
     digests: Tensor
+    sources: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    second: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool))
+
+    def __post_init__(self) -> None:
+        if not len(self.sources):
+            object.__setattr__(self, "sources", torch.full_like(self.labels, RUN))
+        if not len(self.second):
+            object.__setattr__(self, "second", torch.zeros_like(self.labels, dtype=torch.bool))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -100,7 +112,7 @@ class Rows:
 
     def at(self, positions: Tensor) -> Rows:
         """Those at the given positions."""
-        return Rows(self.features[positions], self.labels[positions], self.digests[positions])
+        return Rows(**{name: part[positions] for name, part in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,7 @@ class Absorptions:
         weights: (N,) float64, what each counts now; it falls when the past is discounted.
         exemplars: (M, D) float16 features of some of them, for distances.
         exemplar_rows: (M,) which rows those are, ascending.
+        sources: (N,) who said so; a run folder does not keep it, for all it holds is the run's own.
     """
 
     digests: Tensor
@@ -120,6 +133,11 @@ class Absorptions:
     weights: Tensor
     exemplars: Tensor
     exemplar_rows: Tensor
+    sources: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+
+    def __post_init__(self) -> None:
+        if not len(self.sources):
+            object.__setattr__(self, "sources", torch.full_like(self.labels, RUN))
 
     def with_rows(self, rows: Rows, weights: Tensor, keep: Tensor) -> Absorptions:
         """These and ``rows``, of which those at positions ``keep`` become exemplars."""
@@ -129,6 +147,7 @@ class Absorptions:
             torch.cat([self.weights, weights]),
             torch.cat([self.exemplars, rows.features[keep].half()]),
             torch.cat([self.exemplar_rows, keep + len(self.labels)]),
+            torch.cat([self.sources, rows.sources]),
         )
 
     def without(self, positions: Tensor) -> Absorptions:
@@ -143,6 +162,7 @@ class Absorptions:
             self.weights[keep],
             self.exemplars[left],
             moved[self.exemplar_rows[left]],
+            self.sources[keep],
         )
 
 
@@ -159,6 +179,7 @@ class Classifier:
         absorbed: what the head holds.
         reference: (V, D) features of images that trained nothing, against which novelty is measured.
         reference_labels: (V,) their classes.
+        replaced: labels that later ones replaced; a run folder does not keep them.
     """
 
     network: ImageModel
@@ -168,6 +189,7 @@ class Classifier:
     absorbed: Absorptions
     reference: Tensor
     reference_labels: Tensor
+    replaced: tuple[Replaced, ...] = ()
 
     @cached_property
     def prior(self) -> Tensor:
@@ -235,14 +257,11 @@ class Classifier:
         Returns:
             The new classifier, and what was learned on the way.
         """
-        head = self.head
-        for name in new_classes:
-            head = gaussian_head.add_class(head, name)
         if weights is None:
             weights = torch.ones(len(rows), dtype=torch.float64)
+        head = self.with_classes(new_classes).head
         head, learned = gaussian_head.absorb(head, rows.features, rows.labels, weights)
-        room = max(0, 2 * EXEMPLARS - len(self.absorbed.exemplars))
-        keep = torch.arange(min(room, len(rows)))
+        keep = torch.arange(min(self.room, len(rows)))
         absorbed = self.absorbed.with_rows(rows, weights, keep)
         classes = replace(self.classes, names=head.classes)
         after = replace(self, head=head, classes=classes, absorbed=absorbed)
@@ -252,21 +271,92 @@ class Classifier:
             vars(after)["_reference_distance"] = torch.minimum(self._reference_distance, near)
         return after, learned
 
+    @property
+    def room(self) -> int:
+        """How many more exemplars may be kept."""
+        return max(0, 2 * EXEMPLARS - len(self.absorbed.exemplars))
+
     def remove(self, rows: Rows) -> Classifier:
         """A classifier that never saw ``rows``; each is taken out with the weight it has now.
 
         Raises:
             InvalidInput: rows that were not absorbed with these labels, or not as often.
         """
-        positions = self._positions(rows)
-        weights = self.absorbed.weights[positions]
-        head = gaussian_head.remove(self.head, rows.features, rows.labels, weights)
-        return replace(self, head=head, absorbed=self.absorbed.without(positions))
+        images = {digest.tobytes() for digest in rows.digests.numpy()}
+        after = self.without_rows(self._positions(rows), rows.features)
+        return replace(after, replaced=tuple(one for one in self.replaced if one.image not in images))
+
+    def without_rows(
+        self, positions: Tensor, features: Tensor, *, exemplars_return: bool = False
+    ) -> Classifier:
+        """A classifier without the absorbed rows at ``positions``, whose ``features`` these are.
+
+        Args:
+            positions: of the rows, each once.
+            features: of those rows.
+            exemplars_return: the same images are absorbed again at once, so that distances stay as they are.
+        """
+        labels, weights = self.absorbed.labels[positions], self.absorbed.weights[positions]
+        head = gaussian_head.remove(self.head, features, labels, weights)
+        after = replace(self, head=head, absorbed=self.absorbed.without(positions))
+        if exemplars_return and "_reference_distance" in vars(self):
+            vars(after)["_reference_distance"] = self._reference_distance
+        return after
+
+    def with_classes(self, names: Sequence[str]) -> Classifier:
+        """A classifier that knows of these classes too, of which it has seen nothing yet."""
+        head = self.head
+        for name in names:
+            head = gaussian_head.add_class(head, name)
+        return replace(self, head=head, classes=replace(self.classes, names=head.classes))
+
+    def without_class(self, name: str) -> Classifier:
+        """A classifier that knows nothing of a class any more; images held out of it go with it.
+
+        Raises:
+            InvalidInput: there are images of it in the belief, or fewer than two classes would be left.
+        """
+        number, names = self.classes.names.index(name), self.classes.names
+        held = int((self.absorbed.labels == number).sum())
+        check(held == 0, f"class {name[:60]!r}", f"{held} images of it", "none", "Take them out first.")
+        head = gaussian_head.drop_class(self.head, name)
+        absorbed = replace(self.absorbed, labels=_closed_up(self.absorbed.labels, number))
+        left = self.reference_labels != number
+        return replace(
+            self,
+            head=head,
+            classes=replace(self.classes, names=tuple(n for n in names if n != name)),
+            absorbed=absorbed,
+            reference=self.reference if bool(left.all()) else self.reference[left],
+            reference_labels=_closed_up(self.reference_labels[left], number),
+        )
+
+    def renamed(self, old: str, new: str) -> Classifier:
+        """A classifier that calls the class ``old`` by another name.
+
+        Raises:
+            UnknownName: there is no class ``old``.
+            InvalidInput: there is a class ``new`` already.
+        """
+        names = self.classes.names
+        if old not in names:
+            raise UnknownName("class", old[:60], names)
+        mend = "Two classes cannot become one by a name: give the images of one the label of the other."
+        check(new not in names, "rename", f"{new!r}, which is a class already", "a new name", mend)
+        after = tuple(new if name == old else name for name in names)
+        return replace(
+            self,
+            head=replace(self.head, classes=after),
+            classes=replace(self.classes, names=after),
+            replaced=tuple(replace(r, label=new) if r.label == old else r for r in self.replaced),
+        )
 
     def discount(self, trust_past: float) -> Classifier:
         """A classifier whose past counts ``trust_past`` of what it did."""
         absorbed = replace(self.absorbed, weights=self.absorbed.weights * trust_past)
-        return replace(self, head=gaussian_head.discount(self.head, trust_past), absorbed=absorbed)
+        gone = tuple(replace(one, weight=one.weight * trust_past) for one in self.replaced)
+        head = gaussian_head.discount(self.head, trust_past)
+        return replace(self, head=head, absorbed=absorbed, replaced=gone)
 
     def resharpened(self) -> Classifier:
         """A classifier as sure of itself as its predictions of what came in so far allow."""
@@ -291,7 +381,7 @@ class Classifier:
         head = self.head
         parts = {f.name: getattr(head, f.name) for f in fields(head) if f.name not in ("classes", "prior")}
         named = {f"head.{name}": part for name, part in parts.items() if isinstance(part, Tensor)}
-        named |= {f"absorbed.{name}": value for name, value in vars(self.absorbed).items()}
+        named |= {f"absorbed.{name}": v for name, v in vars(self.absorbed).items() if name != "sources"}
         named |= {"reference": self.reference, "reference_labels": self.reference_labels}
         values = {
             "classes": list(self.classes.names),
@@ -320,7 +410,8 @@ class Classifier:
             parts |= {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("head.")}
             head = GaussianHead(classes=names, prior=HeadPrior(**values["prior"]), **parts)
             _check_values(head, precision)
-            absorbed = Absorptions(**{f.name: tensors[f"absorbed.{f.name}"] for f in fields(Absorptions)})
+            kept = (f.name for f in fields(Absorptions) if f.name != "sources")
+            absorbed = Absorptions(**{name: tensors[f"absorbed.{name}"] for name in kept})
             reference, labels = tensors["reference"], tensors["reference_labels"]
         except (KeyError, ValueError, TypeError, InvalidInput) as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
@@ -417,6 +508,11 @@ def _check_values(head: GaussianHead, precision: Any) -> None:
     wrong = [name for name, fine in good.items() if not fine]
     if wrong:
         raise ValueError(f"{wrong[0]} is out of range")
+
+
+def _closed_up(labels: Tensor, gone: int) -> Tensor:
+    """Class numbers once one class is gone."""
+    return torch.where(labels > gone, labels - 1, labels)
 
 
 def _keys(digests: Tensor, labels: Tensor) -> list[bytes]:

@@ -1,16 +1,18 @@
-"""One labelled batch into a classifier, the past discounted or not: what an update and its replay share."""
+"""Labels into a classifier and out of it again: what an update, its replay and a correction share."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
-from bayesight.bayes.gaussian_head import Absorbed
+from bayesight.bayes.gaussian_head import Absorbed, sufficient_statistics
 from bayesight.models.classifier import Classifier, Rows
+from bayesight.models.corrections import RUN, Corrections, Replaced, compare, rows_of
 
-__all__ = ["SLICE", "absorb"]
+__all__ = ["SLICE", "absorb", "emptied", "take_back"]
 
 SLICE = 100
 """Images absorbed at a time when the sharpness is to be found anew."""
@@ -26,9 +28,12 @@ def absorb(
 ) -> tuple[Classifier, Absorbed]:
     """One labelled batch: discount the past, learn the batch, and find its sharpness anew if discounted.
 
+    A label replaces the earlier one of its image and source, which is taken out with the weight it has now;
+    the same label again changes nothing. The result is the belief that only ever saw the later label.
+
     Args:
         classifier: the belief so far; it is not changed.
-        rows: the batch.
+        rows: the batch, in the order in which it was said.
         new_classes: names of the classes it brings.
         trust_past: in (0, 1].
         robust: weigh each image by the probability that its label is right.
@@ -36,19 +41,123 @@ def absorb(
     Returns:
         The belief after it, and what was learned on the way.
     """
+    found = compare(classifier.absorbed, rows)
+    after = classifier if trust_past == 1 else classifier.discount(trust_past)
+    after = _without_replaced(after, rows, found, new_classes)
+    if len(found.learned) < len(rows):
+        rows = rows.at(found.learned)
+    weights = after.trust(rows) if robust else None
+    after = after.with_classes(new_classes)
     if trust_past == 1:
-        return classifier.absorb(rows, new_classes, classifier.trust(rows) if robust else None)
+        return after.absorb(rows, weights=weights)
     # In slices, so that most of the batch is predicted by a belief that has seen some of it: the sharpness
     # is for the belief as it will be, not as it was.
-    after = classifier.discount(trust_past)
-    weights = after.trust(rows) if robust else None
     learned = []
     for chosen in torch.arange(len(rows)).split(SLICE):
         part = None if weights is None else weights[chosen]
-        after, one = after.absorb(rows.at(chosen), new_classes, part)
-        new_classes = ()
+        after, one = after.absorb(rows.at(chosen), weights=part)
         learned.append(one)
     return after.resharpened(), _summed(learned)
+
+
+def take_back(classifier: Classifier, row: Rows) -> Classifier:
+    """The belief as if the last label of an image by one source had never been given.
+
+    What that label had replaced stands again, with the weight it would have had.
+
+    Args:
+        classifier: the belief so far; it is not changed.
+        row: one row: the image, its features and the source; the label does not matter.
+    """
+    image, source = row.digests[0].numpy().tobytes(), int(row.sources[0])
+    absorbed = classifier.absorbed
+    said = rows_of(absorbed, {image})
+    mine = [place for place in said if int(absorbed.sources[place]) == source]
+    if not mine:
+        return classifier
+    after = classifier.without_rows(torch.tensor(mine[-1:]), row.features)
+    if len(mine) > 1:
+        return after
+    others = [place for place in said if int(absorbed.sources[place]) not in (source, RUN)]
+    back = _last_replaced(after, image, source) or ([] if others else _last_replaced(after, image, RUN))
+    return _restored(after, row, back)
+
+
+def emptied(before: Classifier, after: Classifier) -> tuple[str, ...]:
+    """Classes that hold no image any more, or came and hold none, and can go; two always stay.
+
+    Args:
+        before: the belief until now.
+        after: the belief with these classes.
+    """
+    held = set(after.absorbed.labels.unique().tolist())
+    once = {before.classes.names[number] for number in before.absorbed.labels.unique().tolist()}
+    old = set(before.classes.names)
+    names = after.classes.names
+    gone = [n for k, n in enumerate(names) if k not in held and (n in once or n not in old)]
+    founding = [name for name in names[: after.head.founding] if name not in gone]
+    if len(names) - len(gone) < 2 or not founding:
+        gone = [name for name in gone if name not in names[: after.head.founding]]
+    return tuple(gone) if len(names) - len(gone) >= 2 else ()
+
+
+def _without_replaced(
+    classifier: Classifier, rows: Rows, found: Corrections, new_classes: tuple[str, ...]
+) -> Classifier:
+    """The belief without the labels a batch replaces; it remembers them."""
+    absorbed, names = classifier.absorbed, (*classifier.classes.names, *new_classes)
+    step = 1 + max((one.step for one in classifier.replaced), default=0)
+    gone = [
+        Replaced(image.tobytes(), names[label], weight, source, step + by)
+        for image, label, weight, source, by in zip(
+            absorbed.digests[found.replaced].numpy(),
+            absorbed.labels[found.replaced].tolist(),
+            absorbed.weights[found.replaced].tolist(),
+            absorbed.sources[found.replaced].tolist(),
+            found.by.tolist(),
+            strict=True,
+        )
+    ]
+    for at, by in found.superseded:
+        image, source = rows.digests[at].numpy().tobytes(), int(rows.sources[at])
+        gone.append(Replaced(image, names[int(rows.labels[at])], 1.0, source, step + by))
+    if not gone:
+        return classifier
+    after = classifier
+    if len(found.by):
+        stays = classifier.room >= len(found.learned)
+        after = classifier.without_rows(found.replaced, rows.features[found.by], exemplars_return=stays)
+    return replace(after, replaced=(*classifier.replaced, *gone))
+
+
+def _last_replaced(classifier: Classifier, image: bytes, source: int) -> list[Replaced]:
+    """What of a source the last of its image's labels had replaced."""
+    gone = [one for one in classifier.replaced if (one.image, one.source) == (image, source)]
+    last = max((one.step for one in gone), default=0)
+    return [one for one in gone if one.step == last]
+
+
+def _restored(classifier: Classifier, row: Rows, back: Sequence[Replaced]) -> Classifier:
+    """The belief with replaced labels of an image in it again; the record of its predictions stays."""
+    if not back:
+        return classifier
+    new = dict.fromkeys(one.label for one in back if one.label not in classifier.classes.names)
+    after = classifier.with_classes(tuple(new))
+    numbers = torch.tensor([after.classes.names.index(one.label) for one in back])
+    several = torch.zeros(len(back), dtype=torch.int64)
+    sources = torch.tensor([one.source for one in back])
+    rows = Rows(row.features[several], numbers, row.digests[several], sources)
+    weights = torch.tensor([one.weight for one in back], dtype=torch.float64)
+    counts, sums, second = sufficient_statistics(after.head, rows.features, rows.labels, weights)
+    head = replace(
+        after.head,
+        counts=after.head.counts + counts,
+        sums=after.head.sums + sums,
+        second_moments=after.head.second_moments + second,
+    )
+    absorbed = after.absorbed.with_rows(rows, weights, torch.arange(min(after.room, len(rows))))
+    left = tuple(one for one in after.replaced if one not in back)
+    return replace(after, head=head, absorbed=absorbed, replaced=left)
 
 
 def _summed(parts: Sequence[Absorbed]) -> Absorbed:

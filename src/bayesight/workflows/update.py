@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from filelock import FileLock, Timeout
 from bayesight.checks import check
 from bayesight.errors import StorageFailed
 from bayesight.models.classifier import Rows
-from bayesight.models.learning import absorb
+from bayesight.models.corrections import Corrections, compare
+from bayesight.models.learning import absorb, emptied
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import Progress
@@ -33,10 +35,14 @@ class UpdateResult:
 
     Args:
         run: the run.
-        absorbed: images taken in.
+        absorbed: images taken in, or whose label was corrected.
         removed: images taken out.
         new_classes: names that were not known before.
-        repeated: images of these that had been absorbed before, and now count once more.
+        repeated: images that had this label before; they change nothing.
+        corrected: images of the absorbed that had another label before, which this one replaces.
+        was: class -> how many of the corrected had it before.
+        superseded: images that came under several labels at once, of which the last counts.
+        gone_classes: names of classes that lost their last image, and are known no more.
         log_evidence: log p(these images | everything before), nats; None when images were taken out.
         predicted: share of the images whose class was predicted before it was learned; None likewise.
         features_s: seconds spent on the network's features.
@@ -56,6 +62,27 @@ class UpdateResult:
     belief_s: float
     note: str = ""
     fitted_note: str = ""
+    corrected: int = 0
+    was: Mapping[str, int] = field(default_factory=dict)
+    superseded: int = 0
+    gone_classes: tuple[str, ...] = ()
+
+    def corrected_by(self, found: Corrections, names: Sequence[str]) -> UpdateResult:
+        """This result with what a batch's labels were to those given before.
+
+        Args:
+            found: from ``compare``.
+            names: of the classes before the update.
+        """
+        was = Counter(names[number] for number in found.former[found.corrected].tolist())
+        return replace(
+            self,
+            absorbed=int((found.fresh | found.corrected).sum()),
+            repeated=found.repeated,
+            corrected=was.total(),
+            was=dict(was),
+            superseded=len(found.superseded),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -70,6 +97,7 @@ def update(
     trust_past: float = 1.0,
     remove: bool = False,
     robust: bool = False,
+    second_reading: bool = False,
     labels: Path | None = None,
     by_name: bool = False,
     progress: Progress | None = None,
@@ -77,8 +105,9 @@ def update(
     """Absorb labelled images into a run's belief: its posterior so far is the prior.
 
     Nothing is trained; sufficient statistics are added. Batches of any size and order give the same belief
-    while ``trust_past`` is 1. The sharpness stays as it is then; when the past is discounted it is found
-    anew, judged by images before they were absorbed.
+    while ``trust_past`` is 1. A label replaces the one its image had before, in training too, as if it had
+    been the only one; the same label again changes nothing. The sharpness stays as it is then; when the past
+    is discounted it is found anew, judged by images before they were absorbed.
 
     The belief is replaced atomically under a lock: an interrupted update leaves the old one, and of two at
     once one waits.
@@ -89,6 +118,8 @@ def update(
         trust_past: in (0, 1], how much an image absorbed earlier counts beside a new one.
         remove: take these images out again instead.
         robust: give images whose label the others speak against less weight.
+        second_reading: labels of images that have one already are second, independent readings, and count
+            beside it.
         labels: an IDX source's file of labels, when it is not beside it.
         by_name: labels that are numbers are names of (new) classes, not places in the run's order.
         progress: told how far reading is.
@@ -100,6 +131,7 @@ def update(
     """
     check(0 < trust_past <= 1, "trust_past", f"got {trust_past:g}", "a number in (0, 1]")
     check(not (remove and trust_past != 1), "trust_past", "given with --remove", "one of the two")
+    check(not (remove and second_reading), "second_reading", "given with --remove", "one of the two")
     run = Run.open(run_path)
     with _locked(run):
         began = time.perf_counter()
@@ -119,25 +151,31 @@ def update(
         features_s = time.perf_counter() - began
         began = time.perf_counter()
         if remove:
-            run.save_classifier(classifier.remove(rows))
-            found = UpdateResult(run, 0, len(rows), (), 0, None, None, features_s, 0.0, data.note)
+            after = classifier.remove(rows)
+            told = UpdateResult(run, 0, len(rows), (), 0, None, None, features_s, 0.0, data.note)
         else:
+            if second_reading:
+                rows = replace(rows, second=torch.ones(len(rows), dtype=torch.bool))
             new = data.new_classes
             after, learned = absorb(classifier, rows, new, trust_past=trust_past, robust=robust)
-            run.save_classifier(after)
-            found = UpdateResult(
+            told = UpdateResult(
                 run,
-                absorbed=len(rows),
+                absorbed=0,
                 removed=0,
                 new_classes=new,
-                repeated=classifier.times_absorbed(rows),
+                repeated=0,
                 log_evidence=learned.log_evidence,
                 predicted=learned.accuracy,
                 features_s=features_s,
                 belief_s=0.0,
                 note=data.note,
-            )
-        found = replace(found, fitted_note=data.fitted_note)
+            ).corrected_by(compare(classifier.absorbed, rows), classifier.classes.names)
+        gone = emptied(classifier, after)
+        for name in gone:
+            after = after.without_class(name)
+        run.save_classifier(after)
+        new = tuple(name for name in told.new_classes if name not in gone)
+        found = replace(told, fitted_note=data.fitted_note, new_classes=new, gone_classes=gone)
         return replace(found, belief_s=opened_s + time.perf_counter() - began)
 
 
