@@ -72,6 +72,7 @@ def update(
                 person=person,
                 labels=labels,
                 by_name=by_name,
+                second_reading=second_reading,
                 progress=progress,
             )
     if found.note:

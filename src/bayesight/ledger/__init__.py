@@ -1,8 +1,9 @@
 """What a classifier in use said, learned and forgot: an append-only ledger on SQLite or PostgreSQL.
 
 ``records`` is what can be written down, ``store`` the ledger that keeps it, ``replay`` the way from a run and
-a ledger to the belief that follows from both; ``erasure``, ``verification`` and ``exporting`` act on a whole
-ledger, and ``access`` holds the keys to a service in front of it.
+a ledger to the belief that follows from both, ``amending`` changes of mind about labels and names;
+``erasure``, ``verification`` and ``exporting`` act on a whole ledger, and ``access`` holds the keys to a
+service in front of it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayesight.ledger.access import Token, create_token, find_token, revoke_token, tokens
+    from bayesight.ledger.amending import TakenBack, rename_class, take_back
     from bayesight.ledger.belief import Held, belief_digest, run_record
     from bayesight.ledger.erasure import Erased, erase
     from bayesight.ledger.exporting import export
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
         Prediction,
         Prior,
         Receipt,
+        Rename,
         RunRecord,
         Update,
+        Withdrawal,
     )
     from bayesight.ledger.replay import (
         Learned,
@@ -51,10 +55,13 @@ _MODULE_OF = {
     "Prediction": "records",
     "Prior": "records",
     "Receipt": "records",
+    "Rename": "records",
     "RunRecord": "records",
+    "TakenBack": "amending",
     "Token": "access",
     "Update": "records",
     "Verified": "verification",
+    "Withdrawal": "records",
     "absorb_queued": "replay",
     "begin": "replay",
     "belief_digest": "belief",
@@ -64,9 +71,11 @@ _MODULE_OF = {
     "export": "exporting",
     "find_token": "access",
     "learn": "replay",
+    "rename_class": "amending",
     "revoke_token": "access",
     "run_record": "belief",
     "save_snapshot": "snapshots",
+    "take_back": "amending",
     "tokens": "access",
     "verify": "verification",
 }
@@ -84,10 +93,13 @@ __all__ = [
     "Prediction",
     "Prior",
     "Receipt",
+    "Rename",
     "RunRecord",
+    "TakenBack",
     "Token",
     "Update",
     "Verified",
+    "Withdrawal",
     "absorb_queued",
     "begin",
     "belief_digest",
@@ -97,9 +109,11 @@ __all__ = [
     "export",
     "find_token",
     "learn",
+    "rename_class",
     "revoke_token",
     "run_record",
     "save_snapshot",
+    "take_back",
     "tokens",
     "verify",
 ]

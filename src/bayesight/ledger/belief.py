@@ -10,6 +10,7 @@ from torch import Tensor
 from bayesight.ledger.chain import canonical
 from bayesight.ledger.records import RunRecord
 from bayesight.models.classifier import Classifier
+from bayesight.models.corrections import rows_of
 from bayesight.run import Run
 
 __all__ = ["Held", "belief_digest", "run_record"]
@@ -27,6 +28,7 @@ class Held:
         belief: digest of the belief as that change recorded it: the model's version.
         exact: the digest of what is held has equalled the recorded one ever since the base.
         differs_at: the first update where it did not; 0 when there is none.
+        renames: (sequence number, old, new) of every new name of a class since the base.
     """
 
     base: Classifier
@@ -36,6 +38,20 @@ class Held:
     belief: str
     exact: bool = True
     differs_at: int = 0
+    renames: tuple[tuple[int, str, str], ...] = ()
+
+    def name_now(self, name: str, said_at: int = 0) -> str:
+        """The name today of the class that was called ``name`` when entry ``said_at`` was written."""
+        for at, old, new in self.renames:
+            if at > said_at and name == old:
+                name = new
+        return name
+
+    def run_names(self, image: str) -> tuple[str, ...]:
+        """The classes under which the run itself learned an image, as they are called today."""
+        absorbed, names = self.base.absorbed, self.base.classes.names
+        rows = rows_of(absorbed, {bytes.fromhex(image)})
+        return tuple(self.name_now(names[int(absorbed.labels[row])]) for row in rows)
 
 
 def run_record(run: Run, base: Classifier) -> RunRecord:
@@ -71,6 +87,8 @@ def belief_digest(classifier: Classifier, *, exemplars: bool = False) -> str:
     for part in (classifier.head, classifier.absorbed):
         plain: dict[str, object] = {}
         for item in fields(part):
+            if item.name == "sources":  # who said so is in the chain, and no run folder keeps it
+                continue
             value = getattr(part, item.name)
             if not isinstance(value, Tensor):
                 plain[item.name] = vars(value) if item.name == "prior" else value

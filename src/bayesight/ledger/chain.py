@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bayesight.errors import InvalidInput
-from bayesight.ledger.records import Personal, Record, Update
+from bayesight.ledger.records import Personal, Record, Rename, Update, Withdrawal
 
 __all__ = ["FORMAT", "START", "canonical", "content_digest", "entry_digest", "personal_digest"]
 
@@ -79,8 +79,8 @@ def content_digest(records: Iterable[Record]) -> str:
     """SHA-256 over what records say, by which a repeated request is known.
 
     Features and pixels are left out: the image's digest says which image it is, while features of one image
-    may differ in their last bit with the batch they were computed in. Of an update only what was asked for
-    counts, not the belief it met.
+    may differ in their last bit with the batch they were computed in. Of a change of belief only what was
+    asked for counts, not the belief it met.
     """
     total = hashlib.sha256()
     for record in records:
@@ -90,6 +90,10 @@ def content_digest(records: Iterable[Record]) -> str:
                 "labels": list(record.labels), "trust_past": record.trust_past, "robust": record.robust,
                 "remove": record.remove,
             }  # fmt: skip
+        elif isinstance(record, Withdrawal):
+            body = {}
+        elif isinstance(record, Rename):
+            body = {"old": record.old, "new": record.new}
         else:
             body = record.body()
         said = [personal.facts, personal.person, personal.image] if personal else None

@@ -27,8 +27,10 @@ __all__ = [
     "Prior",
     "Receipt",
     "Record",
+    "Rename",
     "RunRecord",
     "Update",
+    "Withdrawal",
     "from_parts",
     "plain_text",
 ]
@@ -144,6 +146,7 @@ class Label:
         person: who says so; may be empty.
         features: of the image, exactly as they are absorbed: a replay adds these very numbers.
         pixels: an encoded image file, when people are to see it again; may be empty.
+        second_reading: it counts beside what they said of the image before, instead of replacing it.
 
     Raises:
         InvalidInput: no label, an image that is no digest, or features that are no finite float32 (D,).
@@ -156,6 +159,7 @@ class Label:
     person: str
     features: Features = field(compare=False, repr=False)
     pixels: bytes = field(default=b"", repr=False)
+    second_reading: bool = False
 
     def __post_init__(self) -> None:
         check(bool(self.label.strip()), "label", "an empty name", "the name of a class")
@@ -172,7 +176,8 @@ class Label:
 
     def personal(self) -> Personal:
         """What can be erased."""
-        return Personal({"label": self.label}, self.person, self.image, _bytes(self.features), self.pixels)
+        facts = {"label": self.label} | ({"second_reading": True} if self.second_reading else {})
+        return Personal(facts, self.person, self.image, _bytes(self.features), self.pixels)
 
 
 @dataclass(frozen=True)
@@ -190,6 +195,9 @@ class Update:
         robust: labels were weighed by the probability that they are right.
         remove: the labelled images were taken out.
         threads: torch threads it was computed with: sums of floats depend on how work is shared out.
+        corrects: labels replace those their person, or the run itself, gave the image before; without it, as
+            in ledgers of earlier versions, every label counts beside the others.
+        gone_classes: names of classes that lost their last image by it, in order.
     """
 
     kind: ClassVar[str] = "update"
@@ -203,15 +211,94 @@ class Update:
     robust: bool = False
     remove: bool = False
     threads: int = 1
+    corrects: bool = False
+    gone_classes: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
         """What stays."""
-        tree = {k: v for k, v in vars(self).items() if k != "run"}
-        return tree | {"labels": _ranges(self.labels), "new_classes": list(self.new_classes)}
+        tree = _plain(self)
+        return tree | {"labels": _ranges(self.labels)}
 
     def personal(self) -> Personal | None:
         """What can be erased: nothing."""
         return None
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """Somebody takes their last label of an image back: the belief is as if it had never been given.
+
+    What that label had replaced stands again.
+
+    Args:
+        run: its name.
+        image: 32 hexadecimal digits.
+        person: whose label it was, and who took it back; may be empty.
+        position: as in ``Update``.
+        before: likewise.
+        after: likewise.
+        labels: sequence numbers of the labels taken back: the last, and those before it that said the same.
+        new_classes: names of classes that come again with what stands again.
+        gone_classes: as in ``Update``.
+        threads: likewise.
+    """
+
+    kind: ClassVar[str] = "withdrawal"
+    run: str
+    image: str
+    person: str
+    position: int
+    before: str
+    after: str
+    labels: tuple[int, ...] = ()
+    new_classes: tuple[str, ...] = ()
+    gone_classes: tuple[str, ...] = ()
+    threads: int = 1
+
+    def body(self) -> dict[str, Any]:
+        """What stays."""
+        tree = {k: v for k, v in _plain(self).items() if k not in ("image", "person")}
+        return tree | {"labels": _ranges(self.labels)}
+
+    def personal(self) -> Personal:
+        """What can be erased: who, and which image."""
+        return Personal({}, self.person, self.image)
+
+
+@dataclass(frozen=True)
+class Rename:
+    """A class is called something else from here on; what was said of it before is meant of it still.
+
+    Args:
+        run: its name.
+        old: name of the class until now.
+        new: from now on.
+        position: as in ``Update``.
+        before: likewise.
+        after: likewise.
+        person: who said so; may be empty.
+    """
+
+    kind: ClassVar[str] = "rename"
+    run: str
+    old: str
+    new: str
+    position: int
+    before: str
+    after: str
+    person: str = ""
+
+    def __post_init__(self) -> None:
+        check(bool(self.new.strip()), "new name", "an empty one", "the name of a class")
+        plain_text(self.new, "new name")
+
+    def body(self) -> dict[str, Any]:
+        """What stays."""
+        return {k: v for k, v in _plain(self).items() if k != "person"}
+
+    def personal(self) -> Personal | None:
+        """What can be erased: who."""
+        return Personal({}, self.person) if self.person else None
 
 
 @dataclass(frozen=True)
@@ -275,7 +362,7 @@ class Erasure:
         return None
 
 
-Record: TypeAlias = RunRecord | Prediction | Label | Update | Prior | Erasure
+Record: TypeAlias = RunRecord | Prediction | Label | Update | Withdrawal | Rename | Prior | Erasure
 
 
 @dataclass(frozen=True)
@@ -285,7 +372,7 @@ class Entry:
     Args:
         sequence: 1, 2, 3, ... without gaps; the order of everything.
         at: UTC time of writing in ISO 8601. Clocks may jump: it tells people when, and decides nothing.
-        kind: "run", "prediction", "label", "update", "prior" or "erasure".
+        kind: "run", "prediction", "label", "update", "withdrawal", "rename", "prior" or "erasure".
         run: name of the run it is about.
         record: what was written; None where its personal part was erased and nothing else was in it.
         digest: SHA-256 over this entry and, through ``previous``, over all before it.
@@ -350,13 +437,18 @@ def from_parts(kind: str, run: str, body: Mapping[str, Any], personal: Personal 
     """
     if kind == "run":
         return RunRecord(run=run, **{**body, "classes": tuple(body["classes"])})
-    if kind == "update":
-        lists = {"labels": _numbers(body["labels"]), "new_classes": tuple(body["new_classes"])}
-        return Update(run=run, **{**body, **lists})
+    if kind in ("update", "withdrawal"):
+        lists = {name: tuple(body.get(name, ())) for name in ("new_classes", "gone_classes")}
+        parts = {**body, **lists, "labels": _numbers(body["labels"])}
+        if kind == "update":
+            return Update(run=run, **parts)
+        left = personal or Personal({})
+        return Withdrawal(run=run, **parts, image=left.image, person=left.person)
     if kind == "erasure":
         return Erasure(run=run, **{**body, "erased": _numbers(body["erased"])})
-    if kind == "prior":
-        return Prior(run=run, **body, person=personal.person if personal else "")
+    if kind in ("prior", "rename"):
+        made = Prior if kind == "prior" else Rename
+        return made(run=run, **body, person=personal.person if personal else "")
     if personal is None:
         return None
     features = np.frombuffer(personal.features, "<f4").astype(np.float32) if personal.features else None
@@ -375,6 +467,12 @@ def plain_text(text: str, where: str) -> str:
     good = len(text) <= 200 and (text.isprintable() or not text)
     check(good, where, f"got {text[:40]!r}", "at most 200 printable characters")
     return text
+
+
+def _plain(record: Update | Withdrawal | Rename) -> dict[str, Any]:
+    """A record as JSON knows it, less its run."""
+    tree = {k: v for k, v in vars(record).items() if k != "run"}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in tree.items()}
 
 
 def _present(features: Features | None) -> Features:

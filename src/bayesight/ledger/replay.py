@@ -10,23 +10,29 @@ end in another last bit; then ``Held.exact`` is False and the belief agrees to r
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
 from bayesight.bayes.gaussian_head import Absorbed
 from bayesight.checks import check
 from bayesight.errors import BeliefMoved, LedgerBroken
+from bayesight.ledger.applying import (
+    apply_rename,
+    apply_update,
+    apply_withdrawal,
+    compare_labels,
+    labels_now,
+    with_gone,
+)
 from bayesight.ledger.belief import Held, belief_digest, run_record
-from bayesight.ledger.records import Erasure, Label, Receipt, RunRecord, Update
+from bayesight.ledger.records import Erasure, Label, Receipt, Rename, RunRecord, Update, Withdrawal
 from bayesight.ledger.rows import Change
 from bayesight.ledger.snapshots import load_snapshot, save_snapshot
 from bayesight.ledger.store import Ledger
-from bayesight.models.classifier import Classifier, Rows
-from bayesight.models.learning import absorb
+from bayesight.models.classifier import Classifier
+from bayesight.models.corrections import Corrections
 from bayesight.run import Run
 from bayesight.types import Progress
 
@@ -34,6 +40,7 @@ __all__ = [
     "Learned",
     "Lesson",
     "absorb_queued",
+    "always_too_late",
     "begin",
     "catch_up",
     "learn",
@@ -79,12 +86,18 @@ class Learned:
         labels: how many labels it absorbed, queued ones included.
         new_classes: names that were not known before.
         absorbed: what was learned; None when images were taken out, or nothing was done.
+        corrections: its labels beside those given before; None likewise.
+        known: names of the classes before it.
+        gone_classes: names of classes that lost their last image.
     """
 
     receipt: Receipt | None
     labels: int = 0
     new_classes: tuple[str, ...] = ()
     absorbed: Absorbed | None = None
+    corrections: Corrections | None = None
+    known: tuple[str, ...] = ()
+    gone_classes: tuple[str, ...] = ()
 
 
 def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress | None = None) -> Held:
@@ -194,8 +207,8 @@ def learn(
         if receipt.repeated:  # another process was asked the same at the same time
             return catch_up(ledger, held), Learned(receipt)
         held = replace(held, classifier=after, position=receipt.last, belief=made.after)
-        return held, Learned(receipt, len(labels), made.new_classes, learned)
-    raise _always_too_late()
+        return held, replace(learned, receipt=receipt)
+    raise always_too_late()
 
 
 def absorb_queued(
@@ -221,19 +234,19 @@ def absorb_queued(
         waiting = ledger.queued(held.run, limit=limit)
         if not waiting:
             return held, Learned(None)
-        labels = [entry.record for entry in waiting if isinstance(entry.record, Label)]
-        after, made, learned = _computed(held, labels, how)
+        after, made, learned = _computed(held, labels_now(waiting, held.renames), how)
         made = replace(made, labels=tuple(entry.sequence for entry in waiting))
         try:
             receipt = ledger.append_update(made)
         except BeliefMoved:
             continue
         held = replace(held, classifier=after, position=receipt.last, belief=made.after)
-        return held, Learned(receipt, len(labels), made.new_classes, learned)
-    raise _always_too_late()
+        return held, replace(learned, receipt=receipt)
+    raise always_too_late()
 
 
-def _always_too_late() -> BeliefMoved:
+def always_too_late() -> BeliefMoved:
+    """Why a change of belief was given up."""
     return BeliefMoved(f"update: {ATTEMPTS} times another one came first; try again when fewer are learning.")
 
 
@@ -241,9 +254,10 @@ def _start(base: Classifier, run: str, position: int, belief: str) -> Held:
     return Held(base, run, base, position, belief)
 
 
-def _computed(held: Held, labels: Sequence[Label], how: Lesson) -> tuple[Classifier, Update, Absorbed | None]:
-    """The belief after a batch, and the record of it."""
-    known = held.classifier.classes.names
+def _computed(held: Held, labels: Sequence[Label], how: Lesson) -> tuple[Classifier, Update, Learned]:
+    """The belief after a batch, the record of it, and what was learned, but for the receipt."""
+    before = held.classifier
+    known = before.classes.names
     new = tuple(dict.fromkeys(label.label for label in labels if label.label not in known))
     check(not (how.remove and new), "remove", f"class {next(iter(new), '')!r}", f"one of {', '.join(known)}")
     made = Update(
@@ -253,32 +267,15 @@ def _computed(held: Held, labels: Sequence[Label], how: Lesson) -> tuple[Classif
         "",
         new_classes=new,
         threads=torch.get_num_threads(),
+        corrects=True,
         **vars(how),
     )
-    after, learned = _applied(held.classifier, made, labels)
-    return after, replace(made, after=belief_digest(after)), learned
-
-
-def _applied(
-    classifier: Classifier, made: Update, labels: Sequence[Label]
-) -> tuple[Classifier, Absorbed | None]:
-    """The one place where labels change a belief, first time or replayed."""
-    rows = _rows(labels, (*classifier.classes.names, *made.new_classes), classifier.head.dimension)
-    with _threads(made.threads):
-        if made.remove:
-            return (classifier.remove(rows) if len(rows) else classifier), None
-        return absorb(classifier, rows, made.new_classes, trust_past=made.trust_past, robust=made.robust)
-
-
-def _rows(labels: Sequence[Label], names: tuple[str, ...], dimension: int) -> Rows:
-    number = {name: index for index, name in enumerate(names)}
-    features = np.array([label.features for label in labels], dtype=np.float32).reshape(-1, dimension)
-    digests = np.frombuffer(bytes.fromhex("".join(label.image for label in labels)), dtype=np.uint8)
-    return Rows(
-        torch.from_numpy(features),
-        torch.tensor([number[label.label] for label in labels], dtype=torch.int64),
-        torch.from_numpy(digests.reshape(-1, 16).copy()),
-    )
+    after, absorbed = apply_update(before, made, labels)
+    after, gone = with_gone(before, after)
+    made = replace(made, after=belief_digest(after), gone_classes=gone)
+    found = None if how.remove else compare_labels(before, made, labels)
+    left = tuple(name for name in new if name not in gone)
+    return after, made, Learned(None, len(labels), left, absorbed, found, known, gone)
 
 
 def _unlearns(change: Change) -> bool:
@@ -293,8 +290,13 @@ def _follow(held: Held, change: Change, *, provable: bool = True) -> Held:
     if isinstance(record, Erasure):
         after = held.classifier
     elif isinstance(record, Update):
-        labels = [entry.record for entry in change.labels if isinstance(entry.record, Label)]
-        after, _ = _applied(held.classifier, record, labels)
+        after, _ = apply_update(held.classifier, record, labels_now(change.labels, held.renames))
+    elif isinstance(record, Withdrawal):
+        after = apply_withdrawal(held.classifier, record, labels_now(change.labels, held.renames))
+    elif isinstance(record, Rename):
+        after = apply_rename(held.classifier, record)
+        if after is not held.classifier:
+            held = replace(held, renames=(*held.renames, (position, record.old, record.new)))
     else:
         raise LedgerBroken(f"entry {position}: run {held.run} begins twice.")
     differs = provable and held.exact and _differs(after, record)
@@ -304,7 +306,7 @@ def _follow(held: Held, change: Change, *, provable: bool = True) -> Held:
     )  # fmt: skip
 
 
-def _differs(after: Classifier, record: Update | Erasure) -> bool:
+def _differs(after: Classifier, record: Update | Withdrawal | Rename | Erasure) -> bool:
     # An erasure that changed nothing may find the base itself, whose digest is made another way.
     return record.after != belief_digest(after) and record.before != record.after
 
@@ -329,17 +331,3 @@ def _fold(
             if progress:
                 progress(done, None)
     return held
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """So many torch threads, where it is another number now."""
-    now = torch.get_num_threads()
-    if now == count:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(now)

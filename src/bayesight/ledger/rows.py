@@ -22,6 +22,7 @@ from bayesight.ledger.records import (
     Receipt,
     Record,
     Update,
+    Withdrawal,
     from_parts,
     plain_text,
 )
@@ -47,8 +48,8 @@ class Change:
     """A change of belief with what is needed to make it again.
 
     Args:
-        entry: an update, an erasure, or the run itself.
-        labels: entries of an update's labels, in the order they were absorbed, less the erased ones.
+        entry: an update, a withdrawal, a new name, an erasure, or the run itself.
+        labels: entries of the labels absorbed or taken back, in their order, less the erased ones.
         erased: how many of its labels were erased since.
     """
 
@@ -127,15 +128,16 @@ def entry_of(row: Row[Any]) -> Entry:
 
 
 def change_of(connection: Connection, entry: Entry) -> Change:
-    """An entry together with the labels it absorbed."""
-    if not isinstance(entry.record, Update):
+    """An entry together with the labels it absorbed or took back."""
+    query = entries_with_payloads().order_by(tables.entries.c.sequence)
+    if isinstance(entry.record, Update):
+        absorbed = tables.absorbed.c
+        query = query.join(tables.absorbed, absorbed.label == tables.entries.c.sequence)
+        query = query.where(absorbed.update_entry == entry.sequence)
+    elif isinstance(entry.record, Withdrawal):
+        query = query.where(tables.entries.c.sequence.in_(entry.record.labels))
+    else:
         return Change(entry)
-    query = (
-        entries_with_payloads()
-        .join(tables.absorbed, tables.absorbed.c.label == tables.entries.c.sequence)
-        .where(tables.absorbed.c.update_entry == entry.sequence)
-        .order_by(tables.entries.c.sequence)
-    )
     found = [entry_of(row) for row in connection.execute(query)]
     labels = tuple(one for one in found if isinstance(one.record, Label))
     return Change(entry, labels, len(found) - len(labels))

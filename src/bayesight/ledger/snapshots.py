@@ -19,15 +19,19 @@ from bayesight.errors import RunUnreadable
 from bayesight.ledger import tables
 from bayesight.ledger.belief import Held, belief_digest
 from bayesight.ledger.database import reading, writing
-from bayesight.ledger.records import Erasure, Update
+from bayesight.ledger.records import Erasure, Rename, Update, Withdrawal
 from bayesight.ledger.rows import lock_head
 from bayesight.ledger.store import Ledger
 from bayesight.models.classifier import Classifier
+from bayesight.models.corrections import Replaced
 
 __all__ = ["drop_snapshot", "load_snapshot", "save_snapshot"]
 
 _OF_BASE = ("reference", "reference_labels", "head.shift", "head.scale")
-"""Tensors no update changes; they are taken from the base."""
+"""Tensors that are the base's, as long as no class of it is gone; they are taken from there."""
+
+
+_SOURCES = "absorbed.sources"
 
 
 def save_snapshot(ledger: Ledger, held: Held) -> bool:
@@ -43,7 +47,13 @@ def save_snapshot(ledger: Ledger, held: Held) -> bool:
     if not held.exact or held.classifier is held.base:
         return False
     tensors, values = held.classifier.tensors()
-    whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items() if k not in _OF_BASE}
+    base = held.base.tensors()[0]
+    tensors = {k: v for k, v in tensors.items() if not (k in _OF_BASE and v is base[k])}
+    tensors[_SOURCES] = held.classifier.absorbed.sources
+    values["replaced"] = [
+        [one.image.hex(), *list(vars(one).values())[1:]] for one in held.classifier.replaced
+    ]
+    whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     blob = safetensors.torch.save(whole, {"values": json.dumps(values)})
     columns = tables.snapshots.c
     with writing(ledger.engine) as connection:
@@ -74,12 +84,18 @@ def load_snapshot(ledger: Ledger, start: Held) -> Held:
     if row is None:
         return start
     record = ledger.entry(row.position).record
-    if not isinstance(record, Update | Erasure) or record.run != start.run:
+    if not isinstance(record, Update | Withdrawal | Rename | Erasure) or record.run != start.run:
         return start
     classifier = _classifier(start.base, row.belief)
     if classifier is None or belief_digest(classifier) != record.after:
         return start
-    return replace(start, classifier=classifier, position=row.position, belief=record.after)
+    named = ledger.since(0, run=start.run, kinds=(Rename.kind,), limit=1_000_000)
+    renames = tuple(
+        (entry.sequence, entry.record.old, entry.record.new)
+        for entry in named
+        if isinstance(entry.record, Rename) and entry.sequence <= row.position
+    )
+    return replace(start, classifier=classifier, position=row.position, belief=record.after, renames=renames)
 
 
 def drop_snapshot(connection: Connection, run: str) -> None:
@@ -94,6 +110,9 @@ def _classifier(base: Classifier, blob: bytes) -> Classifier | None:
         size = int.from_bytes(blob[:8], "little")
         values = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["values"])
         shared = {k: v for k, v in base.tensors()[0].items() if k in _OF_BASE}
-        return Classifier.from_tensors(base.network, base.classes, shared | tensors, values)
+        sources, replaced = tensors.pop(_SOURCES), values.pop("replaced")
+        found = Classifier.from_tensors(base.network, base.classes, shared | tensors, values)
+        gone = tuple(Replaced(**one | {"image": bytes.fromhex(one["image"])}) for one in replaced)
+        return replace(found, absorbed=replace(found.absorbed, sources=sources), replaced=gone)
     except (SafetensorError, RunUnreadable, ValueError, KeyError, TypeError):
         return None

@@ -24,8 +24,10 @@ from bayesight.ledger.records import (
     Prior,
     Receipt,
     Record,
+    Rename,
     RunRecord,
     Update,
+    Withdrawal,
     plain_text,
 )
 from bayesight.ledger.rows import (
@@ -44,12 +46,12 @@ from bayesight.ledger.rows import (
 )
 from bayesight.ledger.schema import migrate
 
-__all__ = ["Clock", "Ledger", "utc_now"]
+__all__ = ["CHANGES", "Clock", "Ledger", "utc_now"]
 
 Clock: TypeAlias = Callable[[], datetime]
 """Tells the time in UTC."""
 
-CHANGES = (RunRecord.kind, Update.kind, Erasure.kind)
+CHANGES = (RunRecord.kind, Update.kind, Withdrawal.kind, Rename.kind, Erasure.kind)
 """Kinds of records after which the belief is another one."""
 
 
@@ -243,13 +245,7 @@ class Ledger:
             if key and (found := repeated(connection, key, content)):
                 return found
             self._check_runs(connection, [*labels, made])
-            last = latest_of(connection, made.run, CHANGES)
-            if last is None or last.sequence != made.position:
-                now = "none" if last is None else last.sequence
-                raise BeliefMoved(
-                    f"update: computed from change {made.position} of the belief; the last one is {now}. "
-                    "Catch up and compute it again."
-                )
+            self._check_position(connection, made)
             check_queued(connection, made)
             first = head_of(connection).sequence + 1
             new = range(first, first + len(labels))
@@ -258,6 +254,28 @@ class Ledger:
             rows = [{"label": label, "update_entry": receipt.last} for label in whole.labels]
             if rows:
                 connection.execute(insert(tables.absorbed), rows)
+            remember(connection, key, content, receipt)
+            return receipt
+
+    def append_change(self, made: Withdrawal | Rename, key: str = "") -> Receipt:
+        """Write a change of the belief that brings no labels; ``replay`` computes it.
+
+        Args:
+            made: what was computed.
+            key: idempotency key.
+
+        Raises:
+            BeliefMoved: ``made.position`` is not the last change of the belief; nothing was written.
+            KeyReused, UnknownName, StorageFailed: as in ``append``.
+        """
+        content = content_digest([made]) if plain_text(key, "key") else ""
+        with writing(self.engine) as connection:
+            lock_head(connection)
+            if key and (found := repeated(connection, key, content)):
+                return found
+            self._check_runs(connection, [made])
+            self._check_position(connection, made)
+            receipt = append_records(connection, [made], self.clock())
             remember(connection, key, content, receipt)
             return receipt
 
@@ -375,6 +393,15 @@ class Ledger:
     def _list(self, query: Any) -> list[Entry]:
         with reading(self.engine) as connection:
             return [entry_of(row) for row in connection.execute(query)]
+
+    def _check_position(self, connection: Connection, made: Update | Withdrawal | Rename) -> None:
+        """Refuse a change computed from another belief than the last one."""
+        now = self.position_in(connection, made.run)
+        if now != made.position:
+            raise BeliefMoved(
+                f"{made.kind}: computed from change {made.position} of the belief; the last one is {now}. "
+                "Catch up and compute it again."
+            )
 
     def _check_runs(self, connection: Connection, records: Sequence[Record]) -> None:
         """Refuse what a replay could not digest."""

@@ -283,21 +283,24 @@ class Classifier:
             InvalidInput: rows that were not absorbed with these labels, or not as often.
         """
         images = {digest.tobytes() for digest in rows.digests.numpy()}
-        after = self.without_rows(self._positions(rows), rows.features)
+        positions = self._positions(rows)
+        weights = self.absorbed.weights[positions]
+        head = gaussian_head.remove(self.head, rows.features, rows.labels, weights)
+        after = replace(self, head=head, absorbed=self.absorbed.without(positions))
         return replace(after, replaced=tuple(one for one in self.replaced if one.image not in images))
 
     def without_rows(
         self, positions: Tensor, features: Tensor, *, exemplars_return: bool = False
     ) -> Classifier:
-        """A classifier without the absorbed rows at ``positions``, whose ``features`` these are.
+        """A classifier without the absorbed rows at ``positions``; which they are is known, not guessed.
 
         Args:
             positions: of the rows, each once.
-            features: of those rows.
+            features: of those rows, as the network reads them now.
             exemplars_return: the same images are absorbed again at once, so that distances stay as they are.
         """
         labels, weights = self.absorbed.labels[positions], self.absorbed.weights[positions]
-        head = gaussian_head.remove(self.head, features, labels, weights)
+        head = gaussian_head.remove(self.head, features, labels, weights, sure=True)
         after = replace(self, head=head, absorbed=self.absorbed.without(positions))
         if exemplars_return and "_reference_distance" in vars(self):
             vars(after)["_reference_distance"] = self._reference_distance

@@ -15,18 +15,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bayesight.errors import StorageFailed
 from bayesight.ledger import (
-    Erasure,
     Held,
     Learned,
     Ledger,
     Prior,
-    Update,
+    Receipt,
+    TakenBack,
     absorb_queued,
     begin,
     catch_up,
+    rename_class,
     save_snapshot,
+    take_back,
 )
 from bayesight.ledger.database import storage_errors
+from bayesight.ledger.store import CHANGES
 from bayesight.ledger.tables import entries
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
@@ -67,7 +70,8 @@ class Believed:
         is the others', in the proportions stated.
         """
         names, training = self.classifier.classes.names, self.classifier.prior
-        stated = {name: self.stated[name] for name in names if name in self.stated} if self.stated else {}
+        said = {self.held.name_now(name, self.stated_at): p for name, p in (self.stated or {}).items()}
+        stated = {name: said[name] for name in names if name in said}
         total = math.fsum(stated.values())
         if total == 0:  # nobody said anything, or of classes only that are no more
             return dict(zip(names, training.tolist(), strict=True))
@@ -144,6 +148,28 @@ class Keeper:
             if held is not self._now.held:
                 self._now = replace(self._now, held=held)
             return learned
+
+    def take_back(self, image: str, *, person: str, key: str = "") -> TakenBack:
+        """Take back the last label a person gave an image.
+
+        Raises:
+            InvalidInput, KeyReused, StorageFailed, BeliefMoved: as in ``ledger.take_back``.
+        """
+        with self._lock:
+            held, told = take_back(self.ledger, self._now.held, image, person=person, key=key)
+            self._now = replace(self._now, held=held)
+            return told
+
+    def rename(self, old: str, new: str, *, person: str, key: str = "") -> Receipt:
+        """Call a class something else.
+
+        Raises:
+            UnknownName, InvalidInput, KeyReused, StorageFailed, BeliefMoved: as in ``ledger.rename_class``.
+        """
+        with self._lock:
+            held, receipt = rename_class(self.ledger, self._now.held, old, new, person=person, key=key)
+            self._now = replace(self._now, held=held)
+            return receipt
 
     def keep(self) -> None:
         """Leave a snapshot in the ledger, so that the next start need not replay every update."""
@@ -227,6 +253,6 @@ def _newest(run: str) -> Select[tuple[int, ...]]:
     columns = entries.c
     parts = [
         select(func.max(columns.sequence)).where(columns.run == run, columns.kind == kind).scalar_subquery()
-        for kind in (Update.kind, Erasure.kind, Prior.kind)
+        for kind in (*CHANGES[1:], Prior.kind)
     ]
     return select(*parts)

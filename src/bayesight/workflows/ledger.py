@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.ledger import (
     Entry,
@@ -31,7 +29,6 @@ from bayesight.ledger import (
     verify,
 )
 from bayesight.ledger.erasure import runs_concerned
-from bayesight.models.classifier import Rows
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import Progress
@@ -56,7 +53,7 @@ class ReplayResult:
     Args:
         run: the base.
         ledger: where the evidence lies, without a password.
-        changes: updates and erasures applied.
+        changes: updates, labels taken back, new names and erasures applied.
         position: sequence number of the last of them.
         images: what the belief holds in absorbed images, a sum of weights.
         classes: names it knows.
@@ -150,7 +147,7 @@ def replay_run(
         if not ledger.latest(name, RunRecord.kind):
             raise InvalidInput(f"ledger {ledger.url} knows nothing of {run_path}; expected its run.")
         held = begin(ledger, run, fresh=True, progress=progress)
-        kinds = ("update", "erasure")
+        kinds = ("update", "withdrawal", "rename", "erasure")
         changes = len(ledger.since(0, run=name, kinds=kinds, limit=2**31))
         shown = ledger.url
     if out is not None:
@@ -226,6 +223,7 @@ def record_update(
     person: str = "",
     labels: Path | None = None,
     by_name: bool = False,
+    second_reading: bool = False,
     progress: Progress | None = None,
 ) -> UpdateResult:
     """Labelled images into the belief that a run and its ledger make, as one update of the ledger.
@@ -240,6 +238,7 @@ def record_update(
         person: who gave the labels; may be empty.
         labels: an IDX source's file of labels, when it is not beside it.
         by_name: labels that are numbers are names of (new) classes, not places in the run's order.
+        second_reading: the labels count beside those their person, or the run, gave the images before.
         progress: told how far reading is.
 
     Raises:
@@ -262,26 +261,28 @@ def record_update(
         names = (*before.classes.names, *data.new_classes)
         digests, numbers = data.store.digests[:], data.examples.labels
         told = [
-            Label(held.run, bytes(digest).hex(), names[number], person, values)
+            Label(held.run, bytes(digest).hex(), names[number], person, values, b"", second_reading)
             for digest, number, values in zip(digests, numbers, features, strict=True)
         ]
-        rows = Rows(torch.from_numpy(features), torch.from_numpy(numbers), torch.from_numpy(digests))
         features_s = time.perf_counter() - began
         began = time.perf_counter()
         held, learned = learn(ledger, held, told, lesson=lesson)
-        return UpdateResult(
+        found = UpdateResult(
             run,
-            absorbed=0 if lesson.remove else len(told),
+            absorbed=0,
             removed=len(told) if lesson.remove else 0,
             new_classes=learned.new_classes,
-            repeated=0 if lesson.remove else before.times_absorbed(rows),
+            repeated=0,
             log_evidence=learned.absorbed.log_evidence if learned.absorbed else None,
             predicted=learned.absorbed.accuracy if learned.absorbed else None,
             features_s=features_s,
             belief_s=opened_s + time.perf_counter() - began,
             note=data.note,
             fitted_note=data.fitted_note,
+            gone_classes=learned.gone_classes,
         )
+        corrected = learned.corrections
+        return found if corrected is None else found.corrected_by(corrected, learned.known)
 
 
 def _receipt(text: str) -> Head:

@@ -1,0 +1,143 @@
+"""Changes of mind: a label is taken back, a class gets another name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+
+from bayesight.checks import check
+from bayesight.errors import BeliefMoved
+from bayesight.ledger.applying import apply_withdrawal, labels_now, source_of, with_gone
+from bayesight.ledger.belief import Held, belief_digest
+from bayesight.ledger.records import Receipt, Rename, Withdrawal
+from bayesight.ledger.replay import ATTEMPTS, absorb_queued, always_too_late, catch_up
+from bayesight.ledger.store import Ledger
+from bayesight.ledger.words import last_said, said_of, standing
+from bayesight.models.corrections import RUN
+
+__all__ = ["TakenBack", "rename_class", "take_back"]
+
+Told = TypeVar("Told")
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """What taking a label back did.
+
+    Args:
+        receipt: of the record of it.
+        was: the class the image was called; empty for a request repeated with its key.
+        now: what stands again for it from the same person, or from the run; None for nothing.
+        gone_classes: names of classes that lost their last image.
+    """
+
+    receipt: Receipt
+    was: str = ""
+    now: str | None = None
+    gone_classes: tuple[str, ...] = ()
+
+
+def take_back(
+    ledger: Ledger, held: Held, image: str, *, person: str = "", key: str = ""
+) -> tuple[Held, TakenBack]:
+    """Take back the last label a person gave an image: the belief is as if it had never been given.
+
+    Labels that are queued are learned first.
+
+    Args:
+        ledger: where evidence is kept.
+        held: the belief so far.
+        image: 32 hexadecimal digits.
+        person: whose label; nobody takes back another's.
+        key: idempotency key; a repeated call takes nothing further back.
+
+    Returns:
+        The belief after it, and what was taken back.
+
+    Raises:
+        InvalidInput: no label of this person stands for the image.
+        KeyReused, StorageFailed, BeliefMoved: as in ``replay.learn``.
+    """
+
+    def computed(held: Held) -> tuple[Held, Withdrawal, TakenBack]:
+        said = said_of(ledger, held, [image])[image]
+        gone = last_said(said, held, image, person)
+        who = f"by {person!r}" if person else "without a name"
+        check(bool(gone), "take back", f"image {image[:40]}", f"one with a label given {who} that stands")
+        numbers = tuple(sorted(one.entry for one in gone))
+        made = Withdrawal(
+            held.run, image, person, held.position, held.belief, "", numbers, threads=torch.get_num_threads()
+        )
+        labels = labels_now([ledger.entry(numbers[0])], held.renames)
+        before = held.classifier
+        after, left = with_gone(before, apply_withdrawal(before, made, labels))
+        new = tuple(name for name in after.classes.names if name not in before.classes.names)
+        made = replace(made, after=belief_digest(after), new_classes=new, gone_classes=left)
+        rest = [replace(one, taken_back=1) if one in gone else one for one in said]
+        words = standing(rest, held, image)
+        own = [word.label for word in words if word.source in (source_of(person), RUN)]
+        told = TakenBack(Receipt(0, 0, "", ""), gone[0].label, str(own[-1]) if own else None, left)
+        return replace(held, classifier=after), made, told
+
+    asked = Withdrawal(held.run, image, person, held.position, "", "")
+    held, receipt, told = _changed(ledger, held, asked, computed, key)
+    return held, TakenBack(receipt) if told is None else replace(told, receipt=receipt)
+
+
+def rename_class(
+    ledger: Ledger, held: Held, old: str, new: str, *, person: str = "", key: str = ""
+) -> tuple[Held, Receipt]:
+    """Call a class something else; its images, and what was said of it, stay its own.
+
+    Args:
+        ledger: where evidence is kept.
+        held: the belief so far.
+        old: name of the class.
+        new: what it is to be called.
+        person: who says so.
+        key: idempotency key.
+
+    Raises:
+        UnknownName: there is no class ``old``.
+        InvalidInput: ``new`` is no name, or that of another class.
+        KeyReused, StorageFailed, BeliefMoved: as in ``replay.learn``.
+    """
+
+    def computed(held: Held) -> tuple[Held, Rename, str]:
+        after = held.classifier.renamed(old, new)
+        made = Rename(held.run, old, new, held.position, held.belief, belief_digest(after), person)
+        return replace(held, classifier=after), made, new
+
+    asked = Rename(held.run, old, new, held.position, "", "", person)
+    held, receipt, done = _changed(ledger, held, asked, computed, key)
+    if done is not None:
+        held = replace(held, renames=(*held.renames, (receipt.last, old, new)))
+    return held, receipt
+
+
+def _changed(
+    ledger: Ledger,
+    held: Held,
+    asked: Withdrawal | Rename,
+    computed: Callable[[Held], tuple[Held, Withdrawal | Rename, Told]],
+    key: str,
+) -> tuple[Held, Receipt, Told | None]:
+    """A change computed until no other comes first, and the belief after it; None where the key was used."""
+    for _ in range(ATTEMPTS):
+        while (step := absorb_queued(ledger, held))[1].receipt is not None:
+            held = step[0]
+        held = step[0]
+        if key and ledger.receipt(key) is not None:
+            return held, ledger.append_change(asked, key), None
+        after, made, told = computed(held)
+        try:
+            receipt = ledger.append_change(made, key)
+        except BeliefMoved:
+            continue
+        if receipt.repeated:  # another process was asked the same at the same time
+            return catch_up(ledger, held), receipt, None
+        return replace(after, position=receipt.last, belief=made.after), receipt, told
+    raise always_too_late()

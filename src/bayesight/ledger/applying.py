@@ -1,0 +1,146 @@
+"""Records to beliefs: the one place where a change of belief is computed, the first time or replayed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from bayesight.bayes.gaussian_head import Absorbed
+from bayesight.ledger.records import Entry, Label, Rename, Update, Withdrawal
+from bayesight.models.classifier import Classifier, Rows
+from bayesight.models.corrections import Corrections, compare
+from bayesight.models.learning import absorb, emptied, take_back
+
+__all__ = [
+    "apply_rename",
+    "apply_update",
+    "apply_withdrawal",
+    "compare_labels",
+    "labels_now",
+    "row_of",
+    "source_of",
+    "with_gone",
+]
+
+Renames = tuple[tuple[int, str, str], ...]
+
+
+def source_of(person: str) -> int:
+    """The number by which a belief tells whose label it holds; never that of the run itself.
+
+    It is derived from the name, so that every process has the same, and is kept in no run folder.
+    """
+    return int.from_bytes(hashlib.sha256(person.encode()).digest()[:7], "big") + 1
+
+
+def labels_now(entries: Sequence[Entry], renames: Renames) -> list[Label]:
+    """The labels of entries, by the names their classes have now."""
+    found = []
+    for entry in entries:
+        label = entry.record
+        if isinstance(label, Label):
+            name = label.label
+            for at, old, new in renames:
+                if at > entry.sequence and name == old:
+                    name = new
+            found.append(label if name == label.label else replace(label, label=name))
+    return found
+
+
+def apply_update(
+    classifier: Classifier, made: Update, labels: Sequence[Label]
+) -> tuple[Classifier, Absorbed | None]:
+    """The belief after an update, less the classes it says are gone.
+
+    Args:
+        classifier: the belief before.
+        made: how the labels are taken; its own list of them is not looked at.
+        labels: those that are left of it, in order, by the names of now.
+    """
+    # Where something was erased since, a class may be there still that was not when this was computed.
+    new = tuple(name for name in made.new_classes if name not in classifier.classes.names)
+    rows = _rows(labels, (*classifier.classes.names, *new), classifier.head.dimension, made.corrects)
+    with _threads(made.threads):
+        if made.remove:
+            after, learned = (classifier.remove(rows) if len(rows) else classifier), None
+        else:
+            after, learned = absorb(classifier, rows, new, trust_past=made.trust_past, robust=made.robust)
+    return _without(after, made.gone_classes), learned
+
+
+def apply_withdrawal(classifier: Classifier, made: Withdrawal, labels: Sequence[Label]) -> Classifier:
+    """The belief after a label was taken back; as it was, where the label itself was erased."""
+    if not labels:
+        return classifier
+    with _threads(made.threads):
+        after = take_back(classifier, row_of(labels[0]))
+    return _without(after, made.gone_classes)
+
+
+def apply_rename(classifier: Classifier, made: Rename) -> Classifier:
+    """The belief after a class got another name.
+
+    It is as it was where an erasure brought back a class of the new name: then there are two.
+    """
+    names = classifier.classes.names
+    return (
+        classifier.renamed(made.old, made.new) if made.old in names and made.new not in names else classifier
+    )
+
+
+def compare_labels(classifier: Classifier, made: Update, labels: Sequence[Label]) -> Corrections:
+    """The labels of an update beside those the belief held before it."""
+    names = (*classifier.classes.names, *made.new_classes)
+    return compare(classifier.absorbed, _rows(labels, names, classifier.head.dimension, made.corrects))
+
+
+def with_gone(before: Classifier, after: Classifier) -> tuple[Classifier, tuple[str, ...]]:
+    """A belief without the classes that lost their last image by a change, and their names."""
+    gone = emptied(before, after)
+    return _without(after, gone), gone
+
+
+def row_of(label: Label) -> Rows:
+    """A label as a belief sees it, but for its class."""
+    return _rows([label], (label.label,), len(label.features), True)
+
+
+def _without(classifier: Classifier, names: Sequence[str]) -> Classifier:
+    """The belief without those of these classes of which it holds nothing."""
+    for name in names:
+        known = classifier.classes.names
+        if name in known and not bool((classifier.absorbed.labels == known.index(name)).any()):
+            classifier = classifier.without_class(name)
+    return classifier
+
+
+def _rows(labels: Sequence[Label], names: tuple[str, ...], dimension: int, corrects: bool) -> Rows:
+    number = {name: index for index, name in enumerate(names)}
+    features = np.array([label.features for label in labels], dtype=np.float32).reshape(-1, dimension)
+    digests = np.frombuffer(bytes.fromhex("".join(label.image for label in labels)), dtype=np.uint8)
+    return Rows(
+        torch.from_numpy(features),
+        torch.tensor([number[label.label] for label in labels], dtype=torch.int64),
+        torch.from_numpy(digests.reshape(-1, 16).copy()),
+        torch.tensor([source_of(label.person) for label in labels], dtype=torch.int64),
+        torch.tensor([label.second_reading or not corrects for label in labels], dtype=torch.bool),
+    )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """So many torch threads, where it is another number now."""
+    now = torch.get_num_threads()
+    if now == count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(now)
