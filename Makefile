@@ -14,7 +14,7 @@ help:
 	@echo "make test   every test, doctest and guide page"
 	@echo "make check  style, types, layers"
 	@echo "make bench  the figures of speed, side by side in one run each"
-	@echo "make soak   the service under bad requests, load and faults, at full length (an hour or two)"
+	@echo "make soak   spoiled files, and the service under bad requests, load and faults, at full length (hours)"
 	@echo "make docs   write the generated reference"
 
 # The torch wheel is pinned: another version would pull gigabytes of GPU packages.
@@ -49,6 +49,7 @@ bench: $(READY)
 
 soak: export OMP_NUM_THREADS = 1
 soak: $(READY)
+	$(BIN)/python -m pytest tests -m fuzz --hypothesis-profile=soak --timeout=0
 	for file in $(SOAK) benchmarks/ledger.py; do $(BIN)/python $$file || exit 1; done
 	$(BIN)/python benchmarks/service_faults.py --fault kill --workers 2
 

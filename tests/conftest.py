@@ -13,7 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+# Tests marked ``fuzz`` leave the number of examples to the profile, so that ``make soak`` can run them long.
+settings.register_profile("soak", max_examples=20_000, deadline=None)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ def test_every_error_is_also_the_builtin_a_caller_expects(error):
 
 def test_public_names_are_exactly_what_is_visible():
     defined = {n for n, v in vars(errors).items() if getattr(v, "__module__", "") == errors.__name__}
-    assert defined == set(errors.__all__)
+    assert {name for name in defined if not name.startswith("_")} == set(errors.__all__)
 
 
 def test_unknown_name_suggests_and_lists():
@@ -31,7 +31,26 @@ def test_unknown_name_suggests_and_lists():
     assert str(UnknownName("model", "zzz", ["mlp"])) == "no model is called 'zzz'; known: mlp"
 
 
+@pytest.mark.parametrize("error", [SourceNotFound, InvalidInput, errors.StorageFailed])
+def test_a_message_is_short_and_printable_whatever_it_quotes(error):
+    word = str(error(f"{'a' * 6000} does not exist; give another --out."))
+    assert len(word) < 260
+    assert word.startswith("aaaa")
+    assert word.endswith("…" + "a" * 66 + " does not exist; give another --out.")
+    many = str(error("begins here " + "word " * 5000 + "ends here"))
+    assert len(many) == 1500
+    assert (many[:11], many[-9:]) == ("begins here", "ends here")
+    assert str(error("\x1b[2J\ud800\u202e")) == "\\x1b[2J\\ud800\\u202e"
+
+
+def test_unknown_names_are_listed_up_to_a_dozen():
+    said = str(UnknownName("class", "q" * 300, [f"c{i:03}" for i in range(105)]))
+    assert said.endswith("c010, c011 and 93 more")
+    assert f"'{'q' * 40}…{'q' * 19}'" in said
+
+
 def test_config_reports_every_problem():
+    assert str(InvalidConfig("r", [f"{i} is bad" for i in range(14)])).endswith("11 is bad; and 2 more")
     message = str(InvalidConfig("r.toml", ["a is 1", "b is 2"]))
     assert message == "r.toml: 2 problems: a is 1; b is 2"
     assert str(InvalidConfig("r.toml", ["a is 1"])) == "r.toml: 1 problem: a is 1"

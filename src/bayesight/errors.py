@@ -27,6 +27,7 @@ A message says what came, what was expected, and how to mend it.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 __all__ = [
@@ -47,12 +48,29 @@ __all__ = [
     "StorageFailed",
     "TrainingDiverged",
     "UnknownName",
+    "listed",
     "nearest",
+    "printable",
+    "shown",
 ]
+
+_LONGEST = 1500
+"""Characters of a message; what is longer loses its middle."""
+_LONGEST_WORD = 200
+"""Characters without a blank, a path say; a longer one loses its middle."""
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class BayesightError(Exception):
-    """The root of the tree; catching it catches all that Bayesight refuses on purpose."""
+    """The root of the tree; catching it catches all that Bayesight refuses on purpose.
+
+    Whatever its message quotes, a name of 6,000 characters or one that would move a terminal's cursor, the
+    message stays short and printable.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        short = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: _cut(word[0], _LONGEST_WORD), message)
+        super().__init__(_cut(printable(short), _LONGEST))
 
 
 class InvalidInput(BayesightError, ValueError):
@@ -75,8 +93,8 @@ class UnknownName(InvalidInput, LookupError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
         hint = nearest(name, self.known)
-        meant = f"; did you mean {hint!r}?" if hint else ";"
-        super().__init__(f"no {kind} is called {name!r}{meant} known: {', '.join(self.known) or 'none'}")
+        meant = f"; did you mean {shown(hint)}?" if hint else ";"
+        super().__init__(f"no {kind} is called {shown(name)}{meant} known: {listed(self.known)}")
 
 
 class InvalidConfig(InvalidInput):
@@ -90,7 +108,9 @@ class InvalidConfig(InvalidInput):
     def __init__(self, where: str, problems: Sequence[str]) -> None:
         self.where, self.problems = where, tuple(problems)
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        super().__init__(f"{where}: {count}: " + "; ".join(self.problems))
+        told = [_cut(problem, 400) for problem in self.problems[:12]]
+        more = [f"and {len(self.problems) - 12} more"] if len(self.problems) > 12 else []
+        super().__init__(f"{where}: {count}: " + "; ".join([*told, *more]))
 
 
 class Impossible(BayesightError, ArithmeticError):
@@ -163,3 +183,44 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     folded = {k.casefold(): k for k in known}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     return folded[close[0]] if close else None
+
+
+def shown(name: object, longest: int = 60) -> str:
+    """A name in quotes, or another value, for a message; a long one loses its middle.
+
+    Example:
+        >>> shown("resnet"), shown("a" * 30 + "z" * 30, 13)
+        ("'resnet'", "'aaaaaaaa…zzzz'")
+    """
+    return repr(_cut(name, longest)) if isinstance(name, str) else _cut(repr(name), longest)
+
+
+def listed(names: Iterable[object], most: int = 12, *, quoted: bool = False) -> str:
+    """Names for a message, the first of them where they are many, each one shortened.
+
+    Example:
+        >>> listed(["a", "b"]), listed(range(100), 3), listed([])
+        ('a, b', '0, 1, 2 and 97 more', 'none')
+    """
+    every = list(names)
+    few = [shown(name) if quoted else _cut(str(name), 60) for name in every[:most]]
+    more = f" and {len(every) - most:,} more" if len(every) > most else ""
+    return ", ".join(few) + more if every else "none"
+
+
+def printable(text: str) -> str:
+    r"""The text with characters that no terminal should be sent written out, lone surrogates among them.
+
+    Example:
+        >>> printable("a\x1b[2Jb")
+        'a\\x1b[2Jb'
+    """
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _cut(text: str, longest: int) -> str:
+    """The text, or its beginning and its end around an ellipsis."""
+    if len(text) <= longest:
+        return text
+    tail = (longest - 1) // 3
+    return f"{text[: longest - 1 - tail]}…{text[len(text) - tail :]}"

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bayesight.errors import InvalidInput
-from bayesight.train.hardware import available_cores, choose_hardware, default_threads, has_bf16
+from bayesight.train.hardware import _accelerator, available_cores, choose_hardware, default_threads, has_bf16
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +46,37 @@ def test_bf16_is_applied_around_the_model_and_weights_stay_whole():
 def test_no_threads_are_refused():
     with pytest.raises(InvalidInput, match="threads"):
         choose_hardware(threads=0)
+
+
+@pytest.mark.parametrize(
+    "device", ["nonsense", "", "cuda:", "cuda:x", "cpu:1", "cuda:-1", "cuda:9999999", "meta"]
+)
+def test_what_is_no_device_is_refused_with_what_is_one(device):
+    said = rf"^device: got '{device}'; expected auto, cpu, cuda, cuda:N or mps\.$"
+    with pytest.raises(InvalidInput, match=said):
+        choose_hardware(device=device, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [("cuda", "CUDA GPU"), ("gpu", "CUDA GPU"), ("cuda:7", "CUDA GPU"), ("mps", "Apple GPU")],
+)
+def test_a_device_that_is_not_there_is_a_sentence(device, name, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    said = rf"^device: got '{device}', and torch \S+ finds no {name}; .* Use cpu, or auto for the fastest"
+    with pytest.raises(InvalidInput, match=said):
+        choose_hardware(device=device, threads=1)
+
+
+def test_a_gpu_is_taken_by_kind_or_by_number(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert [_accelerator(d, 1) for d in ("CUDA", "cuda:1", "cpu", "auto")] == [
+        ("cuda", 1), ("cuda", [1]), ("cpu", 1), ("auto", 1)
+    ]  # fmt: skip
+    assert _accelerator("gpu", 2) == ("cuda", 2)
+    with pytest.raises(InvalidInput, match=r"'cuda:2', and torch .* finds 2 of them"):
+        _accelerator("cuda:2", 1)
+    with pytest.raises(InvalidInput, match="one process, or plain cuda"):
+        _accelerator("cuda:1", 2)

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from bayesight.errors import printable
+
 __all__ = ["JsonFlag", "SeedOption", "emit", "progress_bar", "say"]
 
 JsonFlag = Annotated[
@@ -28,7 +30,11 @@ def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
         as_json: whether ``--json`` was given.
         text: makes the answer for people; called only when it is needed.
     """
-    answer = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False) if as_json else text()
+    if as_json:
+        whole = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False)
+        answer = whole.encode("utf-8", "backslashreplace").decode()  # a lone surrogate, as JSON escapes it
+    else:
+        answer = printable(text())
     try:
         sys.stdout.write(answer.rstrip("\n") + "\n")
         sys.stdout.flush()
@@ -39,7 +45,7 @@ def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
 
 def say(message: str) -> None:
     """Tell a person something on standard error."""
-    sys.stderr.write(message.rstrip("\n") + "\n")
+    sys.stderr.write(printable(message).rstrip("\n") + "\n")
 
 
 @contextmanager

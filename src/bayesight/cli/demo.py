@@ -65,7 +65,7 @@ def _text(found: Demo) -> str:
         f"With your own images:      bayesight train YOUR-IMAGES.zip --out runs/mine\n"
         "\n"
         "To show it letters you draw, correct it and teach it new ones, in a browser:\n"
-        f"  $ {shlex.join([*_program(), 'serve', str(found.run.folder)])}"
+        f"  $ {shlex.join([*_program(), 'serve', str(found.run.folder), '--source', str(found.source)])}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, say
+from bayesight.cli.common import JsonFlag, emit, progress_bar, say
 
 if TYPE_CHECKING:
     from bayesight.service.settings import Settings
@@ -46,6 +46,13 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another name of a service without tokens. May be repeated.")
     ] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Images the run was trained on, to show the nearest of them beside an answer; nothing "
+            "the run itself names is opened. May be repeated."
+        ),
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     as_json: JsonFlag = False,
 ) -> None:
@@ -59,7 +66,7 @@ def serve(
 
     share_pieces()
     from bayesight.checks import check
-    from bayesight.service.running import listen
+    from bayesight.service.running import listen, read_sources
     from bayesight.service.settings import Settings
 
     levels = ("debug", "info", "warning", "error")
@@ -75,6 +82,7 @@ def serve(
         origins=tuple(allow_origin or ()),
         hosts=tuple(allow_host or ()),
         log_level=log_level,
+        sources=tuple(str(path.absolute()) for path in source or ()),
     )
 
     def ready(url: str) -> None:
@@ -85,6 +93,8 @@ def serve(
             say(_greeting(url, settings))
 
     try:
+        with progress_bar("reading") as reading:
+            read_sources(settings, reading)
         listen(settings, port=port, workers=workers, ready=ready)
     except KeyboardInterrupt:  # it has ended in order by now
         say("stopped; the ledger keeps what it learned")

@@ -11,12 +11,14 @@ from typing import Any
 import uvicorn
 
 from bayesight.checks import check
+from bayesight.data import open_store
 from bayesight.errors import InvalidInput
 from bayesight.ledger import Ledger, run_record
 from bayesight.run import Run
 from bayesight.service.settings import Settings
+from bayesight.types import Progress
 
-__all__ = ["listen"]
+__all__ = ["listen", "read_sources"]
 
 _APP = "bayesight.service.app:from_environment"
 STOP_S = 30
@@ -53,6 +55,19 @@ def listen(settings: Settings, *, port: int, workers: int, ready: Callable[[str]
         # Workers are new processes and read this before they count anything.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         _serve(workers, listener)
+
+
+def read_sources(settings: Settings, progress: Progress | None = None) -> None:
+    """Read the sources of the settings once, before anything listens, so that no page has to wait for them.
+
+    Raises:
+        RunUnreadable, SourceNotFound, SourceUnreadable, StorageFailed: what cannot be opened.
+    """
+    if not settings.sources:
+        return
+    classes = Run.open(settings.run).classes()
+    for source in settings.sources:
+        open_store(source, size=classes.size, mode=classes.mode, labelled=False, progress=progress)
 
 
 def _serve(workers: int, listener: socket.socket) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from bayesight.checks import check
 from bayesight.errors import InvalidInput
@@ -39,6 +39,8 @@ class Settings:
         origins: other web sites whose pages may call the API (CORS); none by default.
         hosts: names under which a service without tokens may be called, besides those of this machine.
         log_level: the least that is told.
+        sources: images the run was trained on, whose pictures may be shown; what the run itself says of its
+            sources is never opened.
 
     Raises:
         InvalidInput: a limit below 1, a rate that cannot be read, or ``record`` of another kind.
@@ -60,6 +62,7 @@ class Settings:
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     log_level: str = "info"
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("body_bytes", "pixels", "images"):
@@ -100,8 +103,8 @@ class Settings:
         """
         text = (os.environ if environment is None else environment).get(ENVIRONMENT, "")
         check(bool(text), ENVIRONMENT, "not set", "settings", "Start the service with 'bayesight serve'.")
-        tree = json.loads(text)
-        return cls(**{**tree, "origins": tuple(tree["origins"]), "hosts": tuple(tree["hosts"])})
+        tree: dict[str, Any] = json.loads(text)
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in tree.items()})
 
 
 def is_loopback(host: str) -> bool:

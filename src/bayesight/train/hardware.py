@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from bayesight.checks import check
+from bayesight.errors import InvalidInput, shown
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -47,27 +48,30 @@ def choose_hardware(
             kernels wait for their slowest thread: two threads on two cores, one of them busy with something
             else, have trained thirty times slower than one, and at best they are twice as fast. Name the
             count where the machine is yours alone; results of convolutions depend on it in the last bits.
-        device: "auto", "cpu", "cuda", ... as Fabric names them.
+        device: "auto", "cpu", "cuda" (or "gpu"), one of several as "cuda:1", or "mps".
 
     Raises:
-        InvalidInput: a thread count below 1.
+        InvalidInput: a thread count below 1, or a device that is none or not there.
     """
     from lightning_fabric import Fabric  # takes longer than torch; what does not train does without it
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     check(threads is None or threads >= 1, "threads", f"got {threads}", "at least 1")
+    accelerator, devices = _accelerator(device, local)
     count = threads or default_threads(local)
     torch.set_num_threads(count)
-    on_accelerator = device not in ("auto", "cpu") or (device == "auto" and torch.cuda.is_available())
+    on_accelerator = accelerator not in ("auto", "cpu") or (
+        accelerator == "auto" and torch.cuda.is_available()
+    )
     chosen: Literal["32", "bf16"]
     chosen = ("bf16" if has_bf16(on_accelerator) else "32") if precision == "auto" else precision
     # Fabric announces its precision on every start; the run's metrics say it where it is looked for.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     # The precision is applied by autocast around forward passes: weights and optimizer state stay fp32.
     fabric = Fabric(
-        accelerator=device,
-        devices=local,
+        accelerator=accelerator,
+        devices=devices,
         num_nodes=max(1, world // local),
         strategy="ddp" if world > 1 else "auto",
         precision="bf16-mixed" if chosen == "bf16" else "32-true",
@@ -93,3 +97,27 @@ def has_bf16(on_accelerator: bool = False) -> bool:
     if on_accelerator:
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+def _accelerator(device: str, processes: int) -> tuple[str, int | list[int]]:
+    """Fabric's words for a device that is there: its kind, and how many of it or which.
+
+    Raises:
+        InvalidInput: no such device, or not on this machine.
+    """
+    kind, colon, number = device.strip().lower().partition(":")
+    kind = {"gpu": "cuda"}.get(kind, kind)
+    there = {"auto": 1, "cpu": 1, "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0}
+    there["mps"] = int(torch.backends.mps.is_available())
+    numbered = kind in ("cuda", "mps") and number.isdecimal() and len(number) < 6
+    if kind not in there or (colon and not numbered):
+        raise InvalidInput(f"device: got {shown(device)}; expected auto, cpu, cuda, cuda:N or mps.")
+    mend = f"Use {'cuda, ' if there['cuda'] and kind != 'cuda' else ''}cpu, or auto for the fastest there is."
+    names = {"cuda": "CUDA GPU", "mps": "Apple GPU"}
+    found = f"finds no {names.get(kind)}" if not there[kind] else f"finds {there[kind]} of them"
+    came = f"got {device!r}, and torch {torch.__version__} {found}"
+    check(int(number or 0) < there[kind], "device", came, "a device of this machine", mend)
+    if not colon:
+        return kind, processes
+    check(processes == 1, "device", f"got {device!r} for {processes} processes", "one process, or plain cuda")
+    return kind, [int(number)]

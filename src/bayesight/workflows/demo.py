@@ -85,12 +85,14 @@ class Demo:
 
     Args:
         run: the run folder.
+        source: the letters it was trained on.
         report: the page.
         accuracy: on letters kept apart, under the training shares.
         steps: the story.
     """
 
     run: Run
+    source: Path
     report: Path
     accuracy: float
     steps: tuple[Step, ...]
@@ -99,6 +101,7 @@ class Demo:
         """What ``--json`` prints."""
         return {
             "run": str(self.run.folder),
+            "source": str(self.source),
             "report": str(self.report),
             "accuracy": self.accuracy,
             "steps": [vars(step) for step in self.steps],
@@ -176,7 +179,7 @@ def demo(
         *_new_classes(story, run, measured, sources, out),
     ]
     report = _report(story, run, measured, sections)
-    return Demo(run, report, measured.evaluation.accuracy, tuple(story.steps))
+    return Demo(run, sources["letters"], report, measured.evaluation.accuracy, tuple(story.steps))
 
 
 def _render(story: _Story, data: Path, seed: int, sizes: Sizes, progress: Progress | None) -> dict[str, Path]:

@@ -45,9 +45,10 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(shapes_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A service on loopback, without tokens."""
-    made = Site(Settings(str(shapes_run), str(tmp_path_factory.mktemp("ledger") / "l.sqlite"), rate=""))
+def site(shapes_run: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A service on loopback, without tokens, that may show what its run was trained on."""
+    ledger = str(tmp_path_factory.mktemp("ledger") / "l.sqlite")
+    made = Site(Settings(str(shapes_run), ledger, rate="", sources=(str(shapes),)))
     yield made
     made.close()
 

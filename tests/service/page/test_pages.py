@@ -1,11 +1,14 @@
 """The pages without a browser: what they may load, what they tell whom, what their forms do."""
 
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from bayesight.data import open_store
 from bayesight.ledger import Label, Ledger, Prediction, RunRecord
 from bayesight.service import Settings, create_app
 from bayesight.service.page import router
@@ -98,6 +101,31 @@ def test_where_no_prediction_is_kept_an_answer_can_be_corrected_all_the_same(sha
         told = client.post(action, data=form)
         assert told.status_code == 200
         assert "Learned: this is disc" in told.text
+
+
+def test_what_a_run_says_of_its_sources_is_not_opened(shapes_run, shapes, tmp_path, picture, monkeypatch):
+    run = shutil.copytree(shapes_run, tmp_path / "run")
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["sources"] = [{**metrics["sources"][0], "source": place} for place in ("/", "/proc", str(shapes))]
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    opened = []
+    monkeypatch.setattr(
+        "bayesight.service.page.pictures.open_store",
+        lambda source, **how: opened.append(source) or open_store(source, **how),
+    )
+    pages = []
+    for sources in ((), (str(shapes),)):
+        settings = Settings(str(run), str(tmp_path / f"{len(sources)}.sqlite"), rate="", sources=sources)
+        with TestClient(create_app(settings, routers=(router,)), base_url="http://localhost") as client:
+            answer = client.post("/answers", files=upload(picture("disc")))
+            assert answer.status_code == 200
+            pages.append(answer.text)
+    assert opened == [str(shapes)]
+    without, named = pages
+    assert 'alt="a known image' not in without
+    assert "<code>bayesight serve RUN --source SOURCE</code>" in without
+    assert named.count('alt="a known image') == 6
+    assert "--source" not in named
 
 
 def test_the_report_is_sandboxed_and_framed_by_its_own_page_only(page_client):

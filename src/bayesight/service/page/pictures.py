@@ -1,11 +1,11 @@
-"""Pictures of known images: from the ledger, or from what a run was trained on while that is still there."""
+"""Pictures of known images: from the ledger, or from the sources that whoever serves the run has named."""
 
 from __future__ import annotations
 
 import base64
 import logging
+from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -26,11 +26,18 @@ class Album:
     Args:
         ledger: looked into first.
         run: its name in the ledger.
-        folder: the run, which says what it was trained on.
+        folder: the run.
+        sources: where training images may be looked for. A run, which may be a stranger's, names its sources
+            too, but what it names is not opened.
     """
 
-    def __init__(self, ledger: Ledger, run: str, folder: Run) -> None:
-        self._ledger, self._run, self._folder = ledger, run, folder
+    def __init__(self, ledger: Ledger, run: str, folder: Run, sources: Sequence[str] = ()) -> None:
+        self._ledger, self._run, self._folder, self._sources = ledger, run, folder, sources
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether training images can be shown."""
+        return bool(self._sources)
 
     def picture(self, image: str) -> str:
         """The image as a ``data:`` URI; empty where it is nowhere to be had.
@@ -51,15 +58,12 @@ class Album:
 
     @cached_property
     def _stores(self) -> list[Store]:
-        """The sources of the run that have not changed since; none of them is needed for anything else."""
+        """The named sources that can still be read; none of them is needed for anything else."""
         found = []
         classes = self._folder.classes()
-        for source in self._folder.metrics().get("sources", []):
+        for source in self._sources:
             try:
-                if Path(source["source"]).exists():
-                    store = open_store(source["source"], size=classes.size, mode=classes.mode)
-                    if store.manifest.content_hash == source["content_hash"]:
-                        found.append(store)
+                found.append(open_store(source, size=classes.size, mode=classes.mode, labelled=False))
             except BayesightError as problem:
                 log.info("training images are not shown", extra={"event": "album", "reason": str(problem)})
         return found

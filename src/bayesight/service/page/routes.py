@@ -302,10 +302,10 @@ async def _image_page(request: Request, service: Service, seen: Seen, *, kept: b
 
 
 def _album(request: Request, service: Service) -> Album:
-    """Made once a worker: the sources of a run are looked for when the first picture is wanted."""
+    """Made once a worker: the sources are opened when the first picture is wanted."""
     state = request.app.state
     if not hasattr(state, "album"):
-        state.album = Album(service.ledger, service.keeper.name, service.run)
+        state.album = Album(service.ledger, service.keeper.name, service.run, service.settings.sources)
     found: Album = state.album
     return found
 

@@ -108,6 +108,7 @@ def image_values(story: Story, believed: Believed, album: Album) -> dict[str, An
         "change": _change(story),
         "total": float(believed.classifier.head.counts.sum()),
         "neighbours": [vars(one) | {"pixels": album.picture(one.image)} for one in story.neighbours],
+        "has_sources": album.has_sources,
         "key": new_key(),
         "picture": "",
     }
