@@ -104,7 +104,8 @@ class Settings:
         text = (os.environ if environment is None else environment).get(ENVIRONMENT, "")
         check(bool(text), ENVIRONMENT, "not set", "settings", "Start the service with 'bayesight serve'.")
         tree: dict[str, Any] = json.loads(text)
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in tree.items()})
+        lists: dict[str, Any] = {name: tuple(v) for name, v in tree.items() if isinstance(v, list)}
+        return cls(**{**tree, **lists})
 
 
 def is_loopback(host: str) -> bool:
