@@ -37,7 +37,7 @@ from bayesight.errors import InvalidConfig, InvalidInput, RunExists, RunUnreadab
 from bayesight.files import write_atomic
 from bayesight.losses import sees_environments
 from bayesight.models import GenerativeModel, ImageModel, build, build_generator, channels_last
-from bayesight.models.classifier import Classes, Classifier
+from bayesight.models.classifier import Classes, Classifier, from_format_1
 from bayesight.train.recipe import Recipe
 
 __all__ = ["FORMAT", "Run"]
@@ -243,6 +243,8 @@ class Run:
                 raise ValueError("its content has changed since it was written")
         except (KeyError, ValueError) as problem:
             raise RunUnreadable(f"{self.folder / 'belief.safetensors'} is damaged ({problem}).") from problem
+        if metadata["format"] == "1":
+            tensors, values = from_format_1(tensors, values)
         return Classifier.from_tensors(self.network(), self.classes(), tensors, values)
 
     def save_metrics(self, metrics: Mapping[str, Any]) -> None:

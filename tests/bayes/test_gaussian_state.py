@@ -51,7 +51,6 @@ def test_bad_rows_are_refused(features, labels, message, start):
         lambda _: gh.empty(("a", "a"), torch.zeros(2), torch.ones(2)),
         lambda _: gh.empty((), torch.zeros(2), torch.ones(2)),
         lambda _: gh.empty(("a",), torch.zeros(2), torch.zeros(2)),
-        lambda _: gh.empty(("a",), torch.zeros(2), torch.ones(2), temperature=0.0),
         lambda start: gh.add_class(start(), "a"),
         lambda start: gh.absorb(start(), torch.zeros(1, 6), torch.zeros(1).long(), torch.tensor([1.5])),
     ],

@@ -120,7 +120,8 @@ def test_records_add_up_and_answers_are_distributions(seed, cut, weight):
     whole = judged(slice(None))
     torch.testing.assert_close(judged(slice(cut)) + judged(slice(cut, None)), whole, atol=1e-9, rtol=0)
     fitted = sharpness.posterior(whole)
-    assert sharpness.is_posterior(fitted)
+    assert float(fitted[:, 1].sum()) == pytest.approx(1)
+    assert bool(((fitted[:, 2] > 0) & (fitted[:, 2] < 1)).all())
     assert 1 <= sharpness.centre(fitted) <= 200.4
     answer = sharpness.averaged(fitted, tempered(logits)(fitted[:, 0]), log_prior)
     torch.testing.assert_close(answer.logsumexp(1), torch.zeros(len(labels)).double(), atol=1e-9, rtol=0)
@@ -146,8 +147,6 @@ def test_what_is_no_record_is_refused():
         sharpness.posterior(torch.full(sharpness.GRID, math.nan, dtype=torch.float64))
     with pytest.raises(InvalidInput, match="temperature"):
         sharpness.plain(0.0)
-    assert not sharpness.is_posterior(torch.tensor([[1.0, 0.5, 0.0]]).double())
-    assert not sharpness.is_posterior(torch.tensor([[1.0, 1.0, math.nan]]).double())
 
 
 # The head that is judged.
@@ -155,7 +154,7 @@ def test_what_is_no_record_is_refused():
 
 @pytest.fixture
 def perfect():
-    """A head whose 120 validation rows lie far apart, and its validation rows with labels."""
+    """A head judged by 120 rows that lie far apart, and those rows with their labels."""
     generator = torch.Generator().manual_seed(6)
     places = 40 * torch.randn(4, 12, generator=generator)
     labels = torch.arange(520) % 4
@@ -164,37 +163,46 @@ def perfect():
     return head, rows[400:], labels[400:]
 
 
+def judged(head, rows, labels):
+    ready = gh.predictive(head)
+    return gh.sharpened(ready, gh.distances(ready, rows), labels)
+
+
+def answered(ready, rows, log_prior):
+    return (gh.log_density(ready, rows) + log_prior).log_softmax(1).exp()
+
+
 def test_perfect_validation_makes_nothing_certain(perfect):
     head, rows, labels = perfect
-    answer = gh.log_posterior(head, rows)
+    answer = answered(judged(*perfect), rows, gh.class_log_prior(head))
     assert bool((answer.argmax(1) == labels).all())
-    assert float(answer.max().exp()) <= 1 - 1 / 122
-    assert float(answer.max().exp()) >= 1 - 1.2 / 122
+    assert float(answer.max()) <= 1 - 1 / 122
+    assert float(answer.max()) >= 1 - 1.2 / 122
     rare = torch.full((4,), (1 - 1e-4) / 3, dtype=torch.float64)
     rare[labels[0]] = 1e-4
-    assert float(gh.log_posterior(head, rows[:1], rare.log())[0, labels[0]].exp()) < 0.1
+    assert float(answered(judged(*perfect), rows[:1], rare.log())[0, labels[0]]) < 0.1
 
 
 def test_the_likelihood_is_evidence_shared_by_the_averaged_posterior(perfect):
     head, rows, _ = perfect
-    ready = gh.predictive(head)
-    prior = gh.class_log_prior(head)
+    ready, prior = judged(*perfect), gh.class_log_prior(head)
     evidence = torch.logsumexp(gh.log_density(ready, rows) + prior, dim=1)
-    plain = torch.logsumexp(gh.log_density(ready, rows, head.temperature) + prior, dim=1)
+    centre = sharpness.centre(ready.sharpness)
+    plain = torch.logsumexp(gh.log_density(ready, rows, centre) + prior, dim=1)
     torch.testing.assert_close(evidence, plain, atol=1e-9, rtol=0)
-    temperatures, weights, slips = head.sharpness.T
+    temperatures, weights, slips = ready.sharpness.T
     expected = slips @ weights * prior.exp() + torch.stack(
         [
             w * (1 - s) * (gh.log_density(ready, rows, float(t)) + prior).softmax(1)
             for t, w, s in zip(temperatures, weights, slips, strict=True)
         ]
     ).sum(0)
-    torch.testing.assert_close(gh.log_posterior(head, rows).exp(), expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(answered(ready, rows, prior), expected, atol=1e-12, rtol=0)
 
 
 def test_a_class_nobody_has_shown_yet_changes_no_other(perfect):
-    head, rows, _ = perfect
-    wider = gh.add_class(head, "later")
+    head, rows, labels = perfect
+    wider = judged(gh.add_class(head, "later"), rows, labels)
     torch.testing.assert_close(
-        gh.log_likelihood(wider, rows)[:, :4], gh.log_likelihood(head, rows), atol=1e-9, rtol=0
+        gh.log_density(wider, rows)[:, :4], gh.log_density(judged(*perfect), rows), atol=1e-9, rtol=0
     )

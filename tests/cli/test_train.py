@@ -74,7 +74,7 @@ def test_a_run_that_is_there(refusal, program, shapes, tmp_path):
     status, again, err = program("train", shapes, "--out", tmp_path / "run", "--resume", "--json")
     assert (status, err) == (0, "")
     metrics, old = json.loads(again), json.loads(before)
-    assert metrics["details"].pop("format") == 1
+    assert metrics["details"].pop("format") == 2
     assert metrics == old
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == weights
     status, out, _ = program(

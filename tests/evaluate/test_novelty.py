@@ -82,7 +82,7 @@ def test_threshold_flags_the_stated_share():
 @given(st.lists(st.floats(-9, 9), min_size=2, max_size=40), st.floats(0.001, 0.999))
 def test_the_threshold_is_the_quantile_of_the_validation_scores(scores, false_alarm):
     ascending = torch.tensor(sorted(scores), dtype=torch.float64)
-    reference = novelty.NoveltyReference(0.0, 1.0, 0.0, 1.0, ascending)
+    reference = novelty.NoveltyReference(0.0, 1.0, 0.0, 1.0, ascending, torch.ones(len(ascending)).double())
     expected = np.quantile(scores, 1 - false_alarm)
     assert novelty.threshold(reference, false_alarm) == pytest.approx(expected, abs=1e-9)
 

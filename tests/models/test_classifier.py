@@ -170,6 +170,7 @@ def test_bookkeeping_is_that_of_a_plain_list(data):
         torch.empty(0, 16, dtype=torch.uint8),
         torch.empty(0, dtype=torch.int64),
         torch.empty(0, dtype=torch.float64),
+        torch.empty(0, dtype=torch.bool),
         torch.empty(0, SIZE, dtype=torch.float16),
         torch.empty(0, dtype=torch.int64),
     )
@@ -184,7 +185,8 @@ def test_bookkeeping_is_that_of_a_plain_list(data):
             new = rows(data.draw(st.integers(0, 8)), 100 + step)
             weights = torch.linspace(0.1, 1, len(new), dtype=torch.float64)
             keep = sorted(data.draw(st.sets(st.integers(0, len(new) - 1))) if len(new) else ())
-            absorbed = absorbed.with_rows(new, weights, torch.tensor(keep, dtype=torch.int64))
+            trained = new.digests[:, 0] < 128
+            absorbed = absorbed.with_rows(new, weights, torch.tensor(keep, dtype=torch.int64), trained)
             parts = (
                 new.digests.tolist(),
                 new.labels.tolist(),
@@ -195,6 +197,7 @@ def test_bookkeeping_is_that_of_a_plain_list(data):
     assert absorbed.digests.tolist() == [d for d, _, _, _ in plain]
     assert absorbed.labels.tolist() == [y for _, y, _, _ in plain]
     assert absorbed.weights.tolist() == [w for _, _, w, _ in plain]
+    assert absorbed.trained.tolist() == [d[0] < 128 for d, _, _, _ in plain]
     assert absorbed.exemplars.tolist() == [x for _, _, _, x in plain if x is not None]
     assert absorbed.exemplar_rows.tolist() == [i for i, row in enumerate(plain) if row[3] is not None]
 
@@ -222,11 +225,19 @@ def test_novelty_is_measured_against_the_belief_as_it_is(believer, asked):
     far = replace(rows(80, 11), features=rows(80, 11).features * 3)
     after, _ = believer.absorb(far)
     held_out = rows(60, 1).features
-    for belief in (believer, after):
+    for belief, later in ((believer, far.features[:0]), (after, far.features)):
         bank = belief.absorbed.exemplars.float()
-        distance = (held_out[:, None] - bank).square().sum(2).sqrt().min(dim=1).values
-        evidence = torch.logsumexp(belief.log_likelihood(held_out) - math.log(3), dim=1)
-        expected = fit_novelty(evidence, distance)
+        asked_of = torch.cat([held_out, later.half().float()])
+        apart = (asked_of[:, None] - bank).square().sum(2).sqrt()
+        apart[60:][apart[60:] < 1e-3] = torch.inf  # not its own exemplar
+        evidence = torch.logsumexp(belief.judged_log_likelihood - math.log(3), dim=1)
+        torch.testing.assert_close(
+            evidence[:60], torch.logsumexp(belief.log_likelihood(held_out) - math.log(3), dim=1)
+        )
+        order = torch.arange(60, 60 + len(later))[belief.absorbed.exemplar_rows[belief._later] - 90]
+        expected = fit_novelty(
+            evidence, apart.min(dim=1).values[torch.cat([torch.arange(60), order])], belief.judged.weights
+        )
         torch.testing.assert_close(belief.novelty_reference.scores, expected.scores, atol=1e-4, rtol=0)
     assert not torch.equal(after.novelty_reference.scores, before.scores)
     assert believer.novelty_reference is before
@@ -341,7 +352,7 @@ def saved(believer):
     """A belief with a later class, a discount and weights, as it is written: tensors and plain values."""
     weights = torch.rand(25, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     after, _ = believer.discount(0.3).absorb(rows(25, 4, classes=4), ("stripe",), weights)
-    return after.resharpened(), *after.resharpened().tensors()
+    return after, *after.tensors()
 
 
 def opened(belief, tensors, values):
@@ -354,9 +365,8 @@ def test_a_saved_belief_is_the_same_belief(saved, asked):
     assert again.classes == belief.classes
     assert again.precision == belief.precision
     assert again.head.prior == belief.head.prior
-    assert torch.equal(again.head.sharpness, belief.head.sharpness)
-    assert again.head.founding == 3
-    assert again.head.scored == belief.head.scored
+    assert torch.equal(again.predictive.sharpness, belief.predictive.sharpness)
+    assert (again.head.founding, again.head.kept) == (3, 0.3)
     assert holds_the_same(again.absorbed, belief.absorbed)
     assert torch.equal(again.log_likelihood(asked), belief.log_likelihood(asked))
     assert torch.equal(again.novelty(asked), belief.novelty(asked))
@@ -368,7 +378,7 @@ def test_a_saved_belief_is_the_same_belief(saved, asked):
 
 def test_any_missing_strange_or_misshapen_tensor_is_refused(saved):
     belief, tensors, values = saved
-    assert len(tensors) == 14
+    assert len(tensors) == 13
     for name, tensor in tensors.items():
         without = {n: t for n, t in tensors.items() if n != name}
         other = torch.float32 if tensor.dtype == torch.float64 else torch.float64
@@ -394,8 +404,6 @@ def test_any_missing_strange_or_misshapen_tensor_is_refused(saved):
         ("absorbed.exemplar_rows", 115),
         ("reference_labels", 4),
         ("head.scale", 0.0),
-        ("head.sharpness", 0.0),
-        ("head.sharpness", math.nan),
         ("head.counts", -1.0),
         ("head.sums", math.nan),
         ("head.second_moments", math.inf),
@@ -423,12 +431,13 @@ def test_numbers_no_belief_can_hold_are_refused(saved, name, value):
         {"prior": {"scatter": "much"}},
         {"prior": {"strength": 1.0}},
         {"prior": None},
-        {"head": {"founding": 5, "scored": 0.0}},
-        {"head": {"founding": 0, "scored": 0.0}},
-        {"head": {"founding": 3, "scored": "1"}},
-        {"head": {"founding": 3, "scored": -1.0}},
-        {"head": {"founding": 3}},
-        {"head": {"founding": 3, "scored": 0.0, "shift": 1.0, "more": 2}},
+        {"head": {"founding": 5, "kept": 1.0}},
+        {"head": {"founding": 0, "kept": 1.0}},
+        {"head": {"founding": 3, "kept": "1"}},
+        {"head": {"founding": 3, "kept": 0.0}},
+        {"head": {"founding": 3, "kept": math.nan}},
+        {"head": {"kept": 1.0}},
+        {"head": {"founding": 3, "kept": 1.0, "shift": 1.0, "more": 2}},
         {"head": None},
     ],
 )

@@ -25,15 +25,17 @@ from torch import Tensor
 
 from bayesight.bayes import sharpness
 from bayesight.bayes.gaussian_predictive import (
+    Distances,
     Predictive,
     class_log_prior,
     density_at,
+    distances,
+    left_out,
     log_density,
     log_evidence,
     log_likelihood,
     log_posterior,
     predictive,
-    squared_distance,
 )
 from bayesight.bayes.gaussian_state import (
     GaussianHead,
@@ -47,25 +49,29 @@ from bayesight.checks import check
 
 __all__ = [
     "Absorbed",
+    "Distances",
     "GaussianHead",
     "HeadPrior",
     "Predictive",
     "absorb",
     "add_class",
     "class_log_prior",
+    "density_at",
     "discount",
+    "distances",
     "drop_class",
     "empty",
     "fit",
-    "fit_sharpness",
+    "judged_losses",
+    "left_out",
     "log_density",
     "log_evidence",
     "log_likelihood",
     "log_posterior",
     "merge",
     "predictive",
-    "refit_sharpness",
     "remove",
+    "sharpened",
     "sufficient_statistics",
 ]
 
@@ -82,15 +88,11 @@ class Absorbed:
         weight: the sum of their weights.
         log_evidence: log p(these rows | everything before), nats; what the head thought of them before it
             learned them.
-        log_loss: mean nats of the given labels, predicted before absorbing; NaN when no class was known yet.
-        accuracy: share of rows whose class was predicted before absorbing; NaN likewise.
     """
 
     rows: int
     weight: float
     log_evidence: float
-    log_loss: float
-    accuracy: float
 
 
 def fit(
@@ -114,8 +116,7 @@ def fit(
         labels: (N,) indices into ``classes``.
         classes: names.
         weights: (N,) in [0, 1], the trust in each label; all 1 when left out.
-        validation: (features, labels) that trained nothing; they set the sharpness and start its running
-            record.
+        validation: (features, labels) that trained nothing; they choose the shrinkage.
         prior: hyperparameters, when they are not to be chosen.
 
     Example:
@@ -143,21 +144,18 @@ def fit(
         return max(heads, key=log_evidence)
 
     def log_posterior_of(head: GaussianHead) -> float:
+        ready = predictive(head)
+        losses = judged_losses(ready, distances(ready, validation[0]), validation[1])
         decades = math.log10(head.prior.scatter / max(total, 1.0) / _USUAL_SHRINKAGE)
-        return sharpness.log_evidence(head.losses) - 0.5 * decades**2
+        return sharpness.log_evidence(losses) - 0.5 * decades**2
 
-    return max((fit_sharpness(h, *validation) for h in heads), key=log_posterior_of)
+    return max(heads, key=log_posterior_of)
 
 
 def absorb(
     head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None = None
 ) -> tuple[GaussianHead, Absorbed]:
     """Yesterday's posterior is today's prior: add labelled rows.
-
-    The rows are predicted before they are absorbed, and the log-loss of these honest predictions is added to
-    the head's record on the grid of its sharpness, which keeps as much of its past as the head does. The
-    sharpness itself stays as it is, so that the order of batches cannot matter; ``refit_sharpness`` follows
-    the record.
 
     Args:
         head: the state; it is not changed.
@@ -172,24 +170,14 @@ def absorb(
         InvalidInput: shapes, labels or values that break the contract; nothing was absorbed.
     """
     counts, sums, second = sufficient_statistics(head, features, labels, weights)
-    losses, scored, log_loss, accuracy = _honest_losses(head, features, labels, weights)
-    kept = float(head.counts.sum() / (head.counts.sum() + counts.sum()).clamp_min(1e-300))
     after = replace(
         head,
         counts=head.counts + counts,
         sums=head.sums + sums,
         second_moments=head.second_moments + second,
-        losses=kept * head.losses + losses,
-        scored=kept * head.scored + scored,
     )
-    learned = Absorbed(
-        rows=len(features),
-        weight=float(counts.sum()),
-        log_evidence=log_evidence(after) - log_evidence(head),
-        log_loss=log_loss,
-        accuracy=accuracy,
-    )
-    return after, learned
+    weight = float(counts.sum())
+    return after, Absorbed(len(features), weight, log_evidence(after) - log_evidence(head))
 
 
 def remove(
@@ -201,8 +189,6 @@ def remove(
     sure: bool = False,
 ) -> GaussianHead:
     """Take rows out again, as if they had never come; give the weights they came with.
-
-    The record of honest predictions stays: it says how well the head predicted at the time.
 
     Args:
         head: the state; it is not changed.
@@ -274,8 +260,6 @@ def merge(one: GaussianHead, other: GaussianHead) -> GaussianHead:
         counts=result.counts.index_add(0, at, other.counts),
         sums=result.sums.index_add(0, at, other.sums),
         second_moments=result.second_moments + other.second_moments,
-        losses=result.losses + other.losses,
-        scored=result.scored + other.scored,
     )
 
 
@@ -319,8 +303,7 @@ def drop_class(head: GaussianHead, name: str) -> GaussianHead:
 def discount(head: GaussianHead, trust_past: float) -> GaussianHead:
     """Let the past count for less, so that new data matter: a past row counts ``trust_past`` of a row.
 
-    The shrinkage was set in proportion to the past and is discounted with it, and so is the record of
-    its sharpness.
+    The shrinkage was set in proportion to the past and is discounted with it.
 
     Args:
         head: the state.
@@ -337,52 +320,37 @@ def discount(head: GaussianHead, trust_past: float) -> GaussianHead:
         counts=head.counts * trust_past,
         sums=head.sums * trust_past,
         second_moments=head.second_moments * trust_past,
-        losses=head.losses * trust_past,
-        scored=head.scored * trust_past,
+        kept=head.kept * trust_past,
     )
 
 
-def fit_sharpness(
-    head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None = None
-) -> GaussianHead:
-    """The head as sharp as rows it has not absorbed allow; its record starts from them."""
-    fresh = replace(head, losses=torch.zeros_like(head.losses), scored=0.0)
-    losses, scored, _, _ = _honest_losses(fresh, features, labels, weights)
-    check(scored > 0, "fit_sharpness", "no rows of a known class", "at least one")
-    return refit_sharpness(replace(fresh, losses=losses, scored=scored))
+def judged_losses(
+    ready: Predictive, rows: Distances, labels: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Log-losses of labelled rows on the grid of the sharpness, nats, (G, E), summed.
 
-
-def refit_sharpness(head: GaussianHead) -> GaussianHead:
-    """The head as sharp as its record of rows predicted before they were absorbed allows.
-
-    Raises:
-        InvalidInput: nothing was scored yet.
+    Args:
+        ready: from ``predictive``.
+        rows: N of them that the head has not absorbed, or that are ``left_out``; those of a class that has
+            none in the head say nothing.
+        labels: (N,) class indices.
+        weights: (N,) what each counts; all 1 when left out.
     """
-    check(head.scored > 0, "refit_sharpness", "an empty record", "rows predicted before they were absorbed")
-    return replace(head, sharpness=sharpness.posterior(head.losses))
+    weights = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights.double()
+    known = (ready.log_prior[labels] > -math.inf).nonzero()[:, 0]
+    rows, prior = rows.at(known), ready.log_prior
+    return sharpness.judged_losses(
+        lambda t: density_at(ready, rows, t) + prior, prior, labels[known], weights.to(labels.device)[known]
+    )
 
 
-def _honest_losses(
-    head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None
-) -> tuple[Tensor, float, float, float]:
-    """How well rows of a known class are predicted before they are absorbed.
+def sharpened(
+    ready: Predictive, rows: Distances, labels: Tensor, weights: Tensor | None = None
+) -> Predictive:
+    """The predictive as sharp as labelled rows allow; as it is with fewer than two classes.
 
-    Returns:
-        Log-loss sums (G, E) on the grid of the sharpness, the rows' weight, log-loss in nats, and accuracy.
+    The arguments are those of ``judged_losses``.
     """
-    known = head.counts > 0
-    keep = known[labels]
-    if int(known.sum()) < 2 or not bool(keep.any()):
-        return torch.zeros_like(head.losses), 0.0, math.nan, math.nan
-    features, labels = features[keep], labels[keep]
-    weight = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights[keep].double()
-    weight = weight.to(labels.device)
-    ready = predictive(head)
-    prior = ready.log_prior
-    distance = squared_distance(ready, features)
-    losses = sharpness.judged_losses(lambda t: density_at(ready, distance, t) + prior, prior, labels, weight)
-    log_p = (density_at(ready, distance) + prior).log_softmax(dim=1)
-    total = float(weight.sum())
-    given = float(log_p.gather(1, labels[:, None])[:, 0] @ weight)
-    log_loss = -given / total if total > 0 else math.nan
-    return losses, total, log_loss, float((log_p.argmax(1) == labels).double().mean())
+    if int((ready.log_prior > -math.inf).sum()) < 2:
+        return ready
+    return replace(ready, sharpness=sharpness.posterior(judged_losses(ready, rows, labels, weights)))

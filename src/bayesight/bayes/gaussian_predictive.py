@@ -1,7 +1,7 @@
 """What a Gaussian head says of a feature vector: likelihood, posterior, and the evidence of all it absorbed.
 
 Parameters are integrated out: the predictive of each class is a Student-t, the evidence a ratio of Wishart
-normalisers.
+normalisers. How far the answer is to be softened is its sharpness (``bayes.sharpness``).
 
 Source: K. P. Murphy, *Conjugate Bayesian analysis of the Gaussian distribution* (2007), section 9.
 """
@@ -24,15 +24,17 @@ from bayesight.bayes.gaussian_state import (
 )
 
 __all__ = [
+    "Distances",
     "Predictive",
     "class_log_prior",
     "density_at",
+    "distances",
+    "left_out",
     "log_density",
     "log_evidence",
     "log_likelihood",
     "log_posterior",
     "predictive",
-    "squared_distance",
 ]
 
 _HALF_SHARE = 50.0
@@ -52,8 +54,9 @@ class Predictive:
         strength: (K,) rows behind each class mean, counts + mean_strength.
         dof: degrees of freedom.
         log_det: log determinant of the shared scale matrix in the units of the features.
-        sharpness: (S, 3) of the head.
+        pooling: (K,) what the scatter of a row of each class counts in the shared scatter.
         log_prior: (K,) log prior of the classes that have rows, nats; -inf for the others.
+        sharpness: (S, 3) that answers are averaged over, from ``sharpness.posterior``.
     """
 
     shift: Tensor
@@ -63,16 +66,57 @@ class Predictive:
     strength: Tensor
     dof: float
     log_det: float
-    sharpness: Tensor
+    pooling: Tensor
     log_prior: Tensor
+    sharpness: Tensor
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Rows as the classes see them, at no temperature yet.
+
+    Args:
+        size: D, the number of features.
+        squared: (N, K) squared distance from each class mean in the metric of the scatter.
+        strength: (N, K) rows behind each mean.
+        dof: (N, 1) degrees of freedom.
+        log_det: (N, 1) log determinant of the scale matrix.
+    """
+
+    size: int
+    squared: Tensor
+    strength: Tensor
+    dof: Tensor
+    log_det: Tensor
+
+    def joined(self, other: Distances) -> Distances:
+        """These rows and then the others."""
+        pairs = zip(self._parts, other._parts, strict=True)
+        return Distances(self.size, *(torch.cat(pair) for pair in pairs))
+
+    def at(self, rows: Tensor) -> Distances:
+        """Those at the given positions."""
+        return Distances(self.size, *(part[rows] for part in self._parts))
+
+    def split(self, count: int) -> list[Distances]:
+        """At most ``count`` rows at a time."""
+        pieces = zip(*(part.split(count) for part in self._parts), strict=True)
+        return [Distances(self.size, *four) for four in pieces]
+
+    @property
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.squared, self.strength, self.dof, self.log_det
 
 
 @once_a_head
 def predictive(head: GaussianHead) -> Predictive:
-    """The Student-t predictive of each class (Murphy 2007, eq. 232), parameters integrated out."""
+    """The Student-t predictive of each class (Murphy 2007, eq. 232), parameters integrated out.
+
+    Nothing softens it: its sharpness is plain.
+    """
     strength = head.prior.mean_strength + head.counts
     means = head.sums / strength[:, None]
-    scatter = _balanced_scatter(head)
+    scatter, pooling = _balanced_scatter(head)
     dof = head.prior.extra_dof + 2.0 + float(head.counts.sum())  # nu_n - D + 1 with nu_0 = D + 1 + extra_dof
     factor = torch.linalg.cholesky(scatter / dof)
     eye = torch.eye(head.dimension, dtype=torch.float64, device=factor.device)
@@ -83,7 +127,8 @@ def predictive(head: GaussianHead) -> Predictive:
     if bool(known.any()):
         log_prior = log_prior.masked_fill(~known, -math.inf).log_softmax(dim=0)
     return Predictive(
-        head.shift, head.scale, whiten, means @ whiten.T, strength, dof, log_det, head.sharpness, log_prior
+        head.shift, head.scale, whiten, means @ whiten.T, strength, dof, log_det, pooling, log_prior,
+        sharpness.plain().to(factor.device),
     )  # fmt: skip
 
 
@@ -96,37 +141,70 @@ def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor
     1 / T; unlike that power it is a density, so evidence and posterior keep their meaning, and a class of few
     rows is not pushed out by a volume term that the temperature has left behind.
 
-    Without a temperature it is what the head stands for: its evidence at the mean temperature, shared among
-    the classes so that the posterior under the head's own class prior is the average over its sharpness.
+    Without a temperature it is averaged over the sharpness: the evidence at the mean temperature, shared
+    among the classes so that the posterior under the head's own class prior is the averaged one.
 
     Args:
         ready: from ``predictive``.
         features: (N, D) as the network gives them.
-        temperature: in place of the head's sharpness; a (G,) tensor gives (G, N, K).
+        temperature: in place of the sharpness; a (G,) tensor gives (G, N, K).
     """
-    return density_at(ready, squared_distance(ready, features), temperature)
+    return density_at(ready, distances(ready, features), temperature)
 
 
-def squared_distance(ready: Predictive, features: Tensor) -> Tensor:
-    """Squared distance of each image from each class mean in the metric of the scatter, (N, K)."""
-    x = ((features.double() - ready.shift) / ready.scale) @ ready.whiten.T
-    return x.square().sum(1, keepdim=True) - 2 * x @ ready.means.T + ready.means.square().sum(1)
+def distances(ready: Predictive, features: Tensor) -> Distances:
+    """Rows (N, D) that the head has not absorbed, or should judge as if it had not."""
+    x = _whitened(ready, features)
+    squared = x.square().sum(1, keepdim=True) - 2 * x @ ready.means.T + ready.means.square().sum(1)
+    dof, log_det = squared.new_tensor([ready.dof, ready.log_det])[:, None, None].expand(2, len(x), 1)
+    return Distances(x.shape[1], squared, ready.strength.expand(len(x), -1), dof, log_det)
 
 
-def density_at(ready: Predictive, distance: Tensor, temperature: float | Tensor | None = None) -> Tensor:
-    """``log_density`` of rows at these squared distances (N, K), which no temperature changes."""
+def left_out(ready: Predictive, features: Tensor, labels: Tensor, weights: Tensor) -> Distances:
+    """Rows (N, D) that the head has absorbed, each as if all had been absorbed but this one.
+
+    Leaving a row out takes a rank-one term from the scatter and moves one mean (Sherman and Morrison, 1950).
+    The share of the later classes in the pooled scatter is left as it is, which matters little.
+
+    Args:
+        ready: from ``predictive``.
+        features: (N, D).
+        labels: (N,) class indices under which they were absorbed.
+        weights: (N,) in (0, 1], what each counts in the head.
+    """
+    x, rows, dof = _whitened(ready, features), torch.arange(len(labels)), ready.dof
+    mean, with_it = ready.means[labels], ready.strength[labels]
+    without = (with_it - weights).clamp_min(1e-6)
+    from_own = x - mean
+    share = ready.pooling[labels] * weights * with_it / without
+    rest = (1 - share * from_own.square().sum(1) / dof).clamp_min(1e-3)  # the determinant that remains
+    moved = x - (with_it[:, None] * mean - weights[:, None] * x) / without[:, None]
+    squared = x.square().sum(1, keepdim=True) - 2 * x @ ready.means.T + ready.means.square().sum(1)
+    along = (x * from_own).sum(1, keepdim=True) - from_own @ ready.means.T
+    squared[rows, labels] = moved.square().sum(1)
+    along[rows, labels] = (moved * from_own).sum(1)
+    left_dof = (dof - weights)[:, None]
+    squared = left_dof / dof * (squared + (share / dof / rest)[:, None] * along.square())
+    strength = ready.strength.repeat(len(labels), 1)
+    strength[rows, labels] = without
+    log_det = ready.log_det + rest.log()[:, None] + x.shape[1] * (dof / left_dof).log()
+    return Distances(x.shape[1], squared, strength, left_dof, log_det)
+
+
+def density_at(ready: Predictive, rows: Distances, temperature: float | Tensor | None = None) -> Tensor:
+    """``log_density`` of rows whose distances are known; no temperature changes those."""
     if temperature is None:
-        return _averaged_density(ready, distance)
-    width = torch.as_tensor(temperature, dtype=torch.float64, device=distance.device)[..., None, None]
-    width = width + 1 / ready.strength  # (..., 1, K)
-    size, dof = ready.whiten.shape[0], ready.dof
-    constant = math.lgamma((dof + size) / 2) - math.lgamma(dof / 2) - size / 2 * math.log(dof * math.pi)
-    log_scale = ready.log_det + size * width.log()
-    return constant - 0.5 * log_scale - (dof + size) / 2 * torch.log1p(distance.clamp_min(0) / (dof * width))
+        return _averaged_density(ready, rows)
+    width = torch.as_tensor(temperature, dtype=torch.float64, device=rows.squared.device)[..., None, None]
+    width = width + 1 / rows.strength  # (..., N, K)
+    tail = (rows.dof + rows.size) / 2
+    constant = torch.lgamma(tail) - torch.lgamma(rows.dof / 2) - rows.size / 2 * (rows.dof * math.pi).log()
+    log_scale = rows.log_det + rows.size * width.log()
+    return constant - 0.5 * log_scale - tail * torch.log1p(rows.squared.clamp_min(0) / (rows.dof * width))
 
 
 def log_likelihood(head: GaussianHead, features: Tensor) -> Tensor:
-    """Log p(x | class), nats, (N, K): ``log_density`` of ``predictive``."""
+    """Log p(x | class), nats, (N, K): ``log_density`` of ``predictive``, softened by nothing."""
     check_features(head, features)
     check_finite(features)
     return log_density(predictive(head), features)
@@ -158,7 +236,7 @@ def log_posterior(head: GaussianHead, features: Tensor, log_prior: Tensor | None
 def log_evidence(head: GaussianHead) -> float:
     """Log p(all rows absorbed | their labels), nats, in the units of the features (Murphy 2007, eq. 266).
 
-    It ignores the temperature: it is the evidence of the model itself.
+    It is the evidence of the model itself, whatever softens its answers.
     """
     size, total = head.dimension, float(head.counts.sum())
     strength = head.prior.mean_strength + head.counts
@@ -178,42 +256,53 @@ def log_evidence(head: GaussianHead) -> float:
     )
 
 
-def _averaged_density(ready: Predictive, distance: Tensor) -> Tensor:
+def _whitened(ready: Predictive, features: Tensor) -> Tensor:
+    return ((features.double() - ready.shift) / ready.scale) @ ready.whiten.T
+
+
+def _averaged_density(ready: Predictive, rows: Distances) -> Tensor:
     """Log p(x | class), nats, (N, K): evidence times posterior over prior, all under the head's own.
 
     A class without rows was never among those judged; it keeps its plain density.
     """
-    at_centre = density_at(ready, distance, sharpness.centre(ready.sharpness))
+    at_centre = density_at(ready, rows, sharpness.centre(ready.sharpness))
     if len(ready.sharpness) == 1 and ready.sharpness[0, 2] == 0:
         return at_centre
     log_evidence = torch.logsumexp(at_centre + ready.log_prior, dim=-1, keepdim=True)
+    temperatures = ready.sharpness[:, 0]
     log_posterior = [
         sharpness.averaged(
-            ready.sharpness, density_at(ready, rows, ready.sharpness[:, 0]) + ready.log_prior, ready.log_prior
+            ready.sharpness, density_at(ready, part, temperatures) + ready.log_prior, ready.log_prior
         )
-        for rows in distance.split(max(1, _VALUES // (len(ready.sharpness) * distance.shape[1])))
+        for part in rows.split(max(1, _VALUES // (len(temperatures) * rows.squared.shape[1])))
     ]
     shared = log_evidence + torch.cat(log_posterior) - ready.log_prior
     return torch.where(ready.log_prior.isneginf(), at_centre, shared)
 
 
-def _balanced_scatter(head: GaussianHead) -> Tensor:
+def _balanced_scatter(head: GaussianHead) -> tuple[Tensor, Tensor]:
     """Prior scatter plus the tied scatter, in which classes added later weigh as classes and not as rows.
 
     A network gathers the classes it was trained on into tight clusters and leaves others wide. Pooling rows
     would let thousands of old images hide how wide a new class is, so the later classes as a group get the
     share of their number of classes, reached gradually as rows come in (half of it at ``_HALF_SHARE`` rows a
     class).
+
+    Returns:
+        The scatter (D, D), and (K,) what the scatter of a row of each class counts in it.
     """
     old, new = within(head, head.prior.mean_strength)
     total, late = float(head.counts.sum()), head.counts[head.founding :]
     present, rows = int((late > 0).sum()), float(late.sum())
     degrees = rows - present
-    pooled: Tensor = old + new
+    factors = head.counts.new_ones(2)
     if degrees > 0 and total > rows:
         share = present / (present + int((head.counts[: head.founding] > 0).sum()))
         share *= degrees / (degrees + _HALF_SHARE * present)
         share = max(share, rows / total)
-        pooled = total * ((1 - share) * old / (total - rows) + share * new / degrees)
+        factors = total * head.counts.new_tensor([(1 - share) / (total - rows), share / degrees])
+    pooled = factors[0] * old + factors[1] * new
     pooled.diagonal().add_(head.prior.scatter)
-    return pooled
+    return pooled, factors.repeat_interleave(
+        torch.tensor([head.founding, len(head.classes) - head.founding], device=factors.device)
+    )

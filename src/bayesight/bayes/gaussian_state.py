@@ -15,7 +15,6 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from bayesight.bayes import sharpness
 from bayesight.checks import check
 
 __all__ = [
@@ -74,11 +73,7 @@ class GaussianHead:
         second_moments: (2, D, D) sum of x x^T over the rows of the founding classes, and of those added
             later.
         founding: how many classes, the first of ``classes``, the head started with.
-        sharpness: (S, 3) what widens and softens its answers: temperatures, their weights, the slip rate at
-            each; see ``sharpness.posterior``.
-        losses: (G, E) log-loss in nats summed over ``scored`` rows, on the grid of
-            ``sharpness.judged_losses``.
-        scored: how many rows (weights) the losses sum over.
+        kept: in (0, 1], what a row absorbed at the very start counts now; every discount lowers it.
     """
 
     classes: tuple[str, ...]
@@ -89,19 +84,12 @@ class GaussianHead:
     sums: Tensor
     second_moments: Tensor
     founding: int
-    sharpness: Tensor
-    losses: Tensor
-    scored: float
+    kept: float = 1.0
 
     @property
     def dimension(self) -> int:
         """D, the number of features."""
         return int(self.shift.shape[0])
-
-    @property
-    def temperature(self) -> float:
-        """The geometric mean of the temperatures its answers are averaged over; 1 is the model's own."""
-        return sharpness.centre(self.sharpness)
 
 
 def empty(
@@ -109,7 +97,6 @@ def empty(
     shift: Tensor,
     scale: Tensor,
     prior: HeadPrior | None = None,
-    temperature: float = 1.0,
 ) -> GaussianHead:
     """A head that has seen nothing.
 
@@ -118,7 +105,6 @@ def empty(
         shift: (D,) centre of the features.
         scale: (D,) their scale, > 0.
         prior: hyperparameters.
-        temperature: > 0.
 
     Raises:
         InvalidInput: repeated names, shapes that differ, or a scale that is not positive.
@@ -140,8 +126,7 @@ def empty(
 
     return GaussianHead(
         names, shift.double(), scale.double(), prior or HeadPrior(), zeros(count), zeros(count, size),
-        zeros(2, size, size), count, sharpness.plain(temperature).to(shift.device),
-        zeros(*sharpness.GRID), 0.0,
+        zeros(2, size, size), count,
     )  # fmt: skip
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from bayesight.bayes import sharpness
-from bayesight.bayes.gaussian_head import GaussianHead, fit, log_density, predictive, sufficient_statistics
-from bayesight.bayes.gaussian_predictive import density_at, squared_distance
+from bayesight.bayes.gaussian_head import GaussianHead, fit, predictive, sufficient_statistics
+from bayesight.bayes.gaussian_predictive import density_at, distances
 from bayesight.checks import check
 from bayesight.seeding import torch_generator
 
@@ -100,7 +101,8 @@ def _predict_parts(
     head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor, parts: Sequence[Tensor]
 ) -> Tensor:
     """Log posteriors of all rows at one temperature, which the same out-of-fold predictions choose."""
-    ready, losses = [], 0.0 * head.losses
+    prior = ((head.counts + 1) / (head.counts + 1).sum()).log()
+    found, losses = [], torch.zeros(sharpness.GRID, dtype=torch.float64)
     for part in parts:
         counts, sums, second = sufficient_statistics(head, features[part], labels[part], weights[part])
         rest = replace(
@@ -109,18 +111,14 @@ def _predict_parts(
             sums=head.sums - sums,
             second_moments=head.second_moments - second,
         )
-        ready.append(predictive(rest))
-    prior = ((head.counts + 1) / (head.counts + 1).sum()).log()
-    for part, one in zip(parts, ready, strict=True):
-        distance = squared_distance(one, features[part])
-        losses = losses + sharpness.judged_losses(
-            lambda t, one=one, distance=distance: density_at(one, distance, t) + prior,  # type: ignore[misc]
-            prior,
-            labels[part],
-            weights[part],
-        )
+        density = partial(density_at, predictive(rest), distances(predictive(rest), features[part]))
+        found.append(density)
+        losses += sharpness.judged_losses(
+            lambda t, density=density: density(t) + prior,  # type: ignore[misc]
+            prior, labels[part], weights[part],
+        )  # fmt: skip
     temperature = sharpness.centre(sharpness.posterior(losses))
     log_p = head.counts.new_empty(len(labels), len(head.classes))
-    for part, one in zip(parts, ready, strict=True):
-        log_p[part] = torch.log_softmax(log_density(one, features[part], temperature) + prior, dim=1)
+    for part, density in zip(parts, found, strict=True):
+        log_p[part] = torch.log_softmax(density(temperature) + prior, dim=1)
     return log_p

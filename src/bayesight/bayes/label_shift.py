@@ -206,6 +206,7 @@ def infer_prior(
     *,
     level: float = 0.9,
     concentration: float = 1.0,
+    weights: Tensor | None = None,
     resamples: int = 40,
     seed: int = 0,
 ) -> PriorEstimate:
@@ -221,17 +222,20 @@ def infer_prior(
         old_prior: (K,) prior behind the posteriors, which is that of the validation images.
         level: of the intervals.
         concentration: as in ``em_prior``.
+        weights: (V,) what each validation image counts, so that they have the shares of ``old_prior``; all 1
+            when left out.
         resamples: calibrations on resampled validation images, one Gibbs chain each.
         seed: of resampling and draws.
     """
-    calibration = fit_bcts(validation, labels)
+    counted = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights
+    calibration = fit_bcts(validation, labels, weights=counted)
     estimate = em_prior(apply(calibration, unlabelled), old_prior, concentration=concentration)
     generator = torch_generator(seed, "validation")
     versions = []
     for _ in range(resamples):
         draws = torch.randint(len(labels), (len(labels),), generator=generator)
-        weights = torch.bincount(draws, minlength=len(labels)).double()
-        versions.append(apply(fit_bcts(validation, labels, weights=weights), unlabelled))
+        resampled = torch.bincount(draws, minlength=len(labels)) * counted
+        versions.append(apply(fit_bcts(validation, labels, weights=resampled), unlabelled))
     noise = _confusion_noise(apply(calibration, validation), labels, old_prior, estimate, resamples, seed)
     low, high = prior_interval(torch.stack(versions), old_prior, noise=noise, level=level, seed=seed)
     second = bbse(apply(calibration, validation), labels, apply(calibration, unlabelled))

@@ -35,7 +35,6 @@ __all__ = [
     "TEMPERATURE_LOG_PRIOR",
     "averaged",
     "centre",
-    "is_posterior",
     "judged_losses",
     "log_evidence",
     "plain",
@@ -145,13 +144,6 @@ def plain(temperature: float = 1.0) -> Tensor:
     good = math.isfinite(temperature) and temperature > 0
     check(good, "temperature", f"got {temperature}", "a finite number > 0")
     return torch.tensor([[temperature, 1.0, 0.0]], dtype=torch.float64)
-
-
-def is_posterior(sharpness: Tensor) -> bool:
-    """Whether these are positive temperatures, weights that sum to 1, and slip rates in [0, 1)."""
-    temperatures, weights, slips = sharpness.T
-    good = (temperatures > 0).all() & (weights > 0).all() & (slips >= 0).all() & (slips < 1).all()
-    return bool(good) and abs(float(weights.sum()) - 1) < 1e-9
 
 
 def centre(sharpness: Tensor) -> float:

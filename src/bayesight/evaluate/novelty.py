@@ -13,8 +13,7 @@ detection with deep nearest neighbors* (2022). AUROC as a rank statistic: J. Han
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +44,7 @@ class NoveltyReference:
         distance_mean: of the distance to the nearest exemplar.
         distance_sd: its standard deviation.
         scores: (V,) novelty scores of the validation images, ascending.
+        weights: (V,) what each of them counts.
     """
 
     evidence_mean: float
@@ -52,9 +52,10 @@ class NoveltyReference:
     distance_mean: float
     distance_sd: float
     scores: Tensor
+    weights: Tensor
 
 
-def fit_novelty(log_evidence: Tensor, distance: Tensor) -> NoveltyReference:
+def fit_novelty(log_evidence: Tensor, distance: Tensor, weights: Tensor | None = None) -> NoveltyReference:
     """The reference from validation images, which must have trained nothing and be no exemplars.
 
     Fit it again whenever the model that gives the evidence has learned something.
@@ -62,13 +63,14 @@ def fit_novelty(log_evidence: Tensor, distance: Tensor) -> NoveltyReference:
     Args:
         log_evidence: (V,) nats.
         distance: (V,) to the nearest exemplar.
+        weights: (V,) > 0, what each image counts; all 1 when left out.
 
     Raises:
         InvalidInput: fewer than two images, shapes that differ, or values that are not finite.
 
     Example:
         >>> reference = fit_novelty(torch.tensor([-1.0, -2.0, -3.0]), torch.tensor([2.0, 4.0, 6.0]))
-        >>> reference.scores[-1].item()
+        >>> round(reference.scores[-1].item(), 9)
         2.0
     """
     came = f"{tuple(log_evidence.shape)} and {tuple(distance.shape)}"
@@ -76,19 +78,21 @@ def fit_novelty(log_evidence: Tensor, distance: Tensor) -> NoveltyReference:
     check(same, "log_evidence and distance", came, "two (V,) tensors with V >= 2")
     finite = bool(torch.isfinite(log_evidence).all() and torch.isfinite(distance).all())
     check(finite, "log_evidence and distance", "NaN or infinity", "finite numbers")
-    evidence_sd, evidence_mean = torch.std_mean(log_evidence.double())
-    distance_sd, distance_mean = torch.std_mean(distance.double())
-    bare = NoveltyReference(
-        float(evidence_mean),
-        max(float(evidence_sd), 1e-12),
-        float(distance_mean),
-        max(float(distance_sd), 1e-12),
-        torch.empty(0, dtype=torch.float64),
-    )
-    scores = novelty_score(bare, log_evidence, distance).sort().values
-    return NoveltyReference(
-        bare.evidence_mean, bare.evidence_sd, bare.distance_mean, bare.distance_sd, scores
-    )
+    counts = torch.ones(len(distance), dtype=torch.float64) if weights is None else weights.double()
+    nothing = torch.empty(0, dtype=torch.float64)
+    evidence_mean, evidence_sd = _mean_and_sd(log_evidence.double(), counts)
+    distance_mean, distance_sd = _mean_and_sd(distance.double(), counts)
+    bare = NoveltyReference(evidence_mean, evidence_sd, distance_mean, distance_sd, nothing, nothing)
+    scores, order = novelty_score(bare, log_evidence, distance).sort()
+    return replace(bare, scores=scores, weights=counts[order])
+
+
+def _mean_and_sd(values: Tensor, counts: Tensor) -> tuple[float, float]:
+    """Weighted mean and standard deviation, with one image's worth of freedom gone; never quite 0."""
+    mean = (values @ counts) / counts.sum()
+    freedom = 1 - counts.square().sum() / counts.sum().square()
+    variance = ((values - mean).square() @ counts) / counts.sum() / freedom
+    return float(mean), max(float(variance.sqrt()), 1e-12)
 
 
 def novelty_score(reference: NoveltyReference, log_evidence: Tensor, distance: Tensor) -> Tensor:
@@ -165,7 +169,8 @@ def p_value(reference: NoveltyReference, scores: Tensor) -> Tensor:
     """
     check(len(reference.scores) > 0, "reference", "no validation scores", "at least one")
     below = torch.searchsorted(reference.scores, scores.double(), side="left")
-    return (1 + len(reference.scores) - below).double() / (1 + len(reference.scores))
+    up_to = torch.cat([reference.weights.new_zeros(1), reference.weights.cumsum(0)])
+    return (1 + up_to[-1] - up_to[below]) / (1 + up_to[-1])
 
 
 def threshold(reference: NoveltyReference, false_alarm: float) -> float:
@@ -178,10 +183,12 @@ def threshold(reference: NoveltyReference, false_alarm: float) -> float:
         InvalidInput: a rate outside (0, 1).
     """
     check(0 < false_alarm < 1, "false_alarm", f"got {false_alarm}", "a rate strictly between 0 and 1")
-    scores = reference.scores  # ascending already, so that nothing need be sorted for each image
-    place = (1 - false_alarm) * (len(scores) - 1)
-    below = math.floor(place)
-    return float(torch.lerp(scores[below], scores[math.ceil(place)], place - below))
+    scores, weights = reference.scores, reference.weights  # ascending already: nothing to sort for each image
+    middle = weights.cumsum(0) - weights / 2
+    place = middle[0] + (1 - false_alarm) * (middle[-1] - middle[0])
+    above = int(torch.searchsorted(middle, place).clamp(1, len(middle) - 1))
+    low, high = middle[above - 1 : above + 1]
+    return float(torch.lerp(scores[above - 1], scores[above], (place - low) / (high - low)))
 
 
 def auroc(known: Tensor, unknown: Tensor) -> float:

@@ -94,7 +94,9 @@ def erase(
             continue
         digest = belief_digest(after.classifier) if used else held.belief
         numbers = tuple(number for number, *_ in found)
-        made = Erasure(held.run, numbers, held.position, held.belief, digest, torch.get_num_threads())
+        made = Erasure(
+            held.run, numbers, held.position, held.belief, digest, torch.get_num_threads(), len(used)
+        )
         try:
             receipt = _commit(ledger, made, person, image)
         except BeliefMoved:

@@ -343,6 +343,8 @@ class Erasure:
         before: digest of the belief until now.
         after: digest of the belief that never saw the erased labels; ``before`` when there were none in it.
         threads: as in ``Update``.
+        unlearned: how many labels were in the belief; it may be the same without them, if they had been taken
+            out before.
     """
 
     kind: ClassVar[str] = "erasure"
@@ -352,10 +354,12 @@ class Erasure:
     before: str
     after: str
     threads: int = 1
+    unlearned: int = 0
 
     def body(self) -> dict[str, Any]:
         """What stays."""
-        return {k: v for k, v in vars(self).items() if k != "run"} | {"erased": _ranges(self.erased)}
+        tree = {k: v for k, v in vars(self).items() if k != "run" and (k != "unlearned" or v)}
+        return tree | {"erased": _ranges(self.erased)}
 
     def personal(self) -> Personal | None:
         """What can be erased: nothing."""

@@ -281,7 +281,7 @@ def _computed(held: Held, labels: Sequence[Label], how: Lesson) -> tuple[Classif
 def _unlearns(change: Change) -> bool:
     """Whether something that was absorbed has been erased."""
     record = change.entry.record
-    return isinstance(record, Erasure) and record.before != record.after
+    return isinstance(record, Erasure) and (record.before != record.after or record.unlearned > 0)
 
 
 def _follow(held: Held, change: Change, *, provable: bool = True) -> Held:

@@ -31,10 +31,18 @@ from bayesight.evaluate.novelty import (
 )
 from bayesight.models.base import ImageModel
 from bayesight.models.corrections import RUN, Replaced
+from bayesight.models.judged import (
+    LATER_JUDGES,
+    Judged,
+    judge,
+    later_judges,
+    moved_on,
+    nearest_other,
+)
 from bayesight.models.reading import Precision, features_of, reader_of
 from bayesight.seeding import torch_generator
 
-__all__ = ["Absorptions", "Classes", "Classifier", "Rows", "fit_classifier"]
+__all__ = ["Absorptions", "Classes", "Classifier", "Rows", "fit_classifier", "from_format_1"]
 
 EXEMPLARS = 20_000
 """Training images kept for distances; as many again may be absorbed later."""
@@ -45,11 +53,10 @@ _LAYOUT = {
     "head.counts": (torch.float64, "K"),
     "head.sums": (torch.float64, "K D"),
     "head.second_moments": (torch.float64, "2 D D"),
-    "head.sharpness": (torch.float64, "S 3"),
-    "head.losses": (torch.float64, "G E"),
     "absorbed.digests": (torch.uint8, "N 16"),
     "absorbed.labels": (torch.int64, "N"),
     "absorbed.weights": (torch.float64, "N"),
+    "absorbed.trained": (torch.bool, "N"),
     "absorbed.exemplars": (torch.float16, "M D"),
     "absorbed.exemplar_rows": (torch.int64, "M"),
     "reference": (torch.float32, "V D"),
@@ -123,6 +130,7 @@ class Absorptions:
         digests: (N, 16) uint8.
         labels: (N,) class numbers.
         weights: (N,) float64, what each counts now; it falls when the past is discounted.
+        trained: (N,) whether the network was trained on it; the others can judge the belief.
         exemplars: (M, D) float16 features of some of them, for distances.
         exemplar_rows: (M,) which rows those are, ascending.
         sources: (N,) who said so; a run folder does not keep it, for all it holds is the run's own.
@@ -131,6 +139,7 @@ class Absorptions:
     digests: Tensor
     labels: Tensor
     weights: Tensor
+    trained: Tensor
     exemplars: Tensor
     exemplar_rows: Tensor
     sources: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
@@ -139,12 +148,17 @@ class Absorptions:
         if not len(self.sources):
             object.__setattr__(self, "sources", torch.full_like(self.labels, RUN))
 
-    def with_rows(self, rows: Rows, weights: Tensor, keep: Tensor) -> Absorptions:
+    def trained_on(self, digests: Tensor) -> Tensor:
+        """(N,) whether the network was trained on images of these digests (N, 16)."""
+        return torch.isin(_words(digests), _words(self.digests[self.trained]))
+
+    def with_rows(self, rows: Rows, weights: Tensor, keep: Tensor, trained: Tensor) -> Absorptions:
         """These and ``rows``, of which those at positions ``keep`` become exemplars."""
         return Absorptions(
             torch.cat([self.digests, rows.digests]),
             torch.cat([self.labels, rows.labels]),
             torch.cat([self.weights, weights]),
+            torch.cat([self.trained, trained]),
             torch.cat([self.exemplars, rows.features[keep].half()]),
             torch.cat([self.exemplar_rows, keep + len(self.labels)]),
             torch.cat([self.sources, rows.sources]),
@@ -160,6 +174,7 @@ class Absorptions:
             self.digests[keep],
             self.labels[keep],
             self.weights[keep],
+            self.trained[keep],
             self.exemplars[left],
             moved[self.exemplar_rows[left]],
             self.sources[keep],
@@ -200,15 +215,59 @@ class Classifier:
     def _reader(self) -> ImageModel:
         return reader_of(self.network, self.precision)
 
-    @property
+    @cached_property
     def predictive(self) -> Predictive:
-        """The predictive of every class, ready for many queries."""
-        return gaussian_head.predictive(self.head)
+        """The predictive of every class, as sharp as the images that judge it allow."""
+        judged = self.judged
+        return gaussian_head.sharpened(
+            gaussian_head.predictive(self.head), judged.rows, judged.labels, judged.weights
+        )
+
+    @property
+    def temperature(self) -> float:
+        """The mean temperature of its answers."""
+        return sharpness.centre(self.predictive.sharpness)
+
+    @cached_property
+    def judged(self) -> Judged:
+        """Labelled images as a belief sees them that has not learned them."""
+        rows = self.absorbed.exemplar_rows[self._later]
+        return judge(
+            gaussian_head.predictive(self.head),
+            (self.reference, self.reference_labels, self.head.kept),
+            (
+                self.absorbed.exemplars[self._later].float(),
+                self.absorbed.labels[rows],
+                self.absorbed.weights[rows],
+            ),
+        )
+
+    @cached_property
+    def judged_log_likelihood(self) -> Tensor:
+        """(M, K) log p(features | class), nats, of the images in ``judged``."""
+        return gaussian_head.density_at(self.predictive, self.judged.rows)
 
     @cached_property
     def novelty_reference(self) -> NoveltyReference:
         """How novel images of known kinds look under the belief as it is now."""
-        return fit_novelty(self.log_evidence(self.reference), self._reference_distance)
+        distance = torch.cat([self._reference_distance, self._later_distance])
+        return fit_novelty(_even_evidence(self.judged_log_likelihood), distance, self.judged.weights)
+
+    @cached_property
+    def judged_novelty(self) -> Tensor:
+        """(M,) novelty of the images in ``judged``."""
+        distance = torch.cat([self._reference_distance, self._later_distance])
+        return novelty_score(self.novelty_reference, _even_evidence(self.judged_log_likelihood), distance)
+
+    @cached_property
+    def _later(self) -> Tensor:
+        """(L,) positions of the exemplars that judge the belief."""
+        return later_judges(self.absorbed.digests, self.absorbed.exemplar_rows, self.absorbed.trained)
+
+    @cached_property
+    def _later_distance(self) -> Tensor:
+        """(L,) how far each of them is from the nearest other exemplar."""
+        return nearest_other(self._bank, self._later)
 
     @cached_property
     def _bank(self) -> ExemplarBank:
@@ -241,11 +300,26 @@ class Classifier:
         """
         if log_likelihood is None:
             log_likelihood = self.log_likelihood(features)
-        log_evidence = log_likelihood.logsumexp(dim=1) - math.log(log_likelihood.shape[1])
-        return novelty_score(self.novelty_reference, log_evidence, nearest_distance(features, self._bank))
+        near = nearest_distance(features, self._bank)
+        return novelty_score(self.novelty_reference, _even_evidence(log_likelihood), near)
+
+    def share_predicted(self, features: Tensor, labels: Tensor) -> float:
+        """The share of images of known classes that are named rightly; NaN where there are none.
+
+        Args:
+            features: (N, D).
+            labels: (N,) class numbers; those from K on are not known.
+        """
+        known = labels < len(self.classes.names)
+        log_p = self.log_likelihood(features[known]) + self.prior.log()
+        return float((log_p.argmax(dim=1) == labels[known]).double().mean())
 
     def absorb(
-        self, rows: Rows, new_classes: tuple[str, ...] = (), weights: Tensor | None = None
+        self,
+        rows: Rows,
+        new_classes: tuple[str, ...] = (),
+        weights: Tensor | None = None,
+        trained: Tensor | None = None,
     ) -> tuple[Classifier, Absorbed]:
         """Yesterday's posterior is today's prior: a classifier that has also seen ``rows``.
 
@@ -253,6 +327,7 @@ class Classifier:
             rows: labels may number classes beyond the known ones, in the order of ``new_classes``.
             new_classes: names of classes that come with these rows.
             weights: (N,) in [0, 1], the trust in each label; all 1 when left out.
+            trained: (N,) whether the network was trained on the image; on none when left out.
 
         Returns:
             The new classifier, and what was learned on the way.
@@ -262,13 +337,19 @@ class Classifier:
         head = self.with_classes(new_classes).head
         head, learned = gaussian_head.absorb(head, rows.features, rows.labels, weights)
         keep = torch.arange(min(self.room, len(rows)))
-        absorbed = self.absorbed.with_rows(rows, weights, keep)
+        if trained is None:
+            trained = torch.zeros(len(rows), dtype=torch.bool)
+        absorbed = self.absorbed.with_rows(rows, weights, keep, trained)
         classes = replace(self.classes, names=head.classes)
         after = replace(self, head=head, classes=classes, absorbed=absorbed)
         if "_reference_distance" in vars(self):  # exemplars only joined: what was nearest may be beaten
             new = rows.features[keep].half()
             near = nearest_distance(self.reference, new) if len(new) else self._reference_distance
             vars(after)["_reference_distance"] = torch.minimum(self._reference_distance, near)
+        if "_later_distance" in vars(self):
+            vars(after)["_later_distance"] = moved_on(
+                self._later_distance, self._later, after._bank, after._later, len(self.absorbed.exemplars)
+            )
         return after, learned
 
     @property
@@ -304,6 +385,9 @@ class Classifier:
         after = replace(self, head=head, absorbed=self.absorbed.without(positions))
         if exemplars_return and "_reference_distance" in vars(self):
             vars(after)["_reference_distance"] = self._reference_distance
+        if exemplars_return and "_later_distance" in vars(self) and len(self._later) < LATER_JUDGES:
+            stays = ~torch.isin(self.absorbed.exemplar_rows[self._later], positions)
+            vars(after)["_later_distance"] = self._later_distance[stays]
         return after
 
     def with_classes(self, names: Sequence[str]) -> Classifier:
@@ -361,16 +445,14 @@ class Classifier:
         head = gaussian_head.discount(self.head, trust_past)
         return replace(self, head=head, absorbed=absorbed, replaced=gone)
 
-    def resharpened(self) -> Classifier:
-        """A classifier as sure of itself as its predictions of what came in so far allow."""
-        return replace(self, head=gaussian_head.refit_sharpness(self.head))
-
     def trust(self, rows: Rows) -> Tensor:
         """(N,) probability that each label is right, by the belief as it is; 1 for classes not yet known."""
         known = rows.labels < len(self.classes.names)
         trust = torch.ones(len(rows), dtype=torch.float64)
         if bool(known.any()):
-            log_p = (self.log_likelihood(rows.features[known]) + self.prior.log()).log_softmax(dim=1)
+            # At one temperature and without slips: a wrong label is what would be counted twice.
+            log_p = gaussian_head.log_density(self.predictive, rows.features[known], self.temperature)
+            log_p = (log_p + self.prior.log()).log_softmax(dim=1)
             trust[known] = label_trust(log_p, rows.labels[known])[0]
         return trust
 
@@ -403,11 +485,8 @@ class Classifier:
         Raises:
             RunUnreadable: something is missing, or of the wrong kind, shape or range.
         """
-        judged = "head.sharpness" in tensors
         try:
             names, precision = tuple(values["classes"]), values["precision"]
-            if not judged:
-                tensors, values = _with_one_temperature(tensors, values)
             _check_layout(tensors, len(names))
             parts: dict[str, Any] = dict(values["head"])
             parts |= {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("head.")}
@@ -418,8 +497,6 @@ class Classifier:
             reference, labels = tensors["reference"], tensors["reference_labels"]
         except (KeyError, ValueError, TypeError, InvalidInput) as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
-        if not judged:
-            head = gaussian_head.fit_sharpness(head, reference, labels)
         return cls(network, replace(classes, names=names), precision, head, absorbed, reference, labels)
 
     def _positions(self, rows: Rows) -> Tensor:
@@ -446,7 +523,7 @@ def fit_classifier(
         network: in evaluation mode.
         classes: names, mode, size.
         train: what the head absorbs.
-        validation: held out; chooses the head's shrinkage, sets its sharpness, is the reference of novelty.
+        validation: held out; chooses the head's shrinkage, judges the belief from then on.
         precision: in which the features were read.
     """
     head = gaussian_head.fit(
@@ -457,22 +534,32 @@ def fit_classifier(
         torch.empty(0, 16, dtype=torch.uint8),
         torch.empty(0, dtype=torch.int64),
         torch.empty(0, dtype=torch.float64),
+        torch.empty(0, dtype=torch.bool),
         torch.empty(0, size, dtype=torch.float16),
         torch.empty(0, dtype=torch.int64),
     )
     keep = pick_exemplars(train.labels, EXEMPLARS, torch_generator(0, "exemplars"))
-    absorbed = nothing.with_rows(train, torch.ones(len(train), dtype=torch.float64), keep)
+    absorbed = nothing.with_rows(
+        train, torch.ones(len(train), dtype=torch.float64), keep, torch.ones(len(train), dtype=torch.bool)
+    )
     return Classifier(network, classes, precision, head, absorbed, validation.features, validation.labels)
 
 
-def _with_one_temperature(
+def from_format_1(
     tensors: Mapping[str, Tensor], values: Mapping[str, Any]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A belief of format 1, which kept one temperature and its losses, as one that nothing has judged."""
-    head = dict(values["head"])
-    shape = {"head.sharpness": sharpness.plain(head.pop("temperature"))}
-    shape["head.losses"] = torch.zeros(sharpness.GRID, dtype=torch.float64)
-    return {**tensors, **shape}, {**values, "head": head | {"scored": 0.0}}
+    """A belief that kept a temperature, and did not know which rows the network was trained on.
+
+    All of them are taken to be such: they judge nothing, and the reference does.
+    """
+    kept = {name: tensor for name, tensor in tensors.items() if name != "head.losses"}
+    trained = torch.ones(len(tensors["absorbed.labels"]), dtype=torch.bool)
+    return kept | {"absorbed.trained": trained}, {**values, "head": {"founding": values["head"]["founding"]}}
+
+
+def _even_evidence(log_likelihood: Tensor) -> Tensor:
+    """(N,) log p(features), nats, where every class is as common as another."""
+    return log_likelihood.logsumexp(dim=1) - math.log(log_likelihood.shape[1])
 
 
 def _check_layout(tensors: Mapping[str, Tensor], classes: int) -> None:
@@ -480,7 +567,11 @@ def _check_layout(tensors: Mapping[str, Tensor], classes: int) -> None:
     strange = sorted(set(tensors) ^ set(_LAYOUT))
     if strange:
         raise ValueError(f"{strange[0]} is {'unknown' if strange[0] in tensors else 'missing'}")
-    sizes = {"2": 2, "3": 3, "16": 16, "K": classes, **dict(zip("GE", sharpness.GRID, strict=True))}
+    sizes = {
+        "2": 2,
+        "16": 16,
+        "K": classes,
+    }
     for name, (kind, axes) in _LAYOUT.items():
         tensor, letters = tensors[name], axes.split()
         fits = tensor.dtype == kind and tensor.ndim == len(letters)
@@ -502,8 +593,7 @@ def _check_values(head: GaussianHead, precision: Any) -> None:
     good = {
         "classes": len(set(names)) == len(names) > 0 and all(isinstance(name, str) for name in names),
         "founding": isinstance(head.founding, int) and 0 < head.founding <= len(names),
-        "head.sharpness": sharpness.is_posterior(head.sharpness),
-        "scored": math.isfinite(head.scored) and head.scored >= 0,
+        "kept": isinstance(head.kept, float) and 0 < head.kept <= 1,
         "precision": precision in get_args(Precision),
         "head.scale": bool((head.scale > 0).all()),
         "head.counts": bool((head.counts >= 0).all()),
@@ -516,6 +606,11 @@ def _check_values(head: GaussianHead, precision: Any) -> None:
 def _closed_up(labels: Tensor, gone: int) -> Tensor:
     """Class numbers once one class is gone."""
     return torch.where(labels > gone, labels - 1, labels)
+
+
+def _words(digests: Tensor) -> Tensor:
+    """(N,) int64, the first half of each digest."""
+    return digests.reshape(-1).view(torch.int64)[::2]
 
 
 def _keys(digests: Tensor, labels: Tensor) -> list[bytes]:

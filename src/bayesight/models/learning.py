@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from bayesight.bayes.gaussian_head import Absorbed, sufficient_statistics
 from bayesight.models.classifier import Classifier, Rows
 from bayesight.models.corrections import RUN, Corrections, Replaced, compare, rows_of
 
-__all__ = ["SLICE", "absorb", "emptied", "take_back"]
-
-SLICE = 100
-"""Images absorbed at a time when the sharpness is to be found anew."""
+__all__ = ["absorb", "emptied", "take_back"]
 
 
 def absorb(
@@ -26,7 +23,7 @@ def absorb(
     trust_past: float = 1.0,
     robust: bool = False,
 ) -> tuple[Classifier, Absorbed]:
-    """One labelled batch: discount the past, learn the batch, and find its sharpness anew if discounted.
+    """One labelled batch: discount the past, and learn the batch.
 
     A label replaces the earlier one of its image and source, which is taken out with the weight it has now;
     the same label again changes nothing. The result is the belief that only ever saw the later label.
@@ -48,16 +45,7 @@ def absorb(
         rows = rows.at(found.learned)
     weights = after.trust(rows) if robust else None
     after = after.with_classes(new_classes)
-    if trust_past == 1:
-        return after.absorb(rows, weights=weights)
-    # In slices, so that most of the batch is predicted by a belief that has seen some of it: the sharpness
-    # is for the belief as it will be, not as it was.
-    learned = []
-    for chosen in torch.arange(len(rows)).split(SLICE):
-        part = None if weights is None else weights[chosen]
-        after, one = after.absorb(rows.at(chosen), weights=part)
-        learned.append(one)
-    return after.resharpened(), _summed(learned)
+    return after.absorb(rows, weights=weights, trained=classifier.absorbed.trained_on(rows.digests))
 
 
 def take_back(classifier: Classifier, row: Rows) -> Classifier:
@@ -80,7 +68,7 @@ def take_back(classifier: Classifier, row: Rows) -> Classifier:
         return after
     others = [place for place in said if int(absorbed.sources[place]) not in (source, RUN)]
     back = _last_replaced(after, image, source) or ([] if others else _last_replaced(after, image, RUN))
-    return _restored(after, row, back)
+    return _restored(after, row, back, trained=absorbed.trained_on(row.digests))
 
 
 def emptied(before: Classifier, after: Classifier) -> tuple[str, ...]:
@@ -137,8 +125,8 @@ def _last_replaced(classifier: Classifier, image: bytes, source: int) -> list[Re
     return [one for one in gone if one.step == last]
 
 
-def _restored(classifier: Classifier, row: Rows, back: Sequence[Replaced]) -> Classifier:
-    """The belief with replaced labels of an image in it again; the record of its predictions stays."""
+def _restored(classifier: Classifier, row: Rows, back: Sequence[Replaced], *, trained: Tensor) -> Classifier:
+    """The belief with replaced labels of an image in it again."""
     if not back:
         return classifier
     new = dict.fromkeys(one.label for one in back if one.label not in classifier.classes.names)
@@ -155,19 +143,7 @@ def _restored(classifier: Classifier, row: Rows, back: Sequence[Replaced]) -> Cl
         sums=after.head.sums + sums,
         second_moments=after.head.second_moments + second,
     )
-    absorbed = after.absorbed.with_rows(rows, weights, torch.arange(min(after.room, len(rows))))
+    keep = torch.arange(min(after.room, len(rows)))
+    absorbed = after.absorbed.with_rows(rows, weights, keep, trained=trained.expand(len(rows)))
     left = tuple(one for one in after.replaced if one not in back)
     return replace(after, head=head, absorbed=absorbed, replaced=left)
-
-
-def _summed(parts: Sequence[Absorbed]) -> Absorbed:
-    """What was learned from a batch, from what was learned from its slices."""
-    scored = [p for p in parts if not math.isnan(p.accuracy)]
-    rows = sum(p.rows for p in scored)
-    return Absorbed(
-        rows=sum(p.rows for p in parts),
-        weight=math.fsum(p.weight for p in parts),
-        log_evidence=math.fsum(p.log_evidence for p in parts),
-        log_loss=math.fsum(p.log_loss * p.rows for p in scored) / rows if rows else math.nan,
-        accuracy=math.fsum(p.accuracy * p.rows for p in scored) / rows if rows else math.nan,
-    )

@@ -103,8 +103,8 @@ def reading_of(classifier: Classifier, cost: float) -> Reading:
         cost: of taking the reading.
     """
     names = classifier.classes.names
-    log_p = classifier.log_likelihood(classifier.reference) + classifier.prior.log()
-    table = confusion_matrix(classifier.reference_labels.numpy(), log_p.argmax(dim=1).numpy(), len(names))
+    log_p = classifier.judged_log_likelihood + classifier.prior.log()
+    table = confusion_matrix(classifier.judged.labels.numpy(), log_p.argmax(dim=1).numpy(), len(names))
     called = torch.from_numpy(table).double().T + 0.5
     return Reading((called / called.sum(dim=0)).log(), cost, names)
 

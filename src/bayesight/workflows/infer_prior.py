@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from bayesight.bayes.label_shift import PriorEstimate, ShiftCheck, check_prior_shift
@@ -108,20 +107,21 @@ def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed:
         level: share of the posterior inside each interval.
         seed: of resampling and draws.
     """
-    known, labels = _judged(classifier)
-    old = classifier.prior
+    judged, old = classifier.judged, classifier.prior
+    labels = judged.labels
     log_prior = old.log()
     few = len(features) < FEW
     found = estimate(
         (classifier.log_likelihood(features) + log_prior).log_softmax(dim=1),
-        (classifier.log_likelihood(known) + log_prior).log_softmax(dim=1),
+        (classifier.judged_log_likelihood + log_prior).log_softmax(dim=1),
         labels,
         old,
+        weights=judged.weights,
         level=level,
         concentration=FEW_CONCENTRATION if few else 1.0,
         seed=seed,
     )
-    shift = check_prior_shift(classifier.novelty(known), labels, classifier.novelty(features), found.prior)
+    shift = check_prior_shift(classifier.judged_novelty, labels, classifier.novelty(features), found.prior)
     way = "posterior mode under a Dirichlet prior about the training shares" if few else "maximum likelihood"
     method = (
         f"calibration with a bias a class on {len(labels):,} held-out images, then expectation maximisation "
@@ -129,14 +129,3 @@ def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed:
         f"over resampled calibrations, seed {seed}"
     )
     return InferredPrior(classifier.classes.names, found, shift, method)
-
-
-def _judged(classifier: Classifier) -> tuple[Tensor, Tensor]:
-    """Features and labels to calibrate on: the images held out, and the absorbed ones of later classes."""
-    features, labels = classifier.reference, classifier.reference_labels
-    absorbed = classifier.absorbed
-    late = ~torch.isin(absorbed.labels[absorbed.exemplar_rows], labels.unique())
-    return (
-        torch.cat([features, absorbed.exemplars[late].float()]),
-        torch.cat([labels, absorbed.labels[absorbed.exemplar_rows][late]]),
-    )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.ledger import (
     Entry,
@@ -266,6 +268,9 @@ def record_update(
         ]
         features_s = time.perf_counter() - began
         began = time.perf_counter()
+        predicted = None
+        if not lesson.remove:
+            predicted = before.share_predicted(torch.from_numpy(features), torch.from_numpy(numbers))
         held, learned = learn(ledger, held, told, lesson=lesson)
         found = UpdateResult(
             run,
@@ -274,7 +279,7 @@ def record_update(
             new_classes=learned.new_classes,
             repeated=0,
             log_evidence=learned.absorbed.log_evidence if learned.absorbed else None,
-            predicted=learned.absorbed.accuracy if learned.absorbed else None,
+            predicted=predicted,
             features_s=features_s,
             belief_s=opened_s + time.perf_counter() - began,
             note=data.note,

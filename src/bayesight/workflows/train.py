@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import bayesight
-from bayesight.bayes import sharpness
+from bayesight.bayes import gaussian_head, sharpness
 from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.data import Store, open_store, require_classes, split
 from bayesight.data.batches import Examples
@@ -427,7 +427,13 @@ def _classifier(network: ImageModel, material: Material, precision: Precision) -
     train, validation = rows["train"], rows["validation"]
     candidates = [train] if "also" not in rows else [train, train.joined(rows["also"])]
     fitted = [fit_classifier(network, material.classes, part, validation, precision) for part in candidates]
-    return max(fitted, key=lambda c: sharpness.log_evidence(c.head.losses)), validation
+    return max(fitted, key=_judged_evidence), validation
+
+
+def _judged_evidence(classifier: Classifier) -> float:
+    judged = classifier.judged
+    losses = gaussian_head.judged_losses(classifier.predictive, judged.rows, judged.labels, judged.weights)
+    return sharpness.log_evidence(losses)
 
 
 def _rows(reader: ImageModel, examples: Examples, digests: np.ndarray) -> Rows:

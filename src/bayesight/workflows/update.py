@@ -106,8 +106,8 @@ def update(
 
     Nothing is trained; sufficient statistics are added. Batches of any size and order give the same belief
     while ``trust_past`` is 1. A label replaces the one its image had before, in training too, as if it had
-    been the only one; the same label again changes nothing. The sharpness stays as it is then; when the past
-    is discounted it is found anew, judged by images before they were absorbed.
+    been the only one; the same label again changes nothing. How sharp answers may be is judged by images the
+    belief has not learned: those held out of training, and each of the absorbed ones by what the others tell.
 
     The belief is replaced atomically under a lock: an interrupted update leaves the old one, and of two at
     once one waits.
@@ -156,7 +156,7 @@ def update(
         else:
             if second_reading:
                 rows = replace(rows, second=torch.ones(len(rows), dtype=torch.bool))
-            new = data.new_classes
+            new, predicted = data.new_classes, classifier.share_predicted(features, rows.labels)
             after, learned = absorb(classifier, rows, new, trust_past=trust_past, robust=robust)
             told = UpdateResult(
                 run,
@@ -165,7 +165,7 @@ def update(
                 new_classes=new,
                 repeated=0,
                 log_evidence=learned.log_evidence,
-                predicted=learned.accuracy,
+                predicted=predicted,
                 features_s=features_s,
                 belief_s=0.0,
                 note=data.note,

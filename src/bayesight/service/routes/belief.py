@@ -48,7 +48,7 @@ async def belief(service: TheService, who: Predicter) -> BeliefAnswer:
         exact=now.held.exact,
         classes=classes,
         images=float(head.counts.sum()),
-        temperature=head.temperature,
+        temperature=now.classifier.temperature,
         prior_source=now.source,
         queued=len(queued),
     )
