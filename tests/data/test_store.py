@@ -131,12 +131,66 @@ def test_a_store_is_built_once_and_again_when_the_source_changes(archive, cache,
     assert calls == [1]
     assert len(changed) == 6
     assert len(listing(cache)) == 1  # what it was before is gone
-    os.utime(archive, ns=(0, 12345))
-    open_store(archive, cache=cache)
-    assert calls == [1, 1]
+    os.utime(archive, ns=(0, 12345))  # touched, and the same bytes
+    assert open_store(archive, cache=cache).folder == changed.folder
+    assert calls == [1]
     open_store(archive, cache=cache, mode="RGB")
-    assert calls == [1, 1, 1]
+    assert calls == [1, 1]
     assert len(listing(cache)) == 2
+
+
+def rewrite(path, content):
+    """Other bytes of the same length, with size and time of the last write as they were."""
+    before = path.stat()
+    assert len(content) == before.st_size
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def bmp(make, seed):
+    return make.encoded(make.picture(seed), "BMP")
+
+
+def test_other_bytes_behind_the_same_size_and_time_are_read(tmp_path, cache, make):
+    one, two = ([(f"{c}/{k}.bmp", bmp(make, k + seed)) for k, c in enumerate("ABAB")] for seed in (0, 9))
+    archive = make.tar(tmp_path / "x.tar", one, "w")
+    before = open_store(archive, cache=cache)
+    rewrite(archive, make.tar(tmp_path / "y.tar", two, "w").read_bytes())
+    assert open_store(archive, cache=cache).manifest.content_hash != before.manifest.content_hash
+
+
+def test_labels_of_idx_data_exchanged_behind_the_same_size_and_time_are_read(tmp_path, cache, make):
+    images = make.idx(
+        tmp_path / "x-images-idx3-ubyte", np.stack([make.picture(k) for k in range(4)]), pack=False
+    )
+    labels = make.idx(tmp_path / "x-labels-idx1-ubyte", np.array([0, 1, 0, 1]), pack=False)
+    before = open_store(images, cache=cache)
+    corrected = make.idx(tmp_path / "other", np.array([0, 1, 1, 1]), pack=False).read_bytes()
+    (tmp_path / "other").unlink()
+    rewrite(labels, corrected)
+    assert open_store(images, cache=cache).manifest.counts == {"0": 1, "1": 3} != before.manifest.counts
+
+
+@pytest.mark.parametrize("exchanged", ["files", "folders", "content"])
+def test_a_folder_whose_files_were_exchanged_is_read_again(tmp_path, cache, make, exchanged):
+    source = tmp_path / "set"
+    for number, name in enumerate(("A/0.bmp", "A/1.bmp", "B/0.bmp", "B/1.bmp")):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(bmp(make, number))
+        os.utime(source / name, (1_600_000_000,) * 2)
+    before = open_store(source, cache=cache).manifest.content_hash
+    pair = (
+        (source / "A", source / "B") if exchanged == "folders" else (source / "A/0.bmp", source / "B/0.bmp")
+    )
+    if exchanged == "content":
+        contents = [path.read_bytes() for path in pair]
+        for path, content in zip(pair, contents[::-1], strict=True):
+            rewrite(path, content)
+    else:
+        pair[0].rename(tmp_path / "kept")
+        pair[1].rename(pair[0])
+        (tmp_path / "kept").rename(pair[1])
+    assert open_store(source, cache=cache).manifest.content_hash != before
 
 
 def test_a_folder_is_read_again_when_a_file_in_it_changes(tmp_path, cache, make):
@@ -243,7 +297,7 @@ def test_leftovers_of_other_sources_go_too_but_not_those_at_work(archive, cache,
     assert any(name.startswith(".building-") for name in listing(cache))
     process.kill()
     process.communicate(timeout=20)
-    os.utime(other, ns=(0, 1))
+    make.tar(other, make.letters("XZ"), "w")
     open_store(other, cache=cache)
     assert not any(name.startswith(".building-") for name in listing(cache))
 
@@ -289,7 +343,7 @@ def test_a_source_that_changes_while_it_is_read(archive, cache, monkeypatch):
 
     def meddle(*args):
         done = real(*args)
-        os.utime(archive, ns=(0, 1))
+        archive.write_bytes(archive.read_bytes() + b"more")
         return done
 
     monkeypatch.setattr(store_module, "build", meddle)

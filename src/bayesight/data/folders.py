@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bayesight.data.members import ENCODED_LIMIT_BYTES, Member, Unreadable
 
-__all__ = ["folder_members", "folder_signature"]
+__all__ = ["file_stamp", "folder_members", "folder_signature"]
 
 
 def folder_members(root: Path) -> Iterator[Member]:
@@ -53,11 +53,16 @@ def folder_members(root: Path) -> Iterator[Member]:
         waiting.extend(reversed(folders))
 
 
-def folder_signature(root: Path) -> tuple[int, str]:
-    """(number of files below a folder, a hash that changes with any file's name, size or time of change)."""
+def folder_signature(root: Path) -> tuple[int, str, int]:
+    """(files below a folder, a hash that changes when any of them does, when the last one changed in ns).
+
+    A name, an inode, a size and the times of every file. The time of a file's last change (ctime) is set by
+    the system and moves with every write, exchange and renaming, whatever times a program restores; where
+    there is no such time, on Windows, the files are read.
+    """
     top = os.fsencode(os.path.realpath(root))
     known = hashlib.blake2b(digest_size=16)
-    count = 0
+    count = newest = 0
     waiting = [top]
     while waiting:
         try:
@@ -74,8 +79,16 @@ def folder_signature(root: Path) -> tuple[int, str]:
             except OSError:
                 status = entry.stat(follow_symlinks=False)
             count += 1
-            known.update(b"%s\0%d\0%d\n" % (entry.path, status.st_size, status.st_mtime_ns))
-    return count, known.hexdigest()
+            newest = max(newest, status.st_ctime_ns)
+            known.update(b"%s\0%d\0%d\0%d\0%d\n" % (entry.path, *file_stamp(status)))
+            if os.name != "posix" and stat.S_ISREG(status.st_mode):
+                known.update(_read_file(entry.path))
+    return count, known.hexdigest(), newest
+
+
+def file_stamp(status: os.stat_result) -> tuple[int, int, int, int]:
+    """(inode, bytes, time of the last write, time of the last change of any kind in ns)."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _link_refusal(link: bytes, top: bytes, linked: set[bytes]) -> str | None:

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,16 +25,18 @@ from bayesight.checks import check
 from bayesight.data.archives import Source, find_source
 from bayesight.data.build import Contents, build, content_hash
 from bayesight.data.decode import PIXEL_LIMIT, Frame
-from bayesight.data.folders import folder_signature
 from bayesight.data.framing import Wish
+from bayesight.data.freshness import Stamp, content_of, stamp
 from bayesight.data.members import Quarantined
 from bayesight.errors import BayesightError, SourceUnreadable, StorageFailed
+from bayesight.files import write_atomic
 from bayesight.types import ImageArray, IntArray, Progress
 
 __all__ = ["Manifest", "Quarantined", "Store", "open_store", "require_classes"]
 
 _FORMAT = 2
 _BUILDING = ".building-"
+_STAMP = "source.json"
 _SAMPLE = 16
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -146,22 +148,25 @@ def open_store(
     wish = _wish(size, mode, labelled)
     found = find_source(source, labels=labels, labelled=labelled)
     home = _cache_folder(cache)
-    signature, expected = _signature(found)
+    stamped = stamp(found)
     family = _key([str(found.path), asdict(wish), str(found.labels), _FORMAT])
     stem = re.sub(r"[^A-Za-z0-9]+", "-", found.path.name.partition(".")[0])[:32].strip("-")
     name = f"{stem or 'source'}-{family}"
-    folder = home / f"{name}-{_key(signature)}"
-    store = _load(folder)
+    store = _untouched(home, name, stamped)
     if store is not None:
         return store
+    signature = content_of(found, stamped)
+    folder = home / f"{name}-{_key(signature)}"
     with _storing(home, found.path):
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / f"{name}.lock"):
             store = _load(folder)
             if store is None:
                 _remove_leftovers(home, name)
-                _build(found, wish, folder, signature, _counting(progress, expected))
+                _build(found, wish, folder, signature, _counting(progress, stamped.files))
                 store = _load(folder)
+            with suppress(OSError):  # a cache that can only be read serves as well
+                write_atomic(folder / _STAMP, json.dumps(stamped.values))
     if store is None:
         raise StorageFailed(f"{folder} cannot be read back right after it was written; is the disk sound?")
     return store
@@ -183,13 +188,22 @@ def require_classes(store: Store, least: int = 2) -> None:
     )
 
 
+def _untouched(home: Path, name: str, stamped: Stamp) -> Store | None:
+    """The store of a source that was not touched since that was last opened; None where it is unsure."""
+    for folder in home.glob(f"{name}-*") if stamped.tells else ():
+        with suppress(OSError, ValueError):
+            if json.loads((folder / _STAMP).read_text(encoding="utf-8")) == stamped.values:
+                return _load(folder)
+    return None
+
+
 def _build(source: Source, wish: Wish, folder: Path, signature: list[Any], progress: Progress | None) -> None:
     """Write a store beside its final place, then move it there in one step."""
     family = folder.name.rpartition("-")[0]
     temporary = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{family}-", dir=folder.parent))
     try:
         contents = build(source, wish, temporary, progress)
-        if _signature(source)[0] != signature:
+        if content_of(source, stamp(source)) != signature:
             raise SourceUnreadable(f"{source.path} changed while it was being read; try again")
         _write_manifest(temporary, source, contents)
         paths = list(temporary.iterdir())
@@ -307,18 +321,6 @@ def _wish(size: int | tuple[int, int] | None, mode: str | None, labelled: bool) 
             fits, "size", f"got {pair[0]}x{pair[1]}", f"sides of at least 1, {PIXEL_LIMIT:,} pixels at most"
         )
     return Wish(pair, mode, labelled)
-
-
-def _signature(source: Source) -> tuple[list[Any], int | None]:
-    """(what changes when the source does, how many files it has when that is known)."""
-    if source.kind == "folder":
-        count, digest = folder_signature(source.path)
-        return ["folder", count, digest], count
-    try:
-        files = [path.stat() for path in (source.path, source.labels) if path is not None]
-    except OSError as error:
-        raise SourceUnreadable(f"{source.path} cannot be read: {error.strerror}") from error
-    return [source.kind, *[(status.st_size, status.st_mtime_ns) for status in files]], None
 
 
 def _counting(progress: Progress | None, expected: int | None) -> Progress | None:
