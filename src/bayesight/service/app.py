@@ -9,13 +9,13 @@ import torch
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 import bayesight
 from bayesight.service import problems
 from bayesight.service.auth import Access
-from bayesight.service.limits import BodyLimit, Limits, SameSite
+from bayesight.service.limits import BodyLimit, CrossOrigin, Limits, SameSite
 from bayesight.service.metrics import Metrics
+from bayesight.service.proxies import ProxyMiddleware
 from bayesight.service.routes import belief, labels, operations, predictions
 from bayesight.service.service import Service
 from bayesight.service.settings import Settings
@@ -59,15 +59,16 @@ def create_app(settings: Settings, *, routers: Sequence[APIRouter] = ()) -> Fast
     metrics = Metrics()
     middleware = [
         Middleware(Shell, metrics=metrics),
+        Middleware(ProxyMiddleware, trusted=settings.proxies, root=settings.root_path),
         Middleware(SameSite, settings=settings),
         Middleware(BodyLimit, most=settings.body_bytes),
     ]
     if settings.origins:
         cors = Middleware(
-            CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["GET", "POST", "PUT"],
+            CrossOrigin, allow_origins=list(settings.origins), allow_methods=["GET", "POST", "PUT"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
         )  # fmt: skip
-        middleware.insert(1, cors)
+        middleware.insert(2, cors)
     app = FastAPI(
         title="Bayesight",
         version=bayesight.__version__,
@@ -76,6 +77,7 @@ def create_app(settings: Settings, *, routers: Sequence[APIRouter] = ()) -> Fast
         middleware=middleware,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.settings, app.state.metrics = settings, metrics
     problems.install(app)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -16,9 +18,10 @@ from starlette.exceptions import HTTPException
 
 from bayesight.errors import NotAllowed
 from bayesight.ledger import Ledger, Token, find_token
-from bayesight.service.limits import Limits
+from bayesight.service.limits import Limits, client_of
+from bayesight.service.problems import CHALLENGE
 
-__all__ = ["COOKIE", "Access", "Who", "require"]
+__all__ = ["COOKIE", "Access", "ScopeMissing", "Who", "require"]
 
 COOKIE = "bayesight_token"
 """Where a page may keep the token, as an HttpOnly, SameSite=Strict cookie; the header comes first."""
@@ -47,6 +50,19 @@ class Who:
         return scope in self.scopes or "admin" in self.scopes
 
 
+class ScopeMissing(HTTPException):
+    """403: a good token that does not allow this.
+
+    Args:
+        message: for its holder.
+        held: the scopes it has.
+    """
+
+    def __init__(self, message: str, held: tuple[str, ...]) -> None:
+        super().__init__(403, message)
+        self.held = held
+
+
 class Access:
     """Lets in who holds a token of the ledger with the scope wanted.
 
@@ -59,6 +75,7 @@ class Access:
     def __init__(self, ledger: Ledger, limits: Limits, *, needed: bool) -> None:
         self.ledger, self.limits, self.needed = ledger, limits, needed
         self._known: OrderedDict[bytes, tuple[Token, float]] = OrderedDict()
+        self._one_at_a_time = asyncio.Lock()
 
     async def who(self, request: Request, scope: str) -> Who:
         """Who asks, if they may.
@@ -66,33 +83,42 @@ class Access:
         Raises:
             HTTPException: 401 without a good token, 403 when it lacks the scope, 429 too often.
         """
-        address = request.client.host if request.client else ""
+        client = client_of(request.client.host if request.client else "")
         if not self.needed:
-            self.limits.count(f"address {address}")
+            self.limits.count(f"address {client}")
             return Who()
-        secret = _secret(request)
-        if _digest(secret) not in self._known:  # whoever was let in before is not shut out by a neighbour
-            self.limits.check_failures(address)
         try:
-            if not secret:
-                raise NotAllowed("no token came; expected 'Authorization: Bearer ...'.")
-            token = await self._find(secret)
+            token = await self._find(_secret(request), client)
         except NotAllowed as problem:
-            self.limits.count_failure(address)
-            raise HTTPException(401, str(problem), {"WWW-Authenticate": "Bearer"}) from problem
+            raise HTTPException(401, str(problem), CHALLENGE) from problem
         self.limits.count(f"token {token.id}")
         if not token.allows(scope):
             held = ", ".join(token.scopes)
-            raise HTTPException(403, f"token {token.id}: it allows {held}; expected {scope!r}.")
+            raise ScopeMissing(f"token {token.id}: it allows {held}; expected {scope!r}.", token.scopes)
         return Who(token.name, token.id, token.scopes)
 
-    async def _find(self, secret: str) -> Token:
+    async def _find(self, secret: str, client: str) -> Token:
+        """The token with this secret; a right one is found whatever its neighbours have shown.
+
+        Once a client has shown too many wrong ones, what it shows is looked up one at a time: a flood of them
+        occupies one thread and not all.
+        """
+        if not secret:
+            raise NotAllowed("no token came; expected 'Authorization: Bearer ...'.")
         digest = _digest(secret)
         found = self._known.get(digest)
         now = time.monotonic()
         if found is not None and now - found[1] < KNOWN_S:
             return found[0]
-        token = await run_in_threadpool(find_token, self.ledger, secret)
+        doubtful = found is None and self.limits.failed_often(client)
+        try:
+            async with self._one_at_a_time if doubtful else nullcontext():
+                token = await run_in_threadpool(find_token, self.ledger, secret)
+        except NotAllowed:
+            self.limits.check_failures(client)
+            self.limits.count_failure(client)
+            self._known.pop(digest, None)
+            raise
         self._known[digest] = (token, now)
         self._known.move_to_end(digest)
         while len(self._known) > KNOWN:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import numpy as np
 from torch import Tensor
@@ -18,9 +20,10 @@ from bayesight.data.png import SIGNATURE
 from bayesight.errors import SourceUnreadable
 from bayesight.models.classifier import Classes
 
-__all__ = ["Pixels", "Upload", "as_png", "is_small", "read_uploads"]
+__all__ = ["Pixels", "Upload", "as_png", "from_base64", "is_small", "read_uploads"]
 
 _SMALL_IMAGES = 16
+_FROM_URL_ALPHABET = str.maketrans("-_", "+/")
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,39 @@ def read_uploads(uploads: Sequence[Upload], classes: Classes, *, pixels: int) ->
     digests = tuple(hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in decoded.images)
     names = tuple(upload.name for upload in uploads)
     return Pixels(gather(decoded.images, decoded.kept), digests, names)
+
+
+def from_base64(text: str) -> bytes:
+    """Bytes from base64 as people send it: as a data URL, in lines, in the alphabet for URLs, without padding.
+
+    Raises:
+        ValueError: empty, or none; the message says which.
+
+    Example:
+        >>> from_base64("QmF5ZXM="), from_base64("data:text/plain;base64,QmF5\\n ZXM"), from_base64("-_8")
+        (b'Bayes', b'Bayes', b'\\xfb\\xff')
+    """
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        content = _from_odd_base64(text)
+    if not content:
+        raise ValueError("it is empty")
+    return content
+
+
+def _from_odd_base64(text: str) -> bytes:
+    text = text.strip()
+    if text[:5].lower() == "data:":
+        kind, comma, text = text.partition(",")
+        if not comma or not kind.rstrip().lower().endswith(";base64"):
+            raise ValueError("a data URL that does not say ';base64,'")
+        text = unquote(text)
+    bare = "".join(text.split()).translate(_FROM_URL_ALPHABET).rstrip("=")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except ValueError as problem:
+        raise ValueError("no base64") from problem
 
 
 def as_png(image: Tensor) -> bytes:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urlsplit
+from ipaddress import IPv6Address, IPv6Network
 
 import limits as rates
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bayesight.service import memory
-from bayesight.service.problems import response
+from bayesight.service.origins import canonical_origin, host_and_port
+from bayesight.service.problems import CHALLENGE, response
+from bayesight.service.proxies import ORIGINAL_HOST, address_of
 from bayesight.service.settings import Settings, is_loopback
 
-__all__ = ["BodyLimit", "Limits", "SameSite"]
+__all__ = ["BodyLimit", "CrossOrigin", "Limits", "SameSite", "client_of"]
 
 FAILURES = "30/minute"
 """Wrong tokens an address may show."""
 SWEEP_S = 10.0
 """How often windows that have ended are forgotten."""
+MOST_WINDOWS = 65_536
+"""Windows kept; beyond them the oldest is forgotten, so that many addresses cost no memory without end."""
 
 
 class Limits:
@@ -47,19 +53,24 @@ class Limits:
         if self._rate is not None and self._hit(self._rate, who) > self._rate.amount:
             raise _too_many(f"more than {self._rate}; expected fewer. Try again shortly.", self._rate)
 
-    def check_failures(self, address: str) -> None:
-        """Refuse an address that showed too many wrong tokens.
+    def check_failures(self, client: str) -> None:
+        """Refuse one more wrong token of a client that showed too many.
 
         Raises:
             HTTPException: 429.
         """
-        window = self._windows.get(f"failures {address}")
-        if window and window.end_s > time.monotonic() and window.count >= self._failures.amount:
-            raise _too_many("too many wrong tokens from this address. Try again in a minute.", self._failures)
+        if self.failed_often(client):
+            message = "too many wrong tokens from this address. Try again in a minute."
+            raise _too_many(message, self._failures, CHALLENGE)
 
-    def count_failure(self, address: str) -> None:
+    def failed_often(self, client: str) -> bool:
+        """Whether a client has shown as many wrong tokens as it may."""
+        window = self._windows.get(f"failures {client}")
+        return window is not None and window.end_s > time.monotonic() and window.count >= self._failures.amount
+
+    def count_failure(self, client: str) -> None:
         """One more wrong token."""
-        self._hit(self._failures, f"failures {address}")
+        self._hit(self._failures, f"failures {client}")
 
     def _hit(self, rate: rates.RateLimitItem, who: str) -> int:
         """How many it are in this window."""
@@ -69,6 +80,9 @@ class Limits:
             self._sweep_s = now + SWEEP_S
         window = self._windows.get(who)
         if window is None or window.end_s <= now:
+            self._windows.pop(who, None)
+            if len(self._windows) >= MOST_WINDOWS:
+                del self._windows[next(iter(self._windows))]
             window = self._windows[who] = _Window(now + rate.get_expiry())
         window.count += 1
         return window.count
@@ -78,6 +92,20 @@ class Limits:
 class _Window:
     end_s: float
     count: int = 0
+
+
+@lru_cache(maxsize=4096)
+def client_of(address: str) -> str:
+    """Whose requests are counted together: an address, or the /64 of IPv6, all of which one client can have.
+
+    Example:
+        >>> client_of("192.0.2.1"), client_of("2001:db8::1:2"), client_of("::ffff:192.0.2.1")
+        ('192.0.2.1', '2001:db8::/64', '192.0.2.1')
+    """
+    found = address_of(address)
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((int(found), 64), strict=False))
+    return str(found) if found is not None else address
 
 
 class BodyLimit:
@@ -138,42 +166,61 @@ class SameSite:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        if scope["type"] == "http" and (reason := self._reason(Headers(scope=scope), scope["method"])):
+        if scope["type"] == "http" and (reason := self._reason(scope, Headers(scope=scope))):
             await response(403, "NotAllowed", reason)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _reason(self, headers: Headers, method: str) -> str:
+    def _reason(self, scope: Scope, headers: Headers) -> str:
         """Why not; empty when nothing speaks against it."""
         host = headers.get("host", "")
-        if self.hosts is not None and not _is_here(host, self.hosts):
+        called = {host, scope.get(ORIGINAL_HOST, host)}  # a script may write what a proxy would have said
+        if self.hosts is not None and not all(_is_here(name, self.hosts) for name in called):
             return (
                 f"this service answers on this machine only, not as {host[:80]!r}. Name the host with "
                 "--allow-host, or ask for tokens with --require-token."
             )
         origin = headers.get("origin", "")
-        if method in ("GET", "HEAD", "OPTIONS") or not origin or origin in self.origins:
+        if scope["method"] in ("GET", "HEAD", "OPTIONS") or not origin or _is_one_of(origin, self.origins):
             return ""
-        if _netloc(origin) == host.lower():
+        if _is_at(origin, host):
             return ""
         return f"a page of {origin[:80]!r} may not do this. Allow its origin with --allow-origin."
+
+
+class CrossOrigin(CORSMiddleware):
+    """Lets pages of allowed origins read answers, however their origin is written."""
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        """Whether it is one of those allowed."""
+        return _is_one_of(origin, self.allow_origins)
 
 
 @lru_cache(maxsize=256)  # each client says the same with every request
 def _is_here(host: str, names: frozenset[str]) -> bool:
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        name, _ = host_and_port(host)
     except ValueError:
         return False
-    return is_loopback(name) or name in names
+    return is_loopback(name.strip("[]")) or name in names
 
 
-def _netloc(origin: str) -> str:
+def _is_one_of(origin: str, allowed: Container[str]) -> bool:
+    if origin in allowed:
+        return True
     try:
-        return urlsplit(origin).netloc.lower()
+        return canonical_origin(origin) in allowed
     except ValueError:
-        return ""
+        return False
 
 
-def _too_many(message: str, rate: rates.RateLimitItem) -> HTTPException:
-    return HTTPException(429, message, {"Retry-After": str(min(60, rate.get_expiry()))})
+def _is_at(origin: str, host: str) -> bool:
+    """Whether an origin is the host asked, by whichever scheme: a proxy may not have said by which."""
+    try:
+        return canonical_origin(origin) == canonical_origin(f"{origin.partition('://')[0]}://{host}")
+    except ValueError:
+        return False
+
+
+def _too_many(message: str, rate: rates.RateLimitItem, headers: Mapping[str, str] | None = None) -> HTTPException:
+    return HTTPException(429, message, {"Retry-After": str(min(60, rate.get_expiry())), **(headers or {})})

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from bayesight.errors import (
     BayesightError,
@@ -22,7 +28,7 @@ from bayesight.errors import (
     StorageFailed,
 )
 
-__all__ = ["install", "response", "sentence"]
+__all__ = ["CHALLENGE", "install", "prefers_html", "response", "sentence"]
 
 STATUS: tuple[tuple[type[BayesightError], int], ...] = (
     (KeyReused, 409),
@@ -36,24 +42,59 @@ STATUS: tuple[tuple[type[BayesightError], int], ...] = (
 )
 """The first that fits; any other refusal is our mistake."""
 
-_PHRASES = {
-    404: "there is nothing at this path; see /openapi.json for what there is",
-    405: "this path does not do that",
-}
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+"""Headers of a refusal that a token may help."""
+
 _LONGEST = 400
+_WEIGHT = re.compile(r"[01](\.\d{0,3})?")
 
 
 def install(app: FastAPI) -> None:
-    """Have every refusal answered with ``{"error", "message"}``."""
+    """Have every refusal answered with ``{"error", "message"}``, and those of a browser with a page."""
     app.add_exception_handler(BayesightError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
 
-def response(status: int, error: str, message: str, headers: dict[str, str] | None = None) -> Response:
+class Refusal(JSONResponse):
+    """Why not: JSON for programs, a page with a way back for those who would rather read HTML."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        answer: Response | None = None
+        if scope["type"] == "http" and prefers_html(Headers(scope=scope).get("accept", "")):
+            from bayesight.service.page.refusing import refusal_page  # pages are made of all of this
+
+            message = json.loads(bytes(self.body))["message"]
+            answer = refusal_page(Request(scope), self.status_code, message, dict(self.headers))
+        await (answer(scope, receive, send) if answer else super().__call__(scope, receive, send))
+
+
+def response(status: int, error: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to a request that was refused."""
-    return JSONResponse({"error": error, "message": message[:_LONGEST]}, status, headers)
+    return Refusal({"error": error, "message": message[:_LONGEST]}, status, {"Vary": "Accept", **(headers or {})})
+
+
+@lru_cache(maxsize=256)
+def prefers_html(accept: str) -> bool:
+    """Whether a client asks for a page before anything else, as browsers do.
+
+    Args:
+        accept: its header ``Accept``.
+
+    Example:
+        >>> [prefers_html(a) for a in ("text/html,*/*;q=0.8", "*/*", "application/json, text/html;q=0.9")]
+        [True, False, False]
+    """
+    weights = {"text/html": 0.0, "application/json": 0.0, "*/*": 0.0}
+    for part in accept[:1000].lower().split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = next((one[2:] for one in parameters if one.startswith("q=")), "1")
+        if kind in weights:
+            weights[kind] = float(weight) if _WEIGHT.fullmatch(weight) else 0.0
+    html, json_, anything = weights.values()
+    return html > json_ and html >= anything
 
 
 def sentence(problems: list[Any]) -> str:
@@ -91,7 +132,13 @@ async def _invalid(request: Request, problem: Exception) -> Response:
 
 async def _http(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
-    status = problem.status_code
-    plain = {404: "Not Found", 405: "Method Not Allowed"}.get(status)
-    text = _PHRASES[status] if plain is not None and problem.detail == plain else str(problem.detail)
-    return response(status, "Refused", text, dict(problem.headers or {}))
+    status, text = problem.status_code, str(problem.detail)
+    headers = dict(problem.headers or {})
+    if (status, text) == (404, "Not Found"):
+        root = request.scope.get("root_path", "")
+        text = f"there is nothing at this path; see {root}/openapi.json for what there is"
+    elif (status, text) == (405, "Method Not Allowed"):
+        text = "this path does not do that"
+        if "GET" in (allowed := headers.get("Allow", headers.get("allow", ""))) and "HEAD" not in allowed:
+            headers = {"Allow": f"{allowed}, HEAD"}
+    return response(status, "Refused", text, headers)

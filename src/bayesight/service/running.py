@@ -78,6 +78,7 @@ def _serve(workers: int, listener: socket.socket) -> None:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "proxy_headers": False,  # ProxyMiddleware reads them, and only from proxies that were named
         "timeout_graceful_shutdown": STOP_S,
     }
     if workers == 1:

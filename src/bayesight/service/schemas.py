@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
-from bayesight.checks import check
-from bayesight.service.images import Upload
+from bayesight.errors import InvalidInput
+from bayesight.service.images import Upload, from_base64
 from bayesight.workflows.predict import Readings
 
 __all__ = [
@@ -68,7 +66,7 @@ class Problem(_Model):
 class Encoded(_Model):
     """An image file in a JSON body."""
 
-    data: str = Field(description="the file, base64", examples=[TINY_PNG])
+    data: str = Field(description="the file in base64, bare or as a data URL", examples=[TINY_PNG])
     name: Name = Field("", description="what to call it in the answer", examples=["scan 17"])
 
     def upload(self) -> Upload:
@@ -77,11 +75,11 @@ class Encoded(_Model):
         Raises:
             InvalidInput: no base64.
         """
+        expected = "the bytes of an image file in base64, alone or as a data URL (data:image/png;base64,...)"
         try:
-            content = base64.b64decode(self.data, validate=True)
-        except (binascii.Error, ValueError):
-            content = b""
-        check(bool(content), "image data", "no base64", "the bytes of an image file, base64-encoded")
+            content = from_base64(self.data)
+        except ValueError as problem:
+            raise InvalidInput(f"image data: {problem}; expected {expected}.") from problem
         return Upload(self.name, content)
 
 
@@ -140,7 +138,7 @@ class LabelItem(_Model):
 
     label: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(examples=["A"])
     image: Digest | None = Field(None, description="digest of an image predicted earlier")
-    data: str | None = Field(None, description="an image file, base64", examples=[TINY_PNG])
+    data: str | None = Field(None, description="an image file in base64", examples=[TINY_PNG])
 
 
 class _HowLabels(_Model):

@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 from bayesight.checks import check
 from bayesight.errors import InvalidInput
+from bayesight.service.origins import allowed_host, allowed_origin
+from bayesight.service.proxies import clean_root, trusted_network
 
 __all__ = ["ENVIRONMENT", "Record", "Settings", "is_loopback"]
 
@@ -36,14 +38,18 @@ class Settings:
         images: most images of a request.
         rate: requests a token (or an address, where no tokens are asked for) may make of one worker, as
             ``limits`` writes it (``"100/second"``); empty for no limit.
-        origins: other web sites whose pages may call the API (CORS); none by default.
+        origins: other web sites whose pages may call the API (CORS), as ``allowed_origin`` takes them; none by
+            default.
         hosts: names under which a service without tokens may be called, besides those of this machine.
+        proxies: addresses or networks of reverse proxies whose forwarded headers count; none by default.
+        root_path: path of the service on its host, where a proxy puts it below one; as ``/bayes``.
         log_level: the least that is told.
         sources: images the run was trained on, whose pictures may be shown; what the run itself says of its
             sources is never opened.
 
     Raises:
-        InvalidInput: a limit below 1, a rate that cannot be read, or ``record`` of another kind.
+        InvalidInput: a limit below 1, a rate that cannot be read, ``record`` of another kind, or an origin, a
+            host, a proxy or a path that is none.
 
     Example:
         >>> Settings("runs/demo", host="0.0.0.0").tokens_needed, Settings("runs/demo").tokens_needed
@@ -61,6 +67,8 @@ class Settings:
     rate: str = "100/second"
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    root_path: str = ""
     log_level: str = "info"
     sources: tuple[str, ...] = ()
 
@@ -70,6 +78,13 @@ class Settings:
             check(value >= 1, name, f"got {value}", "a number of 1 or more")
         known = ("after", "before", "never")
         check(self.record in known, "record", f"got {self.record!r}", ", ".join(known))
+        for name, cleaned in (
+            ("origins", tuple(map(allowed_origin, self.origins))),
+            ("hosts", tuple(map(allowed_host, self.hosts))),
+            ("proxies", tuple(str(trusted_network(proxy)) for proxy in self.proxies)),
+            ("root_path", clean_root(self.root_path)),
+        ):
+            object.__setattr__(self, name, cleaned)
         if self.rate:
             from limits import parse
 

@@ -54,12 +54,17 @@ class Shell:
             await self.app(scope, receive, send)
             return
         began, status, number = time.perf_counter(), 0, secrets.token_hex(6)
+        method, head = scope["method"], scope["method"] == "HEAD"
+        if head:  # answered as GET, and the body left away; the server's own scope stays as it is
+            scope = {**scope, "method": "GET"}
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *_missing(message), _number(number)]
+            elif head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -73,17 +78,16 @@ class Shell:
             message = f"something went wrong here, not with the request; the log has it under {number}."
             await response(500, "Failure", message)(scope, receive, sending)
         finally:
-            self._count(scope, status, time.perf_counter() - began, number)
+            self._count(scope, method, status, time.perf_counter() - began, number)
 
-    def _count(self, scope: Scope, status: int, elapsed_s: float, number: str) -> None:
+    def _count(self, scope: Scope, method: str, status: int, elapsed_s: float, number: str) -> None:
         route = getattr(scope.get("route"), "path", "other")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self.metrics.requests.labels(route, method, status).inc()
+        self.metrics.requests.labels(route, method if method in _METHODS else "other", status).inc()
         self.metrics.elapsed_s.labels(route).observe(elapsed_s)
         if route in _QUIET or not log.isEnabledFor(logging.INFO):
             return
         told = {
-            "event": "request", "method": scope["method"], "route": route, "status": status,
+            "event": "request", "method": method, "route": route, "status": status,
             "elapsed_ms": round(elapsed_s * 1e3, 2), "request": number,
         }  # fmt: skip
         if token := scope.get("bayesight_who"):

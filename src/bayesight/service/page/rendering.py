@@ -15,7 +15,7 @@ from bayesight.report.words import clean, count, percent, plural, rate
 from bayesight.service.auth import COOKIE
 from bayesight.service.page.pictures import as_uri
 
-__all__ = ["VIEWS", "View", "render"]
+__all__ = ["API", "VIEWS", "View", "render"]
 
 _POLICY = {
     "default-src": "'none'",
@@ -39,12 +39,14 @@ class View:
         name: in the list of views.
         heading: its title.
         lead: what it is for, in a sentence.
+        scope: that a token needs to open it; empty for everybody.
     """
 
     path: str
     name: str
     heading: str
     lead: str
+    scope: str = "predict"
 
 
 VIEWS = (
@@ -59,6 +61,7 @@ VIEWS = (
         "Teach",
         "What would teach it most?",
         "Images whose label would tell the classifier most, best first. One click is one label.",
+        "label",
     ),
     View(
         "/history",
@@ -71,6 +74,7 @@ VIEWS = (
         "Theorem",
         "What is a positive worth?",
         "Bayes’ theorem with a test in your hands: move a slider, and all that follows from it moves.",
+        "",
     ),
     View(
         "/report",
@@ -78,6 +82,15 @@ VIEWS = (
         "The report of the run",
         "What training left behind, measured on images it never learned from.",
     ),
+)
+
+
+API = View(
+    "/docs",
+    "API",
+    "The service for programs",
+    "Every route, what it takes and what it answers, from the service's own description of itself.",
+    "",
 )
 
 
@@ -100,7 +113,7 @@ def render(
         policy: directives of the content security policy that this page has in another way.
         values: what the template shows.
     """
-    view = next(one for one in VIEWS if one.path == path)
+    view = next(one for one in (*VIEWS, API) if one.path == path)
     root = request.scope.get("root_path", "")
     page = (
         environment()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import functools
 from collections.abc import Callable, Coroutine
 from importlib import resources
@@ -20,12 +19,14 @@ from starlette.exceptions import HTTPException
 from bayesight.checks import check
 from bayesight.errors import BayesightError, UnknownName
 from bayesight.ledger import Update
-from bayesight.service.auth import COOKIE
-from bayesight.service.images import Upload, as_png
+from bayesight.service.auth import COOKIE, ScopeMissing
+from bayesight.service.images import Upload, as_png, from_base64
+from bayesight.service.page.docs import docs_values
 from bayesight.service.page.history import history_of
 from bayesight.service.page.pictures import Album
+from bayesight.service.page.refusing import opened_by, refusal_page
 from bayesight.service.page.rendering import render
-from bayesight.service.page.showing import ask_values, history_values, image_values, queue_values
+from bayesight.service.page.showing import ask_values, can_be_drawn, history_values, image_values, queue_values
 from bayesight.service.page.stories import Seen, seen_in, story_of
 from bayesight.service.page.theorem import screening_from
 from bayesight.service.problems import STATUS, sentence
@@ -59,13 +60,18 @@ class _Page(APIRoute):
         async def handled(request: Request) -> Response:
             try:
                 return await handle(request)
+            except ScopeMissing as problem:
+                way = opened_by(problem.held)
+                if request.method == "GET" and request.scope["route"].path == "/":
+                    return _to(request, way.path)
+                return refusal_page(request, 403, str(problem.detail), held=problem.held)
             except HTTPException as problem:
-                return _refusal(request, problem.status_code, str(problem.detail))
+                return refusal_page(request, problem.status_code, str(problem.detail), problem.headers)
             except RequestValidationError as problem:
-                return _refusal(request, 422, sentence(list(problem.errors())))
+                return refusal_page(request, 422, sentence(list(problem.errors())))
             except BayesightError as problem:
                 status = next((code for kind, code in STATUS if isinstance(problem, kind)), 500)
-                return _refusal(request, status, str(problem))
+                return refusal_page(request, status, str(problem))
 
         return handled
 
@@ -151,8 +157,9 @@ async def lesson(
     ]  # fmt: skip
     kind = "more of a class it knew" if known else "a class that is new to it"
     said = f"It has learned {len(taught)} image{'s' if len(taught) != 1 else ''} of {name}, {kind}."
-    size = again.believed.classifier.classes.size
-    return render(request, "lesson", "/", label=name, taught=taught, said=said, size=size)
+    classes = again.believed.classifier.classes
+    shown = {"label": name, "taught": taught, "said": said, "size": classes.size, "drawn": can_be_drawn(classes)}
+    return render(request, "lesson", "/", **shown)
 
 
 @router.post("/prior")
@@ -203,6 +210,13 @@ async def theorem(request: Request) -> HTMLResponse:
     return render(request, "theorem", "/theorem", shown=screening_from(request.query_params).shown())
 
 
+@router.get("/docs")
+async def docs(request: Request) -> HTMLResponse:
+    """The API for people, without anything from elsewhere; for everybody, as its description is."""
+    values = docs_values(request.app.openapi(), str(request.base_url).rstrip("/"))
+    return render(request, "docs", "/docs", **values)
+
+
 @router.get("/report")
 async def report(request: Request, service: TheService, who: Predicter) -> HTMLResponse:
     """The run's report, walled off."""
@@ -240,6 +254,7 @@ async def token(
 ) -> Response:
     """Keep a token in a cookie no script can read and no other site can have sent; without one, forget it."""
     answer = _to(request, back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
+    path = request.scope["root_path"] or "/"
     if token.strip():
         check(
             token.strip().isascii(),
@@ -248,9 +263,11 @@ async def token(
             "one made by 'bayesight token create'",
         )
         secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, token.strip(), httponly=True, samesite="strict", secure=secure)
+        answer.set_cookie(
+            COOKIE, token.strip(), path=path, httponly=True, samesite="strict", secure=secure
+        )
     else:
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        answer.delete_cookie(COOKIE, path=path, httponly=True, samesite="strict")
     return answer
 
 
@@ -264,13 +281,6 @@ def _files() -> dict[str, str]:
 
 def _to(request: Request, path: str) -> RedirectResponse:
     return RedirectResponse(request.scope.get("root_path", "") + path, 303)
-
-
-def _refusal(request: Request, status: int, problem: str) -> HTMLResponse:
-    """What went wrong, as a page; where a token is missing, with a place for one."""
-    if status == 401:
-        return render(request, "locked", "/", status=401, problem=problem, back=request.url.path)
-    return render(request, "problem", "/", status=status, problem=problem)
 
 
 async def _seen(service: Service, image: str) -> Seen:
@@ -319,6 +329,6 @@ def _past(service: Service, believed: Any) -> dict[str, Any]:
 
 def _decoded(picture: str) -> bytes:
     try:
-        return base64.b64decode(picture, validate=True)
-    except binascii.Error:
+        return from_base64(picture)
+    except ValueError:
         return b""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bayesight.ledger import Entry, Update
-from bayesight.models.classifier import Classifier
+from bayesight.models.classifier import Classes, Classifier
 from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
 from bayesight.service.belief import Believed
@@ -21,10 +21,12 @@ from bayesight.service.page.pictures import Album
 from bayesight.service.page.stories import Story
 from bayesight.service.queue import Ranked
 
-__all__ = ["ask_values", "events", "history_values", "image_values", "new_key", "queue_values"]
+__all__ = ["ask_values", "can_be_drawn", "events", "history_values", "image_values", "new_key", "queue_values"]
 
 ROWS = 12
 """Classes shown with their terms."""
+DRAWN_SIDE = 64
+"""Longest side of images that may be drawn by hand."""
 STILL = 0.01
 """Base rates that moved less are not worth a figure."""
 
@@ -68,11 +70,17 @@ def ask_values(believed: Believed) -> dict[str, Any]:
     return {
         "names": classifier.classes.names,
         "size": classifier.classes.size,
+        "drawn": can_be_drawn(classifier.classes),
         "prior": believed.prior(),
         "counts": classifier.head.counts.tolist(),
         "prior_words": words.get(believed.source, shares),
         "key": new_key(),
     }
+
+
+def can_be_drawn(classes: Classes) -> bool:
+    """Whether what somebody draws may be like what was learned: small and grey, as letters are; no photograph."""
+    return classes.mode == "L" and max(classes.size) <= DRAWN_SIDE
 
 
 def image_values(story: Story, believed: Believed, album: Album) -> dict[str, Any]:
@@ -84,6 +92,7 @@ def image_values(story: Story, believed: Believed, album: Album) -> dict[str, An
     return {
         "story": story,
         "size": believed.classifier.classes.size,
+        "drawn": can_be_drawn(believed.classifier.classes),
         "names": names if len(names) <= 26 else tuple(ranked),
         "rows": _rows(story, names, ranked),
         "left_out": max(0, len(names) - ROWS),

@@ -4,6 +4,9 @@ import { posterior, rate, restated } from "./bayes.js";
 import { moveDots } from "./dots.js";
 import { setShare, shareOf } from "./rate.js";
 
+const WORTH_A_WORD = 0.001;
+const TENTH = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+
 export function startAnswer(root) {
   const { names, prior, logLikelihood, known } = JSON.parse(root.dataset.terms);
   const which = root.querySelector("#which");
@@ -16,8 +19,13 @@ export function startAnswer(root) {
   root.addEventListener("share", () => draw(restated(prior, chosen(), shareOf(block))));
 
   function draw(now) {
-    const { p } = posterior(now, logLikelihood);
+    const { p, logEvidence } = posterior(now, logLikelihood);
     const best = p.indexOf(Math.max(...p));
+    runnerUp(root, names, p, best);
+    root.querySelector("[data-evidence]").textContent = logEvidence.toLocaleString("en", TENTH);
+    for (const button of root.querySelectorAll(".labels button")) {
+      button.classList.toggle("likely", button.value === names[best]);
+    }
     for (const row of root.querySelectorAll("[data-k]")) {
       const k = Number(row.dataset.k);
       row.classList.toggle("best", k === best);
@@ -34,6 +42,17 @@ export function startAnswer(root) {
     dots(root, "prior", now[k], `${names[k]}, before looking`);
     dots(root, "posterior", p[k], `${names[k]}, after looking`);
   }
+}
+
+/** The second most probable class, in words while it is worth one. */
+function runnerUp(root, names, p, best) {
+  const place = root.querySelector("[data-next]");
+  if (!place) return;
+  const others = p.map((value, k) => (k === best ? -1 : value));
+  const next = others.indexOf(Math.max(...others));
+  place.hidden = others[next] < WORTH_A_WORD;
+  place.querySelector("[data-next-name]").textContent = names[next];
+  place.querySelector("[data-next-sure]").textContent = rate(p[next]);
 }
 
 function fill(cell, p) {

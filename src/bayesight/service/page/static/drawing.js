@@ -1,12 +1,20 @@
-// Three ways to show an image besides the file chooser: draw it, drop it, paste it. All of them end in the form.
+// Ways to show an image besides the file chooser: drop it, paste it, and draw it where there is a canvas. All of
+// them end in the form.
 
 const SIDE = 280;
 const MARGIN = 0.07; // of the drawn letter, left free on every side
 
 export function startDrawing(root) {
-  const canvas = root.querySelector("canvas");
   const form = root.querySelector("form");
-  const pad = startPad(canvas, root.querySelector('[data-do="dark"]'));
+  if (root.querySelector("canvas")) startControls(root, form);
+  form.querySelector("input[type=file]").addEventListener("change", (event) => {
+    if (event.target.files.length) form.requestSubmit();
+  });
+  startDrop(form);
+}
+
+function startControls(root, form) {
+  const pad = startPad(root.querySelector("canvas"), root.querySelector('[data-do="dark"]'));
   const actions = {
     clear: pad.clear,
     undo: pad.undo,
@@ -22,10 +30,6 @@ export function startDrawing(root) {
   }
   // A lesson elsewhere on the page asks for the drawing as it is.
   root.addEventListener("collect", (event) => event.detail(pad));
-  form.querySelector("input[type=file]").addEventListener("change", (event) => {
-    if (event.target.files.length) form.requestSubmit();
-  });
-  startDrop(form);
 }
 
 /** Put files into a form's chooser and send it. */

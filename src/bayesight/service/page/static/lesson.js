@@ -34,7 +34,7 @@ export function startLesson(form) {
     files = [...files, ...chooser.files];
     show();
   });
-  form.querySelector('[data-do="collect"]').addEventListener("click", () => {
+  form.querySelector('[data-do="collect"]')?.addEventListener("click", () => {
     const take = async (pad) => {
       const file = await pad.file();
       if (!file) return;
