@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,11 +42,21 @@ def serve(
     ] = "100/second",
     body_mb: Annotated[float, typer.Option(help="Largest request body, MiB.")] = 16.0,
     allow_origin: Annotated[
-        list[str] | None, typer.Option(help="Another web site whose pages may ask. May be repeated.")
+        list[str] | None,
+        typer.Option(help="Another web site whose pages may ask: https://letters.example. May be repeated."),
     ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another name of a service without tokens. May be repeated.")
     ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Address or network of a reverse proxy whose forwarded headers count. May be repeated."
+        ),
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(help="Path a proxy puts the service under, as /bayes; it may strip it or not.")
+    ] = "",
     source: Annotated[
         list[Path] | None,
         typer.Option(
@@ -81,16 +92,23 @@ def serve(
         rate=rate,
         origins=tuple(allow_origin or ()),
         hosts=tuple(allow_host or ()),
+        proxies=tuple(trusted_proxy or ()),
+        root_path=root_path,
         log_level=log_level,
         sources=tuple(str(path.absolute()) for path in source or ()),
     )
 
-    def ready(url: str) -> None:
+    def ready(url: str, notes: Sequence[str]) -> None:
+        for note in notes:
+            say(f"note: {note}")
         if as_json:
-            document = {"url": url, "run": settings.run, "tokens": settings.tokens_needed}
+            document = {
+                "url": url, "root_path": settings.root_path, "run": settings.run,
+                "tokens": settings.tokens_needed, "notes": list(notes),
+            }  # fmt: skip
             emit(document, as_json=True, text=str)
         else:
-            say(_greeting(url, settings))
+            say(_greeting(url + settings.root_path, settings))
 
     try:
         with progress_bar("reading") as reading:

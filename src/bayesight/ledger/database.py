@@ -16,13 +16,26 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from bayesight.errors import InvalidInput, LedgerBroken, MissingExtra, SourceNotFound, StorageFailed
 
-__all__ = ["open_engine", "reading", "shown", "storage_errors", "writing"]
+__all__ = ["caveats", "file_system", "open_engine", "reading", "shown", "storage_errors", "writing"]
 
 FILE = "ledger.sqlite"
 """Name of the ledger in a folder."""
 
 BUSY_S = 60.0
 """How long a writer waits for others on one SQLite file."""
+
+MOUNTS = Path("/proc/self/mounts")
+NETWORK = {"9p", "afs", "ceph", "cifs", "davfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+"""Kinds of file systems on other machines, as Linux names them; those of ``fuse.`` besides."""
+
+_NO_SHARED_MEMORY = {
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+}
+"""How SQLite says that write-ahead logging is not to be had in a place."""
 
 
 def open_engine(url: str, *, create: bool) -> Engine:
@@ -46,6 +59,52 @@ def open_engine(url: str, *, create: bool) -> Engine:
 def shown(engine: Engine) -> str:
     """The URL without its password, for messages."""
     return engine.url.render_as_string(hide_password=True)
+
+
+def caveats(engine: Engine) -> list[str]:
+    """What follows from where a ledger lies: a sentence for each reason to put it elsewhere.
+
+    Without write-ahead logging SQLite is as safe as with it, but whoever reads keeps writers out meanwhile. A
+    network file system is another matter: its locks are promises.
+    """
+    if engine.dialect.name != "sqlite":
+        return []
+    with reading(engine) as connection:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+    where, mend = f"ledger {shown(engine)}", "Put it on a local disk, or use PostgreSQL."
+    found = []
+    if mode != "wal":
+        found.append(
+            f"{where}: no write-ahead logging is to be had there (journal mode {mode!r}); it works, but "
+            f"readers and writers wait for each other. {mend}"
+        )
+    system = file_system(_file(engine.url).resolve(), _mounted())
+    if system in NETWORK or system.startswith("fuse."):
+        found.append(
+            f"{where}: it lies on a network file system ({system}); used from several machines at once it "
+            f"may be damaged, and what is acknowledged may not be on a disk. {mend}"
+        )
+    return found
+
+
+def file_system(path: Path, mounted: str) -> str:
+    r"""The kind of file system an absolute path lies on; empty where that is not to be seen.
+
+    Args:
+        path: the file, or where it will be.
+        mounted: what is mounted where, as Linux writes it.
+
+    Example:
+        >>> file_system(Path("/mnt/ledger.sqlite"), "/dev/sda / ext4 rw\nnas:/x /mnt nfs4 rw")
+        'nfs4'
+    """
+    best = ("", "")
+    for line in mounted.splitlines():
+        place, system = [*line.split()[1:3], "", ""][:2]
+        place = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), place)
+        if place and path.is_relative_to(place) and len(place) >= len(best[0]):
+            best = (place, system)
+    return best[1]
 
 
 @contextmanager
@@ -94,6 +153,17 @@ def storage_errors(engine: Engine) -> Iterator[None]:
         raise StorageFailed(f"ledger {shown(engine)}: {problem}; try again.") from problem
 
 
+def _mounted() -> str:
+    try:
+        return MOUNTS.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _file(target: URL) -> Path:
+    return Path(str(target.database).removeprefix("file:"))
+
+
 def _url(text: str) -> URL:
     if "://" not in text:
         path = Path(text).expanduser()
@@ -117,7 +187,7 @@ def _unknown(came: str) -> InvalidInput:
 
 
 def _sqlite(target: URL, *, create: bool) -> Engine:
-    path = Path(str(target.database))
+    path = _file(target)
     if not create and not path.exists():
         raise SourceNotFound(f"ledger {path} does not exist; 'bayesight serve' and 'token create' make one.")
     if create and not path.absolute().parent.is_dir():
@@ -166,12 +236,14 @@ def _begin_alone(cursor: Any) -> None:
 
 
 def _into_wal(cursor: sqlite3.Cursor) -> None:
-    """Write-ahead logging; the switch does not wait for other programs by itself."""
+    """Write-ahead logging where it is to be had; the switch does not wait for other programs by itself."""
     for patience in range(100):
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode in _NO_SHARED_MEMORY:
+                return  # it works with a rollback journal; ``caveats`` says what follows
             if patience == 99 or problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             time.sleep(0.05)

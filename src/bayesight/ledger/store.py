@@ -14,7 +14,7 @@ from bayesight.checks import check
 from bayesight.errors import BeliefMoved, InvalidInput, UnknownName
 from bayesight.ledger import tables
 from bayesight.ledger.chain import content_digest
-from bayesight.ledger.database import open_engine, reading, shown, writing
+from bayesight.ledger.database import caveats, open_engine, reading, shown, writing
 from bayesight.ledger.records import (
     Entry,
     Erasure,
@@ -140,6 +140,10 @@ class Ledger:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def caveats(self) -> list[str]:
+        """What follows from where the ledger lies, a sentence each; none where it lies well."""
+        return caveats(self.engine)
 
     @property
     def url(self) -> str:

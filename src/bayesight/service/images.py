@@ -101,14 +101,14 @@ def read_uploads(uploads: Sequence[Upload], classes: Classes, *, pixels: int) ->
 
 
 def from_base64(text: str) -> bytes:
-    """Bytes from base64 as people send it: as a data URL, in lines, in the alphabet for URLs, without padding.
+    r"""Bytes from base64 as people send it: a data URL, in lines, in the alphabet for URLs, without padding.
 
     Raises:
         ValueError: empty, or none; the message says which.
 
     Example:
-        >>> from_base64("QmF5ZXM="), from_base64("data:text/plain;base64,QmF5\\n ZXM"), from_base64("-_8")
-        (b'Bayes', b'Bayes', b'\\xfb\\xff')
+        >>> from_base64("QmF5ZXM="), from_base64("data:text/plain;base64,QmF5\n ZXM"), from_base64("-_8")
+        (b'Bayes', b'Bayes', b'\xfb\xff')
     """
     try:
         content = base64.b64decode(text, validate=True)

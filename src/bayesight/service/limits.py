@@ -66,7 +66,9 @@ class Limits:
     def failed_often(self, client: str) -> bool:
         """Whether a client has shown as many wrong tokens as it may."""
         window = self._windows.get(f"failures {client}")
-        return window is not None and window.end_s > time.monotonic() and window.count >= self._failures.amount
+        return (
+            window is not None and window.end_s > time.monotonic() and window.count >= self._failures.amount
+        )
 
     def count_failure(self, client: str) -> None:
         """One more wrong token."""
@@ -222,5 +224,7 @@ def _is_at(origin: str, host: str) -> bool:
         return False
 
 
-def _too_many(message: str, rate: rates.RateLimitItem, headers: Mapping[str, str] | None = None) -> HTTPException:
+def _too_many(
+    message: str, rate: rates.RateLimitItem, headers: Mapping[str, str] | None = None
+) -> HTTPException:
     return HTTPException(429, message, {"Retry-After": str(min(60, rate.get_expiry())), **(headers or {})})

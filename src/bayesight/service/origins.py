@@ -1,4 +1,4 @@
-"""Origins and hosts, written one way: case, default port, trailing slash, IPv6 and IDNA do not tell two apart."""
+"""Origins and hosts, written one way, whatever their case, default port, trailing slash, IPv6 or IDNA."""
 
 from __future__ import annotations
 

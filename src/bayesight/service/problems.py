@@ -73,7 +73,9 @@ class Refusal(JSONResponse):
 
 def response(status: int, error: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to a request that was refused."""
-    return Refusal({"error": error, "message": message[:_LONGEST]}, status, {"Vary": "Accept", **(headers or {})})
+    return Refusal(
+        {"error": error, "message": message[:_LONGEST]}, status, {"Vary": "Accept", **(headers or {})}
+    )
 
 
 @lru_cache(maxsize=256)

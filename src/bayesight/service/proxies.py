@@ -1,8 +1,8 @@
 """Reverse proxies in front: whose word counts about a client, and the path the service lies under.
 
-Headers such as ``X-Forwarded-For`` are believed only where they come from a proxy that was named. Every proxy adds
-at the right what it saw, so the list is read from the right for as long as it speaks of named proxies; what is left
-of the first other address was written by that client itself.
+Headers such as ``X-Forwarded-For`` are believed only where they come from a proxy that was named. Every proxy
+adds at the right what it saw, so the list is read from the right for as long as it speaks of named proxies;
+what is left of the first other address was written by that client itself.
 """
 
 from __future__ import annotations
@@ -37,7 +37,13 @@ _ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _PORT = re.compile(r":[\w.-]{1,16}")
 _PAIR = re.compile(r"""[\s,;]*([\w!#$%&'*+.^`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*([;,]|$)""")
 _SCHEMES = ("http", "https")
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix")
+_FORWARDED = (
+    b"forwarded",
+    b"x-forwarded-for",
+    b"x-forwarded-proto",
+    b"x-forwarded-host",
+    b"x-forwarded-prefix",
+)
 
 
 def trusted_network(text: str) -> Network:
@@ -59,7 +65,9 @@ def trusted_network(text: str) -> Network:
         message = f"{where}: got {text[:80]!r}; expected {expected}. Repeat the option for each."
         raise InvalidInput(message) from problem
     both = f"{address} or {network}"
-    check(address == network.network_address, where, f"{text} is one address with the size of a network", both)
+    check(
+        address == network.network_address, where, f"{text} is one address with the size of a network", both
+    )
     check(network.prefixlen > 0, where, f"{text} is everybody, whose word is worth nothing", expected)
     return network
 
@@ -156,7 +164,9 @@ class ProxyMiddleware:
         if found and found[0][0] == found[-1][0]:
             return found[-1]
         if found:
-            self._hint("Forwarded and X-Forwarded-For disagree; have the proxy remove the one it does not write")
+            self._hint(
+                "Forwarded and X-Forwarded-For disagree; have the proxy remove the one it does not write"
+            )
         return address_of(peer), 1
 
     def _walk(self, peer: str, chain: Sequence[str]) -> tuple[Address | None, int]:
@@ -204,7 +214,7 @@ class _Word:
         """Read the headers; what is malformed is as if it had not come."""
         text: dict[bytes, str] = {}
         for name, value in said:
-            text[name] = f"{text[name]},{value.decode('latin-1')}" if name in text else value.decode("latin-1")
+            text[name] = ",".join(filter(None, (text.get(name), value.decode("latin-1"))))
         hops = _hops(text.get(b"forwarded", ""))
         usual, schemes, hosts, prefix = (_elements(text.get(name, "")) for name in _FORWARDED[1:])
         path = "".join(part.rstrip("/") for part in prefix)
@@ -222,7 +232,7 @@ def _elements(text: str) -> list[str]:
 
 
 def _hops(text: str) -> list[dict[str, str]]:
-    """The elements of a ``Forwarded`` header; none where it is malformed, for quotes may hide what follows."""
+    """The elements of a ``Forwarded`` header; none of a malformed one, for quotes may hide what follows."""
     hops: list[dict[str, str]] = [{}]
     text, at = text.rstrip(" \t,;"), 0
     while at < len(text):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
@@ -25,7 +25,9 @@ STOP_S = 30
 """How long an orderly end waits for requests under way."""
 
 
-def listen(settings: Settings, *, port: int, workers: int, ready: Callable[[str], None]) -> None:
+def listen(
+    settings: Settings, *, port: int, workers: int, ready: Callable[[str, Sequence[str]], None]
+) -> None:
     """Serve until stopped by SIGINT or SIGTERM; requests under way are finished first.
 
     The run and the ledger are opened once beforehand, so that what is wrong with them is told at once and in
@@ -35,7 +37,7 @@ def listen(settings: Settings, *, port: int, workers: int, ready: Callable[[str]
         settings: how.
         port: where; 0 takes a free one.
         workers: processes.
-        ready: told the address before the first worker starts.
+        ready: told the address, and what whoever starts it should know, before the first worker starts.
 
     Raises:
         RunUnreadable, SourceNotFound, StorageFailed, LedgerBroken: what cannot be opened.
@@ -44,10 +46,11 @@ def listen(settings: Settings, *, port: int, workers: int, ready: Callable[[str]
     run = Run.open(settings.run)
     with Ledger.open(settings.ledger_url) as ledger:
         ledger.register(run_record(run, run.classifier()))
+        notes = [*ledger.caveats(), *_open_door(settings)]
     listener = _bound(settings.host, port)
     os.environ.update(settings.to_environment())
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    ready(f"http://{shown}:{listener.getsockname()[1]}")
+    ready(f"http://{shown}:{listener.getsockname()[1]}", notes)
     if workers == 1:
         _serve(workers, listener)
         return
@@ -55,6 +58,13 @@ def listen(settings: Settings, *, port: int, workers: int, ready: Callable[[str]
         # Workers are new processes and read this before they count anything.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         _serve(workers, listener)
+
+
+def _open_door(settings: Settings) -> list[str]:
+    if settings.tokens_needed or not (settings.proxies or settings.root_path):
+        return []
+    who = "everybody whom the proxy lets through may ask and teach"
+    return [f"no token is asked for, so {who}. Ask for tokens with --require-token."]
 
 
 def read_sources(settings: Settings, progress: Progress | None = None) -> None:

@@ -38,8 +38,8 @@ class Settings:
         images: most images of a request.
         rate: requests a token (or an address, where no tokens are asked for) may make of one worker, as
             ``limits`` writes it (``"100/second"``); empty for no limit.
-        origins: other web sites whose pages may call the API (CORS), as ``allowed_origin`` takes them; none by
-            default.
+        origins: other web sites whose pages may call the API (CORS), none by default;
+            ``allowed_origin`` says which there can be.
         hosts: names under which a service without tokens may be called, besides those of this machine.
         proxies: addresses or networks of reverse proxies whose forwarded headers count; none by default.
         root_path: path of the service on its host, where a proxy puts it below one; as ``/bayes``.

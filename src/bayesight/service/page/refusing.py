@@ -36,7 +36,16 @@ def refusal_page(
         back = path if request.method == "GET" else "/"
         page = render(request, "locked", "/", status=status, problem=problem, back=back)
     else:
-        page = render(request, "problem", "/", status=status, problem=problem, code=status, held=held, way=opened_by(held))
+        page = render(
+            request,
+            "problem",
+            "/",
+            status=status,
+            problem=problem,
+            code=status,
+            held=held,
+            way=opened_by(held),
+        )
     page.headers.update(kept)
     return page
 

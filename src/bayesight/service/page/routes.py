@@ -26,7 +26,13 @@ from bayesight.service.page.history import history_of
 from bayesight.service.page.pictures import Album
 from bayesight.service.page.refusing import opened_by, refusal_page
 from bayesight.service.page.rendering import render
-from bayesight.service.page.showing import ask_values, can_be_drawn, history_values, image_values, queue_values
+from bayesight.service.page.showing import (
+    ask_values,
+    can_be_drawn,
+    history_values,
+    image_values,
+    queue_values,
+)
 from bayesight.service.page.stories import Seen, seen_in, story_of
 from bayesight.service.page.theorem import screening_from
 from bayesight.service.problems import STATUS, sentence
@@ -158,8 +164,10 @@ async def lesson(
     kind = "more of a class it knew" if known else "a class that is new to it"
     said = f"It has learned {len(taught)} image{'s' if len(taught) != 1 else ''} of {name}, {kind}."
     classes = again.believed.classifier.classes
-    shown = {"label": name, "taught": taught, "said": said, "size": classes.size, "drawn": can_be_drawn(classes)}
-    return render(request, "lesson", "/", **shown)
+    drawn = can_be_drawn(classes)
+    return render(
+        request, "lesson", "/", label=name, taught=taught, said=said, size=classes.size, drawn=drawn
+    )
 
 
 @router.post("/prior")
@@ -263,9 +271,7 @@ async def token(
             "one made by 'bayesight token create'",
         )
         secure = request.url.scheme == "https"
-        answer.set_cookie(
-            COOKIE, token.strip(), path=path, httponly=True, samesite="strict", secure=secure
-        )
+        answer.set_cookie(COOKIE, token.strip(), path=path, httponly=True, samesite="strict", secure=secure)
     else:
         answer.delete_cookie(COOKIE, path=path, httponly=True, samesite="strict")
     return answer

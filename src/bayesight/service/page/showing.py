@@ -21,7 +21,15 @@ from bayesight.service.page.pictures import Album
 from bayesight.service.page.stories import Story
 from bayesight.service.queue import Ranked
 
-__all__ = ["ask_values", "can_be_drawn", "events", "history_values", "image_values", "new_key", "queue_values"]
+__all__ = [
+    "ask_values",
+    "can_be_drawn",
+    "events",
+    "history_values",
+    "image_values",
+    "new_key",
+    "queue_values",
+]
 
 ROWS = 12
 """Classes shown with their terms."""
@@ -79,7 +87,7 @@ def ask_values(believed: Believed) -> dict[str, Any]:
 
 
 def can_be_drawn(classes: Classes) -> bool:
-    """Whether what somebody draws may be like what was learned: small and grey, as letters are; no photograph."""
+    """Whether a drawing may be like what was learned: small and grey images as of letters, no photographs."""
     return classes.mode == "L" and max(classes.size) <= DRAWN_SIDE
 
 
