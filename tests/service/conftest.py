@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -50,14 +50,14 @@ def stripes(seed: int = 0) -> bytes:
 
 @contextmanager
 def served(
-    run, ledger, *, workers: int = 1, environment: dict | None = None
+    run, ledger, *, workers: int = 1, environment: dict | None = None, options: Sequence[str] = ()
 ) -> Iterator[tuple[subprocess.Popen, str]]:
     """``bayesight serve`` in a process group of its own, ready to answer."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "bayesight", "serve", str(run), "--ledger", str(ledger), "--rate", ""]
-    command += ["--port", str(port), "--workers", str(workers), "--log-level", "warning"]
+    command += ["--port", str(port), "--workers", str(workers), "--log-level", "warning", *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
     process = subprocess.Popen(command, start_new_session=True, env=environment)
     try:

@@ -35,7 +35,7 @@ MOST_HOPS = 32
 
 _ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _PORT = re.compile(r":[\w.-]{1,16}")
-_PAIR = re.compile(r"""[\s,;]*([\w!#$%&'*+.^`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*([;,]|$)""")
+_PAIR = re.compile(r"""([\s,;]*)([\w!#$%&'*+.^`|~-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(?=[;,]|$)""")
 _SCHEMES = ("http", "https")
 _FORWARDED = (
     b"forwarded",
@@ -98,8 +98,8 @@ def address_of(text: str) -> Address | None:
     """
     text = text.strip()
     if text.startswith("["):
-        text, _, port = text[1:].partition("]")
-        valid = ":" in text and (not port or _PORT.fullmatch(port))
+        text, closed, port = text[1:].partition("]")
+        valid = bool(closed) and ":" in text and (not port or _PORT.fullmatch(port))
     elif text.count(":") == 1:
         text, _, port = text.partition(":")
         valid = bool(_PORT.fullmatch(f":{port}"))
@@ -211,11 +211,11 @@ class _Word:
 
     @classmethod
     def of(cls, said: Sequence[tuple[bytes, bytes]]) -> _Word:
-        """Read the headers; what is malformed is as if it had not come."""
+        """Read the headers; of one that is malformed there is nobody's word left, and not none at all."""
         text: dict[bytes, str] = {}
         for name, value in said:
-            text[name] = ",".join(filter(None, (text.get(name), value.decode("latin-1"))))
-        hops = _hops(text.get(b"forwarded", ""))
+            text[name] = ",".join(filter(None, (text.get(name, ""), value.decode("latin-1"))))
+        hops = _hops(text[b"forwarded"]) or [{}] if b"forwarded" in text else []
         usual, schemes, hosts, prefix = (_elements(text.get(name, "")) for name in _FORWARDED[1:])
         path = "".join(part.rstrip("/") for part in prefix)
         return cls(
@@ -239,10 +239,10 @@ def _hops(text: str) -> list[dict[str, str]]:
         found = _PAIR.match(text, at)
         if found is None:
             return []
-        name, value, end = found.groups()
-        hops[-1][name.lower()] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-        if end == ",":
+        before, name, value = found.groups()
+        if "," in before:
             hops.append({})
+        hops[-1][name.lower()] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
         at = found.end()
     return [hop for hop in hops if hop][-MOST_HOPS:]
 
