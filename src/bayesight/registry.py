@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from bayesight.errors import InvalidInput, UnknownName, nearest
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bayesight.errors import InvalidInput, UnknownName, listed, nearest, shown
+from bayesight.values import problems_of
 
 __all__ = ["Registry", "option_problems"]
 
@@ -64,28 +68,56 @@ class Registry(Generic[T]):
 
 
 def option_problems(
-    factory: Callable[..., Any], options: Mapping[str, Any], where: str, fields: Iterable[str] = ()
+    factory: Callable[..., Any],
+    options: Mapping[str, Any],
+    where: str,
+    fields: Iterable[str] = (),
+    *,
+    path: str = "",
 ) -> list[str]:
-    """One sentence for each option the factory's keyword arguments do not know.
+    """One sentence for each option the factory's keyword arguments do not know, or that is not what they say.
+
+    An option is held to its annotation, strictly; ``values`` has bounds for numbers and lists of them.
 
     Args:
         factory: what the options are for.
         options: as given.
         where: their place, for the message.
         fields: what else can be said in that place and may have been meant.
+        path: what comes before an option's name where its value is refused.
 
     Example:
+        >>> from typing import Annotated
+        >>> from bayesight.values import Within
         >>> def mlp(*, hidden=(512,), dropout=0.0): ...
         >>> option_problems(mlp, {"droput": 0.1}, "model.mlp")
         ["model.mlp has no option 'droput'; did you mean 'dropout'? known: dropout, hidden"]
+        >>> def mlp(*, dropout: Annotated[float, Within(0, 1, below=True)] = 0.0): ...
+        >>> option_problems(mlp, {"dropout": "x"}, "model.mlp", path="model")
+        ["model.dropout is 'x'; expected a number from 0 to below 1"]
     """
-    known = [p.name for p in inspect.signature(factory).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = _adapters(factory)
     problems = []
-    for name in options:
+    for name, value in options.items():
         if name not in known:
             hint = nearest(name, [*known, *fields])
             meant = f"; did you mean {hint!r}?" if hint else ";"
-            problems.append(
-                f"{where} has no option {name!r}{meant} known: {', '.join(sorted(known)) or 'none'}"
-            )
+            problems.append(f"{where} has no option {shown(name)}{meant} known: {listed(sorted(known))}")
+            continue
+        try:
+            known[name].validate_python(value)
+        except ValidationError as error:
+            problems += problems_of(error, f"{path}.{name}" if path else name)
     return problems
+
+
+@functools.cache
+def _adapters(factory: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
+    """What holds each keyword argument of a factory to its annotation."""
+    signature = inspect.signature(factory, eval_str=True)
+    kinds = {p.name: p.annotation for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+    strict = ConfigDict(strict=True)
+    return {
+        name: TypeAdapter(Any if kind is inspect.Parameter.empty else kind, config=strict)
+        for name, kind in kinds.items()
+    }

@@ -205,7 +205,7 @@ def test_every_problem_is_named_at_once():
     with pytest.raises(InvalidConfig) as caught:
         GlyphOptions(rotate_deg=200, shear=-0.1, thickness=float("nan"), shift_px="2")
     assert len(caught.value.problems) == 4
-    assert "the nearest is 180" in str(caught.value)
+    assert "rotate_deg is 200; expected a number from 0 to 180 (the nearest valid" in str(caught.value)
     with pytest.raises(InvalidConfig, match="whole number") as caught:
         PhotoOptions(flip=1.2, crop_px=1.5)
     assert len(caught.value.problems) == 2

@@ -104,9 +104,9 @@ def test_irm_with_one_environment_missing_from_a_batch():
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("irm", {"penalty": -1.0}, "penalty: got -1"),
-        ("irm", {"anneal": 2.0}, "anneal: got 2"),
-        ("groupdro", {"step_size": 0.0}, "step_size: got 0"),
+        ("irm", {"penalty": -1.0}, "penalty is -1"),
+        ("irm", {"anneal": 2.0}, "anneal is 2"),
+        ("groupdro", {"step_size": 0.0}, "step_size is 0"),
     ],
 )
 def test_options_out_of_range(name, options, words):

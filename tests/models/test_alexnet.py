@@ -46,9 +46,9 @@ def test_the_variant_follows_the_image_and_can_be_named():
     [
         ((1, 28, 28), {"variant": "published"}, "images of 28x28; expected 63x63 or larger"),
         ((1, 12, 12), {}, "expected 16x16 or larger. Read them with --size 16"),
-        ((1, 28, 28), {"variant": "large"}, "expected one of auto, published, small"),
-        ((1, 28, 28), {"dropout": 1.5}, "a probability in"),
-        ((1, 28, 28), {"hidden": 0}, "at least 1"),
+        ((1, 28, 28), {"variant": "large"}, "variant is 'large'; expected 'auto', 'published' or 'small'"),
+        ((1, 28, 28), {"dropout": 1.5}, "dropout is 1.5; expected a number from 0 to below 1"),
+        ((1, 28, 28), {"hidden": 0}, r"whole number from 1 to 65536 \(the nearest valid value is 1\)"),
     ],
 )
 def test_what_cannot_be_is_refused(shape, options, words):

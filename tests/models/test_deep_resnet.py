@@ -43,7 +43,7 @@ def test_the_default_is_what_it_was():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(InvalidInput, match="expected one of project, pad, none"):
+    with pytest.raises(InvalidInput, match="shortcut is 'b'; expected 'project', 'pad' or 'none'"):
         build("resnet", (1, 28, 28), 10, shortcut="b")
     with pytest.raises(InvalidInput, match="widths that do not fall"):
         build("resnet", (1, 28, 28), 10, widths=(32, 16), shortcut="pad")

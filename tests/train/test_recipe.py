@@ -94,3 +94,65 @@ def test_a_misspelt_field_beside_options_is_recognised():
         Recipe.default("mlp").changed({"optimization.epoch": 3})
     with pytest.raises(InvalidConfig, match="did you mean 'eps'"):
         Recipe.default("mlp").changed({"optimization.epss": 3})
+
+
+def refusals(**tables):
+    with pytest.raises(InvalidConfig) as caught:
+        Recipe.parse(tables)
+    return list(caught.value.problems)
+
+
+def test_a_value_is_held_to_its_kind_and_range():
+    widths = "expected a list of 0 to 32 whole numbers from 1 to 65536"
+    share = "expected a number from 0 to below 1"
+    assert refusals(model={"hidden": 5, "dropout": "x"}) == [
+        f"model.hidden is 5; {widths} (the nearest valid value is [5])",
+        f"model.dropout is 'x'; {share}",
+    ]
+    for hidden in ([[5]], [10**20], "x", [True], [0], [2.0]):
+        assert refusals(model={"hidden": hidden}) == [f"model.hidden is {hidden!r}; {widths}"]
+    for dropout in (float("nan"), True, None, [0.1], {}, 1, -0.1):
+        assert refusals(model={"dropout": dropout})[0].startswith(f"model.dropout is {dropout!r}; {share}")
+    assert refusals(model={"dropout": "0.3"})[0].endswith(f"{share} (the nearest valid value is 0.3)")
+    side = "expected a whole number from 1 to 4096"
+    assert refusals(data={"size": 10**30})[0].endswith(f"{side} (the nearest valid value is 4096)")
+    for size in (0, -28, 8000, 2.5, "28", True):
+        assert refusals(data={"size": size})[0].startswith(f"data.size is {size!r}; {side}")
+    assert refusals(data={"size": [28, -1]}) == [
+        "data.size is [28, -1]; expected a list of 2 whole numbers from 1 to 4096"
+    ]
+    assert refusals(data={"mode": "rgb"})[0].endswith("'L' or 'RGB' (the nearest valid value is 'RGB')")
+    assert "from above 0 to 1000000" in refusals(optimization={"lr": float("inf")})[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("optimization.betas", [0.9]),
+        ("optimization.schedule", {"name": "cosine", "warmup": 7}),
+        ("loss", {"name": "forward_corrected", "transition": "x"}),
+        ("loss", {"name": "cross_entropy", "class_weights": [1, float("inf")]}),
+        ("data.augment", {"name": "glyph", "shear": "a"}),
+        ("pretrain.temperature", -1),
+        ("model", {"name": "resnet", "depth": 10**9}),
+        ("model", {"name": "gan", "code": -1}),
+        ("seed", 1.5),
+    ],
+)
+def test_every_registry_and_table_does_so(path, value):
+    with pytest.raises(InvalidConfig, match=rf"{path}\S* is .*; expected a ") as caught:
+        Recipe().changed({path: value})
+    assert len(caught.value.problems) == 1 + (path == "model" and value["name"] == "gan")
+
+
+def test_names_and_values_of_any_length_make_short_sentences():
+    with pytest.raises(InvalidConfig) as caught:
+        Recipe.parse({"n" * 9000: 1, "model": {"name": "m" * 9000}, "data": {"mode": "RGB" * 9000}})
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("text", ["seed = " + "9" * 5000, "seed = " + "[" * 100_000, "seed = 2020-01-01"])
+def test_toml_that_python_chokes_on_is_a_sentence(tmp_path, text):
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(InvalidConfig, match=r"recipe\.toml: 1 problem: "):
+        Recipe.load(tmp_path / "recipe.toml")

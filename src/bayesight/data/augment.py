@@ -12,9 +12,9 @@ Sources: Simard, Steinkraus and Platt (2003), sec. 2, for the elastic field; Kri
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,7 @@ from torch import Tensor
 from bayesight.checks import check
 from bayesight.errors import InvalidConfig
 from bayesight.registry import Registry, option_problems
+from bayesight.values import Share, Within
 
 __all__ = [
     "AUGMENTATIONS",
@@ -90,26 +91,16 @@ class GlyphOptions:
         InvalidConfig: values out of range, all named at once.
     """
 
-    rotate_deg: float = 10.0
-    shear: float = 0.12
-    scale: float = 0.12
-    shift_px: float = 2.0
-    elastic_px: float = 0.0
-    elastic_smooth_px: float = 4.0
-    thickness: float = 0.0
+    rotate_deg: Annotated[float, Within(0, 180)] = 10.0
+    shear: Share = 0.12
+    scale: Annotated[float, Within(0, 0.9)] = 0.12
+    shift_px: Annotated[float, Within(0, 1000)] = 2.0
+    elastic_px: Annotated[float, Within(0, 20)] = 0.0
+    elastic_smooth_px: Annotated[float, Within(1, 1000)] = 4.0
+    thickness: Share = 0.0
 
     def __post_init__(self) -> None:
-        _require_ranges(
-            self,
-            "augmentation 'glyph'",
-            rotate_deg=(0, 180),
-            shear=(0, 1),
-            scale=(0, 0.9),
-            shift_px=(0, 1000),
-            elastic_px=(0, 20),
-            elastic_smooth_px=(1, 1000),
-            thickness=(0, 1),
-        )
+        _require_ranges(self, "augmentation 'glyph'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,22 +118,14 @@ class PhotoOptions:
         InvalidConfig: values out of range, all named at once.
     """
 
-    flip: float = 0.5
-    crop_px: int = 4
-    brightness: float = 0.2
-    contrast: float = 0.2
-    saturation: float = 0.2
+    flip: Share = 0.5
+    crop_px: Annotated[int, Within(0, 1000)] = 4
+    brightness: Share = 0.2
+    contrast: Share = 0.2
+    saturation: Share = 0.2
 
     def __post_init__(self) -> None:
-        _require_ranges(
-            self,
-            "augmentation 'photo'",
-            flip=(0, 1),
-            crop_px=(0, 1000),
-            brightness=(0, 1),
-            contrast=(0, 1),
-            saturation=(0, 1),
-        )
+        _require_ranges(self, "augmentation 'photo'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,16 +350,8 @@ def _as_float32(images: Tensor) -> Tensor:
     return images.float()
 
 
-def _require_ranges(options: Any, where: str, **ranges: tuple[float, float]) -> None:
-    """Refuse values that are no numbers, not finite or out of range, all at once."""
-    problems = []
-    for each in fields(options):
-        value, (low, high) = getattr(options, each.name), ranges[each.name]
-        whole = each.type == "int"
-        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        if not number or not low <= value <= high:
-            nearest = f"; the nearest is {min(max(value, low), high):g}" if number and value == value else ""
-            kind = "a whole number" if whole else "a number"
-            problems.append(f"{each.name}: got {value!r}, expected {kind} in [{low:g}, {high:g}]{nearest}")
+def _require_ranges(options: Any, where: str) -> None:
+    """Refuse values that are not what the options' annotations say, all at once."""
+    problems = option_problems(type(options), vars(options), where)
     if problems:
         raise InvalidConfig(where, problems)

@@ -6,11 +6,14 @@ et al. 2014, "Generative Adversarial Nets", eq. 1 and sec. 3).
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from bayesight.checks import probability
 from bayesight.losses.registry import GENERATIVE_LOSSES
+from bayesight.values import Within
 
 __all__ = ["Adversarial"]
 
@@ -33,7 +36,7 @@ class Adversarial:
         1.3863
     """
 
-    def __init__(self, *, smoothing: float = 0.0) -> None:
+    def __init__(self, *, smoothing: Annotated[float, Within(0, 0.5)] = 0.0) -> None:
         probability(2 * smoothing, "adversarial.smoothing, doubled,")
         self.smoothing = smoothing
 

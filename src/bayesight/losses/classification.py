@@ -7,7 +7,7 @@ logits; those of ``environments`` also take the environment of each image.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from torch import Tensor
 from bayesight.checks import check, probability
 from bayesight.errors import InvalidConfig, InvalidInput
 from bayesight.registry import Registry, option_problems
+from bayesight.values import BelowOne, Each, Within
 
 __all__ = ["LOSSES", "ClassificationLoss", "CrossEntropy", "ForwardCorrected", "build_loss"]
 
@@ -66,6 +67,9 @@ def build_loss(name: str, classes: int, counts: Tensor | None = None, **options:
     return factory(classes, counts, **options)
 
 
+Weights: TypeAlias = Annotated[Sequence[float], Each(Within(0, 1e9, above=True), 1, 1_000_000)]
+
+
 @LOSSES.register("cross_entropy")
 class CrossEntropy:
     """Negative log-probability of the label.
@@ -82,7 +86,7 @@ class CrossEntropy:
     """
 
     def __init__(
-        self, classes: int, *, label_smoothing: float = 0.0, class_weights: Sequence[float] | None = None
+        self, classes: int, *, label_smoothing: BelowOne = 0.0, class_weights: Weights | None = None
     ) -> None:
         probability(label_smoothing, "cross_entropy.label_smoothing")
         check(label_smoothing < 1, "cross_entropy.label_smoothing", "got 1", "less than 1")
@@ -122,7 +126,7 @@ class ForwardCorrected:
         self,
         classes: int,
         *,
-        noise_rate: float | None = None,
+        noise_rate: BelowOne | None = None,
         transition: Sequence[Sequence[float]] | None = None,
     ) -> None:
         one = (noise_rate is None) != (transition is None)
@@ -134,10 +138,12 @@ class ForwardCorrected:
             matrix = torch.full((classes, classes), off, dtype=torch.float64)
             matrix.fill_diagonal_(1 - noise_rate if classes > 1 else 1.0)
         else:
-            matrix = torch.tensor(transition, dtype=torch.float64)
+            given = transition or ()
+            even = len({len(row) for row in given}) == 1
+            matrix = torch.tensor(given if even else (), dtype=torch.float64)
             square = matrix.shape == (classes, classes)
             rows = square and bool((matrix >= 0).all()) and bool(((matrix.sum(1) - 1).abs() < 1e-6).all())
-            came = f"got shape {tuple(matrix.shape)}"
+            came = f"got shape {tuple(matrix.shape)}" if even else "got rows of different lengths"
             expected = f"a {classes}x{classes} matrix of probabilities whose rows sum to 1"
             check(rows, "forward_corrected.transition", came, expected)
         self.log_transition = matrix.log()

@@ -8,7 +8,7 @@ share a batch, each computes the whole batch's loss.
 from __future__ import annotations
 
 import math
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,7 @@ from bayesight.causal.invariance import (
 )
 from bayesight.checks import check
 from bayesight.losses.classification import LOSSES
+from bayesight.values import Share, Within
 
 __all__ = ["EnvironmentLoss", "GroupDRO", "InvariantRisk", "Reweighted", "sees_environments"]
 
@@ -124,7 +125,12 @@ class GroupDRO:
     monitor = "worst_group_log_loss"
 
     def __init__(
-        self, classes: int, counts: Tensor, *, step_size: float = 0.01, by_class: bool = True
+        self,
+        classes: int,
+        counts: Tensor,
+        *,
+        step_size: Annotated[float, Within(0, 1e6, above=True)] = 0.01,
+        by_class: bool = True,
     ) -> None:
         good = math.isfinite(step_size) and step_size > 0
         check(good, "groupdro.step_size", f"got {step_size}", "a finite number > 0")
@@ -179,7 +185,14 @@ class InvariantRisk(_Memoryless):
 
     monitor: str | None = None
 
-    def __init__(self, classes: int, counts: Tensor, *, penalty: float = 1000.0, anneal: float = 0.2) -> None:
+    def __init__(
+        self,
+        classes: int,
+        counts: Tensor,
+        *,
+        penalty: Annotated[float, Within(0, 1e12)] = 1000.0,
+        anneal: Share = 0.2,
+    ) -> None:
         good = math.isfinite(penalty) and penalty >= 0
         check(good, "irm.penalty", f"got {penalty}", "a finite number >= 0")
         check(0 <= anneal <= 1, "irm.anneal", f"got {anneal}", "a share of the steps in [0, 1]")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from bayesight.checks import check
 from bayesight.losses.registry import GENERATIVE_LOSSES
+from bayesight.values import Within
 
 __all__ = ["EvidenceBound", "SquaredError", "kl_to_standard_normal", "squared_error"]
 
@@ -67,7 +70,7 @@ class EvidenceBound:
         InvalidInput: a negative weight.
     """
 
-    def __init__(self, *, kl_weight: float = 1.0) -> None:
+    def __init__(self, *, kl_weight: Annotated[float, Within(0, 1e6)] = 1.0) -> None:
         check(kl_weight >= 0, "evidence_bound.kl_weight", f"got {kl_weight:g}", "0 or more")
         self.kl_weight = kl_weight
 

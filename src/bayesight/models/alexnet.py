@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from bayesight.checks import check, probability
 from bayesight.models.base import ImageModel, kaiming_normal
 from bayesight.models.registry import MODELS
+from bayesight.values import BelowOne, Width
 
 __all__ = ["AlexNet"]
 
@@ -44,8 +45,8 @@ class AlexNet(ImageModel):
         classes: int,
         *,
         variant: Variant = "auto",
-        dropout: float = 0.5,
-        hidden: int | None = None,
+        dropout: BelowOne = 0.5,
+        hidden: Width | None = None,
     ) -> None:
         super().__init__(image_shape, classes)
         channels, height, width = image_shape

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bayesight.checks import check
 from bayesight.models.base import kaiming_normal
 from bayesight.models.generative import GENERATORS, GenerativeModel
+from bayesight.values import Width, Widths
 
 __all__ = ["Autoencoder"]
 
@@ -45,7 +46,7 @@ class Autoencoder(GenerativeModel):
     code_root: Tensor
 
     def __init__(
-        self, image_shape: tuple[int, int, int], *, hidden: Sequence[int] = (512, 256), code: int = 30
+        self, image_shape: tuple[int, int, int], *, hidden: Widths = (512, 256), code: Width = 30
     ) -> None:
         super().__init__(image_shape, code)
         came = f"got {list(hidden)}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor, nn
 
 from bayesight.models.convolutional import Downward, Upward, check_widths
 from bayesight.models.generative import GENERATORS, GenerativeModel
+from bayesight.values import BelowOne, Width, Widths
 
 __all__ = ["GAN"]
 
@@ -40,9 +41,9 @@ class GAN(GenerativeModel):
         self,
         image_shape: tuple[int, int, int],
         *,
-        code: int = 64,
-        widths: Sequence[int] = (128, 64),
-        dropout: float = 0.3,
+        code: Width = 64,
+        widths: Widths = (128, 64),
+        dropout: BelowOne = 0.3,
     ) -> None:
         super().__init__(image_shape, code)
         check_widths(widths, image_shape, "gan")

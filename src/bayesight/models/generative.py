@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bayesight.checks import check
 from bayesight.errors import InvalidConfig
+from bayesight.models.outline import outline
 from bayesight.registry import Registry, option_problems
 from bayesight.seeding import derive
 
@@ -82,7 +83,7 @@ def build_generator(
     Raises:
         UnknownName: no such model; the message suggests the nearest.
         InvalidConfig: options it does not have.
-        InvalidInput: an option or an image it cannot take.
+        InvalidInput: an option or an image it cannot take, or more numbers than can be held.
 
     Example:
         >>> model = build_generator("autoencoder", (1, 28, 28), hidden=(64,), code=8)
@@ -93,6 +94,7 @@ def build_generator(
     problems = option_problems(factory, options, f"model {name!r}")
     if problems:
         raise InvalidConfig(f"model {name!r}", problems)
+    outline(lambda: factory(image_shape, **options), f"model {name!r}", image_shape)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "initial weights"))
         model: GenerativeModel = factory(image_shape, **options)

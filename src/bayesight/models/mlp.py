@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from bayesight.checks import check, probability
 from bayesight.models.base import ImageModel, kaiming_normal
 from bayesight.models.registry import MODELS
+from bayesight.values import BelowOne, Each, Within
 
 __all__ = ["MLP"]
 
@@ -47,8 +49,8 @@ class MLP(ImageModel):
         image_shape: tuple[int, int, int],
         classes: int,
         *,
-        hidden: Sequence[int] = (512, 512),
-        dropout: float = 0.0,
+        hidden: Annotated[Sequence[int], Each(Within(1, 65_536), 0, 32)] = (512, 512),
+        dropout: BelowOne = 0.0,
     ) -> None:
         super().__init__(image_shape, classes)
         mend = "A network without hidden layers is called 'linear'."

@@ -9,6 +9,7 @@ import torch
 from bayesight.checks import check
 from bayesight.errors import InvalidConfig
 from bayesight.models.base import ImageModel
+from bayesight.models.outline import outline
 from bayesight.registry import Registry, option_problems
 from bayesight.seeding import derive
 
@@ -32,7 +33,7 @@ def build(
     Raises:
         UnknownName: no such network; the message suggests the nearest.
         InvalidConfig: options it does not have.
-        InvalidInput: an image too small for the network, or no classes.
+        InvalidInput: an image too small for the network, no classes, or more numbers than can be held.
 
     Example:
         >>> build("mlp", (1, 28, 28), 10, hidden=(64,))(torch.zeros(2, 1, 28, 28)).shape
@@ -43,6 +44,7 @@ def build(
     if problems:
         raise InvalidConfig(f"model {name!r}", problems)
     check(classes >= 1, f"model {name!r}", f"{classes} classes", "at least one")
+    outline(lambda: factory(image_shape, classes, **options), f"model {name!r}", image_shape)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "initial weights"))
         model: ImageModel = factory(image_shape, classes, **options)

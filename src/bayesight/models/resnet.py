@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from bayesight.checks import check
 from bayesight.models.base import ImageModel, kaiming_normal
 from bayesight.models.registry import MODELS
+from bayesight.values import Widths, Within
 
 __all__ = ["ResNet", "ResidualBlock"]
 
@@ -98,9 +98,9 @@ class ResNet(ImageModel):
         image_shape: tuple[int, int, int],
         classes: int,
         *,
-        widths: Sequence[int] = (32, 64, 96),
-        depth: int = 1,
-        stem_stride: int = 2,
+        widths: Widths = (32, 64, 96),
+        depth: Annotated[int, Within(1, 256)] = 1,
+        stem_stride: Annotated[int, Within(1, 64)] = 2,
         shortcut: Shortcut = "project",
     ) -> None:
         super().__init__(image_shape, classes)

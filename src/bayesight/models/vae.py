@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
 from bayesight.models.convolutional import Downward, Upward, check_widths
 from bayesight.models.generative import GENERATORS, GenerativeModel
+from bayesight.values import Width, Widths
 
 __all__ = ["VAE"]
 
@@ -34,7 +35,7 @@ class VAE(GenerativeModel):
     loss = "evidence_bound"
 
     def __init__(
-        self, image_shape: tuple[int, int, int], *, code: int = 64, widths: Sequence[int] = (128, 64)
+        self, image_shape: tuple[int, int, int], *, code: Width = 64, widths: Widths = (128, 64)
     ) -> None:
         super().__init__(image_shape, code)
         check_widths(widths, image_shape, "vae")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, TypeAlias
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from torch import nn
 from bayesight.checks import check
 from bayesight.errors import InvalidConfig
 from bayesight.registry import Registry, option_problems
+from bayesight.values import BelowOne, Each, Share, Within
 
 __all__ = ["OPTIMIZERS", "build_optimizer", "decay_groups"]
 
@@ -58,29 +59,32 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 
 Groups = Iterable[dict[str, Any]]
+Momentum: TypeAlias = Annotated[float, Within(0, 1, above=True, below=True)]
+Epsilon: TypeAlias = Annotated[float, Within(0, 1)]
+Betas: TypeAlias = Annotated[Sequence[float], Each(Within(0, 1, below=True), 2, 2)]
 
 
 @OPTIMIZERS.register("sgd")
-def sgd(groups: Groups, lr: float, *, momentum: float = 0.0) -> torch.optim.Optimizer:
+def sgd(groups: Groups, lr: float, *, momentum: BelowOne = 0.0) -> torch.optim.Optimizer:
     """Stochastic gradient descent, with heavy-ball momentum if asked for."""
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
 
 
 @OPTIMIZERS.register("nesterov")
-def nesterov(groups: Groups, lr: float, *, momentum: float = 0.9) -> torch.optim.Optimizer:
+def nesterov(groups: Groups, lr: float, *, momentum: Momentum = 0.9) -> torch.optim.Optimizer:
     """Gradient descent with Nesterov's look-ahead momentum (Sutskever et al. 2013)."""
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, fused=True)
 
 
 @OPTIMIZERS.register("adagrad")
-def adagrad(groups: Groups, lr: float, *, eps: float = 1e-10) -> torch.optim.Optimizer:
+def adagrad(groups: Groups, lr: float, *, eps: Epsilon = 1e-10) -> torch.optim.Optimizer:
     """Step sizes divided by the root of all squared gradients so far (Duchi et al. 2011)."""
     return torch.optim.Adagrad(groups, lr=lr, eps=eps)
 
 
 @OPTIMIZERS.register("rmsprop")
 def rmsprop(
-    groups: Groups, lr: float, *, alpha: float = 0.99, momentum: float = 0.0, eps: float = 1e-8
+    groups: Groups, lr: float, *, alpha: Share = 0.99, momentum: BelowOne = 0.0, eps: Epsilon = 1e-8
 ) -> torch.optim.Optimizer:
     """Step sizes divided by the root of a moving mean of squared gradients (Tieleman, Hinton 2012)."""
     return torch.optim.RMSprop(groups, lr=lr, alpha=alpha, momentum=momentum, eps=eps)
@@ -88,7 +92,7 @@ def rmsprop(
 
 @OPTIMIZERS.register("adam")
 def adam(
-    groups: Groups, lr: float, *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    groups: Groups, lr: float, *, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8
 ) -> torch.optim.Optimizer:
     """Moving means of gradient and squared gradient, corrected for their start (Kingma, Ba 2014)."""
     return torch.optim.Adam(groups, lr=lr, betas=_pair(betas), eps=eps, fused=True)
@@ -96,7 +100,7 @@ def adam(
 
 @OPTIMIZERS.register("adamw")
 def adamw(
-    groups: Groups, lr: float, *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    groups: Groups, lr: float, *, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8
 ) -> torch.optim.Optimizer:
     """Adam with weight decay taken out of the gradient (Loshchilov, Hutter 2019)."""
     return torch.optim.AdamW(groups, lr=lr, betas=_pair(betas), eps=eps, fused=True)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from bayesight.checks import check, probability
 from bayesight.errors import InvalidConfig
 from bayesight.registry import Registry, option_problems
+from bayesight.values import Share
 
 __all__ = ["SCHEDULES", "Schedule", "build_schedule"]
 
@@ -42,13 +43,13 @@ def build_schedule(name: str, total_steps: int, **options: Any) -> Schedule:
 
 
 @SCHEDULES.register("constant")
-def constant(total_steps: int, *, warmup: float = 0.0) -> Schedule:
+def constant(total_steps: int, *, warmup: Share = 0.0) -> Schedule:
     """The base rate throughout, after a linear rise over the first ``warmup`` share of the steps."""
     return _after_warmup(total_steps, warmup, lambda _: 1.0)
 
 
 @SCHEDULES.register("cosine")
-def cosine(total_steps: int, *, warmup: float = 0.0, final: float = 0.0) -> Schedule:
+def cosine(total_steps: int, *, warmup: Share = 0.0, final: Share = 0.0) -> Schedule:
     """A linear rise, then half a cosine down to ``final`` times the base rate (Loshchilov, Hutter 2017)."""
     probability(final, "cosine.final")
     return _after_warmup(
@@ -57,7 +58,7 @@ def cosine(total_steps: int, *, warmup: float = 0.0, final: float = 0.0) -> Sche
 
 
 @SCHEDULES.register("one_cycle")
-def one_cycle(total_steps: int, *, warmup: float = 0.3, start: float = 0.04, final: float = 4e-6) -> Schedule:
+def one_cycle(total_steps: int, *, warmup: Share = 0.3, start: Share = 0.04, final: Share = 4e-6) -> Schedule:
     """Up from ``start`` and down to ``final`` times the base rate, both along half a cosine (Smith 2018).
 
     The defaults are those of ``torch.optim.lr_scheduler.OneCycleLR``.
@@ -73,7 +74,7 @@ def one_cycle(total_steps: int, *, warmup: float = 0.3, start: float = 0.04, fin
     return factor
 
 
-def _after_warmup(total_steps: int, warmup: float, rest: Callable[[float], float]) -> Schedule:
+def _after_warmup(total_steps: int, warmup: Share, rest: Callable[[float], float]) -> Schedule:
     probability(warmup, "schedule.warmup")
     rise = round(warmup * total_steps)
 

@@ -37,15 +37,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr, ValidationError
 
 from bayesight.checks import existing_path
-from bayesight.data.augment import augmentation
-from bayesight.errors import InvalidConfig, UnknownName, nearest
+from bayesight.data.augment import AUGMENTATIONS
+from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
 from bayesight.losses import GENERATIVE_LOSSES, LOSSES
 from bayesight.models import GENERATORS, MODELS
 from bayesight.optim import OPTIMIZERS, SCHEDULES
 from bayesight.registry import Registry, option_problems
+from bayesight.values import BelowOne, Each, Width, Within, sentence_of
 
 __all__ = ["DataKey", "LossKey", "ModelKey", "Named", "OptimizationKey", "PretrainKey", "Recipe"]
 
@@ -58,7 +59,7 @@ class Named(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    name: str
+    name: StrictStr
 
     @property
     def options(self) -> dict[str, Any]:
@@ -70,7 +71,18 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _sides(value: Any) -> Any:
+    """A size as one side or (height, width), each within what can be read."""
+    side = Within(1, LARGEST_SIDE)
+    if isinstance(value, list | tuple):
+        return tuple(Each(side, 2, 2).checked(value, whole=True))
+    return value if value is None else side.checked(value, whole=True)
+
+
 Choice = Annotated[Named, BeforeValidator(_named)]
+Positive = Annotated[float, Within(0, 1e6, above=True)]
+LARGEST_SIDE = 4096
+"""Pixels of a side that images are brought to, at most."""
 
 
 class DataKey(BaseModel):
@@ -89,25 +101,25 @@ class DataKey(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    batch: int = Field(default=256, ge=1)
-    validation: float = Field(default=0.1, gt=0, le=0.5)
+    batch: Annotated[int, Within(1, 1_000_000)] = 256
+    validation: Annotated[float, Within(0, 0.5, above=True)] = 0.1
     augment: Choice = Named(name="none")
-    size: int | tuple[int, int] | None = None
+    size: Annotated[int | tuple[int, int] | None, BeforeValidator(_sides)] = None
     mode: Literal["L", "RGB"] | None = None
-    also_share: float = Field(default=0.4, gt=0, lt=1)
-    environments: str | None = None
+    also_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.4
+    environments: StrictStr | None = None
 
 
 class ModelKey(Named):
     """What it computes."""
 
-    name: str = "mlp"
+    name: StrictStr = "mlp"
 
 
 class LossKey(Named):
     """What counts as wrong."""
 
-    name: str = "cross_entropy"
+    name: StrictStr = "cross_entropy"
 
 
 class OptimizationKey(Named):
@@ -126,15 +138,15 @@ class OptimizationKey(Named):
         precision: "auto" takes bf16 where the processor multiplies it in hardware, "32" where not.
     """
 
-    name: str = "adamw"
-    lr: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    epochs: float = Field(default=10, gt=0)
+    name: StrictStr = "adamw"
+    lr: Positive = 1e-3
+    weight_decay: Annotated[float, Within(0, 1e6)] = 0.0
+    epochs: Positive = 10
     schedule: Choice = Named(name="cosine")
-    accumulate: int = Field(default=1, ge=1)
-    clip_norm: float | None = Field(default=None, gt=0)
-    average: float | None = Field(default=None, ge=0, lt=1)
-    patience: int | None = Field(default=None, ge=0)
+    accumulate: Annotated[int, Within(1, 1_000_000)] = 1
+    clip_norm: Positive | None = None
+    average: BelowOne | None = None
+    patience: Annotated[int, Within(0, 1_000_000)] | None = None
     precision: Literal["auto", "32", "bf16"] = "auto"
 
 
@@ -157,12 +169,12 @@ class PretrainKey(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: Literal["simclr"] = "simclr"
-    epochs: float = Field(default=40, gt=0)
-    batch: int = Field(default=192, ge=2)
-    lr: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
-    temperature: float = Field(default=0.2, gt=0)
-    projection: int = Field(default=64, ge=1)
+    epochs: Positive = 40
+    batch: Annotated[int, Within(2, 1_000_000)] = 192
+    lr: Positive = 2e-3
+    weight_decay: Annotated[float, Within(0, 1e6)] = 1e-4
+    temperature: Positive = 0.2
+    projection: Width = 64
     augment: Choice = Named.model_validate(
         {
             "name": "glyph",
@@ -182,12 +194,12 @@ class Recipe(BaseModel):
     Example:
         >>> Recipe.parse({"model": {"name": "mpl"}, "data": {"validation": 2}})
         Traceback (most recent call last):
-        bayesight.errors.InvalidConfig: recipe: 2 problems: data.validation is 2; Input should be less than
-        or equal to 0.5 (the nearest valid value is 0.5); no model is called 'mpl'; did you mean 'mlp'? ...
+        bayesight.errors.InvalidConfig: recipe: 2 problems: data.validation is 2; expected a number
+        from above 0 to 0.5 (the nearest valid value is 0.5); no model is called 'mpl'; did you mean ...
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    seed: int = Field(default=0, ge=0)
+    seed: Annotated[int, Within(0, 2**63 - 1)] = 0
     data: DataKey = DataKey()
     model: ModelKey = ModelKey()
     loss: LossKey = LossKey()
@@ -216,7 +228,12 @@ class Recipe(BaseModel):
         try:
             recipe = cls.model_validate(tree)
         except ValidationError as error:
-            problems += [_sentence(cls, problem) for problem in error.errors()]
+            problems += [
+                _unknown_field(cls, problem["loc"])
+                if problem["type"] == "extra_forbidden"
+                else sentence_of(problem)
+                for problem in error.errors(include_url=False)
+            ]
         problems += _registry_problems(tree)
         if problems or recipe is None:
             raise InvalidConfig(where, problems)
@@ -278,31 +295,21 @@ def _packaged(model: str) -> dict[str, Any]:
 def _read_toml(content: bytes, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:  # also a number of 5,000 digits, 5,000 brackets
         raise InvalidConfig(where, [f"not TOML: {problem}"]) from problem
 
 
-def _sentence(recipe: type[BaseModel], problem: Any) -> str:
-    """One pydantic problem in words, with the nearest valid value where there is one."""
-    path = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return _unknown_field(recipe, problem["loc"])
-    bounds = problem.get("ctx", {})
-    near = next((bounds[k] for k in ("le", "ge") if k in bounds), None)
-    message = f"{path} is {problem['input']!r}; {problem['msg']}"
-    return message + (f" (the nearest valid value is {near:g})" if near is not None else "")
-
-
-def _unknown_field(recipe: type[BaseModel], location: tuple[str, ...]) -> str:
+def _unknown_field(recipe: type[BaseModel], location: tuple[Any, ...]) -> str:
+    """A field that a table does not have, with the one that may have been meant."""
     table: Any = recipe
     for part in location[:-1]:
         table = table.model_fields[part].annotation
         if isinstance(table, types.UnionType):  # an optional table
             table = get_args(table)[0]
-    hint = nearest(location[-1], table.model_fields)
+    hint = nearest(str(location[-1]), table.model_fields)
     meant = f"; did you mean {hint!r}?" if hint else ";"
     where = ".".join(location[:-1]) or "a recipe"
-    return f"{where} has no {location[-1]!r}{meant} known: {', '.join(sorted(table.model_fields))}"
+    return f"{where} has no {shown(location[-1])}{meant} known: {listed(sorted(table.model_fields))}"
 
 
 def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
@@ -330,7 +337,9 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
         elif name not in registry:
             problems.append(str(UnknownName(registry.kind, name, registry.names())))
         else:
-            problems += option_problems(registry[name], options, f"{path} {name!r}", key.model_fields)
+            problems += option_problems(
+                registry[name], options, f"{path} {shown(name)}", key.model_fields, path=path
+            )
     if makes_images and tree.get("pretrain") is not None:
         problems.append(
             "pretrain is for classifiers; a model that makes images learns without labels as it is"
@@ -343,13 +352,10 @@ def _augment_problems(tree: Mapping[str, Any], path: str) -> list[str]:
     found = _name_and_options(tree, path, Named)
     if found is None:
         return []
-    try:
-        augmentation(found[0], **found[1])
-    except InvalidConfig as error:
-        return list(error.problems)
-    except UnknownName as error:
-        return [str(error)]
-    return []
+    name, options = found
+    if name not in AUGMENTATIONS:
+        return [str(UnknownName(AUGMENTATIONS.kind, name, AUGMENTATIONS.names()))]
+    return option_problems(AUGMENTATIONS[name][1], options, f"{path} {shown(name)}", path=path)
 
 
 def _name_and_options(

@@ -1,0 +1,66 @@
+"""A network as names and shapes alone, built in no memory, to look at before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from bayesight.checks import check
+
+__all__ = ["MOST_ACTIVATIONS", "MOST_PARAMETERS", "outline"]
+
+MOST_PARAMETERS = 500_000_000
+"""Numbers a network may hold: with an optimizer's moments 8 GB; the largest model here has 61 million."""
+
+MOST_ACTIVATIONS = 2**30
+"""Numbers a layer may make of one image: 4 GB."""
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def outline(
+    make: Callable[[], Network], where: str, image_shape: tuple[int, int, int] = (1, 1, 1)
+) -> Network:
+    """A network on torch's meta device: every parameter has its shape and no memory.
+
+    Args:
+        make: builds it.
+        where: what is built, for the message.
+        image_shape: (C, H, W) of one image, as large as a map of features may become.
+
+    Raises:
+        InvalidInput: more than ``MOST_PARAMETERS`` parameters or ``MOST_ACTIVATIONS`` numbers a layer.
+
+    Example:
+        >>> outline(lambda: nn.Linear(20_000, 10_000), "a layer").weight.shape
+        torch.Size([10000, 20000])
+    """
+    with torch.device("meta"), _Uninitialised():
+        network = make()
+    numbers = sum(part.numel() for part in network.state_dict().values())
+    mend = "Choose fewer or narrower layers, or smaller images (--size)."
+    check(numbers <= MOST_PARAMETERS, where, f"{numbers:,} parameters", f"{MOST_PARAMETERS:,} at most", mend)
+    layers = [one for one in network.modules() if isinstance(one, nn.Conv2d | nn.ConvTranspose2d)]
+    channels = max((layer.out_channels for layer in layers), default=0)
+    made = channels * image_shape[1] * image_shape[2]
+    came = f"{channels:,} channels of {image_shape[2]}x{image_shape[1]} pixels"
+    check(made <= MOST_ACTIVATIONS, where, came, f"{MOST_ACTIVATIONS:,} numbers a layer at most", mend)
+    return network
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves out drawing initial weights, which there is nothing to write to.
+
+    On the meta device it would also load PyTorch's compiler, which takes seconds.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(function, "__name__", "") in ("normal_", "trunc_normal_"):
+            return args[0] if args else (kwargs or {})["tensor"]
+        return function(*args, **(kwargs or {}))
