@@ -81,6 +81,7 @@ def _sides(value: Any) -> Any:
 
 Choice = Annotated[Named, BeforeValidator(_named)]
 Positive = Annotated[float, Within(0, 1e6, above=True)]
+Rate = Annotated[float, Within(0, 1e30, above=True)]
 LARGEST_SIDE = 4096
 """Pixels of a side that images are brought to, at most."""
 
@@ -139,7 +140,7 @@ class OptimizationKey(Named):
     """
 
     name: StrictStr = "adamw"
-    lr: Positive = 1e-3
+    lr: Rate = 1e-3
     weight_decay: Annotated[float, Within(0, 1e6)] = 0.0
     epochs: Positive = 10
     schedule: Choice = Named(name="cosine")
