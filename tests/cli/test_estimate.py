@@ -44,7 +44,11 @@ def test_mean_from_a_file_with_a_header(tmp_path):
     file = tmp_path / "lengths.csv"
     file.write_text("length\n4.0\n5.0\n\n9\n", encoding="utf-8")
     found = document("mean", str(file))
-    assert found["mle"]["mean"] == 6
+    assert found["mle"]["mean"] == found["posterior"]["mean"] == 6
+    low, high = (found["interval"]["mean"][end] for end in ("low", "high"))
+    assert (low, high) == pytest.approx(stats.t(2, 6, (7 / 3) ** 0.5).interval(0.95))
+    assert found["log_evidence"] is None
+    assert found["growth"][0]["interval"] is None
     assert found["n"] == 3
     assert found["growth"][0]["mle"] == {"mean": 4, "variance": 0}
 
@@ -54,14 +58,14 @@ def test_line_from_standard_input_and_both_converge():
     found = document("line", "-", stdin="x,y\n" + rows)
     assert found["names"] == ["intercept", "slope of x"]
     assert found["mle"]["coefficients"] == pytest.approx([3, -0.7], abs=0.02)
-    assert found["posterior"]["coefficients"] == pytest.approx(found["mle"]["coefficients"], abs=1e-3)
+    assert found["posterior"]["coefficients"] == pytest.approx(found["mle"]["coefficients"], rel=1e-12)
     assert found["growth"][0]["mle"] is None
     low, high = found["interval"]["coefficients"]["low"], found["interval"]["coefficients"]["high"]
     assert low[1] < -0.7 < high[1]
 
 
 def test_cloud_and_negative_numbers_inline():
-    found = document("cloud", "--prior", "strength=0.5", "--", "-1,2", "-3,4", "5,-6")
+    found = document("cloud", "--prior", "strength=0.5,df=4", "--", "-1,2", "-3,4", "5,-6")
     assert found["mle"]["mean"] == pytest.approx([1 / 3, 0])
     assert found["posterior"]["mean"] == pytest.approx([1 / 3.5, 0])
 
@@ -70,9 +74,10 @@ def test_cloud_and_negative_numbers_inline():
     ("words", "shown"),
     [
         (("coin", "1", "1"), ["rate", "max. likelihood", "0.75", "log-evidence of all 2"]),
-        (("line", "0,1", "1,3", "2,5"), ["intercept", "slope of x", "open", "variance:"]),
+        (("line", "0,1", "1,3", "2,4"), ["intercept", "slope of x", "open", "variance:"]),
         (("cloud", "0,1", "1,3"), ["mean of x1", "mean of x2"]),
-        (("mean", "3"), ["mean", "variance: 0 by maximum likelihood"]),
+        (("mean", "3"), ["mean", "open", "not defined after a reference prior"]),
+        (("mean", "3", "4", "8", "--prior", "shape=1,rate=2"), ["variance:", "log-evidence of all 3: -"]),
     ],
 )
 def test_text(words, shown):
@@ -95,6 +100,8 @@ def test_text(words, shown):
         (["coin", "1", "--prior", "c=1"], UnknownName, "known: a, b"),
         (["coin", "1", "--prior", "a"], InvalidInput, "--prior: 'a'; expected NAME=NUMBER"),
         (["coin", "1", "--prior", "a=-1"], InvalidInput, "above 0"),
+        (["mean", "1", "--prior", "shape=1"], InvalidInput, "shape alone; expected shape and rate"),
+        (["mean", "1", "--prior", "strength=-1"], InvalidInput, "strength of 0 or more"),
         (["mean", "nowhere.csv"], SourceNotFound, "'nowhere.csv' does not exist"),
         (["mean", ""], SourceUnreadable, "no data"),
         (["mean", "length", "3"], InvalidInput, "row 1: 'length'; expected a number"),

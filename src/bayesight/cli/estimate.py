@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,13 @@ _FAMILIES = {
     "cloud": "wishart",
     "wishart": "wishart",
 }
+_KEYS = {
+    "beta": "rate",
+    "dirichlet": "probabilities",
+    "normal": "mean",
+    "regression": "coefficients",
+    "wishart": "mean",
+}
 _COIN = {
     "1": 1,
     "h": 1,
@@ -57,8 +65,9 @@ def estimate(
         str,
         typer.Option(
             metavar="NAME=NUMBER,...",
-            help="coin: a, b; categories: alpha; mean: mean, strength, shape, rate; "
-            "line: precision, shape, rate; cloud: strength, df.",
+            help="coin: a, b (1, 1); categories: alpha (1); mean: mean, strength, shape, rate; line: "
+            "precision, shape, rate; cloud: strength, df. What is left out of the last three is a reference "
+            "prior, which depends on no unit and gives the t intervals of least squares.",
         ),
     ] = "",
     categories: Annotated[
@@ -86,7 +95,7 @@ def estimate(
     if not rows:
         raise SourceUnreadable(f"only a header, {', '.join(header)}; expected numbers below it.")
     values, names = _values(kind, rows, header, known)
-    start = _prior(kind, _numbers(prior), values, len(names))
+    start = _prior(kind, _numbers(prior), len(names))
     snapshots = grow(module_of(kind), start, values, level=level)
     last = snapshots[-1].as_dict()
     document = {"family": kind, "names": names, **last, "growth": [s.as_dict() for s in snapshots]}
@@ -165,7 +174,7 @@ def _values(
     return values.reshape(-1, width), header or [f"x{j + 1}" for j in range(width)]
 
 
-def _prior(kind: str, given: dict[str, float], values: Tensor, k: int) -> Any:
+def _prior(kind: str, given: dict[str, float], k: int) -> Any:
     import torch
 
     from bayesight.bayes.conjugate import family as module_of
@@ -173,26 +182,38 @@ def _prior(kind: str, given: dict[str, float], values: Tensor, k: int) -> Any:
     allowed = {
         "beta": {"a": 1.0, "b": 1.0},
         "dirichlet": {"alpha": 1.0},
-        "normal": {"mean": 0.0, "strength": 0.01, "shape": 0.5, "rate": 0.5},
-        "regression": {"precision": 0.01, "shape": 0.5, "rate": 0.5},
-        "wishart": {"strength": 0.01, "df": k + 2.0},
+        "normal": {"mean": 0.0, "strength": 0.0, "shape": 0.0, "rate": 0.0},
+        "regression": {"precision": 0.0, "shape": 0.0, "rate": 0.0},
+        "wishart": {"strength": 0.0, "df": 0.0},
     }[kind]
     for name in given:
         if name not in allowed:
             raise UnknownName(f"number of a prior on {kind}", name, allowed)
     chosen: dict[str, Any] = allowed | given
     make: Any = module_of(kind)
+    if kind == "beta":
+        return make.prior(**chosen)
     if kind == "dirichlet":
         return make.prior([chosen["alpha"]] * k)
     if kind == "regression":
-        chosen["features"] = values.shape[1] - 1
+        chosen["features"] = k - 1
+    of_spread = ("df",) if kind == "wishart" else ("shape", "rate")
+    said = [name for name in of_spread if name in given]
+    if not said:
+        dimension = {"d": k} if kind == "wishart" else {}
+        return make.reference(**{n: v for n, v in chosen.items() if n not in of_spread}, **dimension)
+    if len(said) < len(of_spread):
+        raise InvalidInput(
+            f"--prior: {said[0]} alone; expected {' and '.join(of_spread)}, which go together."
+        )
+    weak = "precision" if kind == "regression" else "strength"
     if kind == "wishart":
         chosen["mean"] = torch.zeros(k, dtype=torch.float64)
-    return make.prior(**chosen)
+    return make.prior(**(chosen | {weak: given.get(weak, 0.01)}))
 
 
 def _tell(kind: str, names: list[str], snapshots: tuple[Snapshot, ...], level: float) -> str:
-    key = next(iter(snapshots[-1].posterior))
+    key = _KEYS[kind]
     labels = {"dirichlet": names, "regression": names, "wishart": [f"mean of {n}" for n in names]}.get(
         kind, [key]
     )
@@ -203,9 +224,11 @@ def _tell(kind: str, names: list[str], snapshots: tuple[Snapshot, ...], level: f
         )
         for s in snapshots:
             best = _n(s.mle[key].reshape(-1)[j].item()) if s.mle else "open"
-            low, high = (bound.reshape(-1)[j].item() for bound in s.interval[key])
-            mean = s.posterior[key].reshape(-1)[j].item()
-            lines.append(f"{s.n:>9,}  {best:>15}  {_n(mean):>14}  {_n(low)} to {_n(high)}")
+            mean, reach = "open", "open"
+            if s.interval:
+                mean = _n(s.posterior[key].reshape(-1)[j].item())
+                reach = " to ".join(_n(bound.reshape(-1)[j].item()) for bound in s.interval[key])
+            lines.append(f"{s.n:>9,}  {best:>15}  {mean:>14}  {reach}")
         lines.append("")
     last = snapshots[-1]
     if "variance" in last.posterior:
@@ -213,7 +236,10 @@ def _tell(kind: str, names: list[str], snapshots: tuple[Snapshot, ...], level: f
         best = _n(last.mle["variance"].item()) if last.mle else "open"
         bayes = _n(last.posterior["variance"].item())
         lines.append(f"variance: {best} by maximum likelihood, {bayes} by Bayes ({spread})")
-    lines.append(f"log-evidence of all {last.n:,}: {last.log_evidence:.4f} nats")
+    if math.isnan(last.log_evidence):
+        lines.append("log-evidence: not defined after a reference prior; state one with --prior")
+    else:
+        lines.append(f"log-evidence of all {last.n:,}: {last.log_evidence:.4f} nats")
     return "\n".join(lines)
 
 
@@ -250,4 +276,4 @@ def _is_number(word: str) -> bool:
 
 
 def _n(x: float) -> str:
-    return f"{x:.4g}"
+    return "infinite" if math.isinf(x) else f"{x:.4g}"

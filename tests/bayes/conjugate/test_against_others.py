@@ -202,3 +202,52 @@ def test_variances_are_infinite_while_they_have_no_mean():
 def test_bad_input_is_refused(make):
     with pytest.raises(InvalidInput, match="expected"):
         make()
+
+
+def test_a_reference_prior_gives_the_t_interval_of_scipy():
+    numbers = torch.tensor([36.6, 36.9, 37.1, 36.8, 36.4], dtype=torch.float64)
+    state, _ = normal.update(normal.reference(), numbers)
+    low, high = normal.interval(state, 0.9)["mean"]
+    expected = stats.ttest_1samp(numbers.numpy(), 0).confidence_interval(0.9)
+    assert (float(low), float(high)) == pytest.approx((expected.low, expected.high), rel=1e-12)
+    ratio = 4 * numbers.var().item() / np.array(stats.chi2(4).ppf([0.95, 0.05]))
+    low, high = normal.interval(state, 0.9)["variance"]
+    assert (float(low), float(high)) == pytest.approx(tuple(ratio), rel=1e-12)
+
+
+def test_a_reference_prior_gives_the_line_of_scipy_far_from_zero():
+    years = torch.arange(1990, 2021, dtype=torch.float64)
+    noise = 0.1 * torch.randn(31, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    rows = torch.stack([years, 14.2 + 0.02 * (years - 1990) + noise], 1)
+    state, _ = regression.update(regression.reference(), rows)
+    found = stats.linregress(*rows.T.numpy())
+    reach = stats.t(29).ppf(0.975) * np.array([found.intercept_stderr, found.stderr])
+    centre = np.array([found.intercept, found.slope])
+    np.testing.assert_allclose(regression.mean(state)["coefficients"].numpy(), centre, rtol=1e-9)
+    low, high = regression.interval(state)["coefficients"]
+    np.testing.assert_allclose(torch.stack([low, high]).numpy(), [centre - reach, centre + reach], rtol=1e-9)
+    new = torch.tensor([[2025.0, 15.0]], dtype=torch.float64)
+    spread = (31 + 1) / 31 + (2025 - 2005) ** 2 / float(rows[:, 0].var() * 30)
+    residual = float(state.squares(regression.mean(state)["coefficients"])) / 29
+    at = found.intercept + found.slope * 2025
+    expected = stats.t(29, at, (residual * spread) ** 0.5).logpdf(15.0)
+    assert float(regression.log_predictive(state, new)) == pytest.approx(expected, rel=1e-7)
+
+
+def test_a_reference_prior_gives_the_t_interval_of_hotelling():
+    rows = torch.randn(12, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64) * 3 + 5
+    state, _ = wishart.update(wishart.reference(3), rows)
+    low, high = wishart.interval(state)["mean"]
+    scatter = np.cov(rows.T.numpy()) * 11
+    reach = stats.t(9).ppf(0.975) * np.sqrt(np.diag(scatter) / (12 * 9))
+    np.testing.assert_allclose(((high - low) / 2).numpy(), reach, rtol=1e-10)
+
+
+def test_what_is_said_of_the_mean_alone_leaves_the_variance_to_the_data():
+    numbers = torch.tensor([3.0, 5.0, 4.0], dtype=torch.float64)
+    state, _ = normal.update(normal.reference(mean=1.0, strength=2.0), numbers)
+    assert normal.mean(state)["mean"].item() == pytest.approx((2 * 1 + 12) / 5)
+    squares = ((numbers - 4) ** 2).sum().item() + 2 * 3 / 5 * 9
+    low, high = normal.interval(state)["variance"]
+    expected = squares / np.array(stats.chi2(3).ppf([0.975, 0.025]))
+    assert (float(low), float(high)) == pytest.approx(tuple(expected), rel=1e-12)

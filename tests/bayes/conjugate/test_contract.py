@@ -96,6 +96,7 @@ def test_every_family_is_covered_and_follows_the_protocol(case):
     ]
     public = [n for n in order if not n.startswith("_")]
     assert public == [
+        *(["reference"] if case.module in (normal, regression, wishart) else []),
         "prior",
         "update",
         "downdate",
@@ -253,3 +254,58 @@ def test_far_from_the_origin_nothing_is_lost(name):
     far, _ = module.update(case.prior, data + (shift if data.ndim > 1 else shift[0]))
     near, _ = module.update(case.prior, data)
     assert torch.allclose(far.data.scatter, near.data.scatter, rtol=1e-7, atol=1e-7)
+
+
+# Reference priors: the data alone, in whatever units.
+
+REFERENCES = {
+    "normal": (normal, lambda: normal.reference()),
+    "wishart": (wishart, lambda: wishart.reference(3)),
+    "regression": (regression, lambda: regression.reference(2)),
+}
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    name=st.sampled_from(sorted(REFERENCES)),
+    seed=st.integers(0, 99),
+    scale=st.floats(1e-6, 1e6),
+    rows=st.integers(6, 40),
+)
+def test_after_a_reference_prior_other_units_change_an_answer_by_that_factor(name, seed, scale, rows):
+    module, make = REFERENCES[name]
+    data = CASES[name].draw(rows, seed)
+    units = torch.full((data.shape[-1] if data.ndim > 1 else 1,), scale, dtype=F64)
+    state, other = module.update(make(), data)[0], module.update(make(), data * units)[0]
+    key = "coefficients" if name == "regression" else "mean"
+    factor = torch.tensor([scale, 1.0, 1.0], dtype=F64) if name == "regression" else scale
+    for one, two in zip(module.interval(state)[key], module.interval(other)[key], strict=True):
+        torch.testing.assert_close(torch.as_tensor(two), torch.as_tensor(one) * factor, rtol=1e-7, atol=0)
+    torch.testing.assert_close(
+        module.interval(other)["variance"][1],
+        module.interval(state)["variance"][1] * scale**2,
+        rtol=1e-7,
+        atol=0,
+    )
+    assert bool(module.log_evidence(state).isnan())
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_a_reference_prior_is_open_until_the_data_settle_it(name):
+    module, make = REFERENCES[name]
+    data = CASES[name].draw(9, 3)
+    for rows in (data[:0], data[:1], data[:1].expand(6, *data.shape[1:])):
+        state, _ = module.update(make(), rows)
+        for ask in (module.mean, module.interval):
+            with pytest.raises(InvalidInput, match="reference prior"):
+                ask(state)
+    whole, _ = module.update(make(), data)
+    pieces, _ = module.update(module.update(make(), data[:1])[0], data[1:])
+    key = "coefficients" if name == "regression" else "mean"
+    torch.testing.assert_close(module.mean(whole)[key], module.mean(pieces)[key], rtol=1e-9, atol=1e-9)
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(InvalidInput, match="reference"):
+            module.reference(
+                **{"regression": {"precision": wrong}}.get(name, {"strength": wrong}),
+                **({"d": 3} if name == "wishart" else {}),
+            )

@@ -8,9 +8,15 @@ import torch
 from scipy.special import gammaincinv, stdtrit
 from torch import Tensor
 
-from bayesight.checks import probability
+from bayesight.checks import check, probability
 
-__all__ = ["inverse_gamma_interval", "log_student", "student_interval"]
+__all__ = ["check_settled", "inverse_gamma_interval", "log_student", "student_interval"]
+
+
+def check_settled(settled: bool, family: str, count: Tensor, needed: str) -> None:
+    """Refuse to read a posterior that the data have not made a distribution yet, after a reference prior."""
+    came = f"{count:g} observations after a reference prior"
+    check(settled, f"{family} posterior", came, needed, "Take in more, or state a prior.")
 
 
 def log_student(distance: Tensor, log_scale_det: Tensor, df: Tensor, d: int = 1) -> Tensor:

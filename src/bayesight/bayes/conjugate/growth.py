@@ -5,7 +5,9 @@ Early on the two differ and the interval is wide; later the data outweigh the pr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -23,9 +25,9 @@ class Snapshot:
     Args:
         n: how many were taken in.
         mle: maximum likelihood of each parameter; empty where so few data leave it open.
-        posterior: posterior mean of each.
-        interval: credible interval of each.
-        log_evidence: of all n, nats.
+        posterior: posterior mean of each; empty while a reference prior leaves it open.
+        interval: credible interval of each; likewise.
+        log_evidence: of all n, nats; NaN after a reference prior.
     """
 
     n: int
@@ -39,8 +41,9 @@ class Snapshot:
         return {
             "n": self.n,
             "mle": {k: v.tolist() for k, v in self.mle.items()} or None,
-            "posterior": {k: v.tolist() for k, v in self.posterior.items()},
-            "interval": {k: {"low": a.tolist(), "high": b.tolist()} for k, (a, b) in self.interval.items()},
+            "posterior": {k: v.tolist() for k, v in self.posterior.items()} or None,
+            "interval": {k: {"low": a.tolist(), "high": b.tolist()} for k, (a, b) in self.interval.items()}
+            or None,
             "log_evidence": self.log_evidence,
         }
 
@@ -71,13 +74,20 @@ def grow(
     for n in at or milestones(len(data)):
         state, _ = family.update(state, data[done:n])
         done = n
-        try:
-            best = family.maximum_likelihood(state)
-        except InvalidInput:  # two parameters from one point: there is no maximum yet
-            best = {}
-        evidence = float(family.log_evidence(state))
-        snapshots.append(Snapshot(n, best, family.mean(state), family.interval(state, level), evidence))
+        best, mean, interval = (
+            _unless_open(ask, state)
+            for ask in (family.maximum_likelihood, family.mean, partial(family.interval, level=level))
+        )
+        snapshots.append(Snapshot(n, best, mean, interval, float(family.log_evidence(state))))
     return tuple(snapshots)
+
+
+def _unless_open(ask: Callable[[Any], dict[str, Any]], state: Any) -> dict[str, Any]:
+    """What is asked of a state; nothing where its data leave it open, as one point leaves two parameters."""
+    try:
+        return ask(state)
+    except InvalidInput:
+        return {}
 
 
 def milestones(n: int) -> tuple[int, ...]:

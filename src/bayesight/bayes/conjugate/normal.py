@@ -4,6 +4,9 @@
     posterior: kn = k0 + n,  mn = (k0·m0 + n·x̄)/kn,  an = a0 + n/2,
                bn = b0 + S/2 + k0·n·(x̄ - m0)²/(2·kn),   S = Σ (x - x̄)²
 
+The reference prior p(μ, σ²) ∝ 1/σ² is its limit k0 = 0, a0 = -1/2, b0 = 0: the interval of the mean is then
+the t interval of the textbooks, in whatever units. It has no evidence, for it is no distribution.
+
 Predictive: Student t with 2·an degrees of freedom at mn, squared scale bn·(kn + 1)/(an·kn). Evidence:
 Γ(an)/Γ(a0) · b0^a0/bn^an · √(k0/kn) · (2π)^(-n/2). Source: Murphy (2007), Conjugate Bayesian Analysis of the
 Gaussian Distribution, eqs. 85-100.
@@ -18,7 +21,12 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes.conjugate._moments import Moments, add, as_rows, of_rows, subtract, zero
-from bayesight.bayes.conjugate._student import inverse_gamma_interval, log_student, student_interval
+from bayesight.bayes.conjugate._student import (
+    check_settled,
+    inverse_gamma_interval,
+    log_student,
+    student_interval,
+)
 from bayesight.checks import check
 
 __all__ = [
@@ -31,6 +39,7 @@ __all__ = [
     "mean",
     "merge",
     "prior",
+    "reference",
     "update",
 ]
 
@@ -61,7 +70,8 @@ class Normal:
     @property
     def centre(self) -> Tensor:
         """The posterior's mn."""
-        return self.prior_mean + (self.data.mean[0] - self.prior_mean) * (self.data.count / self.strength)
+        share = self.data.count / self.strength.clamp_min(1e-300)
+        return self.prior_mean + (self.data.mean[0] - self.prior_mean) * share
 
     @property
     def shape(self) -> Tensor:
@@ -72,8 +82,20 @@ class Normal:
     def rate(self) -> Tensor:
         """The posterior's bn."""
         gap = (self.data.mean[0] - self.prior_mean).square()
-        between = gap * (self.prior_strength * self.data.count / self.strength)
+        between = gap * (self.prior_strength * self.data.count / self.strength.clamp_min(1e-300))
         return self.prior_rate + (self.data.scatter[0, 0] + between) / 2
+
+
+def reference(mean: float = 0.0, strength: float = 0.0) -> Normal:
+    """The belief that says nothing of the variance, and nothing of the mean where ``strength`` is 0.
+
+    Raises:
+        InvalidInput: a number not finite, or a negative strength.
+    """
+    m0, k0 = torch.tensor([mean, strength], dtype=torch.float64)
+    ok = bool(m0.isfinite()) and bool(k0.isfinite()) and strength >= 0
+    check(ok, "normal.reference", f"{[mean, strength]}", "a finite mean, and a strength of 0 or more")
+    return Normal(m0, k0, torch.tensor(0.0 if strength else -0.5).double(), torch.zeros(()).double(), zero(1))
 
 
 def prior(mean: float = 0.0, strength: float = 1.0, shape: float = 1.0, rate: float = 1.0) -> Normal:
@@ -133,13 +155,23 @@ def merge(one: Normal, other: Normal) -> Normal:
 
 
 def mean(state: Normal) -> dict[str, Tensor]:
-    """Posterior means of ``mean`` and ``variance``; the latter is infinite while the shape is 1 or less."""
+    """Posterior means of ``mean`` and ``variance``; the latter is infinite while the shape is 1 or less.
+
+    Raises:
+        InvalidInput: after a reference prior, fewer than two different numbers.
+    """
+    _check_settled(state)
     spread = state.rate / (state.shape - 1).clamp(min=0)
     return {"mean": state.centre, "variance": spread}
 
 
 def interval(state: Normal, level: float = 0.95) -> dict[str, tuple[Tensor, Tensor]]:
-    """Equal-tailed credible intervals of ``mean`` (Student t) and ``variance`` (inverse gamma)."""
+    """Equal-tailed credible intervals of ``mean`` (Student t) and ``variance`` (inverse gamma).
+
+    Raises:
+        InvalidInput: as ``mean``.
+    """
+    _check_settled(state)
     scale = (state.rate / (state.shape * state.strength)).sqrt()
     return {
         "mean": student_interval(state.centre, scale, 2 * state.shape, level),
@@ -155,7 +187,9 @@ def log_predictive(state: Normal, data: Tensor) -> Tensor:
 
 
 def log_evidence(state: Normal) -> Tensor:
-    """Log marginal likelihood of all numbers taken in, nats."""
+    """Log marginal likelihood of all numbers taken in, nats; NaN after a reference prior, which has none."""
+    if state.prior_rate == 0 or state.prior_strength == 0:
+        return torch.full_like(state.rate, math.nan)
     shapes = torch.lgamma(state.shape) - torch.lgamma(state.prior_shape)
     rates = state.prior_shape * state.prior_rate.log() - state.shape * state.rate.log()
     strengths = (state.prior_strength.log() - state.strength.log()) / 2
@@ -170,3 +204,8 @@ def maximum_likelihood(state: Normal) -> dict[str, Tensor]:
     """
     check(bool(state.data.count > 0), "maximum likelihood", "no data", "at least one number")
     return {"mean": state.data.mean[0], "variance": state.data.scatter[0, 0] / state.data.count}
+
+
+def _check_settled(state: Normal) -> None:
+    settled = bool((state.strength > 0) & (state.shape > 0) & (state.rate > 0))
+    check_settled(settled, "normal", state.data.count, "two that differ, or more")

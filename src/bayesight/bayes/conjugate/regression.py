@@ -4,6 +4,9 @@
     posterior: Λn = Λ0 + XᵀX,  mn = m0 + Λn⁻¹·Xᵀ(y - X·m0),  an = a0 + n/2,
                bn = b0 + (|y - X·mn|² + (mn - m0)ᵀΛ0(mn - m0))/2
 
+The reference prior p(β, σ²) ∝ 1/σ² is its limit Λ0 = 0, a0 = -P/2, b0 = 0: coefficients and intervals are
+those of least squares, in whatever units. It has no evidence, for it is no distribution.
+
 Predictive: Student t with 2·an degrees of freedom at x·mn, squared scale bn/an·(1 + x·Λn⁻¹·x). Evidence:
 Γ(an)/Γ(a0) · b0^a0/bn^an · √(|Λ0|/|Λn|) · (2π)^(-n/2). Source: Bishop (2006), Pattern Recognition and Machine
 Learning, exercises 3.12 and 3.23. bn is written as a sum of squares, so that it cannot come out negative.
@@ -20,7 +23,12 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes.conjugate._moments import Moments, add, as_rows, of_rows, subtract, zero
-from bayesight.bayes.conjugate._student import inverse_gamma_interval, log_student, student_interval
+from bayesight.bayes.conjugate._student import (
+    check_settled,
+    inverse_gamma_interval,
+    log_student,
+    student_interval,
+)
 from bayesight.checks import check
 
 __all__ = [
@@ -33,6 +41,7 @@ __all__ = [
     "mean",
     "merge",
     "prior",
+    "reference",
     "update",
 ]
 
@@ -66,11 +75,25 @@ class Regression:
     @property
     def centre(self) -> Tensor:
         """The posterior's mn (P,)."""
+        if not bool(self.prior_precision.any()):
+            return maximum_likelihood(self)["coefficients"]
         u, v = self._extend(self.data.mean[:-1], 1.0), self._contrast(self.prior_mean)
         within = self._extend((self.data.scatter @ v)[:-1], 0.0)
         pull = self.data.count * u * (self.data.mean[-1] - u @ self.prior_mean) + within
         step: Tensor = torch.linalg.solve(self.precision, pull)
         return self.prior_mean + step
+
+    @property
+    def covariance(self) -> Tensor:
+        """The posterior's Λn⁻¹ (P, P), in units of σ²."""
+        if bool(self.prior_precision.any()) or not self.intercept:
+            inverse: Tensor = torch.linalg.inv(self.precision)
+            return inverse
+        # Features far from 0 and a free intercept: about their means, the two do not interfere.
+        slopes, mean = torch.linalg.inv(self.data.scatter[:-1, :-1]), self.data.mean[:-1]
+        across = -(slopes @ mean)
+        corner = (1 / self.data.count - mean @ across)[None, None]
+        return torch.cat([torch.cat([corner, across[None]], 1), torch.cat([across[:, None], slopes], 1)])
 
     @property
     def shape(self) -> Tensor:
@@ -105,6 +128,33 @@ class Regression:
         """The v for which v·(features, response) is response - slopes·features."""
         slopes = coefficients[1:] if self.intercept else coefficients
         return torch.cat([-slopes, slopes.new_ones(1)])
+
+
+def reference(features: int = 1, *, precision: float = 0.0, intercept: bool = True) -> Regression:
+    """The belief that says nothing of the noise, and nothing of the coefficients where ``precision`` is 0.
+
+    Args:
+        features: D, columns before the response.
+        precision: of every coefficient about 0, in units of 1/σ².
+        intercept: whether to add one.
+
+    Raises:
+        InvalidInput: no coefficient, or a negative precision.
+    """
+    p = features + intercept
+    ok = p >= 1 and math.isfinite(precision) and precision >= 0
+    came = f"{features} features and precision {precision}"
+    check(ok, "regression.reference", came, "at least one coefficient, and a precision of 0 or more")
+    nothing = torch.zeros(p, dtype=torch.float64)
+    shape = torch.tensor(0.0 if precision else -p / 2, dtype=torch.float64)
+    return Regression(
+        nothing,
+        precision * torch.eye(p, dtype=torch.float64),
+        shape,
+        nothing.sum(),
+        intercept,
+        zero(features + 1),
+    )
 
 
 def prior(
@@ -190,15 +240,25 @@ def merge(one: Regression, other: Regression) -> Regression:
 
 
 def mean(state: Regression) -> dict[str, Tensor]:
-    """Posterior means of ``coefficients`` (P,) and ``variance``, infinite while the shape is 1 or less."""
+    """Posterior means of ``coefficients`` (P,) and ``variance``, infinite while the shape is 1 or less.
+
+    Raises:
+        InvalidInput: after a reference prior, too few different rows to settle the coefficients.
+    """
+    _check_settled(state)
     spread = state.rate / (state.shape - 1).clamp(min=0)
     return {"coefficients": state.centre, "variance": spread}
 
 
 def interval(state: Regression, level: float = 0.95) -> dict[str, tuple[Tensor, Tensor]]:
-    """Equal-tailed marginal credible intervals of ``coefficients`` (P,) and ``variance``."""
+    """Equal-tailed marginal credible intervals of ``coefficients`` (P,) and ``variance``.
+
+    Raises:
+        InvalidInput: as ``mean``.
+    """
+    _check_settled(state)
     rate = state.rate
-    scale = (rate / state.shape * torch.linalg.inv(state.precision).diagonal()).sqrt()
+    scale = (rate / state.shape * state.covariance.diagonal()).sqrt()
     return {
         "coefficients": student_interval(state.centre, scale, 2 * state.shape, level),
         "variance": inverse_gamma_interval(state.shape, rate, level),
@@ -209,13 +269,15 @@ def log_predictive(state: Regression, data: Tensor) -> Tensor:
     """Log-density (N,) of each row's response given its features, as the next row, nats."""
     rows = _rows(state, data)
     x, y = state.design(rows[:, :-1]), rows[:, -1]
-    leverage = (x * torch.linalg.solve(state.precision, x.T).T).sum(1)
+    leverage = (x @ state.covariance * x).sum(1)
     scale2 = state.rate / state.shape * (1 + leverage)
     return log_student((y - x @ state.centre).square() / scale2, scale2.log(), 2 * state.shape)
 
 
 def log_evidence(state: Regression) -> Tensor:
-    """Log marginal likelihood of all responses taken in, given their features, nats."""
+    """Log marginal likelihood of all responses, given their features, nats; NaN after a reference prior."""
+    if state.prior_rate == 0 or not bool(state.prior_precision.any()):
+        return torch.full_like(state.shape, math.nan)
     shapes = torch.lgamma(state.shape) - torch.lgamma(state.prior_shape)
     rates = state.prior_shape * state.prior_rate.log() - state.shape * state.rate.log()
     volumes = (torch.logdet(state.prior_precision) - torch.logdet(state.precision)) / 2
@@ -244,3 +306,14 @@ def maximum_likelihood(state: Regression) -> dict[str, Tensor]:
 
 def _rows(state: Regression, data: Tensor) -> Tensor:
     return as_rows(data, len(state.data.mean), "regression")
+
+
+def _check_settled(state: Regression) -> None:
+    p = len(state.prior_mean)
+    if bool(state.prior_precision.any()):
+        settled = bool((state.shape > 0) & (state.rate > 0))
+    else:
+        spread = state.data.scatter[:-1, :-1] if state.intercept else state.precision
+        settled = bool(state.shape > 0) and int(torch.linalg.matrix_rank(spread)) == len(spread)
+        settled = settled and bool(state.rate > 1e-24 * state.data.scatter[-1, -1])
+    check_settled(settled, "regression", state.data.count, f"{p + 1} rows on no common line, or more")

@@ -4,6 +4,9 @@
     posterior: kn = k0 + n,  νn = ν0 + n,  mn = (k0·m0 + n·x̄)/kn,
                Ψn = Ψ0 + S + k0·n/kn·(x̄ - m0)(x̄ - m0)ᵀ,   S = Σ (x - x̄)(x - x̄)ᵀ
 
+The reference prior p(μ, Σ) ∝ |Σ|^(-(D + 1)/2) is its limit k0 = 0, ν0 = -1, Ψ0 = 0: the interval of each mean
+is a t interval with n - D degrees of freedom, in whatever units. It has no evidence, being no distribution.
+
 Predictive: Student t with νn - D + 1 degrees of freedom at mn, scale Ψn·(kn + 1)/(kn·(νn - D + 1)). Evidence:
 π^(-nD/2) · Γ_D(νn/2)/Γ_D(ν0/2) · |Ψ0|^(ν0/2)/|Ψn|^(νn/2) · (k0/kn)^(D/2). Source: Murphy (2007), Conjugate
 Bayesian Analysis of the Gaussian Distribution, eqs. 250-266.
@@ -18,7 +21,12 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes.conjugate._moments import Moments, add, as_rows, of_rows, subtract, zero
-from bayesight.bayes.conjugate._student import inverse_gamma_interval, log_student, student_interval
+from bayesight.bayes.conjugate._student import (
+    check_settled,
+    inverse_gamma_interval,
+    log_student,
+    student_interval,
+)
 from bayesight.checks import check
 
 __all__ = [
@@ -31,6 +39,7 @@ __all__ = [
     "mean",
     "merge",
     "prior",
+    "reference",
     "update",
 ]
 
@@ -66,14 +75,32 @@ class Wishart:
     @property
     def centre(self) -> Tensor:
         """The posterior's mn (D,)."""
-        return self.prior_mean + (self.data.mean - self.prior_mean) * (self.data.count / self.strength)
+        share = self.data.count / self.strength.clamp_min(1e-300)
+        return self.prior_mean + (self.data.mean - self.prior_mean) * share
 
     @property
     def scale(self) -> Tensor:
         """The posterior's Ψn (D, D)."""
         gap = self.data.mean - self.prior_mean
-        between = torch.outer(gap, gap) * (self.prior_strength * self.data.count / self.strength)
+        weight = self.prior_strength * self.data.count / self.strength.clamp_min(1e-300)
+        between = torch.outer(gap, gap) * weight
         return self.prior_scale + self.data.scatter + between
+
+
+def reference(d: int, strength: float = 0.0) -> Wishart:
+    """The belief that says nothing of the covariance, and nothing of the mean where ``strength`` is 0.
+
+    Args:
+        d: dimension.
+        strength: of the mean 0, in observations.
+
+    Raises:
+        InvalidInput: a negative strength.
+    """
+    ok = math.isfinite(strength) and strength >= 0
+    check(ok, "wishart.reference", f"strength {strength}", "a strength of 0 or more")
+    k0, nu, nothing = torch.tensor([strength, 0.0 if strength else -1.0, 0.0], dtype=torch.float64)
+    return Wishart(nothing.expand(d), k0, nu, nothing.expand(d, d), zero(d))
 
 
 def prior(
@@ -150,14 +177,24 @@ def merge(one: Wishart, other: Wishart) -> Wishart:
 
 
 def mean(state: Wishart) -> dict[str, Tensor]:
-    """Posterior means of ``mean`` (D,) and ``covariance`` (D, D); infinite while df is D + 1 or less."""
+    """Posterior means of ``mean`` (D,) and ``covariance`` (D, D); infinite while df is D + 1 or less.
+
+    Raises:
+        InvalidInput: after a reference prior, too few different rows to settle the covariance.
+    """
+    _check_settled(state)
     spare = state.df - len(state.prior_mean) - 1
     spread = state.scale / spare if spare > 0 else torch.full_like(state.scale, math.inf)
     return {"mean": state.centre, "covariance": spread}
 
 
 def interval(state: Wishart, level: float = 0.95) -> dict[str, tuple[Tensor, Tensor]]:
-    """Equal-tailed marginal credible intervals of ``mean`` (D,) and ``variance`` (D,), the diagonal of Σ."""
+    """Equal-tailed marginal credible intervals of ``mean`` (D,) and ``variance`` (D,), the diagonal of Σ.
+
+    Raises:
+        InvalidInput: as ``mean``.
+    """
+    _check_settled(state)
     df, diagonal = state.df - len(state.prior_mean) + 1, state.scale.diagonal()
     scale = (diagonal / (state.strength * df)).sqrt()
     return {
@@ -176,7 +213,9 @@ def log_predictive(state: Wishart, data: Tensor) -> Tensor:
 
 
 def log_evidence(state: Wishart) -> Tensor:
-    """Log marginal likelihood of all vectors taken in, nats."""
+    """Log marginal likelihood of all vectors taken in, nats; NaN after a reference prior, which has none."""
+    if state.prior_strength == 0 or not bool(state.prior_scale.any()):
+        return torch.full_like(state.df, math.nan)
     d, n = len(state.prior_mean), state.data.count
     gammas: Tensor = torch.special.multigammaln(state.df / 2, d)
     gammas = gammas - torch.special.multigammaln(state.prior_df / 2, d)
@@ -194,3 +233,10 @@ def maximum_likelihood(state: Wishart) -> dict[str, Tensor]:
     """
     check(bool(state.data.count > 0), "maximum likelihood", "no data", "at least one row")
     return {"mean": state.data.mean, "covariance": state.data.scatter / state.data.count}
+
+
+def _check_settled(state: Wishart) -> None:
+    d = len(state.prior_mean)
+    settled = bool((state.strength > 0) & (state.df > d - 1))
+    settled = settled and int(torch.linalg.matrix_rank(state.scale, hermitian=True)) == d
+    check_settled(settled, "wishart", state.data.count, f"{d + 1} rows in no common plane, or more")
