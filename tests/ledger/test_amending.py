@@ -26,7 +26,7 @@ from bayesight.ledger import (
     verify,
 )
 from bayesight.ledger.applying import apply_update
-from bayesight.ledger.words import former, said_of, standing
+from bayesight.ledger.words import words_of
 
 
 def same_bits(one, other):
@@ -73,8 +73,8 @@ def test_a_later_label_of_the_same_person_replaces_the_first(ledger, held, drawn
     assert torch.equal(told.classifier.head.sums, after.classifier.head.sums)
     beside, _ = learn(ledger, told, [again(wrong, "ring", second_reading=True)])
     assert counts(beside)["ring"] == pytest.approx(counts(after)["ring"] + 1)
-    said = said_of(ledger, beside, [wrong.image])[wrong.image]
-    befores = [former(said, beside, wrong.image, one.entry) for one in said]
+    words = words_of(ledger, beside, [wrong.image])[wrong.image]
+    befores = [words.former(one.entry) for one in words.said]
     assert befores == [None, "bar", "ring", None]
     assert begin(ledger, base_run).exact
     assert same_bits(begin(ledger, base_run).classifier, beside.classifier)
@@ -100,8 +100,8 @@ def test_people_have_each_their_word_and_the_runs_own_gives_way(ledger, held, dr
     ben, _ = learn(ledger, ann, [again(label, others[1], person="ben")])
     assert counts(ben)[others[0]] == pytest.approx(counts(ann)[others[0]])
     assert counts(ben)[others[1]] == pytest.approx(counts(ann)[others[1]] + 1)
-    said = said_of(ledger, ben, [known])[known]
-    assert [former(said, ben, known, one.entry) for one in said] == [was, None]
+    words = words_of(ledger, ben, [known])[known]
+    assert [words.former(one.entry) for one in words.said] == [was, None]
 
 
 def test_an_old_ledger_in_which_labels_piled_up_is_replayed_as_it_was(ledger, held, drawn, base_run):
@@ -116,8 +116,7 @@ def test_an_old_ledger_in_which_labels_piled_up_is_replayed_as_it_was(ledger, he
     replayed = begin(ledger, base_run)
     assert replayed.exact
     assert same_bits(replayed.classifier, held.classifier)
-    said = said_of(ledger, replayed, [labels[0].image])[labels[0].image]
-    assert len(standing(said, replayed, labels[0].image)) == 3
+    assert len(words_of(ledger, replayed, [labels[0].image])[labels[0].image].standing()) == 3
     now, _ = learn(ledger, replayed, [drawn(1, "disc")])  # a label of today replaces all of them
     assert close(now.classifier, learn_apart(held, [drawn(1, "disc")])[0])
 
@@ -199,9 +198,9 @@ def test_a_class_is_renamed_for_what_was_and_what_is_queued(ledger, held, drawn,
         rename_class(ledger, after, "hoop", "wheel")
     with pytest.raises(UnknownName):
         rename_class(ledger, after, "circle", "round")
-    said = said_of(ledger, after, [drawn(1).image, drawn(4).image])
-    assert [said[drawn(n).image][0].label for n in (1, 4)] == ["wheel", "hoop"]
-    assert late.first == said[drawn(4).image][0].entry
+    words = words_of(ledger, after, [drawn(1).image, drawn(4).image])
+    assert [words[drawn(n).image].said[0].label for n in (1, 4)] == ["wheel", "hoop"]
+    assert late.first == words[drawn(4).image].said[0].entry
     back, told = take_back(ledger, after, drawn(1).image, person="alice")
     assert told.was == "wheel"
     assert counts(back)["wheel"] == pytest.approx(2)
@@ -313,8 +312,8 @@ def test_whatever_is_corrected_replay_and_followers_agree(tmp_path_factory, base
                     held, _ = absorb_queued(ledger, held)
                 elif what == "back":
                     held, told = take_back(ledger, held, digest, person=person)
-                    said = said_of(ledger, held, [digest])[digest]
-                    assert told.was in {one.label for one in said}
+                    said = words_of(ledger, held, [digest])[digest].said
+                    assert told.was in {one.label for one in said if one.taken_back}
                 elif what == "rename":
                     held, _ = rename_class(ledger, held, now[image % len(now)], f"{name}{number}")
                 elif what == "remove" and name in now:
@@ -327,8 +326,7 @@ def test_whatever_is_corrected_replay_and_followers_agree(tmp_path_factory, base
                 follower = catch_up(ledger, follower)
             # What the ledger says stands is what the belief holds.
             for which in (known, *(f"{n:032x}" for n in (1, 2, 3))):
-                said = said_of(ledger, held, [which])[which]
-                words = sorted((w.source, str(w.label)) for w in standing(said, held, which))
+                stands = words_of(ledger, held, [which])[which].standing()
                 rows = [
                     (int(s), held.classifier.classes.names[int(y)])
                     for d, y, s in zip(
@@ -337,7 +335,7 @@ def test_whatever_is_corrected_replay_and_followers_agree(tmp_path_factory, base
                     )
                     if bytes(d).hex() == which
                 ]  # fmt: skip
-                assert words == sorted(rows)
+                assert sorted((word.source, word.label) for word in stands) == sorted(rows)
         follower, replayed = catch_up(ledger, follower), begin(ledger, base_run)
         for other in (follower, replayed):
             assert other.exact

@@ -9,6 +9,7 @@ import torch
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from bayesight.data import open_store
 from bayesight.ledger import Ledger, begin, verify
 from bayesight.run import Run
 from bayesight.service import Settings, create_app
@@ -142,3 +143,86 @@ def test_labels_left_queued_by_a_process_that_died_are_learned_by_the_next(setti
             if client.get("/v1/belief").json()["position"] > receipt.last:
                 return
     pytest.fail("the label was never absorbed")
+
+
+def counts(client: TestClient) -> dict[str, float]:
+    return {name: one["images"] for name, one in client.get("/v1/belief").json()["classes"].items()}
+
+
+def test_a_later_label_of_one_image_replaces_the_first_and_the_answer_says_so(
+    client: TestClient, strange: bytes
+) -> None:
+    before, told = counts(client), []
+    for name in ("disc", "ring", "ring"):
+        body = {"labels": [{"label": name, "data": encoded(strange)}]}
+        told.append(client.post("/v1/labels", json=body).json())
+    assert counts(client) == pytest.approx({**before, "ring": before["ring"] + 1})
+    assert [one["said"] for one in told] == [
+        "",
+        "was disc, is ring",
+        "repeated: it has this label already",
+    ]
+    assert [one["repeated"] for one in told] == [False, False, True]
+    image = told[0]["images"][0]
+    assert told[1]["corrected"] == [{"image": image, "was": "disc", "now": "ring"}]
+    again = {"labels": [{"label": "ring", "image": image}], "second_reading": True}
+    beside = client.post("/v1/labels", json=again).json()
+    assert (beside["repeated"], beside["corrected"], beside["unchanged"]) == (False, [], 0)
+    assert counts(client) == pytest.approx({**before, "ring": before["ring"] + 2})
+
+
+def test_an_image_the_run_was_trained_on_is_corrected(client: TestClient, shapes) -> None:
+    store = open_store(shapes)
+    held = client.app.state.service.keeper.last.held
+    known = {bytes(row).hex() for row in held.base.absorbed.digests.numpy()}
+    row = next(r for r in range(len(store)) if store.digests[r].tobytes().hex() in known)
+    was, before = store.classes[store.labels[row]], counts(client)
+    now = next(name for name in before if name != was)
+    out = io.BytesIO()
+    Image.fromarray(np.asarray(store.images[row])).save(out, "PNG")
+    body = {"labels": [{"label": now, "data": encoded(out.getvalue())}]}
+    assert client.post("/v1/labels", json=body).json()["said"] == f"was {was}, is {now}"
+    after = {**before, was: before[was] - 1, now: before[now] + 1}
+    assert counts(client) == pytest.approx(after)
+
+
+def test_a_label_is_taken_back_with_the_class_it_brought(client: TestClient, strange: bytes) -> None:
+    before = counts(client)
+    body = {"labels": [{"label": "rign", "data": encoded(strange)}], "new_classes": True}
+    image = client.post("/v1/labels", json=body).json()["images"][0]
+    assert counts(client) == pytest.approx({**before, "rign": 1})
+    client.post("/v1/labels", json={"labels": [{"label": "ring", "image": image}]})
+    assert "rign" not in counts(client)
+    back = [
+        client.post("/v1/labels/take-back", json={"image": image}, headers={"Idempotency-Key": key}).json()
+        for key in ("1", "1", "2")
+    ]
+    assert [(one["was"], one["now"], one["gone_classes"], one["repeated"]) for one in back] == [
+        ("ring", "rign", [], False),
+        (None, None, [], True),
+        ("rign", None, ["rign"], False),
+    ]
+    assert counts(client) == pytest.approx(before)
+    refused = client.post("/v1/labels/take-back", json={"image": image})
+    assert refused.status_code == 422
+    assert "a label given without a name that stands" in refused.json()["message"]
+
+
+def test_a_class_is_renamed_with_its_base_rate(client: TestClient, strange: bytes) -> None:
+    client.put("/v1/prior", json={"prior": {"ring": 0.5}})
+    before = client.get("/v1/belief").json()["classes"]
+    told = client.post("/v1/classes/rename", json={"name": "ring", "to": " hoop "})
+    assert told.status_code == 200
+    assert told.json()["classes"] == ["bar", "disc", "hoop"]
+    after = client.get("/v1/belief").json()["classes"]
+    assert after["hoop"] == before["ring"]
+    assert set(predicted(client, strange)["posterior"]) == {"bar", "disc", "hoop"}
+    for name, to, words in (
+        ("ring", "x", "no class is called 'ring'"),
+        ("hoop", "bar", "already"),
+        ("hoop", " ", "empty"),
+        ("hoop", "a\x00b", "printable"),
+    ):
+        refused = client.post("/v1/classes/rename", json={"name": name, "to": to})
+        assert refused.status_code == 422
+        assert words in refused.json()["message"]

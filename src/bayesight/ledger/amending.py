@@ -10,13 +10,12 @@ import torch
 
 from bayesight.checks import check
 from bayesight.errors import BeliefMoved
-from bayesight.ledger.applying import apply_withdrawal, labels_now, source_of, with_gone
+from bayesight.ledger.applying import apply_withdrawal, labels_now, with_gone
 from bayesight.ledger.belief import Held, belief_digest
 from bayesight.ledger.records import Receipt, Rename, Withdrawal
 from bayesight.ledger.replay import ATTEMPTS, absorb_queued, always_too_late, catch_up
 from bayesight.ledger.store import Ledger
-from bayesight.ledger.words import last_said, said_of, standing
-from bayesight.models.corrections import RUN
+from bayesight.ledger.words import own, words_of
 
 __all__ = ["TakenBack", "rename_class", "take_back"]
 
@@ -63,8 +62,8 @@ def take_back(
     """
 
     def computed(held: Held) -> tuple[Held, Withdrawal, TakenBack]:
-        said = said_of(ledger, held, [image])[image]
-        gone = last_said(said, held, image, person)
+        words = words_of(ledger, held, [image])[image]
+        gone = words.last(person)
         who = f"by {person!r}" if person else "without a name"
         check(bool(gone), "take back", f"image {image[:40]}", f"one with a label given {who} that stands")
         numbers = tuple(sorted(one.entry for one in gone))
@@ -76,10 +75,8 @@ def take_back(
         after, left = with_gone(before, apply_withdrawal(before, made, labels))
         new = tuple(name for name in after.classes.names if name not in before.classes.names)
         made = replace(made, after=belief_digest(after), new_classes=new, gone_classes=left)
-        rest = [replace(one, taken_back=1) if one in gone else one for one in said]
-        words = standing(rest, held, image)
-        own = [word.label for word in words if word.source in (source_of(person), RUN)]
-        told = TakenBack(Receipt(0, 0, "", ""), gone[0].label, str(own[-1]) if own else None, left)
+        now = own(words.without(gone).standing(), person)
+        told = TakenBack(Receipt(0, 0, "", ""), gone[0].label, now, left)
         return replace(held, classifier=after), made, told
 
     asked = Withdrawal(held.run, image, person, held.position, "", "")

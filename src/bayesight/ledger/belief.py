@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 from torch import Tensor
@@ -47,11 +48,14 @@ class Held:
                 name = new
         return name
 
-    def run_names(self, image: str) -> tuple[str, ...]:
-        """The classes under which the run itself learned an image, as they are called today."""
+    def run_names(self, images: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Image -> the classes under which the run itself learned it, as they are called today."""
         absorbed, names = self.base.absorbed, self.base.classes.names
-        rows = rows_of(absorbed, {bytes.fromhex(image)})
-        return tuple(self.name_now(names[int(absorbed.labels[row])]) for row in rows)
+        found: dict[str, tuple[str, ...]] = {}
+        for row in rows_of(absorbed, {bytes.fromhex(image) for image in images}):
+            image = absorbed.digests[row].numpy().tobytes().hex()
+            found[image] = (*found.get(image, ()), self.name_now(names[int(absorbed.labels[row])]))
+        return found
 
 
 def run_record(run: Run, base: Classifier) -> RunRecord:

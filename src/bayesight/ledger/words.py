@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -16,7 +16,7 @@ from bayesight.ledger.records import Label, Withdrawal
 from bayesight.ledger.store import Ledger
 from bayesight.models.corrections import RUN, Word, tell
 
-__all__ = ["Said", "former", "last_said", "said_of", "standing"]
+__all__ = ["Said", "Words", "own", "words_of"]
 
 _LATER = 2**62
 _CHUNK = 500
@@ -47,71 +47,87 @@ class Said:
     taken_back: int
 
 
-def said_of(ledger: Ledger, held: Held, images: Sequence[str]) -> dict[str, list[Said]]:
-    """The labels of images, each in the order in which they were learned, queued ones last.
+@dataclass(frozen=True)
+class Words:
+    """Everything an image was called.
 
     Args:
-        ledger: where they are kept.
+        run: the classes under which the run itself learned it, by today's names.
+        said: labels in the order in which they were learned, queued ones last.
+    """
+
+    run: tuple[str, ...]
+    said: tuple[Said, ...]
+
+    def standing(self, *, before: int = _LATER) -> tuple[Word, ...]:
+        """The labels that stand, by source and name; ``Word.place`` is the entry.
+
+        Args:
+            before: as it was just before this label was learned.
+        """
+        words = tuple(Word(RUN, name, 0) for name in self.run)
+        for one in self.said:
+            if one.entry == before:
+                break
+            if one.update is None or 0 < one.taken_back < before:
+                continue
+            if one.removing:
+                last = max((k for k, word in enumerate(words) if word.label == one.label), default=-1)
+                words = tuple(word for k, word in enumerate(words) if k != last)
+            else:
+                words, _ = tell(words, Word(source_of(one.person), one.label, one.entry), second=one.second)
+        return words
+
+    def former(self, entry: int) -> str | None:
+        """The class the image had from the same person or else the run, before a label; None for none."""
+        label = next((one for one in self.said if one.entry == entry), None)
+        if label is None or label.second:  # a label that has been erased says nothing any more
+            return None
+        return own(self.standing(before=entry), label.person)
+
+    def last(self, person: str) -> tuple[Said, ...]:
+        """A person's last label that stands, and those after it that only said it again."""
+        theirs = [word.place for word in self.standing() if word.source == source_of(person)]
+        if not theirs:
+            return ()
+        start = next(k for k, one in enumerate(self.said) if one.entry == theirs[-1])
+        return tuple(
+            one
+            for one in self.said[start:]
+            if one.person == person and one.update and not one.taken_back and not one.removing
+        )
+
+    def without(self, gone: Sequence[Said]) -> Words:
+        """What is left when these are taken back."""
+        return Words(self.run, tuple(one for one in self.said if one not in gone))
+
+
+def own(standing: Sequence[Word], person: str) -> str | None:
+    """The class a person calls an image, or else the run does; None for none."""
+    for source in (source_of(person), RUN):
+        if names := [str(word.label) for word in standing if word.source == source]:
+            return names[-1]
+    return None
+
+
+def words_of(ledger: Ledger, held: Held, images: Collection[str]) -> dict[str, Words]:
+    """Everything these images were called.
+
+    Args:
+        ledger: where labels are kept.
         held: of the run; its names of classes are today's.
         images: 32 hexadecimal digits each.
     """
-    found: dict[str, list[Said]] = {image: [] for image in images}
-    wanted = list(found)
+    wanted = sorted(set(images))
+    said: dict[str, list[Said]] = {image: [] for image in wanted}
     for start in range(0, len(wanted), _CHUNK):
-        for image, said in _said(ledger, held, wanted[start : start + _CHUNK]):
-            found[image].append(said)
-    for words in found.values():
-        words.sort(key=lambda one: (one.update or _LATER, one.entry))
-    return found
-
-
-def standing(said: Sequence[Said], held: Held, image: str, *, before: int = _LATER) -> tuple[Word, ...]:
-    """The labels of an image that stand, by source and name; ``Word.place`` is the entry.
-
-    Args:
-        said: from ``said_of``.
-        held: of the run.
-        image: which.
-        before: as it was just before this label was learned.
-    """
-    words = tuple(Word(RUN, name, 0) for name in held.run_names(image))
-    for one in said:
-        if one.entry == before:
-            break
-        if one.update is None or 0 < one.taken_back < before:
-            continue
-        if one.removing:
-            last = max((k for k, word in enumerate(words) if word.label == one.label), default=-1)
-            words = tuple(word for k, word in enumerate(words) if k != last)
-        else:
-            words, _ = tell(words, Word(source_of(one.person), one.label, one.entry), second=one.second)
-    return words
-
-
-def former(said: Sequence[Said], held: Held, image: str, entry: int) -> str | None:
-    """The class an image had from the same person, or else from the run, before a label; None for none."""
-    label = next(one for one in said if one.entry == entry)
-    if label.second:
-        return None
-    words = standing(said, held, image, before=entry)
-    source = source_of(label.person)
-    own = [one for one in words if one.source == source] or [one for one in words if one.source == RUN]
-    return str(own[-1].label) if own else None
-
-
-def last_said(said: Sequence[Said], held: Held, image: str, person: str) -> list[Said]:
-    """A person's last label of an image that stands, and those after it that only said it again."""
-    source = source_of(person)
-    own = [word for word in standing(said, held, image) if word.source == source]
-    if not own:
-        return []
-    begun = False
-    found = []
-    for one in said:
-        begun = begun or one.entry == own[-1].place
-        if begun and one.person == person and not one.taken_back and not one.removing and one.update:
-            found.append(one)
-    return found
+        for image, one in _said(ledger, held, wanted[start : start + _CHUNK]):
+            said[image].append(one)
+    run = held.run_names(wanted)
+    return {
+        image: Words(run.get(image, ()), tuple(sorted(s, key=lambda one: (one.update or _LATER, one.entry))))
+        for image, s in said.items()
+    }
 
 
 def _said(ledger: Ledger, held: Held, images: Sequence[str]) -> list[tuple[str, Said]]:

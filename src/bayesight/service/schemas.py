@@ -14,6 +14,7 @@ __all__ = [
     "TINY_PNG",
     "BeliefAnswer",
     "ClassBelief",
+    "Corrected",
     "Encoded",
     "InferOptions",
     "InferRequest",
@@ -32,9 +33,13 @@ __all__ = [
     "QueueAnswer",
     "Queued",
     "ReceiptAnswer",
+    "RenameAnswer",
+    "RenameRequest",
     "RunAnswer",
     "RunsAnswer",
     "StatusAnswer",
+    "TakeBackAnswer",
+    "TakeBackRequest",
 ]
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -143,6 +148,11 @@ class LabelItem(_Model):
 
 class _HowLabels(_Model):
     new_classes: bool = Field(False, description="names that are no class yet are new classes")
+    second_reading: bool = Field(
+        False,
+        description="second, independent readings: they count beside what the same person said before; "
+        "otherwise a label replaces that person's earlier one of the image, and the run's own",
+    )
     wait: bool = Field(True, description="absorb the labels before the answer; else queue them")
 
 
@@ -169,15 +179,67 @@ class ReceiptAnswer(_Model):
     digest: str = Field(description="of the last entry and, through the chain, of all before it")
 
 
+class Corrected(_Model):
+    """An image that was called something else before."""
+
+    image: Digest
+    was: str = Field(description="the class before")
+    now: str = Field(description="the class it has now")
+
+
 class LabelAnswer(_Model):
     """What became of the labels."""
 
     receipt: ReceiptAnswer
     labels: int
     images: list[Digest]
-    repeated: bool = Field(description="the same request had been answered before; nothing new was written")
+    repeated: bool = Field(
+        description="nothing new was learned: the same request had been answered before, or its images had "
+        "these labels already"
+    )
+    unchanged: int = Field(description="labels that said what the same person, or the run, had said already")
+    corrected: list[Corrected] = Field(
+        description="images that the same person, or the run, had called something else"
+    )
+    said: str = Field(description="the same in words", examples=["was cross, is ring"])
     absorbed: bool = Field(description="whether the belief has learned them")
     update: int | None = Field(description="entry of the update that did")
+    belief: str = Field(description="digest of the belief now")
+
+
+class TakeBackRequest(_Model):
+    """A label that is not meant any more."""
+
+    image: Digest = Field(description="the image whose last label of the same token is taken back")
+
+
+class TakeBackAnswer(_Model):
+    """What stands now that a label was taken back."""
+
+    receipt: ReceiptAnswer
+    image: Digest
+    was: str | None = Field(description="the class taken back; null for a request repeated with its key")
+    now: str | None = Field(description="the class the same person, or the run, had given it before")
+    gone_classes: list[str] = Field(description="classes that lost their last image")
+    repeated: bool = Field(description="the same request had been answered before; nothing new was written")
+    belief: str = Field(description="digest of the belief now")
+
+
+class RenameRequest(_Model):
+    """Another name for a class."""
+
+    name: Name = Field(description="the class", examples=["A"])
+    to: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
+        description="what it is to be called", examples=["alpha"]
+    )
+
+
+class RenameAnswer(_Model):
+    """The classes as they are called now."""
+
+    receipt: ReceiptAnswer
+    classes: list[str]
+    repeated: bool = Field(description="the same request had been answered before; nothing new was written")
     belief: str = Field(description="digest of the belief now")
 
 

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from bayesight.checks import check
 from bayesight.errors import BayesightError, UnknownName
-from bayesight.ledger import Entry, Label, Ledger, Receipt
+from bayesight.ledger import Entry, Label, Ledger, Receipt, TakenBack
 from bayesight.ledger import Prediction as PredictionRecord
 from bayesight.ledger import Prior as PriorRecord
 from bayesight.ledger.records import Features
@@ -150,6 +150,7 @@ class Service:
         person: str = "",
         key: str = "",
         new_classes: bool = False,
+        second_reading: bool = False,
         wait: bool = True,
     ) -> Taught:
         """Take in labels.
@@ -159,6 +160,7 @@ class Service:
             person: who says so.
             key: idempotency key, at most 200 characters with whatever makes it the person's own.
             new_classes: labels that are no class yet are new classes; otherwise they are refused.
+            second_reading: they count beside what this person said of the images before.
             wait: absorb them before returning; else shortly afterwards.
 
         Raises:
@@ -170,6 +172,8 @@ class Service:
         if not new_classes:
             await self._check_known(corrections)
         labels = await self._labels(corrections, person)
+        if second_reading:
+            labels = [replace(label, second_reading=True) for label in labels]
         told = {label.image for label in labels}
         if any(map(self.recorder.find, told)):  # first the answer, then what is said of it
             await run_in_threadpool(self.recorder.settle, told)
@@ -177,6 +181,36 @@ class Service:
         if not taught.absorbed:
             self.absorb_soon()
         return replace(taught, images=tuple(label.image for label in labels))
+
+    async def take_back(self, image: str, *, person: str = "", key: str = "") -> TakenBack:
+        """Take back the last label a person gave an image; what it had replaced stands again.
+
+        Args:
+            image: its digest.
+            person: whose label.
+            key: idempotency key.
+
+        Raises:
+            InvalidInput: no label of theirs stands for it.
+            KeyReused, StorageFailed: as elsewhere.
+        """
+        return await run_in_threadpool(partial(self.keeper.take_back, image, person=person, key=key))
+
+    async def rename_class(self, old: str, new: str, *, person: str = "", key: str = "") -> Receipt:
+        """Call a class something else, here and for every worker.
+
+        Args:
+            old: its name.
+            new: its name from now on.
+            person: who says so.
+            key: idempotency key.
+
+        Raises:
+            UnknownName: there is no such class.
+            InvalidInput: no name, or that of another class.
+            KeyReused, StorageFailed: as elsewhere.
+        """
+        return await run_in_threadpool(partial(self.keeper.rename, old, new, person=person, key=key))
 
     def absorb_soon(self) -> None:
         """Absorb what is queued, in the background; needs a running event loop."""

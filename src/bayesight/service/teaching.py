@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bayesight.errors import BayesightError
 from bayesight.ledger import Label, Ledger, Receipt
+from bayesight.ledger.words import words_of
 from bayesight.service.belief import Keeper
 
 __all__ = ["Lesson", "Taught", "teach_together"]
@@ -40,12 +41,15 @@ class Taught:
         absorbed: whether the belief has learned them.
         update: sequence number of the update that absorbed the last of them; None when queued.
         images: digests of the images, in the order of the labels.
+        former: of each label the class its image had before from the same person, or else from the run; None
+            for none, or while it is queued.
     """
 
     receipt: Receipt | None
     absorbed: bool
     update: int | None
     images: tuple[str, ...] = ()
+    former: tuple[str | None, ...] = ()
 
 
 def teach_together(
@@ -72,14 +76,14 @@ def teach_together(
         if lesson.wait and not isinstance(receipt, Exception)
     ]
     problem = _absorbed(ledger, keeper, wanted) if wanted else None
+    outcomes = iter(_outcomes(ledger, keeper, lessons, receipts))
     answers: list[Taught | Exception] = []
     for lesson, receipt in zip(lessons, receipts, strict=True):
         if isinstance(receipt, Exception):
             answers.append(receipt)
-        elif problem is not None and lesson.wait:
-            answers.append(problem)
-        else:
-            answers.append(_outcome(ledger, receipt))
+            continue
+        outcome = next(outcomes)
+        answers.append(problem if problem is not None and lesson.wait else outcome)
     return answers
 
 
@@ -111,8 +115,26 @@ def _left(ledger: Ledger, wanted: Sequence[Receipt | None]) -> bool:
     return not numbers or max(numbers) not in ledger.absorbed_by([max(numbers)])
 
 
-def _outcome(ledger: Ledger, receipt: Receipt | None) -> Taught:
-    if receipt is None:
-        return Taught(None, True, None)
-    update = ledger.absorbed_by([receipt.last]).get(receipt.last)
-    return Taught(receipt, update is not None, update)
+def _outcomes(
+    ledger: Ledger, keeper: Keeper, lessons: Sequence[Lesson], receipts: Sequence[Receipt | Exception | None]
+) -> list[Taught]:
+    """What became of the lessons that were written down."""
+    written = [
+        (lesson, receipt)
+        for lesson, receipt in zip(lessons, receipts, strict=True)
+        if not isinstance(receipt, Exception)
+    ]
+    last = [receipt.last for _, receipt in written if receipt is not None]
+    updates = ledger.absorbed_by(last) if last else {}
+    images = [label.image for lesson, receipt in written if receipt is not None for label in lesson.labels]
+    held = keeper.fresh().held
+    words = words_of(ledger, held, images) if updates else {}
+    found = []
+    for lesson, receipt in written:
+        if receipt is None:
+            found.append(Taught(None, True, None))
+            continue
+        update, pairs = updates.get(receipt.last), zip(lesson.labels, receipt.sequences, strict=True)
+        was = tuple(words[x.image].former(n) for x, n in pairs) if update is not None else ()
+        found.append(Taught(receipt, update is not None, update, former=was))
+    return found
