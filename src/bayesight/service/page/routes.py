@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Coroutine, Sequence
 from importlib import resources
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
@@ -17,9 +19,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from bayesight.checks import check
-from bayesight.errors import BayesightError, UnknownName
-from bayesight.ledger import Update
-from bayesight.service.auth import COOKIE, ScopeMissing
+from bayesight.errors import BayesightError, InvalidInput, UnknownName
+from bayesight.ledger.store import CHANGES
+from bayesight.report.words import plural
+from bayesight.service.auth import COOKIE, ScopeMissing, Who
 from bayesight.service.images import Upload, as_png, from_base64
 from bayesight.service.page.docs import docs_values
 from bayesight.service.page.history import history_of
@@ -31,6 +34,7 @@ from bayesight.service.page.showing import (
     can_be_drawn,
     history_values,
     image_values,
+    new_key,
     queue_values,
 )
 from bayesight.service.page.stories import Seen, seen_in, story_of
@@ -46,6 +50,8 @@ __all__ = ["router"]
 EVENTS = 20
 QUEUED = 12
 CONSIDERED = 500
+SKIPPED = 100
+"""Images that the queue leaves out on request; they are named in its address and nowhere else."""
 
 _REPORT_POLICY = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -86,10 +92,19 @@ router = APIRouter(route_class=_Page, include_in_schema=False, default_response_
 
 
 @router.get("/")
-async def ask(request: Request, service: TheService, who: Predicter) -> HTMLResponse:
-    """Where an image is shown and a class taught."""
-    values = ask_values(await service.believed())
-    return render(request, "ask", "/", **values)
+async def ask(
+    request: Request,
+    service: TheService,
+    who: Predicter,
+    renamed: Annotated[str, Query(max_length=200)] = "",
+    taken_back: Annotated[int, Query(ge=0, le=10_000)] = 0,
+) -> HTMLResponse:
+    """Where an image is shown, a class taught, and a class given another name."""
+    believed = await service.believed()
+    told = f"{plural(taken_back, 'label was', 'labels were')} taken back." if taken_back else ""
+    if renamed in believed.classifier.classes.names:
+        told = f"The class is called {renamed} now."
+    return render(request, "ask", "/", **ask_values(believed, told), may_rename=who.allows("admin"))
 
 
 @router.post("/answers")
@@ -102,13 +117,13 @@ async def answer(
     if service.settings.record != "never":
         return _to(request, f"/images/{pixels.digests[0]}")
     seen = Seen(pixels.digests[0], found.features[0].numpy(), as_png(pixels.images[0]))
-    return await _image_page(request, service, seen, kept=False)
+    return await _image_page(request, service, who, seen, kept=False)
 
 
 @router.get("/images/{image}")
 async def image(request: Request, service: TheService, who: Predicter, image: str) -> HTMLResponse:
     """What is believed of an image, and what was."""
-    return await _image_page(request, service, await _seen(service, image))
+    return await _image_page(request, service, who, await _seen(service, image))
 
 
 @router.post("/images/{image}/label")
@@ -122,6 +137,7 @@ async def label(
     new: Annotated[str, Form()] = "",
     back: Annotated[str, Form()] = "",
     picture: Annotated[str, Form()] = "",
+    skip: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
     """One click: this image is that."""
     name = label.strip()
@@ -130,7 +146,46 @@ async def label(
     await service.teach(
         [correction], person=who.name, key=f"page {who.id} {key} {name}", new_classes=bool(new)
     )
-    return _to(request, f"/queue?told={image}" if back == "queue" else f"/images/{image}")
+    return _to(request, _queue(image, skip) if back == "queue" else f"/images/{image}")
+
+
+@router.post("/take-back")
+async def take_back(
+    request: Request,
+    service: TheService,
+    who: Labeller,
+    image: Annotated[list[str], Form(min_length=1, max_length=256)],
+    key: Annotated[str, Form(max_length=60)],
+    back: Annotated[str, Form()] = "",
+    skip: Annotated[list[str] | None, Form()] = None,
+) -> Response:
+    """The last label of an image is not meant any more; of a lesson, those of all its images."""
+    problems = []
+    for one in image:
+        try:
+            await service.take_back(one, person=who.name, key=f"page {who.id} {key} {one}")
+        except InvalidInput as problem:  # of a lesson, one may have been taken back by itself
+            problems.append(problem)
+    if len(problems) == len(image):
+        raise problems[0]
+    if len(image) > 1:
+        return _to(request, f"/?taken_back={len(image) - len(problems)}")
+    return _to(request, _queue(image[0], skip) if back == "queue" else f"/images/{image[0]}")
+
+
+@router.post("/classes/rename")
+async def rename(
+    request: Request,
+    service: TheService,
+    who: Admin,
+    name: Annotated[str, Form()],
+    to: Annotated[str, Form(max_length=60)],
+    key: Annotated[str, Form(max_length=60)],
+) -> Response:
+    """Call a class something else."""
+    new = to.strip()
+    await service.rename_class(name, new, person=who.name, key=f"page {who.id} {key} {new}")
+    return _to(request, "/?" + urlencode({"renamed": new}))
 
 
 @router.post("/lessons")
@@ -164,10 +219,10 @@ async def lesson(
     kind = "more of a class it knew" if known else "a class that is new to it"
     said = f"It has learned {len(taught)} image{'s' if len(taught) != 1 else ''} of {name}, {kind}."
     classes = again.believed.classifier.classes
-    drawn = can_be_drawn(classes)
     return render(
-        request, "lesson", "/", label=name, taught=taught, said=said, size=classes.size, drawn=drawn
-    )
+        request, "lesson", "/", label=name, taught=taught, said=said, size=classes.size,
+        drawn=can_be_drawn(classes), key=new_key(),
+    )  # fmt: skip
 
 
 @router.post("/prior")
@@ -190,16 +245,23 @@ async def prior(
 
 
 @router.get("/queue")
-async def queue(request: Request, service: TheService, who: Labeller, told: str = "") -> HTMLResponse:
-    """The images a label would teach most, and what came of the last one."""
+async def queue(
+    request: Request,
+    service: TheService,
+    who: Labeller,
+    told: str = "",
+    skip: Annotated[list[str] | None, Query()] = None,
+) -> HTMLResponse:
+    """The images a label would teach most, less those that were skipped, and what came of the last one."""
+    skipped = _skipped(skip)
     believed = await service.believed()
 
     def values() -> dict[str, Any]:
         waiting = service.ledger.queued(service.keeper.name, limit=10_000)
         ranked = rank(believed, service.recent(CONSIDERED), waiting)
         found = seen_in(service.ledger, service.keeper.name, told) if told else None
-        story = story_of(service.ledger, believed, found) if found else None
-        return queue_values(ranked[:QUEUED], len(ranked), story)
+        story = story_of(service.ledger, believed, found, who.name) if found else None
+        return queue_values(ranked, QUEUED, skipped, story)
 
     return render(request, "queue", "/queue", **await run_in_threadpool(values))
 
@@ -305,11 +367,14 @@ async def _seen(service: Service, image: str) -> Seen:
     raise UnknownName("image seen here", image[:40], [])
 
 
-async def _image_page(request: Request, service: Service, seen: Seen, *, kept: bool = True) -> HTMLResponse:
+async def _image_page(
+    request: Request, service: Service, who: Who, seen: Seen, *, kept: bool = True
+) -> HTMLResponse:
     believed = await service.believed()
 
     def values() -> dict[str, Any]:
-        return image_values(story_of(service.ledger, believed, seen), believed, _album(request, service))
+        story = story_of(service.ledger, believed, seen, who.name)
+        return image_values(story, believed, _album(request, service))
 
     shown = await run_in_threadpool(values)
     if not kept:
@@ -329,8 +394,19 @@ def _album(request: Request, service: Service) -> Album:
 def _past(service: Service, believed: Any) -> dict[str, Any]:
     ledger, run = service.ledger, service.keeper.name
     history = history_of(ledger, run, believed.classifier.classes.names)
-    updates = ledger.latest(run, Update.kind, limit=EVENTS)
-    return history_values(history, believed.classifier, updates)
+    changes = [e for kind in CHANGES[1:] for e in ledger.latest(run, kind, limit=EVENTS)]
+    newest = sorted(changes, key=lambda entry: -entry.sequence)[:EVENTS]
+    return history_values(history, believed.classifier, newest)
+
+
+def _skipped(skip: Sequence[str] | None) -> list[str]:
+    """The images skipped last, each once."""
+    named = [one for one in skip or () if re.fullmatch("[0-9a-f]{32}", one)]
+    return list(dict.fromkeys(reversed(named)))[:SKIPPED][::-1]
+
+
+def _queue(told: str, skip: Sequence[str] | None) -> str:
+    return "/queue?" + urlencode([("told", told), *(("skip", one) for one in _skipped(skip))])
 
 
 def _decoded(picture: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesight.ledger import Entry, Update
+from bayesight.ledger import Entry, Rename, Update, Withdrawal
 from bayesight.models.classifier import Classes, Classifier
 from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
@@ -18,7 +18,7 @@ from bayesight.service.belief import Believed
 from bayesight.service.page.figures import novelty_strip, share_dots, unstyled
 from bayesight.service.page.history import WINDOW, History, accuracy_figure, evidence_figure, prior_figure
 from bayesight.service.page.pictures import Album
-from bayesight.service.page.stories import Story
+from bayesight.service.page.stories import Called, Story
 from bayesight.service.queue import Ranked
 
 __all__ = [
@@ -64,8 +64,13 @@ def new_key() -> str:
     return secrets.token_hex(12)
 
 
-def ask_values(believed: Believed) -> dict[str, Any]:
-    """What the first view shows."""
+def ask_values(believed: Believed, told: str = "") -> dict[str, Any]:
+    """What the first view shows.
+
+    Args:
+        believed: the belief now.
+        told: what was done last, a sentence.
+    """
     classifier = believed.classifier
     words = {
         "stated": "These base rates were stated for this place.",
@@ -83,6 +88,7 @@ def ask_values(believed: Believed) -> dict[str, Any]:
         "counts": classifier.head.counts.tolist(),
         "prior_words": words.get(believed.source, shares),
         "key": new_key(),
+        "told": told,
     }
 
 
@@ -131,17 +137,24 @@ def image_values(story: Story, believed: Believed, album: Album) -> dict[str, An
     }
 
 
-def queue_values(ranked: Sequence[Ranked], waiting: int, told: Story | None) -> dict[str, Any]:
+def queue_values(
+    ranked: Sequence[Ranked], shown: int, skipped: Sequence[str], told: Story | None
+) -> dict[str, Any]:
     """What is shown of the images a label would teach most.
 
     Args:
-        ranked: those shown.
-        waiting: how many there are in all.
+        ranked: all of them.
+        shown: how many are shown.
+        skipped: images that were skipped.
         told: the image that was named last.
     """
+    left = [one for one in ranked if one.record.image not in skipped]
     return {
-        "cards": [_card(one) for one in ranked],
-        "waiting": waiting,
+        "cards": [_card(one) for one in left[:shown]],
+        "waiting": len(left),
+        "skipped": skipped,
+        "told_mine": told.mine if told else None,
+        "key": new_key(),
         "told": _said(told) if told else "",
         "told_image": told.seen.image if told else "",
     }
@@ -165,18 +178,24 @@ def history_values(history: History, classifier: Classifier, updates: Sequence[E
     return {"tiles": tiles, "figures": _figures(history), "events": events(updates)}
 
 
-def events(updates: Sequence[Entry]) -> list[dict[str, str]]:
-    """Updates in words, newest first."""
+def events(changes: Sequence[Entry]) -> list[dict[str, str]]:
+    """Changes of the belief in words, newest first."""
     found = []
-    for entry in updates:
+    for entry in changes:
         record = entry.record
         if isinstance(record, Update):
-            images = plural(len(record.labels), "label")
-            what = f"{images} {'taken out' if record.remove else 'learned'}"
-            if record.new_classes:
-                what += f"; new: {', '.join(record.new_classes)}"
-            at = entry.at[:19].replace("T", " ")
-            found.append({"at": at, "what": what, "belief": record.after[:12]})
+            what = f"{plural(len(record.labels), 'label')} {'taken out' if record.remove else 'learned'}"
+        elif isinstance(record, Withdrawal):
+            what = "a label taken back"
+        elif isinstance(record, Rename):
+            what = f"{record.old} is called {record.new}"
+        else:
+            continue
+        if not isinstance(record, Rename):
+            what += f"; new: {', '.join(record.new_classes)}" if record.new_classes else ""
+            what += f"; gone: {', '.join(record.gone_classes)}" if record.gone_classes else ""
+        at = entry.at[:19].replace("T", " ")
+        found.append({"at": at, "what": what, "belief": record.after[:12]})
     return found
 
 
@@ -248,14 +267,12 @@ def _runner(story: Story, ranked: Sequence[str]) -> tuple[str, float] | None:
 
 
 def _change(story: Story) -> list[_Change]:
-    """The classes a label moved: the one it named, the one believed before, the one believed now."""
+    """The classes a label moved: what it named, what it had been called, what was believed, what is now."""
     if story.before is None or not story.called:
         return []
-    before, after = story.before, story.answer.posterior
-    names = (story.called[0].label, max(before, key=lambda name: before[name]), story.best)
-    return [
-        _Change(name, before.get(name, 0.0), after[name]) for name in dict.fromkeys(names) if name in after
-    ]
+    before, after, last = story.before, story.answer.posterior, story.called[0]
+    named = (last.label, last.former or last.label, max(before, key=lambda name: before[name]), story.best)
+    return [_Change(name, before.get(name, 0.0), after.get(name, 0.0)) for name in dict.fromkeys(named)]
 
 
 def _said(story: Story) -> str:
@@ -263,15 +280,30 @@ def _said(story: Story) -> str:
     if not story.called:
         return ""
     last = story.called[0]
+    back = max(story.called, key=lambda one: one.taken_back)
+    if back.taken_back > last.entry:
+        return _taken_back(story, back)
     if last.removed:
-        return f"The label {last.label} was taken back."
+        return f"The label {last.label} was taken out."
     if not last.learned:
         return f"Called {last.label}; it will be learned in a moment."
+    if last.former == last.label:
+        return f"Repeated: it was {last.label} already, and nothing changes."
+    changed = (
+        f"Corrected: was {last.former}, is {last.label}" if last.former else f"Learned: this is {last.label}"
+    )
     now = story.answer.posterior.get(last.label, 0.0)
     if story.before is None:
-        return f"Learned: this is {last.label}. Belief in {last.label} is {rate(now)} now."
+        return f"{changed}. Belief in {last.label} is {rate(now)} now."
     then = story.before.get(last.label, 0.0)
-    return f"Learned: this is {last.label}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
+    return f"{changed}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
+
+
+def _taken_back(story: Story, back: Called) -> str:
+    """What came of a label that was taken back."""
+    stands = f"it is called {story.stands} again" if story.stands else "it has no label now"
+    gone = "".join(f" The class {name} had no other image and is gone." for name in back.gone)
+    return f"The label {back.label} was taken back; {stands}.{gone}"
 
 
 def _strangeness(p_value: float, known: bool) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from bayesight.evaluate.novelty import threshold
-from bayesight.ledger import Entry, Label, Ledger, Prediction, Update
+from bayesight.ledger import Label, Ledger, Prediction, Withdrawal
+from bayesight.ledger.applying import row_of, with_gone
 from bayesight.ledger.records import Features
+from bayesight.ledger.words import Words, own, words_of
 from bayesight.models.classifier import Classifier
+from bayesight.models.learning import take_back as take_back_label
 from bayesight.service.belief import Believed
 from bayesight.workflows.predict import Prediction as Answer
 from bayesight.workflows.predict import Readings, judge
@@ -29,16 +32,24 @@ class Called:
     """Somebody called an image something.
 
     Attributes:
-        label: the class.
+        entry: its sequence number.
+        label: the class, as it is called today.
         at: when, UTC, ISO 8601.
-        learned: whether it is in the belief.
+        learned: whether it was taken into the belief.
         removed: whether it was taken out of the belief.
+        former: the class the image had before from the same person, or the run; None for none.
+        taken_back: the record by which its author took it back; 0 for none.
+        gone: classes that lost their last image by that.
     """
 
+    entry: int
     label: str
     at: str
     learned: bool
     removed: bool
+    former: str | None = None
+    taken_back: int = 0
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,9 +90,11 @@ class Story:
         seen: the image.
         answer: the four terms under the belief as it is now.
         limit: novelty from which an image is called unknown.
-        before: posterior when it was last asked about before anybody said what it is; None without a label.
+        before: posterior as it would be without the newest label, if that stands; None without one.
         called: what people called it, newest first.
         neighbours: the nearest known images, nearest first.
+        mine: the label that whoever looks may take back; None for none.
+        stands: the class the image has now from the same person, or the run; None for none.
     """
 
     seen: Seen
@@ -90,6 +103,8 @@ class Story:
     before: Mapping[str, float] | None
     called: tuple[Called, ...]
     neighbours: tuple[Neighbour, ...]
+    mine: str | None = None
+    stands: str | None = None
 
     @property
     def best(self) -> str:
@@ -97,15 +112,17 @@ class Story:
         return max(self.answer.posterior, key=lambda name: self.answer.posterior[name])
 
 
-def story_of(ledger: Ledger, believed: Believed, seen: Seen) -> Story:
+def story_of(ledger: Ledger, believed: Believed, seen: Seen, person: str = "") -> Story:
     """Everything known of an image.
 
     Args:
         ledger: where labels and earlier answers are kept.
         believed: the belief now, and the base rates in force.
         seen: the image.
+        person: who looks.
     """
-    entries = ledger.about(believed.held.run, seen.image)
+    words = words_of(ledger, believed.held, [seen.image])[seen.image]
+    mine = words.last(person)
     rows = torch.from_numpy(seen.features[None])
     classifier = believed.classifier
     how = Readings(prior=believed.prior(), level=LEVEL)
@@ -113,9 +130,11 @@ def story_of(ledger: Ledger, believed: Believed, seen: Seen) -> Story:
         seen=seen,
         answer=judge(classifier, [seen.image], rows, how)[0],
         limit=threshold(classifier.novelty_reference, LEVEL),
-        before=_before(entries),
-        called=_called(ledger, entries),
+        before=_before(believed, seen, words),
+        called=_called(ledger, words),
         neighbours=nearest_known(classifier, rows, NEIGHBOURS),
+        mine=mine[0].label if mine else None,
+        stands=own(words.standing(), person),
     )
 
 
@@ -153,21 +172,29 @@ def nearest_known(classifier: Classifier, features: Tensor, count: int) -> tuple
     )
 
 
-def _before(entries: Sequence[Entry]) -> Mapping[str, float] | None:
-    """The posterior of the last prediction before the first label; entries come newest first."""
-    first = min((e.sequence for e in entries if isinstance(e.record, Label)), default=0)
-    earlier = (e.record for e in entries if isinstance(e.record, Prediction) and e.sequence < first)
-    found = next(earlier, None)
-    return None if found is None else found.posterior
+def _before(believed: Believed, seen: Seen, words: Words) -> Mapping[str, float] | None:
+    """What the belief would say of an image without its newest label."""
+    newest = max(words.said, key=lambda one: one.entry, default=None)
+    if newest is None or newest not in words.last(newest.person):
+        return None
+    label = Label(believed.held.run, seen.image, newest.label, newest.person, seen.features)
+    now = believed.classifier
+    then, _ = with_gone(now, take_back_label(now, row_of(label)))
+    held = replace(believed, held=replace(believed.held, classifier=then))
+    log_prior = torch.tensor([held.prior()[name] for name in then.classes.names], dtype=torch.float64).log()
+    log_p = (then.log_likelihood(torch.from_numpy(seen.features[None])) + log_prior).softmax(dim=1)[0]
+    return dict(zip(then.classes.names, log_p.tolist(), strict=True))
 
 
-def _called(ledger: Ledger, entries: Sequence[Entry]) -> tuple[Called, ...]:
-    labels = [entry for entry in entries if isinstance(entry.record, Label)]
-    updates = ledger.absorbed_by([entry.sequence for entry in labels]) if labels else {}
-    said = []
-    for entry in labels:
-        assert isinstance(entry.record, Label)
-        update = ledger.entry(updates[entry.sequence]).record if entry.sequence in updates else None
-        removed = isinstance(update, Update) and update.remove
-        said.append(Called(entry.record.label, entry.at, update is not None, removed))
-    return tuple(said)
+def _called(ledger: Ledger, words: Words) -> tuple[Called, ...]:
+    called = []
+    for one in sorted(words.said, key=lambda one: -one.entry):
+        back = ledger.entry(one.taken_back).record if one.taken_back else None
+        gone = back.gone_classes if isinstance(back, Withdrawal) else ()
+        called.append(
+            Called(
+                one.entry, one.label, one.at, one.update is not None, one.removing, words.former(one.entry),
+                one.taken_back, gone,
+            )
+        )  # fmt: skip
+    return tuple(called)

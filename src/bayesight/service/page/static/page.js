@@ -81,5 +81,12 @@ window.addEventListener("popstate", async () => {
   }
 });
 
+// The numbers from 1 to 9 press the buttons that show them; not while something is being typed.
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
+  if (!/^[1-9]$/.test(event.key) || event.target.closest("input, textarea, select, [contenteditable]")) return;
+  document.querySelector(`main [data-key="${event.key}"]`)?.click();
+});
+
 document.documentElement.classList.add("scripted");
 enliven(document);
