@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -22,12 +23,27 @@ __all__ = [
     "apply_withdrawal",
     "compare_labels",
     "labels_now",
+    "name_now",
     "row_of",
     "source_of",
     "with_gone",
 ]
 
-Renames = tuple[tuple[int, str, str], ...]
+Renames: TypeAlias = tuple[tuple[int, str, str], ...]
+"""(sequence number, old, new) of every new name of a class, in order."""
+
+
+def name_now(renames: Renames, name: str, said_at: int = 0) -> str:
+    """The name today of the class that was called ``name`` when entry ``said_at`` was written.
+
+    Example:
+        >>> name_now(((5, "hoop", "ring"), (9, "ring", "wheel")), "hoop", 3)
+        'wheel'
+    """
+    for at, old, new in renames:
+        if at > said_at and name == old:
+            name = new
+    return name
 
 
 def source_of(person: str) -> int:
@@ -44,10 +60,7 @@ def labels_now(entries: Sequence[Entry], renames: Renames) -> list[Label]:
     for entry in entries:
         label = entry.record
         if isinstance(label, Label):
-            name = label.label
-            for at, old, new in renames:
-                if at > entry.sequence and name == old:
-                    name = new
+            name = name_now(renames, label.label, entry.sequence)
             found.append(label if name == label.label else replace(label, label=name))
     return found
 

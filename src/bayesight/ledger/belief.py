@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 from torch import Tensor
 
+from bayesight.ledger.applying import Renames, name_now
 from bayesight.ledger.chain import canonical
 from bayesight.ledger.records import RunRecord
 from bayesight.models.classifier import Classifier
@@ -39,14 +40,11 @@ class Held:
     belief: str
     exact: bool = True
     differs_at: int = 0
-    renames: tuple[tuple[int, str, str], ...] = ()
+    renames: Renames = ()
 
     def name_now(self, name: str, said_at: int = 0) -> str:
         """The name today of the class that was called ``name`` when entry ``said_at`` was written."""
-        for at, old, new in self.renames:
-            if at > said_at and name == old:
-                name = new
-        return name
+        return name_now(self.renames, name, said_at)
 
     def run_names(self, images: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Image -> the classes under which the run itself learned it, as they are called today."""

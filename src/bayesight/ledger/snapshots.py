@@ -53,6 +53,7 @@ def save_snapshot(ledger: Ledger, held: Held) -> bool:
     values["replaced"] = [
         [one.image.hex(), *list(vars(one).values())[1:]] for one in held.classifier.replaced
     ]
+    values["renames"] = held.renames
     whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     blob = safetensors.torch.save(whole, {"values": json.dumps(values)})
     columns = tables.snapshots.c
@@ -86,16 +87,10 @@ def load_snapshot(ledger: Ledger, start: Held) -> Held:
     record = ledger.entry(row.position).record
     if not isinstance(record, Update | Withdrawal | Rename | Erasure) or record.run != start.run:
         return start
-    classifier = _classifier(start.base, row.belief)
-    if classifier is None or belief_digest(classifier) != record.after:
+    found = _found(start, row.belief)
+    if found is None or belief_digest(found.classifier) != record.after:
         return start
-    named = ledger.since(0, run=start.run, kinds=(Rename.kind,), limit=1_000_000)
-    renames = tuple(
-        (entry.sequence, entry.record.old, entry.record.new)
-        for entry in named
-        if isinstance(entry.record, Rename) and entry.sequence <= row.position
-    )
-    return replace(start, classifier=classifier, position=row.position, belief=record.after, renames=renames)
+    return replace(found, position=row.position, belief=record.after)
 
 
 def drop_snapshot(connection: Connection, run: str) -> None:
@@ -103,16 +98,19 @@ def drop_snapshot(connection: Connection, run: str) -> None:
     connection.execute(delete(tables.snapshots).where(tables.snapshots.c.run == run))
 
 
-def _classifier(base: Classifier, blob: bytes) -> Classifier | None:
-    """The classifier in a snapshot; None where it holds no good one."""
+def _found(start: Held, blob: bytes) -> Held | None:
+    """The belief in a snapshot; None where it holds no good one."""
+    base = start.base
     try:
         tensors: dict[str, Tensor] = safetensors.torch.load(blob)
         size = int.from_bytes(blob[:8], "little")
         values = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["values"])
         shared = {k: v for k, v in base.tensors()[0].items() if k in _OF_BASE}
         sources, replaced = tensors.pop(_SOURCES), values.pop("replaced")
+        renames = tuple((int(at), str(old), str(new)) for at, old, new in values.pop("renames"))
         found = Classifier.from_tensors(base.network, base.classes, shared | tensors, values)
         gone = tuple(Replaced(**one | {"image": bytes.fromhex(one["image"])}) for one in replaced)
-        return replace(found, absorbed=replace(found.absorbed, sources=sources), replaced=gone)
+        found = replace(found, absorbed=replace(found.absorbed, sources=sources), replaced=gone)
+        return replace(start, classifier=found, renames=renames)
     except (SafetensorError, RunUnreadable, ValueError, KeyError, TypeError):
         return None

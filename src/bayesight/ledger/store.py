@@ -328,6 +328,11 @@ class Ledger:
         query = entries_with_payloads().where(tables.entries.c.run == run, tables.entries.c.kind == kind)
         return self._list(query.order_by(tables.entries.c.sequence.desc()).limit(limit))
 
+    def renames(self, run: str) -> tuple[tuple[int, str, str], ...]:
+        """(sequence number, old, new) of every new name a class of the run was given, in order."""
+        found = self.since(0, run=run, kinds=(Rename.kind,), limit=1_000_000)
+        return tuple((e.sequence, e.record.old, e.record.new) for e in found if isinstance(e.record, Rename))
+
     def runs(self) -> list[Entry]:
         """Every run the ledger began with."""
         return self.since(0, kinds=(RunRecord.kind,), limit=10_000)

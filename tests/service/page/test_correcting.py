@@ -1,4 +1,4 @@
-"""A change of mind on the pages, in a browser: corrected, taken back, renamed, skipped; also without script."""
+"""A change of mind on the pages, in a browser: corrected, taken back, renamed, skipped; or without script."""
 
 import re
 import time
@@ -166,6 +166,7 @@ def test_the_queue_is_worked_with_keys_skips_and_takes_back(visit, site, picture
     )
     page.locator(".queue .skip-image button").first.click()
     page.wait_for_selector("text=1 image skipped.")
+    page.wait_for_selector(".scripted kbd")
     assert int(page.inner_text("#queue-h").split()[0]) == waiting - 1
     assert page.locator(f".queue a[href$='{first}']").count() == 0
     assert (

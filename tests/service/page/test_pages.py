@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bayesight.data import open_store
-from bayesight.ledger import Label, Ledger, Prediction, RunRecord
+from bayesight.ledger import Label, Ledger, Prediction, Rename, RunRecord, Withdrawal
 from bayesight.service import Settings, create_app
 from bayesight.service.page import router
 from bayesight.service.page.history import accuracy_figure, history_of
@@ -163,7 +163,7 @@ def past(tmp_path):
                     novelty=number / 2, known=known, features=features,
                 ),
                 Label("r", image, label, "", features),
-                Label("r", image, answer, "", features),
+                Label("r", image, answer, "bob", features),
             ]
         )  # fmt: skip
     yield ledger
@@ -172,12 +172,26 @@ def past(tmp_path):
 
 def test_history_counts_what_was_said_before_it_was_told(past):
     found = history_of(past, "r", ("A", "B"))
-    # A; B taken for A; C, which nobody knew, taken for B; C called unknown. Later labels do not count.
+    # A; B taken for A; C, which nobody knew, taken for B; C called unknown. Others do not count later.
     assert found.right.tolist() == [1, 0, 0, 1]
     assert found.log_evidence.tolist() == [0, -1, -2, -3]
     assert found.unknown.tolist() == [0, 0, 0, 1]
     assert found.priors.tolist() == [[0.5, 0.5]] * 4
     assert "so far 50" in accuracy_figure(found)
+
+
+def test_history_goes_by_the_label_that_stands(past):
+    images, features = [f"{number:032x}" for number in range(4)], np.zeros(2, np.float32)
+    past.append([Label("r", images[1], "A", "", features), Label("r", images[0], "B", "", features)])
+    assert history_of(past, "r", ("A", "B")).right.tolist() == [0, 1, 0, 1]
+    position = past.position("r")
+    wrong = past.labels_since(0)[-1].sequence
+    receipt = past.append_change(Withdrawal("r", images[0], "", position, "", "", (wrong,)))
+    assert history_of(past, "r", ("A", "B")).right.tolist() == [1, 1, 0, 1]
+    past.append_change(Rename("r", "A", "alpha", receipt.last, "", ""))
+    renamed = history_of(past, "r", ("alpha", "B"))
+    assert renamed.right.tolist() == [1, 1, 0, 1]
+    assert renamed.priors.tolist() == [[0.5, 0.5]] * 4
 
 
 def test_history_says_in_words_what_did_not_move(past, shapes_run):

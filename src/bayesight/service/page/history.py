@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesight.bayes.rates import rate_interval
-from bayesight.ledger import Entry, Label, Ledger, Prediction, Update
+from bayesight.ledger import Entry, Label, Ledger, Prediction, Update, Withdrawal
+from bayesight.ledger.applying import Renames, name_now
 from bayesight.report.figures import Line, line_chart
 from bayesight.report.figures.canvas import (
     HEIGHT,
@@ -40,7 +41,7 @@ class History:
 
     Attributes:
         right: for each image that was labelled after it was asked about, whether the answer had been right
-            before the label was absorbed (L,).
+            before the label was absorbed (L,); by the label that stands, where it was corrected.
         novelty: of each image asked about (P,), standard deviations of known images.
         log_evidence: of each image asked about (P,), nats.
         unknown: whether each was called unknown (P,).
@@ -73,16 +74,18 @@ def history_of(ledger: Ledger, run: str, classes: Sequence[str]) -> History:
     asked = ledger.latest(run, Prediction.kind, limit=SHOWN)[::-1]
     labels = ledger.latest(run, Label.kind, limit=SHOWN)[::-1]
     updates = ledger.latest(run, Update.kind, limit=SHOWN)
+    back = ledger.latest(run, Withdrawal.kind, limit=SHOWN)
+    gone = {label for entry in back if isinstance(entry.record, Withdrawal) for label in entry.record.labels}
+    labels = [entry for entry in labels if entry.sequence not in gone]
+    renames = ledger.renames(run)
     found = [entry.record for entry in asked if isinstance(entry.record, Prediction)]
     times = sorted(entry.at for entry in (*asked, *labels))
     return History(
-        right=_right(asked, labels),
+        right=_right(asked, labels, renames),
         novelty=np.array([p.novelty for p in found]),
         log_evidence=np.array([p.log_evidence for p in found]),
         unknown=np.array([float(not p.known) for p in found]),
-        priors=np.array([[p.prior.get(name, 0.0) for name in classes] for p in found]).reshape(
-            len(found), len(classes)
-        ),
+        priors=_priors(asked, classes, renames),
         classes=tuple(classes),
         updates=len(updates),
         began=times[0] if times else "",
@@ -126,20 +129,37 @@ def evidence_figure(history: History) -> str:
     return line_chart(lines, "images asked about", "log-evidence (nats)")
 
 
-def _right(asked: Sequence[Entry], labels: Sequence[Entry]) -> FloatArray:
-    """Whether the last answer before each label was that label; a class nobody knew is right as "unknown"."""
+def _priors(asked: Sequence[Entry], classes: Sequence[str], renames: Renames) -> FloatArray:
+    rows = []
+    for entry in asked:
+        if isinstance(entry.record, Prediction):
+            prior = {name_now(renames, name, entry.sequence): p for name, p in entry.record.prior.items()}
+            rows.append([prior.get(name, 0.0) for name in classes])
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(classes))
+
+
+def _right(asked: Sequence[Entry], labels: Sequence[Entry], renames: Renames) -> FloatArray:
+    """Whether the last answer before each image's first label was right; "unknown" is, of an unknown class.
+
+    The truth is what stands: the last label of the person who gave the first.
+    """
     answers: dict[str, list[Entry]] = {}
     for entry in asked:
         if isinstance(entry.record, Prediction):
             answers.setdefault(entry.record.image, []).append(entry)
-    found, judged = [], set()
+    first: dict[str, Entry] = {}
+    truth: dict[tuple[str, str], str] = {}
     for entry in labels:
-        label = entry.record
-        if not isinstance(label, Label) or label.image in judged:
-            continue
-        before = [e.record for e in answers.get(label.image, ()) if e.sequence < entry.sequence]
-        if before and isinstance(answer := before[-1], Prediction):
-            judged.add(label.image)  # what it was told of once it cannot be wrong about for long
-            best = max(answer.posterior, key=lambda name: answer.posterior[name])
-            found.append(best == label.label if label.label in answer.posterior else not answer.known)
+        if isinstance(label := entry.record, Label):
+            first.setdefault(label.image, entry)
+            truth[label.image, label.person] = name_now(renames, label.label, entry.sequence)
+    found = []
+    for image, entry in first.items():
+        before = [e for e in answers.get(image, ()) if e.sequence < entry.sequence]
+        answer, label = before[-1].record if before else None, entry.record
+        if isinstance(answer, Prediction) and isinstance(label, Label):
+            told = truth[image, label.person]
+            said = {name_now(renames, n, before[-1].sequence): p for n, p in answer.posterior.items()}
+            best = max(said, key=lambda name: said[name])
+            found.append(best == told if told in said else not answer.known)
     return np.array(found, dtype=np.float64)
