@@ -1,15 +1,16 @@
-"""Files that are either the old one or the new one, never half of each."""
+"""Files that are either the old one or the new one, never half of each; files that may be a stranger's."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
-from bayesight.errors import StorageFailed
+from bayesight.errors import RunUnreadable, StorageFailed
 
-__all__ = ["write_atomic"]
+__all__ = ["read_plain", "write_atomic"]
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -54,6 +55,29 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """A plain file of a run, whole; not a pipe that never ends, nor a device.
+
+    Args:
+        path: the file.
+        most: bytes it may have; with 0 it is looked at and not read.
+
+    Raises:
+        RunUnreadable: missing, no plain file, or too large.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise RunUnreadable(f"{path} is no plain file; expected one that 'bayesight train' wrote.")
+            if most and facts.st_size > most:
+                raise RunUnreadable(f"{path} has {facts.st_size:,} bytes; expected {most:,} at most.")
+            return file.read(most)
+    except OSError as problem:
+        raise RunUnreadable(f"{path} is missing or damaged ({problem.strerror or problem}).") from problem
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -23,24 +23,37 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import safetensors.torch
-from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from bayesight.checks import existing_path
 from bayesight.errors import InvalidConfig, InvalidInput, RunExists, RunUnreadable, StorageFailed
-from bayesight.files import write_atomic
+from bayesight.files import read_plain, write_atomic
 from bayesight.losses import sees_environments
 from bayesight.models import GenerativeModel, ImageModel, build, build_generator, channels_last
 from bayesight.models.classifier import Classes, Classifier, from_format_1
+from bayesight.models.outline import outline
+from bayesight.run_schema import (
+    MOST_CLASSES,
+    MOST_JSON,
+    MOST_RECIPE,
+    ClassesFile,
+    MetricsFile,
+    check_links,
+    look_at,
+    read_model,
+    read_tensors,
+)
 from bayesight.train.recipe import Recipe
 
 __all__ = ["FORMAT", "Run"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 FORMAT = 2
 """Version of the run folder; a newer one is refused."""
@@ -121,13 +134,12 @@ class Run:
         folder = existing_path(path)
         if not _is_run(folder):
             raise RunUnreadable(f"{path} is not a run folder; expected one made by 'bayesight train --out'.")
+        check_links(folder)
         run = cls(folder)
         if finished:
             if not (folder / "metrics.json").exists():
                 raise RunUnreadable(f"{path}: training has not finished; continue it with --resume.")
-            version = run.metrics().get("format")
-            if not isinstance(version, int) or version > FORMAT:
-                raise RunUnreadable(f"{path} has run format {version}; this version reads up to {FORMAT}.")
+            run.metrics()
         return run
 
     # What a run holds, part by part.
@@ -138,10 +150,11 @@ class Run:
 
     def recipe(self) -> Recipe:
         """Read ``recipe.toml``."""
+        path = self.folder / "recipe.toml"
         try:
-            return Recipe.load(self.folder / "recipe.toml")
-        except (InvalidConfig, FileNotFoundError) as problem:
-            raise RunUnreadable(f"{self.folder}: {problem}") from problem
+            return Recipe.from_toml(read_plain(path, MOST_RECIPE), str(path))
+        except InvalidConfig as problem:
+            raise RunUnreadable(str(problem)) from problem
 
     @property
     def kind(self) -> Literal["classification", "generation"]:
@@ -155,16 +168,12 @@ class Run:
 
     def classes(self) -> Classes:
         """Read ``classes.json``."""
-        tree = self._json("classes.json")
-        try:
-            names, mode, (height, width) = tree["classes"], tree["mode"], tree["size"]
-            good = mode in ("L", "RGB") and all(isinstance(n, str) for n in names)
-            some = len(set(names)) > 0 or self.kind == "generation"
-            if not (good and some) or not (isinstance(height, int) and isinstance(width, int)):
-                raise ValueError("values of the wrong kind")
-        except (KeyError, TypeError, ValueError) as problem:
-            raise RunUnreadable(f"{self.folder / 'classes.json'} is damaged ({problem}).") from problem
-        return Classes(tuple(names), mode, (height, width))
+        path = self.folder / "classes.json"
+        found, _ = read_model(path, ClassesFile, FORMAT)
+        if not found.classes and self.kind == "classification":
+            raise RunUnreadable(f"{path} is damaged: classes is []; expected at least one name.")
+        height, width = found.size
+        return Classes(tuple(found.classes), found.mode, (height, width))
 
     def save_network(self, network: ImageModel | GenerativeModel) -> None:
         """Write ``model.safetensors``."""
@@ -181,16 +190,9 @@ class Run:
             RunUnreadable: a damaged or missing part.
         """
         self._require("classification")
-        recipe, classes = self.recipe(), self.classes()
-        model = recipe.model
-        weights, _ = self._tensors("model.safetensors")
-        outputs = len(weights.get("head.bias", ()))
-        network = build(model.name, classes.image_shape, outputs or len(classes.names), **model.options)
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as problem:
-            message = f"{self.folder / 'model.safetensors'} does not fit recipe.toml and classes.json"
-            raise RunUnreadable(f"{message}: {str(problem).splitlines()[-1].strip()}") from problem
+        recipe, shape = self.recipe(), self.classes().image_shape
+        model, outputs = recipe.model, self._outputs()
+        network = self._weighted(lambda: build(model.name, shape, outputs, **model.options))
         channels_last(network)
         network.answers_alone = sees_environments(recipe.loss.name)
         return network.eval()
@@ -203,15 +205,8 @@ class Run:
             RunUnreadable: a damaged or missing part.
         """
         self._require("generation")
-        model = self.recipe().model
-        weights, _ = self._tensors("model.safetensors")
-        network = build_generator(model.name, self.classes().image_shape, **model.options)
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as problem:
-            message = f"{self.folder / 'model.safetensors'} does not fit recipe.toml and classes.json"
-            raise RunUnreadable(f"{message}: {str(problem).splitlines()[-1].strip()}") from problem
-        return network.eval()
+        model, shape = self.recipe().model, self.classes().image_shape
+        return self._weighted(lambda: build_generator(model.name, shape, **model.options)).eval()
 
     def save_classifier(self, classifier: Classifier) -> None:
         """Write ``belief.safetensors``, and ``classes.json`` after it.
@@ -236,16 +231,17 @@ class Run:
             RunUnreadable: a damaged or missing part.
         """
         self._require("classification")
-        tensors, metadata = self._tensors("belief.safetensors")
+        network, path = self.network(), self.folder / "belief.safetensors"
+        tensors, metadata = read_tensors(path, FORMAT)
         try:
             values = json.loads(metadata["values"])
             if metadata["digest"] != _digest(tensors):
                 raise ValueError("its content has changed since it was written")
-        except (KeyError, ValueError) as problem:
-            raise RunUnreadable(f"{self.folder / 'belief.safetensors'} is damaged ({problem}).") from problem
-        if metadata["format"] == "1":
-            tensors, values = from_format_1(tensors, values)
-        return Classifier.from_tensors(self.network(), self.classes(), tensors, values)
+            if metadata["format"] == "1":
+                tensors, values = from_format_1(tensors, values)
+        except (KeyError, TypeError, ValueError, RecursionError) as problem:
+            raise RunUnreadable(f"{path} is damaged ({problem}).") from problem
+        return Classifier.from_tensors(network, self.classes(), tensors, values)
 
     def save_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``; its presence says that training has ended."""
@@ -253,7 +249,7 @@ class Run:
 
     def metrics(self) -> dict[str, Any]:
         """Read ``metrics.json``."""
-        return self._json("metrics.json")
+        return read_model(self.folder / "metrics.json", MetricsFile, FORMAT)[1]
 
     def save_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write ``history.csv``, one row an evaluation."""
@@ -269,8 +265,36 @@ class Run:
         path = self.folder / "history.csv"
         if not path.exists():
             return []
-        with path.open(encoding="utf-8", newline="") as file:
-            return [{k: float(v) if v else math.nan for k, v in row.items()} for row in csv.DictReader(file)]
+        try:
+            rows = csv.DictReader(io.StringIO(read_plain(path, MOST_JSON).decode(), newline=""), strict=True)
+            return [{k: float(v) if v else math.nan for k, v in row.items()} for row in rows]
+        except (ValueError, TypeError, csv.Error) as problem:
+            raise RunUnreadable(f"{path} is damaged ({problem}).") from problem
+
+    def _outputs(self) -> int:
+        """How many classes the network was built for; the belief may have been taught more since."""
+        path = self.folder / "model.safetensors"
+        shape = look_at(path).get("head.bias", (None, ()))[1]
+        if len(shape) != 1 or not 0 < shape[0] <= MOST_CLASSES:
+            came = f"'head.bias' has shape {shape}; expected (classes,)"
+            raise RunUnreadable(f"{path} does not fit recipe.toml and classes.json: {came}.")
+        return shape[0]
+
+    def _weighted(self, make: Callable[[], Network]) -> Network:
+        """A network with the run's weights, whose names, kinds and shapes its outline must have."""
+        path = self.folder / "model.safetensors"
+        try:
+            drawn = outline(make, "the network of the run").state_dict()
+            layout = {name: (value.dtype, tuple(value.shape)) for name, value in drawn.items()}
+            weights, _ = read_tensors(path, FORMAT, layout)
+            network = make()
+        except InvalidInput as problem:
+            raise RunUnreadable(f"{self.folder}: {problem}") from problem
+        unsound = [k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all())]
+        if unsound:
+            raise RunUnreadable(f"{path} is damaged: {unsound[0]!r} holds NaN or infinity.")
+        network.load_state_dict(weights)
+        return network
 
     def _require(self, kind: Literal["classification", "generation"]) -> None:
         """Refuse what a run of the other kind cannot do, in one sentence."""
@@ -289,28 +313,6 @@ class Run:
 
     def _save_json(self, name: str, tree: Mapping[str, Any]) -> None:
         write_atomic(self.folder / name, json.dumps(tree, indent=1, ensure_ascii=False) + "\n")
-
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            tree = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as problem:
-            raise RunUnreadable(f"{self.folder / name} cannot be read ({problem}).") from problem
-        if not isinstance(tree, dict):
-            raise RunUnreadable(f"{self.folder / name} is damaged: expected a JSON object.")
-        return tree
-
-    def _tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-        path = self.folder / name
-        try:
-            with safetensors.safe_open(path, "pt") as file:
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                metadata = file.metadata() or {}
-        except (OSError, SafetensorError, ValueError) as problem:
-            raise RunUnreadable(f"{path} is missing or damaged ({problem}).") from problem
-        version = metadata.get("format", "")
-        if not version.isdecimal() or int(version) > FORMAT:
-            raise RunUnreadable(f"{path} has format {version!r}; this version reads up to {FORMAT}.")
-        return tensors, metadata
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -13,12 +13,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, get_args
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, StrictStr, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
 from bayesight.errors import nearest, shown
 
-__all__ = ["BelowOne", "Each", "Share", "Width", "Widths", "Within", "problems_of", "sentence_of"]
+__all__ = [
+    "BelowOne",
+    "Each",
+    "Name",
+    "Names",
+    "Share",
+    "Width",
+    "Widths",
+    "Within",
+    "problems_of",
+    "sentence_of",
+]
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,20 @@ class Each:
         raise PydanticCustomError("range", "{expected}", {"expected": expected, "nearest": near})
 
 
+def _utf8(name: str) -> str:
+    """A name that can be written anywhere: no lone surrogate, which JSON can spell and UTF-8 cannot."""
+    name.encode()  # UnicodeEncodeError is a ValueError, as pydantic expects
+    return name
+
+
+def _different(names: Sequence[str]) -> Sequence[str]:
+    if len(set(names)) != len(names):
+        raise ValueError("every name once")
+    return names
+
+
+Name: TypeAlias = Annotated[StrictStr, AfterValidator(_utf8)]
+Names: TypeAlias = Annotated[list[Name], AfterValidator(_different)]
 Share: TypeAlias = Annotated[float, Within(0, 1)]
 BelowOne: TypeAlias = Annotated[float, Within(0, 1, below=True)]
 Width: TypeAlias = Annotated[int, Within(1, 65_536)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -103,6 +104,22 @@ class ImageModel(nn.Module):
             return F.normalize(self.pool(maps[-1]).float().clamp_min(0).sqrt(), dim=1)
         pieces = [f(m) for m in spatial for f in (_mean_over_space, _deviation_over_space)]
         return torch.cat([F.normalize(piece, dim=1) for piece in pieces], dim=1)
+
+    @functools.cached_property
+    def evidence_size(self) -> int:
+        """D', how many numbers ``evidence_features`` gives of an image.
+
+        Raises:
+            ValueError: of a black image they are not finite, so that the weights cannot be right.
+        """
+        training, weight = self.training, self.head.weight
+        with torch.no_grad():
+            black = torch.zeros(1, *self.image_shape, dtype=weight.dtype, device=weight.device)
+            features = self.eval().evidence_features(black)
+        self.train(training)
+        if not bool(features.isfinite().all()):
+            raise ValueError("the network's features of a black image are not finite")
+        return int(features.shape[1])
 
     def centred_logits(self, x: Tensor) -> Tensor:
         """Logits (B, K) less their mean: as much as the probabilities of the classes tell, and no more."""

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bayesight.bayes import gaussian_head, sharpness
-from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, HeadPrior, Predictive
+from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, Predictive
 from bayesight.bayes.label_noise import label_trust
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, RunUnreadable, UnknownName
@@ -30,6 +30,7 @@ from bayesight.evaluate.novelty import (
     pick_exemplars,
 )
 from bayesight.models.base import ImageModel
+from bayesight.models.belief_check import check_belief
 from bayesight.models.corrections import RUN, Replaced
 from bayesight.models.judged import (
     LATER_JUDGES,
@@ -46,23 +47,6 @@ __all__ = ["Absorptions", "Classes", "Classifier", "Rows", "fit_classifier", "fr
 
 EXEMPLARS = 20_000
 """Training images kept for distances; as many again may be absorbed later."""
-
-_LAYOUT = {
-    "head.shift": (torch.float64, "D"),
-    "head.scale": (torch.float64, "D"),
-    "head.counts": (torch.float64, "K"),
-    "head.sums": (torch.float64, "K D"),
-    "head.second_moments": (torch.float64, "2 D D"),
-    "absorbed.digests": (torch.uint8, "N 16"),
-    "absorbed.labels": (torch.int64, "N"),
-    "absorbed.weights": (torch.float64, "N"),
-    "absorbed.trained": (torch.bool, "N"),
-    "absorbed.exemplars": (torch.float16, "M D"),
-    "absorbed.exemplar_rows": (torch.int64, "M"),
-    "reference": (torch.float32, "V D"),
-    "reference_labels": (torch.int64, "V"),
-}
-"""Kind and axes of every tensor of a saved belief; one letter has one length throughout."""
 
 
 @dataclass(frozen=True)
@@ -483,21 +467,16 @@ class Classifier:
         """The classifier whose ``tensors`` these are.
 
         Raises:
-            RunUnreadable: something is missing, or of the wrong kind, shape or range.
+            RunUnreadable: something is missing, of the wrong kind, shape or range, or no statistic of any
+                rows; see ``check_belief``.
         """
         try:
-            names, precision = tuple(values["classes"]), values["precision"]
-            _check_layout(tensors, len(names))
-            parts: dict[str, Any] = dict(values["head"])
-            parts |= {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("head.")}
-            head = GaussianHead(classes=names, prior=HeadPrior(**values["prior"]), **parts)
-            _check_values(head, precision)
-            kept = (f.name for f in fields(Absorptions) if f.name != "sources")
-            absorbed = Absorptions(**{name: tensors[f"absorbed.{name}"] for name in kept})
-            reference, labels = tensors["reference"], tensors["reference_labels"]
-        except (KeyError, ValueError, TypeError, InvalidInput) as problem:
+            head, precision, absorbed = check_belief(tensors, values, network.evidence_size)
+        except ValueError as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
-        return cls(network, replace(classes, names=names), precision, head, absorbed, reference, labels)
+        named = replace(classes, names=head.classes)
+        rows, labels = tensors["reference"], tensors["reference_labels"]
+        return cls(network, named, precision, head, Absorptions(**absorbed), rows, labels)
 
     def _positions(self, rows: Rows) -> Tensor:
         """Where in ``absorbed`` each row stands, each place once, the latest first."""
@@ -560,47 +539,6 @@ def from_format_1(
 def _even_evidence(log_likelihood: Tensor) -> Tensor:
     """(N,) log p(features), nats, where every class is as common as another."""
     return log_likelihood.logsumexp(dim=1) - math.log(log_likelihood.shape[1])
-
-
-def _check_layout(tensors: Mapping[str, Tensor], classes: int) -> None:
-    """Refuse tensors that are not those of ``_LAYOUT``, or number what is not there."""
-    strange = sorted(set(tensors) ^ set(_LAYOUT))
-    if strange:
-        raise ValueError(f"{strange[0]} is {'unknown' if strange[0] in tensors else 'missing'}")
-    sizes = {
-        "2": 2,
-        "16": 16,
-        "K": classes,
-    }
-    for name, (kind, axes) in _LAYOUT.items():
-        tensor, letters = tensors[name], axes.split()
-        fits = tensor.dtype == kind and tensor.ndim == len(letters)
-        if not (
-            fits and all(n == sizes.setdefault(a, n) for a, n in zip(letters, tensor.shape, strict=True))
-        ):
-            raise ValueError(f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, not {kind} ({axes})")
-        if kind == torch.float64 and not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name} holds NaN or infinity")
-    for name, axis in (("absorbed.labels", "K"), ("absorbed.exemplar_rows", "N"), ("reference_labels", "K")):
-        numbers = tensors[name]
-        if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < sizes[axis]:
-            raise ValueError(f"{name} holds numbers outside 0 to {sizes[axis] - 1}")
-
-
-def _check_values(head: GaussianHead, precision: Any) -> None:
-    """Refuse plain values that no classifier has."""
-    names = head.classes
-    good = {
-        "classes": len(set(names)) == len(names) > 0 and all(isinstance(name, str) for name in names),
-        "founding": isinstance(head.founding, int) and 0 < head.founding <= len(names),
-        "kept": isinstance(head.kept, float) and 0 < head.kept <= 1,
-        "precision": precision in get_args(Precision),
-        "head.scale": bool((head.scale > 0).all()),
-        "head.counts": bool((head.counts >= 0).all()),
-    }
-    wrong = [name for name, fine in good.items() if not fine]
-    if wrong:
-        raise ValueError(f"{wrong[0]} is out of range")
 
 
 def _closed_up(labels: Tensor, gone: int) -> Tensor:

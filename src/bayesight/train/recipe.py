@@ -248,8 +248,16 @@ class Recipe(BaseModel):
             SourceNotFound: no such file.
             InvalidConfig: not TOML, or every problem in it.
         """
-        file = existing_path(path)
-        return cls.parse(_read_toml(file.read_bytes(), str(path)), str(path))
+        return cls.from_toml(existing_path(path).read_bytes(), str(path))
+
+    @classmethod
+    def from_toml(cls, content: bytes, where: str) -> Recipe:
+        """A recipe from the bytes of a TOML file, which messages call ``where``.
+
+        Raises:
+            InvalidConfig: as in ``load``.
+        """
+        return cls.parse(_read_toml(content, where), where)
 
     @classmethod
     def default(cls, model: str) -> Recipe:
