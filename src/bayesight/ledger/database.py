@@ -25,8 +25,31 @@ BUSY_S = 60.0
 """How long a writer waits for others on one SQLite file."""
 
 MOUNTS = Path("/proc/self/mounts")
-NETWORK = {"9p", "afs", "ceph", "cifs", "davfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
-"""Kinds of file systems on other machines, as Linux names them; those of ``fuse.`` besides."""
+NETWORK = frozenset(
+    [
+        "9p",
+        "afs",
+        "ceph",
+        "cifs",
+        "davfs",
+        "glusterfs",
+        "lustre",
+        "nfs",
+        "nfs4",
+        "smb3",
+        "smbfs",
+        "vboxsf",
+        "fuse.ceph",
+        "fuse.gcsfuse",
+        "fuse.glusterfs",
+        "fuse.juicefs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "fuse.vmhgfs-fuse",
+    ]
+)
+"""Kinds of file systems that lie on another machine, as Linux names them."""
 
 _NO_SHARED_MEMORY = {
     sqlite3.SQLITE_PROTOCOL,
@@ -79,7 +102,7 @@ def caveats(engine: Engine) -> list[str]:
             f"readers and writers wait for each other. {mend}"
         )
     system = file_system(_file(engine.url).resolve(), _mounted())
-    if system in NETWORK or system.startswith("fuse."):
+    if system in NETWORK:
         found.append(
             f"{where}: it lies on a network file system ({system}); used from several machines at once it "
             f"may be damaged, and what is acknowledged may not be on a disk. {mend}"
