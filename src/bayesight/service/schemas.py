@@ -111,7 +111,7 @@ class PredictionOptions(_Model):
 class PredictionRequest(PredictionOptions):
     """Images and how to read them."""
 
-    images: list[Encoded] = Field(min_length=1, max_length=10_000)
+    images: list[Encoded] = Field(min_length=1, max_length=10_000, description="image files in base64")
 
 
 class OnePrediction(_Model):
@@ -167,7 +167,9 @@ class LabelOptions(_HowLabels):
 class LabelRequest(_HowLabels):
     """Labels to learn."""
 
-    labels: list[LabelItem] = Field(min_length=1, max_length=10_000)
+    labels: list[LabelItem] = Field(
+        min_length=1, max_length=10_000, description="each a name with an image, or with the digest of one"
+    )
 
 
 class ReceiptAnswer(_Model):
@@ -293,7 +295,9 @@ class InferOptions(_Model):
 class InferRequest(InferOptions):
     """Unlabelled images, or the latest predicted ones."""
 
-    images: list[Encoded] | None = Field(None, min_length=2, max_length=10_000)
+    images: list[Encoded] | None = Field(
+        None, min_length=2, max_length=10_000, description="image files in base64; by default recent ones"
+    )
     recent: int = Field(500, ge=2, le=5000, description="without images: how many of the latest predictions")
 
 

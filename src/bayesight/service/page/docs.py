@@ -30,12 +30,13 @@ def docs_values(description: Mapping[str, Any], base: str) -> dict[str, Any]:
 def _route(method: str, path: str, operation: Mapping[str, Any], base: str) -> dict[str, Any]:
     content = operation.get("requestBody", {}).get("content", {})
     body = content.get("application/json", {})
+    text = operation.get("description", "").replace("``", "")
     locked = bool(operation.get("security"))
     return {
         "method": method.upper(),
         "path": path,
         "summary": operation.get("summary", ""),
-        "text": operation.get("description", "").replace("``", "").split("\n\n"),
+        "text": [" ".join(part.split()) for part in text.split("\n\n") if part],
         "locked": locked,
         "parameters": [_parameter(one) for one in operation.get("parameters", ())],
         "fields": [
@@ -43,7 +44,7 @@ def _route(method: str, path: str, operation: Mapping[str, Any], base: str) -> d
             for name, field in body.get("schema", {}).get("properties", {}).items()
         ],
         "kinds": list(content),
-        "example": _shortened(body["example"]) if "example" in body else "",
+        "example": _shortened(body["example"]) if "example" in body else [],
         "curl": _curl(method.upper(), f"{base}{path}", locked, content),
         "responses": [
             {"code": code, "text": one.get("description", "")}
@@ -64,20 +65,20 @@ def _parameter(one: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _curl(method: str, url: str, locked: bool, content: Mapping[str, Any]) -> str:
-    """A command that asks this route; where the body may be a form, with a file."""
+    """A command that asks this route; with a file where images go along."""
     parts = ["curl"] + (["-H 'Authorization: Bearer TOKEN'"] if locked else [])
-    if FORM in content:
+    body = json.dumps(content.get("application/json", {}).get("example", {}))
+    if FORM in content and '"data"' in body:
         parts.append("-F images=@image.png")
         if "labels" in content[FORM]["schema"]["properties"]["options"]["contentSchema"].get("required", ()):
             parts.append("""-F 'options={"labels": ["A"]}'""")
     elif content:
-        body = json.dumps(content["application/json"].get("example", {}))
         parts.append(f"-X {method} -H 'Content-Type: application/json' -d '{body}'")
     return " ".join([*parts, f"'{url}'"])
 
 
-def _shortened(value: Any) -> str:
-    """An example as JSON, without the length of an encoded image."""
+def _shortened(value: Any) -> list[str]:
+    """An example as lines of JSON, without the length of an encoded image."""
 
     def short(node: Any) -> Any:
         if isinstance(node, Mapping):
@@ -86,4 +87,4 @@ def _shortened(value: Any) -> str:
             return [short(one) for one in node]
         return f"{node[:_SHORT]}..." if isinstance(node, str) and len(node) > _SHORT else node
 
-    return json.dumps(short(value), indent=2)
+    return json.dumps(short(value), indent=2).splitlines()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from bayesight.service.page.rendering import VIEWS, View, render
+from bayesight.service.page.rendering import REFUSED, VIEWS, View, render
 
 __all__ = ["opened_by", "refusal_page"]
 
@@ -36,16 +36,8 @@ def refusal_page(
         back = path if request.method == "GET" else "/"
         page = render(request, "locked", "/", status=status, problem=problem, back=back)
     else:
-        page = render(
-            request,
-            "problem",
-            "/",
-            status=status,
-            problem=problem,
-            code=status,
-            held=held,
-            way=opened_by(held),
-        )
+        values = {"problem": problem, "code": status, "held": held, "way": opened_by(held)}
+        page = render(request, "problem", REFUSED.path, status=status, policy=None, **values)
     page.headers.update(kept)
     return page
 

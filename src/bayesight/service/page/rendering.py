@@ -15,7 +15,7 @@ from bayesight.report.words import clean, count, percent, plural, rate
 from bayesight.service.auth import COOKIE
 from bayesight.service.page.pictures import as_uri
 
-__all__ = ["API", "VIEWS", "View", "render"]
+__all__ = ["API", "REFUSED", "VIEWS", "View", "render"]
 
 _POLICY = {
     "default-src": "'none'",
@@ -94,6 +94,10 @@ API = View(
 )
 
 
+REFUSED = View("", "Refused", "Not done", "The service says why, and where to go from here.", "")
+"""The page of a refusal; no part of the service leads to it."""
+
+
 def render(
     request: Request,
     template: str,
@@ -113,7 +117,7 @@ def render(
         policy: directives of the content security policy that this page has in another way.
         values: what the template shows.
     """
-    view = next(one for one in (*VIEWS, API) if one.path == path)
+    view = next(one for one in (*VIEWS, API, REFUSED) if one.path == path)
     root = request.scope.get("root_path", "")
     page = (
         environment()

@@ -17,6 +17,7 @@ const main = () => document.querySelector("main");
 
 function enliven(root) {
   for (const element of root.querySelectorAll("[data-live]")) STARTERS[element.dataset.live](element);
+  for (const element of root.querySelectorAll(".newest")) element.scrollLeft = element.scrollWidth;
 }
 
 /** Say something to those who listen instead of looking. */
