@@ -9,6 +9,7 @@ metrics.json        what was measured, on what, chosen how
 history.csv         one row an epoch
 samples.png         what a model that makes images made; such a run has no classes and no belief
 report.html         all of it for people
+ledgers.json        names of ledgers elsewhere that go on from it
 checkpoint/         where interrupted training goes on
 ```
 
@@ -66,6 +67,7 @@ _FILES = (
     "history.csv",
     "samples.png",
     "report.html",
+    "ledgers.json",
     "recipe.toml",
 )
 

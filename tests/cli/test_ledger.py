@@ -26,7 +26,10 @@ def test_an_update_into_the_ledger_leaves_the_run_and_replays_to_the_same(
     status, out, _ = program("ledger", "replay", told, "--out", tmp_path / "today", "--json")
     tree = json.loads(out)
     assert (status, tree["exact"], tree["changes"], tree["differs_at"]) == (0, True, 1, 0)
-    program("update", told, more_shapes)  # the same without a ledger
+    status, _, err = program("update", told, more_shapes)
+    assert status == 1
+    assert "Nothing was changed. Give --ledger" in err
+    program("update", told, more_shapes, "--run-only")  # the same without a ledger
     today, same = Run.open(tmp_path / "today").classifier(), Run.open(told).classifier()
     mine, theirs = today.tensors()[0], same.tensors()[0]
     assert all((mine[name] == theirs[name]).all() for name in mine)
@@ -146,3 +149,30 @@ def test_tokens_are_made_listed_and_ended(program, refusal, tmp_path):
     assert listed[0].split() == ["id", "name", "allows", "made", "ends", "ended"]
     assert len(listed[1].split()) == 6
     assert "no token is called 'x'" in refusal("token", "revoke", "x", "--ledger", where)
+
+
+def test_commands_say_that_a_ledger_knows_more_than_the_run_and_answer_with_it(
+    program, refusal, told, more_shapes, pictures
+):
+    path, words = (
+        told / "ledger.sqlite",
+        f"holds 90 labels this run has not; --ledger {told / 'ledger.sqlite'}",
+    )
+    alone = {}
+    for command in ("predict", "evaluate", "prior"):
+        source = pictures[0] if command == "predict" else more_shapes
+        status, out, err = program(command, told, source, "--json")
+        assert status == 0
+        assert words in err
+        tree = json.loads(out)
+        alone[command] = tree[0] if command == "predict" else tree
+        assert words in alone[command]["ledger_note"]
+        status, out, err = program(command, told, source, "--json", "--ledger", path)
+        assert (status, "ledger_note" in out, words in err) == (0, False, False)
+        assert json.loads(out) != tree
+    with Ledger.open(str(path)) as ledger:
+        held = begin(ledger, Run.open(told))
+    counts = held.classifier.head.counts + 1
+    prior = json.loads(program("predict", told, pictures[0], "--json", "--ledger", path)[1])[0]["prior"]
+    assert list(prior.values()) == pytest.approx((counts / counts.sum()).tolist())
+    assert "does not exist" in refusal("predict", told, pictures[0], "--ledger", told / "nothing.sqlite")

@@ -8,16 +8,21 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bayesight.errors import printable
 
-__all__ = ["JsonFlag", "SeedOption", "emit", "progress_bar", "say"]
+__all__ = ["JsonFlag", "LedgerOption", "SeedOption", "emit", "ledger_words", "progress_bar", "say"]
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")
+]
+LedgerOption = Annotated[
+    str | None,
+    typer.Option("--ledger", help="Answer with everything this ledger holds about the run."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Every random choice follows from it.")]
 
@@ -46,6 +51,26 @@ def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
 def say(message: str) -> None:
     """Tell a person something on standard error."""
     sys.stderr.write(printable(message).rstrip("\n") + "\n")
+
+
+def ledger_words(run: Path, ledger: str | None) -> dict[str, str]:
+    """Say where a ledger knows more than the run that answered.
+
+    Args:
+        run: its folder.
+        ledger: the one that answered with it, if any.
+
+    Returns:
+        The same for the JSON document; empty where there is nothing to say.
+    """
+    from bayesight.run import Run
+    from bayesight.workflows.believing import ledger_note
+
+    note = "" if ledger is not None else ledger_note(Run.open(run))
+    if not note:
+        return {}
+    say(note)
+    return {"ledger_note": note}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+from bayesight.cli.common import JsonFlag, LedgerOption, emit, ledger_words, progress_bar, say
 from bayesight.cli.train import environment_lines
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def evaluate(
             metavar="folder|TABLE:COLUMN", help="Where each image comes from, as in train: scored apart."
         ),
     ] = None,
+    ledger: LedgerOption = None,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -71,6 +72,7 @@ def evaluate(
             head=head.value,
             labels=labels,
             environments=environments,
+            ledger=ledger,
             progress=progress,
         )
     for note in (result.data.note, result.data.fitted_note):
@@ -78,7 +80,7 @@ def evaluate(
             say(note)
     if report is not None:
         say(f"report: {evaluation_report(result, report)}")
-    emit(result.as_dict(), as_json=as_json, text=lambda: _text(result))
+    emit(result.as_dict() | ledger_words(run, ledger), as_json=as_json, text=lambda: _text(result))
 
 
 def _text(result: EvaluateResult) -> str:

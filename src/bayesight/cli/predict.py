@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit
+from bayesight.cli.common import JsonFlag, LedgerOption, emit, ledger_words
 from bayesight.cli.evaluate import PriorOption
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def predict(
     reading_cost: Annotated[
         float | None, typer.Option(help="Cost of another reading of the subject, a possible action then.")
     ] = None,
+    ledger: LedgerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Classify images: prior, likelihood, evidence, posterior, and whether they are like anything seen.
@@ -62,8 +63,9 @@ def predict(
     stated = costs is not None or hand_over is not None or reading_cost is not None
     stakes = Stakes(costs or "zero-one", hand_over, reading_cost) if stated else None
     how = Readings(prior, same_subject, dependence, level, abstain, stakes)
-    found = work(run, images, how)
-    emit([p.as_dict() for p in found], as_json=as_json, text=lambda: "\n".join(map(_lines, found)))
+    found = work(run, images, how, ledger=ledger)
+    more = ledger_words(run, ledger)
+    emit([p.as_dict() | more for p in found], as_json=as_json, text=lambda: "\n".join(map(_lines, found)))
 
 
 def _lines(found: Prediction) -> str:

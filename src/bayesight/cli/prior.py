@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say
+from bayesight.cli.common import JsonFlag, LedgerOption, SeedOption, emit, ledger_words, progress_bar, say
 
 if TYPE_CHECKING:
     from bayesight.workflows.infer_prior import InferredPrior
@@ -21,6 +21,7 @@ def prior(
     level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.9,
     out: Annotated[Path | None, typer.Option(help="Also write the prior to a JSON file for --prior.")] = None,
     seed: SeedOption = 0,
+    ledger: LedgerOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Infer the base rates of unlabelled images, with intervals, a second opinion and a warning.
@@ -33,12 +34,12 @@ def prior(
     from bayesight.workflows.infer_prior import infer_prior
 
     with progress_bar("reading") as progress:
-        found = infer_prior(run, source, level=level, seed=seed, progress=progress)
+        found = infer_prior(run, source, level=level, seed=seed, ledger=ledger, progress=progress)
     if found.warning:
         say(f"warning: {found.warning}")
     if out is not None:
         write_atomic(out, json.dumps(found.as_dict()["prior"], indent=1, ensure_ascii=False) + "\n")
-    emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))
+    emit(found.as_dict() | ledger_words(run, ledger), as_json=as_json, text=lambda: _text(found))
 
 
 def _text(found: InferredPrior) -> str:

@@ -17,7 +17,7 @@ __all__ = ["serve"]
 
 
 def serve(
-    run: Annotated[Path, typer.Argument(help="A run folder; it is never changed.")],
+    run: Annotated[Path, typer.Argument(help="A run folder; what it believes is never changed.")],
     ledger: Annotated[
         str,
         typer.Option(

@@ -40,6 +40,9 @@ def update(
         typer.Option(help="Write it to this ledger, which services follow; the run folder stays as it is."),
     ] = None,
     person: Annotated[str, typer.Option(help="With --ledger: who gave the labels.")] = "",
+    run_only: Annotated[
+        bool, typer.Option("--run-only", help="Change the run folder even if a ledger goes on from it.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Absorb labelled images: yesterday's posterior is today's prior. Nothing is trained again.
@@ -59,6 +62,7 @@ def update(
                 remove=remove,
                 robust=robust,
                 second_reading=second_reading,
+                run_only=run_only,
                 labels=labels,
                 by_name=by_name,
                 progress=progress,

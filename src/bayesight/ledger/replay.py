@@ -27,6 +27,7 @@ from bayesight.ledger.applying import (
     with_gone,
 )
 from bayesight.ledger.belief import Held, belief_digest, run_record
+from bayesight.ledger.beside import leave_mark
 from bayesight.ledger.records import Erasure, Label, Receipt, Rename, RunRecord, Update, Withdrawal
 from bayesight.ledger.rows import Change
 from bayesight.ledger.snapshots import load_snapshot, save_snapshot
@@ -103,7 +104,8 @@ class Learned:
 def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress | None = None) -> Held:
     """The belief of a run and everything the ledger holds about it; registers the run where it is new.
 
-    A start that takes long leaves a snapshot in the ledger, from which the next one goes on.
+    A start that takes long leaves a snapshot in the ledger, from which the next one goes on. The run folder
+    is told which ledger goes on from it.
 
     Args:
         ledger: where evidence is kept.
@@ -119,6 +121,7 @@ def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress |
     base = run.classifier()
     record = run_record(run, base)
     receipt = ledger.register(record)
+    leave_mark(run, ledger.url)
     start = _start(base, record.run, receipt.first, record.belief)
     if fresh:
         return catch_up(ledger, start, progress=progress)

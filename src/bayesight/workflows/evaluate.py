@@ -28,6 +28,7 @@ from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray, Progress
+from bayesight.workflows.believing import belief_of
 from bayesight.workflows.environments import environment_scores, read_environments
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.sources import Labelled, read_labelled, read_unlabelled
@@ -191,6 +192,7 @@ def evaluate(
     head: Literal["gaussian", "laplace"] = "gaussian",
     labels: Path | None = None,
     environments: str | None = None,
+    ledger: str | None = None,
     progress: Progress | None = None,
 ) -> EvaluateResult:
     """Measure a run on labelled images.
@@ -206,6 +208,7 @@ def evaluate(
             absorbed images instead, for comparison.
         labels: an IDX source's file of labels, when it is not beside it.
         environments: where each image comes from, as ``read_environments`` takes it, to score each apart.
+        ledger: measure what is believed with everything it holds about the run.
         progress: told how far reading is.
 
     Raises:
@@ -213,7 +216,7 @@ def evaluate(
         InvalidInput: classes the run does not know, or a prior that is none.
     """
     run = Run.open(run_path)
-    classifier = run.classifier()
+    classifier = belief_of(run, ledger)
     data = read_labelled(source, classifier.classes, labels=labels, progress=progress)
     stated = None if prior is None else parse_prior(prior, classifier.classes.names, classifier.prior)
     features = classifier.features(data.examples.in_order(EVALUATION_BATCH))

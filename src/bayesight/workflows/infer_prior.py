@@ -15,6 +15,7 @@ from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import Progress
+from bayesight.workflows.believing import belief_of
 from bayesight.workflows.sources import read_unlabelled
 
 __all__ = ["InferredPrior", "infer", "infer_prior"]
@@ -77,6 +78,7 @@ def infer_prior(
     *,
     level: float = 0.9,
     seed: int = 0,
+    ledger: str | None = None,
     progress: Progress | None = None,
 ) -> InferredPrior:
     """Infer the base rates of unlabelled images.
@@ -86,6 +88,7 @@ def infer_prior(
         source: a folder, archive or IDX file; labels, if any, are not looked at.
         level: share of the posterior inside each interval.
         seed: of resampling and draws.
+        ledger: answer with everything it holds about the run.
         progress: told how far reading is.
 
     Raises:
@@ -93,7 +96,7 @@ def infer_prior(
         InvalidInput: a level outside (0, 1).
     """
     check(0 < level < 1, "--level", f"got {level:g}", "a share strictly between 0 and 1")
-    classifier = Run.open(run_path).classifier()
+    classifier = belief_of(Run.open(run_path), ledger)
     examples, _ = read_unlabelled(source, classifier.classes, progress=progress)
     return infer(classifier, classifier.features(examples.in_order(EVALUATION_BATCH)), level=level, seed=seed)
 

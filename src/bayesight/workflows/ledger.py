@@ -30,6 +30,7 @@ from bayesight.ledger import (
     run_record,
     verify,
 )
+from bayesight.ledger.beside import MARK
 from bayesight.ledger.erasure import runs_concerned
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
@@ -313,10 +314,11 @@ def _folder_of(ledger: Ledger, name: str, given: str | Path | None) -> Run:
 
 
 def _copy(source: Run, target: Run) -> None:
-    """Everything of a run but its lock, its checkpoint and its ledger."""
+    """Everything of a run but its lock, its checkpoint, its ledger and the names of others."""
     with _undone(target):
         for path in sorted(source.folder.iterdir()):
-            if path.is_file() and path.suffix in (".toml", ".json", ".csv", ".html", ".safetensors"):
+            kept = path.suffix in (".toml", ".json", ".csv", ".html", ".safetensors") and path.name != MARK
+            if path.is_file() and kept:
                 shutil.copyfile(path, target.folder / path.name)
 
 

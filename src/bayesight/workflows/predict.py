@@ -19,6 +19,7 @@ from bayesight.evaluate.novelty import p_value, threshold
 from bayesight.models.classifier import Classes, Classifier
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.workflows.believing import belief_of
 from bayesight.workflows.decisions import Choice, Stakes, choose, parse_costs, reading_of
 from bayesight.workflows.priors import complete_prior, parse_prior
 
@@ -95,7 +96,11 @@ class Prediction:
 
 
 def predict(
-    run_path: str | Path, images: Sequence[str | Path], how: Readings | None = None
+    run_path: str | Path,
+    images: Sequence[str | Path],
+    how: Readings | None = None,
+    *,
+    ledger: str | None = None,
 ) -> list[Prediction]:
     """Classify image files with a run.
 
@@ -103,6 +108,7 @@ def predict(
         run_path: the run folder.
         images: image files, of any size and mode; they are brought to the run's.
         how: prior, repeated readings, the level of the unknown; None takes the defaults.
+        ledger: answer with everything it holds about the run.
 
     Raises:
         RunUnreadable: no run, or a damaged one.
@@ -110,7 +116,7 @@ def predict(
         InvalidInput: a prior or a table of costs that is none, a level or a dependence out of range.
         Impossible: no class with a positive prior allows the image.
     """
-    classifier = Run.open(run_path).classifier()
+    classifier = belief_of(Run.open(run_path), ledger)
     pixels = read_images(images, classifier.classes)
     batches = [(part, part) for part in pixels.split(EVALUATION_BATCH)]
     return judge(classifier, list(map(str, images)), classifier.features(batches), how or Readings())

@@ -21,6 +21,7 @@ from bayesight.models.learning import absorb, emptied
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import Progress
+from bayesight.workflows.believing import check_alone
 from bayesight.workflows.sources import read_labelled
 
 __all__ = ["UpdateResult", "absorb", "update"]
@@ -98,6 +99,7 @@ def update(
     remove: bool = False,
     robust: bool = False,
     second_reading: bool = False,
+    run_only: bool = False,
     labels: Path | None = None,
     by_name: bool = False,
     progress: Progress | None = None,
@@ -120,13 +122,15 @@ def update(
         robust: give images whose label the others speak against less weight.
         second_reading: labels of images that have one already are second, independent readings, and count
             beside it.
+        run_only: change the run folder also where a ledger goes on from it.
         labels: an IDX source's file of labels, when it is not beside it.
         by_name: labels that are numbers are names of (new) classes, not places in the run's order.
         progress: told how far reading is.
 
     Raises:
         RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
-        InvalidInput: images to remove that were never absorbed, or a ``trust_past`` outside (0, 1].
+        InvalidInput: images to remove that were never absorbed, a ``trust_past`` outside (0, 1], or a ledger
+            that goes on from this run.
         StorageFailed: the belief could not be written, or another update holds it for too long.
     """
     check(0 < trust_past <= 1, "trust_past", f"got {trust_past:g}", "a number in (0, 1]")
@@ -134,6 +138,8 @@ def update(
     check(not (remove and second_reading), "second_reading", "given with --remove", "one of the two")
     run = Run.open(run_path)
     with _locked(run):
+        if not run_only:
+            check_alone(run)
         began = time.perf_counter()
         classifier = run.classifier()
         opened_s = time.perf_counter() - began

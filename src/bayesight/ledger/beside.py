@@ -1,0 +1,142 @@
+"""Ledgers that go on from a run: found beside it or by the mark they leave in it, and only read.
+
+A ledger inside the run folder or beside it is found by looking. Another one is named in a file of the run
+folder, ``ledgers.json``, which is written when the ledger begins with the run; it holds no password.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from bayesight.errors import BayesightError
+from bayesight.files import write_atomic
+from bayesight.ledger.belief import run_record
+from bayesight.ledger.records import Label, RunRecord, Withdrawal
+from bayesight.run import Run
+
+__all__ = ["MARK", "Beside", "leave_mark", "ledgers_of"]
+
+MARK = "ledgers.json"
+"""Where a run folder names the ledgers that began with it."""
+MOST = 50
+"""Files looked at in a folder, and ledgers named in a mark."""
+_ENDINGS = (".sqlite", ".sqlite3", ".db")
+_BODIES = "SELECT body FROM entries WHERE run = ? AND kind = ?"
+_KEPT = "SELECT body FROM entries JOIN payloads USING (sequence) WHERE run = ? AND kind = ?"
+_VARIABLE = "BAYESIGHT_LEDGER"  # where 'bayesight serve' finds its ledger too
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A ledger that goes on from a run.
+
+    Args:
+        name: a path or a URL without a password, as ``--ledger`` takes it.
+        labels: labels in it that stand and that the run has not; None where it is on a server.
+    """
+
+    name: str
+    labels: int | None
+
+    @property
+    def holds(self) -> str:
+        """What it knows more, in words."""
+        if self.labels is None:
+            return "may hold labels this run has not"
+        return f"holds {self.labels:,} label{'' if self.labels == 1 else 's'} this run has not"
+
+
+def leave_mark(run: Run, url: str) -> None:
+    """Name a ledger in the run folder it began with; silently not where that cannot be written.
+
+    Args:
+        run: the folder.
+        url: of the ledger, without a password.
+    """
+    head = "sqlite:///"
+    name = str(Path(url.removeprefix(head)).absolute()) if url.startswith(head) else url
+    if Path(name).parent == run.folder:
+        return
+    known = _marked(run)
+    if name not in known:
+        with contextlib.suppress(OSError, BayesightError):  # a run may lie where nobody may write
+            write_atomic(run.folder / MARK, json.dumps({"ledgers": [*known, name][-MOST:]}, indent=1) + "\n")
+
+
+def ledgers_of(run: Run) -> list[Beside]:
+    """The ledgers that go on from a run as it is now, those that know most first.
+
+    Args:
+        run: the folder; ledgers are looked for in it, beside it, in its mark and in ``BAYESIGHT_LEDGER``.
+    """
+    files: list[str] = []
+    servers: list[str] = []
+    for name in dict.fromkeys(_named(run)):
+        (servers if "://" in name else files).append(name)
+    files = [name for name in files if _is_database(Path(name))]
+    if not files and not servers:
+        return []
+    record = run_record(run, run.classifier())
+    counted = [(name, _labels(Path(name), record)) for name in files]
+    found = [Beside(name, labels) for name, labels in counted if labels is not None]
+    return sorted(found, key=lambda one: -(one.labels or 0)) + [Beside(name, None) for name in servers]
+
+
+def _named(run: Run) -> Iterator[str]:
+    for folder in (run.folder, run.folder.parent):
+        yield from map(str, _databases(folder))
+    yield from _marked(run)
+    stated = os.environ.get(_VARIABLE, "")
+    if stated.startswith("sqlite:///"):
+        yield str(Path(stated.removeprefix("sqlite:///")).absolute())
+    elif stated and "://" not in stated:
+        path = Path(stated).expanduser().absolute()
+        yield str(path / "ledger.sqlite" if path.is_dir() else path)
+
+
+def _databases(folder: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        paths: Iterable[Path] = sorted(folder.iterdir())
+        return [path for path in paths if path.suffix in _ENDINGS][:MOST]
+    return []
+
+
+def _marked(run: Run) -> list[str]:
+    """The ledgers named in a run folder; a mark that is none names nothing."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        path = run.folder / MARK
+        if path.stat().st_size < 100_000:
+            names = json.loads(path.read_text(encoding="utf-8"))["ledgers"]
+            return [name for name in names if isinstance(name, str) and name.isprintable()][:MOST]
+    return []
+
+
+def _is_database(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(16) == b"SQLite format 3\0"
+    return False
+
+
+def _labels(path: Path, record: RunRecord) -> int | None:
+    """Labels of a run that a ledger holds and nobody took back; None where it did not begin with this run."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=5)) as ledger:
+            began = ledger.execute(_BODIES, (record.run, RunRecord.kind)).fetchone()
+            if began is None or json.loads(began[0])["belief"] != record.belief:
+                return None
+            labels = len(ledger.execute(_KEPT, (record.run, Label.kind)).fetchall())
+            back = ledger.execute(_KEPT, (record.run, Withdrawal.kind)).fetchall()
+            gone = sum(b - a + 1 for (body,) in back for a, b in json.loads(body)["labels"])
+            return int(labels - gone)
+    except (sqlite3.Error, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,55 @@
+"""The belief a command answers from: a run's own, or that of a run and its ledger."""
+
+from __future__ import annotations
+
+from bayesight.errors import InvalidInput
+from bayesight.ledger.beside import ledgers_of
+from bayesight.models.classifier import Classifier
+from bayesight.run import Run
+
+__all__ = ["belief_of", "check_alone", "ledger_note"]
+
+
+def belief_of(run: Run, ledger: str | None = None) -> Classifier:
+    """What is believed after everything a ledger holds about a run; without one, the run's own belief.
+
+    Args:
+        run: the folder.
+        ledger: a path or a URL.
+
+    Raises:
+        RunUnreadable, SourceNotFound: no such run, or no such ledger.
+        InvalidInput: the ledger does not know this run, or began with another belief of it.
+    """
+    if ledger is None:
+        return run.classifier()
+    from bayesight.ledger import Ledger, RunRecord, begin, run_record  # a database takes time to load
+
+    with Ledger.open(ledger, create=False) as opened:
+        if not opened.latest(run_record(run, run.classifier()).run, RunRecord.kind):
+            raise InvalidInput(f"ledger {opened.url} knows nothing of {run.folder}; expected its run.")
+        return begin(opened, run).classifier
+
+
+def ledger_note(run: Run) -> str:
+    """That a ledger knows more than a run, in a sentence; empty when none does."""
+    more = [one for one in ledgers_of(run) if one.labels is None or one.labels > 0]
+    if not more:
+        return ""
+    return f"the ledger {more[0].name} {more[0].holds}; --ledger {more[0].name} answers with them"
+
+
+def check_alone(run: Run) -> None:
+    """Refuse to change a run folder that a ledger goes on from.
+
+    Raises:
+        InvalidInput: there is such a ledger; the message says which.
+    """
+    if not (found := ledgers_of(run)):
+        return
+    one = found[0]
+    raise InvalidInput(
+        f"the ledger {one.name} goes on from {run.folder} and {one.holds}; a change of the folder would part "
+        "them, and no service would start on both any more. Nothing was changed. Give --ledger "
+        f"{one.name} to write it there, where services follow, or --run-only to change the folder alone."
+    )

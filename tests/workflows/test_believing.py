@@ -1,0 +1,119 @@
+"""A run and the ledgers that go on from it: found, named, never written to, and answered with on request."""
+
+import json
+import shutil
+
+import pytest
+
+from bayesight.errors import InvalidInput
+from bayesight.ledger import Ledger, begin, learn, take_back
+from bayesight.ledger.beside import MARK, leave_mark, ledgers_of
+from bayesight.ledger.records import Label
+from bayesight.run import Run
+from bayesight.workflows.believing import belief_of, check_alone, ledger_note
+from bayesight.workflows.ledger import replay_run
+from bayesight.workflows.update import update
+
+
+def taught(run, url, labels=2):
+    """A ledger with some labels of a new class, one of them taken back."""
+    with Ledger.open(str(url)) as ledger:
+        held = begin(ledger, run)
+        features = held.base.reference.numpy()
+        said = [Label(held.run, f"{n:032x}", "hoop", "ann", features[n]) for n in range(labels + 1)]
+        held, _ = learn(ledger, held, said)
+        take_back(ledger, held, said[0].image, person="ann")
+
+
+@pytest.fixture
+def run(run_copy):
+    return Run.open(run_copy)
+
+
+@pytest.mark.parametrize("place", ["ledger.sqlite", "../beside.db", "../elsewhere/l.sqlite", "../odd name"])
+def test_a_ledger_is_found_wherever_it_lies(run, place):
+    path = (run.folder / place).resolve()
+    path.parent.mkdir(exist_ok=True)
+    assert ledgers_of(run) == []
+    taught(run, path)
+    content = path.read_bytes()
+    [found] = ledgers_of(run)
+    assert (found.name, found.labels) == (str(path), 2)
+    assert found.name in ledger_note(run)
+    assert "holds 2 labels this run has not; --ledger" in ledger_note(run)
+    assert path.read_bytes() == content
+    assert ("hoop" in belief_of(run).classes.names, "hoop" in belief_of(run, str(path)).classes.names) == (
+        False,
+        True,
+    )
+
+
+def test_an_update_of_a_watched_run_is_refused_before_anything_changes(run, make_archive):
+    more = make_archive("more.tar.gz", {"bar": 3})
+    path = run.folder.parent / "l.sqlite"
+    taught(run, path)
+    before = {file.name: file.read_bytes() for file in run.folder.iterdir() if file.is_file()}
+    with pytest.raises(InvalidInput, match=rf"Give --ledger {path} to write it there.*--run-only"):
+        update(run.folder, more)
+    after = {file.name: file.read_bytes() for file in run.folder.iterdir() if file.is_file()}
+    assert {name: after[name] for name in before} == before
+    assert update(run.folder, more, run_only=True).absorbed == 3
+    assert ledgers_of(run) == []  # it does not go on from this belief
+    assert update(run.folder, more).repeated == 3
+
+
+def test_a_ledger_on_a_server_is_known_by_its_mark_without_its_password(run):
+    leave_mark(run, "postgresql+psycopg://user:***@host/letters")
+    leave_mark(run, "postgresql+psycopg://user:***@host/letters")
+    assert json.loads((run.folder / MARK).read_text())["ledgers"] == [
+        "postgresql+psycopg://user:***@host/letters"
+    ]
+    assert "may hold labels this run has not" in ledger_note(run)
+    with pytest.raises(InvalidInput, match="Give --ledger postgresql"):
+        check_alone(run)
+
+
+@pytest.mark.parametrize(
+    "mark", ["{", "[]", '{"ledgers": 5}', '{"ledgers": [5, null, "\\u0000"]}', "[" * 9000]
+)
+def test_a_mark_that_is_none_names_nothing(run, mark):
+    (run.folder / MARK).write_text(mark)
+    assert ledgers_of(run) == []
+
+
+def test_what_is_no_ledger_of_this_run_is_left_alone(run, shapes_run, tmp_path):
+    (run.folder / "notes.sqlite").write_bytes(b"SQLite format 3\0 and then nothing of the kind")
+    (run.folder.parent / "text.db").write_text("no database")
+    (run.folder.parent / "folder.sqlite").mkdir()
+    leave_mark(run, f"sqlite:///{tmp_path / 'gone.sqlite'}")
+    assert ledgers_of(run) == []
+    other = Run.open(shutil.copytree(shapes_run, tmp_path / "other"))
+    network = other.network()
+    network.head.bias.data += 1
+    other.save_network(network)
+    taught(other, run.folder.parent / "others.sqlite")
+    assert ledgers_of(run) == []
+
+
+def test_the_ledger_of_the_environment_is_asked_too(run, tmp_path, monkeypatch):
+    (tmp_path / "far").mkdir()
+    taught(run, tmp_path / "far" / "ledger.sqlite")
+    (run.folder / MARK).unlink()
+    assert ledgers_of(run) == []
+    for value in (f"sqlite:///{tmp_path / 'far' / 'ledger.sqlite'}", str(tmp_path / "far")):
+        monkeypatch.setenv("BAYESIGHT_LEDGER", value)
+        assert [one.labels for one in ledgers_of(run)] == [2]
+
+
+def test_a_replayed_copy_is_watched_by_nobody(run, tmp_path):
+    (tmp_path / "far").mkdir()
+    path = tmp_path / "far" / "l.sqlite"
+    taught(run, path)
+    replay_run(run.folder, str(path), out=tmp_path / "today")
+    assert not (tmp_path / "today" / MARK).exists()
+    assert ledgers_of(Run.open(tmp_path / "today")) == []
+
+
+def test_a_ledger_that_does_not_know_the_run_answers_nothing(run, tmp_path):
+    with Ledger.open(str(tmp_path / "empty.sqlite")), pytest.raises(InvalidInput, match="knows nothing of"):
+        belief_of(run, str(tmp_path / "empty.sqlite"))
