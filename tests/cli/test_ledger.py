@@ -5,6 +5,7 @@ import sqlite3
 import pyarrow.parquet as pq
 import pytest
 
+from bayesight.ledger import Ledger, begin
 from bayesight.run import Run
 
 
@@ -154,11 +155,8 @@ def test_tokens_are_made_listed_and_ended(program, refusal, tmp_path):
 def test_commands_say_that_a_ledger_knows_more_than_the_run_and_answer_with_it(
     program, refusal, told, more_shapes, pictures
 ):
-    path, words = (
-        told / "ledger.sqlite",
-        f"holds 90 labels this run has not; --ledger {told / 'ledger.sqlite'}",
-    )
-    alone = {}
+    path, alone = told / "ledger.sqlite", {}
+    words = f"holds 90 labels this run has not; --ledger {path} answers with them"
     for command in ("predict", "evaluate", "prior"):
         source = pictures[0] if command == "predict" else more_shapes
         status, out, err = program(command, told, source, "--json")

@@ -69,7 +69,7 @@ def test_a_ledger_on_a_server_is_known_by_its_mark_without_its_password(run):
         "postgresql+psycopg://user:***@host/letters"
     ]
     assert "may hold labels this run has not" in ledger_note(run)
-    with pytest.raises(InvalidInput, match="Give --ledger postgresql"):
+    with pytest.raises(InvalidInput, match="Give --ledger 'postgresql"):
         check_alone(run)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from bayesight.errors import InvalidInput
 from bayesight.ledger.beside import ledgers_of
 from bayesight.models.classifier import Classifier
@@ -36,7 +38,7 @@ def ledger_note(run: Run) -> str:
     more = [one for one in ledgers_of(run) if one.labels is None or one.labels > 0]
     if not more:
         return ""
-    return f"the ledger {more[0].name} {more[0].holds}; --ledger {more[0].name} answers with them"
+    return f"the ledger {more[0].name} {more[0].holds}; --ledger {quote(more[0].name)} answers with them"
 
 
 def check_alone(run: Run) -> None:
@@ -51,5 +53,6 @@ def check_alone(run: Run) -> None:
     raise InvalidInput(
         f"the ledger {one.name} goes on from {run.folder} and {one.holds}; a change of the folder would part "
         "them, and no service would start on both any more. Nothing was changed. Give --ledger "
-        f"{one.name} to write it there, where services follow, or --run-only to change the folder alone."
+        f"{quote(one.name)} to write it there, where services follow, or --run-only to change the folder "
+        "alone."
     )
