@@ -156,7 +156,7 @@ def test_commands_say_that_a_ledger_knows_more_than_the_run_and_answer_with_it(
     program, refusal, told, more_shapes, pictures
 ):
     path, alone = told / "ledger.sqlite", {}
-    words = f"holds 90 labels this run has not; --ledger {path} answers with them"
+    words = f"holds 90 labels this run has not; --ledger {path} answers with it"
     for command in ("predict", "evaluate", "prior"):
         source = pictures[0] if command == "predict" else more_shapes
         status, out, err = program(command, told, source, "--json")

@@ -39,3 +39,32 @@ def test_workers_see_one_belief_one_prior_and_one_anothers_images(url, shapes_ru
         one.put("/v1/prior", json={"prior": {"bar": 0.5}})
         answer = other.post("/v1/predictions", json={"images": [{"data": encoded(9)}]}).json()
         assert abs(answer["predictions"][0]["prior"]["bar"] - 0.5) < 1e-9
+
+
+def test_workers_correct_and_take_back_one_anothers_labels_and_rename_for_all(url, shapes_run):
+    apps = [create_app(Settings(str(shapes_run), url, rate="")) for _ in range(2)]
+    with (
+        TestClient(apps[0], base_url="http://localhost") as one,
+        TestClient(apps[1], base_url="http://localhost") as other,
+    ):
+        before = one.get("/v1/belief").json()["classes"]
+        told = []
+        for client, name in ((one, "bar"), (other, "hoop"), (one, "hoop")):
+            body = {"labels": [{"label": name, "data": encoded(7)}], "new_classes": True}
+            told.append(client.post("/v1/labels", json=body).json())
+        assert [(t["said"], t["repeated"]) for t in told] == [
+            ("", False),
+            ("was bar, is hoop", False),
+            ("repeated: it has this label already", True),
+        ]
+        renamed = other.post("/v1/classes/rename", json={"name": "hoop", "to": "wheel"}).json()
+        assert renamed["classes"][-1] == "wheel"
+        assert one.get("/v1/belief").json()["classes"]["wheel"]["images"] == 1
+        image = {"image": told[0]["images"][0]}
+        back = [client.post("/v1/labels/take-back", json=image).json() for client in (one, other)]
+        assert [(b["was"], b["now"]) for b in back] == [("wheel", "bar"), ("bar", None)]
+        beliefs = [client.get("/v1/belief").json() for client in (one, other)]
+        assert beliefs[0] == beliefs[1]
+        assert beliefs[0]["exact"]
+        after = {name: c["images"] for name, c in beliefs[0]["classes"].items()}
+        assert after == {name: c["images"] for name, c in before.items()}

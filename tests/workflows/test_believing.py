@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from bayesight.errors import InvalidInput
-from bayesight.ledger import Ledger, begin, learn, take_back
+from bayesight.ledger import Ledger, Lesson, begin, erase, learn, take_back
 from bayesight.ledger.beside import MARK, leave_mark, ledgers_of
 from bayesight.ledger.records import Label
 from bayesight.run import Run
@@ -60,6 +61,26 @@ def test_an_update_of_a_watched_run_is_refused_before_anything_changes(run, make
     assert update(run.folder, more, run_only=True).absorbed == 3
     assert ledgers_of(run) == []  # it does not go on from this belief
     assert update(run.folder, more).repeated == 3
+
+
+def test_what_a_ledger_holds_is_counted_by_the_labels_that_stand(run):
+    path = str(run.folder.parent / "l.sqlite")
+    with Ledger.open(path) as ledger:
+        held = begin(ledger, run)
+        assert (ledger_note(run), ledgers_of(run)[0].holds) == ("", "holds no labels yet")
+        features = held.base.reference.numpy()
+        said = [Label(held.run, f"{n:032x}", "bar", "ann", features[n]) for n in range(3)]
+        held, _ = learn(ledger, held, said)
+        held, _ = learn(ledger, held, [replace(said[0], label="ring"), replace(said[1], person="ben")])
+        assert ledgers_of(run)[0].labels == 4
+        ledger.append([replace(said[2], image="0f" * 16)])  # queued
+        assert ledgers_of(run)[0].labels == 5
+        held, _ = learn(ledger, held, [said[2]], lesson=Lesson(remove=True))
+        assert ledgers_of(run)[0].labels == 4
+        for person in ("ann", "ben"):
+            held, _ = erase(ledger, held, person=person)
+        assert ledgers_of(run)[0].labels == 0
+    assert "holds changes this run has not" in ledger_note(run)
 
 
 def test_a_ledger_on_a_server_is_known_by_its_mark_without_its_password(run):

@@ -18,7 +18,7 @@ from pathlib import Path
 from bayesight.errors import BayesightError
 from bayesight.files import write_atomic
 from bayesight.ledger.belief import run_record
-from bayesight.ledger.records import Label, RunRecord, Withdrawal
+from bayesight.ledger.records import CHANGES, Label, RunRecord, Update, Withdrawal
 from bayesight.run import Run
 
 __all__ = ["MARK", "Beside", "leave_mark", "ledgers_of"]
@@ -28,8 +28,10 @@ MARK = "ledgers.json"
 MOST = 50
 """Files looked at in a folder, and ledgers named in a mark."""
 _ENDINGS = (".sqlite", ".sqlite3", ".db")
-_BODIES = "SELECT body FROM entries WHERE run = ? AND kind = ?"
-_KEPT = "SELECT body FROM entries JOIN payloads USING (sequence) WHERE run = ? AND kind = ?"
+_OF_RUN = "SELECT sequence, body FROM entries WHERE run = ? AND kind = ?"
+_LABELS = (
+    "SELECT sequence, image, person FROM entries JOIN payloads USING (sequence) WHERE run = ? AND kind = ?"
+)
 _VARIABLE = "BAYESIGHT_LEDGER"  # where 'bayesight serve' finds its ledger too
 
 
@@ -40,16 +42,20 @@ class Beside:
     Args:
         name: a path or a URL without a password, as ``--ledger`` takes it.
         labels: labels in it that stand and that the run has not; None where it is on a server.
+        changes: updates, labels taken back, new names and erasures in it; None likewise.
     """
 
     name: str
     labels: int | None
+    changes: int | None = None
 
     @property
     def holds(self) -> str:
-        """What it knows more, in words."""
+        """What it knows more, in words; that it is empty is said too."""
         if self.labels is None:
             return "may hold labels this run has not"
+        if self.labels == 0:
+            return "holds changes this run has not" if self.changes else "holds no labels yet"
         return f"holds {self.labels:,} label{'' if self.labels == 1 else 's'} this run has not"
 
 
@@ -84,8 +90,7 @@ def ledgers_of(run: Run) -> list[Beside]:
     if not files and not servers:
         return []
     record = run_record(run, run.classifier())
-    counted = [(name, _labels(Path(name), record)) for name in files]
-    found = [Beside(name, labels) for name, labels in counted if labels is not None]
+    found = [one for name in files if (one := _counted(name, record)) is not None]
     return sorted(found, key=lambda one: -(one.labels or 0)) + [Beside(name, None) for name in servers]
 
 
@@ -126,17 +131,21 @@ def _is_database(path: Path) -> bool:
     return False
 
 
-def _labels(path: Path, record: RunRecord) -> int | None:
-    """Labels of a run that a ledger holds and nobody took back; None where it did not begin with this run."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+def _counted(name: str, record: RunRecord) -> Beside | None:
+    """A ledger and what it holds of a run; None where it did not begin with the run as it is."""
+    uri = f"{Path(name).absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as ledger:
-            began = ledger.execute(_BODIES, (record.run, RunRecord.kind)).fetchone()
-            if began is None or json.loads(began[0])["belief"] != record.belief:
-                return None
-            labels = len(ledger.execute(_KEPT, (record.run, Label.kind)).fetchall())
-            back = ledger.execute(_KEPT, (record.run, Withdrawal.kind)).fetchall()
-            gone = sum(b - a + 1 for (body,) in back for a, b in json.loads(body)["labels"])
-            return int(labels - gone)
+            rows = {kind: ledger.execute(_OF_RUN, (record.run, kind)).fetchall() for kind in CHANGES}
+            labels = ledger.execute(_LABELS, (record.run, Label.kind)).fetchall()
+        if not rows[RunRecord.kind] or json.loads(rows[RunRecord.kind][0][1])["belief"] != record.belief:
+            return None
+        trees = {kind: [json.loads(body) for _, body in found] for kind, found in rows.items()}
+        back, out = trees[Withdrawal.kind], [tree for tree in trees[Update.kind] if tree["remove"]]
+        gone = {n for tree in back for a, b in tree["labels"] for n in range(a, b + 1)}
+        removing = {n for tree in out for a, b in tree["labels"] for n in range(a, b + 1)}
     except (sqlite3.Error, ValueError, KeyError, TypeError):
         return None
+    removed = {image for number, image, _ in labels if number in removing}
+    stand = {(image, who) for number, image, who in labels if number not in gone and image not in removed}
+    return Beside(name, len(stand), sum(map(len, rows.values())) - 1)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from bayesight.checks import check
 
 __all__ = [
+    "CHANGES",
     "Entry",
     "Erasure",
     "Features",
@@ -367,6 +368,10 @@ class Erasure:
 
 
 Record: TypeAlias = RunRecord | Prediction | Label | Update | Withdrawal | Rename | Prior | Erasure
+
+
+CHANGES = (RunRecord.kind, Update.kind, Withdrawal.kind, Rename.kind, Erasure.kind)
+"""Kinds of records after which the belief is another one."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from bayesight.ledger import tables
 from bayesight.ledger.chain import content_digest
 from bayesight.ledger.database import caveats, open_engine, reading, shown, writing
 from bayesight.ledger.records import (
+    CHANGES,
     Entry,
-    Erasure,
     Head,
     Label,
     Prediction,
@@ -46,13 +46,10 @@ from bayesight.ledger.rows import (
 )
 from bayesight.ledger.schema import migrate
 
-__all__ = ["CHANGES", "Clock", "Ledger", "utc_now"]
+__all__ = ["Clock", "Ledger", "utc_now"]
 
 Clock: TypeAlias = Callable[[], datetime]
 """Tells the time in UTC."""
-
-CHANGES = (RunRecord.kind, Update.kind, Withdrawal.kind, Rename.kind, Erasure.kind)
-"""Kinds of records after which the belief is another one."""
 
 
 def utc_now() -> datetime:

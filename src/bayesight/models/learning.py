@@ -78,15 +78,20 @@ def emptied(before: Classifier, after: Classifier) -> tuple[str, ...]:
         before: the belief until now.
         after: the belief with these classes.
     """
-    held = set(after.absorbed.labels.unique().tolist())
-    once = {before.classes.names[number] for number in before.absorbed.labels.unique().tolist()}
-    old = set(before.classes.names)
-    names = after.classes.names
-    gone = [n for k, n in enumerate(names) if k not in held and (n in once or n not in old)]
+    held, names = _held(after), after.classes.names
+    empty = set(before.classes.names) - _held(before)  # from the beginning: no image of theirs was lost
+    gone = [name for name in names if name not in held and name not in empty]
     founding = [name for name in names[: after.head.founding] if name not in gone]
     if len(names) - len(gone) < 2 or not founding:
         gone = [name for name in gone if name not in names[: after.head.founding]]
     return tuple(gone) if len(names) - len(gone) >= 2 else ()
+
+
+def _held(classifier: Classifier) -> set[str]:
+    """The classes of which the belief holds images."""
+    names = classifier.classes.names
+    counts = torch.bincount(classifier.absorbed.labels, minlength=len(names)).tolist()
+    return {name for name, count in zip(names, counts, strict=True) if count}
 
 
 def _without_replaced(

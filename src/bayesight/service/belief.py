@@ -29,7 +29,7 @@ from bayesight.ledger import (
     take_back,
 )
 from bayesight.ledger.database import storage_errors
-from bayesight.ledger.store import CHANGES
+from bayesight.ledger.records import CHANGES
 from bayesight.ledger.tables import entries
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run

@@ -35,10 +35,10 @@ def belief_of(run: Run, ledger: str | None = None) -> Classifier:
 
 def ledger_note(run: Run) -> str:
     """That a ledger knows more than a run, in a sentence; empty when none does."""
-    more = [one for one in ledgers_of(run) if one.labels is None or one.labels > 0]
+    more = [one for one in ledgers_of(run) if one.labels is None or one.labels or one.changes]
     if not more:
         return ""
-    return f"the ledger {more[0].name} {more[0].holds}; --ledger {quote(more[0].name)} answers with them"
+    return f"the ledger {more[0].name} {more[0].holds}; --ledger {quote(more[0].name)} answers with it"
 
 
 def check_alone(run: Run) -> None:

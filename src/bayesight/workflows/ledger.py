@@ -32,6 +32,7 @@ from bayesight.ledger import (
 )
 from bayesight.ledger.beside import MARK
 from bayesight.ledger.erasure import runs_concerned
+from bayesight.ledger.records import CHANGES
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import Progress
@@ -150,7 +151,7 @@ def replay_run(
         if not ledger.latest(name, RunRecord.kind):
             raise InvalidInput(f"ledger {ledger.url} knows nothing of {run_path}; expected its run.")
         held = begin(ledger, run, fresh=True, progress=progress)
-        kinds = ("update", "withdrawal", "rename", "erasure")
+        kinds = CHANGES[1:]
         changes = len(ledger.since(0, run=name, kinds=kinds, limit=2**31))
         shown = ledger.url
     if out is not None:

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 
 from bayesight.checks import check
 from bayesight.errors import BayesightError, InvalidInput, UnknownName
-from bayesight.ledger.store import CHANGES
+from bayesight.ledger.records import CHANGES
 from bayesight.report.words import plural
 from bayesight.service.auth import COOKIE, ScopeMissing, Who
 from bayesight.service.images import Upload, as_png, from_base64
