@@ -2,7 +2,7 @@
 
 ```
 recipe.toml         the four keys
-classes.json        class order, size and mode of the images
+classes.json        class order; size, mode, levels and fit of the images
 model.safetensors   the network
 belief.safetensors  what is believed about the classes, float64
 metrics.json        what was measured, on what, chosen how
@@ -166,6 +166,7 @@ class Run:
     def save_classes(self, classes: Classes) -> None:
         """Write ``classes.json``."""
         tree = {"format": FORMAT, "classes": classes.names, "mode": classes.mode, "size": classes.size}
+        tree |= {"levels": classes.levels, "fit": classes.fit}
         self._save_json("classes.json", tree)
 
     def classes(self) -> Classes:
@@ -174,8 +175,12 @@ class Run:
         found, _ = read_model(path, ClassesFile, FORMAT)
         if not found.classes and self.kind == "classification":
             raise RunUnreadable(f"{path} is damaged: classes is []; expected at least one name.")
-        height, width = found.size
-        return Classes(tuple(found.classes), found.mode, (height, width))
+        (height, width), (low, high) = found.size, found.levels
+        if low > high:
+            raise RunUnreadable(
+                f"{path} is damaged: levels is [{low:g}, {high:g}]; expected the lower first."
+            )
+        return Classes(tuple(found.classes), found.mode, (height, width), (low, high), found.fit)
 
     def save_network(self, network: ImageModel | GenerativeModel) -> None:
         """Write ``model.safetensors``."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bayesight.errors import RunUnreadable, shown
 from bayesight.files import read_plain
+from bayesight.frame import EIGHT_BIT, Fit
 from bayesight.train.recipe import LARGEST_SIDE
 from bayesight.values import Each, Name, Names, Within, problems_of
 
@@ -59,6 +60,8 @@ class ClassesFile(BaseModel):
     classes: Names
     mode: Literal["L", "RGB"]
     size: Annotated[Sequence[int], Each(Within(1, LARGEST_SIDE), 2, 2)]
+    levels: Annotated[Sequence[float], Each(Within(-1e38, 1e38), 2, 2)] = EIGHT_BIT
+    fit: Fit = "crop"
 
 
 class _Examples(BaseModel):

@@ -54,7 +54,7 @@ def test_what_people_are_told(archive):
     text = inspect(archive, "--near").stdout
     assert "11 images in 2 classes; all images are 6x6; all images are grey." in text
     assert "A/broken.png: not an image (begins with b'hello')" in text
-    assert "1 files that are no images were passed over" in text
+    assert "1 file that is no image was passed over: 1 .txt" in text
     assert "1 image is there more than once (2 copies too many)" in text
     assert "1 as A, 2 as B:" in text
     assert "pairs of images look alike" in text

@@ -56,6 +56,15 @@ def make_png(pixels, filters=None, *, before=(), after=(), pieces=1, level=6):
     )
 
 
+def deep_png(values):
+    """A PNG of 16 bits a channel: (H, W, 2) with opacity, (H, W, 3), or (H, W, 4) with opacity."""
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
 def picture(seed, height=6, width=5, colour=False):
     shape = (height, width, 3) if colour else (height, width)
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
@@ -107,6 +116,7 @@ def make():
 
     class Make:
         png = staticmethod(make_png)
+        deep_png = staticmethod(deep_png)
         chunk = staticmethod(png_chunk)
         picture = staticmethod(picture)
         encoded = staticmethod(encoded)

@@ -16,7 +16,7 @@ def read(path, **options):
     for batch in batches(find_source(path), **options):
         images |= dict(zip(batch.paths, zip(batch.classes, batch.blobs, strict=True), strict=True))
         quarantined |= {entry.path: entry.reason for entry in batch.quarantined}
-        ignored += batch.ignored
+        ignored += [one.path for one in batch.ignored]
     return images, quarantined, ignored
 
 

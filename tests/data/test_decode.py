@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bayesight.data.decode import PIXEL_LIMIT, Frame, decode, native_frames, refit
+from bayesight.data.decode import EIGHT_BIT, PIXEL_LIMIT, Frame, decode, native_frames, refit, survey
 
 GREY = Frame(6, 5, "L")
 COLOUR = Frame(6, 5, "RGB")
@@ -65,14 +65,50 @@ def test_a_flipped_bit_is_noticed_in_large_batches_as_in_small_ones(make, many):
     assert decode(blobs, GREY).refused == ((0, "damaged: the checksum of chunk IDAT is wrong"),)
 
 
-def test_sixteen_bits_lose_their_low_byte(make):
-    values = np.random.default_rng(0).integers(0, 1 << 16, (6, 5)).astype(np.uint16)
-    expected = (values >> 8).astype(np.uint8)
-    np.testing.assert_array_equal(one(make.encoded(Image.fromarray(values))), expected)
-    tiff = make.encoded(Image.fromarray(values), "TIFF")
-    np.testing.assert_array_equal(one(tiff), expected)
-    pgm = b"P5 5 6 65535\n" + values.astype(">u2").tobytes()
-    np.testing.assert_array_equal(one(pgm), expected)
+DEEP = {
+    "grey png": lambda make, v: make.encoded(Image.fromarray(v[..., 0])),
+    "grey tiff": lambda make, v: make.encoded(Image.fromarray(v[..., 0]), "TIFF"),
+    "pgm": lambda make, v: b"P5 5 6 65535\n" + v[..., 0].astype(">u2").tobytes(),
+    "colour png": lambda make, v: make.deep_png(v[..., :3]),
+    "colour and opacity png": lambda make, v: make.deep_png(v),
+    "grey and opacity png": lambda make, v: make.deep_png(v[..., [0, 3]]),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_sixteen_bits_are_scaled_by_the_levels_to_the_last_bit(make, kind):
+    values = np.random.default_rng(0).integers(100, 4096, (6, 5, 4)).astype(np.uint16)
+    values[..., 3] = 0xFFFF
+    blob = DEEP[kind](make, values)
+    channels = 1 if "grey" in kind or kind == "pgm" else 3
+    own = values[..., :channels].astype(float)
+    ((frame, found),) = survey([blob])
+    assert frame == (GREY if channels == 1 else COLOUR)
+    assert (found.low, found.high) == (own.min(), own.max())
+    expected = np.rint(np.clip((own - 200) * 255 / 3800, 0, 255)).squeeze()
+    batch = decode([blob], frame.at_levels((200.0, 4000.0)))
+    np.testing.assert_array_equal(batch.images[0], expected)
+    assert (batch.treatment.deep, batch.treatment.clipped, batch.treatment.transparent) == (1, 1, 0)
+
+
+def test_sixteen_bits_with_opacity_are_laid_over_white(make):
+    values = np.full((6, 5, 4), 0x8000, np.uint16)
+    values[0, 0, 3], values[0, 1, 3] = 0, 0xFFFF
+    batch = decode([make.deep_png(values)], COLOUR.at_levels((0.0, 65535.0)))
+    assert batch.images[0][0, 0].tolist() == [255] * 3
+    assert batch.images[0][0, 1].tolist() == [128] * 3
+    assert batch.images[0][3, 3].tolist() == [191] * 3  # half of it white
+    assert batch.treatment.transparent == 1
+
+
+def test_values_of_two_kinds_are_never_mixed(make):
+    deep = np.full((6, 5), 300, np.uint16)
+    assert "values of 300 to 300, where the others are of 8 bits" in reason(make.encoded(deep))
+    eight = decode([make.encoded(make.picture(0))], GREY.at_levels((0.0, 4095.0)))
+    assert "8-bit values, where the others are of 0 to 4,095" in eight.refused[0][1]
+    # 8-bit values in a 16-bit file are what they are
+    np.testing.assert_array_equal(one(make.encoded(np.full((6, 5), 77, np.uint16))), 77)
+    assert decode([make.encoded(deep)], GREY, fit_levels=False).misfits == (0,)
 
 
 def test_transparency_is_laid_over_white(make):
@@ -212,11 +248,162 @@ def test_random_bytes_after_a_true_start_never_raise():
     assert len(batch.refused) == len(blobs)
 
 
-def test_floats_have_no_known_range(make):
-    blob = make.encoded(Image.fromarray(np.ones((6, 5), np.float32)), "TIFF")
-    assert "range is not known" in reason(blob)
-    blob = make.encoded(Image.fromarray(np.full((6, 5), 1 << 20, np.int32)), "TIFF")
-    assert "range is not known" in reason(blob)
+def test_floats_are_scaled_by_the_levels_and_what_is_no_number_is_their_least(make):
+    values = np.linspace(-1, 3, 30, dtype=np.float32).reshape(6, 5)
+    values[2, 2] = np.nan
+    blob = make.encoded(Image.fromarray(values), "TIFF")
+    assert str(survey([blob])[0][1]) == "-1 to 3"
+    expected = np.rint(np.nan_to_num((values + 1) * 255 / 4))
+    np.testing.assert_array_equal(decode([blob], GREY.at_levels((-1.0, 3.0))).images[0], expected)
+    assert "where the others are of 8 bits" in reason(blob)
+    nothing = make.encoded(Image.fromarray(np.full((6, 5), np.nan, np.float32)), "TIFF")
+    assert survey([nothing]) == [None]
+    assert "none of which is a finite number" in reason(nothing)
+    wide = make.encoded(Image.fromarray(np.full((6, 5), 1 << 20, np.int32)), "TIFF")
+    assert str(survey([wide])[0][1]) == "1,048,576 to 1,048,576"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("AVIF", {}), ("JPEG2000", {}), ("ICO", {"sizes": [(24, 20)]}), ("QOI", {}), ("DDS", {}), ("PCX", {}),
+     ("SGI", {}), ("TGA", {}), ("WEBP", {}), ("TIFF", {"compression": "tiff_lzw"}), ("MPO", {}), ("DIB", {})],
+)  # fmt: skip
+def test_formats_are_known_by_their_content(make, kind, options):
+    ramp = np.linspace(0, 255, 20 * 24).reshape(20, 24).astype(np.uint8)
+    image = Image.fromarray(np.stack([ramp, ramp, 255 - ramp], axis=2))
+    result = one(make.encoded(image, kind, **options), Frame(20, 24, "RGB"))
+    assert np.abs(result.astype(int) - np.asarray(image)).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("blob", "name"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(300), "HEIC/HEIF"),
+        (bytes(128) + b"DICM" + bytes(99), "DICOM"),
+        (b"<?xml version='1.0'?>\n<!-- drawn -->\n<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"8BPS\0\1" + bytes(30), "PSD"),
+        (b"II*\0\x10\0\0\0CR\2\0" + bytes(30), "raw file"),
+        (b"\x1f\x8b\x08\0" + bytes(30), "gzip"),
+        (bytes(344) + b"n+1\0" + bytes(30), "NIfTI"),
+        (b"\x93NUMPY\1\0", "NumPy"),
+        (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41", "a video"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+        (b"<!DOCTYPE html><html><body>Not found</body></html>", "a web page"),
+    ],
+)
+def test_a_format_that_is_known_only_is_called_by_its_name(blob, name):
+    told = reason(blob)
+    assert name in told
+    assert "damaged" not in told
+    assert ": " in told  # and how to convert it
+
+
+def test_profiles_and_texts_never_cost_an_image(make):
+    pixels = make.picture(1)
+    bomb = zlib.compress(bytes(9_000_000))
+    beside = [
+        (b"iCCP", b"p\0\0" + bomb),
+        (b"zTXt", b"k\0\0" + bomb),
+        (b"iTXt", b"k\0\1\0\0\0" + bomb),
+        (b"zTXt", b"Raw profile type exif\0\0" + bomb),
+        (b"tEXt", b"no separator"),
+        (b"eXIf", b"neither II nor MM"),
+        (b"pHYs", b"short"),
+        (b"acTL", b""),
+    ]
+    for chunk in beside:
+        for place in ({"before": [chunk]}, {"after": [chunk]}):
+            np.testing.assert_array_equal(one(make.png(pixels, **place)), pixels)
+    broken = bytearray(make.png(pixels, before=[(b"tEXt", b"Title\0words")]))
+    broken[45] ^= 1  # its checksum does not hold
+    np.testing.assert_array_equal(one(bytes(broken)), pixels)
+
+
+def test_what_lies_in_a_jpeg_beside_its_pixels_never_costs_it(make):
+    plain = make.encoded(make.picture(3, 16, 16), "JPEG")
+    expected = one(plain, Frame(16, 16, "L"))
+    for marker in (0xE1, 0xE2, 0xED, 0xFE):
+        for body in (
+            b"Exif\0\0II*\0" + b"\xff" * 40,
+            b"ICC_PROFILE\0\x09\x01x",
+            b"MPF\0II*\0" + bytes(9),
+            b"x",
+        ):
+            segment = bytes((0xFF, marker)) + struct.pack(">H", len(body) + 2) + body
+            np.testing.assert_array_equal(one(plain[:2] + segment + plain[2:], Frame(16, 16, "L")), expected)
+
+
+def test_what_was_done_to_images_is_counted(make):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    half = Image.fromarray(np.full((6, 5, 4), 128, np.uint8))
+    opaque = Image.fromarray(np.full((6, 5, 4), 255, np.uint8))
+    still = Image.fromarray(make.picture(0))
+    blobs = [
+        make.encoded(make.picture(0, 5, 6), "JPEG", exif=exif),
+        make.encoded(half),
+        make.encoded(opaque),
+        make.encoded(still, "GIF", save_all=True, append_images=[Image.fromarray(make.picture(1))]),
+        make.encoded(still, "TIFF", save_all=True, append_images=[Image.fromarray(make.picture(1))]),
+        make.encoded(Image.new("CMYK", (5, 6)), "JPEG"),
+        make.encoded(make.picture(0, 6, 20)),
+    ]
+    batch = decode(blobs, GREY)
+    done = batch.treatment
+    assert len(batch.kept) == len(blobs)
+    assert (done.turned, done.transparent, done.frames, done.inks) == (1, 1, 2, 1)
+    assert (done.cropped, done.cut, done.pixels) == (1, 90, 6 * 30 + 120)
+    np.testing.assert_array_equal(batch.images[4], make.picture(0))
+
+
+def test_a_turned_tiff_is_turned_once(make):
+    pixels = make.picture(7, 5, 6)
+    blob = make.encoded(pixels, "TIFF", tiffinfo={0x0112: 6})
+    assert native_frames([blob]) == [GREY]
+    batch = decode([blob], GREY)
+    np.testing.assert_array_equal(batch.images[0], np.rot90(pixels, -1))
+    assert (batch.treatment.turned, batch.treatment.fitted) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "RGBA", "CMYK", "I;16"])
+def test_a_large_image_is_read_at_reduced_scale_and_looks_the_same(make, kind, mode):
+    if (kind, mode) in {("PNG", "CMYK"), ("JPEG", "P"), ("JPEG", "RGBA"), ("JPEG", "I;16"), ("TIFF", "P")}:
+        pytest.skip("no such files")
+    y, x = np.mgrid[0:1300, 0:1100]
+    smooth = (127 + 100 * np.sin(x / 150) * np.cos(y / 170)).astype(np.uint8)
+    image = Image.fromarray(smooth.astype(np.uint16) * 257) if mode == "I;16" else None
+    image = image or Image.fromarray(np.stack([smooth, smooth, 255 - smooth], axis=2)).convert(mode)
+    colour = "L" if mode in ("L", "I;16") else "RGB"
+    frame = Frame(26, 22, colour, (0.0, 65535.0) if mode == "I;16" else EIGHT_BIT)
+    batch = decode([make.encoded(image, kind)], frame)
+    plain = Image.fromarray(smooth) if mode == "I;16" else image
+    expected = np.asarray(plain.convert(colour).resize((22, 26), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(batch.images[0] - expected).max() <= 3
+    assert batch.treatment.pixels == 1300 * 1100
+
+
+def test_slow_readers_read_no_more_than_a_quarter(make):
+    assert "5000x5000 pixels, over the limit of 16,000,000" in reason(
+        b"qoif" + struct.pack(">IIBB", 5000, 5000, 3, 0) + bytes(100)
+    )
+
+
+def test_an_icon_does_not_hide_a_huge_picture(make):
+    inner = png_of(20_000, 20_000)
+    head = b"\0\0\1\0\1\0" + struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(inner), 22)
+    assert "20000x20000 pixels" in reason(head + inner)
+
+
+@pytest.mark.parametrize(("fit", "first"), [("pad", 0), ("stretch", 200), ("crop", 200)])
+def test_the_ways_to_fit(fit, first):
+    wide = np.full((1, 10, 30), 200, np.uint8)
+    result = refit(wide, Frame(10, 10, "L", fit=fit))[0]
+    assert result[0, 0] == first
+    assert result[5, 5] == 200
 
 
 def test_native_frames_of_a_mixture(make):

@@ -18,12 +18,15 @@ from typing import Literal
 
 from bayesight.checks import existing_path
 from bayesight.data.folders import folder_members
+from bayesight.data.formats import Known, recognise
 from bayesight.data.idx import beside, holds_idx
 from bayesight.data.members import (
     ENCODED_LIMIT_BYTES,
     FOLDER,
     IGNORED,
+    NO_CLASS,
     Content,
+    Ignored,
     Judge,
     Member,
     Position,
@@ -43,7 +46,6 @@ __all__ = ["Batch", "Source", "batches", "find_source"]
 _DOT = ord(".")
 _BATCH_MEMBERS = 8192
 _BATCH_BYTES = 8 << 20
-_MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Batch:
     classes: list[str | None] = field(default_factory=list)
     blobs: list[bytes] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    ignored: list[Ignored] = field(default_factory=list)
     fraction: float = 0.0
 
 
@@ -156,10 +158,12 @@ def _pack(members: Iterable[Member], position: Position | ByteStream, judge: Jud
             verdict = judge(name, what, size)
             if verdict is None:
                 blob, verdict = _content(name, content)
+            elif verdict == NO_CLASS and must_sniff(name) and _content(name, content)[1] is not None:
+                verdict = IGNORED
             if verdict == IGNORED:
-                batch.ignored.append(printable(name))
+                batch.ignored.append(judge.ignored(name, class_))
             elif verdict is not None and verdict != FOLDER:
-                batch.quarantined.append(Quarantined(printable(name), verdict))
+                batch.quarantined.append(Quarantined(printable(name), verdict, class_))
             if verdict is not None:
                 continue
         names.append(name)
@@ -180,7 +184,12 @@ def _content(name: bytes, content: Content) -> tuple[bytes, str | None]:
         blob = content if isinstance(content, bytes) else content() if content else b""
     except Unreadable as error:
         return b"", str(error)
-    return blob, IGNORED if must_sniff(name) and not blob.startswith(_MAGICS) else None
+    if not must_sniff(name):
+        return blob, None
+    found = recognise(blob, name)
+    if isinstance(found, Known):
+        return b"", found.reason
+    return blob, None if found else IGNORED
 
 
 _UNSUPPORTED = {b"\x28\xb5\x2f\xfd": "Zstandard", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}

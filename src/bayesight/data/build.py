@@ -19,9 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.data.archives import Batch, Source, batches
-from bayesight.data.decode import PIXEL_LIMIT, Frame, decode, native_frames, refit
-from bayesight.data.framing import Wish, choose, sentence, wished
+from bayesight.data.decode import (
+    EIGHT_BIT,
+    PIXEL_LIMIT,
+    Frame,
+    Range,
+    Treatment,
+    decode,
+    native_frames,
+    refit,
+    survey,
+)
+from bayesight.data.framing import MOST_PIXELS, Depths, Wish, choose, sentence, wished
 from bayesight.data.idx import idx_batches
+from bayesight.data.left_out import Lost, Passed, Tally, lost_classes
 from bayesight.data.members import Quarantined
 from bayesight.errors import SourceUnreadable
 from bayesight.types import ImageArray, IntArray, Progress
@@ -32,6 +43,9 @@ _DECODED_BYTES = 32 << 20
 _BUCKET_BYTES = 64 << 20
 _CHUNK_BYTES = 8 << 20
 _MOST_BUCKETS = 256
+PIXELS_FREE = 1_000_000_000
+PIXELS_A_BYTE = 500
+"""Photographs hold 1 to 10 pixels for each byte, scans of drawings up to about 100."""
 _DIGEST_BYTES = 16
 
 
@@ -44,9 +58,10 @@ class Contents:
     frame: Frame
     content_hash: str
     quarantined: tuple[Quarantined, ...]
-    ignored: int
+    passed: tuple[Passed, ...]
     choice: str
-    fitted: int
+    treatment: Treatment
+    lost: tuple[Lost, ...]
 
 
 def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = None) -> Contents:
@@ -109,9 +124,9 @@ class Spool:
         self.digests: list[bytes] = []
         self.paths: list[bytes] = []
         self.quarantined: list[Quarantined] = []
-        self.ignored: list[str] = []
-        self.ignored_count = 0
-        self.fitted = 0
+        self.ignored = Tally()
+        self.treatment = Treatment()
+        self.encoded_bytes = 0
 
     def add(self, images: ImageArray, classes: Sequence[str | None], paths: Sequence[str]) -> None:
         """Take in images ``(K, ...)`` with the class and the path of each."""
@@ -138,8 +153,7 @@ class Spool:
     def set_aside(self, batch: Batch) -> None:
         """Take note of what a batch brought beside images, and of how far the pass has come."""
         self.quarantined += batch.quarantined
-        self.ignored_count += len(batch.ignored)
-        self.ignored = (self.ignored + batch.ignored)[:3]
+        self.ignored.take(batch.ignored)
 
     def report(self, fraction: float) -> None:
         """Tell the listener how many images were read and about how many there are."""
@@ -162,6 +176,10 @@ class Spool:
 def _read_idx(source: Source, wish: Wish, spool: Spool) -> str:
     """Fill the spool from IDX data; returns how size and mode were chosen."""
     name = source.path.name
+    if wish.levels not in (None, EIGHT_BIT):
+        raise SourceUnreadable(
+            f"{source.path} holds values of 8 bits; expected values of {Range(*wish.levels)}, as the run's"
+        )
     native = None
     for block in idx_batches(source.path, source.labels, PIXEL_LIMIT):
         if native is None:
@@ -171,56 +189,112 @@ def _read_idx(source: Source, wish: Wish, spool: Spool) -> str:
         if spool.frame is None:
             continue
         images = refit(block.images, spool.frame)
-        spool.fitted += len(images) if native != spool.frame else 0
+        if native is not None:
+            spool.treatment += _refitted(native, spool.frame, len(images))
         classes = [str(label) for label in block.labels.tolist()] if wish.labelled else [None] * len(images)
         spool.add(images, classes, [f"{name}[{block.first + i}]" for i in range(len(images))])
         spool.report(block.fraction)
     return sentence(wish, spool.frame, Counter()) if spool.frame else ""
 
 
-def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:
-    """Fill the spool from image files; returns how size and mode were chosen.
+def _refitted(native: Frame, frame: Frame, many: int) -> Treatment:
+    """What bringing many images of one frame into another does to them."""
+    cut = frame.cut_of(native.height, native.width)
+    return Treatment(
+        fitted=0 if native.like(frame) else many,
+        pixels=many * native.pixels,
+        cut=many * cut,
+        cropped=many if 20 * cut > native.pixels else 0,
+    )
 
-    As long as size and mode are not known, the first image's are taken. When another one does not agree, the
-    rest of the pass only counts sizes and modes, and a second pass reads with what was chosen.
+
+def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:
+    """Fill the spool from image files; returns how size, mode and levels were chosen.
+
+    As long as they are not known, the first image's are taken. When another one does not agree, the rest of
+    the pass only counts what the images are, and a second pass reads with what was chosen.
     """
     seen: Counter[Frame] = Counter()
-    fit = {"fit_size": wish.size is not None, "fit_mode": wish.mode is not None}
+    depths = Depths(str(source.path))
+    fit = {
+        "fit_size": wish.size is not None,
+        "fit_mode": wish.mode is not None,
+        "fit_levels": wish.levels is not None,
+    }
     for batch in batches(source, labelled=wish.labelled):
         if spool.frame is None:
             spool.frame = _first_frame(batch, wish)
         for part in _parts(batch, spool.frame):
-            if not seen and not _take_in(part, spool, fit):
+            if not seen and not _take_in(part, spool, source, fit, wish):
                 assert spool.frame is not None
-                seen[spool.frame] = spool.count
+                seen[spool.frame] = depths.eight = spool.count
             if seen:
-                seen.update(frame for frame in native_frames(part.blobs) if frame is not None)
+                _survey(part, spool, source, seen, depths, ranges=wish.levels is None)
         spool.report(batch.fraction)
-    if not seen:
+    if not seen or spool.frame is None:
         return sentence(wish, spool.frame, seen) if spool.frame else ""
+    known = +seen or Counter({spool.frame: 1})
     spool.clear()
-    spool.frame = choose(wish, seen)
+    spool.frame = choose(wish, known, depths.levels())
     for batch in batches(source, labelled=wish.labelled):
         for part in _parts(batch, spool.frame):
-            _take_in(part, spool, {})
+            _take_in(part, spool, source)
         spool.report(batch.fraction)
-    return sentence(wish, spool.frame, seen)
+    return sentence(wish, spool.frame, known)
 
 
-def _take_in(part: Batch, spool: Spool, fit: dict[str, bool]) -> bool:
+def _survey(
+    part: Batch, spool: Spool, source: Source, seen: Counter[Frame], depths: Depths, *, ranges: bool
+) -> None:
+    """Count what the images of a batch are."""
+    for path, found in zip(part.paths, survey(part.blobs, ranges=ranges), strict=True):
+        if found is not None:
+            frame, values = found
+            seen[frame] += 1
+            depths.add(path, values)
+            spool.treatment += Treatment(pixels=frame.pixels)
+    _check_cost(part, spool, source)
+
+
+def _take_in(
+    part: Batch, spool: Spool, source: Source, fit: dict[str, bool] | None = None, wish: Wish | None = None
+) -> bool:
     """Decode a batch into the spool; False, and nothing done, when an image has another frame."""
-    decoded = decode(part.blobs, spool.frame or Frame(1, 1, "L"), **fit)
+    frame = spool.frame or Frame(1, 1, "L")
+    if wish is not None and wish.size is None and frame.pixels > MOST_PIXELS:
+        return False
+    decoded = decode(part.blobs, frame, **(fit or {}))
     if decoded.misfits:
         return False
-    spool.fitted += decoded.fitted
+    spool.treatment += decoded.treatment
     kept = decoded.kept.tolist()
     if len(kept) == len(part.blobs):
         spool.add(decoded.images, part.classes, part.paths)
     else:
         spool.add(decoded.images, [part.classes[i] for i in kept], [part.paths[i] for i in kept])
-        spool.quarantined += [Quarantined(part.paths[i], reason) for i, reason in decoded.refused]
+        spool.quarantined += [
+            Quarantined(part.paths[i], reason, part.classes[i]) for i, reason in decoded.refused
+        ]
     spool.set_aside(part)
+    _check_cost(part, spool, source)
     return True
+
+
+def _check_cost(part: Batch, spool: Spool, source: Source) -> None:
+    """Refuse a source whose images are far larger than what holds them: reading it would take for ever.
+
+    Raises:
+        SourceUnreadable: more pixels than a thousand million, and than 500 for each byte of the source.
+    """
+    spool.encoded_bytes += sum(map(len, part.blobs))
+    if spool.treatment.pixels <= PIXELS_FREE:
+        return
+    size = spool.encoded_bytes if source.kind == "folder" else source.path.stat().st_size
+    if spool.treatment.pixels > PIXELS_A_BYTE * size:
+        raise SourceUnreadable(
+            f"{source.path} holds images of {spool.treatment.pixels:,} pixels and more in {size:,} bytes; "
+            f"expected at most {PIXELS_FREE:,}, or {PIXELS_A_BYTE} for each byte: scale the images down first"
+        )
 
 
 def _parts(batch: Batch, frame: Frame | None) -> Iterator[Batch]:
@@ -265,6 +339,9 @@ def _finish(spool: Spool, folder: Path, wish: Wish, choice: str) -> Contents:
     order = np.lexsort((keys[:, 1], keys[:, 0], labels))
     labels, digests = labels[order], digests[order]
     names = b"\n".join(spool.paths).split(b"\n")
+    passed = spool.ignored.counted()
+    folders = {name.rpartition(b"/")[0] for name in names} if spool.quarantined or passed else set()
+    lost = lost_classes(spool.quarantined, passed, spool.class_ids, (f.decode() for f in folders))
     with (folder / "paths.txt").open("wb") as file:
         for first in range(0, len(order), 1 << 16):
             chosen = order[first : first + (1 << 16)].tolist()
@@ -286,9 +363,10 @@ def _finish(spool: Spool, folder: Path, wish: Wish, choice: str) -> Contents:
         frame=frame,
         content_hash=content_hash(frame, labels, digests),
         quarantined=tuple(spool.quarantined),
-        ignored=spool.ignored_count,
+        passed=passed,
         choice=choice,
-        fitted=spool.fitted,
+        treatment=spool.treatment,
+        lost=lost if wish.labelled else (),
     )
 
 
@@ -338,8 +416,11 @@ def _nothing_read(source: Source, spool: Spool) -> SourceUnreadable:
     if spool.quarantined:
         first = spool.quarantined[0]
         found.append(f"{len(spool.quarantined):,} quarantined (first: {first.path}: {first.reason})")
-    if spool.ignored_count:
-        found.append(f"{spool.ignored_count:,} files ignored as no images (first: {spool.ignored[0]})")
+    passed = spool.ignored.counted()
+    if passed:
+        many = sum(kind.files for kind in passed)
+        kinds = ", ".join(f"{kind.files:,} {kind.kind}" for kind in passed[:5])
+        found.append(f"{many:,} files ignored as no images ({kinds}; first: {passed[0].path})")
     return SourceUnreadable(
         f"{source.path} holds no image that could be read: {'; '.join(found) or 'it is empty'}; "
         "expected images in one folder a class, CLASS/NAME.png"

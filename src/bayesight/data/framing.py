@@ -1,17 +1,23 @@
-"""One size and one mode for all images of a store: what was asked for, what they are, or a stated choice."""
+"""One size, mode and range of values for all images of a store: asked for, their own, or a stated choice."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from bayesight.data.decode import Frame
+from bayesight.data.decode import EIGHT_BIT, Fit, Frame, Levels, Range
+from bayesight.errors import SourceUnreadable
 
-__all__ = ["Wish", "choose", "sentence", "wished"]
+__all__ = ["MOST_PIXELS", "Depths", "Wish", "choose", "sentence", "wished"]
+
+MOST_PIXELS = 1 << 18
+"""Images of one common size are kept at it up to 512x512 pixels; larger ones are scaled down unless asked."""
 
 _SMALLEST_SIDE, _LARGEST_SIDE, _STEP = 16, 64, 8
+_GAP = 4.0  # between the greatest values of images of two depths; cameras' exposures leave no such gap
+_FEW = 0.1  # of the images: so many may be brighter than all others by that much
 
 
 @dataclass(frozen=True)
@@ -22,35 +28,117 @@ class Wish:
         size: (height, width), or None for what the data are.
         mode: "L", "RGB", or None for what the data are.
         labelled: whether images need a class.
+        levels: the values that become 0 and 255, or None for those of the data.
+        fit: how images of another shape are brought to the size.
     """
 
     size: tuple[int, int] | None = None
     mode: str | None = None
     labelled: bool = True
+    levels: Levels | None = None
+    fit: Fit = "crop"
+
+
+@dataclass
+class Depths:
+    """How many images of a source are of 8 bits, and the range of values of each of the others.
+
+    Args:
+        source: what to call it.
+        eight: images of 8 bits.
+        ranges: of the others.
+        paths: where those lie.
+    """
+
+    source: str
+    eight: int = 0
+    ranges: list[Range] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+
+    def add(self, path: str, found: Range | None) -> None:
+        """Take note of an image."""
+        if found is None:
+            self.eight += 1
+        else:
+            self.ranges.append(found)
+            self.paths.append(path)
+
+    def levels(self) -> Levels:
+        """The least and the greatest value of all images, which become 0 and 255.
+
+        A file of 16 bits does not say what is white: a camera of 12 bits writes values up to 4,095 into it.
+        Where images of 8 bits lie beside others, or the greatest values fall into two groups far apart, one
+        range would make some of them black; where few are brighter than all others by that much, it is a
+        matter of single pixels, which are clipped.
+
+        Raises:
+            SourceUnreadable: images of two depths.
+        """
+        if all(found.is_eight_bit for found in self.ranges):
+            return EIGHT_BIT
+        lit = [i for i, found in enumerate(self.ranges) if found.high > 0] or [0]
+        order = sorted(lit, key=lambda i: self.ranges[i].high)
+        high = np.array([self.ranges[i].high for i in order])
+        if self.eight:
+            came = f"{self.eight:,} images of 8 bits and {len(high):,} of {self.ranges[order[-1]]}"
+            raise self._mixed(came, self.paths[order[-1]])
+        steps = high[1:] / high[:-1]
+        above = int(steps.argmax()) + 1 if len(steps) else 0
+        if above and steps[above - 1] >= _GAP:
+            share = 1 - above / len(high)
+            if _FEW < share < 1 - _FEW:
+                came = (
+                    f"{above:,} images of values up to {Range(0, high[above - 1])} and "
+                    f"{len(high) - above:,} up to {high[-1]:,.6g}"
+                )
+                raise self._mixed(came.replace("0 to ", ""), self.paths[order[above]])
+            if share <= _FEW:
+                high = high[:above]
+        return min(found.low for found in self.ranges), float(high[-1])
+
+    def _mixed(self, came: str, path: str) -> SourceUnreadable:
+        return SourceUnreadable(
+            f"{self.source} mixes {came} (the first of these: {path}): on one scale the darker ones would be "
+            "almost black; expected images of one range. Bring them to one depth first, or train on each "
+            "kind by itself"
+        )
 
 
 def wished(wish: Wish, native: Frame) -> Frame:
     """A native frame with what was asked for put in its place."""
     height, width = wish.size or (native.height, native.width)
-    return Frame(height, width, wish.mode or native.mode)
+    return Frame(height, width, wish.mode or native.mode, wish.levels or native.levels, wish.fit)
 
 
-def choose(wish: Wish, seen: Counter[Frame]) -> Frame:
+def choose(wish: Wish, seen: Counter[Frame], levels: Levels = EIGHT_BIT) -> Frame:
     """One frame for images of several.
 
     RGB as soon as one image has colour. The most common size if at least half of the images share it,
-    otherwise a square whose side is the median short side, rounded to a multiple of 8 within 16 to 64.
+    otherwise a square whose side is the median short side, rounded to a multiple of 8 within 16 to 64. A
+    common size of more than 512x512 pixels is scaled down to a short side of 64, its shape kept.
 
     Example:
-        >>> choose(Wish(), Counter({Frame(28, 28, "L"): 3, Frame(9, 9, "RGB"): 1}))
-        Frame(height=28, width=28, mode='RGB')
+        >>> found = choose(Wish(), Counter({Frame(28, 28, "L"): 3, Frame(9, 9, "RGB"): 1}))
+        >>> found.shape
+        (28, 28, 3)
+        >>> choose(Wish(), Counter({Frame(3000, 4000, "L"): 3})).shape
+        (64, 88)
     """
     mode = "RGB" if any(frame.mode == "RGB" for frame in seen) else "L"
     size, many = _commonest_size(seen)
     if 2 * many < seen.total():
         side = round(_median_short_side(seen) / _STEP) * _STEP
         size = (min(max(side, _SMALLEST_SIDE), _LARGEST_SIDE),) * 2
-    return wished(wish, Frame(*size, mode))
+    elif size[0] * size[1] > MOST_PIXELS:
+        size = _scaled_down(*size)
+    return wished(wish, Frame(*size, mode, levels))
+
+
+def _scaled_down(height: int, width: int) -> tuple[int, int]:
+    """A size of the same shape, in multiples of 8, with a short side of 64 and a long one of at most 512."""
+    short, long = sorted((height, width))
+    side = min(8 * _LARGEST_SIDE, round(_LARGEST_SIDE * long / short / _STEP) * _STEP)
+    return (_LARGEST_SIDE, side) if height <= width else (side, _LARGEST_SIDE)
 
 
 def sentence(wish: Wish, frame: Frame, seen: Counter[Frame]) -> str:
@@ -60,13 +148,19 @@ def sentence(wish: Wish, frame: Frame, seen: Counter[Frame]) -> str:
         >>> sentence(Wish(size=(9, 9)), Frame(9, 9, "L"), Counter())
         '9x9 as asked for; all images are grey'
     """
-    fit = "the others are scaled to cover it and cropped in the centre"
+    fit = f"the others are {_FITTING[frame.fit]}"
     size = f"{frame.height}x{frame.width}"
     total = seen.total()
     if wish.size:
         how = f"{size} as asked for"
-    elif len({(f.height, f.width) for f in seen}) < 2:
+    elif not seen or {(f.height, f.width) for f in seen} == {(frame.height, frame.width)}:
         how = f"all images are {size}"
+    elif _commonest_size(seen)[1] * 2 >= total and frame.pixels < _pixels(_commonest_size(seen)[0]):
+        (height, width), many = _commonest_size(seen)
+        how = (
+            f"{size}, because {height}x{width}, the size of {many:,} of {total:,} images, is large "
+            f"(--size HxW for another); {fit}"
+        )
     elif _commonest_size(seen)[0] == (frame.height, frame.width) and 2 * _commonest_size(seen)[1] >= total:
         how = f"{size}, the size of {_commonest_size(seen)[1]:,} of {total:,} images; {fit}"
     else:
@@ -74,6 +168,8 @@ def sentence(wish: Wish, frame: Frame, seen: Counter[Frame]) -> str:
             f"{size}, because no size is shared by half of the {total:,} images and the median of their "
             f"short sides is {_median_short_side(seen):g}; {fit}"
         )
+    if frame.levels != EIGHT_BIT:
+        how += f"; values of {Range(*frame.levels)} are scaled to 0 to 255"
     colour = sum(many for f, many in seen.items() if f.mode == "RGB")
     if wish.mode:
         return f"{how}; {wish.mode} as asked for"
@@ -88,6 +184,17 @@ def _commonest_size(seen: Counter[Frame]) -> tuple[tuple[int, int], int]:
     for frame, many in seen.items():
         sizes[frame.height, frame.width] += many
     return max(sizes.items(), key=lambda item: (item[1], item[0]))
+
+
+def _pixels(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
+
+
+_FITTING = {
+    "crop": "scaled to cover it and cropped in the centre",
+    "pad": "scaled to lie within it, with black beside them",
+    "stretch": "stretched to it",
+}
 
 
 def _median_short_side(seen: Counter[Frame]) -> float:

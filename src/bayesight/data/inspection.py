@@ -7,6 +7,7 @@ from typing import Any
 
 from bayesight.checks import check
 from bayesight.data.audit import Audit
+from bayesight.data.notes import notes, source_facts
 from bayesight.data.store import Store
 
 __all__ = ["parse_size", "report_document", "report_text"]
@@ -43,8 +44,7 @@ def report_document(store: Store, found: Audit) -> dict[str, Any]:
         "choice": manifest.choice,
         "fitted": manifest.fitted,
         "imbalance": round(found.imbalance, 4),
-        "quarantined": [{"path": entry.path, "reason": entry.reason} for entry in manifest.quarantined],
-        "ignored": manifest.ignored,
+        **source_facts(store),
         "duplicates": found.as_dict(),
         "content_hash": manifest.content_hash,
         "store": str(store.folder),
@@ -65,8 +65,7 @@ def report_text(store: Store, found: Audit) -> str:
     if found.imbalance > 1.5:
         lines.append(f"The largest class has {found.imbalance:.3g} times as many images as the smallest.")
     lines += _quarantine(store)
-    if manifest.ignored:
-        lines.append(f"{manifest.ignored:,} files that are no images were passed over.")
+    lines += [f"{note[0].upper()}{note[1:]}." for note in notes(store)]
     lines += _duplicates(found)
     lines.append(f"Stored in {store.folder}")
     return "\n".join(lines)
@@ -87,7 +86,7 @@ def _quarantine(store: Store) -> list[str]:
     entries = store.manifest.quarantined
     if not entries:
         return ["No file was broken."]
-    lines = [f"{len(entries):,} file{' was' if len(entries) == 1 else 's were'} left out:"]
+    lines = ["Files left out:"]
     lines += [f"  {entry.path}: {entry.reason}" for entry in entries[:_SHOWN]]
     if len(entries) > _SHOWN:
         lines.append(f"  and {len(entries) - _SHOWN:,} more (--json names them all)")

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bayesight.data.formats import IMAGE_SUFFIXES, known_by_name, suffix_of
+
 __all__ = [
     "ENCODED_LIMIT_BYTES",
     "FOLDER",
+    "HIDDEN",
     "IGNORED",
+    "NO_CLASS",
     "Content",
+    "Ignored",
     "Judge",
     "Member",
     "Position",
@@ -25,8 +30,8 @@ __all__ = [
 ENCODED_LIMIT_BYTES = 64 << 20
 FOLDER = "a folder"
 IGNORED = "ignored"
-_NO_CLASS = "no class folder"
-_SUFFIXES = frozenset(b"png jpg jpeg jpe jfif bmp dib gif tif tiff webp ppm pgm pbm pnm".split())
+HIDDEN = "hidden"
+NO_CLASS = "no class folder"
 _JUNK = frozenset((b"__MACOSX", b"Thumbs.db", b"desktop.ini", b"@eaDir", b"$RECYCLE.BIN"))
 _DRIVE = re.compile(rb"[A-Za-z]:[/\\]")
 
@@ -48,10 +53,27 @@ class Quarantined:
     Args:
         path: its name inside the source; bytes that are not UTF-8 appear as ``\\xff``.
         reason: a plain phrase ("zero bytes").
+        label: the class it would have had; None where it lies in none.
     """
 
     path: str
     reason: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A member of the source that was passed over, for it is no image.
+
+    Args:
+        path: its name inside the source.
+        kind: its suffix (".txt"), "no suffix", or "hidden".
+        label: the class an image in its place would have; None where it lies in none.
+    """
+
+    path: str
+    kind: str
+    label: str | None = None
 
 
 @dataclass
@@ -81,13 +103,17 @@ class Judge:
         verdict = self.place(name[:cut])[1]
         if what == FOLDER:
             return FOLDER
-        if verdict is None or verdict is _NO_CLASS:
+        if verdict is None or verdict is NO_CLASS:
             base = name[cut:]
             if base[:1] == b"." or base in _JUNK:
                 return IGNORED
             if what is not None:
                 return what
-            if not _may_be_image(base):
+            sniffed = must_sniff(base)
+            known = known_by_name(base) if sniffed else None
+            if known is not None and known.is_large:  # a video is not read to learn what its name says
+                return IGNORED if verdict else known.reason
+            if size > ENCODED_LIMIT_BYTES and sniffed:
                 return IGNORED
             if size > ENCODED_LIMIT_BYTES:
                 return f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one image"
@@ -104,18 +130,21 @@ class Judge:
             return None, IGNORED
         if parts:
             return printable(parts[-1]), None
-        return None, _NO_CLASS if self._labelled else None
+        return None, NO_CLASS if self._labelled else None
+
+    def ignored(self, name: bytes, label: str | None) -> Ignored:
+        """What is kept of a member that was passed over."""
+        cut = name.rfind(b"/") + 1
+        base = name[cut:]
+        if base[:1] == b"." or base in _JUNK or self.place(name[:cut])[1] == IGNORED:
+            return Ignored(printable(name), HIDDEN)
+        suffix = suffix_of(name)
+        return Ignored(printable(name), f".{printable(suffix[:16])}" if suffix else "no suffix", label)
 
 
 def must_sniff(name: bytes) -> bool:
-    """Whether only the content can say if this is an image, for its name has no suffix."""
-    return name[-4:] != b".png" and b"." not in name[name.rfind(b"/") + 1 :]
-
-
-def _may_be_image(base: bytes) -> bool:
-    """Whether a file's name has the suffix of an image, or none at all."""
-    _, dot, suffix = base.rpartition(b".")
-    return not dot or suffix.lower() in _SUFFIXES
+    """Whether only the content can say if this is an image, for its name does not promise one."""
+    return name[-4:] != b".png" and suffix_of(name) not in IMAGE_SUFFIXES
 
 
 def printable_all(names: list[bytes]) -> list[str]:

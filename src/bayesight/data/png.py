@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 from bayesight.data.deflation import DeflateError, crc32, zlib_decompress
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["HEADER_BYTES", "SIGNATURE", "Layout", "damage", "inflate", "layout", "unfilter"]
+__all__ = ["HEADER_BYTES", "SIGNATURE", "Layout", "damage", "essence", "inflate", "layout", "unfilter"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # signature and IHDR chunk, the same for all images of one layout
@@ -30,6 +30,7 @@ _CHUNK = struct.Struct(">I4s")
 _NUMBER = struct.Struct(">I")
 _WITHOUT_EFFECT = frozenset((b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"bKGD", b"sBIT", b"tEXt"))
 _HIDDEN_EXIF = (b"Raw profile", b"XML:com.adobe")
+_ESSENTIAL = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,36 @@ def inflate(blobs: Sequence[bytes], header: bytes, shape: Layout) -> list[bytes 
 def damage(blob: bytes) -> str | None:
     """Which checksum proves that a PNG is not what was written; None when none does.
 
-    Checks what makes the pixels (IHDR, PLTE, IDAT), which Pillow's reading of IDAT does not.
+    Checks what makes the pixels (IHDR, PLTE, tRNS, IDAT), which Pillow's reading of IDAT does not.
     """
     for kind, _, sound in _chunks(blob, len(SIGNATURE)):
-        if not sound and kind in (b"IHDR", b"PLTE", b"IDAT"):
+        if not sound and kind in _ESSENTIAL - {b"IEND"}:
             return f"damaged: the checksum of chunk {kind.decode()} is wrong"
         if kind == b"IEND":
             break
     return None
+
+
+def essence(blob: bytes, *, keep: tuple[bytes, ...] = ()) -> bytes:
+    """A PNG without the chunks that make no pixels: profiles, texts, times, frames of an animation.
+
+    Args:
+        blob: the file; one that is cut off stays so.
+        keep: further chunks to keep, whose kind or whose content begins so; they come before the pixels.
+    """
+    at, parts, notes = len(SIGNATURE), [], []
+    for kind, content, sound in _chunks(blob, at):
+        whole = blob[at : at + 12 + len(content)]
+        at += len(whole)
+        if kind in _ESSENTIAL:
+            parts.append(whole)
+        elif sound and (kind in keep or content.startswith(keep or b"\0never")):
+            notes.append(whole)
+        if kind == b"IEND":
+            break
+    else:
+        parts.append(blob[at:])
+    return b"".join([SIGNATURE, *parts[:1], *notes, *parts[1:]])
 
 
 def _chunks(blob: bytes, at: int) -> Iterator[tuple[bytes, bytes, bool]]:

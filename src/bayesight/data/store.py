@@ -24,17 +24,19 @@ from filelock import FileLock, Timeout
 from bayesight.checks import check
 from bayesight.data.archives import Source, find_source
 from bayesight.data.build import Contents, build, content_hash
-from bayesight.data.decode import PIXEL_LIMIT, Frame
+from bayesight.data.decode import PIXEL_LIMIT, Fit, Frame, Levels, Treatment
 from bayesight.data.framing import Wish
 from bayesight.data.freshness import Stamp, content_of, stamp
+from bayesight.data.left_out import Lost, Passed
 from bayesight.data.members import Quarantined
 from bayesight.errors import BayesightError, SourceUnreadable, StorageFailed
 from bayesight.files import write_atomic
+from bayesight.frame import FITS
 from bayesight.types import ImageArray, IntArray, Progress
 
 __all__ = ["Manifest", "Quarantined", "Store", "open_store", "require_classes"]
 
-_FORMAT = 2
+_FORMAT = 3
 _BUILDING = ".building-"
 _STAMP = "source.json"
 _SAMPLE = 16
@@ -54,9 +56,12 @@ class Manifest:
         mode: "L" (grey) or "RGB".
         content_hash: the same for the same images under the same class indices, whatever held them.
         quarantined: members not taken in, each with its reason.
-        ignored: how many files were passed over because they are no images.
-        choice: how size and mode were chosen, one sentence.
-        fitted: how many images had another size or mode, and were scaled or converted.
+        passed: files that were passed over because they are no images, by kind and class.
+        lost: folders among those of the classes in which no image could be read.
+        choice: how size, mode and levels were chosen, one sentence.
+        levels: the values of the images that became 0 and 255.
+        fit: how images of another shape were brought to this one.
+        treatment: what was done to the images, in counts.
     """
 
     format: int
@@ -67,9 +72,27 @@ class Manifest:
     mode: str
     content_hash: str
     quarantined: tuple[Quarantined, ...]
-    ignored: int
+    passed: tuple[Passed, ...]
+    lost: tuple[Lost, ...]
     choice: str
-    fitted: int
+    levels: Levels
+    fit: Fit
+    treatment: Treatment
+
+    @property
+    def ignored(self) -> int:
+        """How many files were passed over because they are no images."""
+        return sum(kind.files for kind in self.passed)
+
+    @property
+    def fitted(self) -> int:
+        """How many images had another size or mode, and were scaled or converted."""
+        return self.treatment.fitted
+
+    @property
+    def frame(self) -> Frame:
+        """What all images were made to be."""
+        return Frame(self.shape[0], self.shape[1], self.mode, self.levels, self.fit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +143,8 @@ def open_store(
     *,
     size: int | tuple[int, int] | None = None,
     mode: str | None = None,
+    levels: Levels | None = None,
+    fit: Fit = "crop",
     labels: str | os.PathLike[str] | None = None,
     labelled: bool = True,
     cache: str | os.PathLike[str] | None = None,
@@ -132,8 +157,11 @@ def open_store(
 
     Args:
         source: a folder, ``.tar``, ``.tar.gz``, ``.tar.xz``, ``.tar.bz2``, ``.zip`` or IDX ``.gz``.
-        size: side of a square, or (height, width); images are scaled to cover it and cropped in the centre.
+        size: side of a square, or (height, width), that all images are brought to.
         mode: "L" or "RGB".
+        levels: the values that become 0 and 255 where images have more than 8 bits; None finds them out.
+        fit: how images of another shape are brought to the size: "crop" scales them to cover it and keeps the
+            centre, "pad" scales them to lie within it with black beside them, "stretch" stretches them.
         labels: the labels of IDX data that are not beside it under MNIST's name.
         labelled: False for images without classes; every label is then -1.
         cache: where stores are kept; $BAYESIGHT_CACHE or the user's cache folder when not given.
@@ -145,7 +173,7 @@ def open_store(
         StorageFailed: the cache cannot be written.
         InvalidInput: a size or mode that cannot be.
     """
-    wish = _wish(size, mode, labelled)
+    wish = _wish(size, mode, labelled, levels, fit)
     found = find_source(source, labels=labels, labelled=labelled)
     home = _cache_folder(cache)
     stamped = stamp(found)
@@ -232,9 +260,12 @@ def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
         mode=contents.frame.mode,
         content_hash=contents.content_hash,
         quarantined=contents.quarantined,
-        ignored=contents.ignored,
+        passed=contents.passed,
+        lost=contents.lost,
         choice=contents.choice,
-        fitted=contents.fitted,
+        levels=contents.frame.levels,
+        fit=contents.frame.fit,
+        treatment=contents.treatment,
     )
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     with (folder / "manifest.json").open("w", encoding="utf-8") as file:
@@ -253,7 +284,11 @@ def _load(folder: Path) -> Store | None:
         if any((folder / name).stat().st_size != size for name, size in sizes.items()):
             return None
         document["quarantined"] = tuple(Quarantined(**entry) for entry in document["quarantined"])
-        document["classes"], document["shape"] = tuple(document["classes"]), tuple(document["shape"])
+        document["passed"] = tuple(Passed(**entry) for entry in document["passed"])
+        document["lost"] = tuple(Lost(**entry) for entry in document["lost"])
+        document["treatment"] = Treatment(**document["treatment"])
+        for name in ("classes", "shape", "levels"):
+            document[name] = tuple(document[name])
         manifest = Manifest(**document)
         if manifest.format != _FORMAT:
             return None
@@ -271,8 +306,7 @@ def _is_whole(store: Store) -> bool:
     manifest, count = store.manifest, len(store)
     if store.images.shape != (count, *manifest.shape) or store.digests.shape != (count, 16) or not count:
         return False
-    frame = Frame(manifest.shape[0], manifest.shape[1], manifest.mode)
-    if content_hash(frame, store.labels, store.digests) != manifest.content_hash:
+    if content_hash(manifest.frame, store.labels, store.digests) != manifest.content_hash:
         return False
     for index in np.linspace(0, count - 1, num=min(count, _SAMPLE), dtype=np.int64):
         digest = hashlib.blake2b(store.images[index].tobytes(), digest_size=16).digest()
@@ -311,8 +345,11 @@ def _storing(home: Path, source: Path) -> Iterator[None]:
         ) from error
 
 
-def _wish(size: int | tuple[int, int] | None, mode: str | None, labelled: bool) -> Wish:
+def _wish(
+    size: int | tuple[int, int] | None, mode: str | None, labelled: bool, levels: Levels | None, fit: Fit
+) -> Wish:
     """What was asked for, checked."""
+    check(fit in FITS, "fit", f"got {fit!r}", "crop, pad or stretch")
     check(mode in (None, "L", "RGB"), "mode", f"got {mode!r}", '"L" (grey) or "RGB"')
     pair = (size, size) if isinstance(size, int) else size
     if pair is not None:
@@ -320,7 +357,7 @@ def _wish(size: int | tuple[int, int] | None, mode: str | None, labelled: bool) 
         check(
             fits, "size", f"got {pair[0]}x{pair[1]}", f"sides of at least 1, {PIXEL_LIMIT:,} pixels at most"
         )
-    return Wish(pair, mode, labelled)
+    return Wish(pair, mode, labelled, levels, fit)
 
 
 def _counting(progress: Progress | None, expected: int | None) -> Progress | None:

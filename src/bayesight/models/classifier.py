@@ -29,6 +29,7 @@ from bayesight.evaluate.novelty import (
     novelty_score,
     pick_exemplars,
 )
+from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Reading
 from bayesight.models.base import ImageModel
 from bayesight.models.belief_check import check_belief
 from bayesight.models.corrections import RUN, Replaced
@@ -57,16 +58,30 @@ class Classes:
         names: class names in the order they were learned; never recomputed.
         mode: "L" or "RGB".
         size: (height, width) in pixels.
+        levels: the values of its images that became 0 and 255; those of 8 bits themselves.
+        fit: how images of another shape are brought to the size.
     """
 
     names: tuple[str, ...]
     mode: str
     size: tuple[int, int]
+    levels: Levels = EIGHT_BIT
+    fit: Fit = "crop"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) as the network sees an image."""
         return (1 if self.mode == "L" else 3, *self.size)
+
+    @property
+    def frame(self) -> Frame:
+        """What images are brought to."""
+        return Frame(*self.size, self.mode, self.levels, self.fit)
+
+    @property
+    def reading(self) -> Reading:
+        """How sources are opened for the run, as options of ``open_store``."""
+        return {"size": self.size, "mode": self.mode, "levels": self.levels, "fit": self.fit}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bayesight.checks import check
 from bayesight.data.dataset import gather
-from bayesight.data.decode import Frame, decode, native_frames
+from bayesight.data.decode import decode, native_frames
 from bayesight.data.png import SIGNATURE
 from bayesight.errors import SourceUnreadable
 from bayesight.models.classifier import Classes
@@ -87,8 +87,7 @@ def read_uploads(uploads: Sequence[Upload], classes: Classes, *, pixels: int) ->
     total = sum(height * width for height, width in found)
     came = f"{total:,} pixels, the largest being {'x'.join(map(str, max(found, default=(0, 0))))}"
     check(total <= pixels, "images", came, f"at most {pixels:,} in one request", "Scale them down first.")
-    frame = Frame(*classes.size, classes.mode)
-    decoded = decode(blobs, frame)
+    decoded = decode(blobs, classes.frame)
     if decoded.refused:
         index, reason = decoded.refused[0]
         which = f"image {index + 1} of {len(uploads)}" if len(uploads) > 1 else "the image"

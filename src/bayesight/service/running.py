@@ -77,7 +77,7 @@ def read_sources(settings: Settings, progress: Progress | None = None) -> None:
         return
     classes = Run.open(settings.run).classes()
     for source in settings.sources:
-        open_store(source, size=classes.size, mode=classes.mode, labelled=False, progress=progress)
+        open_store(source, **classes.reading, labelled=False, progress=progress)
 
 
 def _serve(workers: int, listener: socket.socket) -> None:

@@ -153,7 +153,7 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
         len(store) >= FEWEST, str(request.source), f"{len(store)} images", f"at least {FEWEST}", "Add images."
     )
     height, width = store.manifest.shape[:2]
-    shape = Classes((), store.manifest.mode, (height, width))
+    shape = Classes((), store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit)
     share = recipe.data.validation
     parts = split(
         np.zeros(len(store), np.int64),
@@ -164,7 +164,7 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
     held_out = {digest.tobytes() for digest in np.asarray(store.digests)[parts["validation"]]}
     stores, learned = [store], [_examples(store, parts["train"])]
     for path in request.also:
-        more = open_store(path, size=shape.size, mode=shape.mode, labelled=False, progress=progress)
+        more = open_store(path, **shape.reading, labelled=False, progress=progress)
         digests = np.asarray(more.digests)
         rows = [row for row, digest in enumerate(digests) if digest.tobytes() not in held_out]
         learned.append(_examples(more, np.array(rows, np.int64)))

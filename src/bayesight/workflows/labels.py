@@ -147,8 +147,7 @@ def _judge(
     run: Run, source: str | Path, labels: Path | None, seed: int, progress: Progress | None, how: str
 ) -> LabelAudit:
     classifier = run.classifier()
-    size, mode = classifier.classes.size, classifier.classes.mode
-    store = open_store(source, size=size, mode=mode, labels=labels, progress=progress)
+    store = open_store(source, **classifier.classes.reading, labels=labels, progress=progress)
     require_classes(store, 2)
     rows = np.arange(len(store), dtype=np.int64)
     features = classifier.features(Examples((store.images,), rows, store.labels).in_order(EVALUATION_BATCH))

@@ -13,7 +13,7 @@ from torch import Tensor
 from bayesight.bayes import theorem
 from bayesight.checks import existing_path, probability
 from bayesight.data.dataset import gather
-from bayesight.data.decode import Frame, decode
+from bayesight.data.decode import decode
 from bayesight.errors import SourceUnreadable
 from bayesight.evaluate.novelty import p_value, threshold
 from bayesight.models.classifier import Classes, Classifier
@@ -189,8 +189,7 @@ def read_images(images: Sequence[str | Path], classes: Classes) -> Tensor:
     for given, path in zip(images, paths, strict=True):
         if not path.is_file():
             raise SourceUnreadable(f"{given} is not a file; expected an image.")
-    frame = Frame(classes.size[0], classes.size[1], classes.mode)
-    found = decode([path.read_bytes() for path in paths], frame)
+    found = decode([path.read_bytes() for path in paths], classes.frame)
     if found.refused:
         index, reason = found.refused[0]
         raise SourceUnreadable(f"{images[index]} is no image that can be read: {reason}.")

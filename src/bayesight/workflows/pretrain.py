@@ -77,10 +77,9 @@ def pretraining_images(
     parts = [material.train] if material.also is None else [material.train, material.also]
     labelled = sum(map(len, parts))
     parts.append(_seen_freely(material.stores[0], material.unlabelled, held_out))
-    size, mode = material.classes.size, material.classes.mode
     stores = []
     for path in sources:
-        more = open_store(path, size=size, mode=mode, labelled=False, progress=progress)
+        more = open_store(path, **material.classes.reading, labelled=False, progress=progress)
         parts.append(_seen_freely(more, np.arange(len(more)), held_out))
         stores.append(more)
     bare = [Examples(part.arrays, part.rows, np.full(len(part), -1, np.int64)) for part in parts]

@@ -69,7 +69,7 @@ def read_labelled(
         SourceNotFound, SourceUnreadable: the source cannot be read.
         InvalidInput: classes the run does not know.
     """
-    store = open_store(source, size=classes.size, mode=classes.mode, labels=labels, progress=progress)
+    store = open_store(source, **classes.reading, labels=labels, progress=progress)
     numbers, note = class_numbers(store.classes, classes.names, new_classes=new_classes, by_name=by_name)
     rows = np.arange(len(store), dtype=np.int64)
     new = tuple(n for n, number in zip(store.classes, numbers, strict=True) if number >= len(classes.names))
@@ -84,7 +84,7 @@ def read_unlabelled(
     Raises:
         SourceNotFound, SourceUnreadable: the source cannot be read.
     """
-    store = open_store(source, size=classes.size, mode=classes.mode, labelled=False, progress=progress)
+    store = open_store(source, **classes.reading, labelled=False, progress=progress)
     rows = np.arange(len(store), dtype=np.int64)
     return Examples((store.images,), rows, np.full(len(store), -1, dtype=np.int64)), store
 

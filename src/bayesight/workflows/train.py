@@ -248,7 +248,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     require_classes(store, 2)
     names, labels = labelled_part(store)
     height, width = store.manifest.shape[:2]
-    classes = Classes(names, store.manifest.mode, (height, width))
+    classes = Classes(names, store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit)
     environments = _environments(store, recipe, request)
     groups = labels
     if environments is not None:  # every environment shall have images of each of its classes on both sides
@@ -266,7 +266,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     stores, dropped = [store], 0
     further: list[tuple[Examples, np.ndarray]] = []
     for path in request.also:
-        more = open_store(path, size=classes.size, mode=classes.mode, progress=progress)
+        more = open_store(path, **classes.reading, progress=progress)
         numbers, _ = class_numbers(more.classes, classes.names)
         kept = _not_among(more, digests["validation"])
         dropped += len(more) - len(kept)

@@ -63,7 +63,7 @@ class Album:
         classes = self._folder.classes()
         for source in self._sources:
             try:
-                found.append(open_store(source, size=classes.size, mode=classes.mode, labelled=False))
+                found.append(open_store(source, **classes.reading, labelled=False))
             except BayesightError as problem:
                 log.info("training images are not shown", extra={"event": "album", "reason": str(problem)})
         return found

@@ -1,0 +1,285 @@
+"""Recognise a file by its first bytes: an image that can be read, a format known by name only, or neither.
+
+Only the formats listed here are ever handed to Pillow, each to its own reader: none of them runs a program
+(as EPS does), and a file is never tried with one reader after the other. A format known by name only is
+called by it, with the way to convert it, so that a photograph nobody can read is not taken for a damaged one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["IMAGE_SUFFIXES", "Known", "known_by_name", "reader_of", "recognise", "suffix_of"]
+
+IMAGE_SUFFIXES = frozenset(
+    b"png apng jpg jpeg jpe jfif mpo bmp dib gif tif tiff webp ppm pgm pbm pnm pfm avif avifs jp2 j2k jpc "
+    b"jpf jpx j2c ico cur qoi dds pcx sgi rgb bw ras tga xbm".split()
+)
+"""Names that end so promise an image: one that is none is quarantined, not passed over."""
+
+_HEAD = 4096
+_TO_PNG = "convert it to PNG or JPEG first"
+_FRAMES = "take single frames out of it, as with 'ffmpeg -i FILE frame-%05d.png'"
+_UNPACK = "unpack it first"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A format that is known by name and not read.
+
+    Args:
+        name: of the format.
+        mend: how to make an image of it.
+        is_large: whether such files are so large that they are not read to learn what their name says.
+    """
+
+    name: str
+    mend: str
+    is_large: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Why such a file is left out."""
+        return f"{self.name}, which is not read: {self.mend}"
+
+
+_HEIF = Known("HEIC/HEIF", "convert it to JPEG or PNG first, as with 'heif-convert FILE.heic FILE.jpg'")
+_RAW = Known(
+    "a camera's raw file", "develop it to JPEG, PNG or TIFF first, as with 'darktable-cli' or 'dcraw'"
+)
+_DICOM = Known("DICOM", "convert it to PNG first, as with 'dcmj2pnm' or pydicom")
+_SVG = Known("SVG, a drawing without pixels", "render it to PNG first, as with 'rsvg-convert'")
+_PDF = Known("PDF", "render its pages to PNG first, as with 'pdftoppm -png'")
+_POSTSCRIPT = Known(
+    "PostScript, a program that draws", "render it to PNG first, as with 'gs -sDEVICE=png16m'"
+)
+_PSD = Known("Photoshop's PSD", "export it to PNG first")
+_NIFTI = Known("NIfTI, a volume", "save its slices as PNG or TIFF first, as with nibabel")
+_NUMPY = Known("a NumPy array", "save each image as PNG or TIFF first, as with PIL.Image.fromarray")
+_VIDEO = Known("a video", _FRAMES, is_large=True)
+_JXL = Known("JPEG XL", f"{_TO_PNG}, as with 'djxl FILE.jxl FILE.png'")
+_GZIP = Known("packed with gzip", f"{_UNPACK}, as with 'gunzip'")
+_LFS = Known("a Git LFS pointer in place of the file", "fetch the files with 'git lfs pull'")
+_PAGE = Known("a web page", "the download probably failed, fetch the image again")
+
+_MAGIC: tuple[tuple[bytes, Known], ...] = (
+    (b"%PDF", _PDF),
+    (b"%!PS", _POSTSCRIPT),
+    (b"\xc5\xd0\xd3\xc6", _POSTSCRIPT),
+    (b"8BPS", _PSD),
+    (b"\x93NUMPY", _NUMPY),
+    (b"\xff\x0a", _JXL),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", _JXL),
+    (b"FUJIFILMCCD-RAW", _RAW),
+    (b"FOVb", _RAW),
+    (b"IIRO", _RAW),
+    (b"IIU\0", _RAW),
+    (b"II\xbc", Known("JPEG XR", _TO_PNG)),
+    (b"\x76\x2f\x31\x01", Known("OpenEXR", "convert it to a floating-point TIFF or to PNG first")),
+    (b"#?RADIANCE", Known("Radiance HDR", "convert it to a floating-point TIFF or to PNG first")),
+    (b"SIMPLE  =", Known("FITS", "save each image as PNG or TIFF first, as with astropy")),
+    (b"\x89HDF\r\n\x1a\n", Known("HDF5", "save each image in it as PNG or TIFF first, as with h5py")),
+    (b"MATLAB 5.0", Known("a MATLAB file", "save each image in it as PNG first, with 'imwrite'")),
+    (b"icns", Known("Apple's ICNS, a set of icons", _TO_PNG)),
+    (b"gimp xcf", Known("GIMP's XCF", "export it to PNG first")),
+    (b"AT&TFORM", Known("DjVu", f"{_TO_PNG}, as with 'ddjvu'")),
+    (b"ZISRAWFILE", Known("Zeiss CZI", "export it to TIFF first, as with Bio-Formats")),
+    (b"\xd7\xcd\xc6\x9a", Known("Windows Metafile", "render it to PNG first")),
+    (b"\x1a\x45\xdf\xa3", _VIDEO),
+    (b"\0\0\x01\xba", _VIDEO),
+    (b"\0\0\x01\xb3", _VIDEO),
+    (b"FLV\x01", _VIDEO),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _VIDEO),
+    (b"OggS", Known("Ogg, sound or video", _FRAMES)),
+    (b"\x1f\x8b", _GZIP),
+    (b"BZh", Known("packed with bzip2", f"{_UNPACK}, as with 'bunzip2'")),
+    (b"\xfd7zXZ\0", Known("packed with xz", f"{_UNPACK}, as with 'unxz'")),
+    (b"\x28\xb5\x2f\xfd", Known("packed with Zstandard", f"{_UNPACK}, as with 'unzstd'")),
+    (b"PK\3\4", Known("a zip archive", _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", Known("a 7-Zip archive", _UNPACK)),
+    (b"Rar!\x1a\x07", Known("a RAR archive", _UNPACK)),
+    (b"version https://git-lfs", _LFS),
+)
+_BRANDS = (
+    ((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1"), _HEIF),
+    ((b"crx ",), _RAW),
+    ((b"isom", b"iso", b"mp4", b"M4V", b"qt  ", b"avc1", b"3gp", b"3g2", b"mmp4", b"dash", b"f4v"), _VIDEO),
+)
+_RAW_SUFFIXES = frozenset(
+    b"dng nef nrw cr2 cr3 crw arw srf sr2 orf rw2 raf pef srw 3fr iiq erf kdc dcr mos mrw x3f raw".split()
+)
+_NAMED: dict[bytes, Known] = {
+    **dict.fromkeys((b"heic", b"heif", b"hif"), _HEIF),
+    **dict.fromkeys(b"mp4 m4v mov avi mkv webm mpg mpeg wmv flv mts m2ts 3gp".split(), _VIDEO),
+    **dict.fromkeys((b"dcm", b"dicom"), _DICOM),
+    **dict.fromkeys(_RAW_SUFFIXES, _RAW),
+    **dict.fromkeys((b"svg", b"svgz"), _SVG),
+    b"nii": _NIFTI,
+    b"jxl": _JXL,
+    b"psd": _PSD,
+    b"pdf": _PDF,
+    b"eps": _POSTSCRIPT,
+    b"npy": _NUMPY,
+    b"npz": _NUMPY,
+}
+_SIMPLE: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF8", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"qoif", "QOI"),
+    (b"DDS ", "DDS"),
+    (b"\x59\xa6\x6a\x95", "SUN"),
+)
+_SVG_START = re.compile(rb"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]", re.S | re.I)
+_PAGE_START = re.compile(rb"\s*<(!doctype html|html|head|body)[\s>]", re.I)
+_NETPBM = re.compile(rb"(P[1-6]\s*(#[^\n]*\n\s*)*\d|P[Ff]\s+\d)")
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+
+
+def suffix_of(name: bytes) -> bytes:
+    """What follows the last dot of a file's name, in small letters; empty where there is none.
+
+    Example:
+        >>> suffix_of(b"cats/Tom.JPG"), suffix_of(b"cats/tom"), suffix_of(b"a.b/.hidden")
+        (b'jpg', b'', b'')
+    """
+    base, dot, suffix = name[name.rfind(b"/") + 1 :].rpartition(b".")
+    return suffix.lower() if dot and base else b""
+
+
+def known_by_name(name: bytes) -> Known | None:
+    """The format that a file's suffix names, where it is one that is not read.
+
+    Example:
+        >>> known_by_name(b"IMG_0001.HEIC").name
+        'HEIC/HEIF'
+    """
+    if name.lower().endswith(b".nii.gz"):
+        return _NIFTI
+    return _NAMED.get(suffix_of(name))
+
+
+def recognise(blob: bytes, name: bytes = b"") -> str | Known | None:
+    r"""Say what a file holds.
+
+    Args:
+        blob: its content, or at least its first 4 KiB.
+        name: of the file; decides where the content alone cannot (TGA, raw files that are a kind of TIFF).
+
+    Returns:
+        Pillow's name of a format that is read; a format that is known only; None for anything else.
+
+    Example:
+        >>> recognise(b"\xff\xd8\xff\xe0 ..."), recognise(b"%PDF-1.7").name, recognise(b"Dear Sir")
+        ('JPEG', 'PDF', None)
+    """
+    named = known_by_name(name)
+    if named is _RAW and blob[:4] in (b"II*\0", b"MM\0*"):
+        return _RAW
+    found = reader_of(blob)
+    if found is not None and (found not in _WEAK or suffix_of(name) in IMAGE_SUFFIXES):
+        return found
+    known = _known(blob[:_HEAD])
+    return _NIFTI if known is _GZIP and named is _NIFTI else known or named
+
+
+def reader_of(blob: bytes) -> str | None:
+    """Pillow's name of the format a file is read as, by its content alone; None when it is not read."""
+    for magic, form in _SIMPLE:
+        if blob.startswith(magic):
+            return None if form == "TIFF" and blob[8:10] == b"CR" else form
+    for form, holds in _TESTS.items():
+        if holds(blob):
+            return form
+    return None
+
+
+def _known(head: bytes) -> Known | None:
+    """A format that is known only, by its first bytes."""
+    for magic, known in _MAGIC:
+        if head.startswith(magic):
+            return known
+    if head[4:8] == b"ftyp":
+        brands = [head[8:12], *_compatible(head)]
+        for names, known in _BRANDS:
+            if any(brand.startswith(names) for brand in brands):
+                return known
+        return _VIDEO
+    if head[:4] == b"RIFF":
+        return _VIDEO if head[8:12] == b"AVI " else None
+    if head[:4] in (b"II*\0", b"MM\0*") and head[8:10] == b"CR":
+        return _RAW
+    if head[128:132] == b"DICM":
+        return _DICOM
+    if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
+        return _NIFTI
+    if _SVG_START.match(head):
+        return _SVG
+    return _PAGE if _PAGE_START.match(head) else None
+
+
+def _compatible(head: bytes) -> list[bytes]:
+    """The compatible brands of an ISO media file."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return [head[at : at + 4] for at in range(16, end - 3, 4)]
+
+
+def _is_avif(blob: bytes) -> bool:
+    if blob[4:8] != b"ftyp":
+        return False
+    return any(brand in (b"avif", b"avis") for brand in (blob[8:12], *_compatible(blob[:_HEAD])))
+
+
+def _is_bmp(blob: bytes) -> bool:
+    return blob[:2] == b"BM" and (len(blob) < 18 or int.from_bytes(blob[14:18], "little") in _BMP_HEADERS)
+
+
+def _is_icon(blob: bytes) -> bool:
+    return blob[:4] in (b"\0\0\1\0", b"\0\0\2\0") and 0 < int.from_bytes(blob[4:6], "little") < 256
+
+
+def _is_dib(blob: bytes) -> bool:
+    return (
+        blob[:4] == b"\x28\0\0\0"
+        and blob[12:14] == b"\1\0"
+        and blob[14:16] in _DIB_BITS
+        and blob[15:16] == b"\0"
+    )
+
+
+def _is_tga(blob: bytes) -> bool:
+    """Whether 18 bytes can be a Targa header: the format has no mark of its own at its beginning."""
+    if len(blob) < 18 or blob[1] > 1 or blob[2] not in (1, 2, 3, 9, 10, 11):
+        return False
+    sized = any(blob[12:14]) and any(blob[14:16])
+    return sized and blob[16] in (1, 8, 15, 16, 24, 32) and (blob[1] == 1) == (blob[2] in (1, 9))
+
+
+_DIB_BITS = tuple(bytes((bits, 0)) for bits in (1, 4, 8, 16, 24, 32))
+_TESTS: dict[str, Callable[[bytes], bool]] = {
+    "WEBP": lambda blob: blob[:4] == b"RIFF" and blob[8:12] == b"WEBP",
+    "AVIF": _is_avif,
+    "BMP": _is_bmp,
+    "PPM": lambda blob: _NETPBM.match(blob[:_HEAD]) is not None,
+    "ICO": lambda blob: _is_icon(blob) and blob[2] == 1,
+    "CUR": lambda blob: _is_icon(blob) and blob[2] == 2,
+    "SGI": lambda blob: (
+        blob[:2] == b"\x01\xda" and blob[2:3] in (b"\0", b"\1") and blob[3:4] in (b"\1", b"\2")
+    ),
+    "PCX": lambda blob: (
+        blob[:1] == b"\x0a" and blob[1:2] in (b"\0", b"\2", b"\3", b"\5") and blob[2:3] == b"\1"
+    ),
+    "XBM": lambda blob: re.match(rb"\s*#define\s+\S+_width\s+\d+", blob[:_HEAD]) is not None,
+    "DIB": _is_dib,
+    "TGA": _is_tga,
+}
+_WEAK = frozenset(("PCX", "DIB", "TGA", "XBM"))
+"""Formats whose mark other files may bear by chance: read only under an image's suffix."""

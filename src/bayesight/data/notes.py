@@ -1,0 +1,117 @@
+"""Say what was left out of a source and what was done to its images: the same words wherever it is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from bayesight.data.decode import EIGHT_BIT, Frame, Range, Treatment
+from bayesight.data.members import HIDDEN
+from bayesight.data.store import Store
+
+__all__ = ["LOUD_CUT", "cut_note", "notes", "source_facts"]
+
+LOUD_CUT = 0.2
+"""From this share of pixels cut away on, it is a warning."""
+
+_REASONS = 3
+_QUIET_CUT = 0.02
+
+
+def notes(store: Store, *, whose: str = "") -> list[str]:
+    """Sentences on what is not among the images, and on what was done to those that are.
+
+    Args:
+        store: the source as it was read.
+        whose: "the run's " where its size, mode and levels are a run's.
+    """
+    manifest = store.manifest
+    return [
+        *_left_out(store),
+        *treatment_notes(manifest.treatment, manifest.frame, len(store), whose=whose),
+    ]
+
+
+def source_facts(store: Store, *, whose: str = "") -> dict[str, Any]:
+    """The same for programs: what was left out, what was done, and the sentences."""
+    manifest = store.manifest
+    return {
+        "quarantined": [
+            {"path": one.path, "reason": one.reason, "class": one.label} for one in manifest.quarantined
+        ],
+        "ignored": manifest.ignored,
+        "ignored_kinds": [
+            {"kind": kind.kind, "class": kind.label, "files": kind.files, "first": kind.path}
+            for kind in manifest.passed
+        ],
+        "lost_classes": [
+            {"class": one.label, "files": one.files, "reason": one.reason, "first": one.path}
+            for one in manifest.lost
+        ],
+        "levels": list(manifest.levels),
+        "fit": manifest.fit,
+        "treatment": asdict(manifest.treatment) | {"cut_share": round(manifest.treatment.cut_share, 4)},
+        "notes": notes(store, whose=whose),
+    }
+
+
+def treatment_notes(done: Treatment, frame: Frame, images: int, *, whose: str = "") -> list[str]:
+    """Sentences on what was done to images."""
+    size, kind = f"{frame.height}x{frame.width}", "grey" if frame.mode == "L" else "RGB"
+    of = f"of {images:,} images"
+    said = [
+        (done.fitted, f"{done.fitted:,} {of} were brought to {whose}{size} {kind}"),
+        (done.cut_share >= _QUIET_CUT, cut_note(done, frame)),
+        (
+            done.deep and frame.levels != EIGHT_BIT,
+            f"{done.deep:,} {of} have more than 8 bits: {whose}{Range(*frame.levels)} became 0 to 255",
+        ),
+        (
+            done.clipped,
+            f"{done.clipped:,} {of} have values beyond {Range(*frame.levels)}, which were clipped",
+        ),
+        (done.turned, f"{done.turned:,} {of} were turned the way their camera noted"),
+        (done.transparent, f"{done.transparent:,} {of} have transparent pixels and were laid over white"),
+        (done.frames, f"{done.frames:,} {of} are the first of several frames in their file"),
+        (done.inks, f"{done.inks:,} {of} are of CMYK inks, converted without a colour profile"),
+    ]
+    return [sentence for holds, sentence in said if holds]
+
+
+def cut_note(done: Treatment, frame: Frame) -> str:
+    """How much of the images was cut away, and how to keep it."""
+    warning = "warning: " if done.cut_share >= LOUD_CUT else ""
+    return (
+        f"{warning}{done.cut_share:.0%} of the pixels are cut away, for images of another shape are cropped "
+        f"to {frame.height}x{frame.width} in the centre; train with --size HEIGHTxWIDTH of their shape, or "
+        "with --fit pad or --fit stretch, to keep all of them"
+    )
+
+
+def _left_out(store: Store) -> list[str]:
+    """Sentences on files that are not among the images."""
+    manifest = store.manifest
+    said = [
+        f"warning: no image of class {one.label!r} could be read ({one.files:,} files; {one.path}: "
+        f"{one.reason})"
+        for one in manifest.lost
+    ]
+    out = manifest.quarantined
+    if out:
+        whole = len(store) + len(out)
+        reasons = Counter(one.reason for one in out)
+        shown = "; ".join(f"{many:,} {reason}" for reason, many in reasons.most_common(_REASONS))
+        more = f"; and {len(reasons) - _REASONS:,} other reasons" if len(reasons) > _REASONS else ""
+        said.append(f"{len(out):,} of {whole:,} files were left out: {shown}{more} (first: {out[0].path})")
+    passed = [kind for kind in manifest.passed if kind.kind != HIDDEN]
+    if passed:
+        many = sum(kind.files for kind in passed)
+        shown = ", ".join(
+            f"{kind.files:,} {kind.kind}" + ("" if kind.label is None else f" in {kind.label!r}")
+            for kind in passed[:_REASONS]
+        )
+        more = f" and {len(passed) - _REASONS:,} other kinds" if len(passed) > _REASONS else ""
+        were = "file that is no image was" if many == 1 else "files that are no images were"
+        said.append(f"{many:,} {were} passed over: {shown}{more} (first: {passed[0].path})")
+    return said

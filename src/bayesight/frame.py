@@ -1,0 +1,149 @@
+"""The frame that all images of a store are brought to, and what bringing them there did to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal, TypeAlias, TypedDict
+
+__all__ = ["EIGHT_BIT", "FITS", "Fit", "Frame", "Levels", "Range", "Reading", "Treatment"]
+
+Levels: TypeAlias = tuple[float, float]
+"""The values of a source that become 0 and 255."""
+
+Fit: TypeAlias = Literal["crop", "pad", "stretch"]
+"""How an image of another shape is brought to the frame: scaled to cover it and cropped in the centre, scaled
+to lie within it with black beside it, or stretched."""
+
+EIGHT_BIT: Levels = (0.0, 255.0)
+FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
+
+
+class Reading(TypedDict):
+    """The options of ``open_store`` that a run gives."""
+
+    size: tuple[int, int]
+    mode: str
+    levels: Levels
+    fit: Fit
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all images of a store are made to be.
+
+    Args:
+        height: rows.
+        width: columns.
+        mode: "L" (grey) or "RGB".
+        levels: the values that become 0 and 255; of 8-bit images these values themselves.
+        fit: how images of another shape are brought to this one.
+    """
+
+    height: int
+    width: int
+    mode: str
+    levels: Levels = EIGHT_BIT
+    fit: Fit = "crop"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W) or (H, W, 3)."""
+        return (self.height, self.width) if self.mode == "L" else (self.height, self.width, 3)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of one image."""
+        return self.height * self.width * (1 if self.mode == "L" else 3)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of one image."""
+        return self.height * self.width
+
+    def scale_of(self, height: int, width: int) -> float:
+        """How many pixels of an image of the size given become one of this frame, along a side."""
+        along = height / self.height, width / self.width
+        return max(along) if self.fit == "pad" else min(along)
+
+    def cut_of(self, height: int, width: int) -> int:
+        """How many pixels of an image of the size given are cut away."""
+        if self.fit != "crop":
+            return 0
+        scale = self.scale_of(height, width)
+        return height * width - min(height * width, round(scale * scale * self.pixels))
+
+    def like(self, other: Frame) -> bool:
+        """Whether size and mode are the same."""
+        return (self.height, self.width, self.mode) == (other.height, other.width, other.mode)
+
+    def lying(self) -> Frame:
+        """The same on its side."""
+        return replace(self, height=self.width, width=self.height)
+
+    def at_levels(self, levels: Levels) -> Frame:
+        """The same with other levels."""
+        return replace(self, levels=levels)
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values of an image of more than 8 bits, which do not say by themselves what is white.
+
+    Args:
+        low: the least.
+        high: the greatest.
+        whole: whether they are whole numbers.
+    """
+
+    low: float
+    high: float
+    whole: bool = True
+
+    @property
+    def is_eight_bit(self) -> bool:
+        """Whether they are, or could be, those of 8 bits in a larger box."""
+        return self.whole and self.low >= 0 and self.high <= EIGHT_BIT[1]
+
+    def __str__(self) -> str:
+        return f"{_number(self.low)} to {_number(self.high)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:,.4g}"
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What was done to images to bring them into one frame, in counts.
+
+    Args:
+        fitted: images that had another size or mode, and were scaled or converted.
+        pixels: of all images, as they were.
+        cut: pixels of them that were cut away.
+        cropped: images that lost more than a twentieth of their pixels.
+        turned: images turned the way their camera noted.
+        transparent: images laid over white, for some of their pixels were transparent.
+        frames: images that were the first of several frames in their file.
+        inks: images of CMYK inks, converted without their colour profile.
+        deep: images of more than 8 bits, brought to 8.
+        clipped: images of those with values beyond the levels.
+    """
+
+    fitted: int = 0
+    pixels: int = 0
+    cut: int = 0
+    cropped: int = 0
+    turned: int = 0
+    transparent: int = 0
+    frames: int = 0
+    inks: int = 0
+    deep: int = 0
+    clipped: int = 0
+
+    def __add__(self, other: Treatment) -> Treatment:
+        return Treatment(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def cut_share(self) -> float:
+        """Share of all pixels that was cut away."""
+        return self.cut / self.pixels if self.pixels else 0.0
