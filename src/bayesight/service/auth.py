@@ -159,4 +159,6 @@ def _secret(request: Request) -> str:
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return secret.strip()
-    return request.cookies.get(COOKIE, "")
+    # A browser sends the cookie of the longest path first; one of the top of the host is another service's.
+    pairs = (pair.partition("=") for pair in request.headers.get("cookie", "").split(";"))
+    return next((value.strip() for name, _, value in pairs if name.strip() == COOKIE), "")

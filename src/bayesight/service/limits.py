@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,7 +42,7 @@ class Limits:
     def __init__(self, rate: str) -> None:
         self._rate = rates.parse(rate) if rate else None
         self._failures = rates.parse(FAILURES)
-        self._windows: dict[str, _Window] = {}
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._sweep_s = time.monotonic()
 
     def count(self, who: str) -> None:
@@ -78,13 +79,13 @@ class Limits:
         """How many it are in this window."""
         now = time.monotonic()
         if now > self._sweep_s:
-            self._windows = {name: one for name, one in self._windows.items() if one.end_s > now}
+            self._windows = OrderedDict((who, one) for who, one in self._windows.items() if one.end_s > now)
             self._sweep_s = now + SWEEP_S
         window = self._windows.get(who)
         if window is None or window.end_s <= now:
             self._windows.pop(who, None)
             if len(self._windows) >= MOST_WINDOWS:
-                del self._windows[next(iter(self._windows))]
+                self._windows.popitem(last=False)
             window = self._windows[who] = _Window(now + rate.get_expiry())
         window.count += 1
         return window.count
@@ -177,7 +178,7 @@ class SameSite:
         """Why not; empty when nothing speaks against it."""
         host = headers.get("host", "")
         called = {host, scope.get(ORIGINAL_HOST, host)}  # a script may write what a proxy would have said
-        if self.hosts is not None and not all(_is_here(name, self.hosts) for name in called):
+        if self.hosts is not None and not all(_is_here(name[:300], self.hosts) for name in called):
             return (
                 f"this service answers on this machine only, not as {host[:80]!r}. Name the host with "
                 "--allow-host, or ask for tokens with --require-token."
@@ -187,7 +188,10 @@ class SameSite:
             return ""
         if _is_at(origin, host):
             return ""
-        return f"a page of {origin[:80]!r} may not do this. Allow its origin with --allow-origin."
+        return (
+            f"a page of {origin[:80]!r} may not do this here, at {host[:80]!r}. Allow its origin with "
+            "--allow-origin; if it is this service behind a proxy, have the proxy pass Host on."
+        )
 
 
 class CrossOrigin(CORSMiddleware):

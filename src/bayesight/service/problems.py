@@ -63,7 +63,7 @@ class Refusal(JSONResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         answer: Response | None = None
-        if scope["type"] == "http" and prefers_html(Headers(scope=scope).get("accept", "")):
+        if scope["type"] == "http" and prefers_html(Headers(scope=scope).get("accept", "")[:1000]):
             from bayesight.service.page.refusing import refusal_page  # pages are made of all of this
 
             message = json.loads(bytes(self.body))["message"]
@@ -90,7 +90,7 @@ def prefers_html(accept: str) -> bool:
         [True, False, False]
     """
     weights = {"text/html": 0.0, "application/json": 0.0, "*/*": 0.0}
-    for part in accept[:1000].lower().split(","):
+    for part in accept.lower().split(","):
         kind, *parameters = (piece.strip() for piece in part.split(";"))
         weight = next((one[2:] for one in parameters if one.startswith("q=")), "1")
         if kind in weights:

@@ -131,7 +131,8 @@ class ProxyMiddleware:
         """Serve a request."""
         if scope["type"] == "http":
             said = [pair for pair in scope["headers"] if pair[0] in _FORWARDED]
-            root = (self._hear(scope, said) if said else "") or self.root
+            prefix = self._hear(scope, said) if said else ""
+            root = self.root or prefix
             path = scope["path"]
             if root and (path == root or path.startswith(f"{root}/")):
                 path = path[len(root) :]
@@ -150,7 +151,7 @@ class ProxyMiddleware:
             scope["client"] = (str(client), 0)
         if (scheme := _at(word.schemes, hop).lower()) in _SCHEMES:
             scope["scheme"] = scheme
-        if host := _host(_at(word.hosts, hop)):
+        if host := _host(_at(word.hosts, hop)[:300]):
             _set_host(scope, host)
         return word.prefix
 
@@ -256,7 +257,7 @@ def _at(values: Sequence[str], hop: int) -> str:
 def _host(text: str) -> bytes:
     """A host with its port, as a header; empty for anything else."""
     try:
-        name, port = host_and_port(text[:300])
+        name, port = host_and_port(text)
     except ValueError:
         return b""
     return f"{name}:{port}".encode() if port else name.encode()
