@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from bayesight.data import open_store
 from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable, UnknownName
+from bayesight.run import Run
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.infer_prior import infer_prior
 from bayesight.workflows.predict import Readings, predict
@@ -98,7 +100,7 @@ def test_stated_probabilities_stay_and_the_rest_is_shared(a, b):
     import torch
 
     training = torch.tensor([0.4, 0.1, 0.3, 0.2], dtype=torch.float64)
-    if a + b > 1:
+    if a + b > 1 + 1e-9:
         with pytest.raises(InvalidInput, match="expected at most 1"):
             parse_prior(f"A={a},B={b}", "ABCD", training)
         return
@@ -124,6 +126,15 @@ def test_priors_as_people_write_them(tmp_path):
         ("A=30,B=20", "divide them by their sum"),
         ("A=-0.5", "probability"),
         ("A=nan", "NAME=PROBABILITY"),
+        ("A=inf", "NAME=PROBABILITY"),
+        ("A=0.5;B=0.2", "NAME=PROBABILITY"),
+        ("", "nothing is stated"),
+        ('{"A": 0.1, "A": 0.2}', "twice"),
+        ('{"A": true}', "expected a probability"),
+        ('{"A": NaN}', "expected a probability"),
+        ('{"A": ', "is not JSON"),
+        ("[" * 100_000, "NAME=PROBABILITY"),
+        ('{"A":' * 100_000, "is not JSON"),
         ("A=0.2,B=0.2,C=0.2", "no class is left out"),
     ):
         with pytest.raises(InvalidInput, match=words):
@@ -133,6 +144,60 @@ def test_priors_as_people_write_them(tmp_path):
     file.write_text("[1]")
     with pytest.raises(InvalidInput, match="table"):
         parse_prior(str(file), "ABC", training)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(0.001, 1), min_size=2, max_size=12), st.integers(2, 6), st.sampled_from(["", "%"]))
+def test_shares_rounded_to_any_digits_are_a_prior(weights, digits, sign):
+    import torch
+
+    given = np.array(weights) / sum(weights)
+    names = [f"class {i}, x=1" for i in range(len(given))]
+    shown = [f"{100 * p:.{digits - 2}f}%" if sign else f"{p:.{digits}f}" for p in given]
+    uniform = torch.full((len(given),), 1 / len(given), dtype=torch.float64)
+    if abs(sum(float(f"{p:.{digits}f}") for p in given) - 1) > 0.05:
+        return  # twelve shares of two digits can miss 1 by more than is believed
+    prior = parse_prior(",".join(f"{n}={p}" for n, p in zip(names, shown, strict=True)), names, uniform)
+    assert float(prior.sum()) == pytest.approx(1, abs=1e-12)
+    np.testing.assert_allclose(prior, given, atol=0.06 if digits == 2 else 10 ** (1.2 - digits))
+    document = json.dumps({"prior": dict(zip(names, shown if sign else map(float, shown), strict=True))})
+    np.testing.assert_allclose(parse_prior(document, names, uniform), prior, atol=1e-12)
+
+
+def test_what_misses_1_by_more_than_its_digits_is_refused():
+    import torch
+
+    training = torch.tensor(shares)
+    for text in ("A=0.5,B=0.5,C=0.04", "A=0.333,B=0.333,C=0.33", "A=0.3,B=0.3,C=0.3", "A=60%,B=50%"):
+        with pytest.raises(InvalidInput, match="sum to"):
+            parse_prior(text, "ABC", training)
+
+
+def test_every_class_can_be_named(tmp_path):
+    import torch
+
+    long = "n" * 230
+    names = ["x", "x=1", "a,b", 'q"', "caf\u00e9", long, "uniform"]
+    uniform = torch.full((7,), 1 / 7, dtype=torch.float64)
+    for name in names:
+        given = unicodedata.normalize("NFD", name)
+        for text in (f"{given}=0.4", f" {given} = 40 % ", json.dumps({given: 0.4})):
+            prior = parse_prior(text, names, uniform)
+            assert prior[names.index(name)].item() == pytest.approx(0.4), text
+    both = parse_prior("a,b=0.2,x=1=0.3,x=0.1", names, uniform)
+    assert both[:3].tolist() == pytest.approx([0.1, 0.3, 0.2])
+    assert parse_prior('"a,b"=0.5', names, uniform)[2].item() == pytest.approx(0.5)
+    file = tmp_path / "prior of today.txt"
+    file.write_text('{"prior": {"a,b": 0.5}, "interval": {"a,b": [0, 1]}, "method": "m"}')
+    assert parse_prior(str(file), names, uniform)[2].item() == pytest.approx(0.5)
+
+
+def test_the_json_that_prior_prints_is_a_prior(shapes_run, make_archive):
+    skewed = make_archive("again.tar.gz", {"bar": 60, "disc": 30, "ring": 10}, seed=78)
+    found = infer_prior(shapes_run, skewed, seed=1)
+    names, document = found.classes, json.dumps(found.as_dict())
+    prior = parse_prior(document, names, Run.open(shapes_run).classifier().prior)
+    np.testing.assert_allclose(prior, found.estimate.prior, atol=1e-9)
 
 
 def test_base_rates_are_inferred_from_unlabelled_images(shapes_run, make_archive):

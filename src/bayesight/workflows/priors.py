@@ -1,28 +1,37 @@
-"""A prior as people write it: ``A=0.5,B=0.1``, ``uniform``, or a JSON file."""
+"""A prior as people write it: ``A=0.5,B=10%``, ``uniform``, a JSON object, or a JSON file."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bayesight.checks import existing_path, probability
-from bayesight.errors import InvalidInput, UnknownName
+from bayesight.checks import existing_path
+from bayesight.errors import InvalidInput, UnknownName, shown
 
 __all__ = ["complete_prior", "parse_prior"]
+
+_LEAST_ROUNDING, _MOST_ROUNDING = Decimal("1e-6"), Decimal("0.05")
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)\s*")
+_EXPECTED = "expected for example A=0.5,B=10%, uniform, or a JSON object of probabilities by class"
 
 
 def parse_prior(text: str, names: Sequence[str], training: Tensor) -> Tensor:
     """Base rates for every class from what the user stated for some.
 
     Args:
-        text: ``uniform``; ``training``; ``NAME=P,NAME=P,...``; or the path of a JSON file with {name: p}.
-            Classes left out share what is left of 1 in proportion to ``training``.
+        text: ``uniform``; ``training``; ``NAME=P,NAME=P,...`` with P a fraction or a percentage; a JSON
+            object of the same, or the document that ``bayesight prior --json`` prints; or the path of a file
+            that holds one. A name may be quoted, and may itself hold commas and equals signs. Classes left
+            out share what is left of 1 in proportion to ``training``.
         names: (K,) class names.
         training: (K,) base rates of the training images.
 
@@ -31,20 +40,23 @@ def parse_prior(text: str, names: Sequence[str], training: Tensor) -> Tensor:
 
     Raises:
         UnknownName: a class that is not among the names.
-        InvalidInput: a probability outside [0, 1], a sum above 1, or a sum below 1 with nobody to take the
-            rest.
+        SourceNotFound: there is no such file.
+        InvalidInput: a probability outside [0, 1], a sum above 1, or one below 1 with nobody to take the
+            rest; by more than the digits allow to which the probabilities are rounded.
 
     Example:
         >>> shares = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
-        >>> [round(p, 3) for p in parse_prior("A=0.9", ["A", "B", "C"], shares).tolist()]
+        >>> [round(p, 3) for p in parse_prior("A=90%", ["A", "B", "C"], shares).tolist()]
         [0.9, 0.06, 0.04]
+        >>> thirds = parse_prior("A=0.33,B=0.33,C=0.33", ["A", "B", "C"], shares)
+        >>> [round(p, 3) for p in thirds.tolist()]
+        [0.333, 0.333, 0.333]
     """
     if text == "uniform":
         return torch.full((len(names),), 1 / len(names), dtype=torch.float64)
     if text == "training":
         return training.double()
-    stated = _from_json(text) if text.endswith(".json") else _from_pairs(text)
-    return complete_prior(stated, names, training)
+    return _completed(_stated(text, names), names, training)
 
 
 def complete_prior(stated: Mapping[str, float], names: Sequence[str], training: Tensor) -> Tensor:
@@ -63,58 +75,120 @@ def complete_prior(stated: Mapping[str, float], names: Sequence[str], training: 
         UnknownName: a class that is not among the names.
         InvalidInput: as in ``parse_prior``.
     """
-    for name in stated:
-        if name not in names:
+    return _completed([(name, _decimal(name, value)) for name, value in stated.items()], names, training)
+
+
+def _completed(stated: Sequence[tuple[str, Decimal]], names: Sequence[str], training: Tensor) -> Tensor:
+    """Base rates for every class; what is stated must sum to 1, or leave a class to take the rest."""
+    known = {unicodedata.normalize("NFC", name): number for number, name in enumerate(names)}
+    prior, left_out = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.bool)
+    for name, value in stated:
+        number = known.get(unicodedata.normalize("NFC", name))
+        if number is None:
             raise UnknownName("class", name, names)
-    total = math.fsum(stated.values())
-    if total > 1 + 1e-9:
-        counts = all(float(v).is_integer() for v in stated.values())
-        mend = " If these are counts, divide them by their sum." if counts else ""
-        raise InvalidInput(f"prior: the probabilities sum to {total:g}; expected at most 1.{mend}")
-    for name, value in stated.items():
-        probability(value, f"prior of {name!r}")
-    left_out = torch.tensor([name not in stated for name in names])
+        if not left_out[number]:
+            raise InvalidInput(f"prior: {name!r} is stated twice.")
+        if not 0 <= value <= 1:
+            mend = " If these are counts, divide them by their sum; a percentage is 30%." if value > 1 else ""
+            raise InvalidInput(f"prior of {name!r}: got {value}; expected a probability in [0, 1].{mend}")
+        prior[number], left_out[number] = float(value), False
+    total = sum((value for _, value in stated), Decimal(0))
+    rounding = _rounding([value for _, value in stated])
     share = training.double() * left_out
-    rest = max(0.0, 1.0 - total)
-    if rest > 1e-6 and share.sum() == 0:
-        raise InvalidInput(
-            f"prior: the probabilities sum to {total:g}; expected 1, for no class is left out."
-        )
-    prior = torch.tensor([stated.get(name, 0.0) for name in names], dtype=torch.float64)
+    if total > 1 + rounding or (total < 1 - rounding and share.sum() == 0):
+        wanted = "at most 1" if left_out.any() else "1, for no class is left out"
+        raise InvalidInput(f"prior: the probabilities sum to {float(total):g}; expected {wanted}.")
     if share.sum() > 0:
-        prior = prior + rest * share / share.sum()
+        prior += max(0.0, 1 - float(total)) * share / share.sum()
     return prior / prior.sum()
 
 
-def _from_pairs(text: str) -> dict[str, float]:
-    stated: dict[str, float] = {}
-    for pair in text.split(","):
-        name, separator, value = pair.rpartition("=")
-        name = name.strip()
+def _rounding(values: Sequence[Decimal]) -> Decimal:
+    """By how much the sum of rounded numbers may miss 1: half a unit of the finest last digit each."""
+    if not values:
+        return Decimal(0)
+    finest = min(int(value.as_tuple().exponent) for value in values)
+    return min(max(len(values) * Decimal(1).scaleb(finest) / 2, _LEAST_ROUNDING), _MOST_ROUNDING)
+
+
+def _stated(text: str, names: Sequence[str]) -> list[tuple[str, Decimal]]:
+    """Name and probability, as often as they are stated."""
+    stripped = text.strip()
+    if stripped.startswith("{"):
+        return _from_json(stripped, "prior")
+    if stripped.endswith(".json") or _is_file(stripped):
+        path = existing_path(stripped)
         try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not (separator and name) or math.isnan(number):
-            raise InvalidInput(
-                f"prior: {pair.strip()!r} is not NAME=PROBABILITY; expected for example A=0.5,B=0.1, "
-                "uniform, or a .json file."
-            )
-        if name in stated:
-            raise InvalidInput(f"prior: {name!r} is stated twice.")
-        stated[name] = number
+            content = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise InvalidInput(f"prior: {path} cannot be read ({problem}).") from problem
+        return _from_json(content, f"prior: {path}")
+    return _from_pairs(stripped, names)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return "=" not in text and Path(text).is_file()
+    except OSError:  # too long for a path
+        return False
+
+
+def _from_pairs(text: str, names: Sequence[str]) -> list[tuple[str, Decimal]]:
+    """``NAME=P,...``; the longest known name that fits is meant, for names may hold commas and signs."""
+    rest, stated = unicodedata.normalize("NFC", text), []
+    longest_first = sorted((unicodedata.normalize("NFC", name) for name in names), key=len, reverse=True)
+    while rest.strip():
+        rest = rest.lstrip()
+        name, after = _name(rest, longest_first)
+        found = _NUMBER.match(after)
+        if found is None or (found.end() < len(after) and after[found.end()] != ","):
+            came = rest.split(",")[0].strip()
+            raise InvalidInput(f"prior: {shown(came)} is not NAME=PROBABILITY; {_EXPECTED}.")
+        stated.append((name, _percent(found[1], found[2])))
+        rest = after[found.end() + 1 :]
+    if not stated:
+        raise InvalidInput(f"prior: nothing is stated; {_EXPECTED}.")
     return stated
 
 
-def _from_json(path: str) -> dict[str, float]:
-    file: Path = existing_path(path)
+def _name(text: str, names: Sequence[str]) -> tuple[str, str]:
+    """The name that ``text`` begins with, and what stands behind its equals sign."""
+    if text.startswith('"') and '"' in text[1:]:
+        name, _, after = text[1:].partition('"')
+        return name, after.lstrip()[1:] if after.lstrip().startswith("=") else ""
+    for name in names:
+        after = text[len(name) :].lstrip()
+        if text.startswith(name) and after.startswith("=") and _NUMBER.match(after[1:]):
+            return name, after[1:]
+    name, sign, after = text.partition("=")
+    return name.strip(), after if sign and name.strip() else ""
+
+
+def _from_json(content: str, where: str) -> list[tuple[str, Decimal]]:
+    """The pairs of a JSON object, or of the object ``prior`` in it."""
     try:
-        tree: Any = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise InvalidInput(f"prior: {path} is not JSON ({problem}).") from problem
-    good = isinstance(tree, Mapping) and all(
-        isinstance(v, int | float) and not isinstance(v, bool) for v in tree.values()
-    )
-    if not good:
-        raise InvalidInput(f'prior: {path} holds no {{"class": probability}} table.')
-    return {str(name): float(value) for name, value in tree.items()}
+        tree = json.loads(content, parse_float=Decimal, parse_int=Decimal, object_pairs_hook=list)
+    except (ValueError, RecursionError) as problem:
+        raise InvalidInput(f"{where} is not JSON ({problem}); {_EXPECTED}.") from problem
+    inner = dict(tree).get("prior") if _is_object(tree) else None
+    pairs: Any = inner if _is_object(inner) else tree
+    if not _is_object(pairs):
+        raise InvalidInput(f'{where} holds no {{"class": probability}} table.')
+    return [(name, _decimal(name, value)) for name, value in pairs]
+
+
+def _is_object(tree: Any) -> bool:
+    return isinstance(tree, list) and bool(tree) and all(isinstance(pair, tuple) for pair in tree)
+
+
+def _decimal(name: str, value: Any) -> Decimal:
+    """A probability with the digits it was written with."""
+    if isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
+        return _percent(found[1], found[2])
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value):
+        return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    raise InvalidInput(f"prior of {name!r}: got {value!r}; expected a probability in [0, 1].")
+
+
+def _percent(number: str, sign: str) -> Decimal:
+    return Decimal(number).scaleb(-2) if sign else Decimal(number)
