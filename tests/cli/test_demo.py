@@ -22,7 +22,7 @@ def test_json_words_and_what_is_left_behind(small, program, tmp_path):
     status, out, err = program("demo", "--out", run, "--threads", 1, "--seed", 2, "--json")
     assert status == 0, err
     document = json.loads(out)
-    assert set(document) == {"run", "report", "accuracy", "steps"}
+    assert set(document) == {"run", "report", "source", "accuracy", "steps"}
     assert document["run"] == str(run)
     assert 0 <= document["accuracy"] <= 1
     titles = [step["title"] for step in document["steps"]]
@@ -51,7 +51,8 @@ def test_it_ends_by_offering_the_page(small, program, tmp_path, monkeypatch):
     assert status == 0, err
     offer, command = out.splitlines()[-2:]
     assert offer == "To show it letters you draw, correct it and teach it new ones, in a browser:"
-    assert command == f"  $ bayesight serve '{run}'"
+    letters = tmp_path / "a demo-data" / "letters.tar.gz"
+    assert command == f"  $ bayesight serve '{run}' --source '{letters}'"
     # Not on the shell's path, as after `make demo`: called where it lies.
     beside = tmp_path / "bin" / "bayesight"
     beside.parent.mkdir()

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from bayesight.report.words import THIN, percent, spread
 from bayesight.run import Run
 
 QUICK = ("--model", "mlp", "--set", "model.hidden=[16]", "--batch", 32, "--epochs", 2, "--threads", 1)
@@ -20,7 +21,9 @@ def test_json(program, shapes, tmp_path):
     assert document["classes"] == ["bar", "disc", "ring"]
     assert document["examples"] == 240
     assert 0 < document["seconds"] == document["details"]["seconds"]["total"]
-    assert set(document["validation"]) == {"accuracy", "log_loss", "ece", "examples"}
+    assert set(document["validation"]) == {
+        "accuracy", "log_loss", "ece", "examples", "accuracy_interval", "log_loss_error", "verdict",
+    }  # fmt: skip
     assert document["validation"]["examples"] + document["details"]["examples"]["train"] == 240
     assert document["details"]["seed"] == 5
     recipe = Run.open(tmp_path / "run").recipe()
@@ -40,8 +43,14 @@ def test_words_and_a_line_an_epoch(program, shapes, more_shapes, tmp_path):
     assert f"trained on {learned} images of 3 classes in " in out
     again = program("train", shapes, "--out", tmp_path / "run", "--resume", "--json")
     assert json.loads(again[1])["examples"] == 330
-    for name, words in (("accuracy", "accuracy"), ("log_loss", "log-loss"), ("ece", "calibration error")):
-        assert f"{words} {metrics['validation'][name]:.4f}" in out
+    found = metrics["validation"]
+    for words in (
+        f"accuracy {percent(found['accuracy'])} ({spread(found['accuracy_interval'])})",
+        f"log-loss {found['log_loss']:.4f} nats (standard error {found['log_loss_error']:.4f})",
+        f"calibration error {percent(found['ece'])}",
+        "images held out, which also chose the weights",
+    ):
+        assert words.replace(THIN, " ") in out
     assert "bayesight evaluate" in out
     assert out.startswith(str(tmp_path / "run") + "\n")
     steps = metrics["total_steps"]

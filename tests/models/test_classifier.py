@@ -378,7 +378,7 @@ def test_a_saved_belief_is_the_same_belief(saved, asked):
 
 def test_any_missing_strange_or_misshapen_tensor_is_refused(saved):
     belief, tensors, values = saved
-    assert len(tensors) == 13
+    assert len(tensors) == 14
     for name, tensor in tensors.items():
         without = {n: t for n, t in tensors.items() if n != name}
         other = torch.float32 if tensor.dtype == torch.float64 else torch.float64

@@ -126,3 +126,16 @@ def test_the_nearest_other_is_that_of_a_loop(old, new, seed):
     torch.testing.assert_close(judged.nearest_other(bank, after), torch.tensor(expected), atol=1e-3, rtol=0)
     moved = judged.moved_on(before, positions, bank, after, old + 1)
     torch.testing.assert_close(moved, torch.tensor(expected), atol=1e-3, rtol=0)
+
+
+def test_reference_images_that_were_absorbed_judge_left_out_and_once():
+    start, held = believer(), rows(60, 1)
+    after, _ = absorb(start, held.at(torch.arange(20)))
+    assert len(after.judged.labels) == 60
+    assert after.judged.labels.tolist()[:40] == start.reference_labels.tolist()[20:]
+    learned, chosen = after.seen(torch.cat([held.digests, rows(90, 0).digests, rows(5, 77).digests]))
+    assert learned.tolist() == [True] * 20 + [False] * 40 + [True] * 90 + [False] * 5
+    assert chosen.tolist() == [False] * 20 + [True] * 40 + [False] * 95
+    assert len(after.novelty_reference.scores) == 60
+    every, _ = absorb(start, held)
+    assert len(every.judged.labels) == 120  # too few are left: the reference stays

@@ -78,7 +78,7 @@ def test_what_is_unknown_is_a_dash(call):
         (9.96, "10."),
         (350_000, "> 100,000"),
         (0, "0.0"),
-        (math.inf, "∞"),
+        (math.inf, "infinite"),
     ],
 )
 def test_ratios_stay_short(value, shown):

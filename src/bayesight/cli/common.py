@@ -6,7 +6,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,16 @@ import typer
 
 from bayesight.errors import printable
 
-__all__ = ["JsonFlag", "LedgerOption", "SeedOption", "emit", "ledger_words", "progress_bar", "say"]
+__all__ = [
+    "JsonFlag",
+    "LedgerOption",
+    "SeedOption",
+    "emit",
+    "ledger_words",
+    "progress_bar",
+    "quality",
+    "say",
+]
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")
@@ -39,7 +48,7 @@ def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
         whole = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False)
         answer = whole.encode("utf-8", "backslashreplace").decode()  # a lone surrogate, as JSON escapes it
     else:
-        answer = printable(text())
+        answer = printable(text().replace("\u202f", " "))  # a thin space is for pages
     try:
         sys.stdout.write(answer.rstrip("\n") + "\n")
         sys.stdout.flush()
@@ -50,7 +59,18 @@ def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
 
 def say(message: str) -> None:
     """Tell a person something on standard error."""
-    sys.stderr.write(printable(message).rstrip("\n") + "\n")
+    sys.stderr.write(printable(message.replace("\u202f", " ")).rstrip("\n") + "\n")
+
+
+def quality(accuracy: float, span: Sequence[float], log_loss: float, error: float | None, ece: float) -> str:
+    """Accuracy with its interval, log-loss with its standard error, and calibration error, as words."""
+    from bayesight.report.words import percent, spread
+
+    give = "" if error is None or not math.isfinite(error) else f" (standard error {error:.4f})"
+    return (
+        f"accuracy {percent(accuracy)} ({spread(span)}), log-loss {log_loss:.4f} nats{give}, "
+        f"calibration error {percent(ece)}"
+    )
 
 
 def ledger_words(run: Path, ledger: str | None) -> dict[str, str]:

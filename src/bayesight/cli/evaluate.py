@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, LedgerOption, emit, ledger_words, progress_bar, say
+from bayesight.cli.common import JsonFlag, LedgerOption, emit, ledger_words, progress_bar, quality, say
 from bayesight.cli.train import environment_lines
+from bayesight.errors import listed
 
 if TYPE_CHECKING:
-    from bayesight.workflows.evaluate import EvaluateResult
+    from bayesight.workflows.evaluate import EvaluateResult, Evaluation
 
 __all__ = ["evaluate"]
+
+MOST_CLASSES = 100
+"""So many classes are listed for people; of more, the least precise."""
 
 
 class Head(StrEnum):
@@ -28,7 +32,7 @@ PriorOption = Annotated[
     str | None,
     typer.Option(
         "--prior",
-        help="Base rates where it is used: A=0.5,B=0.1 (the rest shared), uniform, or a .json file.",
+        help="Base rates where it is used: A=0.5,B=10% (the rest shared), uniform, or JSON as of 'prior'.",
     ),
 ]
 
@@ -84,22 +88,24 @@ def evaluate(
 
 
 def _text(result: EvaluateResult) -> str:
+    from bayesight.report.words import percent
+
     found = result.evaluation
     where = "at the stated base rates" if found.prior is not None else "base rates as among these images"
-    width = max(5, *(len(name) for name in found.classes))
     lines = [
-        f"{len(found.labels):,} images, {where}: accuracy {found.accuracy:.4f}, log-loss "
-        f"{found.log_loss:.4f} nats, calibration error {found.ece:.4f}",
+        *([found.verdict] if found.verdict else []),
+        *([_sentence(result.seen_note)] if result.seen_note else []),
+        f"{len(found.labels):,} images, {where}: "
+        + quality(found.accuracy, found.accuracy_interval, found.log_loss, found.log_loss_error, found.ece),
         "",
-        f"{'class':{width}}  images  sensitivity        false alarm        precision",
+        *_table(found),
     ]
-    for name, row in found.per_class().items():
-        spans = row["intervals"]
-        cells = [
-            f"{row[key]:.3f} ({spans[key][0]:.3f}-{spans[key][1]:.3f})" if key in spans else f"{row[key]:.3f}"
-            for key in ("sensitivity", "false_alarm", "precision")
+    if found.unmet:
+        lines += [
+            "",
+            f"{listed(found.unmet)}: no image in this sample, so nothing is known of what they are called; "
+            "accuracy takes half of them to be right, its interval and the others' figures allow for all.",
         ]
-        lines.append(f"{name:{width}}  {row['support']:6,}  " + "  ".join(cells))
     if result.environments:
         lines += ["", environment_lines(result.environments).rstrip()]
     if result.novelty is not None:
@@ -107,8 +113,40 @@ def _text(result: EvaluateResult) -> str:
         lines += [
             "",
             f"unknown: of {figures['unknown_examples']:,} images of other kinds "
-            f"{figures['unknown_flagged']:.1%} are flagged, and {figures['known_flagged']:.1%} of the known; "
-            f"AUROC {figures['auroc']:.4f}",
+            f"{percent(figures['unknown_flagged'])} are flagged, and {percent(figures['known_flagged'])} "
+            f"of the known; AUROC {figures['auroc']:.4f}",
         ]
     lines += ["", "precision: of the images called so, the share that are. Intervals: 95 %."]
     return "\n".join(lines)
+
+
+def _table(found: Evaluation) -> list[str]:
+    """A line a class, the least precise where there are too many to read."""
+    from bayesight.report.words import percent, spread
+
+    rows = found.per_class()
+    width = min(40, max(5, *(len(name) for name in rows)))
+    lines = [f"{'class':{width}}  images  {'sensitivity':20}  {'false alarm':20}  precision"]
+    order = sorted(rows, key=lambda name: -1 if (p := rows[name]["precision"]) is None else p)
+    shown = rows if len(rows) <= MOST_CLASSES else set(order[:MOST_CLASSES])
+    for name, row in rows.items():
+        if name not in shown:
+            continue
+        cells = []
+        for key in ("sensitivity", "false_alarm", "precision"):
+            digits = 2 if key == "false_alarm" else 1
+            value = row["undefined"].get(key) or percent(row[key], digits)
+            reach = f" ({spread(row['intervals'][key], digits)})" if key in row["intervals"] else ""
+            cells.append(f"{value}{reach}")
+        lines.append(
+            f"{listed([name]):{width}}  {row['support']:6,}  {cells[0]:20}  {cells[1]:20}  {cells[2]}"
+        )
+    if len(rows) > MOST_CLASSES:
+        lines.append(
+            f"{len(rows) - MOST_CLASSES:,} classes of higher precision are not listed; --json has all."
+        )
+    return lines
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+from bayesight.cli.common import JsonFlag, emit, progress_bar, quality, say
 
 if TYPE_CHECKING:
     from bayesight.train.events import Event, Listener
@@ -224,6 +224,12 @@ def _learned_from(metrics: Mapping[str, Any]) -> int:
     return count
 
 
+def _quality(validation: Mapping[str, Any]) -> str:
+    names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece")
+    words: str = quality(*(validation[name] for name in names))
+    return words
+
+
 def environment_lines(environments: Mapping[str, Any]) -> str:
     """One line an environment."""
     return "".join(
@@ -243,12 +249,13 @@ def _text(result: Any) -> str:
             f"on {validation['examples']:,} images held out: {_said(validation)}\n"
             f"look at {result.run.folder / 'samples.png'}"
         )
+    verdict = f"{validation['verdict']}\n" if validation["verdict"] else ""
     return (
-        f"{result.run.folder}\n"
+        f"{verdict}{result.run.folder}\n"
         f"trained on {_learned_from(metrics):,} images of {len(metrics['classes'])} classes in "
         f"{seconds['total']:.1f} s (training alone {seconds['training']:.1f} s)\n"
-        f"on {validation['examples']:,} images held out: accuracy {validation['accuracy']:.4f}, log-loss "
-        f"{validation['log_loss']:.4f} nats, calibration error {validation['ece']:.4f}\n"
+        f"on {validation['examples']:,} images held out, which also chose the weights: "
+        f"{_quality(validation)}\n"
         f"{environment_lines(metrics.get('environments', {}))}"
         f"look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight evaluate "
         f"{result.run.folder} SOURCE"

@@ -21,6 +21,8 @@ from bayesight.evaluate.confusion import (
     at_prior,
     confusion_matrix,
     most_confused,
+    never_named,
+    no_better_than,
     one_vs_rest,
 )
 from bayesight.evaluate.frechet import Moments, class_entropy, frechet_distance, moments
@@ -40,6 +42,8 @@ __all__ = [
     "log_loss",
     "moments",
     "most_confused",
+    "never_named",
+    "no_better_than",
     "one_vs_rest",
     "reliability",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import betaincinv
 
 from bayesight.checks import check
 from bayesight.evaluate.arrays import class_indices, floats
@@ -24,6 +25,8 @@ __all__ = [
     "at_prior",
     "confusion_matrix",
     "most_confused",
+    "never_named",
+    "no_better_than",
     "one_vs_rest",
 ]
 
@@ -189,6 +192,42 @@ def most_confused(matrix: npt.ArrayLike, limit: int = 5) -> tuple[ConfusedPair, 
     ]
     pairs.sort(key=lambda pair: (-pair.count, -pair.share, pair.true, pair.predicted))
     return tuple(pairs[:limit])
+
+
+def never_named(matrix: npt.ArrayLike) -> tuple[int, ...]:
+    """The classes that have examples and were never the answer.
+
+    Example:
+        >>> never_named([[9, 0, 0], [2, 0, 0], [0, 0, 0]])
+        (1,)
+    """
+    m = _square(matrix, "never_named")
+    return tuple(int(k) for k in np.flatnonzero((m.sum(axis=1) > 0) & (m.sum(axis=0) == 0)))
+
+
+def no_better_than(matrix: npt.ArrayLike, level: float = 0.95) -> int | None:
+    """The commonest class, where naming it always may well be right as often; None where it is not.
+
+    The two are compared on the same examples: of those that one has right and the other wrong, the share won
+    has a Beta posterior (Jeffreys' prior), and the answers are better when its interval lies above one half.
+
+    Args:
+        matrix: (K, K) counts, or weights that sum to a number of examples; rows true.
+        level: probability inside the interval.
+
+    Example:
+        >>> no_better_than([[95, 0], [4, 1]]), no_better_than([[90, 5], [2, 40]])
+        (0, None)
+    """
+    m = floats(_square(matrix, "no_better_than"))
+    support = m.sum(axis=1)
+    if int((support > 0).sum()) < 2:
+        return None
+    commonest = int(support.argmax())
+    won = float(np.trace(m) - m[commonest, commonest])
+    lost = float(support[commonest] - m[commonest, commonest])
+    low = betaincinv(won + 0.5, lost + 0.5, (1 - level) / 2)
+    return None if float(low) > 0.5 else commonest
 
 
 def _square(matrix: npt.ArrayLike, where: str) -> npt.NDArray[Any]:

@@ -27,7 +27,7 @@ from bayesight.models.corrections import Replaced
 
 __all__ = ["drop_snapshot", "load_snapshot", "save_snapshot"]
 
-_OF_BASE = ("reference", "reference_labels", "head.shift", "head.scale")
+_OF_BASE = ("reference", "reference_labels", "reference_digests", "head.shift", "head.scale")
 """Tensors that are the base's, as long as no class of it is gone; they are taken from there."""
 
 

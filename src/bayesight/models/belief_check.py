@@ -34,6 +34,7 @@ _LAYOUT = {
     "absorbed.exemplar_rows": (torch.int64, "M"),
     "reference": (torch.float32, "V D"),
     "reference_labels": (torch.int64, "V"),
+    "reference_digests": (torch.uint8, "V 16"),
 }
 """Kind and axes of every tensor of a saved belief; one letter has one length throughout."""
 

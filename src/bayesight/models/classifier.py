@@ -49,6 +49,8 @@ __all__ = ["Absorptions", "Classes", "Classifier", "Rows", "fit_classifier", "fr
 EXEMPLARS = 20_000
 """Training images kept for distances; as many again may be absorbed later."""
 
+_REFERENCE = ("reference", "reference_labels", "reference_digests")
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -193,6 +195,7 @@ class Classifier:
         absorbed: what the head holds.
         reference: (V, D) features of images that trained nothing, against which novelty is measured.
         reference_labels: (V,) their classes.
+        reference_digests: (V, 16) uint8, which images they are.
         replaced: labels that later ones replaced; a run folder does not keep them.
     """
 
@@ -203,6 +206,7 @@ class Classifier:
     absorbed: Absorptions
     reference: Tensor
     reference_labels: Tensor
+    reference_digests: Tensor
     replaced: tuple[Replaced, ...] = ()
 
     @cached_property
@@ -233,7 +237,7 @@ class Classifier:
         rows = self.absorbed.exemplar_rows[self._later]
         return judge(
             gaussian_head.predictive(self.head),
-            (self.reference, self.reference_labels, self.head.kept),
+            (self.reference[self._held_out], self.reference_labels[self._held_out], self.head.kept),
             (
                 self.absorbed.exemplars[self._later].float(),
                 self.absorbed.labels[rows],
@@ -249,14 +253,25 @@ class Classifier:
     @cached_property
     def novelty_reference(self) -> NoveltyReference:
         """How novel images of known kinds look under the belief as it is now."""
-        distance = torch.cat([self._reference_distance, self._later_distance])
+        distance = self._judged_distance
         return fit_novelty(_even_evidence(self.judged_log_likelihood), distance, self.judged.weights)
 
     @cached_property
     def judged_novelty(self) -> Tensor:
         """(M,) novelty of the images in ``judged``."""
-        distance = torch.cat([self._reference_distance, self._later_distance])
+        distance = self._judged_distance
         return novelty_score(self.novelty_reference, _even_evidence(self.judged_log_likelihood), distance)
+
+    @cached_property
+    def _held_out(self) -> Tensor:
+        """Positions of the reference images that were not absorbed since; all, where too few are left."""
+        left = (~torch.isin(_words(self.reference_digests), _words(self.absorbed.digests))).nonzero()[:, 0]
+        return left if len(left) > 1 else torch.arange(len(self.reference))
+
+    @property
+    def _judged_distance(self) -> Tensor:
+        """(M,) how far each image that judges is from the nearest exemplar but itself."""
+        return torch.cat([self._reference_distance[self._held_out], self._later_distance])
 
     @cached_property
     def _later(self) -> Tensor:
@@ -415,6 +430,7 @@ class Classifier:
             absorbed=absorbed,
             reference=self.reference if bool(left.all()) else self.reference[left],
             reference_labels=_closed_up(self.reference_labels[left], number),
+            reference_digests=self.reference_digests[left],
         )
 
     def renamed(self, old: str, new: str) -> Classifier:
@@ -455,6 +471,11 @@ class Classifier:
             trust[known] = label_trust(log_p, rows.labels[known])[0]
         return trust
 
+    def seen(self, digests: Tensor) -> tuple[Tensor, Tensor]:
+        """Two (N,) masks: which images (N, 16) it has learned from, and which chose its weights."""
+        learned = torch.isin(_words(digests), _words(self.absorbed.digests))
+        return learned, torch.isin(_words(digests), _words(self.reference_digests)) & ~learned
+
     def times_absorbed(self, rows: Rows) -> int:
         """How many of ``rows`` are in the head already, image and label alike."""
         known = set(_keys(self.absorbed.digests, self.absorbed.labels))
@@ -466,7 +487,7 @@ class Classifier:
         parts = {f.name: getattr(head, f.name) for f in fields(head) if f.name not in ("classes", "prior")}
         named = {f"head.{name}": part for name, part in parts.items() if isinstance(part, Tensor)}
         named |= {f"absorbed.{name}": v for name, v in vars(self.absorbed).items() if name != "sources"}
-        named |= {"reference": self.reference, "reference_labels": self.reference_labels}
+        named |= {name: getattr(self, name) for name in _REFERENCE}
         values = {
             "classes": list(self.classes.names),
             "precision": self.precision,
@@ -490,8 +511,9 @@ class Classifier:
         except ValueError as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
         named = replace(classes, names=head.classes)
-        rows, labels = tensors["reference"], tensors["reference_labels"]
-        return cls(network, named, precision, head, Absorptions(**absorbed), rows, labels)
+        reference, labels, digests = (tensors[name] for name in _REFERENCE)
+        held = Absorptions(**absorbed)
+        return cls(network, named, precision, head, held, reference, labels, digests)
 
     def _positions(self, rows: Rows) -> Tensor:
         """Where in ``absorbed`` each row stands, each place once, the latest first."""
@@ -536,7 +558,8 @@ def fit_classifier(
     absorbed = nothing.with_rows(
         train, torch.ones(len(train), dtype=torch.float64), keep, torch.ones(len(train), dtype=torch.bool)
     )
-    return Classifier(network, classes, precision, head, absorbed, validation.features, validation.labels)
+    held = (validation.features, validation.labels, validation.digests)
+    return Classifier(network, classes, precision, head, absorbed, *held)
 
 
 def from_format_1(
@@ -547,8 +570,9 @@ def from_format_1(
     All of them are taken to be such: they judge nothing, and the reference does.
     """
     kept = {name: tensor for name, tensor in tensors.items() if name != "head.losses"}
-    trained = torch.ones(len(tensors["absorbed.labels"]), dtype=torch.bool)
-    return kept | {"absorbed.trained": trained}, {**values, "head": {"founding": values["head"]["founding"]}}
+    kept["absorbed.trained"] = torch.ones(len(tensors["absorbed.labels"]), dtype=torch.bool)
+    kept["reference_digests"] = torch.zeros(len(tensors["reference_labels"]), 16, dtype=torch.uint8)
+    return kept, {**values, "head": {"founding": values["head"]["founding"]}}
 
 
 def _even_evidence(log_likelihood: Tensor) -> Tensor:

@@ -70,6 +70,7 @@ class ClassReading:
         precision: of those called it, the fraction that was it.
         likelihood_ratio_positive: factor by which being called it multiplies the odds.
         likelihood_ratio_negative: factor by which being called something else multiplies them.
+        undefined: a word for each of these that the images leave open ("never said").
     """
 
     name: str
@@ -79,6 +80,7 @@ class ClassReading:
     precision: Number
     likelihood_ratio_positive: Number
     likelihood_ratio_negative: Number
+    undefined: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,15 @@ class Summary(Section):
 
     Attributes:
         accuracy: fraction of images called rightly.
-        examples: how many images were judged, none of them learned from.
+        examples: how many images were judged.
         log_loss: mean, in nats.
         calibration_error: expected calibration error, a fraction.
         bins: the bins of the calibration error.
         readings: the classes; the best and the worst precision become sentences.
         sentences: further ones, in the caller's words.
         level: credible level of the intervals.
+        verdict: what makes it no classifier, if anything; it comes first.
+        judged: which images were judged, behind "images".
     """
 
     accuracy: Number
@@ -104,6 +108,8 @@ class Summary(Section):
     readings: tuple[ClassReading, ...] = ()
     sentences: tuple[str, ...] = ()
     level: float = 0.95
+    verdict: str = ""
+    judged: str = "it never learned from"
 
 
 @dataclass(frozen=True)

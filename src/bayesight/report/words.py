@@ -30,6 +30,7 @@ __all__ = [
     "ratio",
     "ratio_interval",
     "signed",
+    "spread",
 ]
 
 Number: TypeAlias = float | Estimate
@@ -113,6 +114,17 @@ def interval(number: Number, digits: int = 1) -> str:
     return f"{100 * number.low:.{digits}f}–{100 * number.high:.{digits}f}{THIN}%"
 
 
+def spread(ends: Sequence[float], digits: int = 1) -> str:
+    """The two ends of an interval of fractions, in per cent.
+
+    Example:
+        >>> spread((0.9312, 0.9567)).replace(THIN, " ")
+        '93.1–95.7 %'
+    """
+    low, high = ends
+    return interval(Estimate(math.nan, low, high), digits)
+
+
 def of_hundred(number: Number) -> tuple[str, str, str]:
     """A fraction as a count of people or pictures: out of 100, or of 1,000 or 10,000 near 0 and 1.
 
@@ -137,7 +149,7 @@ def ratio(number: Number) -> str:
 
     Example:
         >>> [ratio(x) for x in (0.0312, 1, 99.2, 1234, math.inf)]
-        ['0.031', '1.0', '99', '1,234', '∞']
+        ['0.031', '1.0', '99', '1,234', 'infinite']
     """
     return _figures(mean_of(number))
 
@@ -216,7 +228,7 @@ def _figures(value: float) -> str:
     if math.isnan(value):
         return NO_VALUE
     if math.isinf(value):
-        return "∞"
+        return "infinite"
     if value >= 1e5:
         return "> 100,000"
     if 0 < value < 0.001:

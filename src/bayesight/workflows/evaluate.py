@@ -9,23 +9,30 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from bayesight.bayes import laplace_head
-from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes
+from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes, rate_interval
+from bayesight.checks import check
+from bayesight.errors import listed
 from bayesight.evaluate import (
     accuracy,
     at_prior,
     confusion_matrix,
     expected_calibration_error,
     log_loss,
+    never_named,
+    no_better_than,
     one_vs_rest,
     reliability,
 )
 from bayesight.evaluate.novelty import auroc, false_positive_rate, threshold
 from bayesight.models.classifier import Classifier
+from bayesight.report.words import percent, spread
 from bayesight.run import Run
+from bayesight.seeding import numpy_generator
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray, Progress
 from bayesight.workflows.believing import belief_of
@@ -33,9 +40,18 @@ from bayesight.workflows.environments import environment_scores, read_environmen
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.sources import Labelled, read_labelled, read_unlabelled
 
-__all__ = ["CALIBRATION_BINS", "EvaluateResult", "Evaluation", "NoveltyCheck", "evaluate", "measure"]
+__all__ = [
+    "CALIBRATION_BINS",
+    "EvaluateResult",
+    "Evaluation",
+    "NoveltyCheck",
+    "evaluate",
+    "measure",
+    "verdict_now",
+]
 
 CALIBRATION_BINS = 15
+ACCURACY_DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,8 @@ class Evaluation:
         log_loss: nats.
         ece: calibration error over 15 bins of equal width.
         readings: each class as a diagnostic test, with intervals; empty for a single class.
+        accuracy_interval: 95 % credible interval of the accuracy.
+        log_loss_error: standard error of the log-loss, nats.
     """
 
     classes: tuple[str, ...]
@@ -63,6 +81,27 @@ class Evaluation:
     log_loss: float
     ece: float
     readings: tuple[Diagnosis, ...]
+    accuracy_interval: tuple[float, float]
+    log_loss_error: float
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """Classes with a stated base rate of which there is no image: nothing is known of their answers."""
+        if self.prior is None:
+            return ()
+        absent = (self.confusion.sum(axis=1) == 0) & (self.prior > 0)
+        return tuple(self.classes[k] for k in np.flatnonzero(absent))
+
+    @property
+    def verdict(self) -> str:
+        """What makes it no classifier, in a sentence: classes never named, a constant that does as well."""
+        return _verdict(self._table * len(self.labels) / self._table.sum(), self.classes)
+
+    @property
+    def _table(self) -> FloatArray:
+        """(K, K) of the images, as often as the base rates of the classes that are among them say."""
+        table: FloatArray = self.confusion.astype(np.float64)
+        return table if self.prior is None else at_prior(table, _met(self.confusion, self.prior))
 
     @property
     def predictions(self) -> IntArray:
@@ -73,18 +112,23 @@ class Evaluation:
     @property
     def weights(self) -> FloatArray | None:
         """(N,) how much each image counts at the prior's base rates; None without a prior."""
-        return None if self.prior is None else _weights(self.labels, self.prior)
+        if self.prior is None:
+            return None
+        return _weights(self.labels, _met(self.confusion, self.prior))
 
     def per_class(self) -> dict[str, dict[str, Any]]:
-        """Rates of each class by name, and their 95 % intervals under ``intervals``."""
-        rates = one_vs_rest(self.confusion if self.prior is None else at_prior(self.confusion, self.prior))
+        """Rates of each class by name, their 95 % intervals under ``intervals``.
+
+        A rate is a share of the images. One that they leave open is None, and ``undefined`` says why: "never
+        said" where no image was called the class, "not in this sample" where none is of it, "infinite".
+        """
+        rates = one_vs_rest(self._table)
         support = self.confusion.sum(axis=1)
         table = {}
         for k, name in enumerate(self.classes):
             tp, fn, fp, tn = (float(part[k]) for part in (rates.tp, rates.fn, rates.fp, rates.tn))
             sensitivity, false_alarm = _ratio(tp, tp + fn), _ratio(fp, fp + tn)
-            table[name] = {
-                "support": int(support[k]),
+            figures = {
                 "sensitivity": sensitivity,
                 "specificity": 1 - false_alarm,
                 "false_alarm": false_alarm,
@@ -92,12 +136,26 @@ class Evaluation:
                 "negative_predictive_value": _ratio(tn, tn + fn),
                 "likelihood_ratio_positive": _ratio(sensitivity, false_alarm),
                 "likelihood_ratio_negative": _ratio(1 - sensitivity, 1 - false_alarm),
-                "intervals": {
-                    n: [e.low, e.high]
-                    for n, e in (self.readings[k].estimates() if self.readings else {}).items()
-                },
+            }
+            undefined = {
+                n: _why(n, v, sensitivity, false_alarm) for n, v in figures.items() if not math.isfinite(v)
+            }
+            table[name] = {
+                "support": int(support[k]),
+                **{n: None if n in undefined else v for n, v in figures.items()},
+                "undefined": undefined,
+                "intervals": self._intervals(k, figures),
             }
         return table
+
+    def _intervals(self, k: int, figures: Mapping[str, float]) -> dict[str, list[float]]:
+        """The credible intervals of a class's rates, wide enough for the shares of the images themselves."""
+        estimates = self.readings[k].estimates() if self.readings else {}
+        spans = {}
+        for name, e in estimates.items():
+            share = figures.get(name, math.nan)
+            spans[name] = [min(e.low, share), max(e.high, share)] if math.isfinite(share) else [e.low, e.high]
+        return spans
 
     def reliability_data(self) -> dict[str, Any]:
         """Each bin of stated probability: edges, images, mean confidence, accuracy with interval."""
@@ -109,13 +167,17 @@ class Evaluation:
         """The numbers ``--json`` prints."""
         return {
             "examples": len(self.labels),
+            "verdict": self.verdict,
             "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
             "log_loss": self.log_loss,
+            "log_loss_error": self.log_loss_error,
             "ece": self.ece,
             "ece_bins": CALIBRATION_BINS,
             "reliability": self.reliability_data(),
             "classes": self.classes,
             "prior": None if self.prior is None else dict(zip(self.classes, self.prior, strict=True)),
+            "not_in_this_sample": list(self.unmet),
             "confusion": self.confusion,
             "per_class": self.per_class(),
         }
@@ -161,6 +223,9 @@ class EvaluateResult:
         evaluation: the numbers.
         novelty: how well images of unknown kinds are told apart; None where none were given.
         environments: accuracy, log_loss and examples of each environment; empty where none were stated.
+        learned: how many of the images the run has learned from.
+        chosen: how many of the others chose its weights.
+        unseen: the figures of the rest; None where all are new to it, or none.
     """
 
     run: Run
@@ -168,10 +233,40 @@ class EvaluateResult:
     evaluation: Evaluation
     novelty: NoveltyCheck | None = None
     environments: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    learned: int = 0
+    chosen: int = 0
+    unseen: Evaluation | None = None
+
+    @property
+    def seen_note(self) -> str:
+        """How many of the images are not new to the run, in a sentence; empty where all are."""
+        count = len(self.evaluation.labels)
+        said = [
+            f"{number:,} {words}"
+            for number, words in ((self.learned, "trained the run"), (self.chosen, "chose its weights"))
+            if number
+        ]
+        if not said:
+            return ""
+        note = f"of these {count:,} images {' and '.join(said)}: the figures flatter it"
+        if self.unseen is None:
+            return f"{note}; none is new to it"
+        rest = self.unseen
+        return (
+            f"{note}; on the other {len(rest.labels):,} it has accuracy {percent(rest.accuracy)} "
+            f"({spread(rest.accuracy_interval)}), log-loss {rest.log_loss:.3f} nats"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers ``--json`` prints."""
         tree = {"run": str(self.run.folder), **self.evaluation.as_dict()}
+        tree["seen_in_training"] = {"trained": self.learned, "validated": self.chosen}
+        if self.unseen is not None:
+            names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece")
+            tree["unseen"] = {
+                "examples": len(self.unseen.labels),
+                **{n: getattr(self.unseen, n) for n in names},
+            }
         if self.novelty is not None:
             tree["novelty"] = self.novelty.as_dict()
         if self.environments:
@@ -222,7 +317,13 @@ def evaluate(
     features = classifier.features(data.examples.in_order(EVALUATION_BATCH))
     true = torch.from_numpy(data.examples.labels)
     likelihood = classifier.log_likelihood if head == "gaussian" else _laplace_likelihood(classifier)
-    found = measure(classifier, likelihood(features), true, stated)
+    log_likelihood = likelihood(features)
+    found = measure(classifier, log_likelihood, true, stated)
+    learned, chosen = classifier.seen(torch.from_numpy(data.store.digests[:]))
+    new = ~(learned | chosen)
+    unseen = None
+    if 0 < int(new.sum()) < len(new):
+        unseen = measure(classifier, log_likelihood[new], true[new], stated)
     novelty = None
     if unknown is not None:
         strangers, store = read_unlabelled(unknown, classifier.classes, progress=progress)
@@ -237,7 +338,7 @@ def evaluate(
     if environments is not None:
         places = read_environments(data.store, environments)
         scores = environment_scores(found.log_p, found.labels, places.numbers, places.names)
-    return EvaluateResult(run, data, found, novelty, scores)
+    return EvaluateResult(run, data, found, novelty, scores, int(learned.sum()), int(chosen.sum()), unseen)
 
 
 def _laplace_likelihood(classifier: Classifier) -> Callable[[Tensor], Tensor]:
@@ -263,25 +364,98 @@ def measure(
         prior: (K,) base rates where the classifier is used; None takes the images as a sample of it.
 
     Raises:
-        InvalidInput: a class with a positive prior of which there is no image.
+        InvalidInput: no image is of a class with a positive prior.
     """
     names = classifier.classes.names
     log_prior = (classifier.prior if prior is None else prior).log()
     log_p, true = (log_likelihood + log_prior).log_softmax(dim=1).numpy(), labels.numpy()
     table = confusion_matrix(true, log_p.argmax(axis=1), len(names))
     stated = None if prior is None else prior.numpy()
-    weights = None if stated is None else _weights(true, stated)
+    weights = None if stated is None else _weights(true, _met(table, stated))
+    right, span = _accuracy(table, stated)
     return Evaluation(
         classes=names,
         log_p=log_p,
         labels=true,
         prior=stated,
         confusion=table,
-        accuracy=accuracy(table if stated is None else at_prior(table, stated)),
+        accuracy=right,
         log_loss=log_loss(log_p, true, weights=weights),
         ece=expected_calibration_error(log_p, true, CALIBRATION_BINS, weights=weights),
         readings=diagnose_classes(table, stated, draws=4000) if len(names) > 1 else (),
+        accuracy_interval=span,
+        log_loss_error=_log_loss_error(log_p, true, weights),
     )
+
+
+def verdict_now(classifier: Classifier) -> str:
+    """``Evaluation.verdict`` of a belief as it is, by the images that judge it."""
+    judged = classifier.judged
+    called = (classifier.judged_log_likelihood + classifier.prior.log()).argmax(dim=1)
+    names = classifier.classes.names
+    return _verdict(
+        confusion_matrix(judged.labels.numpy(), called.numpy(), len(names), judged.weights.numpy()), names
+    )
+
+
+def _verdict(table: npt.ArrayLike, classes: tuple[str, ...]) -> str:
+    silent, constant = never_named(table), no_better_than(table)
+    said = [f"never says {listed((classes[k] for k in silent), 3)}"] if silent else []
+    if constant is not None:
+        said.append(f"is no better than always saying {listed([classes[constant]])}")
+    return f"This classifier {'; it '.join(said)}." if said else ""
+
+
+def _accuracy(table: IntArray, prior: FloatArray | None) -> tuple[float, tuple[float, float]]:
+    """The share named rightly, and its 95 % interval: each class's own share has a Beta posterior.
+
+    A class of which there is no image may be named rightly in any share; one half is as good a guess as any.
+    """
+    right, support = np.diagonal(table), table.sum(axis=1)
+    if prior is None:
+        _, low, high = rate_interval(float(right.sum()), float(support.sum()))
+        share = accuracy(table)
+        return share, (min(float(low), share), max(float(high), share))
+    shares = np.where(support > 0, right / np.maximum(support, 1), 0.5)
+    share = float(prior @ shares)
+    rng = numpy_generator(0, "accuracy at a prior")
+    drawn = rng.beta(right + 0.5, support - right + 0.5, (ACCURACY_DRAWS, len(prior))) @ prior
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return share, (min(float(low), share), max(float(high), share))
+
+
+def _log_loss_error(log_p: FloatArray, labels: IntArray, weights: FloatArray | None) -> float:
+    """Standard error of a (weighted) mean log-loss, nats; infinite for a single image."""
+    if len(labels) < 2:
+        return math.inf
+    losses = -log_p[np.arange(len(labels)), labels]
+    share = np.full(len(labels), 1 / len(labels)) if weights is None else weights / weights.sum()
+    spread = losses - float(share @ losses)
+    return float(np.sqrt((share**2 @ spread**2) * len(labels) / (len(labels) - 1)))
+
+
+def _met(table: IntArray, prior: FloatArray) -> FloatArray:
+    """The base rates of the classes that are in the sample, made to sum to 1."""
+    met = np.where(table.sum(axis=1) > 0, prior, 0.0)
+    came = "no image of a class that has one"
+    check(bool(met.sum() > 0), "base rates", came, "images of one class at least whose base rate is above 0")
+    share: FloatArray = met / met.sum()
+    return share
+
+
+def _why(name: str, value: float, sensitivity: float, false_alarm: float) -> str:
+    """The word for a figure that is no number."""
+    if math.isinf(value):
+        return "infinite"
+    if name == "precision":
+        return "never said"
+    if name == "negative_predictive_value":
+        return "always said"
+    if math.isnan(sensitivity) and name not in ("false_alarm", "specificity"):
+        return "not in this sample"
+    if math.isnan(false_alarm):
+        return "no other class in this sample"
+    return "never said" if name == "likelihood_ratio_positive" else "always said"
 
 
 def _weights(labels: IntArray, prior: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import torch
 from torch import Tensor
 
 import bayesight
-from bayesight.bayes.diagnostic import rate_interval
 from bayesight.data import Store
 from bayesight.data.audit import audit
 from bayesight.data.batches import Examples
@@ -61,6 +61,14 @@ __all__ = [
 ]
 
 MISTAKES = 24
+MOST_CLASSES = 100
+_READ = (
+    "sensitivity",
+    "false_alarm",
+    "precision",
+    "likelihood_ratio_positive",
+    "likelihood_ratio_negative",
+)
 CURVES = 60
 CURVE_DRAWS = 4000
 
@@ -81,7 +89,7 @@ def training_report(run: Run, evaluation: Evaluation, validation: Examples, stor
         f"Judged on the {len(validation):,} images held out of training. They also chose the weights and the "
         "sharpness, so images from elsewhere are the better judge: bayesight evaluate."
     )
-    summary, *rest = evaluation_sections(evaluation, note=note)
+    summary, *rest = evaluation_sections(evaluation, note=note, judged="held out of training")
     sections = [
         summary,
         *training_sections(run),
@@ -134,8 +142,10 @@ def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
         The path of the report.
     """
     evaluation, data = result.evaluation, result.data
+    notes = (result.seen_note[:1].upper() + result.seen_note[1:], data.note)
+    judged = "of which it has seen some" if result.seen_note else "it never learned from"
     sections: list[Section] = [
-        *evaluation_sections(evaluation, note=data.note),
+        *evaluation_sections(evaluation, note=". ".join(filter(None, notes)), judged=judged),
         mistakes(evaluation, data.examples, data.store),
         *([novelty_section(result.novelty)] if result.novelty is not None else []),
         *data_sections(data.store),
@@ -144,21 +154,28 @@ def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
     return write_report(title, sections, path, str(result.run.folder))
 
 
-def evaluation_sections(evaluation: Evaluation, note: str = "") -> list[Section]:
-    """Summary first, then confusion, the classes as tests, precision against base rate, reliability."""
+def evaluation_sections(
+    evaluation: Evaluation, note: str = "", judged: str = "it never learned from"
+) -> list[Section]:
+    """Summary first, then confusion, the classes as tests, precision against base rate, reliability.
+
+    Args:
+        evaluation: the figures.
+        note: a further paragraph of the summary.
+        judged: which images they are of, behind "images".
+    """
     readings = _readings(evaluation)
-    right = float(np.trace(evaluation.confusion))
-    interval = Estimate(*(float(x) for x in rate_interval(right, float(evaluation.confusion.sum()))))
-    stated = evaluation.prior is not None
-    where = "the stated base rates" if stated else "the images judged"
+    where = "the stated base rates" if evaluation.prior is not None else "the images judged"
     sections: list[Section] = [
         Summary(
-            accuracy=evaluation.accuracy if stated else interval,
+            accuracy=Estimate(evaluation.accuracy, *evaluation.accuracy_interval),
             examples=len(evaluation.labels),
             log_loss=evaluation.log_loss,
             calibration_error=evaluation.ece,
             bins=CALIBRATION_BINS,
             readings=readings,
+            verdict=evaluation.verdict,
+            judged=judged,
             note=note,
         ),
         ConfusionTable(evaluation.confusion, evaluation.classes),
@@ -280,20 +297,27 @@ def _stored(images: Tensor) -> ImageArray:
 
 
 def _readings(evaluation: Evaluation) -> tuple[ClassReading, ...]:
-    support = evaluation.confusion.sum(axis=1)
+    """Each class with its shares of the images and their intervals; of many, the least precise."""
+    rows = evaluation.per_class() if evaluation.readings else {}
+    order = sorted(rows, key=lambda name: -1 if (p := rows[name]["precision"]) is None else p)
+    kept = set(order[:MOST_CLASSES])
     return tuple(
         ClassReading(
             name=name,
-            support=int(n),
-            sensitivity=reading.sensitivity,
-            false_alarm=reading.false_alarm,
-            precision=reading.precision,
-            likelihood_ratio_positive=reading.likelihood_ratios.positive,
-            likelihood_ratio_negative=reading.likelihood_ratios.negative,
+            support=row["support"],
+            **{key: _number(row, key) for key in _READ},
+            undefined=row["undefined"],
         )
-        for name, n, reading in zip(evaluation.classes, support, evaluation.readings, strict=False)
-        if n > 0
+        for name, row in rows.items()
+        if name in kept and (row["support"] > 0 or name in evaluation.unmet)
     )
+
+
+def _number(row: dict[str, Any], key: str) -> Estimate:
+    value = row[key]
+    if value is None:
+        value = math.inf if row["undefined"][key] == "infinite" else math.nan
+    return Estimate(value, *row["intervals"][key])
 
 
 def _precision_curves(evaluation: Evaluation) -> PrecisionCurves:

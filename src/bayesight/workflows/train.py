@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -377,6 +378,9 @@ def _finish(
             "log_loss": found.log_loss,
             "ece": found.ece,
             "examples": len(found.labels),
+            "accuracy_interval": list(found.accuracy_interval),
+            "log_loss_error": found.log_loss_error if math.isfinite(found.log_loss_error) else None,
+            "verdict": found.verdict,
         },
         **_environment_metrics(found, material),
         "softmax": _softmax(logits, validation_rows.labels),

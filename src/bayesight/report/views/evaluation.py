@@ -24,6 +24,7 @@ from bayesight.report.figures import Curve, confusion_heat_map, rate_curve, reli
 from bayesight.report.figures.drawing import width_of
 from bayesight.report.figures.matrix import LARGEST
 from bayesight.report.sections import (
+    ClassReading,
     ConfusionTable,
     PerClass,
     PrecisionCurve,
@@ -35,6 +36,7 @@ from bayesight.report.words import (
     THIN,
     count,
     interval,
+    mean_of,
     percent,
     plural,
     rate,
@@ -88,11 +90,11 @@ def per_class(section: PerClass, uid: str) -> tuple[Block, ...]:
         (
             Cell(r.name),
             Cell(count(r.support)),
-            Cell(percent(r.sensitivity), interval(r.sensitivity)),
-            Cell(percent(r.false_alarm, 2), interval(r.false_alarm, 2)),
-            Cell(percent(r.precision), interval(r.precision)),
-            Cell(ratio(r.likelihood_ratio_positive), ratio_interval(r.likelihood_ratio_positive)),
-            Cell(ratio(r.likelihood_ratio_negative), ratio_interval(r.likelihood_ratio_negative)),
+            _share(r, "sensitivity"),
+            _share(r, "false_alarm", 2),
+            _share(r, "precision"),
+            _ratio(r, "likelihood_ratio_positive"),
+            _ratio(r, "likelihood_ratio_negative"),
         )
         for r in section.readings
     )
@@ -102,7 +104,8 @@ def per_class(section: PerClass, uid: str) -> tuple[Block, ...]:
         f"classifier; precision belongs to the place as well, here with the base rates of "
         f"{section.base_rates}. Small figures are {level} credible intervals.",
     )
-    sentences = tuple(_sentence(worth(r, section.level)) for r in section.readings)
+    said_of = [r for r in section.readings if np.isfinite(mean_of(r.precision))]
+    sentences = tuple(_sentence(worth(r, section.level)) for r in said_of)
     said = Fold("The precision of every class in words", (Items(sentences),))
     return Words(words), Table(columns, rows, "Each class as a test"), said
 
@@ -141,6 +144,16 @@ def reliability(section: ReliabilityDiagram, uid: str) -> tuple[Block, ...]:
 def _pair(pair: ConfusedPair, classes: list[str]) -> str:
     true, called = classes[pair.true], classes[pair.predicted]
     return f"{true} called {called}: {plural(pair.count, 'time')}, {rate(pair.share)} of all {true}"
+
+
+def _share(reading: ClassReading, name: str, digits: int = 1) -> Cell:
+    number = getattr(reading, name)
+    return Cell(reading.undefined.get(name) or percent(number, digits), interval(number, digits))
+
+
+def _ratio(reading: ClassReading, name: str) -> Cell:
+    number = getattr(reading, name)
+    return Cell(reading.undefined.get(name) or ratio(number), ratio_interval(number))
 
 
 def _sentence(words: str) -> str:

@@ -56,11 +56,11 @@ _KEYS = ("data", "model", "loss", "optimization")
 def summary(section: Summary, uid: str) -> tuple[Block, ...]:
     """Sentences first, then the figures they rest on."""
     base, right, spread = of_hundred(section.accuracy)
-    sentences = [
-        f"Of {base} images it never learned from, it names {right} rightly{_level(spread, section.level)}."
-    ]
-    ranked = sorted(section.readings, key=lambda reading: mean_of(reading.precision))
-    ranked = [reading for reading in ranked if np.isfinite(mean_of(reading.precision))]
+    sentences = [section.verdict] if section.verdict else []
+    named = f"it names {right} rightly{_level(spread, section.level)}."
+    sentences.append(f"Of {base} images {section.judged}, {named}")
+    ranked = [reading for reading in section.readings if np.isfinite(mean_of(reading.precision))]
+    ranked.sort(key=lambda reading: mean_of(reading.precision))
     if ranked:
         sentences.append(f"Trust it least when it says {ranked[0].name}: {worth(ranked[0], section.level)}")
     if len(ranked) > 1:
@@ -75,7 +75,7 @@ def summary(section: Summary, uid: str) -> tuple[Block, ...]:
         tiles.append(
             Tile("calibration error", percent(section.calibration_error), f"over {section.bins} bins")
         )
-    tiles.append(Tile("judged", count(section.examples), "images it never learned from"))
+    tiles.append(Tile("judged", count(section.examples), f"images {section.judged}"))
     return Tiles(tuple(tiles)), Items((*sentences, *section.sentences))
 
 

@@ -20,6 +20,7 @@ from bayesight.service.page.history import WINDOW, History, accuracy_figure, evi
 from bayesight.service.page.pictures import Album
 from bayesight.service.page.stories import Called, Story
 from bayesight.service.queue import Ranked
+from bayesight.workflows.evaluate import verdict_now
 
 __all__ = [
     "ask_values",
@@ -81,6 +82,7 @@ def ask_values(believed: Believed, told: str = "") -> dict[str, Any]:
         "since; a class taught later has their average, for how often somebody labelled it says little."
     )
     return {
+        "verdict": verdict_now(believed.classifier),
         "names": classifier.classes.names,
         "size": classifier.classes.size,
         "drawn": can_be_drawn(classifier.classes),

@@ -1,0 +1,100 @@
+"""What an evaluation says of a classifier that is none, and of figures that are none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from bayesight.errors import InvalidInput
+from bayesight.evaluate import never_named, no_better_than
+from bayesight.run import Run
+from bayesight.workflows.evaluate import measure, verdict_now
+
+
+def measured(run, table, prior=None):
+    """The evaluation of images with this confusion matrix, by a classifier that is sure of all it says."""
+    classifier = Run.open(run).classifier()
+    labels = np.repeat(np.arange(3), np.sum(table, axis=1))
+    called = np.concatenate([np.repeat(np.arange(3), row) for row in table])
+    likelihood = torch.full((len(labels), 3), -5.0, dtype=torch.float64)
+    likelihood[torch.arange(len(labels)), torch.from_numpy(called)] = 0
+    given = None if prior is None else torch.tensor(prior, dtype=torch.float64)
+    return measure(classifier, likelihood, torch.from_numpy(labels), given)
+
+
+def test_a_classifier_that_is_none_is_called_that(shapes_run):
+    found = measured(shapes_run, [[95, 0, 0], [4, 0, 0], [3, 0, 0]])
+    assert found.verdict == ("This classifier never says disc, ring; it is no better than always saying bar.")
+    assert measured(shapes_run, [[90, 2, 3], [1, 20, 1], [0, 1, 25]]).verdict == ""
+    one = measured(shapes_run, [[90, 0, 3], [9, 0, 1], [0, 0, 25]])
+    assert one.verdict == "This classifier never says disc."
+    worse = measured(shapes_run, [[40, 10, 10], [5, 4, 1], [4, 1, 5]])
+    assert worse.verdict == "This classifier is no better than always saying bar."
+    # Where bars are rare the same answers are worth something, and the other way round.
+    assert measured(shapes_run, [[40, 10, 10], [3, 20, 7], [3, 7, 20]], [0.1, 0.45, 0.45]).verdict == ""
+    assert measured(shapes_run, [[30, 0, 0], [0, 0, 0], [0, 0, 0]]).verdict == ""  # one class alone
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_better_than_a_constant_is_a_paired_comparison(won, lost):
+    table = [[200, lost], [20, won]]
+    low = stats.beta(won + 0.5, lost + 0.5).ppf(0.025)
+    assert (no_better_than(table) is None) == (low > 0.5)
+    assert never_named(table) == (() if won + lost else (1,))
+
+
+def test_three_words_for_three_things_that_are_no_number(shapes_run):
+    rows = measured(shapes_run, [[50, 0, 0], [5, 0, 0], [0, 0, 0]]).per_class()
+    assert rows["disc"]["precision"] is None
+    assert rows["disc"]["undefined"]["precision"] == "never said"
+    assert rows["disc"]["undefined"]["likelihood_ratio_positive"] == "never said"
+    assert rows["disc"]["sensitivity"] == 0
+    assert rows["ring"]["undefined"]["sensitivity"] == "not in this sample"
+    assert rows["bar"]["undefined"]["negative_predictive_value"] == "always said"
+    assert measured(shapes_run, [[50, 0, 0], [0, 5, 0], [0, 0, 5]]).per_class()["bar"]["undefined"] == {
+        "likelihood_ratio_positive": "infinite"
+    }
+    alone = measured(shapes_run, [[50, 2, 0], [0, 0, 0], [0, 0, 0]]).per_class()["bar"]
+    assert alone["undefined"]["false_alarm"] == "no other class in this sample"
+
+
+def test_intervals_of_accuracy_and_log_loss_are_those_of_scipy(shapes_run):
+    found = measured(shapes_run, [[40, 3, 0], [2, 30, 1], [0, 4, 20]])
+    beta = stats.beta(90.5, 10.5)
+    assert found.accuracy == 0.9
+    assert found.accuracy_interval == pytest.approx(beta.interval(0.95), abs=1e-12)
+    losses = -found.log_p[np.arange(100), found.labels]
+    assert found.log_loss_error == pytest.approx(stats.sem(losses), rel=1e-12)
+    perfect = measured(shapes_run, [[40, 0, 0], [0, 30, 0], [0, 0, 20]])
+    assert perfect.accuracy == perfect.accuracy_interval[1] == 1
+
+
+def test_the_interval_at_a_prior_is_that_of_independent_shares(shapes_run):
+    table, prior = [[40, 3, 0], [2, 30, 1], [0, 4, 20]], [0.7, 0.2, 0.1]
+    found = measured(shapes_run, table, prior)
+    rng = np.random.default_rng(5)
+    drawn = sum(
+        p * rng.beta(row[k] + 0.5, sum(row) - row[k] + 0.5, 200_000)
+        for k, (p, row) in enumerate(zip(prior, table, strict=True))
+    )
+    assert found.accuracy == pytest.approx(0.7 * 40 / 43 + 0.2 * 30 / 33 + 0.1 * 20 / 24)
+    assert found.accuracy_interval == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.006)
+
+
+def test_a_prior_of_which_nothing_was_met_is_refused(shapes_run):
+    with pytest.raises(InvalidInput, match="no image of a class that has one"):
+        measured(shapes_run, [[5, 0, 0], [0, 5, 0], [0, 0, 0]], [0.0, 0.0, 1.0])
+
+
+def test_the_verdict_of_a_belief_is_that_of_the_images_that_judge_it(shapes_run):
+    classifier = Run.open(shapes_run).classifier()
+    assert verdict_now(classifier) == ""
+    lost = replace(classifier, reference_labels=torch.zeros_like(classifier.reference_labels))
+    assert verdict_now(lost) == ""  # one class alone says nothing
+    turned = replace(classifier, reference_labels=(classifier.reference_labels + 1) % 3)
+    assert "no better than always saying" in verdict_now(turned)
