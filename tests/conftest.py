@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,14 @@ def unset_prompting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give command output a fixed width and no colour, whatever the terminal."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture(autouse=True)
+def unwatched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Take the names of ledgers that a test began out of the run that all share."""
+    yield
+    for mark in tmp_path_factory.getbasetemp().glob("runs*/*/ledgers.json"):
+        mark.unlink()
 
 
 def shape_images(name: str, count: int, seed: int) -> np.ndarray:

@@ -86,9 +86,8 @@ def test_what_a_ledger_holds_is_counted_by_the_labels_that_stand(run):
 def test_a_ledger_on_a_server_is_known_by_its_mark_without_its_password(run):
     leave_mark(run, "postgresql+psycopg://user:***@host/letters")
     leave_mark(run, "postgresql+psycopg://user:***@host/letters")
-    assert json.loads((run.folder / MARK).read_text())["ledgers"] == [
-        "postgresql+psycopg://user:***@host/letters"
-    ]
+    named = json.loads((run.folder / MARK).read_text())["ledgers"]
+    assert named == ["postgresql+psycopg://user:***@host/letters"]
     assert "may hold labels this run has not" in ledger_note(run)
     with pytest.raises(InvalidInput, match="Give --ledger 'postgresql"):
         check_alone(run)
@@ -124,6 +123,18 @@ def test_the_ledger_of_the_environment_is_asked_too(run, tmp_path, monkeypatch):
     for value in (f"sqlite:///{tmp_path / 'far' / 'ledger.sqlite'}", str(tmp_path / "far")):
         monkeypatch.setenv("BAYESIGHT_LEDGER", value)
         assert [one.labels for one in ledgers_of(run)] == [2]
+
+
+def test_a_copy_of_a_run_is_its_own_and_a_moved_run_stays_watched(run, tmp_path):
+    taught(run, tmp_path / "beside.sqlite")
+    (tmp_path / "far").mkdir()
+    taught(run, tmp_path / "far" / "l.sqlite")
+    leave_mark(run, "postgresql+psycopg://user:***@host/letters")
+    assert [one.labels for one in ledgers_of(run)] == [2, 2, None]
+    copy = Run.open(shutil.copytree(run.folder, tmp_path / "copy"))
+    assert ledgers_of(copy) == []
+    moved = Run.open(run.folder.rename(tmp_path / "moved"))
+    assert [one.labels for one in ledgers_of(moved)] == [2, 2, None]
 
 
 def test_a_replayed_copy_is_watched_by_nobody(run, tmp_path):

@@ -1,7 +1,8 @@
 """Ledgers that go on from a run: found beside it or by the mark they leave in it, and only read.
 
 A ledger inside the run folder or beside it is found by looking. Another one is named in a file of the run
-folder, ``ledgers.json``, which is written when the ledger begins with the run; it holds no password.
+folder, ``ledgers.json``, which is written when the ledger begins with the run; it holds no password. A copy
+of a run is another run: the file names the folder by its inode, and a ledger by its path.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def leave_mark(run: Run, url: str) -> None:
     known = _marked(run)
     if name not in known:
         with contextlib.suppress(OSError, BayesightError):  # a run may lie where nobody may write
-            write_atomic(run.folder / MARK, json.dumps({"ledgers": [*known, name][-MOST:]}, indent=1) + "\n")
+            tree = {"inode": run.folder.stat().st_ino, "ledgers": [*known, name][-MOST:]}
+            write_atomic(run.folder / MARK, json.dumps(tree, indent=1) + "\n")
 
 
 def ledgers_of(run: Run) -> list[Beside]:
@@ -90,7 +92,7 @@ def ledgers_of(run: Run) -> list[Beside]:
     if not files and not servers:
         return []
     record = run_record(run, run.classifier())
-    found = [one for name in files if (one := _counted(name, record)) is not None]
+    found = [one for name in files if (one := _counted(name, run, record)) is not None]
     return sorted(found, key=lambda one: -(one.labels or 0)) + [Beside(name, None) for name in servers]
 
 
@@ -114,12 +116,14 @@ def _databases(folder: Path) -> list[Path]:
 
 
 def _marked(run: Run) -> list[str]:
-    """The ledgers named in a run folder; a mark that is none names nothing."""
+    """The ledgers named in a run folder; a mark that is none, or another folder's, names nothing."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         path = run.folder / MARK
         if path.stat().st_size < 100_000:
-            names = json.loads(path.read_text(encoding="utf-8"))["ledgers"]
-            return [name for name in names if isinstance(name, str) and name.isprintable()][:MOST]
+            tree = json.loads(path.read_text(encoding="utf-8"))
+            if tree["inode"] == run.folder.stat().st_ino:
+                names = tree["ledgers"]
+                return [name for name in names if isinstance(name, str) and name.isprintable()][:MOST]
     return []
 
 
@@ -131,14 +135,14 @@ def _is_database(path: Path) -> bool:
     return False
 
 
-def _counted(name: str, record: RunRecord) -> Beside | None:
-    """A ledger and what it holds of a run; None where it did not begin with the run as it is."""
+def _counted(name: str, run: Run, record: RunRecord) -> Beside | None:
+    """A ledger and what it holds of a run; None where it did not begin with the run as it is, and here."""
     uri = f"{Path(name).absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as ledger:
             rows = {kind: ledger.execute(_OF_RUN, (record.run, kind)).fetchall() for kind in CHANGES}
             labels = ledger.execute(_LABELS, (record.run, Label.kind)).fetchall()
-        if not rows[RunRecord.kind] or json.loads(rows[RunRecord.kind][0][1])["belief"] != record.belief:
+        if not rows[RunRecord.kind] or not _began(rows[RunRecord.kind][0][1], Path(name), run, record):
             return None
         trees = {kind: [json.loads(body) for _, body in found] for kind, found in rows.items()}
         back, out = trees[Withdrawal.kind], [tree for tree in trees[Update.kind] if tree["remove"]]
@@ -149,3 +153,13 @@ def _counted(name: str, record: RunRecord) -> Beside | None:
     removed = {image for number, image, _ in labels if number in removing}
     stand = {(image, who) for number, image, who in labels if number not in gone and image not in removed}
     return Beside(name, len(stand), sum(map(len, rows.values())) - 1)
+
+
+def _began(body: str, ledger: Path, run: Run, record: RunRecord) -> bool:
+    """Whether a ledger began with this belief, and in this folder or one that is there no more."""
+    tree = json.loads(body)
+    folder = Path(str(tree.get("folder", "")))
+    with contextlib.suppress(OSError):
+        elsewhere = folder.is_dir() and not folder.samefile(run.folder)
+        return tree["belief"] == record.belief and (ledger.parent == run.folder or not elsewhere)
+    return False
