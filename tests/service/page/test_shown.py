@@ -52,7 +52,19 @@ def test_a_run_of_photographs_opens_with_a_file(visit, photos, photograph):
 def test_a_run_of_small_grey_images_keeps_its_drawing_board(visit, site):
     page = visit(site.url)
     assert page.is_visible("canvas")
-    assert "draw one beside this" in page.inner_text("main")
+    assert "or drop one here, paste one, or draw one" in page.inner_text("main")
+
+
+def test_an_image_chosen_before_the_script_has_come_is_asked_about(visit, site, picture):
+    page = visit(site.url)
+    held = []
+    page.route("**/static/page.js", lambda route: held.append(route))  # a slow line
+    page.goto(site.url, wait_until="commit")
+    page.set_input_files("#file", picture("disc", 97))
+    assert page.is_visible(".drop button")
+    held[0].continue_()
+    page.wait_for_url("**/images/*")
+    page.wait_for_selector(".verdict")
 
 
 def test_the_runner_up_the_evidence_and_the_likely_button_move_with_the_slider(visit, site, picture):

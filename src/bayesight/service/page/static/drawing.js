@@ -7,9 +7,10 @@ const MARGIN = 0.07; // of the drawn letter, left free on every side
 export function startDrawing(root) {
   const form = root.querySelector("form");
   if (root.querySelector("canvas")) startControls(root, form);
-  form.querySelector("input[type=file]").addEventListener("change", (event) => {
-    if (event.target.files.length) form.requestSubmit();
-  });
+  const chooser = form.querySelector("input[type=file]");
+  const send = () => chooser.files.length && form.requestSubmit();
+  chooser.addEventListener("change", send);
+  send(); // chosen before this script had come
   startDrop(form);
 }
 
