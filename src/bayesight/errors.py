@@ -13,7 +13,7 @@ BayesightError
 ├── DownloadFailed        (OSError)             a server that cuts off, lies or serves another file
 ├── RunExists             (FileExistsError)     the run folder is already there
 ├── RunUnreadable         (ValueError)          a run folder that is damaged, or newer than this version
-├── TrainingDiverged      (ArithmeticError)     the loss became NaN or infinite
+├── TrainingDiverged      (ArithmeticError)     the loss became NaN, infinite or absurd
 ├── LedgerBroken          (ValueError)          a ledger that is damaged, tampered with or newer
 ├── BeliefMoved           (RuntimeError)        an update of a belief that is no longer the ledger's
 ├── NotAllowed            (PermissionError)     a token that does not allow what was asked
@@ -142,7 +142,7 @@ class RunUnreadable(BayesightError, ValueError):
 
 
 class TrainingDiverged(BayesightError, ArithmeticError):
-    """The loss became NaN or infinite; the last good weights were kept."""
+    """The loss or the weights became NaN, infinite or absurd; good weights of an earlier look were kept."""
 
 
 class LedgerBroken(BayesightError, ValueError):

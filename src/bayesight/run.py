@@ -18,6 +18,7 @@ Every file is written atomically. Nothing in a run is code: opening a stranger's
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -97,12 +98,27 @@ class Run:
         folder = cls.check_free(path, overwrite=overwrite)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-            for name in _FILES:
-                (folder / name).unlink(missing_ok=True)
+            run = cls(folder)
+            run._clear()
         except OSError as problem:
             raise StorageFailed(f"cannot make the run folder {folder}: {problem.strerror}") from problem
-        return cls(folder)
+        return run
+
+    def remove(self) -> None:
+        """Take the run away; other files in its folder stay, and then the folder too."""
+        with contextlib.suppress(OSError):
+            self._clear()
+            shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
+            self.folder.rmdir()
+
+    def drop_checkpoint(self) -> None:
+        """Leave nothing for interrupted training to go on from."""
+        shutil.rmtree(self.folder / "checkpoint", ignore_errors=True)
+
+    def _clear(self) -> None:
+        self.drop_checkpoint()
+        for name in _FILES:
+            (self.folder / name).unlink(missing_ok=True)
 
     @staticmethod
     def check_free(path: str | Path, *, overwrite: bool = False) -> Path:
@@ -140,7 +156,11 @@ class Run:
         run = cls(folder)
         if finished:
             if not (folder / "metrics.json").exists():
-                raise RunUnreadable(f"{path}: training has not finished; continue it with --resume.")
+                diverged = (folder / "model.safetensors").exists() and not (folder / "checkpoint").exists()
+                mend = "has diverged; start again from its weights with --init-from and a lower --lr"
+                raise RunUnreadable(
+                    f"{path}: training {mend if diverged else 'has not finished; continue it with --resume'}."
+                )
             run.metrics()
         return run
 

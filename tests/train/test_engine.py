@@ -197,6 +197,35 @@ def test_not_a_number_stops_names_the_step_and_keeps_the_last_good_weights():
     assert torch.equal(weights(task), weights(shorter))
 
 
+@pytest.mark.parametrize(("limit", "rise"), [(1e9, 10), (1e-9, 0), (1e-9, 10)])
+def test_a_look_is_hopeless_where_its_loss_is_high_and_has_risen(limit, rise):
+    task, evaluate = regression()
+    steps = []
+
+    def loss(model, batch):
+        return {"total": (model(batch[0]) - batch[1]).square().mean() + rise * len(steps)}
+
+    still = [Update("net", torch.optim.SGD(task.model.parameters(), lr=1e-9))]
+    run = Task(task.data, task.model, {"net": loss}, still)
+    how = {"fabric": fabric(), "evaluate": evaluate, "listeners": [steps.append]}
+    if limit < 1 and rise:
+        with pytest.raises(TrainingDiverged, match=r"^training diverged: loss 'net' rose to .*no weights"):
+            fit(run, Budget(30, 10, hopeless={"net.total": limit}), **how)
+    else:
+        assert fit(run, Budget(30, 10, hopeless={"net.total": limit}), **how).best_weights
+
+
+def test_weights_that_are_no_numbers_are_noticed_at_the_look():
+    task, _ = regression()
+
+    def spoil(model, step):
+        next(model.parameters()).data.fill_(math.inf) if step == 9 else None
+
+    broken = Task(task.data, task.model, task.losses, task.updates, after=[spoil])
+    with pytest.raises(TrainingDiverged, match="weights became infinite or NaN at step 10 of 20"):
+        fit(broken, Budget(20, 10, monitor=None), fabric=fabric())
+
+
 def test_clipping_bounds_the_step():
     task, _ = regression()
     slow = [Update("net", torch.optim.SGD(task.model.parameters(), lr=1.0), clip_norm=1e-3)]

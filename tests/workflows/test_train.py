@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import torch
 
 from bayesight.errors import InvalidInput, RunExists, RunUnreadable, SourceUnreadable, TrainingDiverged
 from bayesight.run import Run
-from bayesight.train.events import StepDone
+from bayesight.train.engine import fit
+from bayesight.train.events import Evaluated, StepDone
 from bayesight.train.recipe import Recipe
 from bayesight.workflows.train import TrainRequest, read_material, train
 
@@ -156,10 +158,40 @@ def test_one_class_is_refused(tmp_path, make_archive):
 
 def test_a_diverging_loss_stops_and_keeps_what_was_good(shapes, tmp_path):
     wild = SMALL.changed({"optimization.lr": 1e30, "optimization.name": "sgd", "optimization.average": 0.5})
-    with pytest.raises(TrainingDiverged, match="Lower the learning rate"):
+    with pytest.raises(TrainingDiverged, match=r"Lower the learning rate .* Nothing is left in .*run\.$"):
         train(request(shapes, tmp_path / "run", wild))
-    with pytest.raises(RunUnreadable, match="not finished"):
-        Run.open(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    train(request(shapes, tmp_path / "run", SMALL.changed({"optimization.epochs": 1})))
+
+
+@pytest.mark.parametrize("model", ["mlp", "resnet", "alexnet"])
+def test_a_rate_far_too_high_is_named_and_leaves_no_run(model, shapes, tmp_path):
+    changes = {"optimization.lr": 100.0, "optimization.epochs": 2, "data.batch": 32, "data.validation": 0.25}
+    with pytest.raises(TrainingDiverged, match=r"^training diverged: .* at step \d+ of 10; .*now 100\)"):
+        train(request(shapes, tmp_path / "run", Recipe.default(model).changed(changes)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_late_divergence_leaves_weights_to_start_from(shapes, tmp_path, monkeypatch):
+    def breaking(*args, listeners, **options):
+        def stop(event):
+            for listener in listeners:
+                listener(event)
+            if isinstance(event, Evaluated) and event.step >= 12:
+                raise TrainingDiverged("loss became nan at step 13.")
+
+        return fit(*args, listeners=[stop], **options)
+
+    monkeypatch.setattr("bayesight.workflows.fitting.fit", breaking)
+    run = tmp_path / "run"
+    with pytest.raises(TrainingDiverged, match=f"weights of step .*: --init-from {run} with a"):
+        train(request(shapes, run, SMALL))
+    with pytest.raises(RunUnreadable, match="has diverged; start again from its weights with --init"):
+        Run.open(run)
+    assert not (run / "checkpoint").exists()
+    monkeypatch.undo()
+    again = train(replace(request(shapes, tmp_path / "again", SMALL), init_from=run))
+    assert again.metrics["validation"]["accuracy"] > 0.7
 
 
 def test_also_trains_but_never_validates(shapes, more_shapes, tmp_path, make_archive):

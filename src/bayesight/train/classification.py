@@ -27,6 +27,7 @@ from bayesight.train.recipe import Recipe
 __all__ = ["Classification", "classification", "environment_metrics", "group_counts", "log_probabilities"]
 
 EVALUATION_BATCH = 1024
+_GROUPED = ("adjusted_accuracy", "adjusted_log_loss", "worst_group_accuracy", "worst_group_log_loss")
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def classification(
             patience=key.patience,
             monitor=loss.monitor if isinstance(loss, EnvironmentLoss) else "calibrated_log_loss",
             seed=derive(recipe.seed, "steps"),
+            hopeless={} if seeing else _hopeless(classes),
         ),
         None if key.average is None else WeightAverage(network, key.average),
         _evaluation(validation, classes, dtype),
@@ -154,10 +156,7 @@ def environment_metrics(
     lost, numbers = group_means(losses, groups, count * classes)
     hits, _ = group_means(right, groups, count * classes)
     if not bool((numbers > 0).all()):
-        return {"adjusted_accuracy": math.nan, "adjusted_log_loss": math.inf} | {
-            "worst_group_accuracy": math.nan,
-            "worst_group_log_loss": math.inf,
-        }
+        return {name: math.inf if "loss" in name else math.nan for name in _GROUPED}
     weights = backdoor_weights(numbers.view(count, classes)).flatten()
     return {
         "adjusted_accuracy": float((weights * hits).sum() / len(labels)),
@@ -223,6 +222,17 @@ def _clocked(batches: Batches, loss: EnvironmentLoss, steps: int) -> Callable[[n
     return batch
 
 
+def _hopeless(classes: int) -> dict[str, float]:
+    """Losses that say that training has diverged, beside the ln K of giving every class alike.
+
+    A network that has learned anything stays far below 5 ln K on average over the images it learns from. One
+    that is too sure of itself can pass that on others, but a hundred times ln K come from weights that have
+    run away.
+    """
+    constant = math.log(max(classes, 2))
+    return {"classifier.total": 5 * constant, "log_loss": 100 * constant}
+
+
 def _check_pieces(recipe: Recipe) -> None:
     pieces = recipe.optimization.accumulate
     mend = "What such a loss says of a batch is not the sum of what it says of its pieces."
@@ -237,6 +247,8 @@ def _evaluation(
 
     def evaluate(model: nn.Module) -> Mapping[str, float]:
         log_p = log_probabilities(model, validation, dtype=dtype)
+        if bool(log_p.isnan().any()):  # finite weights, and a product that is not: the engine says so
+            return dict.fromkeys(("accuracy", "log_loss", "calibrated_log_loss", "ece", *_GROUPED), math.nan)
         calibrated = calibrate.apply(calibrate.fit_bcts(log_p, labels, bias=False), log_p)
         return {
             "accuracy": (log_p.argmax(1) == labels).double().mean().item(),

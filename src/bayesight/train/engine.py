@@ -95,6 +95,8 @@ class Budget:
         patience: evaluations without improvement before training stops; None never stops early.
         monitor: the metric to minimise; without it the last weights are kept.
         seed: of everything random inside a step, dropout say.
+        hopeless: losses, as ``"update.term"``, and metrics, beyond which training has diverged though they
+            are finite: several times what the best constant answer has. A look beyond them keeps no weights.
     """
 
     steps: int
@@ -103,6 +105,7 @@ class Budget:
     patience: int | None = None
     monitor: str | None = "log_loss"
     seed: int = 0
+    hopeless: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -119,6 +122,7 @@ class State:
         elapsed_s: time spent training so far, over all sittings.
         sums: loss terms added up since the last evaluation.
         summed: over how many steps.
+        first: loss terms of the first step.
     """
 
     step: int = 0
@@ -130,6 +134,7 @@ class State:
     elapsed_s: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)
     summed: int = 0
+    first: dict[str, float] = field(default_factory=dict)
 
 
 class Checkpointer(Protocol):
@@ -168,8 +173,8 @@ def fit(
         ``evaluate`` or ``monitor``.
 
     Raises:
-        TrainingDiverged: a loss or the monitored metric is not finite; the model carries the best weights
-            there are.
+        TrainingDiverged: a loss, a weight or the monitored metric is not finite, or every look was
+            hopeless; the model carries the best weights there are.
         InvalidInput: an update without a loss, or a budget below one step.
     """
     check(budget.steps >= 1, "budget.steps", f"got {budget.steps}", "at least 1")
@@ -220,6 +225,7 @@ class _Loop:
                 self.look()
                 stopped = self.out_of_patience()
             self.save(force=stopped or self.state.step == self.budget.steps)
+        self.require_hope()
         self.tell(Finished(self.state.step, stopped))
 
     def step(self, step: int) -> None:
@@ -233,6 +239,7 @@ class _Loop:
             self.average.update(step)
         for hook in self.task.after:
             hook(self.model, step)
+        self.state.first = self.state.first or terms
         sums = self.state.sums
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + value
@@ -259,7 +266,7 @@ class _Loop:
                 terms[key] = terms.get(key, 0.0) + share * value.item()
         total = terms[f"{update.name}.total"]
         if not math.isfinite(total):
-            raise TrainingDiverged(self.diverged(f"loss {update.name!r} became {total}", update))
+            raise TrainingDiverged(self.diverged(f"loss {update.name!r} became NaN or infinite", update))
         if update.clip_norm is not None:
             self.fabric.clip_gradients(self.model, optimizer, max_norm=update.clip_norm)
         optimizer.step()
@@ -272,30 +279,52 @@ class _Loop:
         row |= {name: value / state.summed for name, value in state.sums.items()}
         state.sums, state.summed = {}, 0
         improved = False
+        if not all(bool(part.isfinite().all()) for part in self.task.model.parameters()):
+            raise TrainingDiverged(self.diverged("weights became infinite or NaN", self.task.updates[0]))
         if self.evaluate is not None:
             self.model.eval()
             with self.average.applied() if self.average else nullcontext(), torch.no_grad():
                 metrics = dict(self.evaluate(self.model))
+                row |= metrics
                 if monitor is not None:
-                    improved = self.remember(metrics[monitor])
+                    improved = self.remember(metrics[monitor], hopeless=bool(self.beyond_hope(row)))
             self.model.train()
-            row |= metrics
         state.history.append(row)
         self.tell(Evaluated(state.step, row, improved))
 
-    def remember(self, value: float) -> bool:
-        """Keep the weights the model carries now if ``value`` is the best so far."""
+    def remember(self, value: float, *, hopeless: bool) -> bool:
+        """Keep the weights the model carries now if ``value`` is the best so far, and they are worth it."""
         state = self.state
         if not math.isfinite(value):
             raise TrainingDiverged(
-                self.diverged(f"{self.budget.monitor} became {value}", self.task.updates[0])
+                self.diverged(f"{self.budget.monitor} became NaN or infinite", self.task.updates[0])
             )
-        if value >= state.best:
+        if value >= state.best or hopeless:
             state.stale += 1
             return False
         state.best, state.best_step, state.stale = value, state.step, 0
         state.best_weights = {name: v.detach().clone() for name, v in self.task.model.state_dict().items()}
         return True
+
+    def beyond_hope(self, row: Mapping[str, float]) -> str:
+        """The loss of a row that is too high for weights that have learned anything; empty where none is.
+
+        It has to have risen as well: an untrained network may begin above the limit.
+        """
+        for name, limit in self.budget.hopeless.items():
+            if row.get(name, 0.0) > max(limit, 1.2 * self.state.first.get(name, 0.0)):
+                return name
+        return ""
+
+    def require_hope(self) -> None:
+        """Refuse training of which no look, or without a monitor the last, was better than hopeless."""
+        row = self.state.history[-1] if self.state.history else {}
+        worst = self.beyond_hope(row)
+        if worst and not self.state.best_weights:
+            name, limit = worst.partition(".")[0], self.budget.hopeless[worst]
+            update = next((u for u in self.task.updates if u.name == name), self.task.updates[0])
+            came = f"loss {name!r} rose to {row[worst]:.3g}, and what learns stays below {limit:.3g},"
+            raise TrainingDiverged(self.diverged(came, update))
 
     def out_of_patience(self) -> bool:
         """Whether too many evaluations have passed without improvement."""
@@ -326,9 +355,9 @@ class _Loop:
             if self.state.best_weights
             else "no weights were good yet"
         )
-        lr = max(group["lr"] for group in update.optimizer.param_groups)
+        lr = max(self.base_lr[list(self.task.updates).index(update)])
         return (
-            f"{what} at step {self.state.step} of {self.budget.steps}; {kept}. "
+            f"training diverged: {what} at step {self.state.step} of {self.budget.steps}; {kept}. "
             f"Lower the learning rate (now {lr:g}) or clip gradients."
         )
 

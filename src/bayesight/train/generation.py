@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -113,10 +114,27 @@ def generation(recipe: Recipe, train: Examples, validation: Examples, hardware: 
             patience=key.patience if monitor else None,
             monitor=monitor,
             seed=derive(recipe.seed, "steps"),
+            hopeless=_hopeless(recipe.loss.name, train),
         ),
         lambda model: measure_generator(model, network, validation, dtype),
         network,
     )
+
+
+def _hopeless(loss: str, train: Examples) -> dict[str, float]:
+    """Losses that say that training has diverged: several times those of answering with the mean image.
+
+    A game has no such measure; but a discriminator that is never right, or a generator that is always found
+    out, has some 20 nats, and a hundred come from weights that have run away.
+    """
+    if loss == "adversarial":
+        return {"discriminator.total": 100.0, "generator.total": 100.0}
+    images = train.images(np.arange(min(len(train), 1000))).double().div_(255).flatten(1)
+    mean = images.mean(dim=0).clamp(1e-3, 1 - 1e-3)
+    if loss == "evidence_bound":
+        entropy = -(mean * mean.log() + (1 - mean) * torch.log1p(-mean)).sum()
+        return {"vae.total": 5 * float(entropy) + 100}
+    return {"autoencoder.total": 2 * float((images - mean).square().sum(dim=1).mean()) + 1}
 
 
 def generative_losses(model: str, loss: str, **options: Any) -> dict[str, Loss]:

@@ -28,12 +28,17 @@ def fit_run(
     keeper: FileCheckpointer,
     listeners: Iterable[Listener],
 ) -> State:
-    """Train; a loss that is not a number leaves the best weights in the run folder, if any were good."""
-    improved = False
+    """Train; where it diverges, good weights of an earlier look are kept to start from, and nothing else is.
+
+    Raises:
+        TrainingDiverged: with what to do about it.
+    """
+    kept: Evaluated | None = None
 
     def watch(event: Event) -> None:
-        nonlocal improved
-        improved = improved or (isinstance(event, Evaluated) and event.improved)
+        nonlocal kept
+        if isinstance(event, Evaluated) and event.improved:
+            kept = event
 
     try:
         return fit(
@@ -45,10 +50,16 @@ def fit_run(
             checkpointer=keeper,
             listeners=[watch, *listeners],
         )
-    except TrainingDiverged:
-        if improved and hardware.fabric.is_global_zero:
-            run.save_network(goal.network)
-        raise
+    except TrainingDiverged as diverged:
+        if not hardware.fabric.is_global_zero:
+            raise
+        if kept is None:
+            run.remove()
+            raise TrainingDiverged(f"{diverged} Nothing is left in {run.folder}.") from diverged
+        run.save_network(goal.network)
+        run.drop_checkpoint()
+        start = f"To go on from the weights of step {kept.step}: --init-from {run.folder} with a lower rate"
+        raise TrainingDiverged(f"{diverged} {start} and another --out.") from diverged
 
 
 def described(store: Store) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +90,7 @@ def train_generator(
 
     Raises:
         InvalidInput: too few images, or options that such a run has no use for.
-        TrainingDiverged: a loss became NaN; the last good weights, if any, are in the run folder.
+        TrainingDiverged: a loss ran away; only good weights of an earlier look are left.
     """
     began = time.perf_counter()
     mend = "Train the run afresh."
@@ -218,7 +217,7 @@ def _finish(
     write_atomic(run.folder / "samples.png", _png(sheet(samples)))
     run.save_metrics(metrics)
     generation_report(run, samples, _remembered(network, pictures.validation))
-    shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
+    run.drop_checkpoint()
     return metrics
 
 

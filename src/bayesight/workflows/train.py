@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -178,7 +177,7 @@ def train(
         SourceNotFound, SourceUnreadable, InvalidInput: nothing to train on, or one class only.
         RunExists: the run folder is taken.
         RunUnreadable: the run to resume or start from does not fit.
-        TrainingDiverged: the loss became NaN; the last good weights are in the run folder.
+        TrainingDiverged: a loss ran away; only good weights of an earlier look are left, to start from.
         StorageFailed: the disk is full.
         InvalidInput: images without labels that the recipe has no use for.
     """
@@ -328,7 +327,7 @@ def _start_from(path: Path | None, network: ImageModel, classes: Classes) -> str
     """
     if path is None:
         return None
-    source = Run.open(path)
+    source = Run.open(path, finished=False)
     weights = source.network().state_dict()
     if source.classes().names != classes.names:
         weights = {name: value for name, value in weights.items() if not name.startswith("head.")}
@@ -401,7 +400,7 @@ def _finish(
         run.save_history(state.history)
         run.save_metrics(metrics)
         training_report(run, found, material.validation, material.stores)
-        shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
+        run.drop_checkpoint()
     return metrics
 
 
