@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import socket
+import struct
 import subprocess
 import tarfile
 import tempfile
@@ -123,6 +124,16 @@ def make_archive(tmp_path: Path):
         )
 
     return make
+
+
+@pytest.fixture
+def numbered(tmp_path: Path) -> Path:
+    """IDX data of bars, numbered 0, and rings, numbered 2: their places in the order of ``shapes_run``."""
+    images = np.concatenate([shape_images("bar", 4, 2), shape_images("ring", 5, 2)]).astype(np.uint8)
+    for kind, values in (("images-idx3", images), ("labels-idx1", np.array([0] * 4 + [2] * 5, np.uint8))):
+        header = bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape)
+        (tmp_path / f"x-{kind}-ubyte").write_bytes(header + values.tobytes())
+    return tmp_path / "x-images-idx3-ubyte"
 
 
 class Server:

@@ -16,7 +16,7 @@ def test_json(program, shapes, tmp_path):
     status, out, _ = program("train", shapes, "--out", tmp_path / "run", *QUICK, "--seed", 5, "--json")
     document = json.loads(out)
     assert status == 0
-    assert set(document) == {"run", "classes", "examples", "seconds", "validation", "details"}
+    assert set(document) == {"run", "classes", "examples", "seconds", "validation", "details", "notes"}
     assert document["run"] == str(tmp_path / "run")
     assert document["classes"] == ["bar", "disc", "ring"]
     assert document["examples"] == 240

@@ -122,11 +122,10 @@ def test_images_of_another_size_or_mode_are_brought_to_the_runs_and_that_is_said
     assert json.loads(out)["note"] == note
 
 
-def test_numbers_as_labels_are_said(program, run_copy, make_archive):
-    numbered = make_archive("n.tar.gz", {"0": 2, "2": 2}, {"0": "bar", "2": "ring"})
+def test_numbers_as_labels_are_said(program, run_copy, numbered):
     status, _, err = program("update", run_copy, numbered)
     assert status == 0
-    assert "read as the run's classes in order, bar-ring; --by-name reads them as names" in err
+    assert "read as the run's classes in order, 'bar' to 'ring'; --by-name reads them as names" in err
     document = json.loads(program("update", run_copy, numbered, "--by-name", "--json")[1])
     assert document["new_classes"] == ["0", "2"]
 

@@ -95,9 +95,21 @@ def test_fractions_that_make_no_sense(fractions, expected):
         split(np.zeros(5, np.int64), digests_of(range(5)), fractions, 0)
 
 
+def test_all_classes_too_small_are_named_at_once():
+    labels = np.array([0] * 10 + [1] * 2 + [2] * 2 + [3])
+    digests = digests_of([*range(10), 20, 20, 30, 31, 40])
+    words = (
+        r"3 classes are too small, by different images: owl \(1\), cat \(2\), elk \(1\); expected at least 3"
+    )
+    with pytest.raises(InvalidInput, match=words):
+        split(labels, digests, {"a": 0.4, "b": 0.3, "c": 0.3}, 0, names=("dog", "owl", "cat", "elk"))
+
+
 def test_a_class_with_too_few_images():
     labels = np.array([0] * 10 + [1])
-    with pytest.raises(InvalidInput, match=r"class index \[1\].*1 different images"):
+    with pytest.raises(
+        InvalidInput, match=r"1 class is too small, by different images: 1 \(1\); expected .* 2"
+    ):
         split(labels, digests_of(range(11)), {"a": 0.5, "b": 0.5}, 0)
     copies = np.array([0] * 10 + [1] * 5)
     with pytest.raises(InvalidInput, match="different"):

@@ -11,13 +11,17 @@ import torch
 from PIL import Image
 
 from bayesight.data import open_store
+from bayesight.data.layout import LOWEST, LayoutUnclear, LayoutWish
 from bayesight.errors import InvalidInput, SourceUnreadable, TrainingDiverged, UnknownName
 from bayesight.run import Run
 from bayesight.train.events import StepDone
 from bayesight.train.recipe import Recipe
 from bayesight.workflows.environments import environment_scores, read_environments, require_groups
 from bayesight.workflows.evaluate import evaluate
+from bayesight.workflows.sources import SourceOptions
 from bayesight.workflows.train import TrainRequest, train
+
+LOWEST_FOLDERS = LayoutWish(class_level=LOWEST)
 
 QUICK = Recipe.default("mlp").changed(
     {
@@ -61,7 +65,7 @@ def table(places):
 
 
 def test_folders_above_the_class_are_environments(places):
-    store = open_store(places)
+    store = open_store(places, layout=LOWEST_FOLDERS)
     found = read_environments(store, "folder")
     assert found.names == ("here", "there")
     for row in (0, 57, len(store) - 1):
@@ -73,11 +77,12 @@ def test_what_all_paths_share_is_no_part_of_a_name(tmp_path, places):
     deep = tmp_path / "set" / "of" / "mine"
     deep.parent.mkdir(parents=True)
     shutil.copytree(places, deep)
-    assert read_environments(open_store(tmp_path / "set"), "folder").names == ("here", "there")
+    store = open_store(tmp_path / "set", layout=LOWEST_FOLDERS)
+    assert read_environments(store, "folder").names == ("here", "there")
 
 
 def test_a_csv_and_a_parquet_column_say_the_same(places, table):
-    store = open_store(places)
+    store = open_store(places, layout=LOWEST_FOLDERS)
     found = read_environments(store, f"{table}:colour")
     assert found.names == ("g", "r")
     assert all(store.path_of(i).endswith(f"{found.names[found.numbers[i]]}.png") for i in range(len(store)))
@@ -112,7 +117,7 @@ def test_tables_that_cannot_be_used(places, tmp_path, content, stated, error, wo
     file = tmp_path / "t.csv"
     file.write_bytes(b"\xff\xfe\x00" if content is None else content.encode())
     with pytest.raises(error, match=words):
-        read_environments(open_store(places), stated.format(file))
+        read_environments(open_store(places, layout=LOWEST_FOLDERS), stated.format(file))
 
 
 def test_one_environment_is_none(shapes, places):
@@ -126,10 +131,10 @@ def test_an_environment_with_one_class_is_refused_where_it_matters(tmp_path, pla
     copy = tmp_path / "copy"
     shutil.copytree(places, copy)
     shutil.rmtree(copy / "there" / "right")
-    store = open_store(copy)
+    store = open_store(copy, layout=LOWEST_FOLDERS)
     environments = read_environments(store, "folder")
     require_groups(environments, store, every=False)
-    words = r"environment 'there': has 0 different images of class 'right' \(it holds left\)"
+    words = "too few different images in 1 environment: 'there' has 0 of class 'right'; expected 2 or more"
     with pytest.raises(InvalidInput, match=words):
         require_groups(environments, store, every=True)
     recipe = QUICK.changed({"data.environments": "folder", "loss": {"name": "reweight"}})
@@ -197,8 +202,11 @@ def test_resuming_goes_on_with_the_same_bits(places, tmp_path):
 
 
 def test_what_does_not_go_together(places, shapes, tmp_path):
+    bare, lowest = QUICK.changed({"loss": {"name": "irm"}}), SourceOptions(LOWEST_FOLDERS)
     with pytest.raises(InvalidInput, match="loss 'irm': no environments"):
-        train(TrainRequest(places, tmp_path / "a", QUICK.changed({"loss": {"name": "irm"}})))
+        train(TrainRequest(places, tmp_path / "a", bare, options=lowest))
+    with pytest.raises(LayoutUnclear, match="--class-level 2 takes left, right for the classes"):
+        train(TrainRequest(places, tmp_path / "a", QUICK))
     recipe = QUICK.changed({"data.environments": "folder", "loss": {"name": "irm"}})
     with pytest.raises(InvalidInput, match="--also: further images of unknown environments"):
         train(TrainRequest(places, tmp_path / "b", recipe, also=(shapes,)))

@@ -17,6 +17,7 @@ from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.infer_prior import infer_prior
 from bayesight.workflows.predict import Readings, predict
 from bayesight.workflows.priors import parse_prior
+from bayesight.workflows.sources import SourceOptions
 
 
 @pytest.fixture
@@ -256,13 +257,15 @@ def test_unknown_images_are_scored(shapes_run, more_shapes, tmp_path):
     assert tree["unknown_examples"] == 40
 
 
-def test_idx_numbers_are_the_runs_order(shapes_run, more_shapes, make_archive):
-    numbered = make_archive(
-        "numbered.tar.gz", {"0": 30, "1": 30, "2": 30}, {"0": "bar", "1": "disc", "2": "ring"}
-    )
+def test_idx_numbers_are_the_runs_order_and_folder_names_are_names(shapes_run, numbered, make_archive):
     result = evaluate(shapes_run, numbered)
-    assert "0-2 are read as the run's classes in order, bar-ring" in result.as_dict()["note"]
-    assert result.evaluation.accuracy > 0.9
+    assert "0-2 are read as the run's classes in order, 'bar' to 'ring'" in result.as_dict()["note"]
+    assert result.evaluation.confusion.sum(axis=1).tolist() == [4, 0, 5]
+    folders = make_archive("numbers.tar.gz", {"0": 9, "2": 9}, {"0": "bar", "2": "ring"})
+    with pytest.raises(InvalidInput, match=r"does not know classes '0', '2'.*order, say --by-position"):
+        evaluate(shapes_run, folders)
+    placed = evaluate(shapes_run, folders, options=SourceOptions(numbers="positions"))
+    assert placed.evaluation.accuracy > 0.9
     strange = make_archive("strange.tar.gz", {"bar": 5, "blob": 5}, {"blob": "disc"})
     with pytest.raises(InvalidInput, match="does not know class 'blob'"):
         evaluate(shapes_run, strange)

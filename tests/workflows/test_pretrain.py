@@ -136,5 +136,7 @@ def test_refusals(shapes, more_shapes, make_archive, tmp_path):
 
 def test_one_labelled_class_is_refused(make_archive, tmp_path):
     one = make_archive("one.tar.gz", {"bar": 20, "unlabelled": 40}, {"unlabelled": "disc"})
-    with pytest.raises(InvalidInput, match="at least 2 folders of labelled images"):
+    with pytest.raises(
+        InvalidInput, match=r"holds 1 class \(bar\); expected at least 2\..*unlabelled/: no class"
+    ):
         train(request(one, tmp_path / "run"))

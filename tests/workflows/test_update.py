@@ -13,6 +13,7 @@ from PIL import Image
 from bayesight.errors import InvalidInput, RunUnreadable, StorageFailed
 from bayesight.run import Run
 from bayesight.workflows.evaluate import evaluate
+from bayesight.workflows.sources import SourceOptions
 from bayesight.workflows.update import update
 
 
@@ -183,9 +184,19 @@ def test_a_held_lock_is_an_error_in_time(run_copy, more_shapes, monkeypatch):
         update(run_copy, more_shapes)
 
 
-def test_numbers_are_the_runs_order_unless_they_are_names(run_copy, make_archive):
-    numbered = make_archive("n.tar.gz", {"0": 4, "2": 5}, {"0": "bar", "2": "ring"})
+def test_numbers_of_idx_data_are_the_runs_order_unless_they_are_names(run_copy, numbered):
     result = update(run_copy, numbered)
-    assert "read as the run's classes in order" in result.note
+    assert "labels 0-2 are read as the run's classes in order, 'bar' to 'ring'" in result.note
     assert result.new_classes == ()
     assert update(run_copy, numbered, by_name=True).new_classes == ("0", "2")
+
+
+def test_numbers_that_are_folder_names_are_names_unless_it_is_said(run_copy, make_archive):
+    folders = make_archive("n.tar.gz", {"0": 4, "2": 5}, {"0": "bar", "2": "ring"})
+    before = Run.open(run_copy).classifier().head.counts.tolist()
+    placed = update(run_copy, folders, options=SourceOptions(numbers="positions"))
+    assert placed.new_classes == ()
+    after = Run.open(run_copy).classifier().head.counts.tolist()
+    assert [b - a for a, b in zip(before, after, strict=True)] == [4, 0, 5]
+    more = make_archive("more.tar.gz", {"0": 4, "2": 5}, {"0": "bar", "2": "ring"}, seed=9)
+    assert update(run_copy, more).new_classes == ("0", "2")

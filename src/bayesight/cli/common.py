@@ -8,22 +8,30 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bayesight.errors import printable
 
+if TYPE_CHECKING:
+    from bayesight.workflows.sources import SourceOptions
+
 __all__ = [
+    "ByPositionFlag",
+    "ClassLevelOption",
     "JsonFlag",
     "LedgerOption",
     "SeedOption",
+    "SplitFoldersOption",
     "emit",
     "ledger_words",
     "progress_bar",
     "quality",
     "say",
+    "source_options",
 ]
 
 JsonFlag = Annotated[
@@ -34,6 +42,25 @@ LedgerOption = Annotated[
     typer.Option("--ledger", help="Answer with everything this ledger holds about the run."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Every random choice follows from it.")]
+
+ClassLevelOption = Annotated[
+    int | None,
+    typer.Option(
+        "--class-level",
+        metavar="N",
+        help="Which folders are classes: 1 those at the top of the source, 2 the next, -1 the lowest.",
+    ),
+]
+SplitFoldersOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--split-folders/--no-split-folders",
+        help="Folders named train, val, test ... are parts of the source, or folders like others.",
+    ),
+]
+ByPositionFlag = Annotated[
+    bool, typer.Option("--by-position", help="Labels 0, 1, ... are places in the run's order of classes.")
+]
 
 
 def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
@@ -91,6 +118,23 @@ def ledger_words(run: Path, ledger: str | None) -> dict[str, str]:
         return {}
     say(note)
     return {"ledger_note": note}
+
+
+def source_options(
+    class_level: int | None = None,
+    split_folders: bool | None = None,
+    by_position: bool = False,
+    by_name: bool = False,
+    **more: Any,
+) -> SourceOptions:
+    """How a source is to be read, from a command's options."""
+    from bayesight.data.layout import LayoutWish
+    from bayesight.workflows.sources import SourceOptions
+
+    if by_position and by_name:
+        raise typer.BadParameter("given with --by-name; expected one of the two", param_hint="--by-position")
+    options = SourceOptions(LayoutWish(class_level, split_folders), **more).named(by_name)
+    return replace(options, numbers="positions") if by_position else options
 
 
 @contextmanager

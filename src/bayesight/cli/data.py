@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say
+from bayesight.cli.common import (
+    ClassLevelOption,
+    JsonFlag,
+    SeedOption,
+    SplitFoldersOption,
+    emit,
+    progress_bar,
+    say,
+    source_options,
+)
 
 __all__ = ["data_app"]
 
@@ -26,6 +35,8 @@ def inspect(
     labels_file: Annotated[
         Path | None, typer.Option(help="The labels of an IDX file that are not beside it.")
     ] = None,
+    class_level: ClassLevelOption = None,
+    split_folders: SplitFoldersOption = None,
     near: Annotated[bool, typer.Option("--near", help="Look for images that look alike, too.")] = False,
     labels: Annotated[
         bool,
@@ -48,14 +59,17 @@ def inspect(
     from bayesight.data.store import open_store
 
     wanted = parse_size(size) if size is not None else None
+    layout = source_options(class_level, split_folders).layout
     with progress_bar("reading") as progress:
-        store = open_store(source, size=wanted, mode=mode, labels=labels_file, progress=progress)
+        store = open_store(
+            source, size=wanted, mode=mode, labels=labels_file, layout=layout, progress=progress
+        )
     found = audit(store, near=near)
     document = report_document(store, found)
     if labels or run is not None or report is not None:
         document["labels"] = _suspicious(
             source, top, report,
-            run=run, labels=labels_file, size=wanted, mode=mode, seed=seed, threads=threads,
+            run=run, labels=labels_file, layout=layout, size=wanted, mode=mode, seed=seed, threads=threads,
         )  # fmt: skip
     emit(
         document,

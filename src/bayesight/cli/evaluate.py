@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, LedgerOption, emit, ledger_words, progress_bar, quality, say
+from bayesight.cli.common import (
+    ByPositionFlag,
+    ClassLevelOption,
+    JsonFlag,
+    LedgerOption,
+    SplitFoldersOption,
+    emit,
+    ledger_words,
+    progress_bar,
+    quality,
+    say,
+    source_options,
+)
 from bayesight.cli.train import environment_lines
 from bayesight.errors import listed
 
@@ -26,6 +38,14 @@ class Head(StrEnum):
 
     gaussian = "gaussian"
     laplace = "laplace"
+
+
+class Part(StrEnum):
+    """Images of a source that were set apart."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
 
 
 PriorOption = Annotated[
@@ -56,6 +76,15 @@ def evaluate(
         ),
     ] = None,
     ledger: LedgerOption = None,
+    part: Annotated[
+        Part | None, typer.Option(help="Of a source with parts, the one to score; default: test, if there.")
+    ] = None,
+    by_name: Annotated[
+        bool, typer.Option("--by-name", help="Labels of IDX data are names of classes, not the run's order.")
+    ] = False,
+    by_position: ByPositionFlag = False,
+    class_level: ClassLevelOption = None,
+    split_folders: SplitFoldersOption = None,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -77,6 +106,9 @@ def evaluate(
             labels=labels,
             environments=environments,
             ledger=ledger,
+            options=source_options(
+                class_level, split_folders, by_position, by_name, part=None if part is None else part.value
+            ),
             progress=progress,
         )
     for note in (result.data.note, result.data.fitted_note):
@@ -92,10 +124,11 @@ def _text(result: EvaluateResult) -> str:
 
     found = result.evaluation
     where = "at the stated base rates" if found.prior is not None else "base rates as among these images"
+    part = f" of the {result.data.part} part" if result.data.part else ""
     lines = [
         *([found.verdict] if found.verdict else []),
         *([_sentence(result.seen_note)] if result.seen_note else []),
-        f"{len(found.labels):,} images, {where}: "
+        f"{len(found.labels):,} images{part}, {where}: "
         + quality(found.accuracy, found.accuracy_interval, found.log_loss, found.log_loss_error, found.ece),
         "",
         *_table(found),

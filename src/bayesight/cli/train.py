@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar, quality, say
+from bayesight.cli.common import (
+    ByPositionFlag,
+    ClassLevelOption,
+    JsonFlag,
+    SplitFoldersOption,
+    emit,
+    progress_bar,
+    quality,
+    say,
+    source_options,
+)
 
 if TYPE_CHECKING:
     from bayesight.train.events import Event, Listener
@@ -70,6 +80,9 @@ def train(
         list[Path] | None, typer.Option(help="More training images; never used to validate. May be repeated.")
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
+    class_level: ClassLevelOption = None,
+    split_folders: SplitFoldersOption = None,
+    by_position: ByPositionFlag = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     pretrain: Annotated[
@@ -124,6 +137,7 @@ def train(
         recipe=None if resume and not (recipe or model or wanted) else _recipe(recipe, model, wanted),
         also=tuple(also or ()),
         labels=labels,
+        options=source_options(class_level, split_folders, by_position),
         resume=resume,
         overwrite=overwrite,
         init_from=init_from,
@@ -168,7 +182,7 @@ def training_listeners(
     out: Path, *, tensorboard: bool = False, quiet: bool = False
 ) -> Iterator[list[Listener]]:
     """A bar, or unless ``quiet`` a line an epoch, on standard error, and TensorBoard if asked for."""
-    from bayesight.train.events import Evaluated, Started, StepDone
+    from bayesight.train.events import Evaluated, SourceRead, Started, StepDone
 
     with progress_bar("training", "steps") as bar:
         total = 0
@@ -178,6 +192,9 @@ def training_listeners(
             nonlocal total
             if isinstance(event, Started):
                 total = event.total_steps
+            elif isinstance(event, SourceRead) and not quiet and os.environ.get("RANK", "0") == "0":
+                for note in event.notes:
+                    say(note)
             elif isinstance(event, StepDone):
                 bar(event.step, total)
             elif isinstance(event, Evaluated) and lines:
@@ -214,6 +231,7 @@ def _document(result: Any) -> dict[str, Any]:
         "seconds": metrics["seconds"]["total"],
         "validation": metrics["validation"],
         **({"environments": metrics["environments"]} if "environments" in metrics else {}),
+        "notes": metrics.get("notes", []),
         "details": metrics,
     }
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+from bayesight.cli.common import (
+    ByPositionFlag,
+    ClassLevelOption,
+    JsonFlag,
+    SplitFoldersOption,
+    emit,
+    progress_bar,
+    say,
+    source_options,
+)
 
 if TYPE_CHECKING:
     from bayesight.workflows.update import UpdateResult
@@ -33,8 +42,18 @@ def update(
     ] = False,
     labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
     by_name: Annotated[
-        bool, typer.Option("--by-name", help="Labels 0, 1, ... are names of classes, not the run's order.")
+        bool, typer.Option("--by-name", help="Labels of IDX data are names of classes, not the run's order.")
     ] = False,
+    by_position: ByPositionFlag = False,
+    similar_names: Annotated[
+        bool,
+        typer.Option(
+            "--similar-names",
+            help="New classes may have names that differ from known ones by case, width or blanks only.",
+        ),
+    ] = False,
+    class_level: ClassLevelOption = None,
+    split_folders: SplitFoldersOption = None,
     ledger: Annotated[
         str | None,
         typer.Option(help="Write it to this ledger, which services follow; the run folder stays as it is."),
@@ -53,6 +72,7 @@ def update(
     from bayesight.workflows.ledger import record_update
     from bayesight.workflows.update import update as work
 
+    options = source_options(class_level, split_folders, by_position, by_name, similar_names=similar_names)
     with progress_bar("reading") as progress:
         if ledger is None:
             found = work(
@@ -64,7 +84,7 @@ def update(
                 second_reading=second_reading,
                 run_only=run_only,
                 labels=labels,
-                by_name=by_name,
+                options=options,
                 progress=progress,
             )
         else:
@@ -75,12 +95,12 @@ def update(
                 lesson=Lesson(trust_past, robust, remove),
                 person=person,
                 labels=labels,
-                by_name=by_name,
+                options=options,
                 second_reading=second_reading,
                 progress=progress,
             )
     if found.note:
-        say(f"{found.note}; --by-name reads them as names")
+        say(found.note)
     if found.fitted_note:
         say(found.fitted_note)
     emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bayesight.data.layout import PARTS
 from bayesight.data.store import Store
 from bayesight.types import ImageArray, IntArray
 
@@ -20,6 +21,7 @@ _NEIGHBOURS = 32
 _MOST_PAIRS = 1_000_000
 _ALIKE_LEVELS = 6.0
 _SHOWN = 20
+_SET_APART = [PARTS.index(part) for part in ("train", "validation", "test")]
 _ONES = np.array([n.bit_count() for n in range(1 << 16)], np.uint8)
 
 
@@ -61,6 +63,7 @@ class Audit:
         groups: sets of identical images.
         extra: images beyond the first of each group; the number of different images is the total less this.
         across: groups whose images lie under different labels.
+        across_parts: groups whose images lie in several of the source's parts, train, validation and test.
         conflicts: those groups by name, the first 20 of them.
         near: pairs that look alike, the most alike of them; None when not looked for.
         near_pairs: how many such pairs were found in all; None when not looked for.
@@ -71,6 +74,7 @@ class Audit:
     groups: int
     extra: int
     across: int
+    across_parts: int
     conflicts: tuple[Conflict, ...]
     near: tuple[NearPair, ...] | None
     near_pairs: int | None
@@ -80,6 +84,7 @@ class Audit:
     def as_dict(self) -> dict[str, Any]:
         """The findings as plain lists and dictionaries, for JSON."""
         found: dict[str, Any] = {"groups": self.groups, "extra": self.extra, "across_classes": self.across}
+        found["across_parts"] = self.across_parts
         found["conflicts"] = [{"paths": list(c.paths), "labels": c.labels} for c in self.conflicts]
         if self.near is not None:
             found["near_pairs"] = self.near_pairs
@@ -103,9 +108,8 @@ def audit(store: Store, *, near: bool = False, within: int = 4, shown: int = _SH
     several = np.flatnonzero(sizes > 1)
     order = np.argsort(group_of, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    low = np.minimum.reduceat(store.labels[order], starts[:-1])
-    high = np.maximum.reduceat(store.labels[order], starts[:-1])
-    mixed = np.flatnonzero(low != high)
+    mixed = _mixed(store.labels[order], store.labels[order] >= 0, starts[:-1])
+    shared = _mixed(store.parts[order].astype(np.int64), np.isin(store.parts[order], _SET_APART), starts[:-1])
     conflicts = tuple(
         _conflict(store, order[starts[g] : starts[g + 1]], shown) for g in mixed[:shown].tolist()
     )
@@ -115,6 +119,7 @@ def audit(store: Store, *, near: bool = False, within: int = 4, shown: int = _SH
         groups=len(several),
         extra=int((sizes[several] - 1).sum()),
         across=len(mixed),
+        across_parts=len(shared),
         conflicts=conflicts,
         near=pairs,
         near_pairs=total,
@@ -167,8 +172,16 @@ def _groups(digests: ImageArray) -> tuple[IntArray, IntArray]:
     return inverse.astype(np.int64), counts.astype(np.int64)
 
 
+def _mixed(values: IntArray, counts: npt.NDArray[np.bool_], starts: IntArray) -> IntArray:
+    """Groups, given by where each starts, with several values among those that count."""
+    low = np.minimum.reduceat(np.where(counts, values, np.iinfo(np.int64).max), starts)
+    high = np.maximum.reduceat(np.where(counts, values, -1), starts)
+    return np.flatnonzero(low < high)
+
+
 def _conflict(store: Store, members: IntArray, shown: int) -> Conflict:
     names: Sequence[str] = store.classes
+    members = members[store.labels[members] >= 0]
     counted = Counter(names[label] for label in store.labels[members].tolist())
     return Conflict(tuple(store.path_of(i) for i in members[:shown].tolist()), dict(sorted(counted.items())))
 

@@ -32,8 +32,9 @@ from bayesight.data.decode import (
 )
 from bayesight.data.framing import MOST_PIXELS, Depths, Wish, choose, sentence, wished
 from bayesight.data.idx import idx_batches
-from bayesight.data.left_out import Lost, Passed, Tally, lost_classes
-from bayesight.data.members import Quarantined
+from bayesight.data.left_out import Passed, Tally
+from bayesight.data.members import HIDDEN, Quarantined
+from bayesight.data.placing import Placed, place, place_by_name
 from bayesight.errors import SourceUnreadable
 from bayesight.types import ImageArray, IntArray, Progress
 
@@ -55,22 +56,24 @@ class Contents:
 
     classes: tuple[str, ...]
     counts: dict[str, int]
+    parts: dict[str, int]
+    notes: tuple[str, ...]
     frame: Frame
     content_hash: str
     quarantined: tuple[Quarantined, ...]
     passed: tuple[Passed, ...]
     choice: str
     treatment: Treatment
-    lost: tuple[Lost, ...]
 
 
 def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = None) -> Contents:
-    """Read a source; write ``images.npy``, ``labels.npy``, ``digests.npy`` and ``paths.txt`` into a folder.
+    """Read a source; write its images, labels, parts and digests as ``.npy`` and ``paths.txt`` into a folder.
 
     The files are written, but not yet forced to the disk.
 
     Raises:
         SourceUnreadable: the source is damaged, or holds no image that could be read.
+        InvalidInput: its folders can be read in several ways, or a class would be lost.
         OSError: the folder could not be written.
     """
     with Spool(folder, progress) as spool:
@@ -80,20 +83,24 @@ def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = 
             choice = _read_encoded(source, wish, spool)
         if not spool.count:
             raise _nothing_read(source, spool)
-        return _finish(spool, folder, wish, choice)
+        paths = b"\n".join(spool.paths).split(b"\n")
+        return _finish(spool, folder, _placed(source, wish, spool, paths), paths, choice)
 
 
-def content_hash(frame: Frame, labels: IntArray, digests: ImageArray) -> str:
-    """A hash of what a store holds, the same for the same images with the same class indices.
+def content_hash(frame: Frame, labels: IntArray, digests: ImageArray, parts: ImageArray) -> str:
+    """A hash of what a store holds, the same for the same images with the same class indices and parts.
 
     Args:
         frame: size and mode.
         labels: ``(N,)`` in canonical order.
         digests: ``(N, 16)`` likewise.
+        parts: ``(N,)`` likewise.
     """
     known = hashlib.blake2b(repr(frame.shape).encode(), digest_size=32)
     known.update(labels.astype("<i8").tobytes())
     known.update(digests.tobytes())
+    if parts.any():
+        known.update(parts.tobytes())
     return known.hexdigest()
 
 
@@ -119,17 +126,18 @@ class Spool:
         self._file.truncate()
         self.frame: Frame | None = None
         self.count = 0
-        self.class_ids: dict[str | None, int] = {}
-        self.labels: list[npt.NDArray[np.int32]] = []
+        self.folder_ids: dict[str, int] = {}
+        self.folders: list[npt.NDArray[np.int32]] = []
         self.digests: list[bytes] = []
         self.paths: list[bytes] = []
         self.quarantined: list[Quarantined] = []
         self.ignored = Tally()
+        self.others: dict[str, Counter[str]] = {}
         self.treatment = Treatment()
         self.encoded_bytes = 0
 
-    def add(self, images: ImageArray, classes: Sequence[str | None], paths: Sequence[str]) -> None:
-        """Take in images ``(K, ...)`` with the class and the path of each."""
+    def add(self, images: ImageArray, folders: Sequence[str], paths: Sequence[str]) -> None:
+        """Take in images ``(K, ...)`` with the folder, or the label, and the path of each."""
         if not len(images):
             return
         size = images[0].nbytes
@@ -144,9 +152,9 @@ class Spool:
                 ]
             )
         )
-        for name in dict.fromkeys(classes):
-            self.class_ids.setdefault(name, len(self.class_ids))
-        self.labels.append(np.fromiter(map(self.class_ids.__getitem__, classes), np.int32, len(classes)))
+        for name in dict.fromkeys(folders):
+            self.folder_ids.setdefault(name, len(self.folder_ids))
+        self.folders.append(np.fromiter(map(self.folder_ids.__getitem__, folders), np.int32, len(folders)))
         self.paths.append("\n".join(paths).encode())
         self.count += len(images)
 
@@ -154,6 +162,11 @@ class Spool:
         """Take note of what a batch brought beside images, and of how far the pass has come."""
         self.quarantined += batch.quarantined
         self.ignored.take(batch.ignored)
+        for path, what in [
+            *((one.path, one.kind) for one in batch.ignored if one.kind != HIDDEN),
+            *((one.path, one.reason) for one in batch.quarantined),
+        ]:
+            self.others.setdefault(path.rpartition("/")[0], Counter())[what] += 1
 
     def report(self, fraction: float) -> None:
         """Tell the listener how many images were read and about how many there are."""
@@ -191,8 +204,8 @@ def _read_idx(source: Source, wish: Wish, spool: Spool) -> str:
         images = refit(block.images, spool.frame)
         if native is not None:
             spool.treatment += _refitted(native, spool.frame, len(images))
-        classes = [str(label) for label in block.labels.tolist()] if wish.labelled else [None] * len(images)
-        spool.add(images, classes, [f"{name}[{block.first + i}]" for i in range(len(images))])
+        labels = [str(label) for label in block.labels.tolist()] if wish.labelled else [""] * len(images)
+        spool.add(images, labels, [f"{name}[{block.first + i}]" for i in range(len(images))])
         spool.report(block.fraction)
     return sentence(wish, spool.frame, Counter()) if spool.frame else ""
 
@@ -269,12 +282,13 @@ def _take_in(
     spool.treatment += decoded.treatment
     kept = decoded.kept.tolist()
     if len(kept) == len(part.blobs):
-        spool.add(decoded.images, part.classes, part.paths)
+        paths = part.paths
     else:
-        spool.add(decoded.images, [part.classes[i] for i in kept], [part.paths[i] for i in kept])
-        spool.quarantined += [
+        paths = [part.paths[i] for i in kept]
+        part.quarantined += [
             Quarantined(part.paths[i], reason, part.classes[i]) for i, reason in decoded.refused
         ]
+    spool.add(decoded.images, [path.rpartition("/")[0] for path in paths], paths)
     spool.set_aside(part)
     _check_cost(part, spool, source)
     return True
@@ -325,48 +339,50 @@ def _first_frame(part: Batch, wish: Wish) -> Frame | None:
     return None
 
 
-def _finish(spool: Spool, folder: Path, wish: Wish, choice: str) -> Contents:
+def _placed(source: Source, wish: Wish, spool: Spool, paths: list[bytes]) -> Placed:
+    """The class and the part of every spooled image."""
+    ids = np.concatenate(spool.folders).astype(np.int64)
+    if source.kind == "idx":
+        return place_by_name(list(spool.folder_ids), ids, labelled=wish.labelled)
+    asked = wish.layout if wish.labelled else None
+    return place(source.path.name, list(spool.folder_ids), ids, paths, spool.others, asked)
+
+
+def _finish(spool: Spool, folder: Path, placed: Placed, paths: list[bytes], choice: str) -> Contents:
     """Put the spooled images in canonical order and write every file of the store."""
     frame = spool.frame
     assert frame is not None
-    ids = np.concatenate(spool.labels)
-    classes = sorted(name for name in spool.class_ids if name is not None)
-    rank = {name: index for index, name in enumerate(classes)} if wish.labelled else {}
-    index_of = np.array([rank.get(name or "", -1) for name in spool.class_ids], np.int64)
-    labels = index_of[ids]
+    labels, parts = placed.labels, placed.parts
     digests = np.frombuffer(b"".join(spool.digests), np.uint8).reshape(-1, _DIGEST_BYTES)
     keys = digests.view(">u8").astype(np.uint64)
-    order = np.lexsort((keys[:, 1], keys[:, 0], labels))
-    labels, digests = labels[order], digests[order]
-    names = b"\n".join(spool.paths).split(b"\n")
-    passed = spool.ignored.counted()
-    folders = {name.rpartition(b"/")[0] for name in names} if spool.quarantined or passed else set()
-    lost = lost_classes(spool.quarantined, passed, spool.class_ids, (f.decode() for f in folders))
+    order = np.lexsort((parts, keys[:, 1], keys[:, 0], labels))
+    labels, parts, digests = labels[order], parts[order], digests[order]
     with (folder / "paths.txt").open("wb") as file:
         for first in range(0, len(order), 1 << 16):
             chosen = order[first : first + (1 << 16)].tolist()
-            file.write(b"".join([names[i] + b"\n" for i in chosen]))
-    del names
-    with (folder / "labels.npy").open("wb") as file:
-        _write_header(file, "<i8", labels.shape)
-        file.write(labels.astype("<i8").tobytes())
-    with (folder / "digests.npy").open("wb") as file:
-        _write_header(file, "|u1", digests.shape)
-        file.write(digests.tobytes())
+            file.write(b"".join([paths[i] + b"\n" for i in chosen]))
+    for name, kind, values in (
+        ("labels", "<i8", labels),
+        ("digests", "|u1", digests),
+        ("parts", "|u1", parts),
+    ):
+        with (folder / f"{name}.npy").open("wb") as file:
+            _write_header(file, kind, values.shape)
+            file.write(values.astype(kind).tobytes())
     with (folder / "images.npy").open("wb") as file:
         _write_header(file, "|u1", (len(order), *frame.shape))
         _write_sorted(spool, order, frame.size_bytes, file, folder)
-    numbers = np.bincount(labels, minlength=len(classes)) if wish.labelled else np.zeros(0, np.int64)
     return Contents(
-        classes=tuple(classes) if wish.labelled else (),
-        counts=dict(zip(classes, numbers.tolist(), strict=True)) if wish.labelled else {},
+        classes=placed.classes,
+        counts=placed.counts,
+        parts=placed.part_counts,
+        notes=placed.notes,
         frame=frame,
-        content_hash=content_hash(frame, labels, digests),
+        content_hash=content_hash(frame, labels, digests, parts),
         quarantined=tuple(spool.quarantined),
-        passed=passed,
+        passed=spool.ignored.counted(),
         choice=choice,
         treatment=spool.treatment,
-        lost=lost if wish.labelled else (),
     )
 
 

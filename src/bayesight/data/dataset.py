@@ -173,8 +173,10 @@ class ImageDataset(Dataset[tuple[Any, Any]]):
             came = f"an open Store and {given}"
             check(not given, "ImageDataset", came, "one of them", "Give them to open_store instead.")
         self.transform, self.target_transform = transform, target_transform
-        self.images: ImageArray = store.images
-        self.targets: IntArray = store.labels
+        # Images without a class (a folder unlabelled/, masks) come first, for rows are sorted by label.
+        self._first = int(np.searchsorted(store.labels, 0)) if store.classes else 0
+        self.images: ImageArray = store.images[self._first :]
+        self.targets: IntArray = store.labels[self._first :]
         self.classes: tuple[str, ...] = store.manifest.classes
 
     @property
@@ -212,7 +214,8 @@ class ImageDataset(Dataset[tuple[Any, Any]]):
         state = dict(self.__dict__)
         if isinstance(self.images, np.memmap):
             mapped = self.images
-            state["images"] = (mapped.filename, mapped.offset, mapped.shape)
+            before = self._first * mapped[:1].nbytes
+            state["images"] = (mapped.filename, mapped.offset + before, mapped.shape)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -221,6 +224,7 @@ class ImageDataset(Dataset[tuple[Any, Any]]):
         if isinstance(state["images"], tuple):
             path, offset, shape = state["images"]
             self.images = np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=shape)
+            self._first = 0
 
 
 class NotMNIST(ImageDataset):

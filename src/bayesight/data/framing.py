@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayesight.data.decode import EIGHT_BIT, Fit, Frame, Levels, Range
+from bayesight.data.layout import AS_SHOWN, LayoutWish
 from bayesight.errors import SourceUnreadable
 
 __all__ = ["MOST_PIXELS", "Depths", "Wish", "choose", "sentence", "wished"]
@@ -30,6 +31,7 @@ class Wish:
         labelled: whether images need a class.
         levels: the values that become 0 and 255, or None for those of the data.
         fit: how images of another shape are brought to the size.
+        layout: which folders are classes and which are parts, or None each for what the source shows.
     """
 
     size: tuple[int, int] | None = None
@@ -37,6 +39,7 @@ class Wish:
     labelled: bool = True
     levels: Levels | None = None
     fit: Fit = "crop"
+    layout: LayoutWish = AS_SHOWN
 
 
 @dataclass

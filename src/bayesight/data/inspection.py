@@ -39,6 +39,7 @@ def report_document(store: Store, found: Audit) -> dict[str, Any]:
         "source": manifest.source,
         "classes": manifest.counts,
         "examples": len(store),
+        "parts": manifest.parts,
         "shape": list(manifest.shape),
         "mode": manifest.mode,
         "choice": manifest.choice,
@@ -109,6 +110,10 @@ def _duplicates(found: Audit) -> list[str]:
             lines.append(
                 f"  {given}: {', '.join(conflict.paths[:4])}{' ...' if len(conflict.paths) > 4 else ''}"
             )
+    if found.across_parts:
+        lines.append(
+            f"{found.across_parts:,} images lie in several parts of the source; training leaves them out."
+        )
     if found.near is not None:
         lines.append(f"{found.near_pairs:,} pairs of images look alike without being equal.")
         for pair in found.near[:_SHOWN]:

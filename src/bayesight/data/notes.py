@@ -28,6 +28,7 @@ def notes(store: Store, *, whose: str = "") -> list[str]:
     """
     manifest = store.manifest
     return [
+        *manifest.notes,
         *_left_out(store),
         *treatment_notes(manifest.treatment, manifest.frame, len(store), whose=whose),
     ]
@@ -44,10 +45,6 @@ def source_facts(store: Store, *, whose: str = "") -> dict[str, Any]:
         "ignored_kinds": [
             {"kind": kind.kind, "class": kind.label, "files": kind.files, "first": kind.path}
             for kind in manifest.passed
-        ],
-        "lost_classes": [
-            {"class": one.label, "files": one.files, "reason": one.reason, "first": one.path}
-            for one in manifest.lost
         ],
         "levels": list(manifest.levels),
         "fit": manifest.fit,
@@ -92,11 +89,7 @@ def cut_note(done: Treatment, frame: Frame) -> str:
 def _left_out(store: Store) -> list[str]:
     """Sentences on files that are not among the images."""
     manifest = store.manifest
-    said = [
-        f"warning: no image of class {one.label!r} could be read ({one.files:,} files; {one.path}: "
-        f"{one.reason})"
-        for one in manifest.lost
-    ]
+    said = []
     out = manifest.quarantined
     if out:
         whole = len(store) + len(out)

@@ -7,12 +7,13 @@ was trained with says nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesight.checks import check
+from bayesight.errors import InvalidInput, listed
 from bayesight.seeding import numpy_generator
 from bayesight.types import ImageArray, IntArray
 
@@ -20,7 +21,12 @@ __all__ = ["split"]
 
 
 def split(
-    labels: IntArray, digests: ImageArray, fractions: Mapping[str, float], seed: int
+    labels: IntArray,
+    digests: ImageArray,
+    fractions: Mapping[str, float],
+    seed: int,
+    *,
+    names: Sequence[str] = (),
 ) -> dict[str, IntArray]:
     """Split images into named parts.
 
@@ -32,12 +38,13 @@ def split(
         digests: uint8 ``(N, 16)``; equal rows mean identical images.
         fractions: share of each part in (0, 1], at most 1 in all; every part receives images of every class.
         seed: the same seed gives the same parts.
+        names: of the classes, for messages.
 
     Returns:
         Ascending indices of each part; the parts are disjoint.
 
     Raises:
-        InvalidInput: fractions that make no sense, or a class with too few different images.
+        InvalidInput: fractions that make no sense, or classes with too few different images, all named.
 
     Example:
         >>> labels = np.repeat([0, 1], 10)
@@ -57,17 +64,26 @@ def split(
         part_of_group[groups] = _deal(sizes[groups], list(fractions.values()))
     part_of = part_of_group[group_of]
     parts = {name: np.flatnonzero(part_of == k) for k, name in enumerate(fractions)}
-    for name, chosen in parts.items():
-        missing = np.setdiff1d(labels, labels[chosen])
-        check(
-            len(missing) == 0,
-            f"part {name!r} of the split",
-            f"has no image of class index {missing[:1].tolist()}, which has "
-            f"{len(np.unique(group_of[labels == missing[:1]])) if len(missing) else 0} different images",
-            "at least one different image of every class in every part",
-            "Add images of that class, or leave the class out.",
-        )
+    missing = [np.setdiff1d(labels, labels[chosen]) for chosen in parts.values()]
+    _refuse_small(np.unique(np.concatenate(missing)).tolist(), labels, group_of, len(parts), names)
     return parts
+
+
+def _refuse_small(
+    small: Sequence[int], labels: IntArray, group_of: IntArray, parts: int, names: Sequence[str]
+) -> None:
+    """Refuse classes that have no image in some part."""
+    if not small:
+        return
+    told = [
+        f"{names[label] if label < len(names) else label} ({len(np.unique(group_of[labels == label])):,})"
+        for label in small
+    ]
+    what = "1 class is" if len(small) == 1 else f"{len(small)} classes are"
+    raise InvalidInput(
+        f"split: {what} too small, by different images: {listed(told, 60)}; expected at least {parts} of "
+        "each class, one for every part. Add images of these, or take their folders out of the source."
+    )
 
 
 def _check(labels: IntArray, digests: ImageArray, fractions: Mapping[str, float]) -> None:

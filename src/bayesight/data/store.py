@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from bayesight.data.build import Contents, build, content_hash
 from bayesight.data.decode import PIXEL_LIMIT, Fit, Frame, Levels, Treatment
 from bayesight.data.framing import Wish
 from bayesight.data.freshness import Stamp, content_of, stamp
-from bayesight.data.left_out import Lost, Passed
+from bayesight.data.layout import AS_SHOWN, PARTS, LayoutWish
+from bayesight.data.left_out import Passed
 from bayesight.data.members import Quarantined
 from bayesight.errors import BayesightError, SourceUnreadable, StorageFailed
 from bayesight.files import write_atomic
@@ -40,6 +41,7 @@ _FORMAT = 3
 _BUILDING = ".building-"
 _STAMP = "source.json"
 _SAMPLE = 16
+_MEND = "An image's class is the name of the folder it lies in: put each class in a folder of its own."
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -50,14 +52,16 @@ class Manifest:
     Args:
         format: version of the layout on disk.
         source: absolute path of the folder or archive.
+        kind: "folder", "tar", "zip" or "idx"; IDX data number their classes, the others name them.
         classes: names in the order of the labels: sorted, as text.
         counts: images of each class.
+        parts: images of each part of the source (see ``layout.PARTS``); empty where it has none.
+        notes: which folders were taken for what, in sentences, where that needs saying.
         shape: (H, W) or (H, W, 3) of one image.
         mode: "L" (grey) or "RGB".
         content_hash: the same for the same images under the same class indices, whatever held them.
         quarantined: members not taken in, each with its reason.
         passed: files that were passed over because they are no images, by kind and class.
-        lost: folders among those of the classes in which no image could be read.
         choice: how size, mode and levels were chosen, one sentence.
         levels: the values of the images that became 0 and 255.
         fit: how images of another shape were brought to this one.
@@ -66,14 +70,16 @@ class Manifest:
 
     format: int
     source: str
+    kind: str
     classes: tuple[str, ...]
     counts: dict[str, int]
+    parts: dict[str, int]
+    notes: tuple[str, ...]
     shape: tuple[int, ...]
     mode: str
     content_hash: str
     quarantined: tuple[Quarantined, ...]
     passed: tuple[Passed, ...]
-    lost: tuple[Lost, ...]
     choice: str
     levels: Levels
     fit: Fit
@@ -107,8 +113,9 @@ class Store:
         folder: where the files lie.
         manifest: what they hold.
         images: uint8 ``(N, H, W)`` or ``(N, H, W, 3)``, memory-mapped, read-only.
-        labels: int64 ``(N,)`` in the order of ``manifest.classes``; -1 everywhere when unlabelled.
+        labels: int64 ``(N,)`` in the order of ``manifest.classes``; -1 for images without a class.
         digests: uint8 ``(N, 16)``, BLAKE2b-128 of each image's bytes.
+        parts: uint8 ``(N,)``, which of ``layout.PARTS`` each image belongs to.
     """
 
     folder: Path
@@ -116,6 +123,7 @@ class Store:
     images: ImageArray
     labels: IntArray
     digests: ImageArray
+    parts: ImageArray
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -124,6 +132,18 @@ class Store:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes in the order of the labels."""
         return self.manifest.classes
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether folders of the source set images apart for training, validation or testing."""
+        return not {"train", "validation", "test"}.isdisjoint(self.manifest.parts)
+
+    def rows_of(self, part: str) -> IntArray:
+        """Rows of the images of a part, one of ``layout.PARTS``; in a labelled store those with a class."""
+        chosen = self.parts == PARTS.index(part)
+        if self.classes and part not in ("unlabelled", "left out"):
+            chosen &= self.labels >= 0
+        return np.flatnonzero(chosen)
 
     def path_of(self, index: int) -> str:
         """Where an image lay inside the source; ``"x.gz[17]"`` in IDX data."""
@@ -147,6 +167,7 @@ def open_store(
     fit: Fit = "crop",
     labels: str | os.PathLike[str] | None = None,
     labelled: bool = True,
+    layout: LayoutWish = AS_SHOWN,
     cache: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Store:
@@ -164,6 +185,7 @@ def open_store(
             centre, "pad" scales them to lie within it with black beside them, "stretch" stretches them.
         labels: the labels of IDX data that are not beside it under MNIST's name.
         labelled: False for images without classes; every label is then -1.
+        layout: which folders are classes and which are parts of the source, where it does not show.
         cache: where stores are kept; $BAYESIGHT_CACHE or the user's cache folder when not given.
         progress: called with images read so far and about how many there are.
 
@@ -171,9 +193,10 @@ def open_store(
         SourceNotFound: nothing is there.
         SourceUnreadable: cut off, damaged, or without a single image.
         StorageFailed: the cache cannot be written.
-        InvalidInput: a size or mode that cannot be.
+        LayoutUnclear: folders that can be read in several ways; says which option asks for each.
+        InvalidInput: a size or mode that cannot be, or a class none of whose images could be read.
     """
-    wish = _wish(size, mode, labelled, levels, fit)
+    wish = _wish(Wish(None, mode, labelled, levels, fit, layout), size)
     found = find_source(source, labels=labels, labelled=labelled)
     home = _cache_folder(cache)
     stamped = stamp(found)
@@ -212,7 +235,7 @@ def require_classes(store: Store, least: int = 2) -> None:
         store.manifest.source,
         f"holds {len(store.classes)} class{'' if len(store.classes) == 1 else 'es'} ({names})",
         f"at least {least}",
-        "An image's class is the name of the folder it lies in: put each class in a folder of its own.",
+        " ".join([*(f"{note[0].upper()}{note[1:]}." for note in store.manifest.notes), _MEND]),
     )
 
 
@@ -254,14 +277,16 @@ def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
     manifest = Manifest(
         format=_FORMAT,
         source=str(source.path),
+        kind=source.kind,
         classes=contents.classes,
         counts=contents.counts,
+        parts=contents.parts,
+        notes=contents.notes,
         shape=contents.frame.shape,
         mode=contents.frame.mode,
         content_hash=contents.content_hash,
         quarantined=contents.quarantined,
         passed=contents.passed,
-        lost=contents.lost,
         choice=contents.choice,
         levels=contents.frame.levels,
         fit=contents.frame.fit,
@@ -285,9 +310,8 @@ def _load(folder: Path) -> Store | None:
             return None
         document["quarantined"] = tuple(Quarantined(**entry) for entry in document["quarantined"])
         document["passed"] = tuple(Passed(**entry) for entry in document["passed"])
-        document["lost"] = tuple(Lost(**entry) for entry in document["lost"])
         document["treatment"] = Treatment(**document["treatment"])
-        for name in ("classes", "shape", "levels"):
+        for name in ("classes", "shape", "levels", "notes"):
             document[name] = tuple(document[name])
         manifest = Manifest(**document)
         if manifest.format != _FORMAT:
@@ -295,7 +319,8 @@ def _load(folder: Path) -> Store | None:
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(folder / "labels.npy", allow_pickle=False)
         digests = np.load(folder / "digests.npy", allow_pickle=False)
-        store = Store(folder, manifest, images, labels, digests)
+        parts = np.load(folder / "parts.npy", allow_pickle=False)
+        store = Store(folder, manifest, images, labels, digests, parts)
         return store if _is_whole(store) else None
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -306,7 +331,7 @@ def _is_whole(store: Store) -> bool:
     manifest, count = store.manifest, len(store)
     if store.images.shape != (count, *manifest.shape) or store.digests.shape != (count, 16) or not count:
         return False
-    if content_hash(manifest.frame, store.labels, store.digests) != manifest.content_hash:
+    if content_hash(manifest.frame, store.labels, store.digests, store.parts) != manifest.content_hash:
         return False
     for index in np.linspace(0, count - 1, num=min(count, _SAMPLE), dtype=np.int64):
         digest = hashlib.blake2b(store.images[index].tobytes(), digest_size=16).digest()
@@ -345,19 +370,19 @@ def _storing(home: Path, source: Path) -> Iterator[None]:
         ) from error
 
 
-def _wish(
-    size: int | tuple[int, int] | None, mode: str | None, labelled: bool, levels: Levels | None, fit: Fit
-) -> Wish:
+def _wish(asked: Wish, size: int | tuple[int, int] | None) -> Wish:
     """What was asked for, checked."""
-    check(fit in FITS, "fit", f"got {fit!r}", "crop, pad or stretch")
-    check(mode in (None, "L", "RGB"), "mode", f"got {mode!r}", '"L" (grey) or "RGB"')
+    check(asked.fit in FITS, "fit", f"got {asked.fit!r}", "crop, pad or stretch")
+    check(asked.mode in (None, "L", "RGB"), "mode", f"got {asked.mode!r}", '"L" (grey) or "RGB"')
     pair = (size, size) if isinstance(size, int) else size
     if pair is not None:
         fits = min(pair) >= 1 and pair[0] * pair[1] <= PIXEL_LIMIT
         check(
             fits, "size", f"got {pair[0]}x{pair[1]}", f"sides of at least 1, {PIXEL_LIMIT:,} pixels at most"
         )
-    return Wish(pair, mode, labelled, levels, fit)
+    level = "1 for the folders at the top, 2 for the next, -1 for the lowest"
+    check(asked.layout.class_level != 0, "--class-level", "got 0", level)
+    return replace(asked, size=pair)
 
 
 def _counting(progress: Progress | None, expected: int | None) -> Progress | None:

@@ -9,7 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Evaluated", "Event", "Finished", "Listener", "Started", "StepDone"]
+__all__ = ["Evaluated", "Event", "Finished", "Listener", "SourceRead", "Started", "StepDone"]
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """The images are there; training has not begun.
+
+    Args:
+        notes: how their folders were read and what takes no part, in sentences.
+    """
+
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,5 +77,5 @@ class Finished:
     stopped_early: bool
 
 
-Event: TypeAlias = Started | StepDone | Evaluated | Finished
+Event: TypeAlias = SourceRead | Started | StepDone | Evaluated | Finished
 Listener: TypeAlias = Callable[[Event], None]

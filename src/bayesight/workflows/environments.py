@@ -14,7 +14,9 @@ import numpy as np
 
 from bayesight.checks import check, existing_path
 from bayesight.data import Store
-from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
+from bayesight.data.foldernames import roles
+from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName, listed, shown
+from bayesight.names import canonical
 from bayesight.types import FloatArray, IntArray
 
 __all__ = ["FOLDER", "Environments", "environment_scores", "read_environments", "require_groups"]
@@ -29,7 +31,7 @@ class Environments:
 
     Args:
         names: of the environments, sorted as text.
-        numbers: (N,) indices into ``names``, in the order of the store.
+        numbers: (N,) indices into ``names``, in the order of the store; -1 for images without a class.
     """
 
     names: tuple[str, ...]
@@ -57,10 +59,11 @@ def read_environments(store: Store, stated: str) -> Environments:
         UnknownName: no such column.
         SourceNotFound, SourceUnreadable: the table cannot be read.
     """
-    paths = [store.path_of(row) for row in range(len(store))]
+    rows = np.flatnonzero(np.asarray(store.labels) >= 0)
+    paths = [store.path_of(row) for row in rows.tolist()]
     table, separator, column = stated.rpartition(":")
     if stated.casefold() == FOLDER:
-        found = _above_class(paths, store.manifest.source)
+        found = _above_class(paths, store.manifest.source, store.has_parts)
     elif separator and table and column:
         found = _in_table(paths, existing_path(table), column)
     else:
@@ -72,7 +75,9 @@ def read_environments(store: Store, stated: str) -> Environments:
     came = f"{len(names)} environment ({names[0]!r})"
     mend = "What is the same for all images tells nothing of what changes."
     check(len(names) >= 2, f"--environments {stated}", came, "two or more", mend)
-    return Environments(tuple(map(str, names)), numbers.astype(np.int64))
+    every = np.full(len(store), -1, np.int64)
+    every[rows] = numbers
+    return Environments(tuple(map(str, names)), every)
 
 
 def require_groups(environments: Environments, store: Store, *, every: bool) -> None:
@@ -87,16 +92,20 @@ def require_groups(environments: Environments, store: Store, *, every: bool) -> 
         InvalidInput: names the first such group.
     """
     digests = np.unique(np.ascontiguousarray(store.digests), axis=0, return_inverse=True)[1].ravel()
+    few = []
     for number, name in enumerate(environments.names):
         inside = environments.numbers == number
-        held = [c for k, c in enumerate(store.classes) if bool((inside & (store.labels == k)).any())]
         for k, label in enumerate(store.classes):
             different = len(np.unique(digests[inside & (store.labels == k)]))
-            came = f"has {different} different image{'' if different == 1 else 's'} of class {label!r}"
-            came += f" (it holds {', '.join(held)})" if different == 0 else ""
-            fine = different >= 2 or (different == 0 and not every)
-            mend = "Leave the environment or the class out, or train with --loss cross_entropy."
-            check(fine, f"environment {name!r}", came, "2 or more, to learn from and to validate with", mend)
+            if different < 2 and (different == 1 or every):
+                few.append(f"{shown(name)} has {different} of class {shown(label)}")
+    if few:
+        raise InvalidInput(
+            f"{store.manifest.source}: too few different images in {len(few)} "
+            f"environment{'' if len(few) == 1 else 's'}: {listed(few)}; expected 2 or more of each class, "
+            "to learn from and to validate with. Leave the environments or the classes out, or train with "
+            "--loss cross_entropy."
+        )
 
 
 def environment_scores(
@@ -124,9 +133,15 @@ def environment_scores(
     return table
 
 
-def _above_class(paths: Sequence[str], source: str) -> list[str]:
-    """What stands above the class folder in each path, without the parts that all have in common."""
-    above = [PurePosixPath(path).parts[:-2] for path in paths]
+def _above_class(paths: Sequence[str], source: str, has_parts: bool) -> list[str]:
+    """What stands above the class folder in each path, without the folders that all have in common.
+
+    Folders that name a part of the source, as train and test do, name no environment.
+    """
+    above = [PurePosixPath(canonical(path)).parts[:-2] for path in paths]
+    if has_parts:
+        named = roles({folder for folders in above for folder in folders})
+        above = [tuple(folder for folder in folders if folder not in named) for folders in above]
     bare = [path for path, parts in zip(paths, above, strict=True) if not parts]
     check(
         not bare,

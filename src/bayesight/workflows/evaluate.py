@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from bayesight.bayes import laplace_head
 from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes, rate_interval
 from bayesight.checks import check
+from bayesight.data.layout import LOWEST
 from bayesight.errors import listed
 from bayesight.evaluate import (
     accuracy,
@@ -38,7 +39,7 @@ from bayesight.types import FloatArray, IntArray, Progress
 from bayesight.workflows.believing import belief_of
 from bayesight.workflows.environments import environment_scores, read_environments
 from bayesight.workflows.priors import parse_prior
-from bayesight.workflows.sources import Labelled, read_labelled, read_unlabelled
+from bayesight.workflows.sources import AS_IT_IS, Labelled, SourceOptions, read_labelled, read_unlabelled
 
 __all__ = [
     "CALIBRATION_BINS",
@@ -52,6 +53,8 @@ __all__ = [
 
 CALIBRATION_BINS = 15
 ACCURACY_DRAWS = 4000
+SCORED = ("test", "validation", "train")
+"""Parts of a source in the order in which they are scored: the first that is there."""
 
 
 @dataclass(frozen=True)
@@ -271,6 +274,8 @@ class EvaluateResult:
             tree["novelty"] = self.novelty.as_dict()
         if self.environments:
             tree["environments"] = dict(self.environments)
+        if self.data.part:
+            tree["part"] = self.data.part
         notes = [note for note in (self.data.note, self.data.fitted_note) if note]
         if notes:
             tree["note"] = "; ".join(notes)
@@ -288,6 +293,7 @@ def evaluate(
     labels: Path | None = None,
     environments: str | None = None,
     ledger: str | None = None,
+    options: SourceOptions = AS_IT_IS,
     progress: Progress | None = None,
 ) -> EvaluateResult:
     """Measure a run on labelled images.
@@ -304,6 +310,8 @@ def evaluate(
         labels: an IDX source's file of labels, when it is not beside it.
         environments: where each image comes from, as ``read_environments`` takes it, to score each apart.
         ledger: measure what is believed with everything it holds about the run.
+        options: how the source is read where it does not show; of one with parts, the test part is scored,
+            or where there is none the validation part.
         progress: told how far reading is.
 
     Raises:
@@ -312,14 +320,18 @@ def evaluate(
     """
     run = Run.open(run_path)
     classifier = belief_of(run, ledger)
-    data = read_labelled(source, classifier.classes, labels=labels, progress=progress)
+    if environments is not None and options.layout.class_level is None:
+        options = replace(options, layout=replace(options.layout, class_level=LOWEST))
+    data = read_labelled(
+        source, classifier.classes, labels=labels, options=options, parts=SCORED, progress=progress
+    )
     stated = None if prior is None else parse_prior(prior, classifier.classes.names, classifier.prior)
     features = classifier.features(data.examples.in_order(EVALUATION_BATCH))
     true = torch.from_numpy(data.examples.labels)
     likelihood = classifier.log_likelihood if head == "gaussian" else _laplace_likelihood(classifier)
     log_likelihood = likelihood(features)
     found = measure(classifier, log_likelihood, true, stated)
-    learned, chosen = classifier.seen(torch.from_numpy(data.store.digests[:]))
+    learned, chosen = classifier.seen(torch.from_numpy(data.digests))
     new = ~(learned | chosen)
     unseen = None
     if 0 < int(new.sum()) < len(new):
@@ -337,7 +349,8 @@ def evaluate(
     scores: dict[str, dict[str, float]] = {}
     if environments is not None:
         places = read_environments(data.store, environments)
-        scores = environment_scores(found.log_p, found.labels, places.numbers, places.names)
+        numbers = places.numbers[data.examples.rows]
+        scores = environment_scores(found.log_p, found.labels, numbers, places.names)
     return EvaluateResult(run, data, found, novelty, scores, int(learned.sum()), int(chosen.sum()), unseen)
 
 

@@ -26,13 +26,15 @@ from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
 from bayesight.train.checkpoint import FileCheckpointer
 from bayesight.train.engine import State
-from bayesight.train.events import Listener
+from bayesight.train.events import Listener, SourceRead
 from bayesight.train.generation import FEWEST, Generation, generation, measure_generator
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import ImageArray, Progress
 from bayesight.workflows.fitting import described, fit_run, hardware_facts
 from bayesight.workflows.reporting import generation_report
+from bayesight.workflows.sides import among
+from bayesight.workflows.sources import pictures_of
 
 if TYPE_CHECKING:
     from bayesight.workflows.train import TrainRequest
@@ -99,6 +101,10 @@ def train_generator(
     )
     pictures = _read(request, recipe, progress)
     read_s = time.perf_counter() - began
+    notes = tuple(note for store in pictures.stores for note in store.manifest.notes)
+    listeners = tuple(listeners)
+    for listener in listeners:
+        listener(SourceRead(notes))
     goal = generation(recipe, pictures.train, pictures.validation, hardware)
     if not resuming:
         made = Run.create(request.out, overwrite=request.overwrite)
@@ -154,22 +160,21 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
     height, width = store.manifest.shape[:2]
     shape = Classes((), store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit)
     share = recipe.data.validation
-    parts = split(
-        np.zeros(len(store), np.int64),
-        store.digests,
-        {"train": 1 - share, "validation": share},
-        derive(recipe.seed, "split"),
-    )
-    held_out = {digest.tobytes() for digest in np.asarray(store.digests)[parts["validation"]]}
-    stores, learned = [store], [_examples(store, parts["train"])]
+    rows, validation = pictures_of(store, without=("test",)).rows, store.rows_of("validation")
+    if not len(validation):
+        shares = {"train": 1 - share, "validation": share}
+        digests = np.asarray(store.digests)[rows]
+        parts = split(np.zeros(len(rows), np.int64), digests, shares, derive(recipe.seed, "split"))
+        validation = rows[parts["validation"]]
+    held_out = np.asarray(store.digests)[np.concatenate([validation, store.rows_of("test")])]
+    stores, learned = [store], [_examples(store, rows[~among(store, rows, held_out)])]
     for path in request.also:
         more = open_store(path, **shape.reading, labelled=False, progress=progress)
-        digests = np.asarray(more.digests)
-        rows = [row for row, digest in enumerate(digests) if digest.tobytes() not in held_out]
-        learned.append(_examples(more, np.array(rows, np.int64)))
+        rows = pictures_of(more, without=("test",)).rows
+        learned.append(_examples(more, rows[~among(more, rows, held_out)]))
         stores.append(more)
     train = reduce(Examples.joined, learned)
-    return Pictures(tuple(stores), train, _examples(store, parts["validation"]), shape)
+    return Pictures(tuple(stores), train, _examples(store, validation), shape)
 
 
 def _examples(store: Store, rows: np.ndarray) -> Examples:
@@ -196,6 +201,7 @@ def _finish(
         "classes": [],
         "examples": {"train": len(pictures.train), "validation": len(pictures.validation)},
         "sources": [described(store) for store in pictures.stores],
+        "notes": [note for store in pictures.stores for note in store.manifest.notes],
         "seed": recipe.seed,
         "selection": _KEPT[recipe.loss.name],
         "validation": {

@@ -15,6 +15,7 @@ from bayesight.checks import check
 from bayesight.data import Store, open_store, require_classes
 from bayesight.data.batches import Examples
 from bayesight.data.dataset import gather
+from bayesight.data.layout import AS_SHOWN, LayoutWish
 from bayesight.report import Picture, SuspiciousLabels
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
@@ -22,6 +23,7 @@ from bayesight.train.events import Listener
 from bayesight.train.recipe import Recipe
 from bayesight.types import FloatArray, IntArray, Progress
 from bayesight.workflows.reporting import data_sections, write_report
+from bayesight.workflows.sources import SourceOptions
 from bayesight.workflows.train import TrainRequest, train
 
 __all__ = ["LabelAudit", "audit_labels", "labels_report"]
@@ -37,13 +39,15 @@ class LabelAudit:
 
     Args:
         store: the images.
-        wrong: (N,) probability that the label is wrong, in the order of the store.
+        rows: (N,) of the store, the images that have a label.
+        wrong: (N,) probability that the label is wrong.
         suggested: (N,) the class the other images speak for.
         wrong_share: share of wrong labels, estimated.
         how: which features were used, one sentence.
     """
 
     store: Store
+    rows: IntArray
     wrong: FloatArray
     suggested: IntArray
     wrong_share: float
@@ -51,24 +55,24 @@ class LabelAudit:
 
     @property
     def order(self) -> IntArray:
-        """Rows, the most suspicious first."""
+        """Positions, the most suspicious first."""
         found: IntArray = np.argsort(-self.wrong, kind="stable")
         return found
 
     def as_dict(self, limit: int) -> dict[str, Any]:
         """The share of wrong labels and the ``limit`` most suspicious ones."""
-        names = self.store.classes
+        names, labels = self.store.classes, self.store.labels[self.rows]
         return {
             "wrong_share": self.wrong_share,
             "how": self.how,
             "suspicious": [
                 {
-                    "path": self.store.path_of(int(row)),
-                    "label": names[self.store.labels[row]],
-                    "suggested": names[self.suggested[row]],
-                    "probability_wrong": float(self.wrong[row]),
+                    "path": self.store.path_of(int(self.rows[at])),
+                    "label": names[labels[at]],
+                    "suggested": names[self.suggested[at]],
+                    "probability_wrong": float(self.wrong[at]),
                 }
-                for row in self.order[:limit]
+                for at in self.order[:limit]
             ],
         }
 
@@ -78,6 +82,7 @@ def audit_labels(
     *,
     run: str | Path | None = None,
     labels: Path | None = None,
+    layout: LayoutWish = AS_SHOWN,
     size: tuple[int, int] | None = None,
     mode: Literal["L", "RGB"] | None = None,
     seed: int = 0,
@@ -92,6 +97,7 @@ def audit_labels(
         run: whose network gives the features; None trains one on the source itself, briefly, so that it
             does not learn the wrong labels by heart.
         labels: an IDX source's file of labels, when it is not beside it.
+        layout: which folders are classes and which are parts, where the source does not show it.
         size: (height, width) all images are brought to; None takes the commonest. A run has its own.
         mode: "L" or "RGB" likewise.
         seed: of training and of the folds.
@@ -106,55 +112,70 @@ def audit_labels(
     if run is not None:
         came = "given with --run"
         check(size is None and mode is None, "--size or --mode", came, "the run's own", "Leave them out.")
-        return _judge(Run.open(run), source, labels, seed, progress, f"features of the run {run}")
-    store = open_store(source, size=size, mode=mode, labels=labels, progress=progress)
+        return _judge(Run.open(run), source, (labels, layout), seed, progress, f"features of the run {run}")
+    store = open_store(source, size=size, mode=mode, labels=labels, layout=layout, progress=progress)
     require_classes(store, 2)
     model = "resnet" if min(store.manifest.shape[:2]) >= 28 else "mlp"
     changes = {"optimization.epochs": EPOCHS, "seed": seed, "data.size": size, "data.mode": mode}
     recipe = Recipe.default(model).changed(changes)
     with tempfile.TemporaryDirectory() as folder:
         made = train(
-            TrainRequest(Path(source), Path(folder) / "run", recipe, labels=labels, threads=threads),
+            TrainRequest(
+                Path(source),
+                Path(folder) / "run",
+                recipe,
+                labels=labels,
+                options=SourceOptions(layout=layout),
+                threads=threads,
+            ),
             listeners=listeners,
         )
         how = f"features of a {model} trained on these images for {EPOCHS} epochs, seed {seed}"
-        return _judge(made.run, source, labels, seed, progress, how)
+        return _judge(made.run, source, (labels, layout), seed, progress, how)
 
 
 def labels_report(found: LabelAudit, path: str | Path) -> Path:
     """Write a report with the most suspicious labels as pictures; returns its path."""
     store, names = found.store, found.store.classes
-    rows = found.order[:SHOWN]
+    order = found.order[:SHOWN]
+    rows = found.rows[order]
     images = gather(store.images, rows).permute(0, 2, 3, 1).numpy()
     pictures = tuple(
         Picture(
             image=image[:, :, 0] if image.shape[2] == 1 else image,
             label=names[store.labels[row]],
-            prediction=names[found.suggested[row]],
-            probability=float(found.wrong[row]),
+            prediction=names[found.suggested[at]],
+            probability=float(found.wrong[at]),
             path=store.path_of(int(row)),
-            label_probability=1 - float(found.wrong[row]),
+            label_probability=1 - float(found.wrong[at]),
         )
-        for row, image in zip(rows, images, strict=True)
+        for at, row, image in zip(order, rows, images, strict=True)
     )
-    expected = round(found.wrong_share * len(store))
+    expected = round(found.wrong_share * len(found.rows))
     note = f"About {found.wrong_share:.1%} of the labels seem wrong. Judged out of fold, with {found.how}."
     sections = [SuspiciousLabels(pictures, total=expected, note=note), *data_sections(store)]
     return write_report(f"Labels of {Path(store.manifest.source).name}", sections, path)
 
 
 def _judge(
-    run: Run, source: str | Path, labels: Path | None, seed: int, progress: Progress | None, how: str
+    run: Run,
+    source: str | Path,
+    read: tuple[Path | None, LayoutWish],
+    seed: int,
+    progress: Progress | None,
+    how: str,
 ) -> LabelAudit:
     classifier = run.classifier()
-    store = open_store(source, **classifier.classes.reading, labels=labels, progress=progress)
+    file, layout = read
+    store = open_store(source, **classifier.classes.reading, labels=file, layout=layout, progress=progress)
     require_classes(store, 2)
-    rows = np.arange(len(store), dtype=np.int64)
-    features = classifier.features(Examples((store.images,), rows, store.labels).in_order(EVALUATION_BATCH))
-    given = torch.from_numpy(np.asarray(store.labels))
-    folds = min(10, len(store) // 2)
-    check(folds >= 2, "inspect --labels", f"{len(store)} images", "at least 4")
+    rows = np.flatnonzero(store.labels >= 0)
+    labels = store.labels[rows]
+    features = classifier.features(Examples((store.images,), rows, labels).in_order(EVALUATION_BATCH))
+    given = torch.from_numpy(labels)
+    folds = min(10, len(rows) // 2)
+    check(folds >= 2, "inspect --labels", f"{len(rows)} images", "at least 4")
     log_p = out_of_fold(features, given, store.classes, folds=folds, seed=seed)
     trust, wrong_share = label_trust(log_p, given)
     others = log_p.scatter(1, given[:, None], -torch.inf).argmax(dim=1)
-    return LabelAudit(store, (1 - trust).numpy(), others.numpy(), wrong_share, how)
+    return LabelAudit(store, rows, (1 - trust).numpy(), others.numpy(), wrong_share, how)

@@ -36,7 +36,7 @@ from bayesight.ledger.records import CHANGES
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import Progress
-from bayesight.workflows.sources import read_labelled
+from bayesight.workflows.sources import AS_IT_IS, SourceOptions, read_labelled
 from bayesight.workflows.update import UpdateResult
 
 __all__ = [
@@ -227,6 +227,7 @@ def record_update(
     person: str = "",
     labels: Path | None = None,
     by_name: bool = False,
+    options: SourceOptions = AS_IT_IS,
     second_reading: bool = False,
     progress: Progress | None = None,
 ) -> UpdateResult:
@@ -241,7 +242,8 @@ def record_update(
         lesson: how the labels are to be taken, or that they are to be taken out again.
         person: who gave the labels; may be empty.
         labels: an IDX source's file of labels, when it is not beside it.
-        by_name: labels that are numbers are names of (new) classes, not places in the run's order.
+        by_name: labels of IDX data are names of (new) classes, not places in the run's order.
+        options: how the source is read where it does not show; of one with parts, the training part is meant.
         second_reading: the labels count beside those their person, or the run, gave the images before.
         progress: told how far reading is.
 
@@ -258,12 +260,12 @@ def record_update(
         before = held.classifier
         data = read_labelled(
             source, before.classes,
-            labels=labels, new_classes=not lesson.remove, by_name=by_name, progress=progress,
+            labels=labels, new_classes=not lesson.remove, options=options.named(by_name), progress=progress,
         )  # fmt: skip
         began = time.perf_counter()
         features = before.features(data.examples.in_order(EVALUATION_BATCH)).numpy()
         names = (*before.classes.names, *data.new_classes)
-        digests, numbers = data.store.digests[:], data.examples.labels
+        digests, numbers = data.digests, data.examples.labels
         told = [
             Label(held.run, bytes(digest).hex(), names[number], person, values, b"", second_reading)
             for digest, number, values in zip(digests, numbers, features, strict=True)

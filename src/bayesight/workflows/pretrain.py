@@ -21,6 +21,7 @@ from bayesight.train.events import Listener
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import Progress
+from bayesight.workflows.sources import pictures_of
 
 if TYPE_CHECKING:
     from bayesight.workflows.train import Material
@@ -80,7 +81,7 @@ def pretraining_images(
     stores = []
     for path in sources:
         more = open_store(path, **material.classes.reading, labelled=False, progress=progress)
-        parts.append(_seen_freely(more, np.arange(len(more)), held_out))
+        parts.append(_seen_freely(more, pictures_of(more, without=("test",)).rows, held_out))
         stores.append(more)
     bare = [Examples(part.arrays, part.rows, np.full(len(part), -1, np.int64)) for part in parts]
     examples = reduce(Examples.joined, bare)

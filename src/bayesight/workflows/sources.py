@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from bayesight.checks import check
 from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
-from bayesight.errors import InvalidInput, nearest
+from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutUnclear, LayoutWish, folder_of
+from bayesight.errors import InvalidInput, listed, nearest, shown
 from bayesight.models.classifier import Classes
-from bayesight.types import IntArray, Progress
+from bayesight.names import alike, canonical
+from bayesight.types import ImageArray, IntArray, Progress
 
-__all__ = ["UNLABELLED", "Labelled", "class_numbers", "labelled_part", "read_labelled", "read_unlabelled"]
+__all__ = [
+    "AS_IT_IS",
+    "Labelled",
+    "SourceOptions",
+    "class_numbers",
+    "pictures_of",
+    "read_labelled",
+    "read_unlabelled",
+]
 
-UNLABELLED = "unlabelled"
-"""A folder of this name beside the class folders is no class: its images have no labels."""
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How a labelled source is read, where it does not show by itself.
+
+    Args:
+        layout: which folders are classes and which are parts.
+        numbers: labels that are numbers are "positions" in the run's order, or "names"; None takes them for
+            positions in IDX data, which know no names, and for names elsewhere.
+        similar_names: take new classes whose names differ from a known one by case, width or blanks only.
+        part: "train", "validation" or "test", the part of the source that is meant; None lets the job choose.
+    """
+
+    layout: LayoutWish = AS_SHOWN
+    numbers: Literal["positions", "names"] | None = None
+    similar_names: bool = False
+    part: str | None = None
+
+    def named(self, by_name: bool) -> SourceOptions:
+        """The same, with numbers taken for names where that is asked for."""
+        return replace(self, numbers="names") if by_name else self
+
+
+AS_IT_IS = SourceOptions()
+"""Nothing asked for: the source says."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +63,27 @@ class Labelled:
     Args:
         examples: what to compute on; labels are class numbers of the run.
         store: where they come from, for paths and the manifest.
-        note: how labels were read, where that needs saying; may be empty.
+        note: how folders and labels were read, where that needs saying; may be empty.
         new_classes: names the run does not know, numbered from K on.
+        part: the part of the source the images are; empty where it has none.
     """
 
     examples: Examples
     store: Store
     note: str = ""
     new_classes: tuple[str, ...] = ()
+    part: str = ""
+
+    @property
+    def digests(self) -> ImageArray:
+        """(N, 16) which image each example is."""
+        found: ImageArray = np.asarray(self.store.digests)[self.examples.rows]
+        return found
+
+    def only(self, kept: np.ndarray) -> Labelled:
+        """Those of the images for which ``kept`` (N,) is true."""
+        held = self.examples
+        return replace(self, examples=Examples(held.arrays, held.rows[kept], held.labels[kept]))
 
     @property
     def fitted_note(self) -> str:
@@ -52,28 +101,60 @@ def read_labelled(
     *,
     labels: Path | None = None,
     new_classes: bool = False,
-    by_name: bool = False,
+    options: SourceOptions = AS_IT_IS,
+    parts: Sequence[str] = ("train",),
     progress: Progress | None = None,
 ) -> Labelled:
     """Open labelled images for a run.
+
+    Folders that could be read in several ways are read in the one that gives classes the run knows.
 
     Args:
         source: a folder, archive or IDX file.
         classes: the run's.
         labels: an IDX source's file of labels, when it is not beside it.
         new_classes: number classes the run does not know from K on, instead of refusing them.
-        by_name: as in ``class_numbers``.
+        options: how it is read where it does not show.
+        parts: of a source with parts, those that are wanted, the first that is there.
         progress: told how far reading is.
 
     Raises:
         SourceNotFound, SourceUnreadable: the source cannot be read.
-        InvalidInput: classes the run does not know.
+        InvalidInput: classes the run does not know, no image of the part wanted, or folders that can be read
+            in several ways.
     """
-    store = open_store(source, **classes.reading, labels=labels, progress=progress)
-    numbers, note = class_numbers(store.classes, classes.names, new_classes=new_classes, by_name=by_name)
-    rows = np.arange(len(store), dtype=np.int64)
-    new = tuple(n for n, number in zip(store.classes, numbers, strict=True) if number >= len(classes.names))
-    return Labelled(Examples((store.images,), rows, numbers[store.labels]), store, note, new)
+    known = {canonical(name) for name in classes.names}
+    notes = []
+    try:
+        store = _opened(source, classes, options.layout, labels, progress)
+    except LayoutUnclear as unclear:
+        fitting = [reading for reading in unclear.readings if not known.isdisjoint(reading.classes)]
+        if len(fitting) != 1:
+            raise
+        (reading,) = fitting
+        store = _opened(source, classes, reading.wish, labels, progress)
+        notes.append(f"{listed(reading.classes, 4)} are taken for the classes, for the run knows such")
+    rows, part = _rows(store, (options.part,) if options.part else parts)
+    notes += store.manifest.notes
+    found = tuple(store.classes[label] for label in np.unique(store.labels[rows]).tolist())
+    numbers, note = class_numbers(
+        found,
+        classes.names,
+        new_classes=new_classes,
+        by_position=options.numbers == "positions"
+        or (store.manifest.kind == "idx" and options.numbers is None),
+        asked=options.numbers == "positions",
+        similar_names=options.similar_names,
+    )
+    number_of = np.full(len(store.classes), -1, np.int64)
+    number_of[[store.classes.index(name) for name in found]] = numbers
+    new = tuple(n for n, number in zip(found, numbers.tolist(), strict=True) if number >= len(classes.names))
+    if options.layout.class_level is None:
+        _refuse_inside_known(store, new, known)
+    if part:
+        notes.append(f"of the parts of the source, {part} is taken: {len(rows):,} images")
+    examples = Examples((store.images,), rows, number_of[store.labels[rows]])
+    return Labelled(examples, store, "; ".join([*notes, *([note] if note else [])]), new, part)
 
 
 def read_unlabelled(
@@ -85,50 +166,169 @@ def read_unlabelled(
         SourceNotFound, SourceUnreadable: the source cannot be read.
     """
     store = open_store(source, **classes.reading, labelled=False, progress=progress)
-    rows = np.arange(len(store), dtype=np.int64)
-    return Examples((store.images,), rows, np.full(len(store), -1, dtype=np.int64)), store
+    return pictures_of(store), store
 
 
-def labelled_part(store: Store) -> tuple[tuple[str, ...], IntArray]:
-    """The names of a source's classes, and the class of each image in their order; -1 for unlabelled ones.
+def pictures_of(store: Store, without: Sequence[str] = ()) -> Examples:
+    """All images of a store but its masks, and those of some parts, without their labels.
+
+    Args:
+        store: the images.
+        without: names of parts to leave out.
 
     Raises:
-        InvalidInput: fewer than two classes beside the folder ``unlabelled``.
+        InvalidInput: nothing is left.
     """
-    if UNLABELLED not in store.classes:
-        return store.classes, store.labels
-    names = tuple(name for name in store.classes if name != UNLABELLED)
-    came = f"classes {list(names)} beside the folder {UNLABELLED!r}"
-    check(len(names) >= 2, store.manifest.source, came, "at least 2 folders of labelled images")
-    numbers = np.array([names.index(n) if n != UNLABELLED else -1 for n in store.classes], dtype=np.int64)
-    return names, numbers[store.labels]
+    left_out = [PARTS.index(part) for part in ("left out", *without)]
+    rows = np.flatnonzero(~np.isin(store.parts, left_out))
+    check(
+        len(rows) > 0,
+        store.manifest.source,
+        f"{len(store):,} images, all left out",
+        "at least one that counts",
+    )
+    return Examples((store.images,), rows, np.full(len(rows), -1, dtype=np.int64))
 
 
 def class_numbers(
-    found: tuple[str, ...], known: tuple[str, ...], *, new_classes: bool = False, by_name: bool = False
+    found: tuple[str, ...],
+    known: tuple[str, ...],
+    *,
+    new_classes: bool = False,
+    by_position: bool = False,
+    asked: bool = False,
+    similar_names: bool = False,
 ) -> tuple[IntArray, str]:
     """The run's number of each class found in a source, and a note where that needs saying.
 
-    An IDX file names its classes by number only. Where none of those is a name the run knows, number i is the
-    run's i-th class, and the note says so; with ``by_name`` a number is a name like any other.
+    Args:
+        found: names in the source.
+        known: the run's, in its order.
+        new_classes: number names the run does not know from K on, instead of refusing them.
+        by_position: number i is the run's i-th class, where none of the numbers is a name the run knows.
+        asked: that was said, so that it holds in any case.
+        similar_names: take new names that differ from a known one by case, width or blanks only.
 
     Raises:
-        InvalidInput: classes the run does not know, unless ``new_classes``.
+        InvalidInput: classes the run does not know, unless ``new_classes``; numbers that are no positions.
     """
-    index = {name: number for number, name in enumerate(known)}
-    numeric = not by_name and all(name.isdecimal() for name in found)
-    if numeric and not any(name in index for name in found) and max(map(int, found)) < len(known):
-        first, last = known[min(map(int, found))], known[max(map(int, found))]
-        note = f"labels {found[0]}-{found[-1]} are read as the run's classes in order, {first}-{last}"
-        return np.array([int(name) for name in found], dtype=np.int64), note
-    unknown = [name for name in found if name not in index]
-    if unknown and not new_classes:
-        hint = nearest(unknown[0], known)
-        meant = f"; did you mean {hint!r}?" if hint else "."
-        raise InvalidInput(
-            f"the run does not know class{'es' if len(unknown) > 1 else ''} "
-            f"{', '.join(map(repr, unknown))}{meant} It knows: {', '.join(known)}."
+    index = {canonical(name): number for number, name in enumerate(known)}
+    if by_position and (asked or not any(name in index for name in found)):
+        placed = _positions(found, known)
+        if placed is not None:
+            numbers, note = placed
+            return numbers, note if asked else f"{note}; --by-name reads them as names"
+        check(
+            not asked,
+            "--by-position",
+            f"labels {listed(found, 6)}",
+            f"numbers from 0 to {len(known) - 1}, places in the run's order",
+            "Leave it out where labels are names.",
         )
+    unknown = [name for name in found if name not in index]
+    note = ""
+    if unknown and not new_classes:
+        raise InvalidInput(_unknown(unknown, known))
+    if unknown and not similar_names:
+        note = _judge_new(unknown, known)
     for name in unknown:
         index[name] = len(index)
-    return np.array([index[name] for name in found], dtype=np.int64), ""
+    return np.array([index[name] for name in found], dtype=np.int64), note
+
+
+def _opened(
+    source: str | Path, classes: Classes, layout: LayoutWish, labels: Path | None, progress: Progress | None
+) -> Store:
+    return open_store(source, **classes.reading, labels=labels, layout=layout, progress=progress)
+
+
+def _rows(store: Store, parts: Sequence[str]) -> tuple[IntArray, str]:
+    """(rows of the images that are wanted, the part they are)."""
+    source = store.manifest.source
+    if not store.has_parts:
+        rows = np.flatnonzero((store.parts == 0) & (store.labels >= 0))
+        told = "; ".join(store.manifest.notes) or "no image lies in a class folder"
+        check(len(rows) > 0, source, told, "labelled images, in one folder a class")
+        return rows, ""
+    for part in parts:
+        rows = store.rows_of(part)
+        if len(rows):
+            return rows, part
+    came = ", ".join(f"{part} ({many:,} images)" for part, many in store.manifest.parts.items())
+    wanted = " or ".join(parts)
+    check(
+        False,
+        source,
+        f"parts {came}",
+        f"labelled images for {wanted}",
+        "--no-split-folders takes all of them.",
+    )
+    raise AssertionError
+
+
+def _positions(found: tuple[str, ...], known: tuple[str, ...]) -> tuple[IntArray, str] | None:
+    """The numbers as places in the run's order, with the sentence for it; None where they are none."""
+    if not all(name.isascii() and name.isdecimal() for name in found) or max(map(int, found)) >= len(known):
+        return None
+    numbers = np.array([int(name) for name in found], dtype=np.int64)
+    low, high = int(numbers.min()), int(numbers.max())
+    first, last = shown(known[low]), shown(known[high])
+    return numbers, f"labels {low}-{high} are read as the run's classes in order, {first} to {last}"
+
+
+def _unknown(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """The refusal of classes a run does not know."""
+    hint = _nearest(unknown[0], known)
+    meant = f"; did you mean {shown(hint)}?" if hint else "."
+    numbers = all(name.isdecimal() for name in unknown)
+    places = " If they are places in its order, say --by-position." if numbers else ""
+    return (
+        f"the run does not know class{'es' if len(unknown) > 1 else ''} "
+        f"{listed(unknown, quoted=True)}{meant} It knows: {listed(known)}.{places}"
+    )
+
+
+def _judge_new(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """Refuse new names that a reader would take for known ones; a note on those that are near to one."""
+    taken = {alike(name): name for name in known}
+    for name in unknown:
+        twin = taken.setdefault(alike(name), name)
+        check(
+            twin == name,
+            f"class {shown(name)}",
+            f"differs from {shown(twin)} by case, width or blanks only",
+            "the name of a known class, or a name of its own",
+            "Rename its folder; --similar-names makes it a class of its own.",
+        )
+    near = [
+        (name, hint) for name in unknown if (hint := nearest(name, known)) and _wordy(name) != _wordy(hint)
+    ]
+    told = ", ".join(f"{shown(name)} (did you mean {shown(hint)}?)" for name, hint in near[:6])
+    return (
+        f"new, and near to a known name: {told}; update --remove takes its images out again" if near else ""
+    )
+
+
+def _wordy(name: str) -> str:
+    """A name without its digits: what differs in them alone is numbered, not misspelt."""
+    return re.sub(r"\d+", "", name)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    """The known name that a reader would take for this one, or else the nearest."""
+    return next((k for k in known if alike(k) == alike(name)), None) or nearest(name, known)
+
+
+def _refuse_inside_known(store: Store, new: Sequence[str], known: set[str]) -> None:
+    """Refuse a new class whose folder lies inside that of a known one."""
+    for name in new:
+        row = int(np.flatnonzero(store.labels == store.classes.index(name))[0])
+        path = folder_of(store.path_of(row))
+        above = next((i for i, part in enumerate(path) if part in known and part != name), None)
+        if above is not None:
+            inside, outside = shown(name), shown(path[above])
+            raise InvalidInput(
+                f"{store.manifest.source}: folder {inside} lies inside {outside}, a class of the run; "
+                f"--class-level {above + 1} takes {outside} for the class, --class-level {LOWEST} takes "
+                f"{inside}."
+            )

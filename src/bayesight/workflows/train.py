@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from torch import Tensor
 import bayesight
 from bayesight.bayes import gaussian_head, sharpness
 from bayesight.bayes.calibrate import apply, fit_bcts
-from bayesight.data import Store, open_store, require_classes, split
+from bayesight.data import Store, open_store, require_classes
 from bayesight.data.batches import Examples
+from bayesight.data.layout import LOWEST, LayoutWish
 from bayesight.errors import InvalidInput
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.losses import sees_environments
@@ -36,7 +37,7 @@ from bayesight.train.classification import (
     log_probabilities,
 )
 from bayesight.train.engine import State
-from bayesight.train.events import Listener
+from bayesight.train.events import Listener, SourceRead
 from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import IntArray, Progress
@@ -51,7 +52,8 @@ from bayesight.workflows.fitting import described, fit_run, hardware_facts
 from bayesight.workflows.generate import train_generator
 from bayesight.workflows.pretrain import pretrain, pretraining_images
 from bayesight.workflows.reporting import training_report
-from bayesight.workflows.sources import class_numbers, labelled_part
+from bayesight.workflows.sides import among, sides
+from bayesight.workflows.sources import AS_IT_IS, Labelled, SourceOptions, read_labelled
 
 __all__ = [
     "ENVIRONMENT_SELECTION",
@@ -90,6 +92,7 @@ class TrainRequest:
         recipe: the four keys; None is the run's own with ``resume``, else the packaged one for "mlp".
         also: more training images of the same classes, never used to validate.
         labels: an IDX source's file of labels, when it is not beside it.
+        options: how the sources are read where they do not show.
         resume: go on where an interrupted run stopped; starts afresh where there is none.
         overwrite: replace a run that is there.
         init_from: a run whose network's weights are the start.
@@ -104,6 +107,7 @@ class TrainRequest:
     recipe: Recipe | None = None
     also: tuple[Path, ...] = ()
     labels: Path | None = None
+    options: SourceOptions = AS_IT_IS
     resume: bool = False
     overwrite: bool = False
     init_from: Path | None = None
@@ -125,6 +129,7 @@ class Material:
         also: further images learned from, or None.
         dropped: images of ``also`` left out because they are in the validation set.
         unlabelled: rows of the source's folder ``unlabelled``.
+        notes: how folders were read and what was left out, in sentences.
         digests: (N, 16) which image each row is, of "train", "validation" and "also".
         environments: where the source's images come from; None where the recipe does not say.
     """
@@ -138,6 +143,7 @@ class Material:
     digests: Mapping[str, np.ndarray]
     environments: Environments | None = None
     unlabelled: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    notes: tuple[str, ...] = ()
 
     @property
     def content_hashes(self) -> list[str]:
@@ -202,6 +208,9 @@ def train(
     material = read_material(request, recipe, progress)
     pool = pretraining_images(recipe, material, request.unlabelled, progress)
     read_s = time.perf_counter() - reading
+    listeners = tuple(listeners)
+    for listener in listeners:
+        listener(SourceRead(material.notes))
     goal = classification(
         recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
     )
@@ -244,41 +253,64 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     validation images.
     """
     size, mode = recipe.data.size, recipe.data.mode
-    store = open_store(request.source, size=size, mode=mode, labels=request.labels, progress=progress)
+    store = open_store(
+        request.source,
+        size=size,
+        mode=mode,
+        labels=request.labels,
+        layout=_layout(request, recipe),
+        progress=progress,
+    )
     require_classes(store, 2)
-    names, labels = labelled_part(store)
     height, width = store.manifest.shape[:2]
-    classes = Classes(names, store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit)
+    classes = Classes(
+        store.classes, store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit
+    )
     environments = _environments(store, recipe, request)
+    labels = np.asarray(store.labels)
     groups = labels
     if environments is not None:  # every environment shall have images of each of its classes on both sides
-        groups = environments.numbers * len(names) + labels
-    known = np.flatnonzero(labels >= 0)
-    within = split(
-        groups[known],
-        np.asarray(store.digests)[known],
-        {"train": 1 - recipe.data.validation, "validation": recipe.data.validation},
-        derive(recipe.seed, "split"),
-    )
-    parts = {name: known[rows] for name, rows in within.items()}
+        groups = environments.numbers * len(store.classes) + labels
+    parts, notes = sides(store, groups, recipe.data.validation, derive(recipe.seed, "split"))
     train, validation = (_examples(store, labels, parts[n], environments) for n in ("train", "validation"))
-    digests = {name: np.asarray(store.digests)[rows] for name, rows in parts.items()}
-    stores, dropped = [store], 0
-    further: list[tuple[Examples, np.ndarray]] = []
+    digests = {name: np.asarray(store.digests)[parts[name]] for name in ("train", "validation")}
+    also, dropped = [], 0
     for path in request.also:
-        more = open_store(path, **classes.reading, progress=progress)
-        numbers, _ = class_numbers(more.classes, classes.names)
-        kept = _not_among(more, digests["validation"])
-        dropped += len(more) - len(kept)
-        further.append((Examples((more.images,), kept, numbers[more.labels[kept]]), more.digests[kept]))
-        stores.append(more)
-    also = reduce(Examples.joined, [examples for examples, _ in further]) if further else None
-    if also is not None:
-        digests["also"] = np.concatenate([part for _, part in further])
-    unlabelled = np.flatnonzero(labels < 0)
+        more = _read_also(path, classes, request, progress)
+        kept = ~among(more.store, more.examples.rows, digests["validation"])
+        dropped += int((~kept).sum())
+        also.append(more.only(kept))
+        notes += [f"--also {path.name}: {note}" for note in (more.note,) if note]
+    if also:
+        digests["also"] = np.concatenate([more.digests for more in also])
     return Material(
-        tuple(stores), classes, train, validation, also, dropped, digests, environments, unlabelled
+        (store, *(more.store for more in also)),
+        classes,
+        train,
+        validation,
+        reduce(Examples.joined, [more.examples for more in also]) if also else None,
+        dropped,
+        digests,
+        environments,
+        store.rows_of("unlabelled"),
+        (*store.manifest.notes, *notes),
     )
+
+
+def _layout(request: TrainRequest, recipe: Recipe) -> LayoutWish:
+    """Which folders are classes: beside environments the lowest, as others may be environments."""
+    asked = request.options.layout
+    if recipe.data.environments is not None and asked.class_level is None:
+        return replace(asked, class_level=LOWEST)
+    return asked
+
+
+def _read_also(path: Path, classes: Classes, request: TrainRequest, progress: Progress | None) -> Labelled:
+    """Further images of the same classes."""
+    try:
+        return read_labelled(path, classes, options=request.options, progress=progress)
+    except InvalidInput as problem:
+        raise InvalidInput(f"--also {path}: {problem}") from problem
 
 
 def _environments(store: Store, recipe: Recipe, request: TrainRequest) -> Environments | None:
@@ -299,13 +331,6 @@ def _environments(store: Store, recipe: Recipe, request: TrainRequest) -> Enviro
 def _examples(store: Store, labels: IntArray, rows: IntArray, environments: Environments | None) -> Examples:
     numbers = None if environments is None else environments.numbers[rows]
     return Examples((store.images,), rows, labels[rows], numbers)
-
-
-def _not_among(store: Store, digests: np.ndarray) -> IntArray:
-    """Rows of ``store`` whose image is none of those with the given digests."""
-    held_out = {digest.tobytes() for digest in np.ascontiguousarray(digests)}
-    keep = [row for row, digest in enumerate(np.asarray(store.digests)) if digest.tobytes() not in held_out]
-    return np.array(keep, dtype=np.int64)
 
 
 def _recipe(request: TrainRequest, resuming: bool) -> Recipe:
@@ -369,6 +394,8 @@ def _finish(
             "dropped": material.dropped,
         },
         "sources": [described(store) for store in material.stores],
+        "parts": dict(material.stores[0].manifest.parts),
+        "notes": list(material.notes),
         **({} if pretrained is None else {"pretraining": pretrained}),
         "seed": recipe.seed,
         "selection": _selection(recipe),

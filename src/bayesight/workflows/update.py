@@ -22,7 +22,7 @@ from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.believing import check_alone
-from bayesight.workflows.sources import read_labelled
+from bayesight.workflows.sources import AS_IT_IS, SourceOptions, read_labelled
 
 __all__ = ["UpdateResult", "absorb", "update"]
 
@@ -102,6 +102,7 @@ def update(
     run_only: bool = False,
     labels: Path | None = None,
     by_name: bool = False,
+    options: SourceOptions = AS_IT_IS,
     progress: Progress | None = None,
 ) -> UpdateResult:
     """Absorb labelled images into a run's belief: its posterior so far is the prior.
@@ -124,7 +125,8 @@ def update(
             beside it.
         run_only: change the run folder also where a ledger goes on from it.
         labels: an IDX source's file of labels, when it is not beside it.
-        by_name: labels that are numbers are names of (new) classes, not places in the run's order.
+        by_name: labels of IDX data are names of (new) classes, not places in the run's order.
+        options: how the source is read where it does not show; of one with parts, the training part is meant.
         progress: told how far reading is.
 
     Raises:
@@ -148,12 +150,12 @@ def update(
             classifier.classes,
             labels=labels,
             new_classes=not remove,
-            by_name=by_name,
+            options=options.named(by_name),
             progress=progress,
         )
         began = time.perf_counter()
         features = classifier.features(data.examples.in_order(EVALUATION_BATCH))
-        rows = Rows(features, torch.from_numpy(data.examples.labels), torch.from_numpy(data.store.digests[:]))
+        rows = Rows(features, torch.from_numpy(data.examples.labels), torch.from_numpy(data.digests))
         features_s = time.perf_counter() - began
         began = time.perf_counter()
         if remove:

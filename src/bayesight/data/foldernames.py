@@ -1,0 +1,119 @@
+"""Folder names that mean something other than a class, in the spellings people use."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+__all__ = ["Role", "is_container", "is_mask", "is_unlabelled", "mask_of", "roles"]
+
+Role: TypeAlias = Literal["train", "validation", "test"]
+
+_ROLES: dict[str, Role] = {
+    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout", "eval", "evaluation"), "test"),
+    **dict.fromkeys(("pred", "predict", "prediction", "publictest", "privatetest"), "test"),
+}
+_WORDS = "|".join(sorted(_ROLES, key=len, reverse=True))
+_PLAIN = re.compile(rf"({_WORDS})(?:set|data|dataset|images?|imgs?|split|part|folder|dir|samples?)*\d*")
+_TOKEN = re.compile(r"[^\W\d_]+|\d+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_UNLABELLED = re.compile(
+    r"(un|not|non?)(label(l?ed|s)?|annotated|classified|tagged|sup(ervised)?)"
+    r"(set|data|images?|imgs?|pool|part)*\d*"
+)
+_MASK_WORD = r"(masks?|annot(ation)?s?|ground?truths?|segmentations?(class|object|maps?)?|trimaps?|mattes?)"
+_MASK = re.compile(rf"(binary|seg|segmentation|image|img|instance|pixel)?{_MASK_WORD}(images?|imgs?|png)?")
+_WEAK_MASK = re.compile(r"gts?|labels?|seg|labelmaps?|targets?|depth(maps?)?|edges?")
+_CONTAINER = re.compile(
+    r"(images?|imgs?|photos?|photographs?|pictures?|pics?|frames?|jpe?gs?|jpe?gimages|pngs?|bmps?|tiffs?"
+    r"|tifs?|webps?|raw|rgb|originals?|data|files)\d*"
+)
+
+
+def key(name: str) -> str:
+    """A name without case, width and what separates words.
+
+    Example:
+        >>> key("Hold-out Set")
+        'holdoutset'
+    """
+    return re.sub(r"[\s_\-.]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def roles(names: Iterable[str]) -> dict[str, Role]:
+    """Those of a level's folder names that name a part of a data set, as ``train`` and ``Hold-Out`` do.
+
+    A name with more in it, such as ``seg_test``, counts where the same stands in another part's name.
+
+    Example:
+        >>> roles(["Train", "val2017", "bus"]), roles(["seg_train", "seg_test"])
+        ({'Train': 'train', 'val2017': 'validation'}, {'seg_train': 'train', 'seg_test': 'test'})
+        >>> roles(["test_tube", "train"])
+        {'train': 'train'}
+    """
+    found: dict[str, Role] = {}
+    longer: dict[tuple[str, ...], dict[str, Role]] = {}
+    for name in dict.fromkeys(names):
+        plain = _PLAIN.fullmatch(key(name))
+        if plain:
+            found[name] = _ROLES[plain[1]]
+            continue
+        tokens = [token.casefold() for token in _TOKEN.findall(_CAMEL.sub("_", name))]
+        meant = [token for token in tokens if token in _ROLES]
+        if len(meant) == 1:
+            rest = tuple(token for token in tokens if token != meant[0] and not token.isdecimal())
+            longer.setdefault(rest, {})[name] = _ROLES[meant[0]]
+    for pair in longer.values():
+        if len(set(pair.values())) > 1:
+            found |= pair
+    return found
+
+
+def is_unlabelled(name: str) -> bool:
+    """Whether a folder says that its images have no labels.
+
+    Example:
+        >>> [is_unlabelled(name) for name in ("unlabeled", "Un-Labelled_Data", "unsup", "labels")]
+        [True, True, True, False]
+    """
+    return _UNLABELLED.fullmatch(key(name)) is not None
+
+
+def is_container(name: str) -> bool:
+    """Whether a folder says no more than that there are images in it.
+
+    Example:
+        >>> [is_container(name) for name in ("images", "JPEGImages", "png", "kaggle")]
+        [True, True, True, False]
+    """
+    return _CONTAINER.fullmatch(key(name)) is not None
+
+
+def is_mask(name: str, *, weakly: bool = False) -> bool:
+    """Whether a folder says that it holds masks or annotations; ``weakly``, beside images at least.
+
+    Example:
+        >>> is_mask("SegmentationClass"), is_mask("no_mask"), is_mask("gt"), is_mask("gt", weakly=True)
+        (True, False, False, True)
+    """
+    folded = key(name)
+    return _MASK.fullmatch(folded) is not None or (weakly and _WEAK_MASK.fullmatch(folded) is not None)
+
+
+def mask_of(name: str, siblings: Iterable[str]) -> bool:
+    """Whether a name is a sibling's with a word for masks, as ``val_annot`` beside ``val``.
+
+    Example:
+        >>> mask_of("valannot", ["train", "val"]), mask_of("face_mask", ["hand", "foot"])
+        (True, False)
+    """
+    folded = key(name)
+    for sibling in map(key, siblings):
+        rest = folded.removeprefix(sibling)
+        if sibling and folded.startswith(sibling) and rest and is_mask(rest, weakly=True):
+            return True
+    return False

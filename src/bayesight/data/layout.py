@@ -1,0 +1,571 @@
+"""Decide from the folders of a source which are classes, which are parts of it, and which are neither.
+
+What is certain is done and said; what can be read in two ways is refused with both and the option for each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from bayesight.data.foldernames import Role, is_container, is_mask, is_unlabelled, mask_of, roles
+from bayesight.errors import InvalidInput, listed, shown
+from bayesight.names import canonical, twins
+
+__all__ = [
+    "AS_SHOWN",
+    "LOWEST",
+    "PARTS",
+    "Folder",
+    "Layout",
+    "LayoutUnclear",
+    "LayoutWish",
+    "Place",
+    "Reading",
+    "decide",
+    "flat_hint",
+    "folder_of",
+]
+
+PARTS = ("", "train", "validation", "test", "unlabelled", "left out")
+"""What part of its source an image can belong to; the first is none in particular."""
+LOWEST = -1
+"""The class level that takes the folder an image lies in, whatever its depth."""
+_DOCUMENTS = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("cfg", "cls", "csv", "docx", "dtd", "htm", "html", "info", "ini", "ipynb", "json", "jsonl", "lock"),
+        *("log", "md", "odt", "pdf", "py", "rst", "sh", "toml", "tsv", "txt", "xls", "xlsx", "xml", "yaml"),
+        *("yml", "ckpt", "h5", "onnx", "pb", "pt", "pth", "safetensors", "tflite", "otf", "ttf"),
+    )
+)
+"""Suffixes of files that a folder without images may hold without being a class."""
+_SHOWN = 4
+
+Path: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LayoutWish:
+    """What was asked for.
+
+    Args:
+        class_level: which folders are classes: 1 those at the top, 2 the next, -1 the lowest.
+        split_folders: folders named train, val, test ... are parts of the source (True) or folders like
+            others (False); None decides from the source.
+    """
+
+    class_level: int | None = None
+    split_folders: bool | None = None
+
+    @property
+    def options(self) -> str:
+        """The same on the command line."""
+        level = [] if self.class_level is None else [f"--class-level {self.class_level}"]
+        split = {None: [], True: ["--split-folders"], False: ["--no-split-folders"]}[self.split_folders]
+        return " ".join(level + split)
+
+
+AS_SHOWN = LayoutWish()
+"""Nothing asked for: the source decides."""
+
+
+@dataclass
+class Folder:
+    """What lies in one folder itself, not in those below it.
+
+    Args:
+        images: how many images.
+        others: how many other files of each kind (".txt"), or of each reason why they are no images.
+        names: some of its images' names.
+    """
+
+    images: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an image is by where it lies.
+
+    Args:
+        name: its class; None for none.
+        part: one of ``PARTS``.
+    """
+
+    name: str | None
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A decision.
+
+    Args:
+        places: of every folder with images.
+        notes: sentences about what was taken for what.
+    """
+
+    places: Mapping[Path, Place]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a source that has several.
+
+    Args:
+        wish: what asks for it.
+        classes: the classes it gives.
+    """
+
+    wish: LayoutWish
+    classes: tuple[str, ...]
+
+
+class LayoutUnclear(InvalidInput):
+    """Folders that can be read in more than one way.
+
+    Args:
+        message: both readings and the option for each.
+        readings: the same for programs.
+    """
+
+    def __init__(self, message: str, readings: Sequence[Reading] = ()) -> None:
+        super().__init__(message)
+        self.readings = tuple(readings)
+
+
+def folder_of(path: str) -> Path:
+    """The folder of a path inside a source, by parts in their canonical spelling.
+
+    Example:
+        >>> folder_of("./set/A/0.png")
+        ('set', 'A')
+    """
+    return tuple(part for part in canonical(path).split("/")[:-1] if part not in ("", "."))
+
+
+def decide(folders: Mapping[Path, Folder], wish: LayoutWish, source: str) -> Layout:
+    """The class and the part of every folder that holds images.
+
+    Args:
+        folders: by path; those without images count for classes that would vanish.
+        wish: what was asked for.
+        source: its name, for messages.
+
+    Raises:
+        LayoutUnclear: two readings, neither of them certain.
+        InvalidInput: a level at which there is no class, or a class without an image that could be read.
+
+    Example:
+        >>> tree = {("train", "cat"): Folder(9), ("test", "cat"): Folder(3), ("unlabeled",): Folder(5)}
+        >>> decide(tree, LayoutWish(), "set.zip").places["test", "cat"]
+        Place(name='cat', part='test')
+    """
+    return _Decision(folders, wish, source).made()
+
+
+class _Decision:
+    """One decision under way: the folders whose place is open, and what was said so far."""
+
+    def __init__(self, folders: Mapping[Path, Folder], wish: LayoutWish, source: str) -> None:
+        self.folders, self.wish, self.source = folders, wish, source
+        self.places: dict[Path, Place] = {}
+        self.notes: list[str] = []
+        self.open = sorted(path for path, folder in folders.items() if folder.images)
+        self.part: dict[Path, Role] = {}
+        self.marks: dict[Path, set[int]] = defaultdict(set)
+
+    def made(self) -> Layout:
+        """The layout."""
+        self._set_apart("unlabelled", [p for p in self.open if any(map(is_unlabelled, p))], "no class")
+        masks = self._masks()
+        self._set_apart("left out", masks, "masks or annotations beside images: no class, left out")
+        self._find_parts()
+        self._name_classes(beside_masks=bool(masks))
+        self._say_parts()
+        self._refuse_vanishing()
+        names = {place.name for place in self.places.values() if place.name is not None}
+        for group in twins(sorted(names)):
+            told = ", ".join(repr(name) for name in group)
+            self.notes.append(f"{told} differ by case, width or blanks only and are {len(group)} classes")
+        return Layout(self.places, tuple(self.notes))
+
+    # Folders that are no class.
+
+    def _set_apart(self, part: str, paths: Iterable[Path], words: str) -> None:
+        """Give folders to a part without a class, and say so."""
+        gone = set(paths)
+        self.places |= dict.fromkeys(gone, Place(None, part))
+        self.open = [path for path in self.open if path not in gone]
+        if gone:
+            tops = sorted({"/".join(path[: self._first(path, part)]) for path in gone})
+            self.notes.append(f"{_few(tops, '/')}: {words} ({self._images(gone)})")
+
+    def _first(self, path: Path, part: str) -> int:
+        """How much of a path names the folder that was set apart."""
+        test = is_unlabelled if part == "unlabelled" else lambda name: is_mask(name, weakly=True)
+        return next((i + 1 for i, name in enumerate(path) if test(name)), len(path))
+
+    def _masks(self) -> list[Path]:
+        """Folders of masks that lie beside folders of images, so that they can be nothing else."""
+        if self.wish.class_level is not None:
+            return []
+        beside: dict[Path, set[str]] = defaultdict(set)
+        for path in self.open:
+            for i, name in enumerate(path):
+                beside[path[:i]].add(name)
+        split = roles({name for path in self.open for name in path})
+        certain, doubtful = [], []
+        for path in self.open:
+            for i, name in enumerate(path):
+                others = beside[path[:i]] - {name}
+                images = [o for o in others if is_container(o) and not is_mask(o, weakly=True)]
+                beside_images = bool(images) and is_mask(name, weakly=True)
+                if (
+                    beside_images
+                    or mask_of(name, others)
+                    or (is_mask(name) and not split.keys().isdisjoint(others))
+                ):
+                    certain.append(path)
+                elif is_mask(name) and others and not any("mask" in o.casefold() for o in others):
+                    doubtful.append(path)
+        if doubtful and not certain:
+            readings = self._level_readings(self.open)
+            tops = sorted({path[self._first(path, "left out") - 1] for path in doubtful})
+            raise self._unclear(
+                f"{_few(tops, '/')} beside class folders may be a class, or hold masks of the other images:",
+                readings,
+                "if they are masks, take the folder out of the source",
+            )
+        return sorted(set(certain))
+
+    # Parts: train, validation, test.
+
+    def _find_parts(self) -> None:
+        """Find the folders that name parts of the source, where that is certain or asked for."""
+        if self.wish.split_folders is False or not self.open:
+            return
+        level = self.wish.class_level
+        shared = 0 if self.wish.split_folders else _shared(self.open)
+        at: dict[int, set[str]] = defaultdict(set)
+        for path in self.open:
+            for i in range(shared, len(path)):
+                at[i].add(path[i])
+        meaning = {i: roles(names) for i, names in at.items()}
+        for path in self.open:
+            found: list[int] = []
+            for i in range(shared, len(path)):
+                again = i - 1 in found and path[i] == path[i - 1]  # as an archive that holds its own folder
+                if (path[i] in meaning[i] or again) and not _is_class(path, i, level):
+                    found.append(i)
+            if found:
+                self.marks[path] = set(found)
+                self.part[path] = meaning[found[0]][path[found[0]]]
+        if self.part and self.wish.split_folders is None:
+            self._judge_parts(meaning)
+
+    def _judge_parts(self, meaning: Mapping[int, Mapping[str, Role]]) -> None:
+        """Keep the parts that are certain; forget those that are plainly none; ask about the rest."""
+        marked = {path: min(self.marks[path]) for path in self.part}
+        found = set(self.part.values())
+        same = all(
+            {meaning[i].get(p[i], self.part[p]) for i in self.marks[p]} == {self.part[p]} for p in marked
+        )
+        whole = len(marked) == len(self.open) and len(set(marked.values())) == 1 and same
+        if whole:
+            if len(found) == 1:  # as CLASS/train/ alone: no part beside others
+                self.part.clear()
+            return
+        leaf = [path for path, i in marked.items() if i == len(path) - 1]
+        if found == {"train"} and len(leaf) == len(marked) == 1 and len(self.open) > 2:
+            name = leaf[0][-1]
+            self.notes.append(
+                f"{name}/ is taken for a class, for no other folder is named like a part (--split-folders "
+                "makes it one)"
+            )
+            self._forget_parts()
+            return
+        names = sorted({path[i] for path, i in marked.items()})
+        others = sorted({_below(path, self.open) for path in self.open if path not in marked})
+        readings = self._split_readings()
+        beside = f" beside {_few(others, '/')}" if others else ""
+        raise self._unclear(
+            f"{_few(names, '/')}{beside} may be set apart for training and testing, or classes of that name:",
+            readings,
+        )
+
+    def _forget_parts(self) -> None:
+        self.part.clear()
+        self.marks.clear()
+
+    def _say_parts(self) -> None:
+        """Say what each part holds."""
+        if not self.part:
+            return
+        self.part |= {path: self.part.get(path, "train") for path in self.open}
+        told = []
+        for role in ("train", "validation", "test"):
+            paths = [path for path in self.part if self.part[path] == role]
+            if paths:
+                names = {path[min(self.marks[path])] for path in paths if self.marks[path]}
+                told.append(
+                    f"{_few(sorted(names), '/') or 'the other folders'} {role} ({self._images(paths)})"
+                )
+        self.notes.append(f"parts of the source by folder: {', '.join(told)}")
+        bare = [path for path in self.part if self.places[path].name is None]
+        if bare:
+            self.notes.append(
+                f"{self._images(bare)} in {_few(['/'.join(p) for p in bare], '/')} have no class folder"
+            )
+
+    # Classes.
+
+    def _name_classes(self, *, beside_masks: bool) -> None:
+        """Choose the level of the class folders and give every open folder its place."""
+        rests = {path: [i for i in range(len(path)) if i not in self.marks[path]] for path in self.open}
+        level = self.wish.class_level
+        if level is not None:
+            chosen = {path: _at_level(path, rest, level) for path, rest in rests.items()}
+            self._refuse_empty_level(chosen, level)
+        else:
+            chosen = self._judge_levels(rests)
+        names = {path[i] for path, i in chosen.items() if i is not None}
+        if level is None and names and len(names) < 2 and beside_masks and all(map(is_container, names)):
+            readings = self._level_readings([*self.open, *self.places])
+            raise self._unclear(
+                "images and their masks or annotations, in folders that name no classes; expected a folder a "
+                "class.",
+                readings,
+            )
+        if len(names) == 1 and all(map(is_container, names)):
+            self.notes.append(f"{_few(sorted(names), '/')} names no class; classes need a folder each")
+        for path, i in chosen.items():
+            part = self.part.get(path, "train" if self.part else "")
+            if i is None and part != "test":
+                part = "left out"
+            self.places[path] = Place(None if i is None else path[i], part)
+        stray = [path for path, i in chosen.items() if i is None and path not in self.part]
+        if stray:
+            self.notes.append(f"{self._images(stray)} above the class folders are left out")
+
+    def _judge_levels(self, rests: Mapping[Path, list[int]]) -> dict[Path, int | None]:
+        """The class folder of each path, where that is certain."""
+        top = _shared(self.open)
+        rests = {path: [i for i in rest if i >= top] for path, rest in rests.items()}
+        flat = [path for path, rest in rests.items() if not rest]
+        self._refuse_flat(flat, rests)
+        deep = {path: rest for path, rest in rests.items() if rest}
+        shared = _shared([tuple(path[i] for i in rest) for path, rest in deep.items()])
+        cut = {path: rest[shared:] for path, rest in deep.items()}
+        climbed = {path: _climb(path, rest) for path, rest in cut.items()}
+        chosen: dict[Path, int | None] = {path: rest[-1] for path, rest in climbed.items()}
+        depths = {len(rest) for rest in climbed.values()}
+        if climbed != cut:
+            below = sorted({path[-1] for path in cut if climbed[path] != cut[path]})
+            self.notes.append(f"{_few(below, '/')} inside the class folders are no classes")
+        if depths - {1}:
+            self._judge_depths({path: [path[i] for i in rest] for path, rest in climbed.items()}, depths)
+        return chosen | dict.fromkeys(flat)
+
+    def _judge_depths(self, trees: Mapping[Path, list[str]], depths: set[int]) -> None:
+        """Refuse trees of several levels unless the lowest one is plainly that of the classes."""
+        parents: dict[str, set[Path]] = defaultdict(set)
+        for names in trees.values():
+            parents[names[-1]].add(tuple(names[:-1]))
+        above = {parent for found in parents.values() for parent in found}
+        twice = sorted(name for name, found in parents.items() if len(found) > 1)
+        stems = {re.sub(r"\d+", "", name) for name in parents}
+        numbered = all(re.search(r"\d", name) for name in parents) and len(stems) <= len(above)
+        tops = sorted({names[0] for names in trees.values()})
+        if len(depths) == 1 and not twice and not numbered:
+            self.notes.append(f"the classes are the lowest folders; those above ({_few(tops, '/')}) are none")
+            return
+        if twice:
+            what = f"{_few(twice, '/')} lie inside several folders ({_few(tops, '/')})"
+        elif numbered and len(depths) == 1:
+            what = f"numbered folders ({_few(sorted(parents), '/')}) lie inside several ({_few(tops, '/')})"
+        else:
+            deep = sorted({"/".join(names) for names in trees.values() if len(names) == max(depths)})
+            what = f"images lie at several depths: folders as {_few(deep[:1], '/')} beside {_few(tops, '/')}"
+        readings = self._level_readings(list(trees))
+        raise self._unclear(f"{what}, so which folders are the classes is not certain.", readings)
+
+    # Refusals.
+
+    def _refuse_flat(self, flat: Sequence[Path], rests: Mapping[Path, list[int]]) -> None:
+        """Refuse parts without class folders, but for a test part, which may have none."""
+        wrong = [path for path in flat if self.part.get(path) != "test"]
+        if not wrong and len(flat) < len(rests):
+            return
+        if not flat:
+            return
+        bare = wrong or flat
+        hint = flat_hint(name for path in bare for name in self.folders[path].names)
+        where = _few(["/".join(path) for path in bare], "/")
+        raise self._unclear(
+            f"{where} hold images, not class folders; expected PART/CLASS/NAME.png.{hint}",
+            self._split_readings(),
+        )
+
+    def _refuse_empty_level(self, chosen: Mapping[Path, int | None], level: int) -> None:
+        """Refuse a level at which no image has a folder."""
+        if all(i is None for i in chosen.values()) and chosen:
+            deepest = max(len(path) for path in self.open)
+            raise InvalidInput(
+                f"{self.source}: --class-level {level}: no image has a folder there; expected 1 to "
+                f"{deepest}, or {LOWEST} for the lowest (as {'/'.join(self.open[0])}/)."
+            )
+
+    def _refuse_vanishing(self) -> None:
+        """Refuse a class folder none of whose files could be read as an image."""
+        known = {
+            path[: self._depth_of(path, place.name)] for path, place in self.places.items() if place.name
+        }
+        parents = {path[:-1] for path in known}
+        lost: dict[Path, Counter[str]] = defaultdict(Counter)
+        for path, folder in self.folders.items():
+            for end in range(1, len(path) + 1):
+                if path[: end - 1] in parents and path[:end] not in known:
+                    lost[path[:end]] += folder.others
+                    if folder.images:
+                        lost[path[:end]]["images"] += folder.images
+        for path, files in sorted(lost.items()):
+            name = path[-1]
+            if (
+                "images" in files
+                or set(files) <= _DOCUMENTS
+                or is_unlabelled(name)
+                or is_mask(name, weakly=True)
+            ):
+                continue
+            if roles([name]) or not files:
+                continue
+            kinds = listed((f"{many:,}: {kind}" for kind, many in files.most_common()), 4)
+            raise InvalidInput(
+                f"{self.source}: class {shown(name)} would be lost: no file in {'/'.join(path)}/ could be "
+                f"read as an image ({kinds}); expected images, as in the other class folders. Convert them, "
+                "or take the folder out."
+            )
+
+    def _depth_of(self, path: Path, name: str | None) -> int:
+        """How much of a path ends with its class folder."""
+        return max(i + 1 for i, part in enumerate(path) if part == name)
+
+    # Readings.
+
+    def _level_readings(self, paths: Iterable[Path]) -> list[Reading]:
+        """Each level at which there are classes, by what it takes for them."""
+        every = [path for path in paths if path]
+        found: dict[tuple[str, ...], Reading] = {}
+        complete = set()
+        deepest = max(map(len, every))
+        for level in [*range(1, deepest + 1), LOWEST]:
+            at = {path: _at_level(path, list(range(len(path))), level) for path in every}
+            if any(i is not None and i in self.marks[path] for path, i in at.items()):
+                continue
+            left_out = sum(i is None for i in at.values())
+            names = tuple(sorted({path[i] for path, i in at.items() if i is not None}))
+            if 2 * left_out <= len(every) and names not in found:
+                found[names] = Reading(replace(self.wish, class_level=level), names)
+            if not left_out:
+                complete.add(names)
+        several = [reading for reading in found.values() if len(reading.classes) > 1]
+        whole = [reading for reading in several if reading.classes in complete]
+        return (whole if len(whole) > 1 else several)[:3] or list(found.values())[-1:]
+
+    def _split_readings(self) -> list[Reading]:
+        """Folders named like parts as parts, and as folders like others, where that can be."""
+        found: list[Reading] = []
+        for split in (True, False) if self.wish.split_folders is None else ():
+            wish = replace(self.wish, split_folders=split)
+            try:
+                places = decide(self.folders, wish, self.source).places
+            except LayoutUnclear as unclear:
+                found += sorted(unclear.readings, key=lambda reading: len(roles(reading.classes)))[:1]
+                continue
+            except InvalidInput:
+                continue
+            names = sorted({p.name for p in places.values() if p.name is not None})
+            if names:
+                found.append(Reading(wish, tuple(names)))
+        return found
+
+    def _unclear(self, what: str, readings: Sequence[Reading], more: str = "") -> LayoutUnclear:
+        """The refusal of folders that can be read in several ways, with the option for each."""
+        ways = [
+            f"{reading.wish.options} takes {_few(reading.classes)} for the classes" for reading in readings
+        ]
+        mend = "; ".join([*ways, *([more] if more else [])]) or "put each class into a folder of its own"
+        return LayoutUnclear(f"{self.source}: {what} {mend}.", readings)
+
+    def _images(self, paths: Iterable[Path]) -> str:
+        many = sum(self.folders[path].images for path in paths)
+        return f"{many:,} image{'' if many == 1 else 's'}"
+
+
+def flat_hint(names: Iterable[str]) -> str:
+    """A sentence on images whose names, and not their folders, seem to name classes; empty for others.
+
+    Example:
+        >>> flat_hint(["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg"])
+        " Names begin with cat, dog: if these are classes, move each into a folder (cat/cat.0.jpg)."
+        >>> flat_hint(["1.png", "2.png"])
+        ''
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        base = name.rpartition("/")[2]
+        found[re.sub(r"[\W_]*\(?\d+\)?\D*$", "", base.rpartition(".")[0])].append(base)
+    begins = sorted(name for name, bases in found.items() if name and len(bases) > 1)
+    if not 2 <= len(begins) <= max(2, sum(map(len, found.values())) // 2):
+        return ""
+    return (
+        f" Names begin with {listed(begins, _SHOWN)}: if these are classes, move each into a folder "
+        f"({begins[0]}/{found[begins[0]][0]})."
+    )
+
+
+def _few(names: Sequence[str], after: str = "") -> str:
+    return listed([name + after for name in names], _SHOWN) if names else ""
+
+
+def _shared(paths: Sequence[Path]) -> int:
+    """How many leading folders all paths share, the last of each not counted."""
+    if not paths:
+        return 0
+    first, last = (end([path[:-1] for path in paths]) for end in (min, max))
+    most = min(len(first), len(last))
+    return next((i for i in range(most) if first[i] != last[i]), most)
+
+
+def _climb(path: Path, rest: list[int]) -> list[int]:
+    """A path without the folders at its end that only say that images are in them."""
+    end = len(rest)
+    while end > 1 and is_container(path[rest[end - 1]]):
+        end -= 1
+    return rest[:end]
+
+
+def _at_level(path: Path, rest: list[int], level: int) -> int | None:
+    """Where a path's class folder stands; None when it lies above the level."""
+    if level < 0:
+        return rest[level] if len(rest) >= -level else None
+    return level - 1 if len(path) >= level else None
+
+
+def _is_class(path: Path, i: int, level: int | None) -> bool:
+    """Whether a folder is that of the class by a stated level."""
+    if level is None:
+        return False
+    return i == (level - 1 if level > 0 else len(path) + level)
+
+
+def _below(path: Path, paths: Sequence[Path]) -> str:
+    """The first folder of a path that not all paths share."""
+    return path[min(_shared(paths), len(path) - 1)]

@@ -1,0 +1,161 @@
+"""Give every image of a source its class and its part, once all of its folders are known."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesight.data.layout import AS_SHOWN, PARTS, Folder, Layout, LayoutWish, Path, Place, decide, folder_of
+from bayesight.errors import InvalidInput, listed
+from bayesight.types import ImageArray, IntArray
+
+__all__ = ["Placed", "place", "place_by_name"]
+
+_MOST_NAMES = 40
+_LEFT_OUT = PARTS.index("left out")
+_MASK = re.compile(
+    rb"(.+?)[ _.-]+(?:mask|seg|segmentation|annotation|ground_?truth|gt)s?(?:[ _-]?\d+)?", re.I
+)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Classes and parts of the images of a source, in the order they were read.
+
+    Args:
+        classes: names, sorted as text.
+        labels: (N,) indices into them, -1 for none.
+        parts: (N,) indices into ``PARTS``.
+        notes: sentences about what was taken for what.
+    """
+
+    classes: tuple[str, ...]
+    labels: IntArray
+    parts: ImageArray
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images of each class."""
+        numbers = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+        return dict(zip(self.classes, numbers.tolist(), strict=True))
+
+    @property
+    def part_counts(self) -> dict[str, int]:
+        """Images of each part by name, where the source has parts."""
+        numbers = np.bincount(self.parts, minlength=len(PARTS)).tolist()
+        return {name: many for name, many in zip(PARTS, numbers, strict=True) if name and many}
+
+
+def place_by_name(names: Sequence[str], ids: IntArray, *, labelled: bool) -> Placed:
+    """Labels that were given as such.
+
+    Args:
+        names: every label.
+        ids: (N,) which of them each image has.
+        labelled: False leaves them out.
+    """
+    parts = np.zeros(len(ids), np.uint8)
+    if not labelled:
+        return Placed((), np.full(len(ids), -1, np.int64), parts)
+    classes = sorted(names)
+    return Placed(tuple(classes), np.array([classes.index(n) for n in names], np.int64)[ids], parts)
+
+
+def place(
+    source: str,
+    folders: Sequence[str],
+    ids: IntArray,
+    paths: Sequence[bytes],
+    others: Mapping[str, Counter[str]],
+    wish: LayoutWish | None,
+) -> Placed:
+    """Labels told by folders.
+
+    Args:
+        source: its name, for messages.
+        folders: where images lie.
+        ids: (N,) which of them each image lies in.
+        paths: (N,) of the images.
+        others: kinds of the other files by folder, or why they are no images.
+        wish: which folders are to be classes and parts; None for images whose classes do not matter.
+
+    Raises:
+        InvalidInput: as ``layout.decide``.
+    """
+    masks = _masks_beside(paths)
+    tree = _tree(
+        folders, ids[~masks], [path for path, mask in zip(paths, masks, strict=True) if not mask], others
+    )
+    if wish is None:
+        layout = _leniently(tree, source)
+        places = {path: Place(None, place.part) for path, place in layout.places.items()}
+    else:
+        layout = decide(tree, wish, source)
+        places = dict(layout.places)
+    found = [places.get(folder_of(f"{folder}/"), Place(None)) for folder in folders]
+    classes = sorted({place.name for place in found if place.name is not None})
+    rank = {name: index for index, name in enumerate(classes)}
+    labels = np.array([-1 if p.name is None else rank[p.name] for p in found], np.int64)[ids]
+    parts = np.array([PARTS.index(p.part) for p in found], np.uint8)[ids]
+    labels[masks], parts[masks] = -1, _LEFT_OUT
+    return Placed(tuple(classes), labels, parts, _notes(folders, layout, int(masks.sum())))
+
+
+def _leniently(tree: Mapping[Path, Folder], source: str) -> Layout:
+    """What is certain about folders whose classes do not matter."""
+    try:
+        return decide({path: folder for path, folder in tree.items() if path}, AS_SHOWN, source)
+    except InvalidInput:
+        return Layout({})
+
+
+def _tree(
+    folders: Sequence[str], ids: IntArray, paths: Sequence[bytes], others: Mapping[str, Counter[str]]
+) -> dict[Path, Folder]:
+    """Every folder with what lies in it."""
+    tree: dict[Path, Folder] = {}
+    order = np.argsort(ids, kind="stable")
+    ends = np.searchsorted(ids[order], np.arange(len(folders)), side="right")
+    start = 0
+    for name, end in zip(folders, ends.tolist(), strict=True):
+        folder = tree.setdefault(folder_of(f"{name}/"), Folder())
+        folder.images += end - start
+        few = order[start : min(end, start + _MOST_NAMES)].tolist()
+        folder.names += [paths[i].decode().rpartition("/")[2] for i in few]
+        start = end
+    for name, kinds in others.items():
+        tree.setdefault(folder_of(f"{name}/"), Folder()).others.update(kinds)
+    return tree
+
+
+def _masks_beside(paths: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+    """Which images are masks of another one in the same folder: ``x_mask.png`` beside ``x.png``."""
+    found = np.zeros(len(paths), bool)
+    matches = ((row, _MASK.fullmatch(path.rpartition(b".")[0])) for row, path in enumerate(paths))
+    stems = {row: match[1] for row, match in matches if match}
+    if stems:
+        known = {path.rpartition(b".")[0] for path in paths}
+        found[[row for row, stem in stems.items() if stem in known]] = True
+    return found
+
+
+def _notes(folders: Sequence[str], layout: Layout, masks: int) -> tuple[str, ...]:
+    """The sentences of a layout, and what else was noticed."""
+    notes = list(layout.notes)
+    if masks:
+        notes.append(
+            f"{masks:,} masks beside the images they belong to, as x_mask.png beside x.png, are left out"
+        )
+    spelled: dict[Path, set[str]] = {}
+    for folder in folders:
+        spelled.setdefault(folder_of(f"{folder}/"), set()).add(folder.strip("/"))
+    merged = sorted(path[-1] for path, ways in spelled.items() if path and len(ways) > 1)
+    if merged:
+        notes.append(f"written in two ways that Unicode takes for one, and read as one: {listed(merged, 4)}")
+    return tuple(notes)
