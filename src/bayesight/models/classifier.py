@@ -476,11 +476,6 @@ class Classifier:
         learned = torch.isin(_words(digests), _words(self.absorbed.digests))
         return learned, torch.isin(_words(digests), _words(self.reference_digests)) & ~learned
 
-    def times_absorbed(self, rows: Rows) -> int:
-        """How many of ``rows`` are in the head already, image and label alike."""
-        known = set(_keys(self.absorbed.digests, self.absorbed.labels))
-        return sum(key in known for key in _keys(rows.digests, rows.labels))
-
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The belief as tensors and plain values, for ``from_tensors``."""
         head = self.head
