@@ -35,7 +35,9 @@ from bayesight.data.members import (
     must_sniff,
     printable,
     printable_all,
+    with_slashes,
 )
+from bayesight.data.multipart import refuse_part
 from bayesight.data.streams import ByteStream
 from bayesight.data.tarwalk import walk
 from bayesight.data.zips import zip_members
@@ -67,7 +69,8 @@ class Source:
 class Batch:
     """Some members of a source, in its order: parallel lists of names, classes and encoded images.
 
-    ``classes`` holds None where a member lies in no folder. ``fraction`` is the share of the source read so
+    ``classes`` holds None where a member lies in no folder. ``backslashes`` counts names whose folders were
+    separated by backslashes. ``fraction`` is the share of the source read so
     far, in [0, 1].
     """
 
@@ -76,6 +79,7 @@ class Batch:
     blobs: list[bytes] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     ignored: list[Ignored] = field(default_factory=list)
+    backslashes: int = 0
     fraction: float = 0.0
 
 
@@ -94,6 +98,7 @@ def find_source(
         SourceUnreadable: neither a folder nor an archive nor IDX data; labels wanted and not found.
     """
     full = existing_path(path)
+    refuse_part(full)
     if full.is_dir():
         found = _idx_in(full)
         if found is None:
@@ -149,6 +154,8 @@ def _pack(members: Iterable[Member], position: Position | ByteStream, judge: Jud
     """Sort members into batches of images, quarantined and ignored ones."""
     batch, names, held = Batch(), list[bytes](), 0
     for name, what, size, content in members:
+        if b"\\" in name:
+            name, batch.backslashes = with_slashes(name), batch.backslashes + 1
         cut = name.rfind(b"/") + 1
         class_, verdict = judge.place(name[:cut])
         plain = verdict is None and what is None and name[-4:] == b".png" and name[cut] != _DOT

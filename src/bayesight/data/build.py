@@ -31,9 +31,11 @@ from bayesight.data.decode import (
     survey,
 )
 from bayesight.data.framing import MOST_PIXELS, Depths, Wish, choose, sentence, wished
+from bayesight.data.hints import way_on
 from bayesight.data.idx import idx_batches
+from bayesight.data.layout import document_kind
 from bayesight.data.left_out import Passed, Tally
-from bayesight.data.members import HIDDEN, Quarantined
+from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined
 from bayesight.data.placing import Placed, place, place_by_name
 from bayesight.errors import SourceUnreadable
 from bayesight.types import ImageArray, IntArray, Progress
@@ -133,6 +135,7 @@ class Spool:
         self.quarantined: list[Quarantined] = []
         self.ignored = Tally()
         self.others: dict[str, Counter[str]] = {}
+        self.backslashes = 0
         self.treatment = Treatment()
         self.encoded_bytes = 0
 
@@ -162,9 +165,10 @@ class Spool:
         """Take note of what a batch brought beside images, and of how far the pass has come."""
         self.quarantined += batch.quarantined
         self.ignored.take(batch.ignored)
+        self.backslashes += batch.backslashes
         for path, what in [
             *((one.path, one.kind) for one in batch.ignored if one.kind != HIDDEN),
-            *((one.path, one.reason) for one in batch.quarantined),
+            *((one.path, document_kind(one.path) or one.reason) for one in batch.quarantined),
         ]:
             self.others.setdefault(path.rpartition("/")[0], Counter())[what] += 1
 
@@ -327,6 +331,7 @@ def _parts(batch: Batch, frame: Frame | None) -> Iterator[Batch]:
             batch.blobs[first:last],
             batch.quarantined if beside else [],
             batch.ignored if beside else [],
+            batch.backslashes if beside else 0,
         )
 
 
@@ -376,7 +381,7 @@ def _finish(spool: Spool, folder: Path, placed: Placed, paths: list[bytes], choi
         classes=placed.classes,
         counts=placed.counts,
         parts=placed.part_counts,
-        notes=placed.notes,
+        notes=(*placed.notes, *_backslash_note(spool.backslashes)),
         frame=frame,
         content_hash=content_hash(frame, labels, digests, parts),
         quarantined=tuple(spool.quarantined),
@@ -384,6 +389,11 @@ def _finish(spool: Spool, folder: Path, placed: Placed, paths: list[bytes], choi
         choice=choice,
         treatment=spool.treatment,
     )
+
+
+def _backslash_note(names: int) -> list[str]:
+    told = f"{names:,} names separate folders by backslashes, as Windows does, and are read so"
+    return [told] if names else []
 
 
 def _write_sorted(spool: Spool, order: IntArray, size: int, out: BinaryIO, folder: Path) -> None:
@@ -429,6 +439,7 @@ def _write_header(file: BinaryIO, kind: str, shape: tuple[int, ...]) -> None:
 def _nothing_read(source: Source, spool: Spool) -> SourceUnreadable:
     """The error for a source without a single image, saying what was found instead."""
     found = []
+    unplaced = [one.path for one in spool.quarantined if one.reason == NO_CLASS]
     if spool.quarantined:
         first = spool.quarantined[0]
         found.append(f"{len(spool.quarantined):,} quarantined (first: {first.path}: {first.reason})")
@@ -439,5 +450,5 @@ def _nothing_read(source: Source, spool: Spool) -> SourceUnreadable:
         found.append(f"{many:,} files ignored as no images ({kinds}; first: {passed[0].path})")
     return SourceUnreadable(
         f"{source.path} holds no image that could be read: {'; '.join(found) or 'it is empty'}; "
-        "expected images in one folder a class, CLASS/NAME.png"
+        f"expected images in one folder a class, CLASS/NAME.png.{way_on(unplaced, spool.others)}"
     )

@@ -38,7 +38,8 @@ def report_document(store: Store, found: Audit) -> dict[str, Any]:
     return {
         "source": manifest.source,
         "classes": manifest.counts,
-        "examples": len(store),
+        "examples": _with_class(store),
+        "without_class": len(store) - _with_class(store),
         "parts": manifest.parts,
         "shape": list(manifest.shape),
         "mode": manifest.mode,
@@ -57,7 +58,8 @@ def report_text(store: Store, found: Audit) -> str:
     manifest = store.manifest
     lines = [
         f"{manifest.source}",
-        f"{len(store):,} images in {len(store.classes)} class{'' if len(store.classes) == 1 else 'es'}; "
+        f"{_with_class(store):,} images in {len(store.classes)} class"
+        f"{'' if len(store.classes) == 1 else 'es'}{_others(store)}; "
         f"{manifest.choice}.",
         "",
         *_class_table(manifest.counts),
@@ -70,6 +72,16 @@ def report_text(store: Store, found: Audit) -> str:
     lines += _duplicates(found)
     lines.append(f"Stored in {store.folder}")
     return "\n".join(lines)
+
+
+def _with_class(store: Store) -> int:
+    """Images that have a class; all of them where classes were not asked for."""
+    return sum(store.manifest.counts.values()) if store.manifest.counts else len(store)
+
+
+def _others(store: Store) -> str:
+    many = len(store) - _with_class(store)
+    return f", {many:,} without a class" if many else ""
 
 
 def _class_table(counts: dict[str, int]) -> list[str]:

@@ -19,6 +19,7 @@ __all__ = [
     "AS_SHOWN",
     "LOWEST",
     "PARTS",
+    "WEB_DATASET",
     "Folder",
     "Layout",
     "LayoutUnclear",
@@ -26,6 +27,7 @@ __all__ = [
     "Place",
     "Reading",
     "decide",
+    "document_kind",
     "flat_hint",
     "folder_of",
 ]
@@ -34,7 +36,7 @@ PARTS = ("", "train", "validation", "test", "unlabelled", "left out")
 """What part of its source an image can belong to; the first is none in particular."""
 LOWEST = -1
 """The class level that takes the folder an image lies in, whatever its depth."""
-_DOCUMENTS = frozenset(
+_DOCUMENTS = frozenset(("no suffix",)) | frozenset(
     f".{suffix}"
     for suffix in (
         *("cfg", "cls", "csv", "docx", "dtd", "htm", "html", "info", "ini", "ipynb", "json", "jsonl", "lock"),
@@ -42,7 +44,11 @@ _DOCUMENTS = frozenset(
         *("yml", "ckpt", "h5", "onnx", "pb", "pt", "pth", "safetensors", "tflite", "otf", "ttf"),
     )
 )
-"""Suffixes of files that a folder without images may hold without being a class."""
+"""Kinds of files that a folder without images may hold without being a class."""
+WEB_DATASET = (
+    "it looks like a shard of WebDataset, 0001.jpg beside 0001.cls: labels in files of their own are not "
+    "read; unpack it into one folder a class, CLASS/0001.jpg"
+)
 _SHOWN = 4
 
 Path: TypeAlias = tuple[str, ...]
@@ -140,6 +146,17 @@ class LayoutUnclear(InvalidInput):
         self.readings = tuple(readings)
 
 
+def document_kind(path: str) -> str | None:
+    """The suffix of a file that is plainly no image of a class; None for others.
+
+    Example:
+        >>> document_kind("docs/manual.PDF"), document_kind("ring/1.heic")
+        ('.pdf', None)
+    """
+    suffix = f".{path.rpartition('.')[2].lower()}"
+    return suffix if suffix in _DOCUMENTS else None
+
+
 def folder_of(path: str) -> Path:
     """The folder of a path inside a source, by parts in their canonical spelling.
 
@@ -183,6 +200,10 @@ class _Decision:
 
     def made(self) -> Layout:
         """The layout."""
+        if any(
+            folder.images and 2 * folder.others[".cls"] >= folder.images for folder in self.folders.values()
+        ):
+            raise InvalidInput(f"{self.source}: {WEB_DATASET}.")
         self._set_apart("unlabelled", [p for p in self.open if any(map(is_unlabelled, p))], "no class")
         masks = self._masks()
         self._set_apart("left out", masks, "masks or annotations beside images: no class, left out")
@@ -446,7 +467,7 @@ class _Decision:
                 continue
             if roles([name]) or not files:
                 continue
-            kinds = listed((f"{many:,}: {kind}" for kind, many in files.most_common()), 4)
+            kinds = listed((f"{many:,} {kind.partition(':')[0]}" for kind, many in files.most_common()), 4)
             raise InvalidInput(
                 f"{self.source}: class {shown(name)} would be lost: no file in {'/'.join(path)}/ could be "
                 f"read as an image ({kinds}); expected images, as in the other class folders. Convert them, "

@@ -25,6 +25,7 @@ __all__ = [
     "must_sniff",
     "printable",
     "printable_all",
+    "with_slashes",
 ]
 
 ENCODED_LIMIT_BYTES = 64 << 20
@@ -140,6 +141,19 @@ class Judge:
             return Ignored(printable(name), HIDDEN)
         suffix = suffix_of(name)
         return Ignored(printable(name), f".{printable(suffix[:16])}" if suffix else "no suffix", label)
+
+
+def with_slashes(name: bytes) -> bytes:
+    """A name whose folders are separated by backslashes, as some Windows programs write it, with slashes.
+
+    A byte of a character that is written in several, in another encoding than UTF-8, is no separator.
+    """
+    if b"/" in name:
+        try:
+            name.decode()
+        except UnicodeDecodeError:
+            return name
+    return name.replace(b"\\", b"/")
 
 
 def must_sniff(name: bytes) -> bool:

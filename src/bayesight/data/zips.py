@@ -50,8 +50,7 @@ def zip_members(path: Path, position: Position) -> Iterator[Member]:
 
 def _entry_name(info: zipfile.ZipInfo) -> bytes:
     """The bytes of the name: zipfile reads those not marked as UTF-8 as code page 437."""
-    name = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "backslashreplace")
-    return name if b"/" in name else name.replace(b"\\", b"/")  # as some Windows programs write it
+    return info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", "backslashreplace")
 
 
 def _entry_kind(info: zipfile.ZipInfo) -> str | None:

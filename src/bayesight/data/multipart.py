@@ -1,0 +1,54 @@
+"""Parts of an archive that was cut into several files: named as such, with the way to join them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from bayesight.errors import SourceUnreadable
+
+__all__ = ["refuse_part"]
+
+_CUT = re.compile(
+    r"(?P<whole>.+\.(?:zip|tar|tgz|tbz2?|txz|7z|rar|tar\.\w{2,4})[._-])"
+    r"(?P<number>\d{1,4}|part[._-]?\d+|(?!gz|xz|bz|lz|zs)[a-z]{2})",
+    re.IGNORECASE,
+)
+_SPANNED = re.compile(r"(?P<stem>.+)\.(?:z\d{2,3}|zip)", re.IGNORECASE)
+
+
+def refuse_part(path: Path) -> None:
+    """Refuse one of several parts of an archive.
+
+    Raises:
+        SourceUnreadable: says how to join the parts.
+    """
+    if path.is_dir():
+        return
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    cut = _CUT.fullmatch(path.name)
+    if cut:
+        whole = cut["whole"]
+        parts = [name for name in beside if name.startswith(whole) and _CUT.fullmatch(name)]
+        if len(parts) > 1:
+            target = whole.rstrip("._-")
+            join = f"cat {shlex.quote(whole)}* > {shlex.quote(target)}"
+            raise SourceUnreadable(_sentence(path, len(parts), join, target))
+    spanned = _SPANNED.fullmatch(path.name)
+    if spanned:
+        stem = spanned["stem"]
+        parts = [
+            name for name in beside if re.fullmatch(re.escape(stem) + r"\.z\d{2,3}", name, re.IGNORECASE)
+        ]
+        if parts:
+            target = f"{stem}-whole.zip"
+            join = f"zip -s 0 {shlex.quote(stem)}.zip --out {shlex.quote(target)}"
+            raise SourceUnreadable(_sentence(path, len(parts) + 1, join, target))
+
+
+def _sentence(path: Path, parts: int, join: str, target: str) -> str:
+    return (
+        f"{path} is one of {parts} parts of an archive; expected the whole: join them with '{join}' and "
+        f"name {target}"
+    )

@@ -1,0 +1,159 @@
+"""What becomes of the images of a source by their folders and names, read from real files."""
+
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+
+from bayesight.data import ImageDataset, open_store
+from bayesight.data.audit import audit
+from bayesight.data.layout import LayoutUnclear, LayoutWish
+from bayesight.errors import InvalidInput, SourceUnreadable
+
+
+@pytest.fixture
+def source(tmp_path, make):
+    """Makes a tar of pictures by name, all different; other files hold a word."""
+
+    def build(*names, name="x.tar", first=0):
+        members = [
+            (path, make.encoded(make.picture(first + k)) if path.endswith((".png", ".jpg")) else b"word")
+            for k, path in enumerate(names)
+        ]
+        return make.tar(tmp_path / name, members, "w")
+
+    return build
+
+
+def several(*folders, each=3):
+    return [f"{folder}/{k}.png" for folder in folders for k in range(each)]
+
+
+def test_parts_unlabelled_images_and_masks_lie_in_one_store(source, tmp_path):
+    names = several("train/a", "train/b", "val/a", "val/b", "test", "Unlabeled Data/x")
+    store = open_store(source(*names, "train/a/0_mask.png"), cache=tmp_path)
+    assert store.classes == ("a", "b")
+    assert store.manifest.counts == {"a": 6, "b": 6}
+    assert store.manifest.parts == {"train": 6, "validation": 6, "test": 3, "unlabelled": 3, "left out": 1}
+    for row in range(len(store)):
+        path = store.path_of(row)
+        label = store.classes[store.labels[row]] if store.labels[row] >= 0 else None
+        assert label == (
+            path.split("/")[1] if path.startswith(("train", "val")) and "mask" not in path else None
+        )
+    assert [len(store.rows_of(part)) for part in ("train", "validation", "test")] == [6, 6, 0]
+    assert "1 masks beside the images they belong to" in " ".join(store.manifest.notes)
+
+
+def test_parts_are_part_of_what_a_store_holds(source, tmp_path):
+    one = open_store(source(*several("train/a", "train/b", "test/a", "test/b")), cache=tmp_path)
+    plain = open_store(
+        source(*several("train/a", "train/b", "test/a", "test/b")),
+        layout=LayoutWish(split_folders=False, class_level=2),
+        cache=tmp_path,
+    )
+    assert one.manifest.counts == plain.manifest.counts
+    assert one.manifest.content_hash != plain.manifest.content_hash
+    assert not plain.has_parts
+
+
+def test_one_class_in_two_unicode_forms_is_one(source, tmp_path):
+    composed, apart = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
+    store = open_store(source(*several(composed, apart, "tea")), cache=tmp_path)
+    assert store.manifest.counts == {composed: 6, "tea": 3}
+    assert "read as one" in " ".join(store.manifest.notes)
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip", "folder"])
+def test_backslashes_separate_folders(source, tmp_path, make, kind):
+    names = [f"set\\{folder}\\{k}.png" for folder in ("ring", "bar") for k in range(3)]
+    path = source(*names)
+    if kind == "zip":
+        path = tmp_path / "x.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for k, name in enumerate(names):
+                archive.writestr(name, make.encoded(make.picture(k)))
+    if kind == "folder":
+        path = tmp_path / "unpacked"
+        with tarfile.open(tmp_path / "x.tar") as archive:
+            archive.extractall(path, filter="data")
+    store = open_store(path, cache=tmp_path / "cache")
+    assert store.manifest.counts == {"bar": 3, "ring": 3}
+    assert "6 names separate folders by backslashes" in " ".join(store.manifest.notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([f"{k:04}.{end}" for k in range(4) for end in ("jpg", "cls")], "shard of WebDataset"),
+        (
+            [f"cat.{k}.jpg" for k in range(3)] + [f"dog.{k}.jpg" for k in range(3)],
+            "Names begin with cat, dog",
+        ),
+        (["one.zip", "two.tar.gz", "README"], "It holds 2 archives, which are not opened"),
+    ],
+)
+def test_a_source_without_class_folders_names_the_way_on(source, tmp_path, names, words):
+    with pytest.raises(SourceUnreadable, match=words):
+        open_store(source(*names), cache=tmp_path)
+
+
+def test_shards_that_were_unpacked_are_no_classes(source, tmp_path):
+    names = [f"{shard}/{k:04}.{end}" for shard in ("s0", "s1") for k in range(4) for end in ("jpg", "cls")]
+    with pytest.raises(InvalidInput, match="shard of WebDataset"):
+        open_store(source(*names), cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parts", "given", "join"),
+    [
+        (["x.zip.001", "x.zip.002"], "x.zip.001", "cat x.zip.* > x.zip"),
+        (["x.tar.gz.aa", "x.tar.gz.ab", "x.tar.gz.ac"], "x.tar.gz.ab", "cat x.tar.gz.* > x.tar.gz"),
+        (["x.tar.part1", "x.tar.part2"], "x.tar.part1", "cat x.tar.* > x.tar"),
+        (["x.z01", "x.zip"], "x.zip", "zip -s 0 x.zip --out x-whole.zip"),
+        (["x.z01", "x.zip"], "x.z01", "zip -s 0 x.zip --out x-whole.zip"),
+    ],
+)
+def test_parts_of_an_archive_are_joined_first(tmp_path, parts, given, join):
+    for name in parts:
+        (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(SourceUnreadable) as refused:
+        open_store(tmp_path / given, cache=tmp_path / "cache")
+    assert f"one of {len(parts)} parts of an archive" in str(refused.value)
+    assert join in str(refused.value)
+
+
+def test_names_that_only_look_like_parts_are_read(source, tmp_path):
+    source(*several("a", "b"), name="x.tar.gz")
+    assert len(open_store(source(*several("a", "b"), name="x.tar.xz"), cache=tmp_path / "cache")) == 6
+
+
+def test_classes_that_do_not_matter_are_never_asked_about(source, tmp_path):
+    names = [*several("ring/kaggle", "ring/own", "bar/kaggle", "bar/own"), "lonely.png"]
+    with pytest.raises(LayoutUnclear):
+        open_store(source(*names), cache=tmp_path)
+    assert len(open_store(source(*names), cache=tmp_path, labelled=False)) == 13
+
+
+def test_an_audit_tells_copies_across_parts_from_copies_across_classes(tmp_path, make):
+    same = make.encoded(make.picture(1))
+    others = [
+        (f"{part}/{name}/x.png", make.encoded(make.picture(9 + k)))
+        for k, (part, name) in enumerate((p, n) for p in ("train", "test") for n in "ab")
+    ]
+    copies = [(f"{folder}/y.png", same) for folder in ("train/a", "test/a", "unlabelled")]
+    found = audit(open_store(make.tar(tmp_path / "x.tar", others + copies, "w"), cache=tmp_path))
+    assert (found.across_parts, found.across) == (1, 0)
+
+
+def test_a_dataset_holds_the_images_that_have_a_class(source, tmp_path):
+    import pickle
+
+    store = open_store(source(*several("a", "b", "unlabelled")), cache=tmp_path)
+    dataset = ImageDataset(store)
+    assert len(dataset) == 6
+    assert sorted(dataset.targets.tolist()) == [0, 0, 0, 1, 1, 1]
+    again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(dataset))))
+    for k in range(6):
+        np.testing.assert_array_equal(again.images[k], store.images[np.flatnonzero(store.labels >= 0)[k]])
