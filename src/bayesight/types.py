@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FloatArray", "ImageArray", "IntArray", "Progress"]
+__all__ = ["FloatArray", "ImageArray", "IntArray", "Progress", "ShownProgress"]
 
 ImageArray: TypeAlias = npt.NDArray[np.uint8]
 """Images as stored: (N, H, W) for grey, (N, H, W, 3) for RGB; 0 is black."""
@@ -21,3 +21,6 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with (done, total); total is None while it is unknown. The caller draws the bar."""
+
+ShownProgress: TypeAlias = Progress | bool | None
+"""What a public function takes: True writes a line on standard error; see ``progress.reporter``."""

@@ -1,10 +1,13 @@
 """``bayesight train``: its JSON, its words, its refusals, and training that was interrupted."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+import safetensors
 
 from bayesight.report.words import THIN, percent, spread
 from bayesight.run import Run
@@ -54,9 +57,13 @@ def test_words_and_a_line_an_epoch(program, shapes, more_shapes, tmp_path):
     assert "bayesight evaluate" in out
     assert out.startswith(str(tmp_path / "run") + "\n")
     steps = metrics["total_steps"]
-    lines = [line for line in err.splitlines() if f" of {steps}: accuracy " in line]
+    lines = [line for line in err.splitlines() if f" of {steps} (epoch " in line]
     assert len(lines) == 3
-    assert lines[-1].startswith(f"step {steps} of {steps}")
+    assert re.fullmatch(
+        rf"step {steps} of {steps} \(epoch 3 of 3\): loss \d\.\d+, accuracy \d\.\d+, log-loss \d\.\d+, "
+        r"\d+\.\d s, 0 s left",
+        lines[-1],
+    )
 
 
 def test_refusals(refusal, program, shapes, tmp_path):
@@ -127,7 +134,11 @@ def test_training_interrupted_and_continued_is_training(program, refusal, shapes
     )
     assert done.returncode == 130, done.stderr
     assert done.stdout == ""
-    assert done.stderr.splitlines()[-1] == "bayesight: interrupted; what was written before is whole."
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("bayesight: interrupted; what was trained is kept. Go on with: ")
+    assert last.endswith(shlex.join([*map(str, arguments), "--resume"]))
+    with safetensors.safe_open(run / "checkpoint" / "state.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["state"])["step"] == 7  # the step under way was finished and kept
     assert "Traceback" not in done.stderr
     assert "continue it with --resume" in refusal("evaluate", run, shapes)
     assert "--resume continues it" in refusal(*arguments)

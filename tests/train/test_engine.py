@@ -49,7 +49,7 @@ def test_learns_and_tells_what_happens():
     budget = Budget(steps=60, evaluate_every=20)
     state = fit(task, budget, fabric=fabric(), evaluate=evaluate, listeners=[events.append])
     assert state.best < 0.05 < evaluate(regression()[0].model)["log_loss"]
-    assert events[0] == Started(0, 60)
+    assert events[0] == Started(0, 60, 20)
     assert events[-1] == Finished(60, stopped_early=False)
     assert [e.step for e in events if isinstance(e, StepDone)] == list(range(1, 61))
     rows = [e.row for e in events if isinstance(e, Evaluated)]

@@ -22,7 +22,7 @@ from bayesight.cli import (
     update,
 )
 from bayesight.cli.causal import causal_app
-from bayesight.cli.common import say
+from bayesight.cli.common import INTERRUPTED, Told, say
 from bayesight.cli.data import data_app
 from bayesight.cli.ledger import ledger_app
 from bayesight.cli.milestones import milestones_app
@@ -31,9 +31,6 @@ from bayesight.cli.token import token_app
 from bayesight.errors import BayesightError
 
 __all__ = ["app", "run"]
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 and the number of the signal, as shells have it."""
 
 app = typer.Typer(
     name="bayesight",
@@ -88,7 +85,10 @@ def run() -> None:
     except BayesightError as refused:
         say(f"bayesight: {refused}")
         sys.exit(1)
+    except KeyboardInterrupt:  # between the commands' own lines, as modules are loaded
+        say("bayesight: interrupted; what was written before is whole.")
+        sys.exit(INTERRUPTED)
     except SystemExit as leave:
-        if leave.code == INTERRUPTED:
+        if leave.code == INTERRUPTED and not isinstance(leave.code, Told):
             say("bayesight: interrupted; what was written before is whole.")
         raise

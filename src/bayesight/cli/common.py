@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -20,18 +21,23 @@ if TYPE_CHECKING:
     from bayesight.workflows.sources import SourceOptions
 
 __all__ = [
+    "INTERRUPTED",
+    "Bar",
     "ByPositionFlag",
     "ClassLevelOption",
     "JsonFlag",
     "LedgerOption",
     "SeedOption",
     "SplitFoldersOption",
+    "Told",
     "emit",
     "ledger_words",
     "progress_bar",
     "quality",
     "say",
     "source_options",
+    "this_program",
+    "when_interrupted",
 ]
 
 JsonFlag = Annotated[
@@ -137,14 +143,51 @@ def source_options(
     return replace(options, numbers="positions") if by_position else options
 
 
+class Told(int):
+    """The exit status of an interrupted command that has said so already."""
+
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 and the number of the signal, as shells have it."""
+
+
 @contextmanager
-def progress_bar(label: str, unit: str = "images") -> Iterator[Callable[[int, int | None], None]]:
+def when_interrupted(words: Callable[[], str]) -> Iterator[None]:
+    """Say on Ctrl-C how to go on, and leave with the status of an interrupted program."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"bayesight: interrupted; {words()}")
+        raise SystemExit(Told(INTERRUPTED)) from None
+
+
+def this_program() -> list[str]:
+    """How this program is called from where we are: by name where the shell finds it, else by its path."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return [sys.executable, "-m", "bayesight"]
+    found = shutil.which(called.name)
+    if not called.exists() or (found and Path(found).samefile(called)):
+        return ["bayesight"]
+    return [os.path.relpath(called)]
+
+
+class Bar(Protocol):
+    """What draws a bar: how much is done, of how much, and in words."""
+
+    def __call__(self, done: int, total: int | None, words: str = "") -> None:
+        """Show it."""
+
+
+@contextmanager
+def progress_bar(label: str, unit: str = "images") -> Iterator[Bar]:
     """A bar with rate and time left while standard error is a terminal; silent elsewhere.
 
-    Yields a function to call with (done, total); total is None while it is unknown.
+    Yields a function to call with (done, total) and, where there is more to say than the label, with words;
+    total is None while it is unknown.
     """
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda done, total, words="": None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -158,7 +201,11 @@ def progress_bar(label: str, unit: str = "images") -> Iterator[Callable[[int, in
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def show(done: int, total: int | None, words: str = "") -> None:
+            bar.update(task, completed=done, total=total, description=words or label)
+
+        yield show
 
 
 def _finite(value: Any) -> Any:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say
+from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say, this_program
 from bayesight.cli.train import training_listeners
 
 if TYPE_CHECKING:
@@ -65,16 +62,5 @@ def _text(found: Demo) -> str:
         f"With your own images:      bayesight train YOUR-IMAGES.zip --out runs/mine\n"
         "\n"
         "To show it letters you draw, correct it and teach it new ones, in a browser:\n"
-        f"  $ {shlex.join([*_program(), 'serve', str(found.run.folder), '--source', str(found.source)])}"
+        f"  $ {shlex.join([*this_program(), 'serve', str(found.run.folder), '--source', str(found.source)])}"
     )
-
-
-def _program() -> list[str]:
-    """How this program is called from where we are: by name where the shell finds it, else by its path."""
-    called = Path(sys.argv[0])
-    if called.name == "__main__.py":
-        return [sys.executable, "-m", "bayesight"]
-    found = shutil.which(called.name)
-    if not called.exists() or (found and Path(found).samefile(called)):
-        return ["bayesight"]
-    return [os.path.relpath(called)]

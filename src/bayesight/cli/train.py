@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from bayesight.cli.common import (
     quality,
     say,
     source_options,
+    this_program,
+    when_interrupted,
 )
 
 if TYPE_CHECKING:
@@ -145,7 +148,11 @@ def train(
         threads=threads,
         device=device,
     )
-    with progress_bar("reading") as reading, training_listeners(out, tensorboard=tensorboard) as listeners:
+    with (
+        when_interrupted(lambda: _how_to_go_on(out)),
+        progress_bar("reading") as reading,
+        training_listeners(out, tensorboard=tensorboard) as listeners,
+    ):
         result = work(request, progress=reading, listeners=listeners)
     if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
         emit(_document(result), as_json=as_json, text=lambda: _text(result))
@@ -159,6 +166,15 @@ def _recipe(path: Path | None, model: str | None, changes: dict[str, Any]) -> Re
         return Recipe.default(model or "mlp").changed(changes)
     recipe = Recipe.load(path)
     return recipe.changed({**({} if model is None else {"model": {"name": model}}), **changes})
+
+
+def _how_to_go_on(out: Path) -> str:
+    """The command that goes on with interrupted training."""
+    if not (out / "recipe.toml").exists() or (out / "metrics.json").exists():
+        return "nothing was trained yet. The same command begins again."
+    arguments = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
+    kept = "what was trained is kept" if (out / "checkpoint").exists() else "it had hardly begun"
+    return f"{kept}. Go on with: {shlex.join([*this_program(), *arguments, '--resume'])}"
 
 
 def _settings(pairs: list[str]) -> dict[str, Any]:
@@ -182,24 +198,19 @@ def training_listeners(
     out: Path, *, tensorboard: bool = False, quiet: bool = False
 ) -> Iterator[list[Listener]]:
     """A bar, or unless ``quiet`` a line an epoch, on standard error, and TensorBoard if asked for."""
-    from bayesight.train.events import Evaluated, SourceRead, Started, StepDone
+    from bayesight.train.events import Epochs, SourceRead, StepDone
 
     with progress_bar("training", "steps") as bar:
-        total = 0
         lines = not quiet and not sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
+        epochs = Epochs(say if lines else lambda line: None)
 
         def show(event: Event) -> None:
-            nonlocal total
-            if isinstance(event, Started):
-                total = event.total_steps
+            epochs(event)
+            if isinstance(event, StepDone):
+                bar(event.step, epochs.started.total_steps, epochs.now(event))
             elif isinstance(event, SourceRead) and not quiet and os.environ.get("RANK", "0") == "0":
                 for note in event.notes:
                     say(note)
-            elif isinstance(event, StepDone):
-                bar(event.step, total)
-            elif isinstance(event, Evaluated) and lines:
-                row = event.row
-                say(f"step {event.step} of {total}: {_said(row)}, {row['elapsed_s']:.1f} s")
 
         listeners: list[Listener] = [show]
         if tensorboard:
@@ -207,19 +218,6 @@ def training_listeners(
 
             listeners.append(TensorBoardListener(out / "tensorboard"))
         yield listeners
-
-
-def _said(row: Mapping[str, float]) -> str:
-    """The figures of an evaluation that are worth a line."""
-    if "accuracy" in row:
-        return f"accuracy {row['accuracy']:.4f}, log-loss {row['log_loss']:.4f}"
-    words = {
-        "squared_error": "squared error",
-        "bound": "negative evidence bound",
-        "told_apart": "share told apart",
-        "pretrain.total": "pretraining loss",
-    }
-    return ", ".join(f"{said} {row[name]:.4f}" for name, said in words.items() if name in row)
 
 
 def _document(result: Any) -> dict[str, Any]:
@@ -258,13 +256,15 @@ def environment_lines(environments: Mapping[str, Any]) -> str:
 
 
 def _text(result: Any) -> str:
+    from bayesight.train.events import measured
+
     metrics = result.metrics
     validation, seconds = metrics["validation"], metrics["seconds"]
     if metrics.get("kind") == "generation":
         return (
             f"{result.run.folder}\n"
             f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
-            f"on {validation['examples']:,} images held out: {_said(validation)}\n"
+            f"on {validation['examples']:,} images held out: {measured(validation)}\n"
             f"look at {result.run.folder / 'samples.png'}"
         )
     verdict = f"{validation['verdict']}\n" if validation["verdict"] else ""

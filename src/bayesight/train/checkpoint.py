@@ -7,8 +7,13 @@ it: every step draws from streams derived from the seed and the step's number.
 from __future__ import annotations
 
 import json
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import safetensors.torch
@@ -17,7 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from bayesight.errors import RunUnreadable
-from bayesight.files import write_atomic
+from bayesight.files import read_plain, write_atomic
 from bayesight.train.average import WeightAverage
 from bayesight.train.engine import State, Task
 
@@ -43,6 +48,33 @@ class FileCheckpointer:
         self.identity = identity
         self.every_s = every_s
         self._saved_at = time.monotonic()
+        self._stopping = False
+
+    @contextmanager
+    def stopping_between_steps(self) -> Iterator[None]:
+        """Let Ctrl-C end training after the step under way, which is then kept; a second one ends it at once.
+
+        A step cut off in its middle has moved some weights and not others, and could not be resumed. Signals
+        reach the main thread only; elsewhere nothing changes.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(signal_number: int, frame: FrameType | None) -> None:
+            if self._stopping:
+                raise KeyboardInterrupt
+            self._stopping = True
+
+        before = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+            if self._stopping:  # it came with the last step
+                raise KeyboardInterrupt
+        finally:
+            self._stopping = False
+            signal.signal(signal.SIGINT, before)
 
     def save(self, task: Task, average: WeightAverage | None, state: State, *, force: bool = False) -> None:
         """Keep everything, unless the last save was less than ``every_s`` ago.
@@ -50,7 +82,7 @@ class FileCheckpointer:
         Raises:
             StorageFailed: the disk is full or the folder cannot be written; the previous file is intact.
         """
-        if not force and time.monotonic() - self._saved_at < self.every_s:
+        if not (force or self._stopping) and time.monotonic() - self._saved_at < self.every_s:
             return
         tensors = _collect(task, average, state)
         numbers = {k: v for k, v in vars(state).items() if k != "best_weights"}
@@ -58,6 +90,8 @@ class FileCheckpointer:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(self.path, safetensors.torch.save(tensors, metadata))
         self._saved_at = time.monotonic()
+        if self._stopping:
+            raise KeyboardInterrupt
 
     def load(self, task: Task, average: WeightAverage | None) -> State:
         """Put the kept state back; a fresh ``State`` where nothing was kept.
@@ -67,13 +101,14 @@ class FileCheckpointer:
         """
         if not self.path.exists():
             return State()
+        read_plain(self.path, 0)
         try:
             with safetensors.safe_open(self.path, "pt") as file:
                 metadata = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             version, identity = int(metadata["format"]), json.loads(metadata["identity"])
             numbers = json.loads(metadata["state"])
-        except (SafetensorError, KeyError, ValueError, TypeError) as problem:
+        except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as problem:
             message = f"{self.path} is damaged ({problem}); start again with --overwrite."
             raise RunUnreadable(message) from problem
         if version > FORMAT:

@@ -213,7 +213,7 @@ class _Loop:
 
     def run(self) -> None:
         """Every step that is left."""
-        self.tell(Started(self.state.step, self.budget.steps))
+        self.tell(Started(self.state.step, self.budget.steps, self.budget.evaluate_every))
         began = time.perf_counter() - self.state.elapsed_s
         stopped = self.out_of_patience()
         self.model.train()

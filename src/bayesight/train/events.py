@@ -5,11 +5,24 @@ The engine knows nothing of its listeners; a listener is any callable that takes
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["Evaluated", "Event", "Finished", "Listener", "SourceRead", "Started", "StepDone"]
+from bayesight.progress import duration
+
+__all__ = [
+    "Epochs",
+    "Evaluated",
+    "Event",
+    "Finished",
+    "Listener",
+    "SourceRead",
+    "Started",
+    "StepDone",
+    "measured",
+]
 
 
 @dataclass(frozen=True)
@@ -30,10 +43,12 @@ class Started:
     Args:
         step: the first step to be taken, counted from 0.
         total_steps: the step at which the budget ends.
+        steps_per_look: steps between two evaluations: an epoch.
     """
 
     step: int
     total_steps: int
+    steps_per_look: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,62 @@ class Finished:
 
     step: int
     stopped_early: bool
+
+
+class Epochs:
+    """A listener that puts training into words: which epoch, how high its loss, how good, how long still.
+
+    Args:
+        tell: told a line at each evaluation.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = lambda line: None) -> None:
+        self.tell = tell
+        self.started = Started(0, 1)
+        self.began = time.monotonic()
+        self.measured = ""
+
+    def __call__(self, event: Event) -> None:
+        """Take an event in."""
+        if isinstance(event, Started):
+            self.started, self.began = event, time.monotonic()
+        elif isinstance(event, Evaluated):
+            self.measured = measured(event.row)
+            losses = {n.removesuffix(".total"): v for n, v in event.row.items() if n.endswith(".total")}
+            named = {"pretrain": "pretraining "} if len(losses) == 1 else {n: f"{n} " for n in losses}
+            parts = [f"{named.get(name, '')}loss {value:.4f}" for name, value in losses.items()]
+            parts += [self.measured] * bool(self.measured)
+            parts.append(f"{event.row['elapsed_s']:.1f} s, {self.left(event.step)} left")
+            where = f"step {event.step} of {self.started.total_steps}"
+            self.tell(f"{where} ({self.epoch(event.step)}): {', '.join(parts)}")
+
+    def epoch(self, step: int) -> str:
+        """Which epoch a step belongs to, of how many."""
+        look = self.started.steps_per_look
+        return f"epoch {-(-step // look)} of {-(-self.started.total_steps // look)}"
+
+    def left(self, step: int) -> str:
+        """How long the remaining steps will take at the present rate."""
+        done = max(step - self.started.step, 1)
+        return duration((self.started.total_steps - step) * (time.monotonic() - self.began) / done)
+
+    def now(self, event: StepDone) -> str:
+        """The present step in a few words, for a bar."""
+        loss = next((value for name, value in event.losses.items() if name.endswith(".total")), None)
+        words = [self.epoch(event.step), *([] if loss is None else [f"loss {loss:.3f}"]), self.measured]
+        return ", ".join(word for word in words if word)
+
+
+def measured(row: Mapping[str, float]) -> str:
+    """The figures of an evaluation that are worth a line."""
+    if "accuracy" in row:
+        return f"accuracy {row['accuracy']:.4f}, log-loss {row['log_loss']:.4f}"
+    words = {
+        "squared_error": "squared error",
+        "bound": "negative evidence bound",
+        "told_apart": "share told apart",
+    }
+    return ", ".join(f"{said} {row[name]:.4f}" for name, said in words.items() if name in row)
 
 
 Event: TypeAlias = SourceRead | Started | StepDone | Evaluated | Finished

@@ -41,15 +41,16 @@ def fit_run(
             kept = event
 
     try:
-        return fit(
-            goal.task,
-            goal.budget,
-            fabric=hardware.fabric,
-            evaluate=goal.evaluate,
-            average=goal.average if isinstance(goal, Classification) else None,
-            checkpointer=keeper,
-            listeners=[watch, *listeners],
-        )
+        with keeper.stopping_between_steps():
+            return fit(
+                goal.task,
+                goal.budget,
+                fabric=hardware.fabric,
+                evaluate=goal.evaluate,
+                average=goal.average if isinstance(goal, Classification) else None,
+                checkpointer=keeper,
+                listeners=[watch, *listeners],
+            )
     except TrainingDiverged as diverged:
         if not hardware.fabric.is_global_zero:
             raise

@@ -115,7 +115,8 @@ def pretrain(
     """
     assert recipe.pretrain is not None
     task, budget = contrastive(recipe.pretrain, network, pool.examples, hardware, recipe.seed)
-    state = fit(task, budget, fabric=hardware.fabric, checkpointer=keeper, listeners=listeners)
+    with keeper.stopping_between_steps():
+        state = fit(task, budget, fabric=hardware.fabric, checkpointer=keeper, listeners=listeners)
     return {
         "name": recipe.pretrain.name,
         "examples": {"labelled": pool.labelled, "unlabelled": len(pool.examples) - pool.labelled},
