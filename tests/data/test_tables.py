@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import csv
 
 import bayesight.data.tables as tables
 from bayesight.causal.sample import Discrete, Numeric
@@ -163,14 +164,14 @@ def test_missing_in_parquet(tmp_path):
 
 def test_text_where_numbers_belong_is_named_with_its_row(write):
     many = write("y\n" + "".join(f"{i}.5\n" for i in range(50)) + "oops\n")
-    with pytest.raises(InvalidInput, match="y: 'oops' in row 51; expected a number"):
+    with pytest.raises(InvalidInput, match="y: the text 'oops' in row 51 among numbers"):
         read_sample(many, ReadOptions(("y",)))
     few = write("y\n1\n0\nyes\n1\n")
     with pytest.raises(InvalidInput, match="the text 'yes' in row 3 among numbers"):
         read_sample(few, ReadOptions(("y",)))
     assert counted(few, "y", text=("y",)) == {("1",): 2.0, ("0",): 1.0, ("yes",): 1.0}
     endless = write("y\n" + "".join(f"{i}.5\n" for i in range(50)) + "inf\n")
-    with pytest.raises(InvalidInput, match="row 51 is not finite"):
+    with pytest.raises(InvalidInput, match="the text 'inf' in row 51 among numbers"):
         read_sample(endless, ReadOptions(("y",)))
 
 
@@ -186,9 +187,10 @@ def test_text_where_numbers_belong_is_named_with_its_row(write):
         ("t,n\n", {}, SourceUnreadable, "no rows"),
         ("\n", {}, SourceUnreadable, "no header"),
         ("", {}, SourceUnreadable, "no header"),
-        ("t,n\na,1\nb\n", {}, SourceUnreadable, "expected a CSV file"),
+        ("t,n\na,1\nb\n", {}, SourceUnreadable, "line 3 has 1 values; expected 2"),
+        ('t,n\na,"x\ny"\nb,1,2\n', {}, SourceUnreadable, "line 4 has 3 values; expected 2"),
         (b"PAR1 not really", {}, SourceUnreadable, "expected a CSV file"),
-        (b"t,n\n\xff\xfe,1\n", {}, SourceUnreadable, "expected a CSV file"),
+        (b"t,n\n\x00\x01,1\n", {}, SourceUnreadable, "expected a CSV file"),
     ],
 )
 def test_what_is_no_table_is_refused(write, text, options, error, said):
@@ -217,3 +219,162 @@ def test_progress_is_told(write):
     told = []
     read_sample(write("t\na\nb\n"), ReadOptions(("t",)), lambda done, total: told.append((done, total)))
     assert told == [(2, None)]
+
+
+# Names that are numbers, and one value in several spellings.
+
+
+def levels(path, name="x", **options):
+    column = read_sample(path, ReadOptions((name,), **options)).sample.columns[name]
+    return column.levels if isinstance(column, Discrete) else None
+
+
+def codes_of(count, rows=4000, form="{}"):
+    return "".join(form.format(i % count + 1) + "\n" for i in range(rows))
+
+
+@pytest.mark.parametrize(
+    ("header", "count", "rows", "line"),
+    [
+        ("site", 21, 4000, False),
+        ("siteId", 90, 900, False),
+        ("birth_place", 50, 400, True),  # not named like a code, and 8 rows a value
+        ("birthplace", 50, 400, False),
+        ("\uc9c0\uc5ed \ucf54\ub4dc", 40, 400, False),
+        ("age", 50, 2499, True),
+        ("age", 50, 2500, False),
+        ("x", 20, 20, False),
+    ],
+)
+def test_what_is_a_code_and_what_a_quantity(write, header, count, rows, line):
+    path = write(header + "\n" + codes_of(count, rows))
+    found = levels(path, header, held=(header,))
+    assert (found is None) == line
+    if not line:
+        assert len(found) == count
+    if count > 20:
+        assert levels(path, header) is None  # set or looked at, a number is a quantity
+        assert levels(path, header, held=(header,), numeric=(header,)) is None
+        assert len(levels(path, header, held=(header,), text=(header,))) == count
+
+
+def test_codes_beyond_what_can_be_held_fixed_are_refused_and_never_a_line(write):
+    path = write("site\n" + codes_of(101, 5000))
+    with pytest.raises(InvalidInput, match=r"'site': more than 100 different codes .*--numeric site"):
+        read_sample(path, ReadOptions(("site",), held=("site",)))
+    assert levels(path, "site", held=("site",), numeric=("site",)) is None
+    leading = write("x\n" + codes_of(300, 3000, "{:05}"))
+    with pytest.raises(InvalidInput, match="its values are written as codes"):
+        read_sample(leading, ReadOptions(("x",), held=("x",)))
+
+
+def test_what_is_decided_is_said(write):
+    read = read_sample(write("site\n" + codes_of(30)), ReadOptions(("site",), held=("site",)))
+    assert read.notes == ("site: categories, for it is named like a code",)
+    read = read_sample(write("age\n" + codes_of(30)), ReadOptions(("age",), held=("age",)))
+    assert read.notes == ("age: categories, for whole numbers with 50 rows a value or more",)
+    assert read_sample(write("x\n1\n2\n"), ReadOptions(("x",), held=("x",))).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ("01 1 1", ("01", "1")),
+        ("1E2 100 3", ("1E2", "3", "100")),
+        ("12345678901234567890 12345678901234567891", ("12345678901234567890", "12345678901234567891")),
+        ("1 1.0 1.00 2", ("1", "2")),
+        ("0 0.0 00.5", ("00.5", "0", "0.0")),
+        ("Yes yes Y yes No n", ("No", "yes")),
+        ("TRUE True true F", ("F", "TRUE")),
+        ("Y N U", ("N", "U", "Y")),
+        ("AA Aa aa", ("AA", "Aa", "aa")),
+        ("1_000 2", None),
+    ],
+)
+def test_which_texts_are_one_level(write, values, found):
+    path = write("x\n" + "\n".join(values.split()) + "\n")
+    if found is None:
+        with pytest.raises(InvalidInput, match="the text '1_000'"):
+            levels(path)
+        return
+    assert set(levels(path)) == set(found)
+    assert set(levels(path, text=("x",))) == set(values.split())
+
+
+def test_spellings_that_are_one_are_noted(write):
+    read = read_sample(write("x\nYes\nyes\nyes\n Y \nNo\n"), ReadOptions(("x",)))
+    assert read.notes == ("x: yes, Y, Yes are one",)
+    assert read.sample.columns["x"].levels == ("No", "yes")
+
+
+def test_na_is_a_name_where_names_were_announced(write):
+    path = write("country,y\nNA,1\nDE,2\n,3\n")
+    with pytest.raises(InvalidInput, match="2 in country of 3 rows"):
+        read_sample(path, ReadOptions(("country",)))
+    read = read_sample(path, ReadOptions(("country",), text=("country",), drop_missing=True))
+    assert read.sample.columns["country"].levels == ("DE", "NA")
+    assert read.dropped == 1
+
+
+# CSV as programs write it.
+
+EXCEL = [
+    ("sep=;\nz;t;y\na;0;1,5\nb;1;-2,25\n", "utf-8"),
+    ("z;t;y\na;0;1,5\nb;1;-2,25\n", "utf-8-sig"),
+    ("z\tt\ty\na\t0\t1,5\nb\t1\t-2,25\n", "utf-16"),
+    ("z\tt\ty\na\t0\t1.5\nb\t1\t-2.25\n", "utf-16-le"),
+    ('"z","t","y"\r\n"a","0","1.5"\r\n"b","1","-2.25"\r\n', "utf-8"),
+    ("\n\nz,t,y\na,0,1.5\nb,1,-2.25\n", "utf-8"),
+    ("z,t,y,\na,0,1.5,\nb,1,-2.25,\n", "utf-8"),
+    ("z,t,y\na,0,1.5,\nb,1,-2.25,\n", "utf-8"),
+    ("z|t|y\na|0|1,5\nb|1|-2,25\n", "utf-8"),
+    (",z,t,y\n0,a,0,1.5\n1,b,1,-2.25\n", "utf-8"),
+    ("z,t,y\n1,a,0,1.5\n2,b,1,-2.25\n", "utf-8"),
+]
+
+
+@pytest.mark.parametrize(("text", "encoding"), EXCEL)
+def test_csv_as_programs_write_it(write, text, encoding):
+    path = write(text.encode(encoding))
+    sample = read_sample(path, ReadOptions(("z", "t", "y"), numeric=("y",))).sample
+    assert sample.columns["z"].levels == ("a", "b")
+    assert sample.columns["t"].levels == ("0", "1")
+    assert sorted(sample.columns["y"].values.tolist()) == [-2.25, 1.5]
+
+
+def test_names_with_separators_line_breaks_and_foreign_letters(write):
+    header = 'z,"weight, kg","first\nsecond",""\n'
+    path = write(header + 'a,1,"x\ny",3\n')
+    assert column_names(path) == ("z", "weight, kg", "first\nsecond", "column 4")
+    assert levels(path, "first\nsecond") == ("x\ny",)
+    for text, encoding in (
+        ("Gr\u00f6\u00dfe;Stra\u00dfe\n1;\u00c4\n", "cp1252"),
+        ("\uc9c0\uc5ed,\ub098\uc774\n\uc11c\uc6b8,3\n", "cp949"),
+    ):
+        path = write(text.encode(encoding))
+        separator = ";" if encoding == "cp1252" else ","
+        names = tuple(text.split("\n")[0].split(separator))
+        assert column_names(path) == names
+        assert levels(path, names[0]) == (text.split("\n")[1].split(separator)[0],)
+
+
+def test_thousands_and_decimals_with_commas(write):
+    path = write("x;y\n1.234.567,5;3\n-1.000,25;4\n7,5;5\n2,75;1.234\n")
+    values = read_sample(path, ReadOptions(("x",), numeric=("x",))).sample.columns["x"].values
+    assert sorted(values.tolist()) == [-1000.25, 2.75, 7.5, 1234567.5]
+
+
+def test_names_are_read_without_a_reader_that_reads_ahead(write, monkeypatch):
+    """A reader that is dropped leaves a thread of Arrow's in memory that Python takes back (status 134)."""
+    path = write("Z,T,Y\n" + "0,1,1\n1,0,0\n" * 50)
+    monkeypatch.setattr("pyarrow.csv.open_csv", None)
+    assert column_names(path) == ("Z", "T", "Y")
+
+
+def test_other_encodings_are_decoded_on_no_thread_of_arrows(write, monkeypatch):
+    opened = []
+    real = csv.open_csv
+    monkeypatch.setattr("pyarrow.csv.open_csv", lambda *a, **k: opened.append(k) or real(*a, **k))
+    path = write("x,y\n\u00e9,1\n".encode("cp1252"))
+    assert levels(path) == ("\u00e9",)
+    assert {options["read_options"].encoding for options in opened} == {"utf8"}

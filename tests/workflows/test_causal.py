@@ -177,3 +177,64 @@ def test_reports_hold_graph_answers_and_strata(tmp_path):
         assert said in page, said
     plain = causal_effect(CausalRequest("example:ice-cream"))
     assert "one more unit" in causal_report(plain, tmp_path / "i.html").read_text(encoding="utf-8")
+
+
+def sites(path, count, rows=4000):
+    """A world in which sites differ by 30 and the treatment adds 1, whatever the numbers of the sites."""
+    rng = np.random.default_rng(7)
+    level = rng.choice([-5, 5], count)
+    site = rng.integers(0, count, rows)
+    treated = (rng.random(rows) < np.where(level[site] > 0, 0.9, 0.1)).astype(int)
+    outcome = 3 * level[site] + treated + rng.normal(size=rows)
+    lines = [f"{a + 1},{b},{c:.3f}" for a, b, c in zip(site, treated, outcome, strict=True)]
+    path.write_text("site,T,Y\n" + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("count", [20, 21, 47])
+def test_numbers_of_sites_are_held_fixed_as_categories(tmp_path, count):
+    path = sites(tmp_path / "sites.csv", count)
+    found = causal_effect(CausalRequest(path, "T", "Y", "site->T,site->Y,T->Y"))
+    effect = found.effect.adjusted.effect
+    assert effect.low < 1 < effect.high
+    assert found.held == {"site": ("categories", count)}
+    words = tmp_path / "words.csv"
+    text = path.read_text().splitlines()
+    turned = [f"s{(int(line.split(',')[0]) * 7) % 101},{line.split(',', 1)[1]}" for line in text[1:]]
+    words.write_text("\n".join([text[0], *turned]) + "\n")
+    other = causal_effect(CausalRequest(words, "T", "Y", "site->T,site->Y,T->Y")).effect.adjusted.effect
+    assert other.mean == pytest.approx(effect.mean, abs=1e-10)
+    assert (other.low, other.high) == pytest.approx((effect.low, effect.high), abs=1e-10)
+
+
+def test_a_line_through_codes_is_said_and_refuted(tmp_path):
+    path = sites(tmp_path / "sites.csv", 21)
+    request = CausalRequest(path, "T", "Y", "site->T,site->Y,T->Y", numeric=("site",), refute=True)
+    found = causal_effect(request)
+    assert found.held == {"site": ("a straight line", 21)}
+    assert found.held_words == "Held fixed as straight lines: site (--text makes categories of one)."
+    assert found.as_dict()["held"] == {"site": {"as": "a straight line", "values": 21}}
+    assert found.effect.adjusted.effect.mean > 20  # wrong, and called that:
+    other = next(r for r in found.refutations if "categories" in r.name)
+    assert not other.passed
+    assert other.effect.mean == pytest.approx(1, abs=0.15)
+
+
+def test_a_line_that_is_one_survives(tmp_path):
+    rng = np.random.default_rng(3)
+    age = rng.integers(20, 70, 1500)
+    treated = (rng.random(1500) < (age - 10) / 80).astype(int)
+    outcome = 0.1 * age + treated + rng.normal(size=1500)
+    path = tmp_path / "ages.csv"
+    lines = [f"{a},{t},{y:.4f}" for a, t, y in zip(age, treated, outcome, strict=True)]
+    path.write_text("age,T,Y\n" + "\n".join(lines) + "\n")
+    found = causal_effect(CausalRequest(path, "T", "Y", "age->T,age->Y,T->Y", refute=True))
+    assert found.held == {"age": ("a straight line", 50)}
+    assert all(attempt.passed for attempt in found.refutations)
+
+
+def test_rows_left_out_are_counted_by_column(tmp_path):
+    path = tmp_path / "gaps.csv"
+    path.write_text("z,t,y\na,0,1\nb,1,NA\n,0,2\na,1,3\nb,0,1\nb,1,2\na,0,2\n")
+    found = causal_effect(CausalRequest(path, "t", "y", "z->t,z->y,t->y", drop_missing=True))
+    assert found.notes == ("2 of 7 rows left out: missing 1 of y, 1 of z",)

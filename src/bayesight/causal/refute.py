@@ -5,7 +5,7 @@ What survives is not proved right; what breaks was wrong (Sharma and Kiciman 202
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,12 +16,13 @@ from bayesight.causal.adjustment import Instrument
 from bayesight.causal.effect import Effect, estimate
 from bayesight.causal.graph import Dag
 from bayesight.causal.sample import Discrete, Numeric, Sample
-from bayesight.errors import InvalidInput
+from bayesight.errors import InvalidInput, listed
 from bayesight.seeding import numpy_generator
 
 __all__ = ["Refutation", "refute"]
 
 DRAWS = 20
+STEPS, MOST_STEPS = 20, 100
 _RANDOM = "a random common cause"
 
 
@@ -54,7 +55,7 @@ class Refutation:
 def refute(
     sample: Sample, dag: Dag, found: Effect, *, seed: int, draws: int = DRAWS
 ) -> tuple[Refutation, ...]:
-    """Try to break an answer in three ways.
+    """Try to break an answer in four ways.
 
     Args:
         sample: the table the answer came from.
@@ -78,9 +79,11 @@ def refute(
         answer = estimate(table, graph, asked).adjusted
         return answer.effect.mean if answer is not None else np.nan
 
-    def repeat(name: str, once: Callable[[np.random.Generator], float]) -> npt.NDArray[np.float64]:
+    def repeat(
+        name: str, once: Callable[[np.random.Generator], float], times: int = draws
+    ) -> npt.NDArray[np.float64]:
         values = []
-        for draw in range(draws):
+        for draw in range(times):
             try:
                 values.append(once(numpy_generator(seed, "refute", name, draw)))
             except InvalidInput:  # a draw may leave a stratum empty or the treatment constant
@@ -94,6 +97,12 @@ def refute(
         passed = bool(abs(placebo.mean()) <= 3.5 * error) if len(placebo) > 1 else False
         attempts.append(Refutation("placebo treatment", "no effect", _range(placebo), passed))
     half = (original.high - original.low) / 2
+    lines = [n for n in question.adjust or () if isinstance(sample.column(n), Numeric)]
+    if lines:
+        steps = repeat("steps", lambda rng: effect_of(_in_steps(sample, lines)), 1)
+        same = bool(len(steps)) and abs(float(steps.mean()) - original.mean) <= half
+        name = f"{listed(lines)} as categories instead of a straight line"
+        attempts.append(Refutation(name, "the same effect", _range(steps), same))
     if question.adjust is not None:
         wider = replace(
             dag,
@@ -123,6 +132,22 @@ def _placebo(sample: Sample, treatment: str, rng: np.random.Generator) -> Sample
         return sample.with_column(treatment, Numeric(rng.permutation(column.values)))
     p = np.bincount(column.codes, sample.n, minlength=len(column.levels)) / sample.total
     return _spread_over(sample, treatment, column.levels, p, rng)
+
+
+def _in_steps(sample: Sample, names: Sequence[str]) -> Sample:
+    """The table with quantities as categories: of each value where they are few, of twentieths otherwise."""
+    for name in names:
+        column = sample.column(name)
+        assert isinstance(column, Numeric)
+        different, codes = np.unique(column.values, return_inverse=True)
+        if len(different) > MOST_STEPS:
+            cuts = np.unique(np.quantile(column.values, np.linspace(0, 1, STEPS + 1)[1:-1]))
+            codes = np.searchsorted(cuts, column.values, side="left")
+            different, codes = np.unique(codes, return_inverse=True)
+        sample = sample.with_column(
+            name, Discrete(codes.astype(np.int64), tuple(map(str, range(len(different)))))
+        )
+    return sample
 
 
 def _split(sample: Sample, name: str, rng: np.random.Generator) -> Sample:

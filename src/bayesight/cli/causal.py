@@ -100,8 +100,6 @@ def effect(
     )
     with progress_bar("reading", unit="rows") as progress:
         found = causal_effect(request, progress)
-    if found.dropped:
-        say(f"{found.dropped:,} of {found.rows:,} rows have a missing value and were left out.")
     if report is not None:
         from bayesight.workflows.causal_report import causal_report
 
@@ -172,7 +170,7 @@ def _tell(found: CausalAnswer) -> str:
     what = f"{document['treatment']} on {document['outcome']}" + (
         " (direct)" if effect.question.direct else ""
     )
-    lines += [f"Effect of {what}: {_how(document)}", ""]
+    lines += [f"Effect of {what}: {_how(document)}", *([found.held_words] if found.held_words else []), ""]
     lines += _answer_lines("as they are", effect.conditional, effect.question.level)
     if effect.adjusted is not None:
         lines += _answer_lines(
@@ -195,7 +193,7 @@ def _tell(found: CausalAnswer) -> str:
         f"{r.name}: {_interval(r.effect)}, expected {r.expected}: {'holds' if r.passed else 'FAILS'}"
         for r in found.refutations
     ]
-    lines += [*effect.notes, *(f"{name} {why}." for name, why in found.forbidden.items())]
+    lines += [*found.notes, *effect.notes, *(f"{name} {why}." for name, why in found.forbidden.items())]
     if found.source:
         lines += ["", f"Source: {found.source}."]
     return "\n".join(lines)

@@ -7,9 +7,13 @@ continuous variables need their rows, and what that takes is said before it is t
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -19,9 +23,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bayesight.causal.sample import MAX_LEVELS, Column, Discrete, Numeric, Sample, level_name, level_order
+from bayesight.causal.sample import Column, Discrete, Numeric, Sample, level_name, level_order
 from bayesight.checks import check, existing_path
-from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
+from bayesight.data.dialect import Dialect, find_dialect, uneven_line
+from bayesight.data.levels import MAX_CATEGORIES, Kind, kind_of, levels_of
+from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName, shown
 from bayesight.types import FloatArray, IntArray, Progress
 
 if TYPE_CHECKING:
@@ -39,6 +45,10 @@ MEMORY_BYTES = 1 << 30
 """Rows with continuous variables are held up to this size; working on them takes several times as much."""
 
 _BLOCK_BYTES = 4 << 20
+_LOOK_ROWS = 200_000
+_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+_COMMA = r"^\s*([-+]?\d+),(\d+)\s*$"
+_GROUPED = r"^\s*([-+]?\d{1,3})\.(\d{3})(?:\.(\d{3}))?(?:\.(\d{3}))?(,\d+)\s*$"
 _DENSE = 1 << 20
 _PARQUET_ROWS = 1 << 18
 _PARQUET = (".parquet", ".pq")
@@ -56,6 +66,7 @@ class ReadOptions:
         numeric: columns that are continuous whatever their values.
         text: columns whose values are names even where they look like numbers.
         drop_missing: leave rows with a missing value out instead of refusing them.
+        held: columns that are held fixed: numbers that are names are categories there.
     """
 
     columns: tuple[str, ...]
@@ -65,6 +76,7 @@ class ReadOptions:
     numeric: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     drop_missing: bool = False
+    held: tuple[str, ...] = ()
 
     @property
     def every(self) -> tuple[str, ...]:
@@ -82,12 +94,14 @@ class TableRead:
         rows: lines read.
         dropped: lines left out for a missing value.
         missing: column to how many values are missing.
+        notes: what was decided about the values of a column, where that is not plain from them.
     """
 
     sample: Sample
     rows: int
     dropped: int
     missing: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -104,7 +118,7 @@ def column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
             names = tuple(map(str, pq.ParquetFile(source).schema_arrow.names))
         else:
-            names = tuple(_header(source)[0])
+            names = find_dialect(source).names
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise _unreadable(source, error) from error
     twice = [name for name, n in Counter(names).items() if n > 1]
@@ -135,19 +149,26 @@ def read_sample(
     for name in (*options.every, *options.numeric, *options.text):
         if name not in known:
             raise UnknownName("column", name, known)
-    numeric = set(options.numeric)
+    table = _Table.of(source)
+    kinds = _kinds(table, options)
+    numeric = {name for name, kind in kinds.items() if kind.line}
     while True:
         reading = _Reading(source, options, frozenset(numeric))
         try:
-            for batch in _batches(source, options.every):
+            for batch in table.batches(options.every):
                 reading.take(batch)
                 if progress is not None:
                     progress(reading.rows, None)
-            return reading.result()
+            read = reading.result()
         except _ManyValues as found:  # the column is continuous after all: begin again, knowing that
             numeric.add(found.column)
-        except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-            raise _unreadable(source, error) from error
+            continue
+        gaps = ", ".join(f"{count:,} of {name}" for name, count in read.missing.items())
+        said = [f"{read.dropped:,} of {read.rows:,} rows left out: missing {gaps}"] if read.dropped else []
+        said += [
+            f"{n}: categories, for {k.because}" for n, k in kinds.items() if n not in numeric and k.because
+        ]
+        return replace(read, notes=(*said, *read.notes))
 
 
 class TooLarge(InvalidInput):
@@ -183,6 +204,7 @@ class _Reading:
         self.bytes, self.most_bytes = 0, float(MEMORY_BYTES)
         self.rows = self.kept = 0
         self.missing: Counter[str] = Counter()
+        self.notes: list[str] = []
 
     def take(self, batch: Batch) -> None:
         """Take a batch of lines in."""
@@ -190,7 +212,7 @@ class _Reading:
         gone = np.zeros(lines, bool)
         batch = {n: values if n in self.numeric else _encoded(values) for n, values in batch.items()}
         for name, values in batch.items():
-            absent = _is_missing(values)
+            absent = _is_missing(values, blank_only=name in self.options.text)
             self.missing[name] += int(absent.sum())
             gone |= absent
         if gone.any() and self.options.drop_missing:
@@ -223,7 +245,7 @@ class _Reading:
         if not self.cells and not self.parts:
             raise SourceUnreadable(f"{self.source}: no rows; expected at least one below the header.")
         sample = self._from_cells() if self.cells_suffice else self._from_rows()
-        return TableRead(sample, self.rows, self.rows - self.kept, missing)
+        return TableRead(sample, self.rows, self.rows - self.kept, missing, tuple(self.notes))
 
     def refuse_missing(self) -> None:
         """Refuse what is missing, unless such rows are to be left out."""
@@ -232,6 +254,7 @@ class _Reading:
             said = ", ".join(f"{c:,} in {n}" for n, c in missing.items())
             raise InvalidInput(
                 f"{self.source.name}: missing values ({said} of {self.rows:,} rows); expected none. "
+                "Blanks, NA, NaN, null and their like are missing. "
                 "Leave those rows out with --drop-missing, if they are missing by chance."
             )
 
@@ -250,28 +273,25 @@ class _Reading:
         return one, one
 
     def _codes(self, name: str, values: pa.Array[Any], lines: IntArray) -> IntArray:
-        """Codes of a discrete column, new levels added as they come."""
+        """Codes of the texts of a discrete column, new ones added as they come."""
         if not pa.types.is_dictionary(values.type):
             raise self._too_many(name)
         encoded: Any = values
-        named_as_text = name in self.options.text
-        kind = encoded.type.value_type
-        most = MAX_NAMES if named_as_text or pa.types.is_string(kind) else MAX_LEVELS
-        if len(encoded.dictionary) > most:
+        if len(encoded.dictionary) > MAX_NAMES:
             raise self._too_many(name)
         codes = _indices(encoded)
         used = np.bincount(codes, minlength=len(encoded.dictionary)) > 0
         known, place = self.codes[name], []
         for i, value in enumerate(encoded.dictionary.to_pylist()):
-            level = str(value).strip() if named_as_text else level_name(value)
-            if level not in known and used[i]:  # what was missing is in the dictionary too
-                known[level] = len(known)
-                self.first_row[name][level] = int(lines[np.argmax(codes == i)])
-            place.append(known.get(level, -1))
-        if not named_as_text and len(known) > MAX_LEVELS and _mostly_numbers(known):
-            raise _ManyValues(name)
+            text = value.strip() if isinstance(value, str) else level_name(value)
+            if text not in known and used[i]:  # what was missing is in the dictionary too
+                known[text] = len(known)
+                self.first_row[name][text] = int(lines[np.argmax(codes == i)])
+            place.append(known.get(text, -1))
         if len(known) > MAX_NAMES:
             raise self._too_many(name)
+        if len(known) > MAX_CATEGORIES and name not in self.options.text and _mostly_numbers(known):
+            raise _ManyValues(name)
         return np.asarray(np.array(place, np.int64)[codes])
 
     def _too_many(self, name: str) -> Exception:
@@ -338,7 +358,8 @@ class _Reading:
         # Two rows at mean - s and mean + s have the count, mean and variance of the cell they stand for.
         twice = 2 if self.numeric else 1
         columns = {
-            name: self._discrete(name, np.repeat(cells[:, j], twice)) for j, name in enumerate(self.discrete)
+            name: self._discrete(name, np.repeat(cells[:, j], twice), np.repeat(sums[:, 0], twice))
+            for j, name in enumerate(self.discrete)
         }
         n, squares = (np.repeat(sums[:, k], twice) / twice for k in (0, 1))
         if self.numeric:
@@ -351,28 +372,31 @@ class _Reading:
             return np.concatenate([part[name] for part in self.parts])
 
         columns: dict[str, Column] = {
-            name: self._discrete(name, join(name).astype(np.int64))
+            name: self._discrete(name, join(name).astype(np.int64), join("\0n"))
             if name in self.codes
             else Numeric(join(name))
             for name in self.options.columns
         }
         return Sample(columns, join("\0n"), join("\0squares"))
 
-    def _discrete(self, name: str, codes: IntArray) -> Column:
+    def _discrete(self, name: str, codes: IntArray, n: FloatArray) -> Column:
         """The column with its levels in order; numbers and text mixed are refused."""
-        found = self.codes[name]
-        numbers = [level for level in found if _is_number(level)]
-        words = [level for level in found if not _is_number(level)]
-        if numbers and words and name not in self.options.text:
-            word = min(words, key=lambda level: self.first_row[name][level])
+        found, as_text = self.codes[name], name in self.options.text
+        numbers = [text for text in found if _is_number(text)]
+        words = [text for text in found if not _is_number(text)]
+        if numbers and words and not as_text:
+            word = min(words, key=lambda text: self.first_row[name][text])
             raise InvalidInput(
-                f"{name}: the text {word!r} in row {self.first_row[name][word] + 1:,} among numbers; "
-                "expected numbers. If its values are names, say --text " + name + "."
+                f"{name}: the text {shown(word)} in row {self.first_row[name][word] + 1:,} among numbers; "
+                f"expected numbers. If its values are names, say --text {name}."
             )
-        levels = sorted(found, key=level_order)
-        place = np.zeros(len(levels), np.int64)
-        for at, level in enumerate(levels):
-            place[found[level]] = at
+        counts = np.bincount(codes, n, minlength=len(found)).tolist()
+        named, note = levels_of(name, dict(zip(found, counts, strict=True)), text=as_text)
+        if note and note not in self.notes:
+            self.notes.append(note)
+        levels = sorted(set(named.values()), key=level_order)
+        at = {level: place for place, level in enumerate(levels)}
+        place = np.array([at[named[text]] for text in found], np.int64)
         return Discrete(place[codes], tuple(levels))
 
 
@@ -420,30 +444,91 @@ def _indices(encoded: Any) -> IntArray:
     return np.asarray(pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False), np.int64)
 
 
-def _is_missing(values: pa.Array[Any]) -> npt.NDArray[np.bool_]:
+def _is_missing(values: pa.Array[Any], *, blank_only: bool) -> npt.NDArray[np.bool_]:
     if pa.types.is_dictionary(values.type):
         encoded = cast("Any", values)
-        return np.append(_is_missing(encoded.dictionary), True)[_indices(encoded)]
+        return np.append(_is_missing(encoded.dictionary, blank_only=blank_only), True)[_indices(encoded)]
     absent = pc.is_null(values, nan_is_null=True)
     if pa.types.is_string(values.type):
         trimmed = pc.utf8_trim_whitespace(values)
-        absent = pc.or_(absent, pc.is_in(trimmed, value_set=pa.array(MISSING)))
+        blank = pa.array(MISSING[:1] if blank_only else MISSING)
+        absent = pc.or_(absent, pc.is_in(trimmed, value_set=blank))
     return np.asarray(absent.to_numpy(zero_copy_only=False), bool)
 
 
-def _batches(source: Path, columns: Sequence[str]) -> Iterator[Batch]:
-    """The columns of a table, in parts; CSV as text, Parquet as it is typed."""
-    if _is_parquet(source):
+@dataclass(frozen=True)
+class _Table:
+    """A file and how it is written; CSV has a dialect, Parquet has none."""
+
+    source: Path
+    dialect: Dialect | None
+
+    @classmethod
+    def of(cls, source: Path) -> _Table:
+        return cls(source, None if _is_parquet(source) else find_dialect(source))
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """The columns of the table, in parts; CSV as text, Parquet as it is typed.
+
+        Raises:
+            SourceUnreadable: what is there is no table.
+        """
+        try:
+            yield from self._csv(columns) if self.dialect else self._parquet(columns)
+        except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+            uneven = uneven_line(self.source, self.dialect) if self.dialect else ""
+            if uneven:
+                raise SourceUnreadable(f"{self.source}: {uneven}.") from error
+            raise _unreadable(self.source, error) from error
+
+    def _parquet(self, columns: Sequence[str]) -> Iterator[Batch]:
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(source) as file:
+        with pq.ParquetFile(self.source) as file:
             for batch in file.iter_batches(_PARQUET_ROWS, columns=list(columns)):
                 yield {name: _plain(batch.column(batch.schema.get_field_index(name))) for name in columns}
-        return
-    with _open_csv(source, columns) as reader:
-        for batch in reader:
-            if batch.num_rows:
-                yield {name: batch.column(batch.schema.get_field_index(name)) for name in columns}
+
+    def _csv(self, columns: Sequence[str]) -> Iterator[Batch]:
+        dialect = self.dialect
+        assert dialect is not None
+        with _as_utf8(self.source, dialect) as path, _open_csv(path, dialect, columns) as reader:
+            for batch in reader:
+                if batch.num_rows:
+                    part = {name: batch.column(batch.schema.get_field_index(name)) for name in columns}
+                    yield {n: _with_points(v) for n, v in part.items()} if dialect.decimal_comma else part
+
+
+def _kinds(table: _Table, options: ReadOptions) -> dict[str, Kind]:
+    """What each column is taken for, from the first rows; of a small table, from all."""
+    values: dict[str, set[str]] = {name: set() for name in options.columns}
+    given = {name: Kind(line=True) for name in options.numeric if name in values}
+    open_ones = [name for name in options.columns if name not in given and name not in options.text]
+    rows = 0
+    batches = table.batches(open_ones) if open_ones else iter(())
+    for batch in batches:
+        rows += len(next(iter(batch.values())))
+        for name, column in batch.items():
+            if len(values[name]) <= MAX_NAMES:
+                kept = column.filter(pa.array(~_is_missing(column, blank_only=False)))
+                different = cast("Any", pc.unique(kept)).to_pylist()
+                values[name].update(v.strip() if isinstance(v, str) else level_name(v) for v in different)
+        if rows > _LOOK_ROWS:
+            break
+    whole = rows <= _LOOK_ROWS
+    return given | {
+        name: kind_of(name, sorted(values[name]), rows, whole=whole, held=name in options.held)
+        for name in open_ones
+    }
+
+
+def _with_points(values: pa.Array[Any]) -> pa.Array[Any]:
+    """Numbers with a decimal comma as others write them."""
+    texts: Any = values
+    grouped = pc.replace_substring_regex(texts, pattern=_GROUPED, replacement=r"\1\2\3\4\5")
+    pointed: pa.Array[Any] = cast("Any", pc).replace_substring_regex(
+        grouped, pattern=_COMMA, replacement=r"\1.\2"
+    )
+    return pointed
 
 
 def _plain(values: pa.Array[Any]) -> pa.Array[Any]:
@@ -459,32 +544,44 @@ def _plain(values: pa.Array[Any]) -> pa.Array[Any]:
     return values
 
 
-def _header(source: Path) -> tuple[list[str], str]:
-    """The names in the first line of a CSV file, and what separates them."""
-    from pyarrow import csv
+@contextmanager
+def _as_utf8(source: Path, dialect: Dialect) -> Iterator[Path]:
+    """The file, or a copy of it in UTF-8 for as long as it is read.
 
-    head = pa.input_stream(source, compression="detect").read(1 << 16).decode("utf-8", "replace")
-    first = head.lstrip("\ufeff").split("\n", 1)[0]
-    if not first.strip():
-        raise SourceUnreadable(f"{source}: no header; expected the names of the columns in the first line.")
-    delimiter = max(",;\t", key=first.count)
-    line: Any = pa.BufferReader((first + "\n").encode())
-    options = csv.ParseOptions(delimiter=delimiter)
-    return list(csv.open_csv(line, parse_options=options).schema.names), delimiter
+    Arrow would decode other encodings by calling Python from a thread of its own, which outlives a refusal.
+    """
+    if dialect.encoding.startswith("utf-8"):
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="bayesight-") as folder:
+        copy = Path(folder) / "table.csv"
+        decoder = codecs.getincrementaldecoder(dialect.encoding)()
+        with (
+            pa.input_stream(source, compression="detect") as file,
+            copy.open("w", encoding="utf-8", newline="") as out,
+        ):
+            while block := file.read(_BLOCK_BYTES):
+                out.write(decoder.decode(block))
+            out.write(decoder.decode(b"", final=True))
+        yield copy
 
 
-def _open_csv(source: Path, columns: Sequence[str]) -> Any:
+def _open_csv(source: Path, dialect: Dialect, columns: Sequence[str]) -> Any:
     """The columns of a CSV file as text, block by block."""
     from pyarrow import csv
 
-    names, delimiter = _header(source)
     stream: Any = pa.input_stream(source, compression="detect")
     return csv.open_csv(
         stream,
-        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
-        parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        read_options=csv.ReadOptions(
+            block_size=_BLOCK_BYTES,
+            use_threads=False,
+            skip_rows=dialect.header_lines,
+            column_names=list(dialect.names),
+        ),
+        parse_options=csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
         convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
+            column_types=dict.fromkeys(dialect.names, pa.string()),
             include_columns=list(columns),
             strings_can_be_null=False,
         ),
@@ -516,7 +613,7 @@ def read_parts(
     if levels is not None:
         reading.codes |= {n: {v: i for i, v in enumerate(levels.discrete(n).levels)} for n in discrete}
         reading.first_row |= {n: dict.fromkeys(reading.codes[n], 0) for n in discrete}
-    for batch in _batches(source, options.every):
+    for batch in _Table.of(source).batches(options.every):
         reading.take(batch)
         if progress is not None:
             progress(reading.rows, None)
@@ -544,7 +641,4 @@ def _mostly_numbers(levels: Sequence[str] | dict[str, int]) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
+    return _NUMBER.fullmatch(text) is not None

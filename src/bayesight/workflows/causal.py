@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bayesight.causal import (
     AdjustFor,
@@ -33,10 +35,11 @@ from bayesight.causal.effect import estimate_from_moments
 from bayesight.causal.examples import Example, example
 from bayesight.causal.moments import add, begin
 from bayesight.causal.refute import Refutation, refute
+from bayesight.causal.sample import MAX_LEVELS, Discrete
 from bayesight.causal.simulate import draw, make_world, true_effect
 from bayesight.checks import check
 from bayesight.data.tables import ReadOptions, TableRead, TooLarge, column_names, read_parts, read_sample
-from bayesight.errors import InvalidInput, UnknownName, nearest
+from bayesight.errors import InvalidInput, UnknownName, listed, nearest
 from bayesight.files import write_atomic
 from bayesight.types import Progress
 
@@ -51,6 +54,7 @@ __all__ = [
 ]
 
 EXAMPLE = "example:"
+CATEGORIES, LINE = "categories", "a straight line"
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ class CausalAnswer:
         dropped: lines left out for missing values.
         title: what the table is about, for an example.
         source: where its numbers come from.
+        held: each variable that is held fixed: "categories" or "a straight line", and how many values it has.
+        notes: what was decided about the table's values.
     """
 
     effect: Effect
@@ -123,6 +129,17 @@ class CausalAnswer:
     dropped: int = 0
     title: str = ""
     source: str = ""
+    held: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def held_words(self) -> str:
+        """How the variables are held fixed, in a sentence; empty where each is one of few categories."""
+        lines = [name for name, (kind, _) in self.held.items() if kind == LINE]
+        many = [f"{n} ({k} values)" for n, (kind, k) in self.held.items() if kind != LINE and k > MAX_LEVELS]
+        said = [f"as straight lines: {listed(lines)} (--text makes categories of one)"] if lines else []
+        said += [f"as categories: {listed(many)} (--numeric makes a line of one)"] if many else []
+        return f"Held fixed {'; '.join(said)}." if said else ""
 
     def as_dict(self) -> dict[str, Any]:
         """The document of ``--json``."""
@@ -137,6 +154,7 @@ class CausalAnswer:
             "dropped": self.dropped,
             **identification_dict(known),
             "adjustment_set": None if e.held is None else list(e.held),
+            "held": {name: {"as": kind, "values": n} for name, (kind, n) in self.held.items()},
             "forbidden": self.forbidden,
             "conditional": e.conditional.as_dict(),
             "adjusted": e.adjusted.as_dict() if e.adjusted else None,
@@ -147,7 +165,7 @@ class CausalAnswer:
             "e_value": e.e_value.as_dict() if e.e_value else None,
             "refutations": [r.as_dict() for r in self.refutations],
             "level": e.question.level,
-            "notes": list(e.notes),
+            "notes": [*self.notes, *e.notes],
             "source": self.source,
         }
 
@@ -282,6 +300,8 @@ def causal_effect(request: CausalRequest, progress: Progress | None = None) -> C
         read.dropped,
         known.title if known else "",
         known.source if known else "",
+        _held(found, read.sample),
+        read.notes,
     )
 
 
@@ -415,7 +435,11 @@ def _streamed(
         raise InvalidInput(f"{request.table}: no rows are left; expected at least one.")
     found = estimate_from_moments(moments, dag, _question(request))
     return CausalAnswer(
-        found, dag, explain_forbidden(dag, request.treatment, request.outcome), rows=int(rows)
+        found,
+        dag,
+        explain_forbidden(dag, request.treatment, request.outcome),
+        rows=int(rows),
+        held={name: (LINE if name in numeric else CATEGORIES, 0) for name in found.held or ()},
     )
 
 
@@ -504,7 +528,19 @@ def _read_options(request: CausalRequest, dag: Dag, columns: Sequence[str]) -> R
         request.numeric,
         request.text,
         request.drop_missing,
+        tuple(name for name in needed if name not in (request.treatment, request.outcome)),
     )
+
+
+def _held(found: Effect, sample: Sample) -> dict[str, tuple[str, int]]:
+    """Each variable held fixed, how, and how many values it has."""
+    columns = {name: sample.column(name) for name in found.held or ()}
+    return {
+        name: (CATEGORIES, len(column.levels))
+        if isinstance(column, Discrete)
+        else (LINE, len(np.unique(column.values)))
+        for name, column in columns.items()
+    }
 
 
 def _bayes(request: CausalRequest, found: Effect) -> Answer:

@@ -75,7 +75,7 @@ def _contrasted(title: str, answer: Answer) -> Contrasted:
 
 def _graph_sentences(found: CausalAnswer) -> tuple[str, ...]:
     known, question = found.effect.identification, found.effect.question
-    said = []
+    said = [found.held_words] if found.held_words else []
     if found.effect.held is not None and question.adjust is not None:
         said.append(f"Held fixed, as was asked: {joined(list(found.effect.held))}.")
     elif isinstance(known, AdjustFor) and known.variables:
