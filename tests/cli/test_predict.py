@@ -1,13 +1,14 @@
 """``bayesight predict``: its JSON, its words, its refusals."""
 
 import json
+import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
 KEYS = {"path", "prediction", "prior", "log_likelihood", "log_evidence", "posterior", "novelty"}
-KEYS |= {"p_value", "known", "reason"}
+KEYS |= {"p_value", "known", "reason", "notes"}
 
 
 @pytest.fixture
@@ -55,10 +56,14 @@ def test_words_hold_the_numbers(program, shapes_run, pictures, strange):
 
 
 def test_refusals(refusal, program, shapes_run, pictures, tmp_path):
-    assert "did you mean" in refusal("predict", shapes_run, tmp_path / "brr.png", pictures[0])
+    assert "did you mean" in refusal("predict", shapes_run, tmp_path / "brr.png")
     (tmp_path / "words.png").write_text("words")
     assert "words.png is no image" in refusal("predict", shapes_run, tmp_path / "words.png")
-    assert "is not a file" in refusal("predict", shapes_run, tmp_path)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "holds no image that could be read" in refusal("predict", shapes_run, empty)
+    both = refusal("predict", shapes_run, tmp_path / "words.png", empty)
+    assert "none of the 2 images could be read; the first: " in both
     assert "is not a run folder" in refusal("predict", tmp_path, pictures[0])
     for option, value, said in (
         ("--prior", "bar=0.9,ring=0.2", "sum to 1.1"),
@@ -68,6 +73,57 @@ def test_refusals(refusal, program, shapes_run, pictures, tmp_path):
     ):
         assert said in refusal("predict", shapes_run, pictures[0], option, value)
     assert program("predict", shapes_run)[0] == 2
+
+
+def test_the_good_ones_are_answered_and_the_bad_ones_named(program, shapes_run, pictures, tmp_path):
+    (tmp_path / "zero.png").write_bytes(b"")
+    given = (tmp_path / "zero.png", pictures[0], tmp_path / "gone.png", pictures[1])
+    status, out, err = program("predict", shapes_run, *given, "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert [row["path"] for row in found] == [str(path) for path in given]
+    assert [row["prediction"] for row in found] == [None, "bar", None, "disc"]
+    assert found[0]["error"].endswith("zero.png is no image that can be read: zero bytes.")
+    assert "does not exist" in found[2]["error"]
+    assert found[0]["posterior"] is found[0]["known"] is None
+    assert "error" not in found[1]
+    assert "zero.png is no image that can be read" in err
+    status, out, err = program("predict", shapes_run, *given)
+    assert (status, out.count("posterior")) == (0, 2)
+    assert err.count("\n") == 2
+
+
+def test_folders_and_archives_hold_images_too(program, shapes_run, pictures, tmp_path):
+    folder = tmp_path / "pages" / "new"
+    folder.mkdir(parents=True)
+    for path in pictures:
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "broken.png").write_bytes(pictures[0].read_bytes()[:60])
+    (folder / "notes.txt").write_text("words")
+    archive = tmp_path / "pages.tar.gz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(folder, "new")
+    for source in (folder.parent, archive):
+        status, out, err = program("predict", shapes_run, source, pictures[2], "--json")
+        found = json.loads(out)
+        assert status == 0
+        names = [f"{source}/new/{name}" for name in ("bar.png", "disc.png", "ring.png", "broken.png")]
+        assert [row["path"] for row in found] == [*names, str(pictures[2])]
+        assert [row["prediction"] for row in found] == ["bar", "disc", "ring", None, "ring"]
+        assert found[3]["error"] == "cut off"
+        assert "1 of 4 files were left out: 1 cut off" in err
+        assert "1 file that is no image was passed over: 1 .txt" in err
+        assert any("left out" in note for note in found[0]["notes"])
+        assert found[4]["notes"] == []
+
+
+def test_what_a_crop_cuts_away_is_said(program, shapes_run, tmp_path):
+    wide = np.zeros((28, 112), np.uint8)
+    wide[8:20, 50:62] = 255
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    row = json.loads(program("predict", shapes_run, tmp_path / "wide.png", "--json")[1])[0]
+    assert row["notes"][0].startswith("75% of its pixels are cut away: cropped to the run's 28x28")
+    assert "75% of its pixels are cut away" in program("predict", shapes_run, tmp_path / "wide.png")[1]
 
 
 def test_costs_decide(program, shapes_run, pictures, tmp_path, strange):

@@ -84,7 +84,7 @@ def test_bad_images_are_refused_by_name(shapes_run, tmp_path):
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(SourceUnreadable, match=r"text\.png is no image"):
         predict(shapes_run, [tmp_path / "text.png"])
-    with pytest.raises(SourceUnreadable, match="not a file"):
+    with pytest.raises(SourceUnreadable, match=r"holds no image that could be read"):
         predict(shapes_run, [tmp_path])
     with pytest.raises(InvalidInput, match="level"):
         Readings(level=0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, LedgerOption, emit, ledger_words
+from bayesight.cli.common import JsonFlag, LedgerOption, emit, ledger_words, progress_bar, say
 from bayesight.cli.evaluate import PriorOption
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ SHOWN = 5
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, and folders and archives of them.")],
     prior: PriorOption = None,
     same_subject: Annotated[
         bool,
@@ -52,23 +53,35 @@ def predict(
     With costs, also what to do: the action of least expected cost, to hand the image to a person, or to ask
     for another reading where that is expected to save more than it costs.
 
+    An image that cannot be read is named, and the others are answered.
+
     Example: bayesight predict runs/letters first.png second.png --same-subject --prior A=0.5
 
     Example: bayesight predict runs/letters first.png --costs zero-one --hand-over 0.1 --reading-cost 0.01
     """
+    from bayesight.errors import shown
     from bayesight.workflows.decisions import Stakes
-    from bayesight.workflows.predict import Readings
-    from bayesight.workflows.predict import predict as work
+    from bayesight.workflows.predict import Readings, answers_for
 
     stated = costs is not None or hand_over is not None or reading_cost is not None
     stakes = Stakes(costs or "zero-one", hand_over, reading_cost) if stated else None
     how = Readings(prior, same_subject, dependence, level, abstain, stakes)
-    found = work(run, images, how, ledger=ledger)
+    with progress_bar("reading") as progress:
+        found = answers_for(run, images, how, ledger=ledger, progress=progress)
     more = ledger_words(run, ledger)
-    emit([p.as_dict() | more for p in found], as_json=as_json, text=lambda: "\n".join(map(_lines, found)))
+    for name, said in found.sources.items():
+        for note in said:
+            say(f"{shown(name)}: {note}")
+    for one in found.unread:
+        say(one.error if one.path in one.error else f"{shown(one.path, 120)}: {one.error}")
+    emit(
+        [row | more for row in found.as_list()],
+        as_json=as_json,
+        text=lambda: "\n".join(_lines(p, found.notes.get(p.path, ())) for p in found.predictions),
+    )
 
 
-def _lines(found: Prediction) -> str:
+def _lines(found: Prediction, notes: Sequence[str] = ()) -> str:
     ranked = sorted(found.posterior.items(), key=lambda pair: -pair[1])[:SHOWN]
     best = ranked[0][0]
     lines = [
@@ -88,4 +101,5 @@ def _lines(found: Prediction) -> str:
         )
         least = min(made.expected_cost.values())
         lines.append(f"  do         {made.action} (least expected cost {least:.3g}{worth})")
+    lines += [f"  note       {note}" for note in notes]
     return "\n".join(lines + ([f"  {found.reason}"] if found.reason else []))

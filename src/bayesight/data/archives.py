@@ -39,11 +39,11 @@ from bayesight.data.members import (
 )
 from bayesight.data.multipart import refuse_part
 from bayesight.data.streams import ByteStream
-from bayesight.data.tarwalk import walk
+from bayesight.data.tarwalk import checksum_holds, walk
 from bayesight.data.zips import zip_members
 from bayesight.errors import InvalidInput, SourceUnreadable
 
-__all__ = ["Batch", "Source", "batches", "find_source"]
+__all__ = ["Batch", "Source", "batches", "find_source", "holds_images"]
 
 _DOT = ord(".")
 _BATCH_MEMBERS = 8192
@@ -123,6 +123,21 @@ def find_source(
     return Source(full, kind, known)
 
 
+def holds_images(path: Path) -> bool:
+    """Whether a path is a folder, an archive or IDX data, by its first bytes, and no image or other file.
+
+    A single file packed with gzip counts as an archive: what it holds, only reading it shows.
+    """
+    if path.is_dir() or not path.is_file():
+        return path.is_dir()
+    with path.open("rb") as file:
+        start = file.read(512)
+    packed = start.startswith(
+        (b"PK\3\4", b"PK\5\6", b"PK\7\x08", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", *_UNSUPPORTED)
+    )
+    return packed or holds_idx(start) or (len(start) == 512 and checksum_holds(start))
+
+
 def batches(source: Source, *, labelled: bool = True) -> Iterator[Batch]:
     """The members of a folder, tar or zip source, in one pass.
 
@@ -199,6 +214,7 @@ def _content(name: bytes, content: Content) -> tuple[bytes, str | None]:
     return blob, None if found else IGNORED
 
 
+_ZIP_STARTS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
 _UNSUPPORTED = {b"\x28\xb5\x2f\xfd": "Zstandard", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}
 
 
@@ -206,7 +222,7 @@ def _kind_of(path: Path) -> Literal["tar", "zip", "idx"]:
     """What a file holds, by its first bytes."""
     with ByteStream(path) as stream:
         start = next(stream, b"")
-        if stream.compression is None and start.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08")):
+        if stream.compression is None and start.startswith(_ZIP_STARTS):
             return "zip"
     if start[:4] in _UNSUPPORTED:
         raise SourceUnreadable(

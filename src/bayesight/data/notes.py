@@ -10,7 +10,7 @@ from bayesight.data.decode import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.data.members import HIDDEN
 from bayesight.data.store import Store
 
-__all__ = ["LOUD_CUT", "cut_note", "notes", "source_facts"]
+__all__ = ["LOUD_CUT", "cut_note", "image_notes", "notes", "source_facts"]
 
 LOUD_CUT = 0.2
 """From this share of pixels cut away on, it is a warning."""
@@ -72,6 +72,22 @@ def treatment_notes(done: Treatment, frame: Frame, images: int, *, whose: str = 
         (done.transparent, f"{done.transparent:,} {of} have transparent pixels and were laid over white"),
         (done.frames, f"{done.frames:,} {of} are the first of several frames in their file"),
         (done.inks, f"{done.inks:,} {of} are of CMYK inks, converted without a colour profile"),
+    ]
+    return [sentence for holds, sentence in said if holds]
+
+
+def image_notes(done: Treatment, frame: Frame) -> list[str]:
+    """What was done to one image, for whoever asked about it."""
+    cropped = f"cropped to the run's {frame.height}x{frame.width} in the centre"
+    if done.cut_share >= LOUD_CUT:
+        cropped += "; a run trained with --size HEIGHTxWIDTH of its shape, or with --fit pad, keeps them"
+    said = [
+        (done.cut_share >= _QUIET_CUT, f"{done.cut_share:.0%} of its pixels are cut away: {cropped}"),
+        (done.clipped, f"values beyond the run's {Range(*frame.levels)} were clipped"),
+        (done.turned, "turned the way its camera noted"),
+        (done.transparent, "laid over white, for some of its pixels are transparent"),
+        (done.frames, "the first of several frames in its file"),
+        (done.inks, "of CMYK inks, converted without a colour profile"),
     ]
     return [sentence for holds, sentence in said if holds]
 

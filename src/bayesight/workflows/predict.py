@@ -11,19 +11,18 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import theorem
-from bayesight.checks import existing_path, probability
-from bayesight.data.dataset import gather
-from bayesight.data.decode import decode
+from bayesight.checks import probability
 from bayesight.errors import SourceUnreadable
 from bayesight.evaluate.novelty import p_value, threshold
-from bayesight.models.classifier import Classes, Classifier
+from bayesight.models.classifier import Classifier
 from bayesight.run import Run
-from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.types import Progress
 from bayesight.workflows.believing import belief_of
 from bayesight.workflows.decisions import Choice, Stakes, choose, parse_costs, reading_of
+from bayesight.workflows.pictures import Unread, gather_pictures, read_images
 from bayesight.workflows.priors import complete_prior, parse_prior
 
-__all__ = ["Prediction", "Readings", "judge", "predict", "read_images"]
+__all__ = ["Answers", "Prediction", "Readings", "Unread", "answers_for", "judge", "predict", "read_images"]
 
 UNKNOWN = "unknown"
 
@@ -95,6 +94,45 @@ class Prediction:
         return tree if self.decision is None else tree | {"decision": self.decision.as_dict()}
 
 
+@dataclass(frozen=True)
+class Answers:
+    """The answers for all images that were given.
+
+    Args:
+        rows: an answer for each image that could be read, in the order given, and the others.
+        notes: what was done to an image file to read it, by its path.
+        sources: folders and archives among what was given, and what is to be said of each.
+        within: the folder or archive of each image that came from one.
+    """
+
+    rows: tuple[Prediction | Unread, ...]
+    notes: Mapping[str, Sequence[str]]
+    sources: Mapping[str, Sequence[str]]
+    within: Mapping[str, str]
+
+    @property
+    def unread(self) -> list[Unread]:
+        """The images that could not be read."""
+        return [row for row in self.rows if isinstance(row, Unread)]
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """The answers."""
+        return [row for row in self.rows if isinstance(row, Prediction)]
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """What ``--json`` prints."""
+        return [
+            row.as_dict() | {"notes": list(self._said(row.path))}
+            if isinstance(row, Prediction)
+            else row.as_dict()
+            for row in self.rows
+        ]
+
+    def _said(self, path: str) -> Sequence[str]:
+        return self.notes.get(path) or self.sources.get(self.within.get(path, ""), ())
+
+
 def predict(
     run_path: str | Path,
     images: Sequence[str | Path],
@@ -102,11 +140,12 @@ def predict(
     *,
     ledger: str | None = None,
 ) -> list[Prediction]:
-    """Classify image files with a run.
+    """Classify images with a run; ``answers_for`` does without the ones that cannot be read.
 
     Args:
         run_path: the run folder.
-        images: image files, of any size and mode; they are brought to the run's.
+        images: image files of any size and mode, and folders and archives of them; they are brought to the
+            run's.
         how: prior, repeated readings, the level of the unknown; None takes the defaults.
         ledger: answer with everything it holds about the run.
 
@@ -116,10 +155,43 @@ def predict(
         InvalidInput: a prior or a table of costs that is none, a level or a dependence out of range.
         Impossible: no class with a positive prior allows the image.
     """
+    found = answers_for(run_path, images, how, ledger=ledger)
+    if found.unread:
+        raise SourceUnreadable(found.unread[0].error)
+    return found.predictions
+
+
+def answers_for(
+    run_path: str | Path,
+    images: Sequence[str | Path],
+    how: Readings | None = None,
+    *,
+    ledger: str | None = None,
+    progress: Progress | None = None,
+) -> Answers:
+    """Classify the images that can be read, and name the others.
+
+    Args:
+        run_path: the run folder.
+        images: as in ``predict``.
+        how: as in ``predict``.
+        ledger: answer with everything it holds about the run.
+        progress: told how far reading a folder or an archive is.
+
+    Raises:
+        RunUnreadable: no run, or a damaged one.
+        SourceNotFound, SourceUnreadable: none of the images could be read; the error is the first one's.
+        InvalidInput: a prior or a table of costs that is none, a level or a dependence out of range.
+        Impossible: no class with a positive prior allows the image.
+    """
     classifier = belief_of(Run.open(run_path), ledger)
-    pixels = read_images(images, classifier.classes)
-    batches = [(part, part) for part in pixels.split(EVALUATION_BATCH)]
-    return judge(classifier, list(map(str, images)), classifier.features(batches), how or Readings())
+    gathered = gather_pictures(images, classifier.classes, progress)
+    if gathered.first_error is not None and not gathered.names:
+        raise gathered.refusal(len(images))
+    features = torch.cat([classifier.features(part) for part in gathered.parts()])
+    found = iter(judge(classifier, gathered.names, features, how or Readings()))
+    rows = tuple(row if isinstance(row, Unread) else next(found) for row in gathered.rows)
+    return Answers(rows, gathered.notes, gathered.sources, gathered.within)
 
 
 def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: Readings) -> list[Prediction]:
@@ -176,24 +248,6 @@ def _base_rates(classifier: Classifier, prior: str | Mapping[str, float] | None)
     if isinstance(prior, str):
         return parse_prior(prior, classifier.classes.names, classifier.prior)
     return complete_prior(prior, classifier.classes.names, classifier.prior)
-
-
-def read_images(images: Sequence[str | Path], classes: Classes) -> Tensor:
-    """uint8 (N, C, H, W) of image files, brought to a run's size and mode.
-
-    Raises:
-        SourceNotFound: a file that is not there.
-        SourceUnreadable: a file that is no image, with the reason.
-    """
-    paths = [existing_path(path) for path in images]
-    for given, path in zip(images, paths, strict=True):
-        if not path.is_file():
-            raise SourceUnreadable(f"{given} is not a file; expected an image.")
-    found = decode([path.read_bytes() for path in paths], classes.frame)
-    if found.refused:
-        index, reason = found.refused[0]
-        raise SourceUnreadable(f"{images[index]} is no image that can be read: {reason}.")
-    return gather(found.images, found.kept)
 
 
 def _decisions(
