@@ -25,6 +25,7 @@ __all__ = [
     "Bar",
     "ByPositionFlag",
     "ClassLevelOption",
+    "FitOption",
     "JsonFlag",
     "LedgerOption",
     "SeedOption",
@@ -46,6 +47,13 @@ JsonFlag = Annotated[
 LedgerOption = Annotated[
     str | None,
     typer.Option("--ledger", help="Answer with everything this ledger holds about the run."),
+]
+FitOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="crop|pad|stretch",
+        help="Images of another shape: crop the centre, pad with black to keep all of them, or stretch.",
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Every random choice follows from it.")]
 

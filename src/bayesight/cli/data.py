@@ -9,6 +9,7 @@ import typer
 
 from bayesight.cli.common import (
     ClassLevelOption,
+    FitOption,
     JsonFlag,
     SeedOption,
     SplitFoldersOption,
@@ -31,6 +32,7 @@ def inspect(
     size: Annotated[
         str | None, typer.Option(help="Make all images this size: a side, or HEIGHTxWIDTH.")
     ] = None,
+    fit: FitOption = None,
     mode: Annotated[str | None, typer.Option(help="Make all images grey (L) or RGB.")] = None,
     labels_file: Annotated[
         Path | None, typer.Option(help="The labels of an IDX file that are not beside it.")
@@ -55,21 +57,28 @@ def inspect(
 ) -> None:
     """Count classes and images, name what is broken, what is there twice, and which labels look wrong."""
     from bayesight.data.audit import audit
-    from bayesight.data.inspection import parse_size, report_document, report_text
+    from bayesight.data.inspection import parse_fit, parse_size, report_document, report_text
     from bayesight.data.store import open_store
 
     wanted = parse_size(size) if size is not None else None
-    layout = source_options(class_level, split_folders).layout
+    layout, shape = source_options(class_level, split_folders).layout, parse_fit(fit)
     with progress_bar("reading") as progress:
         store = open_store(
-            source, size=wanted, mode=mode, labels=labels_file, layout=layout, progress=progress
+            source,
+            size=wanted,
+            mode=mode,
+            fit=shape,
+            labels=labels_file,
+            layout=layout,
+            progress=progress,
         )
     found = audit(store, near=near)
     document = report_document(store, found)
     if labels or run is not None or report is not None:
         document["labels"] = _suspicious(
             source, top, report,
-            run=run, labels=labels_file, layout=layout, size=wanted, mode=mode, seed=seed, threads=threads,
+            run=run, labels=labels_file, layout=layout,
+            size=wanted, mode=mode, fit=shape, seed=seed, threads=threads,
         )  # fmt: skip
     emit(
         document,

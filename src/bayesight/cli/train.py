@@ -15,6 +15,7 @@ import typer
 from bayesight.cli.common import (
     ByPositionFlag,
     ClassLevelOption,
+    FitOption,
     JsonFlag,
     SplitFoldersOption,
     emit,
@@ -42,7 +43,10 @@ def train(
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="A TOML file with the four keys.", rich_help_panel=KEYS)
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Data: side the images are brought to, pixels.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Data: size the images are brought to: a side, or HEIGHTxWIDTH.")
+    ] = None,
+    fit: FitOption = None,
     mode: Annotated[str | None, typer.Option(help="Data: L (grey) or RGB.")] = None,
     batch: Annotated[int | None, typer.Option(help="Data: images in one step.")] = None,
     validation: Annotated[float | None, typer.Option(help="Data: share held out to choose weights.")] = None,
@@ -119,7 +123,8 @@ def train(
     from bayesight.workflows.train import train as work
 
     changes = {
-        "data.size": size,
+        "data.size": None if size is None else _sides(size),
+        "data.fit": fit,
         "data.mode": mode,
         "data.batch": batch,
         "data.validation": validation,
@@ -175,6 +180,14 @@ def _how_to_go_on(out: Path) -> str:
     arguments = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
     kept = "what was trained is kept" if (out / "checkpoint").exists() else "it had hardly begun"
     return f"{kept}. Go on with: {shlex.join([*this_program(), *arguments, '--resume'])}"
+
+
+def _sides(text: str) -> int | tuple[int, int]:
+    """A side, or (height, width) where they differ."""
+    from bayesight.data.inspection import parse_size
+
+    height, width = parse_size(text)
+    return height if height == width else (height, width)
 
 
 def _settings(pairs: list[str]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from bayesight.checks import check
 from bayesight.data.audit import Audit
 from bayesight.data.notes import notes, source_facts
 from bayesight.data.store import Store
+from bayesight.frame import FITS, Fit
 
-__all__ = ["parse_size", "report_document", "report_text"]
+__all__ = ["parse_fit", "parse_size", "report_document", "report_text"]
 
 _SHOWN = 10
 _BAR = 30
@@ -30,6 +31,18 @@ def parse_size(text: str) -> tuple[int, int]:
     check(found is not None, "--size", f"got {text!r}", "a side or HEIGHTxWIDTH, like 28 or 32x24")
     assert found is not None
     return int(found[1]), int(found[2] or found[1])
+
+
+def parse_fit(text: str | None) -> Fit:
+    """The way images of another shape are brought to the size; crop where nothing is said.
+
+    Raises:
+        InvalidInput: none of the three.
+    """
+    found: Fit | None = next((fit for fit in FITS if fit == (text or "crop")), None)
+    check(found is not None, "--fit", f"got {text!r}", "crop, pad or stretch")
+    assert found is not None
+    return found
 
 
 def report_document(store: Store, found: Audit) -> dict[str, Any]:

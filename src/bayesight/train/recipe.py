@@ -42,6 +42,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr, Validati
 from bayesight.checks import existing_path
 from bayesight.data.augment import AUGMENTATIONS
 from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
+from bayesight.frame import Fit
 from bayesight.losses import GENERATIVE_LOSSES, LOSSES
 from bayesight.models import GENERATORS, MODELS
 from bayesight.optim import OPTIMIZERS, SCHEDULES
@@ -94,6 +95,8 @@ class DataKey(BaseModel):
         validation: share of the images held out for choosing weights and calibration, never trained on.
         augment: random changes to training images.
         size: side in pixels (or [height, width]) the images are brought to; None keeps what they have.
+        fit: how images of another shape are brought to the size: "crop" keeps the centre, "pad" keeps all of
+            them with black beside them, "stretch" stretches them.
         mode: "L" (grey) or "RGB"; None keeps what they have.
         also_share: share of every batch that is drawn from the further sources of ``--also``, where there are
             any; an epoch is one pass over the source itself.
@@ -106,6 +109,7 @@ class DataKey(BaseModel):
     validation: Annotated[float, Within(0, 0.5, above=True)] = 0.1
     augment: Choice = Named(name="none")
     size: Annotated[int | tuple[int, int] | None, BeforeValidator(_sides)] = None
+    fit: Fit = "crop"
     mode: Literal["L", "RGB"] | None = None
     also_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.4
     environments: StrictStr | None = None

@@ -152,8 +152,15 @@ def sheet(images: Tensor, columns: int | None = None) -> ImageArray:
 
 def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> Pictures:
     """Every image of every source, whatever its label; some of the first source's are held out."""
-    size, mode = recipe.data.size, recipe.data.mode
-    store = open_store(request.source, size=size, mode=mode, labelled=False, progress=progress)
+    wanted = recipe.data
+    store = open_store(
+        request.source,
+        size=wanted.size,
+        mode=wanted.mode,
+        fit=wanted.fit,
+        labelled=False,
+        progress=progress,
+    )
     check(
         len(store) >= FEWEST, str(request.source), f"{len(store)} images", f"at least {FEWEST}", "Add images."
     )

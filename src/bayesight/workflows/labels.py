@@ -16,6 +16,7 @@ from bayesight.data import Store, open_store, require_classes
 from bayesight.data.batches import Examples
 from bayesight.data.dataset import gather
 from bayesight.data.layout import AS_SHOWN, LayoutWish
+from bayesight.frame import Fit
 from bayesight.report import Picture, SuspiciousLabels
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
@@ -85,6 +86,7 @@ def audit_labels(
     layout: LayoutWish = AS_SHOWN,
     size: tuple[int, int] | None = None,
     mode: Literal["L", "RGB"] | None = None,
+    fit: Fit = "crop",
     seed: int = 0,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -100,6 +102,7 @@ def audit_labels(
         layout: which folders are classes and which are parts, where the source does not show it.
         size: (height, width) all images are brought to; None takes the commonest. A run has its own.
         mode: "L" or "RGB" likewise.
+        fit: how images of another shape are brought to the size, likewise.
         seed: of training and of the folds.
         threads: processor threads for training.
         progress: told how far reading is.
@@ -111,12 +114,14 @@ def audit_labels(
     """
     if run is not None:
         came = "given with --run"
-        check(size is None and mode is None, "--size or --mode", came, "the run's own", "Leave them out.")
+        own = size is None and mode is None and fit == "crop"
+        check(own, "--size, --mode or --fit", came, "the run's own", "Leave them out.")
         return _judge(Run.open(run), source, (labels, layout), seed, progress, f"features of the run {run}")
-    store = open_store(source, size=size, mode=mode, labels=labels, layout=layout, progress=progress)
+    store = open_store(source, size=size, mode=mode, fit=fit, labels=labels, layout=layout, progress=progress)
     require_classes(store, 2)
     model = "resnet" if min(store.manifest.shape[:2]) >= 28 else "mlp"
-    changes = {"optimization.epochs": EPOCHS, "seed": seed, "data.size": size, "data.mode": mode}
+    changes: dict[str, Any] = {"optimization.epochs": EPOCHS, "seed": seed}
+    changes |= {"data.size": size, "data.mode": mode, "data.fit": fit}
     recipe = Recipe.default(model).changed(changes)
     with tempfile.TemporaryDirectory() as folder:
         made = train(

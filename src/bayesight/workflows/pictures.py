@@ -1,4 +1,4 @@
-"""Pictures to be judged, from files, folders and archives in the order given; the unreadable ones are named."""
+"""Pictures to be judged, from files, folders and archives in the order given; those unreadable are named."""
 
 from __future__ import annotations
 

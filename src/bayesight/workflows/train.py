@@ -252,11 +252,12 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     Identical images are never on both sides: not within the source, and not between ``also`` and the
     validation images.
     """
-    size, mode = recipe.data.size, recipe.data.mode
+    wanted = recipe.data
     store = open_store(
         request.source,
-        size=size,
-        mode=mode,
+        size=wanted.size,
+        mode=wanted.mode,
+        fit=wanted.fit,
         labels=request.labels,
         layout=_layout(request, recipe),
         progress=progress,
