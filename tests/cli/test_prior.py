@@ -5,6 +5,7 @@ import json
 import pytest
 
 KEYS = {"prior", "interval", "method", "level", "second_opinion", "images", "prior_shift", "warning"}
+KEYS |= {"quarantined", "ignored", "ignored_kinds", "lost_classes", "levels", "fit", "treatment", "notes"}
 
 
 @pytest.fixture

@@ -19,7 +19,10 @@ def test_json(program, shapes, tmp_path):
     status, out, _ = program("train", shapes, "--out", tmp_path / "run", *QUICK, "--seed", 5, "--json")
     document = json.loads(out)
     assert status == 0
-    assert set(document) == {"run", "classes", "examples", "seconds", "validation", "details", "notes"}
+    assert set(document) == {
+        "run", "classes", "examples", "seconds", "validation", "details", "notes",
+        "quarantined", "ignored", "ignored_kinds", "lost_classes", "levels", "fit", "treatment",
+    }  # fmt: skip
     assert document["run"] == str(tmp_path / "run")
     assert document["classes"] == ["bar", "disc", "ring"]
     assert document["examples"] == 240

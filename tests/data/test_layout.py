@@ -169,11 +169,15 @@ def test_parts_beside_a_stated_level_and_against_the_names():
     assert read("train/a train/b test/c", split_folders=False)["test/c"] == ("c", "")
 
 
-def test_a_class_none_of_whose_files_can_be_read_stops_it():
-    with pytest.raises(InvalidInput, match=r"class 'cross' would be lost: .*\(3 heic\)"):
-        classes("set/ring set/bar set/cross:heic")
-    with pytest.raises(InvalidInput, match="class 'cross' would be lost"):
-        classes("train/ring train/bar train/cross:png test/ring test/bar")
+def test_a_class_none_of_whose_files_can_be_read_is_named():
+    (lost,) = layout_of("set/ring set/bar set/cross:heic").lost
+    said = "'cross', of which no file in set/cross/ could be read as an image (3 heic)"
+    assert (lost.name, lost.folder, lost.files, str(lost)) == ("cross", "set/cross", {"heic": 3}, said)
+    (lost,) = layout_of("train/ring train/bar train/cross:png test/ring test/bar").lost
+    assert lost.folder == "train/cross"
+    two = layout_of("ring bar cross:heic disc:.dat").lost
+    assert [one.name for one in two] == ["cross", "disc"]
+    assert layout_of("ring bar docs:.md scripts:.py Annotations:png unlabelled:heic").lost == ()
     assert classes("ring bar docs:.md scripts:.py Annotations:png unlabelled:heic") == ["bar", "ring"]
 
 

@@ -111,9 +111,8 @@ def evaluate(
             ),
             progress=progress,
         )
-    for note in (result.data.note, result.data.fitted_note):
-        if note:
-            say(note)
+    for note in result.data.notes:
+        say(note)
     if report is not None:
         say(f"report: {evaluation_report(result, report)}")
     emit(result.as_dict() | ledger_words(run, ledger), as_json=as_json, text=lambda: _text(result))

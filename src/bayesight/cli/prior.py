@@ -35,6 +35,8 @@ def prior(
 
     with progress_bar("reading") as progress:
         found = infer_prior(run, source, level=level, seed=seed, ledger=ledger, progress=progress)
+    for note in found.source.get("notes", ()):
+        say(note)
     if found.warning:
         say(f"warning: {found.warning}")
     if out is not None:

@@ -110,6 +110,12 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write RUN/tensorboard (extra 'tensorboard').")
     ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS", help="Train although no image of this class can be read. May be repeated."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a classifier, or a model that makes images, and save its run.
@@ -152,6 +158,7 @@ def train(
         unlabelled=tuple(unlabelled or ()),
         threads=threads,
         device=device,
+        without=tuple(without or ()),
     )
     with (
         when_interrupted(lambda: _how_to_go_on(out)),
@@ -242,6 +249,7 @@ def _document(result: Any) -> dict[str, Any]:
         "seconds": metrics["seconds"]["total"],
         "validation": metrics["validation"],
         **({"environments": metrics["environments"]} if "environments" in metrics else {}),
+        **metrics.get("left_out", {}),
         "notes": metrics.get("notes", []),
         "details": metrics,
     }

@@ -99,10 +99,8 @@ def update(
                 second_reading=second_reading,
                 progress=progress,
             )
-    if found.note:
-        say(found.note)
-    if found.fitted_note:
-        say(found.fitted_note)
+    for note in found.source.get("notes", ()):
+        say(note)
     emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))
 
 

@@ -33,7 +33,7 @@ from bayesight.data.decode import (
 from bayesight.data.framing import MOST_PIXELS, Depths, Wish, choose, sentence, wished
 from bayesight.data.hints import way_on
 from bayesight.data.idx import idx_batches
-from bayesight.data.layout import document_kind
+from bayesight.data.layout import Lost, document_kind
 from bayesight.data.left_out import Passed, Tally
 from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined
 from bayesight.data.placing import Placed, place, place_by_name
@@ -60,6 +60,7 @@ class Contents:
     counts: dict[str, int]
     parts: dict[str, int]
     notes: tuple[str, ...]
+    lost: tuple[Lost, ...]
     frame: Frame
     content_hash: str
     quarantined: tuple[Quarantined, ...]
@@ -75,7 +76,7 @@ def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = 
 
     Raises:
         SourceUnreadable: the source is damaged, or holds no image that could be read.
-        InvalidInput: its folders can be read in several ways, or a class would be lost.
+        InvalidInput: its folders can be read in several ways.
         OSError: the folder could not be written.
     """
     with Spool(folder, progress) as spool:
@@ -382,6 +383,7 @@ def _finish(spool: Spool, folder: Path, placed: Placed, paths: list[bytes], choi
         counts=placed.counts,
         parts=placed.part_counts,
         notes=(*placed.notes, *_backslash_note(spool.backslashes)),
+        lost=placed.lost,
         frame=frame,
         content_hash=content_hash(frame, labels, digests, parts),
         quarantined=tuple(spool.quarantined),

@@ -83,8 +83,9 @@ class Depths:
         order = sorted(lit, key=lambda i: self.ranges[i].high)
         high = np.array([self.ranges[i].high for i in order])
         if self.eight:
-            came = f"{self.eight:,} images of 8 bits and {len(high):,} of {self.ranges[order[-1]]}"
-            raise self._mixed(came, self.paths[order[-1]])
+            whole = Range(min(found.low for found in self.ranges), high[-1])
+            came = f"{self.eight:,} images of 8 bits and {len(high):,} of {whole}"
+            raise self._mixed(came, self.paths[min(order)])
         steps = high[1:] / high[:-1]
         above = int(steps.argmax()) + 1 if len(steps) else 0
         if above and steps[above - 1] >= _GAP:
@@ -94,7 +95,7 @@ class Depths:
                     f"{above:,} images of values up to {Range(0, high[above - 1])} and "
                     f"{len(high) - above:,} up to {high[-1]:,.6g}"
                 )
-                raise self._mixed(came.replace("0 to ", ""), self.paths[order[above]])
+                raise self._mixed(came.replace("0 to ", ""), self.paths[min(order[above:])])
             if share <= _FEW:
                 high = high[:above]
         return min(found.low for found in self.ranges), float(high[-1])

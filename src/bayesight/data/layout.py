@@ -24,6 +24,7 @@ __all__ = [
     "Layout",
     "LayoutUnclear",
     "LayoutWish",
+    "Lost",
     "Place",
     "Reading",
     "decide",
@@ -108,16 +109,37 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """A folder among those of the classes in which no file could be read as an image.
+
+    Args:
+        name: of the class it would be.
+        folder: its path inside the source.
+        files: how many of each kind (".dat"), or of each reason why they are no images.
+    """
+
+    name: str
+    folder: str
+    files: Mapping[str, int]
+
+    def __str__(self) -> str:
+        kinds = listed((f"{many:,} {kind.partition(':')[0]}" for kind, many in self.files.items()), 3)
+        return f"{shown(self.name)}, of which no file in {self.folder}/ could be read as an image ({kinds})"
+
+
+@dataclass(frozen=True)
 class Layout:
     """A decision.
 
     Args:
         places: of every folder with images.
         notes: sentences about what was taken for what.
+        lost: folders that would be classes if one of their files were an image that can be read.
     """
 
     places: Mapping[Path, Place]
     notes: tuple[str, ...] = ()
+    lost: tuple[Lost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,7 +199,7 @@ def decide(folders: Mapping[Path, Folder], wish: LayoutWish, source: str) -> Lay
 
     Raises:
         LayoutUnclear: two readings, neither of them certain.
-        InvalidInput: a level at which there is no class, or a class without an image that could be read.
+        InvalidInput: a level at which there is no class.
 
     Example:
         >>> tree = {("train", "cat"): Folder(9), ("test", "cat"): Folder(3), ("unlabeled",): Folder(5)}
@@ -210,12 +232,11 @@ class _Decision:
         self._find_parts()
         self._name_classes(beside_masks=bool(masks))
         self._say_parts()
-        self._refuse_vanishing()
         names = {place.name for place in self.places.values() if place.name is not None}
         for group in twins(sorted(names)):
             told = ", ".join(repr(name) for name in group)
             self.notes.append(f"{told} differ by case, width or blanks only and are {len(group)} classes")
-        return Layout(self.places, tuple(self.notes))
+        return Layout(self.places, tuple(self.notes), tuple(self._lost()))
 
     # Folders that are no class.
 
@@ -443,8 +464,8 @@ class _Decision:
                 f"{deepest}, or {LOWEST} for the lowest (as {'/'.join(self.open[0])}/)."
             )
 
-    def _refuse_vanishing(self) -> None:
-        """Refuse a class folder none of whose files could be read as an image."""
+    def _lost(self) -> list[Lost]:
+        """Class folders none of whose files could be read as an image."""
         known = {
             path[: self._depth_of(path, place.name)] for path, place in self.places.items() if place.name
         }
@@ -456,6 +477,7 @@ class _Decision:
                     lost[path[:end]] += folder.others
                     if folder.images:
                         lost[path[:end]]["images"] += folder.images
+        found = []
         for path, files in sorted(lost.items()):
             name = path[-1]
             if (
@@ -467,12 +489,8 @@ class _Decision:
                 continue
             if roles([name]) or not files:
                 continue
-            kinds = listed((f"{many:,} {kind.partition(':')[0]}" for kind, many in files.most_common()), 4)
-            raise InvalidInput(
-                f"{self.source}: class {shown(name)} would be lost: no file in {'/'.join(path)}/ could be "
-                f"read as an image ({kinds}); expected images, as in the other class folders. Convert them, "
-                "or take the folder out."
-            )
+            found.append(Lost(name, "/".join(path), dict(files.most_common())))
+        return found
 
     def _depth_of(self, path: Path, name: str | None) -> int:
         """How much of a path ends with its class folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ from bayesight.data.decode import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.data.members import HIDDEN
 from bayesight.data.store import Store
 
-__all__ = ["LOUD_CUT", "cut_note", "image_notes", "notes", "source_facts"]
+__all__ = ["LOUD_CUT", "cut_note", "image_notes", "notes", "reading_notes", "source_facts"]
 
 LOUD_CUT = 0.2
 """From this share of pixels cut away on, it is a warning."""
@@ -26,30 +27,47 @@ def notes(store: Store, *, whose: str = "") -> list[str]:
         store: the source as it was read.
         whose: "the run's " where its size, mode and levels are a run's.
     """
+    return [
+        *store.manifest.notes,
+        *reading_notes(store, whose=whose),
+    ]
+
+
+def reading_notes(store: Store, *, whose: str = "") -> list[str]:
+    """The same, but for how its folders were taken."""
     manifest = store.manifest
     return [
-        *manifest.notes,
         *_left_out(store),
         *treatment_notes(manifest.treatment, manifest.frame, len(store), whose=whose),
     ]
 
 
-def source_facts(store: Store, *, whose: str = "") -> dict[str, Any]:
-    """The same for programs: what was left out, what was done, and the sentences."""
+def source_facts(store: Store, said: Sequence[str] | None = None, most: int | None = None) -> dict[str, Any]:
+    """The same for programs: what was left out, what was done, and the sentences.
+
+    Args:
+        store: the source as it was read.
+        said: the sentences, where there are others than ``notes``.
+        most: how many files to name; None names all.
+    """
     manifest = store.manifest
     return {
         "quarantined": [
-            {"path": one.path, "reason": one.reason, "class": one.label} for one in manifest.quarantined
+            {"path": one.path, "reason": one.reason, "class": one.label}
+            for one in manifest.quarantined[:most]
         ],
         "ignored": manifest.ignored,
         "ignored_kinds": [
             {"kind": kind.kind, "class": kind.label, "files": kind.files, "first": kind.path}
-            for kind in manifest.passed
+            for kind in manifest.passed[:most]
+        ],
+        "lost_classes": [
+            {"class": one.name, "folder": one.folder, "files": dict(one.files)} for one in manifest.lost
         ],
         "levels": list(manifest.levels),
         "fit": manifest.fit,
         "treatment": asdict(manifest.treatment) | {"cut_share": round(manifest.treatment.cut_share, 4)},
-        "notes": notes(store, whose=whose),
+        "notes": list(notes(store) if said is None else said),
     }
 
 
@@ -105,7 +123,7 @@ def cut_note(done: Treatment, frame: Frame) -> str:
 def _left_out(store: Store) -> list[str]:
     """Sentences on files that are not among the images."""
     manifest = store.manifest
-    said = []
+    said = [f"warning: no image is left of class {one}" for one in manifest.lost]
     out = manifest.quarantined
     if out:
         whole = len(store) + len(out)

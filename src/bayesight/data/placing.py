@@ -10,7 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bayesight.data.layout import AS_SHOWN, PARTS, Folder, Layout, LayoutWish, Path, Place, decide, folder_of
+from bayesight.data.layout import (
+    AS_SHOWN,
+    PARTS,
+    Folder,
+    Layout,
+    LayoutWish,
+    Lost,
+    Path,
+    Place,
+    decide,
+    folder_of,
+)
 from bayesight.errors import InvalidInput, listed
 from bayesight.types import ImageArray, IntArray
 
@@ -32,12 +43,14 @@ class Placed:
         labels: (N,) indices into them, -1 for none.
         parts: (N,) indices into ``PARTS``.
         notes: sentences about what was taken for what.
+        lost: folders among those of the classes in which no image could be read.
     """
 
     classes: tuple[str, ...]
     labels: IntArray
     parts: ImageArray
     notes: tuple[str, ...] = ()
+    lost: tuple[Lost, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -104,7 +117,8 @@ def place(
     labels = np.array([-1 if p.name is None else rank[p.name] for p in found], np.int64)[ids]
     parts = np.array([PARTS.index(p.part) for p in found], np.uint8)[ids]
     labels[masks], parts[masks] = -1, _LEFT_OUT
-    return Placed(tuple(classes), labels, parts, _notes(folders, layout, int(masks.sum())))
+    lost = () if wish is None else layout.lost
+    return Placed(tuple(classes), labels, parts, _notes(folders, layout, int(masks.sum())), lost)
 
 
 def _leniently(tree: Mapping[Path, Folder], source: str) -> Layout:

@@ -9,12 +9,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -27,17 +28,18 @@ from bayesight.data.build import Contents, build, content_hash
 from bayesight.data.decode import PIXEL_LIMIT, Fit, Frame, Levels, Treatment
 from bayesight.data.framing import Wish
 from bayesight.data.freshness import Stamp, content_of, stamp
-from bayesight.data.layout import AS_SHOWN, PARTS, LayoutWish
+from bayesight.data.layout import AS_SHOWN, PARTS, LayoutWish, Lost
 from bayesight.data.left_out import Passed
 from bayesight.data.members import Quarantined
-from bayesight.errors import BayesightError, SourceUnreadable, StorageFailed
+from bayesight.errors import BayesightError, InvalidInput, SourceUnreadable, StorageFailed, listed
 from bayesight.files import write_atomic
 from bayesight.frame import FITS
+from bayesight.names import canonical
 from bayesight.types import ImageArray, IntArray, Progress
 
-__all__ = ["Manifest", "Quarantined", "Store", "open_store", "require_classes"]
+__all__ = ["Manifest", "Quarantined", "Store", "open_store", "require_classes", "require_no_class_lost"]
 
-_FORMAT = 3
+_FORMAT = 4
 _BUILDING = ".building-"
 _STAMP = "source.json"
 _SAMPLE = 16
@@ -57,6 +59,7 @@ class Manifest:
         counts: images of each class.
         parts: images of each part of the source (see ``layout.PARTS``); empty where it has none.
         notes: which folders were taken for what, in sentences, where that needs saying.
+        lost: folders among those of the classes in which no image could be read.
         shape: (H, W) or (H, W, 3) of one image.
         mode: "L" (grey) or "RGB".
         content_hash: the same for the same images under the same class indices, whatever held them.
@@ -75,6 +78,7 @@ class Manifest:
     counts: dict[str, int]
     parts: dict[str, int]
     notes: tuple[str, ...]
+    lost: tuple[Lost, ...]
     shape: tuple[int, ...]
     mode: str
     content_hash: str
@@ -194,7 +198,7 @@ def open_store(
         SourceUnreadable: cut off, damaged, or without a single image.
         StorageFailed: the cache cannot be written.
         LayoutUnclear: folders that can be read in several ways; says which option asks for each.
-        InvalidInput: a size or mode that cannot be, or a class none of whose images could be read.
+        InvalidInput: a size or mode that cannot be.
     """
     wish = _wish(Wish(None, mode, labelled, levels, fit, layout), size)
     found = find_source(source, labels=labels, labelled=labelled)
@@ -248,6 +252,31 @@ def _untouched(home: Path, name: str, stamped: Stamp) -> Store | None:
     return None
 
 
+def require_no_class_lost(store: Store, without: Sequence[str] = ()) -> None:
+    """Refuse a source in which the images of a whole class cannot be read.
+
+    Args:
+        store: the source as it was read.
+        without: names of such classes that may be missing.
+
+    Raises:
+        InvalidInput: such a class, or a name in ``without`` that is none.
+    """
+    lost = store.manifest.lost
+    names = {canonical(name) for name in without}
+    spare = sorted(names - {one.name for one in lost})
+    came = f"{listed(spare, quoted=True)}, of which images were read" if spare else ""
+    check(not spare, "--without", came, "names of classes of which no image could be read")
+    gone = [one for one in lost if one.name not in names]
+    if gone:
+        way = " ".join(f"--without {quote(one.name)}" for one in gone[:4])
+        raise InvalidInput(
+            f"{store.manifest.source} would lose {'class' if len(gone) == 1 else 'classes'} "
+            f"{'; '.join(map(str, gone[:4]))}{f'; and {len(gone) - 4:,} more' * (len(gone) > 4)}; expected "
+            f"images in every class folder. Convert the files, or train without: {way}"
+        )
+
+
 def _build(source: Source, wish: Wish, folder: Path, signature: list[Any], progress: Progress | None) -> None:
     """Write a store beside its final place, then move it there in one step."""
     family = folder.name.rpartition("-")[0]
@@ -282,6 +311,7 @@ def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
         counts=contents.counts,
         parts=contents.parts,
         notes=contents.notes,
+        lost=contents.lost,
         shape=contents.frame.shape,
         mode=contents.frame.mode,
         content_hash=contents.content_hash,
@@ -309,6 +339,7 @@ def _load(folder: Path) -> Store | None:
         if any((folder / name).stat().st_size != size for name, size in sizes.items()):
             return None
         document["quarantined"] = tuple(Quarantined(**entry) for entry in document["quarantined"])
+        document["lost"] = tuple(Lost(**entry) for entry in document["lost"])
         document["passed"] = tuple(Passed(**entry) for entry in document["passed"])
         document["treatment"] = Treatment(**document["treatment"])
         for name in ("classes", "shape", "levels", "notes"):

@@ -276,6 +276,7 @@ class EvaluateResult:
             tree["environments"] = dict(self.environments)
         if self.data.part:
             tree["part"] = self.data.part
+        tree |= self.data.facts
         notes = [note for note in (self.data.note, self.data.fitted_note) if note]
         if notes:
             tree["note"] = "; ".join(notes)

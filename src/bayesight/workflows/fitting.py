@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -72,7 +73,11 @@ def described(store: Store) -> dict[str, Any]:
         "images": len(store),
         "counts": manifest.counts,
         "quarantined": len(manifest.quarantined),
+        "ignored": manifest.ignored,
+        "lost_classes": [one.name for one in manifest.lost],
         "choice": manifest.choice,
+        "levels": list(manifest.levels),
+        "treatment": asdict(manifest.treatment),
     }
 
 

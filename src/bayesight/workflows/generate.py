@@ -19,6 +19,7 @@ import bayesight
 from bayesight.checks import check
 from bayesight.data import Store, open_store, split
 from bayesight.data.batches import Examples
+from bayesight.data.notes import notes as source_notes
 from bayesight.files import write_atomic
 from bayesight.models import VAE, Autoencoder, GenerativeModel
 from bayesight.models.classifier import Classes
@@ -101,7 +102,7 @@ def train_generator(
     )
     pictures = _read(request, recipe, progress)
     read_s = time.perf_counter() - began
-    notes = tuple(note for store in pictures.stores for note in store.manifest.notes)
+    notes = tuple(note for store in pictures.stores for note in source_notes(store))
     listeners = tuple(listeners)
     for listener in listeners:
         listener(SourceRead(notes))
@@ -208,7 +209,7 @@ def _finish(
         "classes": [],
         "examples": {"train": len(pictures.train), "validation": len(pictures.validation)},
         "sources": [described(store) for store in pictures.stores],
-        "notes": [note for store in pictures.stores for note in store.manifest.notes],
+        "notes": [note for store in pictures.stores for note in source_notes(store)],
         "seed": recipe.seed,
         "selection": _KEPT[recipe.loss.name],
         "validation": {

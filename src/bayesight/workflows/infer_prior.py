@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from bayesight.bayes.label_shift import PriorEstimate, ShiftCheck, check_prior_shift
 from bayesight.bayes.label_shift import infer_prior as estimate
 from bayesight.checks import check
+from bayesight.data.notes import notes, source_facts
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
@@ -34,12 +36,14 @@ class InferredPrior:
         estimate: the prior, its intervals and a second opinion.
         shift: whether other base rates alone explain the images.
         method: how it was found, one sentence.
+        source: what was left out of the source and what was done to its images, and the notes that say so.
     """
 
     classes: tuple[str, ...]
     estimate: PriorEstimate
     shift: ShiftCheck
     method: str
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -58,6 +62,7 @@ class InferredPrior:
                 "p_value": self.shift.p_value,
             },
             "warning": self.warning,
+            **self.source,
         }
 
     @property
@@ -97,8 +102,10 @@ def infer_prior(
     """
     check(0 < level < 1, "--level", f"got {level:g}", "a share strictly between 0 and 1")
     classifier = belief_of(Run.open(run_path), ledger)
-    examples, _ = read_unlabelled(source, classifier.classes, progress=progress)
-    return infer(classifier, classifier.features(examples.in_order(EVALUATION_BATCH)), level=level, seed=seed)
+    examples, store = read_unlabelled(source, classifier.classes, progress=progress)
+    features = classifier.features(examples.in_order(EVALUATION_BATCH))
+    facts = source_facts(store, notes(store, whose="the run's "))
+    return replace(infer(classifier, features, level=level, seed=seed), source=facts)
 
 
 def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed: int = 0) -> InferredPrior:

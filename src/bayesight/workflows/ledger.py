@@ -288,6 +288,7 @@ def record_update(
             belief_s=opened_s + time.perf_counter() - began,
             note=data.note,
             fitted_note=data.fitted_note,
+            source=data.facts,
             gone_classes=learned.gone_classes,
         )
         corrected = learned.corrections

@@ -16,6 +16,7 @@ import bayesight
 from bayesight.data import Store
 from bayesight.data.audit import audit
 from bayesight.data.batches import Examples
+from bayesight.data.notes import notes
 from bayesight.evaluate import one_vs_rest, reliability
 from bayesight.report import (
     ClassCounts,
@@ -234,7 +235,11 @@ def data_sections(store: Store) -> list[Section]:
     conflicts = tuple(Conflict(labels=tuple(c.labels), paths=c.paths) for c in found.conflicts)
     return [
         ClassCounts(dict(manifest.counts), note=manifest.choice),
-        Quarantine(tuple((q.path, q.reason) for q in manifest.quarantined), manifest.ignored),
+        Quarantine(
+            tuple((q.path, q.reason) for q in manifest.quarantined),
+            manifest.ignored,
+            note=" ".join(f"{said[0].upper()}{said[1:]}." for said in notes(store)),
+        ),
         Duplicates(groups=found.groups, extra=found.extra, conflicts=conflicts),
     ]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from bayesight.checks import check
 from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
 from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutUnclear, LayoutWish, folder_of
+from bayesight.data.notes import reading_notes, source_facts
 from bayesight.errors import InvalidInput, listed, nearest, shown
 from bayesight.models.classifier import Classes
 from bayesight.names import alike, canonical
@@ -84,6 +85,16 @@ class Labelled:
         """Those of the images for which ``kept`` (N,) is true."""
         held = self.examples
         return replace(self, examples=Examples(held.arrays, held.rows[kept], held.labels[kept]))
+
+    @property
+    def notes(self) -> list[str]:
+        """All that is to be said of the source: how it was read, what is left out, what was done to it."""
+        return [*([self.note] if self.note else []), *reading_notes(self.store, whose="the run's ")]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The same for programs."""
+        return source_facts(self.store, self.notes)
 
     @property
     def fitted_note(self) -> str:

@@ -21,6 +21,9 @@ from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.data import Store, open_store, require_classes
 from bayesight.data.batches import Examples
 from bayesight.data.layout import LOWEST, LayoutWish
+from bayesight.data.notes import notes as source_notes
+from bayesight.data.notes import source_facts
+from bayesight.data.store import require_no_class_lost
 from bayesight.errors import InvalidInput
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.losses import sees_environments
@@ -100,6 +103,7 @@ class TrainRequest:
         threads: processor threads; None takes half the cores.
         device: "auto", "cpu", "cuda", ...
         checkpoint_every_s: seconds between two checkpoints.
+        without: classes of which no image can be read, and which may be missing.
     """
 
     source: Path
@@ -115,6 +119,7 @@ class TrainRequest:
     threads: int | None = None
     device: str = "auto"
     checkpoint_every_s: float = 10.0
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -263,6 +268,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
         progress=progress,
     )
     require_classes(store, 2)
+    require_no_class_lost(store, request.without)
     height, width = store.manifest.shape[:2]
     classes = Classes(
         store.classes, store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit
@@ -281,7 +287,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
         kept = ~among(more.store, more.examples.rows, digests["validation"])
         dropped += int((~kept).sum())
         also.append(more.only(kept))
-        notes += [f"--also {path.name}: {note}" for note in (more.note,) if note]
+        notes += [f"--also {path.name}: {note}" for note in more.notes]
     if also:
         digests["also"] = np.concatenate([more.digests for more in also])
     return Material(
@@ -294,7 +300,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
         digests,
         environments,
         store.rows_of("unlabelled"),
-        (*store.manifest.notes, *notes),
+        (*source_notes(store), *notes),
     )
 
 
@@ -396,6 +402,7 @@ def _finish(
         },
         "sources": [described(store) for store in material.stores],
         "parts": dict(material.stores[0].manifest.parts),
+        "left_out": source_facts(material.stores[0], material.notes, most=1000),
         "notes": list(material.notes),
         **({} if pretrained is None else {"pretraining": pretrained}),
         "seed": recipe.seed,

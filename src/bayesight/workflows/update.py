@@ -50,6 +50,7 @@ class UpdateResult:
         belief_s: seconds spent on the belief, reading and writing it included.
         note: how labels were read, where that needs saying.
         fitted_note: how many images were scaled or converted first, where any were.
+        source: what was left out of the source and what was done to its images, and the notes that say so.
     """
 
     run: Run
@@ -67,6 +68,7 @@ class UpdateResult:
     was: Mapping[str, int] = field(default_factory=dict)
     superseded: int = 0
     gone_classes: tuple[str, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def corrected_by(self, found: Corrections, names: Sequence[str]) -> UpdateResult:
         """This result with what a batch's labels were to those given before.
@@ -88,7 +90,7 @@ class UpdateResult:
     def as_dict(self) -> dict[str, Any]:
         """What ``--json`` prints."""
         tree = {"run": str(self.run.folder), "seconds": self.features_s + self.belief_s}
-        return tree | {k: v for k, v in vars(self).items() if k != "run"}
+        return tree | {k: v for k, v in vars(self).items() if k not in ("run", "source")} | dict(self.source)
 
 
 def update(
@@ -183,7 +185,8 @@ def update(
             after = after.without_class(name)
         run.save_classifier(after)
         new = tuple(name for name in told.new_classes if name not in gone)
-        found = replace(told, fitted_note=data.fitted_note, new_classes=new, gone_classes=gone)
+        found = replace(told, source=data.facts, new_classes=new, gone_classes=gone)
+        found = replace(found, fitted_note=data.fitted_note)
         return replace(found, belief_s=opened_s + time.perf_counter() - began)
 
 
