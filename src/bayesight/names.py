@@ -6,7 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-__all__ = ["alike", "canonical", "twins"]
+__all__ = ["NAME_LIMIT", "alike", "canonical", "known_as", "twins"]
+
+NAME_LIMIT = 1000
+"""Characters of a class's name that every place where one is given takes; a folder's name has 255 bytes."""
 
 
 def canonical(name: str) -> str:
@@ -17,6 +20,17 @@ def canonical(name: str) -> str:
         True
     """
     return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def known_as(name: str, known: Iterable[str]) -> str | None:
+    """The known name that this is another spelling of in Unicode; None where there is none.
+
+    Example:
+        >>> known_as("cafe\N{COMBINING ACUTE ACCENT}", ["tea", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"])
+        'café'
+    """
+    wanted = canonical(name)
+    return next((other for other in known if canonical(other) == wanted), None)
 
 
 def alike(name: str) -> str:

@@ -226,3 +226,21 @@ def test_a_class_is_renamed_with_its_base_rate(client: TestClient, strange: byte
         refused = client.post("/v1/classes/rename", json={"name": name, "to": to})
         assert refused.status_code == 422
         assert words in refused.json()["message"]
+
+
+def test_a_class_can_be_named_whatever_its_name_is_and_in_either_unicode_form(
+    client: TestClient, draw
+) -> None:
+    long, apart = 'x, ="' * 46, "cafe\N{COMBINING ACUTE ACCENT}"
+    composed = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+    for name in (long, apart, composed):
+        body = {"labels": [{"label": name, "data": encoded(draw("ring", len(name)))}], "new_classes": True}
+        answer = client.post("/v1/labels", json=body)
+        assert answer.status_code == 200, answer.text
+    names = set(client.get("/v1/belief").json()["classes"])
+    assert {long, composed} < names
+    assert apart not in names
+    stated = client.put("/v1/prior", json={"prior": {long: 0.5, apart: 0.25}})
+    assert stated.status_code == 200, stated.text
+    shares = stated.json()["prior"]
+    assert (shares[long], shares[composed]) == (0.5, 0.25)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.checks import check
+from bayesight.names import NAME_LIMIT
 
 __all__ = [
     "CHANGES",
@@ -164,7 +165,7 @@ class Label:
 
     def __post_init__(self) -> None:
         check(bool(self.label.strip()), "label", "an empty name", "the name of a class")
-        plain_text(self.label, "label")
+        plain_text(self.label, "label", NAME_LIMIT)
         good = len(self.image) == 32 and all(c in "0123456789abcdef" for c in self.image)
         check(good, "image", f"got {self.image[:40]!r}", "the 32 hexadecimal digits of an image's digest")
         fits = self.features.ndim == 1 and self.features.dtype == np.float32
@@ -291,7 +292,7 @@ class Rename:
 
     def __post_init__(self) -> None:
         check(bool(self.new.strip()), "new name", "an empty one", "the name of a class")
-        plain_text(self.new, "new name")
+        plain_text(self.new, "new name", NAME_LIMIT)
 
     def body(self) -> dict[str, Any]:
         """What stays."""
@@ -467,14 +468,14 @@ def from_parts(kind: str, run: str, body: Mapping[str, Any], personal: Personal 
     return Label(run=run, **personal.facts, **shared, features=_present(features))
 
 
-def plain_text(text: str, where: str) -> str:
+def plain_text(text: str, where: str, longest: int = 200) -> str:
     """Return a short printable text, which every database can hold.
 
     Raises:
-        InvalidInput: longer than 200 characters, or with control characters.
+        InvalidInput: longer than ``longest`` characters, or with control characters.
     """
-    good = len(text) <= 200 and (text.isprintable() or not text)
-    check(good, where, f"got {text[:40]!r}", "at most 200 printable characters")
+    good = len(text) <= longest and (text.isprintable() or not text)
+    check(good, where, f"got {text[:40]!r}", f"at most {longest:,} printable characters")
     return text
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
 from bayesight.errors import InvalidInput
+from bayesight.names import NAME_LIMIT
 from bayesight.service.images import Upload, from_base64
 from bayesight.workflows.predict import Readings
 
@@ -44,8 +45,9 @@ __all__ = [
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Name: TypeAlias = Annotated[str, StringConstraints(max_length=200)]
+ClassName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LIMIT)]
 Digest: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
-Shares: TypeAlias = Annotated[dict[Name, Share], Field(min_length=1, max_length=10_000)]
+Shares: TypeAlias = Annotated[dict[ClassName, Share], Field(min_length=1, max_length=10_000)]
 
 TINY_PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAV0lEQVR42sWSOQ7AMAgEB5T/f3ld5JChQIjCoQNrdjEA58NC"
@@ -141,7 +143,7 @@ class PredictionAnswer(_Model):
 class LabelItem(_Model):
     """What one image is: an image predicted earlier, or one that comes along."""
 
-    label: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(examples=["A"])
+    label: ClassName = Field(examples=["A"])
     image: Digest | None = Field(None, description="digest of an image predicted earlier")
     data: str | None = Field(None, description="an image file in base64", examples=[TINY_PNG])
 
@@ -159,9 +161,7 @@ class _HowLabels(_Model):
 class LabelOptions(_HowLabels):
     """The ``options`` of a multipart request of labels."""
 
-    labels: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] = Field(
-        min_length=1, max_length=10_000, description="one a file, or one for all"
-    )
+    labels: list[ClassName] = Field(min_length=1, max_length=10_000, description="one a file, or one for all")
 
 
 class LabelRequest(_HowLabels):
@@ -230,10 +230,8 @@ class TakeBackAnswer(_Model):
 class RenameRequest(_Model):
     """Another name for a class."""
 
-    name: Name = Field(description="the class", examples=["A"])
-    to: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
-        description="what it is to be called", examples=["alpha"]
-    )
+    name: ClassName = Field(description="the class", examples=["A"])
+    to: ClassName = Field(description="what it is to be called", examples=["alpha"])
 
 
 class RenameAnswer(_Model):

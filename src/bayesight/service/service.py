@@ -20,6 +20,7 @@ from bayesight.ledger import Entry, Label, Ledger, Receipt, TakenBack
 from bayesight.ledger import Prediction as PredictionRecord
 from bayesight.ledger import Prior as PriorRecord
 from bayesight.ledger.records import Features
+from bayesight.names import canonical, known_as
 from bayesight.run import Run
 from bayesight.service.batching import Batcher
 from bayesight.service.belief import TRAINING, Believed, Keeper
@@ -169,6 +170,8 @@ class Service:
                 repeat with the same key: what was written is not written twice.
         """
         check(len(corrections) > 0, "labels", "none", "at least one")
+        names = self.keeper.last.classifier.classes.names
+        corrections = [replace(c, label=known_as(c.label, names) or canonical(c.label)) for c in corrections]
         if not new_classes:
             await self._check_known(corrections)
         labels = await self._labels(corrections, person)
@@ -210,7 +213,9 @@ class Service:
             InvalidInput: no name, or that of another class.
             KeyReused, StorageFailed: as elsewhere.
         """
-        return await run_in_threadpool(partial(self.keeper.rename, old, new, person=person, key=key))
+        old = known_as(old, self.keeper.last.classifier.classes.names) or old
+        rename = partial(self.keeper.rename, old, canonical(new), person=person, key=key)
+        return await run_in_threadpool(rename)
 
     def absorb_soon(self) -> None:
         """Absorb what is queued, in the background; needs a running event loop."""

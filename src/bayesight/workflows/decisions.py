@@ -22,6 +22,7 @@ from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, UnknownName
 from bayesight.evaluate import confusion_matrix
 from bayesight.models.classifier import Classifier
+from bayesight.names import known_as
 
 __all__ = ["Choice", "Stakes", "choose", "parse_costs", "reading_of"]
 
@@ -146,8 +147,9 @@ def _is_row(row: Any) -> bool:
 def _whole_row(action: str, row: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
     """The row with a cost for every class, in order."""
     for name in row:
-        if name != OTHERS and name not in names:
+        if name != OTHERS and known_as(name, names) is None:
             raise UnknownName("class", name, names)
+    row = {known_as(name, names) or name: cost for name, cost in row.items()}
     left_out = [name for name in names if name not in row]
     check(
         not left_out or OTHERS in row, "--costs", f"{action!r} has no cost for {', '.join(left_out)}",

@@ -43,7 +43,9 @@ def sides(store: Store, groups: IntArray, share: float, seed: int) -> tuple[dict
         held_out = np.concatenate([held_out, rows["validation"]])
         chosen["train"] = _without(store, rows["train"], held_out)
     else:
-        chosen = _at_random(store, _without(store, rows["train"], held_out), groups, share, seed)
+        kept = _without(store, rows["train"], held_out)
+        _refuse_missing(store, rows | {"train": kept})
+        chosen = _at_random(store, kept, groups, share, seed)
     copies = len(rows["train"]) + len(rows["validation"]) - sum(map(len, chosen.values()))
     if copies:
         notes.append(

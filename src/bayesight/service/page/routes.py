@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
+import hashlib
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from importlib import resources
@@ -21,6 +22,7 @@ from starlette.exceptions import HTTPException
 from bayesight.checks import check
 from bayesight.errors import BayesightError, InvalidInput, UnknownName
 from bayesight.ledger.records import CHANGES
+from bayesight.names import NAME_LIMIT, canonical, known_as
 from bayesight.report.words import plural
 from bayesight.service.auth import COOKIE, ScopeMissing, Who
 from bayesight.service.images import Upload, as_png, from_base64
@@ -96,7 +98,7 @@ async def ask(
     request: Request,
     service: TheService,
     who: Predicter,
-    renamed: Annotated[str, Query(max_length=200)] = "",
+    renamed: Annotated[str, Query(max_length=NAME_LIMIT)] = "",
     taken_back: Annotated[int, Query(ge=0, le=10_000)] = 0,
 ) -> HTMLResponse:
     """Where an image is shown, a class taught, and a class given another name."""
@@ -132,7 +134,7 @@ async def label(
     service: TheService,
     who: Labeller,
     image: str,
-    label: Annotated[str, Form(max_length=60)],
+    label: Annotated[str, Form(max_length=NAME_LIMIT)],
     key: Annotated[str, Form(max_length=60)],
     new: Annotated[str, Form()] = "",
     back: Annotated[str, Form()] = "",
@@ -140,11 +142,11 @@ async def label(
     skip: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
     """One click: this image is that."""
-    name = label.strip()
+    name = canonical(label.strip())
     brought = Upload("", _decoded(picture)) if picture else None
     correction = Correction(name, "" if brought else image, brought)
     await service.teach(
-        [correction], person=who.name, key=f"page {who.id} {key} {name}", new_classes=bool(new)
+        [correction], person=who.name, key=f"page {who.id} {key} {_key_of(name)}", new_classes=bool(new)
     )
     return _to(request, _queue(image, skip) if back == "queue" else f"/images/{image}")
 
@@ -179,12 +181,12 @@ async def rename(
     service: TheService,
     who: Admin,
     name: Annotated[str, Form()],
-    to: Annotated[str, Form(max_length=60)],
+    to: Annotated[str, Form(max_length=NAME_LIMIT)],
     key: Annotated[str, Form(max_length=60)],
 ) -> Response:
     """Call a class something else."""
-    new = to.strip()
-    await service.rename_class(name, new, person=who.name, key=f"page {who.id} {key} {new}")
+    new = canonical(to.strip())
+    await service.rename_class(name, new, person=who.name, key=f"page {who.id} {key} {_key_of(new)}")
     return _to(request, "/?" + urlencode({"renamed": new}))
 
 
@@ -193,12 +195,12 @@ async def lesson(
     request: Request,
     service: TheService,
     who: Labeller,
-    label: Annotated[str, Form(max_length=60)],
+    label: Annotated[str, Form(max_length=NAME_LIMIT)],
     key: Annotated[str, Form(max_length=60)],
     files: Annotated[list[UploadFile], File()],
 ) -> HTMLResponse:
     """A handful of images of one class, new or known, learned together."""
-    name = label.strip()
+    name = canonical(label.strip())
     uploads = [Upload(file.filename or "", await file.read()) for file in files]
     pixels = await service.read(uploads)
     asked = await service.predict(pixels, person=who.name)
@@ -236,9 +238,10 @@ async def prior(
 ) -> Response:
     """State how common a class is here, in per cent; the others share the rest as they do now."""
     shares = (await service.believed()).prior()
-    if name not in shares:
+    known = known_as(name, shares)
+    if known is None:
         raise UnknownName("class", name[:60], shares)
-    rest = 1 - shares[name]
+    name, rest = known, 1 - shares[known]
     moved = {other: p * (1 - share / 100) / rest for other, p in shares.items()} if rest > 0 else {}
     await service.state_prior(moved | {name: share / 100}, person=who.name)
     return _to(request, f"/images/{image}" if image else "/")
@@ -407,6 +410,11 @@ def _skipped(skip: Sequence[str] | None) -> list[str]:
 
 def _queue(told: str, skip: Sequence[str] | None) -> str:
     return "/queue?" + urlencode([("told", told), *(("skip", one) for one in _skipped(skip))])
+
+
+def _key_of(name: str) -> str:
+    """A name as part of an idempotency key, whose length is limited."""
+    return name if len(name) <= 60 else hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def _decoded(picture: str) -> bytes:
