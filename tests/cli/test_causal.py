@@ -80,7 +80,7 @@ def test_missing_values(program, tmp_path):
     assert (status, out) == (1, "")
     assert err == (
         "bayesight: t.csv: missing values (1 in Y of 21 rows); expected none. "
-        "Leave those rows out with --drop-missing, if they are missing by chance.\n"
+        "Blanks, NA, NaN, null and their like are missing. Leave those rows out with --drop-missing, if they are missing by chance.\n"
     )
     status, _, err = program(*asked, "--drop-missing")
     assert status == 0
