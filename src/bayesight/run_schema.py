@@ -75,6 +75,11 @@ class _Seconds(BaseModel):
     training: _Number
 
 
+class _Model(BaseModel):
+    name: Name
+    why: Name
+
+
 class _Validation(BaseModel):
     model_config = ConfigDict(extra="allow")
     examples: _Count
@@ -90,6 +95,7 @@ class MetricsFile(BaseModel):
     examples: _Examples
     seconds: _Seconds
     validation: _Validation
+    model: _Model | None = None
     environments: dict[Name, dict[Name, _Number]] = {}
 
 

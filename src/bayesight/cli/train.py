@@ -62,7 +62,10 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="Model: linear, mlp, alexnet or resnet; gan, vae and autoencoder make images."),
+        typer.Option(
+            help="Model: linear, mlp, alexnet or resnet; gan, vae and autoencoder make images. Default: mlp "
+            "for grey images of up to 32 pixels a side, else resnet."
+        ),
     ] = None,
     loss: Annotated[
         str | None,
@@ -148,7 +151,8 @@ def train(
     request = TrainRequest(
         source=source,
         out=out,
-        recipe=None if resume and not (recipe or model or wanted) else _recipe(recipe, model, wanted),
+        recipe=_recipe(recipe, model, wanted) if recipe or model else None,
+        changes=wanted,
         also=tuple(also or ()),
         labels=labels,
         options=source_options(class_level, split_folders, by_position),
@@ -171,11 +175,11 @@ def train(
 
 
 def _recipe(path: Path | None, model: str | None, changes: dict[str, Any]) -> Recipe:
-    """The file's recipe or the model's packaged one, with the options' changes."""
+    """The file's recipe or the named model's packaged one, with the options' changes."""
     from bayesight.train.recipe import Recipe
 
     if path is None:
-        return Recipe.default(model or "mlp").changed(changes)
+        return Recipe.default(str(model)).changed(changes)
     recipe = Recipe.load(path)
     return recipe.changed({**({} if model is None else {"model": {"name": model}}), **changes})
 
@@ -251,6 +255,7 @@ def _document(result: Any) -> dict[str, Any]:
         **({"environments": metrics["environments"]} if "environments" in metrics else {}),
         **metrics.get("left_out", {}),
         "notes": metrics.get("notes", []),
+        "model": metrics.get("model", {}),
         "details": metrics,
     }
 
@@ -276,6 +281,12 @@ def environment_lines(environments: Mapping[str, Any]) -> str:
     )
 
 
+def _model(metrics: Mapping[str, Any]) -> str:
+    """A line on which model was taken and why."""
+    model = metrics.get("model")
+    return f"model {model['name']}, {model['why']}\n" if model else ""
+
+
 def _text(result: Any) -> str:
     from bayesight.train.events import measured
 
@@ -283,14 +294,14 @@ def _text(result: Any) -> str:
     validation, seconds = metrics["validation"], metrics["seconds"]
     if metrics.get("kind") == "generation":
         return (
-            f"{result.run.folder}\n"
+            f"{result.run.folder}\n{_model(metrics)}"
             f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
             f"on {validation['examples']:,} images held out: {measured(validation)}\n"
             f"look at {result.run.folder / 'samples.png'}"
         )
     verdict = f"{validation['verdict']}\n" if validation["verdict"] else ""
     return (
-        f"{verdict}{result.run.folder}\n"
+        f"{verdict}{result.run.folder}\n{_model(metrics)}"
         f"trained on {_learned_from(metrics):,} images of {len(metrics['classes'])} classes in "
         f"{seconds['total']:.1f} s (training alone {seconds['training']:.1f} s)\n"
         f"on {validation['examples']:,} images held out, which also chose the weights: "

@@ -223,14 +223,13 @@ def _clocked(batches: Batches, loss: EnvironmentLoss, steps: int) -> Callable[[n
 
 
 def _hopeless(classes: int) -> dict[str, float]:
-    """Losses that say that training has diverged, beside the ln K of giving every class alike.
+    """Losses that say that training has diverged: 50 times the ln K of giving every class alike.
 
-    A network that has learned anything stays far below 5 ln K on average over the images it learns from. One
-    that is too sure of itself can pass that on others, but a hundred times ln K come from weights that have
-    run away.
+    The first steps of a short training may take a network to 5 times, and one too sure of itself may be as
+    far off on images it has not seen; what has diverged is beyond by orders of magnitude.
     """
-    constant = math.log(max(classes, 2))
-    return {"classifier.total": 5 * constant, "log_loss": 100 * constant}
+    limit = 50 * math.log(max(classes, 2))
+    return {"classifier.total": limit, "log_loss": limit}
 
 
 def _check_pieces(recipe: Recipe) -> None:

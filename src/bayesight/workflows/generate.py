@@ -32,6 +32,7 @@ from bayesight.train.generation import FEWEST, Generation, generation, measure_g
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import ImageArray, Progress
+from bayesight.workflows.choosing import NAMED
 from bayesight.workflows.fitting import described, fit_run, hardware_facts
 from bayesight.workflows.reporting import generation_report
 from bayesight.workflows.sides import among
@@ -210,6 +211,7 @@ def _finish(
         "examples": {"train": len(pictures.train), "validation": len(pictures.validation)},
         "sources": [described(store) for store in pictures.stores],
         "notes": [note for store in pictures.stores for note in source_notes(store)],
+        "model": {"name": recipe.model.name, "why": NAMED},
         "seed": recipe.seed,
         "selection": _KEPT[recipe.loss.name],
         "validation": {

@@ -44,6 +44,7 @@ from bayesight.train.events import Listener, SourceRead
 from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import IntArray, Progress
+from bayesight.workflows.choosing import NAMED, choose_recipe, common_recipe
 from bayesight.workflows.environments import (
     Environments,
     environment_scores,
@@ -92,7 +93,9 @@ class TrainRequest:
     Args:
         source: a folder, archive or IDX file of labelled images.
         out: the run folder.
-        recipe: the four keys; None is the run's own with ``resume``, else the packaged one for "mlp".
+        recipe: the four keys; None is the run's own with ``resume``, else the packaged one of the model that
+            suits the images.
+        changes: values of that packaged recipe to replace, by dotted path (``"optimization.epochs"``).
         also: more training images of the same classes, never used to validate.
         labels: an IDX source's file of labels, when it is not beside it.
         options: how the sources are read where they do not show.
@@ -109,6 +112,7 @@ class TrainRequest:
     source: Path
     out: Path
     recipe: Recipe | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
     also: tuple[Path, ...] = ()
     labels: Path | None = None
     options: SourceOptions = AS_IT_IS
@@ -135,6 +139,7 @@ class Material:
         dropped: images of ``also`` left out because they are in the validation set.
         unlabelled: rows of the source's folder ``unlabelled``.
         notes: how folders were read and what was left out, in sentences.
+        why: why the recipe's model was taken.
         digests: (N, 16) which image each row is, of "train", "validation" and "also".
         environments: where the source's images come from; None where the recipe does not say.
     """
@@ -149,6 +154,7 @@ class Material:
     environments: Environments | None = None
     unlabelled: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     notes: tuple[str, ...] = ()
+    why: str = NAMED
 
     @property
     def content_hashes(self) -> list[str]:
@@ -197,29 +203,31 @@ def train(
     if resuming and (request.out / "metrics.json").exists():
         run = Run.open(request.out)
         return TrainResult(run, run.metrics())
-    recipe = _recipe(request, resuming)
+    stated = _stated_recipe(request, resuming)
+    known = stated or common_recipe(request.changes)
     hardware = choose_hardware(
-        precision=recipe.optimization.precision, threads=request.threads, device=request.device
+        precision=known.optimization.precision, threads=request.threads, device=request.device
     )
     first = hardware.fabric.is_global_zero
     if first and not resuming:
         Run.check_free(request.out, overwrite=request.overwrite)
+    reading = time.perf_counter()
+    recipe, why = (stated, NAMED) if stated else _chosen_recipe(request, known, progress)
     if recipe.kind == "generation":
         finished = train_generator(
             request, recipe, hardware, resuming=resuming, progress=progress, listeners=listeners
         )
         return TrainResult(*finished)
-    reading = time.perf_counter()
-    material = read_material(request, recipe, progress)
+    material = replace(read_material(request, recipe, progress), why=why)
     pool = pretraining_images(recipe, material, request.unlabelled, progress)
     read_s = time.perf_counter() - reading
     listeners = tuple(listeners)
-    for listener in listeners:
-        listener(SourceRead(material.notes))
     goal = classification(
         recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
     )
     start = _start_from(request.init_from, goal.network, material.classes)
+    for listener in listeners:
+        listener(SourceRead((*material.notes, *_said_of(recipe, why))))
     if first and not resuming:
         made = Run.create(request.out, overwrite=request.overwrite)
         made.save_recipe(recipe)
@@ -257,16 +265,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     Identical images are never on both sides: not within the source, and not between ``also`` and the
     validation images.
     """
-    wanted = recipe.data
-    store = open_store(
-        request.source,
-        size=wanted.size,
-        mode=wanted.mode,
-        fit=wanted.fit,
-        labels=request.labels,
-        layout=_layout(request, recipe),
-        progress=progress,
-    )
+    store = _open_source(request, recipe, progress)
     require_classes(store, 2)
     require_no_class_lost(store, request.without)
     height, width = store.manifest.shape[:2]
@@ -301,6 +300,19 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
         environments,
         store.rows_of("unlabelled"),
         (*source_notes(store), *notes),
+    )
+
+
+def _open_source(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> Store:
+    wanted = recipe.data
+    return open_store(
+        request.source,
+        size=wanted.size,
+        mode=wanted.mode,
+        fit=wanted.fit,
+        labels=request.labels,
+        layout=_layout(request, recipe),
+        progress=progress,
     )
 
 
@@ -340,16 +352,28 @@ def _examples(store: Store, labels: IntArray, rows: IntArray, environments: Envi
     return Examples((store.images,), rows, labels[rows], numbers)
 
 
-def _recipe(request: TrainRequest, resuming: bool) -> Recipe:
+def _stated_recipe(request: TrainRequest, resuming: bool) -> Recipe | None:
+    """The recipe of the request, or of the run that goes on; None where a model is to be chosen."""
     if not resuming:
-        return request.recipe or Recipe.default("mlp")
+        return request.recipe
     kept = Run.open(request.out, finished=False).recipe()
-    if request.recipe is not None and request.recipe != kept:
+    wanted = request.recipe or kept.changed(request.changes)
+    if wanted != kept:
         raise InvalidInput(
             f"{request.out} was begun with another recipe; leave out the options that differ, or start again "
             "with --overwrite."
         )
     return kept
+
+
+def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | None) -> tuple[Recipe, str]:
+    """The packaged recipe that suits the source's images, and why."""
+    manifest = _open_source(request, known, progress).manifest
+    return choose_recipe(manifest.shape, manifest.mode, request.changes)
+
+
+def _said_of(recipe: Recipe, why: str) -> tuple[str, ...]:
+    return () if why == NAMED else (f"model {recipe.model.name}: {why}",)
 
 
 def _start_from(path: Path | None, network: ImageModel, classes: Classes) -> str | None:
@@ -405,6 +429,7 @@ def _finish(
         "left_out": source_facts(material.stores[0], material.notes, most=1000),
         "notes": list(material.notes),
         **({} if pretrained is None else {"pretraining": pretrained}),
+        "model": {"name": recipe.model.name, "why": material.why},
         "seed": recipe.seed,
         "selection": _selection(recipe),
         "validation": {
