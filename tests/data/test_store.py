@@ -514,3 +514,47 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path, make):
     unit = 1 if sys.platform == "darwin" else 1024
     assert output, errors
     assert int(output) * unit < 190 << 20
+
+
+def test_images_far_larger_than_what_holds_them_are_refused_before_they_are_decoded(
+    tmp_path, cache, make, monkeypatch
+):
+    monkeypatch.setattr(build_module, "PIXELS_FREE", 100_000)
+    monkeypatch.setattr(build_module, "PIXELS_A_BYTE", 3)
+    blank = [(f"A/{k}.png", make.encoded(np.zeros((200, 200), np.uint8))) for k in range(9)]
+    with pytest.raises(SourceUnreadable) as refused:
+        open_store(make.tar(tmp_path / "x.tar.gz", blank), size=8, cache=cache)
+    size = (tmp_path / "x.tar.gz").stat().st_size
+    said = f"holds images of more than 80,000 pixels in {size} bytes; expected at most 100,000, or 3 for each"
+    assert said in str(refused.value)
+    unpacked = tmp_path / "folder" / "A"
+    unpacked.mkdir(parents=True)
+    for name, blob in blank:
+        (unpacked / name[2:]).write_bytes(blob)
+    with pytest.raises(SourceUnreadable, match="more than 80,000 pixels"):
+        open_store(unpacked.parent, size=8, cache=cache)
+    noise = [(f"A/{k}.png", make.encoded(make.picture(k, 200, 200))) for k in range(9)]
+    assert len(open_store(make.tar(tmp_path / "y.tar", noise, "w"), size=8, cache=cache)) == 9
+    deep = [(f"A/{k}.png", make.encoded(np.full((200, 200), 300 + k, np.uint16))) for k in range(9)]
+    with pytest.raises(SourceUnreadable, match="more than 80,000 pixels"):
+        open_store(make.tar(tmp_path / "z.tar.gz", deep), size=8, cache=cache)
+
+
+def test_large_images_of_one_size_are_scaled_down_unless_a_size_is_asked_for(tmp_path, cache, make):
+    members = [(f"A/{k}.png", make.encoded(make.picture(k, 400, 700))) for k in range(3)]
+    archive = make.tar(tmp_path / "x.tar", members, "w")
+    store = open_store(archive, cache=cache)
+    assert store.manifest.shape == (64, 112)
+    assert "64x112, because 400x700, the size of 3 of 3 images, is large (--size" in store.manifest.choice
+    assert store.manifest.treatment.cut_share < 0.01
+    assert open_store(archive, cache=cache, size=(400, 700)).manifest.shape == (400, 700)
+
+
+def test_one_bright_image_does_not_darken_the_others(tmp_path, cache, make):
+    values = [make.picture(k).astype(np.uint16) * 16 for k in range(30)]
+    values[7][0, 0] = 65_535  # a single hot pixel
+    members = [(f"A/{k}.png", make.encoded(v)) for k, v in enumerate(values)]
+    store = open_store(make.tar(tmp_path / "x.tar", members, "w"), cache=cache)
+    assert store.manifest.levels[1] <= 4080
+    assert store.manifest.treatment.clipped >= 1
+    assert store.images.max() == 255

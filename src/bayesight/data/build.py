@@ -138,7 +138,6 @@ class Spool:
         self.others: dict[str, Counter[str]] = {}
         self.backslashes = 0
         self.treatment = Treatment()
-        self.encoded_bytes = 0
 
     def add(self, images: ImageArray, folders: Sequence[str], paths: Sequence[str]) -> None:
         """Take in images ``(K, ...)`` with the folder, or the label, and the path of each."""
@@ -233,7 +232,7 @@ def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:
     the pass only counts what the images are, and a second pass reads with what was chosen.
     """
     seen: Counter[Frame] = Counter()
-    depths = Depths(str(source.path))
+    depths, budget = Depths(str(source.path)), Budget(source)
     fit = {
         "fit_size": wish.size is not None,
         "fit_mode": wish.mode is not None,
@@ -243,45 +242,44 @@ def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:
         if spool.frame is None:
             spool.frame = _first_frame(batch, wish)
         for part in _parts(batch, spool.frame):
-            if not seen and not _take_in(part, spool, source, fit, wish):
+            if not seen and not _take_in(part, spool, budget, fit, wish):
                 assert spool.frame is not None
                 seen[spool.frame] = depths.eight = spool.count
             if seen:
-                _survey(part, spool, source, seen, depths, ranges=wish.levels is None)
+                _survey(part, seen, depths, wish, budget)
         spool.report(batch.fraction)
     if not seen or spool.frame is None:
         return sentence(wish, spool.frame, seen) if spool.frame else ""
     known = +seen or Counter({spool.frame: 1})
     spool.clear()
-    spool.frame = choose(wish, known, depths.levels())
+    spool.frame, budget = choose(wish, known, depths.levels()), Budget(source)
     for batch in batches(source, labelled=wish.labelled):
         for part in _parts(batch, spool.frame):
-            _take_in(part, spool, source)
+            _take_in(part, spool, budget)
         spool.report(batch.fraction)
     return sentence(wish, spool.frame, known)
 
 
-def _survey(
-    part: Batch, spool: Spool, source: Source, seen: Counter[Frame], depths: Depths, *, ranges: bool
-) -> None:
+def _survey(part: Batch, seen: Counter[Frame], depths: Depths, wish: Wish, budget: Budget) -> None:
     """Count what the images of a batch are."""
-    for path, found in zip(part.paths, survey(part.blobs, ranges=ranges), strict=True):
+    budget.earn(part)
+    natives = survey(part.blobs, ranges=wish.levels is None, spend=budget.spend)
+    for path, found in zip(part.paths, natives, strict=True):
         if found is not None:
             frame, values = found
             seen[frame] += 1
             depths.add(path, values)
-            spool.treatment += Treatment(pixels=frame.pixels)
-    _check_cost(part, spool, source)
 
 
 def _take_in(
-    part: Batch, spool: Spool, source: Source, fit: dict[str, bool] | None = None, wish: Wish | None = None
+    part: Batch, spool: Spool, budget: Budget, fit: dict[str, bool] | None = None, wish: Wish | None = None
 ) -> bool:
     """Decode a batch into the spool; False, and nothing done, when an image has another frame."""
     frame = spool.frame or Frame(1, 1, "L")
     if wish is not None and wish.size is None and frame.pixels > MOST_PIXELS:
         return False
-    decoded = decode(part.blobs, frame, **(fit or {}))
+    budget.earn(part)
+    decoded = decode(part.blobs, frame, **(fit or {}), spend=budget.spend)
     if decoded.misfits:
         return False
     spool.treatment += decoded.treatment
@@ -295,25 +293,39 @@ def _take_in(
         ]
     spool.add(decoded.images, [path.rpartition("/")[0] for path in paths], paths)
     spool.set_aside(part)
-    _check_cost(part, spool, source)
     return True
 
 
-def _check_cost(part: Batch, spool: Spool, source: Source) -> None:
-    """Refuse a source whose images are far larger than what holds them: reading it would take for ever.
+class Budget:
+    """Pixels that may be decoded: reading images far larger than what holds them would take for ever.
 
-    Raises:
-        SourceUnreadable: more pixels than a thousand million, and than 500 for each byte of the source.
+    Args:
+        source: what is read; of an archive its own size counts, of a folder that of the files read so far.
     """
-    spool.encoded_bytes += sum(map(len, part.blobs))
-    if spool.treatment.pixels <= PIXELS_FREE:
-        return
-    size = spool.encoded_bytes if source.kind == "folder" else source.path.stat().st_size
-    if spool.treatment.pixels > PIXELS_A_BYTE * size:
-        raise SourceUnreadable(
-            f"{source.path} holds images of {spool.treatment.pixels:,} pixels and more in {size:,} bytes; "
-            f"expected at most {PIXELS_FREE:,}, or {PIXELS_A_BYTE} for each byte: scale the images down first"
-        )
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._bytes = 0 if source.kind == "folder" else source.path.stat().st_size
+        self._pixels = 0
+
+    def earn(self, part: Batch) -> None:
+        """Take note of files that are about to be decoded."""
+        if self._source.kind == "folder":
+            self._bytes += sum(map(len, part.blobs))
+
+    def spend(self, pixels: int) -> None:
+        """Take note of pixels that are about to be decoded.
+
+        Raises:
+            SourceUnreadable: more pixels than a thousand million, and than 500 for each byte.
+        """
+        self._pixels += pixels
+        if self._pixels > max(PIXELS_FREE, PIXELS_A_BYTE * self._bytes):
+            raise SourceUnreadable(
+                f"{self._source.path} holds images of more than {self._pixels - pixels:,} pixels in "
+                f"{self._bytes:,} bytes; expected at most {PIXELS_FREE:,}, or {PIXELS_A_BYTE} for each byte. "
+                "Scale the images down first"
+            )
 
 
 def _parts(batch: Batch, frame: Frame | None) -> Iterator[Batch]:

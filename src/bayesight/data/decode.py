@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
 
@@ -69,6 +69,7 @@ def decode(
     fit_size: bool = True,
     fit_mode: bool = True,
     fit_levels: bool = True,
+    spend: Callable[[int], None] = lambda pixels: None,
 ) -> Decoded:
     """Decode a batch of encoded images.
 
@@ -78,6 +79,7 @@ def decode(
         fit_size: bring images of another size to the frame's; False reports them as misfits instead.
         fit_mode: convert images of another mode; False reports them as misfits.
         fit_levels: scale images of more than 8 bits by the frame's levels; False reports them as misfits.
+        spend: told the pixels of an image before they are decoded; may raise an error to end it.
 
     Example:
         >>> import io
@@ -98,6 +100,7 @@ def decode(
         group = blobs if len(indices) == len(blobs) else [blobs[i] for i in indices]
         own, pixels, doubted = _decode_group(group, np.asarray(indices), shape)
         parts.append((own, pixels.reshape(-1, *frame.shape)))
+        spend(len(own) * frame.pixels)
         treatment += Treatment(pixels=len(own) * frame.pixels)
         left += doubted
     refused: list[tuple[int, str]] = []
@@ -110,6 +113,7 @@ def decode(
                 if _is_misfit(raster, frame, fit_size, fit_mode, fit_levels):
                     misfits.append(index)
                     continue
+                spend(raster.own.pixels)
                 single, done = raster.fitted(frame)
             except Refused as error:
                 refused.append((index, str(error)))
@@ -159,12 +163,15 @@ def native_frames(blobs: Sequence[bytes]) -> list[Frame | None]:
     return [None if found is None else found[0] for found in survey(blobs, ranges=False)]
 
 
-def survey(blobs: Sequence[bytes], *, ranges: bool = True) -> list[tuple[Frame, Range | None] | None]:
+def survey(
+    blobs: Sequence[bytes], *, ranges: bool = True, spend: Callable[[int], None] = lambda pixels: None
+) -> list[tuple[Frame, Range | None] | None]:
     """What each image is of itself, and the values of those of more than 8 bits.
 
     Args:
         blobs: the content of image files.
         ranges: False reads headers alone.
+        spend: as in ``decode``, for images whose values are looked at.
 
     Returns:
         For each image its frame and, where there are more than 8 bits, the range of its values; None for one
@@ -179,7 +186,10 @@ def survey(blobs: Sequence[bytes], *, ranges: bool = True) -> list[tuple[Frame, 
             if header not in known:
                 known[header] = _frame_of_header(header)
             plain = known[header]
-            found.append(_own_frame(blob, ranges) if plain is None or may_turn(blob) else (plain, None))
+            if plain is not None and not may_turn(blob):
+                found.append((plain, None))
+            else:
+                found.append(_own_frame(blob, ranges, spend))
     return found
 
 
@@ -231,9 +241,12 @@ def _frame_of_header(header: bytes) -> Frame | None:
     return Frame(found.height, found.width, "L" if found.channels == 1 else "RGB")
 
 
-def _own_frame(blob: bytes, ranges: bool) -> tuple[Frame, Range | None] | None:
+def _own_frame(blob: bytes, ranges: bool, spend: Callable[[int], None]) -> tuple[Frame, Range | None] | None:
     try:
         raster = Raster.open(blob)
-        return raster.own, raster.range() if ranges and raster.is_deep else None
+        if not (ranges and raster.is_deep):
+            return raster.own, None
+        spend(raster.own.pixels)
+        return raster.own, raster.range()
     except Refused:  # decoding, which comes later, says why
         return None

@@ -172,7 +172,7 @@ def recognise(blob: bytes, name: bytes = b"") -> str | Known | None:
 
     Args:
         blob: its content, or at least its first 4 KiB.
-        name: of the file; decides where the content alone cannot (TGA, raw files that are a kind of TIFF).
+        name: of the file; decides where the content alone cannot (raw files that are a kind of TIFF).
 
     Returns:
         Pillow's name of a format that is read; a format that is known only; None for anything else.
@@ -185,10 +185,11 @@ def recognise(blob: bytes, name: bytes = b"") -> str | Known | None:
     if named is _RAW and blob[:4] in (b"II*\0", b"MM\0*"):
         return _RAW
     found = reader_of(blob)
-    if found is not None and (found not in _WEAK or suffix_of(name) in IMAGE_SUFFIXES):
+    if found is not None and (found != "TGA" or blob.endswith(_TGA_END) or suffix_of(name) in IMAGE_SUFFIXES):
         return found
     known = _known(blob[:_HEAD])
-    return _NIFTI if known is _GZIP and named is _NIFTI else known or named
+    packed = known is not None and known.mend.startswith(_UNPACK)  # .nii.gz, .svgz, .npz
+    return named if packed and named is not None else known or named
 
 
 def reader_of(blob: bytes) -> str | None:
@@ -219,6 +220,8 @@ def _known(head: bytes) -> Known | None:
         return _RAW
     if head[128:132] == b"DICM":
         return _DICOM
+    if head[257:262] == b"ustar":
+        return Known("a tar archive", _UNPACK)
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
         return _NIFTI
     if _SVG_START.match(head):
@@ -263,6 +266,8 @@ def _is_tga(blob: bytes) -> bool:
     return sized and blob[16] in (1, 8, 15, 16, 24, 32) and (blob[1] == 1) == (blob[2] in (1, 9))
 
 
+_PCX = re.compile(rb"\x0a[\x00\x02-\x05]\x01[\x01\x02\x04\x08].{60}\x00[\x01\x03\x04]", re.S)
+_XBM = re.compile(rb"\s*#define\s+\S+_width\s+\d+\s+#define\s+\S+_height\s+\d+\s")
 _DIB_BITS = tuple(bytes((bits, 0)) for bits in (1, 4, 8, 16, 24, 32))
 _TESTS: dict[str, Callable[[bytes], bool]] = {
     "WEBP": lambda blob: blob[:4] == b"RIFF" and blob[8:12] == b"WEBP",
@@ -274,12 +279,10 @@ _TESTS: dict[str, Callable[[bytes], bool]] = {
     "SGI": lambda blob: (
         blob[:2] == b"\x01\xda" and blob[2:3] in (b"\0", b"\1") and blob[3:4] in (b"\1", b"\2")
     ),
-    "PCX": lambda blob: (
-        blob[:1] == b"\x0a" and blob[1:2] in (b"\0", b"\2", b"\3", b"\5") and blob[2:3] == b"\1"
-    ),
-    "XBM": lambda blob: re.match(rb"\s*#define\s+\S+_width\s+\d+", blob[:_HEAD]) is not None,
+    "PCX": lambda blob: _PCX.match(blob) is not None,
+    "XBM": lambda blob: _XBM.match(blob[:_HEAD]) is not None,
     "DIB": _is_dib,
     "TGA": _is_tga,
 }
-_WEAK = frozenset(("PCX", "DIB", "TGA", "XBM"))
-"""Formats whose mark other files may bear by chance: read only under an image's suffix."""
+_TGA_END = b"TRUEVISION-XFILE.\0"
+"""Targa files of 1989 and later end so; older ones bear no mark and are read under an image's suffix only."""

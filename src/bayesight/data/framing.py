@@ -17,7 +17,7 @@ MOST_PIXELS = 1 << 18
 """Images of one common size are kept at it up to 512x512 pixels; larger ones are scaled down unless asked."""
 
 _SMALLEST_SIDE, _LARGEST_SIDE, _STEP = 16, 64, 8
-_GAP = 4.0  # between the greatest values of images of two depths; cameras' exposures leave no such gap
+_GAP = 8.0  # between the greatest values of two depths; exposures alone leave no such gap between two groups
 _FEW = 0.1  # of the images: so many may be brighter than all others by that much
 
 
@@ -79,16 +79,16 @@ class Depths:
         """
         if all(found.is_eight_bit for found in self.ranges):
             return EIGHT_BIT
-        lit = [i for i, found in enumerate(self.ranges) if found.high > 0] or [0]
-        order = sorted(lit, key=lambda i: self.ranges[i].high)
+        order = sorted(range(len(self.ranges)), key=lambda i: self.ranges[i].high)
+        order = [i for i in order if self.ranges[i].high > 0] or order[-1:]
         high = np.array([self.ranges[i].high for i in order])
         if self.eight:
             whole = Range(min(found.low for found in self.ranges), high[-1])
             came = f"{self.eight:,} images of 8 bits and {len(high):,} of {whole}"
             raise self._mixed(came, self.paths[min(order)])
-        steps = high[1:] / high[:-1]
+        steps = np.diff(np.log(high)) if high[0] > 0 else np.zeros(0)
         above = int(steps.argmax()) + 1 if len(steps) else 0
-        if above and steps[above - 1] >= _GAP:
+        if above and steps[above - 1] >= np.log(_GAP):
             share = 1 - above / len(high)
             if _FEW < share < 1 - _FEW:
                 came = (

@@ -128,7 +128,10 @@ def _left_out(store: Store) -> list[str]:
     if out:
         whole = len(store) + len(out)
         reasons = Counter(one.reason for one in out)
-        shown = "; ".join(f"{many:,} {reason}" for reason, many in reasons.most_common(_REASONS))
+        (reason, many), *others = reasons.most_common(_REASONS)
+        shown = "; ".join(
+            [f"{many:,} {reason}", *(f"{n:,} {other.partition(': ')[0]}" for other, n in others)]
+        )
         more = f"; and {len(reasons) - _REASONS:,} other reasons" if len(reasons) > _REASONS else ""
         said.append(f"{len(out):,} of {whole:,} files were left out: {shown}{more} (first: {out[0].path})")
     passed = [kind for kind in manifest.passed if kind.kind != HIDDEN]

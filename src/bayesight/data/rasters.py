@@ -216,29 +216,30 @@ class Raster:
             return self._plain(boxes[0], frame.levels, seen), true
         whole = Image.new(own.mode, (-(-width // factor), -(-height // factor)))
         for box in boxes:
-            strip = self._plain(box, frame.levels, seen)
-            if strip.mode != own.mode:
-                strip = strip.convert(own.mode)
-            whole.paste(strip.reduce(factor) if factor > 1 else strip, (0, box[1] // factor))
+            strip = self._plain(box, frame.levels, seen, factor)
+            whole.paste(strip if strip.mode == own.mode else strip.convert(own.mode), (0, box[1] // factor))
         return whole, (true[0] / factor, true[1] / factor)
 
-    def _plain(self, box: tuple[int, int, int, int], levels: Levels, seen: dict[str, bool]) -> Image.Image:
-        """A part of the image as 8-bit grey or RGB, without transparency."""
+    def _plain(
+        self, box: tuple[int, int, int, int], levels: Levels, seen: dict[str, bool], factor: int = 1
+    ) -> Image.Image:
+        """A part of the image as 8-bit grey or RGB, without transparency, of ``factor`` pixels one."""
         if self.is_deep:
-            return self._scaled_down(*self._deep(box), levels, seen)
+            return _reduced(self._scaled_down(*self._deep(box), levels, seen), factor)
         part = self.image if box == (0, 0, *self.image.size) else self.image.crop(box)
         if part.has_transparency_data:
-            layer = part.convert("RGBA")
-            if np.asarray(layer)[..., 3].min() < 255:
+            layer = _reduced(part.convert("RGBA"), factor)
+            factor = 1
+            if np.asarray(layer.getchannel("A")).min() < 255:
                 seen["transparent"] = True
-                white = Image.new("RGBA", part.size, "white")
+                white = Image.new("RGBA", layer.size, "white")
                 white.alpha_composite(layer)
                 layer = white
             part = layer
         if self.grey and part.mode not in ("1", "L"):
             part = part.convert("RGB")
         mode = "L" if self.grey else "RGB"
-        return part if part.mode == mode else part.convert(mode)
+        return _reduced(part if part.mode == mode else part.convert(mode), factor)
 
     def _scaled_down(
         self, values: Values, alpha: Values | None, levels: Levels, seen: dict[str, bool]
@@ -272,6 +273,11 @@ class Raster:
             return self.form in _FRAMED and bool(getattr(self.image, "is_animated", False))
         except Exception:  # noqa: BLE001 - a broken second frame does not concern the first
             return True
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """The mean of every so many pixels along each side."""
+    return image if factor == 1 else image.reduce(factor)
 
 
 def place(image: Image.Image, frame: Frame, true: tuple[float, float] | None = None) -> Image.Image:

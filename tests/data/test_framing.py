@@ -1,0 +1,64 @@
+"""One range of values for all images of a source, or a refusal."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bayesight.data.decode import EIGHT_BIT, Range
+from bayesight.data.framing import Depths
+from bayesight.errors import SourceUnreadable
+
+
+def depths_of(*ranges, eight=0):
+    depths = Depths("x.tar", eight)
+    for k, found in enumerate(ranges):
+        depths.add(f"{k}.png", found)
+    return depths
+
+
+def test_the_range_is_that_of_all_images_together():
+    assert depths_of().levels() == EIGHT_BIT
+    assert depths_of(eight=3).levels() == EIGHT_BIT
+    assert depths_of(Range(7, 3000), Range(90, 4095)).levels() == (7, 4095)
+    assert depths_of(Range(-0.5, 0.25, whole=False), Range(0, 1, whole=False)).levels() == (-0.5, 1)
+    # 8-bit values in 16-bit files are on the scale of 8-bit files
+    assert depths_of(Range(0, 255), Range(3, 90), eight=4).levels() == EIGHT_BIT
+    # black images are of any range
+    assert depths_of(*[Range(0, 0)] * 9, Range(0, 4000)).levels() == (0, 4000)
+    assert depths_of(Range(-9, -3, whole=False), Range(-5, 0, whole=False)).levels() == (-9, 0)
+
+
+def test_few_images_far_brighter_than_all_others_are_clipped():
+    many = [Range(0, 3000 + k) for k in range(40)]
+    assert depths_of(*many, Range(0, 65_535)).levels() == (0, 3039)
+    # a steady growth has no such gap
+    assert depths_of(*[Range(0, 300 * 2**k) for k in range(8)]).levels() == (0, 300 * 2**7)
+
+
+@pytest.mark.parametrize(
+    ("depths", "said"),
+    [
+        (depths_of(Range(0, 4000), eight=5), "mixes 5 images of 8 bits and 1 of 0 to 4,000"),
+        (depths_of(*[Range(0, 4095)] * 3, *[Range(0, 60_000)] * 2), "3 images of values up to 4,095 and 2"),
+        (depths_of(*[Range(0, 1, False)] * 3, *[Range(0, 255, False)] * 3), "up to 1 and 3 up to 255"),
+    ],
+)  # fmt: skip
+def test_two_ranges_are_refused(depths, said):
+    with pytest.raises(SourceUnreadable, match="expected images of one range") as refused:
+        depths.levels()
+    assert said in str(refused.value)
+
+
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 1e6)), min_size=1, max_size=30))
+def test_levels_hold_the_values_of_most_images(pairs):
+    depths = Depths("x.tar")
+    for k, (low, span) in enumerate(pairs):
+        depths.add(str(k), Range(low, low + span, whole=False))
+    try:
+        low, high = depths.levels()
+    except SourceUnreadable as refused:
+        assert "mixes" in str(refused)  # noqa: PT017
+        return
+    assert low == min(pair[0] for pair in pairs)
+    inside = sum(low + span <= high for low, span in pairs)
+    assert inside >= 0.9 * len(pairs)
