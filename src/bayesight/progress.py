@@ -7,7 +7,7 @@ import time
 
 from bayesight.types import Progress, ShownProgress
 
-__all__ = ["duration", "reporter"]
+__all__ = ["duration", "reporter", "told"]
 
 _EVERY_S = 0.2
 
@@ -42,6 +42,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def told(line: str) -> None:
+    """Write a line on standard error."""
+    sys.stderr.write(f"{line}\n")
 
 
 class _Line:

@@ -10,6 +10,7 @@ import typer
 import bayesight
 from bayesight.cli import (
     bayes,
+    cache,
     demo,
     diagnose,
     estimate,
@@ -53,6 +54,7 @@ app.command("diagnose")(diagnose.diagnose)
 app.command("estimate")(estimate.estimate)
 causal_app.command("shift")(shift.shift)
 app.add_typer(causal_app)
+app.command("cache")(cache.cache)
 app.command("summary")(summary.summary)
 app.add_typer(milestones_app)
 app.command("serve")(serve)

@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from bayesight.data.download import Patience, download
 from bayesight.errors import UnknownName
-from bayesight.types import Progress
+from bayesight.progress import reporter
+from bayesight.types import ShownProgress
 
 __all__ = ["CATALOGUE", "KnownSet", "RemoteFile", "fetch"]
 
@@ -70,7 +71,7 @@ def fetch(
     *,
     base_url: str | None = None,
     patience: Patience | None = None,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
 ) -> Path:
     """The files of a known set, downloaded into ``root`` unless they are there already.
 
@@ -94,6 +95,7 @@ def fetch(
         DownloadFailed: the server refuses, keeps failing, or serves another file.
         StorageFailed: no space, or no permission to write.
     """
+    progress = reporter(progress, "fetching", "bytes")
     if name not in CATALOGUE:
         raise UnknownName("known data set", name, CATALOGUE)
     chosen = CATALOGUE[name]

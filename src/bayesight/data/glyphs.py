@@ -31,8 +31,9 @@ from bayesight.checks import check
 from bayesight.data.fonts import Font, LeftOut, draw, find_fonts, usable_fonts
 from bayesight.data.strokes import CANVAS_PER_PIXEL, fill_box, vary
 from bayesight.errors import InvalidConfig, InvalidInput, StorageFailed
+from bayesight.progress import reporter
 from bayesight.seeding import numpy_generator, torch_generator
-from bayesight.types import ImageArray, IntArray, Progress
+from bayesight.types import ImageArray, IntArray, Progress, ShownProgress
 
 __all__ = ["RenderOptions", "RenderSummary", "Rendered", "folder_names", "render", "render_arrays"]
 
@@ -145,7 +146,7 @@ class _Plan:
     font_of: IntArray
 
 
-def render_arrays(options: RenderOptions | None = None, *, progress: Progress | None = None) -> Rendered:
+def render_arrays(options: RenderOptions | None = None, *, progress: ShownProgress = None) -> Rendered:
     """Render into memory.
 
     Args:
@@ -161,6 +162,7 @@ def render_arrays(options: RenderOptions | None = None, *, progress: Progress | 
         >>> made.images.shape, made.labels.tolist(), made.classes
         ((6, 28, 28), [0, 0, 0, 1, 1, 1], ('A', 'B'))
     """
+    progress = reporter(progress, "rendering")
     plan = _plan(options or RenderOptions())
     images = np.empty((len(plan.labels), plan.options.size, plan.options.size), dtype=np.uint8)
     for places, drawn in _chunks(plan, progress):
@@ -175,7 +177,7 @@ def render(
     options: RenderOptions | None = None,
     *,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
 ) -> RenderSummary:
     """Render into an archive laid out like notMNIST: ``TOP/CLASS/BASE64-OF-FONT-number.png``.
 
@@ -195,6 +197,7 @@ def render(
         SourceNotFound: the folder of fonts does not exist.
         StorageFailed: a file is there already, or the disk is full or not writable.
     """
+    progress = reporter(progress, "rendering")
     target = Path(os.path.normpath(Path.cwd() / Path(out).expanduser()))
     suffix = next((s for s in _SUFFIXES if target.name.lower().endswith(s)), "")
     check(bool(suffix), "render", f"the name {target.name!r}", "one that ends in .tar.gz")

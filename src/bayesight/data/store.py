@@ -35,9 +35,18 @@ from bayesight.errors import BayesightError, InvalidInput, SourceUnreadable, Sto
 from bayesight.files import write_atomic
 from bayesight.frame import FITS
 from bayesight.names import canonical
-from bayesight.types import ImageArray, IntArray, Progress
+from bayesight.progress import reporter
+from bayesight.types import ImageArray, IntArray, Progress, ShownProgress
 
-__all__ = ["Manifest", "Quarantined", "Store", "open_store", "require_classes", "require_no_class_lost"]
+__all__ = [
+    "Manifest",
+    "Quarantined",
+    "Store",
+    "cache_home",
+    "open_store",
+    "require_classes",
+    "require_no_class_lost",
+]
 
 _FORMAT = 4
 _BUILDING = ".building-"
@@ -173,7 +182,7 @@ def open_store(
     labelled: bool = True,
     layout: LayoutWish = AS_SHOWN,
     cache: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
 ) -> Store:
     """Open a source of images, building its store when there is none yet or the source has changed.
 
@@ -200,6 +209,7 @@ def open_store(
         LayoutUnclear: folders that can be read in several ways; says which option asks for each.
         InvalidInput: a size or mode that cannot be.
     """
+    progress = reporter(progress, "reading")
     wish = _wish(Wish(None, mode, labelled, levels, fit, layout), size)
     found = find_source(source, labels=labels, labelled=labelled)
     home = _cache_folder(cache)
@@ -209,6 +219,7 @@ def open_store(
     name = f"{stem or 'source'}-{family}"
     store = _untouched(home, name, stamped)
     if store is not None:
+        _mark_used(store)
         return store
     signature = content_of(found, stamped)
     folder = home / f"{name}-{_key(signature)}"
@@ -224,6 +235,7 @@ def open_store(
                 write_atomic(folder / _STAMP, json.dumps(stamped.values))
     if store is None:
         raise StorageFailed(f"{folder} cannot be read back right after it was written; is the disk sound?")
+    _mark_used(store)
     return store
 
 
@@ -241,6 +253,18 @@ def require_classes(store: Store, least: int = 2) -> None:
         f"at least {least}",
         " ".join([*(f"{note[0].upper()}{note[1:]}." for note in store.manifest.notes), _MEND]),
     )
+
+
+def cache_home(cache: str | os.PathLike[str] | None = None) -> Path:
+    """Where everything that is kept lies: the folder given, $BAYESIGHT_CACHE or the user's cache folder."""
+    named = cache or os.environ.get("BAYESIGHT_CACHE")
+    return (Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("bayesight"))).absolute()
+
+
+def _mark_used(store: Store) -> None:
+    """Let the manifest's time say when the store was last opened."""
+    with suppress(OSError):  # a cache that can only be read serves as well
+        os.utime(store.folder / "manifest.json")
 
 
 def _untouched(home: Path, name: str, stamped: Stamp) -> Store | None:
@@ -425,9 +449,7 @@ def _counting(progress: Progress | None, expected: int | None) -> Progress | Non
 
 def _cache_folder(cache: str | os.PathLike[str] | None) -> Path:
     """Where stores are kept."""
-    named = cache or os.environ.get("BAYESIGHT_CACHE")
-    home = Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("bayesight"))
-    return home.absolute() / "stores"
+    return cache_home(cache) / "stores"
 
 
 def _key(value: object) -> str:

@@ -41,7 +41,8 @@ from bayesight.checks import check
 from bayesight.data.tables import ReadOptions, TableRead, TooLarge, column_names, read_parts, read_sample
 from bayesight.errors import InvalidInput, UnknownName, listed, nearest
 from bayesight.files import write_atomic
-from bayesight.types import Progress
+from bayesight.progress import reporter
+from bayesight.types import Progress, ShownProgress
 
 __all__ = [
     "CausalAnswer",
@@ -246,7 +247,7 @@ class Simulated:
         }
 
 
-def causal_effect(request: CausalRequest, progress: Progress | None = None) -> CausalAnswer:
+def causal_effect(request: CausalRequest, progress: ShownProgress = None) -> CausalAnswer:
     """Answer a causal question from a table.
 
     Args:
@@ -265,6 +266,7 @@ def causal_effect(request: CausalRequest, progress: Progress | None = None) -> C
         >>> found.effect.held, round(found.effect.adjusted.effect.mean, 3)
         (('size',), 0.054)
     """
+    progress = reporter(progress, "reading", "rows")
     table = os.fspath(request.table)
     known: Example | None = None
     if table.startswith(EXAMPLE):

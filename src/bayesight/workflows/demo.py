@@ -20,6 +20,7 @@ from bayesight.data.audit import audit
 from bayesight.data.glyphs import RenderOptions, render
 from bayesight.evaluate import one_vs_rest
 from bayesight.models.classifier import Classifier
+from bayesight.progress import reporter
 from bayesight.report import (
     BaseRates,
     BeliefStep,
@@ -38,7 +39,7 @@ from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.train.events import Listener
 from bayesight.train.hardware import default_threads
 from bayesight.train.recipe import Recipe
-from bayesight.types import FloatArray, Progress
+from bayesight.types import FloatArray, Progress, ShownProgress
 from bayesight.workflows.evaluate import EvaluateResult, evaluate
 from bayesight.workflows.infer_prior import infer
 from bayesight.workflows.reporting import (
@@ -133,7 +134,7 @@ def demo(
     seed: int = 0,
     threads: int | None = None,
     tell: Callable[[Step], None] = lambda step: None,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
     listeners: tuple[Listener, ...] = (),
     sizes: Sizes | None = None,
 ) -> Demo:
@@ -153,6 +154,7 @@ def demo(
         RunExists: the folder is taken.
         StorageFailed: the disk is full.
     """
+    progress = reporter(progress, "rendering")
     folder = Run.check_free(out, overwrite=overwrite)
     torch.set_num_threads(threads or default_threads())
     data = folder.with_name(folder.name + "-data")

@@ -31,11 +31,12 @@ from bayesight.evaluate import (
 )
 from bayesight.evaluate.novelty import auroc, false_positive_rate, threshold
 from bayesight.models.classifier import Classifier
+from bayesight.progress import reporter
 from bayesight.report.words import percent, spread
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.train.classification import EVALUATION_BATCH
-from bayesight.types import FloatArray, IntArray, Progress
+from bayesight.types import FloatArray, IntArray, ShownProgress
 from bayesight.workflows.believing import belief_of
 from bayesight.workflows.environments import environment_scores, read_environments
 from bayesight.workflows.priors import parse_prior
@@ -295,7 +296,7 @@ def evaluate(
     environments: str | None = None,
     ledger: str | None = None,
     options: SourceOptions = AS_IT_IS,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
 ) -> EvaluateResult:
     """Measure a run on labelled images.
 
@@ -319,6 +320,7 @@ def evaluate(
         RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
         InvalidInput: classes the run does not know, or a prior that is none.
     """
+    progress = reporter(progress, "reading")
     run = Run.open(run_path)
     classifier = belief_of(run, ledger)
     if environments is not None and options.layout.class_level is None:

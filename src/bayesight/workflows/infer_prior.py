@@ -14,9 +14,10 @@ from bayesight.bayes.label_shift import infer_prior as estimate
 from bayesight.checks import check
 from bayesight.data.notes import notes, source_facts
 from bayesight.models.classifier import Classifier
+from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
-from bayesight.types import Progress
+from bayesight.types import ShownProgress
 from bayesight.workflows.believing import belief_of
 from bayesight.workflows.sources import read_unlabelled
 
@@ -84,7 +85,7 @@ def infer_prior(
     level: float = 0.9,
     seed: int = 0,
     ledger: str | None = None,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
 ) -> InferredPrior:
     """Infer the base rates of unlabelled images.
 
@@ -100,6 +101,7 @@ def infer_prior(
         RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
         InvalidInput: a level outside (0, 1).
     """
+    progress = reporter(progress, "reading")
     check(0 < level < 1, "--level", f"got {level:g}", "a share strictly between 0 and 1")
     classifier = belief_of(Run.open(run_path), ledger)
     examples, store = read_unlabelled(source, classifier.classes, progress=progress)

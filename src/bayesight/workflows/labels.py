@@ -17,12 +17,13 @@ from bayesight.data.batches import Examples
 from bayesight.data.dataset import gather
 from bayesight.data.layout import AS_SHOWN, LayoutWish
 from bayesight.frame import Fit
+from bayesight.progress import reporter
 from bayesight.report import Picture, SuspiciousLabels
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.train.events import Listener
 from bayesight.train.recipe import Recipe
-from bayesight.types import FloatArray, IntArray, Progress
+from bayesight.types import FloatArray, IntArray, Progress, ShownProgress
 from bayesight.workflows.reporting import data_sections, write_report
 from bayesight.workflows.sources import SourceOptions
 from bayesight.workflows.train import TrainRequest, train
@@ -89,7 +90,7 @@ def audit_labels(
     fit: Fit = "crop",
     seed: int = 0,
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
     listeners: tuple[Listener, ...] = (),
 ) -> LabelAudit:
     """Judge every label by a Gaussian head that never absorbed its image.
@@ -112,6 +113,7 @@ def audit_labels(
         SourceNotFound, SourceUnreadable, InvalidInput: nothing to judge, or fewer than two classes.
         RunUnreadable: the run is none.
     """
+    progress = reporter(progress, "reading")
     if run is not None:
         came = "given with --run"
         own = size is None and mode is None and fit == "crop"

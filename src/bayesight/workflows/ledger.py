@@ -33,9 +33,10 @@ from bayesight.ledger import (
 from bayesight.ledger.beside import MARK
 from bayesight.ledger.erasure import runs_concerned
 from bayesight.ledger.records import CHANGES
+from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
-from bayesight.types import Progress
+from bayesight.types import ShownProgress
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, read_labelled
 from bayesight.workflows.update import UpdateResult
 
@@ -108,7 +109,7 @@ class ErasureResult:
         return {"ledger": self.ledger, "runs": sorted(self.by_run), **sums, "records": records}
 
 
-def verify_ledger(url: str, *, receipt: str = "", progress: Progress | None = None) -> Verified:
+def verify_ledger(url: str, *, receipt: str = "", progress: ShownProgress = None) -> Verified:
     """Check every record of a ledger.
 
     Args:
@@ -121,13 +122,14 @@ def verify_ledger(url: str, *, receipt: str = "", progress: Progress | None = No
         LedgerBroken: it cannot even be opened.
         InvalidInput: a receipt that is none.
     """
+    progress = reporter(progress, "replaying", "entries")
     kept = _receipt(receipt) if receipt else None
     with Ledger.open(url, create=False) as ledger:
         return verify(ledger, receipt=kept, progress=progress)
 
 
 def replay_run(
-    run_path: str | Path, url: str, *, out: str | Path | None = None, progress: Progress | None = None
+    run_path: str | Path, url: str, *, out: str | Path | None = None, progress: ShownProgress = None
 ) -> ReplayResult:
     """The belief of a run after everything a ledger holds about it, from the base on.
 
@@ -142,6 +144,7 @@ def replay_run(
         InvalidInput: the ledger does not know this run, or began with another belief of it.
         RunExists: something is at ``out`` already.
     """
+    progress = reporter(progress, "replaying", "entries")
     began = time.perf_counter()
     run = Run.open(run_path)
     if out is not None:
@@ -173,7 +176,7 @@ def replay_run(
     )
 
 
-def export_ledger(url: str, path: str | Path, *, progress: Progress | None = None) -> int:
+def export_ledger(url: str, path: str | Path, *, progress: ShownProgress = None) -> int:
     """Write every record to a Parquet or CSV file; the number of them.
 
     Raises:
@@ -181,6 +184,7 @@ def export_ledger(url: str, path: str | Path, *, progress: Progress | None = Non
         InvalidInput: a file name that ends otherwise.
         StorageFailed: the ledger cannot be reached, or the file not be written.
     """
+    progress = reporter(progress, "replaying", "entries")
     with Ledger.open(url, create=False) as ledger:
         return export(ledger, path, progress=progress)
 
@@ -191,7 +195,7 @@ def erase_from(
     person: str = "",
     image: str = "",
     run_path: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
 ) -> ErasureResult:
     """Erase a person, or an image, from everything a ledger holds.
 
@@ -209,6 +213,7 @@ def erase_from(
             other runs may be erased by then; repeat the command when the run is back.
         StorageFailed: the ledger cannot be written.
     """
+    progress = reporter(progress, "replaying", "entries")
     found: dict[str, Erased] = {}
     with Ledger.open(url, create=False) as ledger:
         for name in runs_concerned(ledger, person=person, image=image):
@@ -229,7 +234,7 @@ def record_update(
     by_name: bool = False,
     options: SourceOptions = AS_IT_IS,
     second_reading: bool = False,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
 ) -> UpdateResult:
     """Labelled images into the belief that a run and its ledger make, as one update of the ledger.
 
@@ -252,6 +257,7 @@ def record_update(
         InvalidInput: images to remove that were never absorbed; the ledger began with another belief.
         StorageFailed: the ledger could not be written.
     """
+    progress = reporter(progress, "replaying", "entries")
     run = Run.open(run_path)
     with Ledger.open(url) as ledger:
         began = time.perf_counter()

@@ -112,7 +112,8 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
         for layer in info.summary_list
         if layer.is_leaf_layer and layer.trainable_params > 0
     )
-    return Summary(name, info.trainable_params, info.total_mult_adds, layers, str(info))
+    table = "\n".join(line for line in str(info).splitlines() if not line.startswith(_Whole.__name__))
+    return Summary(name, info.trainable_params, info.total_mult_adds, layers, table)
 
 
 class _Whole(nn.Module):
@@ -139,4 +140,4 @@ def _path(layer: Any) -> str:
     while layer is not None and layer.parent_info is not None:
         names.append(layer.var_name)
         layer = layer.parent_info
-    return ".".join(reversed(names[:-1]))  # the outermost is the wrapper's
+    return ".".join(name.lstrip("_") for name in reversed(names[:-1]))  # the outermost is the wrapper's

@@ -30,6 +30,7 @@ from bayesight.losses import sees_environments
 from bayesight.models import ImageModel
 from bayesight.models.classifier import Classes, Classifier, Rows, fit_classifier
 from bayesight.models.reading import Precision, features_of, reader_of
+from bayesight.progress import reporter, told
 from bayesight.run import Run
 from bayesight.seeding import derive
 from bayesight.train.checkpoint import FileCheckpointer
@@ -40,10 +41,10 @@ from bayesight.train.classification import (
     log_probabilities,
 )
 from bayesight.train.engine import State
-from bayesight.train.events import Listener, SourceRead
+from bayesight.train.events import Epochs, Listener, SourceRead
 from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.train.recipe import Recipe
-from bayesight.types import IntArray, Progress
+from bayesight.types import IntArray, Progress, ShownProgress
 from bayesight.workflows.choosing import NAMED, choose_recipe, common_recipe
 from bayesight.workflows.environments import (
     Environments,
@@ -180,14 +181,14 @@ class TrainResult:
 def train(
     request: TrainRequest,
     *,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
     listeners: Iterable[Listener] = (),
 ) -> TrainResult:
     """Train a classifier, or what else the recipe's model is, and save its run.
 
     Args:
         request: what, how, where.
-        progress: told how far reading the source is.
+        progress: told how far reading is; True writes that, and a line an epoch, on standard error.
         listeners: told every event of training.
 
     Raises:
@@ -198,6 +199,8 @@ def train(
         StorageFailed: the disk is full.
         InvalidInput: images without labels that the recipe has no use for.
     """
+    listeners = (*listeners, Epochs(told)) if progress is True else tuple(listeners)
+    progress = reporter(progress, "reading")
     began = time.perf_counter()
     resuming = request.resume and (request.out / "recipe.toml").exists()
     if resuming and (request.out / "metrics.json").exists():
@@ -221,7 +224,6 @@ def train(
     material = replace(read_material(request, recipe, progress), why=why)
     pool = pretraining_images(recipe, material, request.unlabelled, progress)
     read_s = time.perf_counter() - reading
-    listeners = tuple(listeners)
     goal = classification(
         recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
     )

@@ -18,9 +18,10 @@ from bayesight.errors import StorageFailed
 from bayesight.models.classifier import Rows
 from bayesight.models.corrections import Corrections, compare
 from bayesight.models.learning import absorb, emptied
+from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
-from bayesight.types import Progress
+from bayesight.types import ShownProgress
 from bayesight.workflows.believing import check_alone
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, read_labelled
 
@@ -105,7 +106,7 @@ def update(
     labels: Path | None = None,
     by_name: bool = False,
     options: SourceOptions = AS_IT_IS,
-    progress: Progress | None = None,
+    progress: ShownProgress = None,
 ) -> UpdateResult:
     """Absorb labelled images into a run's belief: its posterior so far is the prior.
 
@@ -137,6 +138,7 @@ def update(
             that goes on from this run.
         StorageFailed: the belief could not be written, or another update holds it for too long.
     """
+    progress = reporter(progress, "reading")
     check(0 < trust_past <= 1, "trust_past", f"got {trust_past:g}", "a number in (0, 1]")
     check(not (remove and trust_past != 1), "trust_past", "given with --remove", "one of the two")
     check(not (remove and second_reading), "second_reading", "given with --remove", "one of the two")

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 from filelock import FileLock
 from torch import Tensor
@@ -23,7 +21,7 @@ from bayesight.checks import check, existing_path
 from bayesight.data.batches import Examples
 from bayesight.data.glyphs import RenderOptions, render
 from bayesight.data.splits import split
-from bayesight.data.store import Store, open_store, require_classes
+from bayesight.data.store import Store, cache_home, open_store, require_classes
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.types import Progress
 
@@ -145,9 +143,7 @@ def rendered_letters(per_class: int, progress: Progress | None = None) -> Path:
     Raises:
         StorageFailed: the cache cannot be written.
     """
-    named = os.environ.get("BAYESIGHT_CACHE")
-    home = Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("bayesight"))
-    archive = home.absolute() / "milestones" / f"letters-{per_class}.tar.gz"
+    archive = cache_home() / "milestones" / f"letters-{per_class}.tar.gz"
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(archive.with_suffix(".lock")):
