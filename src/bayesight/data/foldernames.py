@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-__all__ = ["Role", "is_container", "is_mask", "is_unlabelled", "mask_of", "roles"]
+__all__ = ["Role", "is_container", "is_mask", "is_unlabelled", "mask_names", "roles"]
 
 Role: TypeAlias = Literal["train", "validation", "test"]
 
@@ -104,16 +104,18 @@ def is_mask(name: str, *, weakly: bool = False) -> bool:
     return _MASK.fullmatch(folded) is not None or (weakly and _WEAK_MASK.fullmatch(folded) is not None)
 
 
-def mask_of(name: str, siblings: Iterable[str]) -> bool:
-    """Whether a name is a sibling's with a word for masks, as ``val_annot`` beside ``val``.
+def mask_names(siblings: Iterable[str]) -> set[str]:
+    """Those of the folders beside each other that say they hold masks, by themselves or of another one.
 
     Example:
-        >>> mask_of("valannot", ["train", "val"]), mask_of("face_mask", ["hand", "foot"])
-        (True, False)
+        >>> sorted(mask_names(["train", "val", "valannot", "masks", "face_mask"]))
+        ['masks', 'valannot']
     """
-    folded = key(name)
-    for sibling in map(key, siblings):
-        rest = folded.removeprefix(sibling)
-        if sibling and folded.startswith(sibling) and rest and is_mask(rest, weakly=True):
-            return True
-    return False
+    folded = {name: key(name) for name in siblings}
+    known = set(folded.values())
+    return {
+        name
+        for name, text in folded.items()
+        if is_mask(name, weakly=True)
+        or any(text[:cut] in known and is_mask(text[cut:], weakly=True) for cut in range(1, len(text)))
+    }

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from bayesight.data.foldernames import Role, is_container, is_mask, is_unlabelled, mask_of, roles
+from bayesight.data.foldernames import Role, is_container, is_mask, is_unlabelled, mask_names, roles
 from bayesight.errors import InvalidInput, listed, shown
 from bayesight.names import canonical, twins
 
@@ -262,21 +262,14 @@ class _Decision:
         for path in self.open:
             for i, name in enumerate(path):
                 beside[path[:i]].add(name)
-        split = roles({name for path in self.open for name in path})
+        judged = {parent: _mask_names(names) for parent, names in beside.items()}
         certain, doubtful = [], []
         for path in self.open:
-            for i, name in enumerate(path):
-                others = beside[path[:i]] - {name}
-                images = [o for o in others if is_container(o) and not is_mask(o, weakly=True)]
-                beside_images = bool(images) and is_mask(name, weakly=True)
-                if (
-                    beside_images
-                    or mask_of(name, others)
-                    or (is_mask(name) and not split.keys().isdisjoint(others))
-                ):
-                    certain.append(path)
-                elif is_mask(name) and others and not any("mask" in o.casefold() for o in others):
-                    doubtful.append(path)
+            found = {judged[path[:i]][name] for i, name in enumerate(path) if name in judged[path[:i]]}
+            if True in found:
+                certain.append(path)
+            elif False in found:
+                doubtful.append(path)
         if doubtful and not certain:
             readings = self._level_readings(self.open)
             tops = sorted({path[self._first(path, "left out") - 1] for path in doubtful})
@@ -285,7 +278,7 @@ class _Decision:
                 readings,
                 "if they are masks, take the folder out of the source",
             )
-        return sorted(set(certain))
+        return certain
 
     # Parts: train, validation, test.
 
@@ -572,6 +565,18 @@ def flat_hint(names: Iterable[str]) -> str:
 
 def _few(names: Sequence[str], after: str = "") -> str:
     return listed([name + after for name in names], _SHOWN) if names else ""
+
+
+def _mask_names(siblings: set[str]) -> dict[str, bool]:
+    """Folders beside each other that may hold masks of the others' images, and whether that is certain."""
+    split, found = roles(siblings), {}
+    images = {name for name in siblings if is_container(name) and not is_mask(name, weakly=True)}
+    kinds = sum("mask" in name.casefold() for name in siblings)
+    for name in mask_names(siblings):
+        certain = bool(images - {name}) or bool(split.keys() - {name}) or not is_mask(name, weakly=True)
+        if certain or (is_mask(name) and len(siblings) > 1 and kinds <= ("mask" in name.casefold())):
+            found[name] = certain
+    return found
 
 
 def _shared(paths: Sequence[Path]) -> int:

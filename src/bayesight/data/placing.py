@@ -76,8 +76,8 @@ def place_by_name(names: Sequence[str], ids: IntArray, *, labelled: bool) -> Pla
     parts = np.zeros(len(ids), np.uint8)
     if not labelled:
         return Placed((), np.full(len(ids), -1, np.int64), parts)
-    classes = sorted(names)
-    return Placed(tuple(classes), np.array([classes.index(n) for n in names], np.int64)[ids], parts)
+    rank = {name: number for number, name in enumerate(sorted(names))}
+    return Placed(tuple(rank), np.array([rank[name] for name in names], np.int64)[ids], parts)
 
 
 def place(
@@ -102,9 +102,8 @@ def place(
         InvalidInput: as ``layout.decide``.
     """
     masks = _masks_beside(paths)
-    tree = _tree(
-        folders, ids[~masks], [path for path, mask in zip(paths, masks, strict=True) if not mask], others
-    )
+    rows = np.flatnonzero(~masks)
+    tree = _tree(folders, ids[rows], [paths[row] for row in rows.tolist()] if masks.any() else paths, others)
     if wish is None:
         layout = _leniently(tree, source)
         places = {path: Place(None, place.part) for path, place in layout.places.items()}

@@ -147,7 +147,8 @@ def read_labelled(
         notes.append(f"{listed(reading.classes, 4)} are taken for the classes, for the run knows such")
     rows, part = _rows(store, (options.part,) if options.part else parts)
     notes += store.manifest.notes
-    found = tuple(store.classes[label] for label in np.unique(store.labels[rows]).tolist())
+    present = np.unique(store.labels[rows])
+    found = tuple(store.classes[label] for label in present.tolist())
     numbers, note = class_numbers(
         found,
         classes.names,
@@ -158,7 +159,7 @@ def read_labelled(
         similar_names=options.similar_names,
     )
     number_of = np.full(len(store.classes), -1, np.int64)
-    number_of[[store.classes.index(name) for name in found]] = numbers
+    number_of[present] = numbers
     new = tuple(n for n, number in zip(found, numbers.tolist(), strict=True) if number >= len(classes.names))
     if options.layout.class_level is None:
         _refuse_inside_known(store, new, known)
