@@ -95,8 +95,8 @@ def test_a_class_without_an_image_that_can_be_read_stops_training(program, refus
     )
     assert status == 0
     assert "warning: no image is left of class 'iphone'" in err
-    assert "--without: 'x', of which images were read" in refusal(
-        "train", source, "--out", tmp_path / "r", *QUICK, "--without", "x"
+    assert "no class is called 'cc'; known: a, b, c d, iphone" in refusal(
+        "train", source, "--out", tmp_path / "r", *QUICK, "--without", "cc"
     )
 
 

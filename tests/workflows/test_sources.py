@@ -166,3 +166,15 @@ def test_the_belief_of_an_untouched_run_stays(run_copy, make_archive):
         update(run_copy, make_archive("x.tar.gz", {"RING": 3}, {"RING": "ring"}))
     assert (run_copy / "belief.safetensors").read_bytes() == belief
     assert Run.open(run_copy).classes().names == ("bar", "disc", "ring")
+
+
+def test_classes_are_left_out_on_request(make_archive, tmp_path):
+    source = make_archive("s.tar.gz", {"bar": 9, "ring": 9, "disc": 1})
+    request = TrainRequest(source, tmp_path / "run", QUICK, without=("disc",))
+    material = read_material(request, QUICK)
+    assert material.classes.names == ("bar", "ring")
+    assert len(material.train) + len(material.validation) == 18
+    assert "left out as asked for: 'disc'" in material.notes
+    assert material.content_hashes != [open_store(source).manifest.content_hash]
+    with pytest.raises(InvalidInput, match="no class is called 'dics'; did you mean 'disc'"):
+        read_material(TrainRequest(source, tmp_path / "run", QUICK, without=("dics",)), QUICK)

@@ -115,9 +115,7 @@ def train(
     ] = False,
     without: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="CLASS", help="Train although no image of this class can be read. May be repeated."
-        ),
+        typer.Option(metavar="CLASS", help="Leave this class out, readable or not. May be repeated."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -445,7 +445,7 @@ class _Decision:
         where = _few(["/".join(path) for path in bare], "/")
         raise self._unclear(
             f"{where} hold images, not class folders; expected PART/CLASS/NAME.png.{hint}",
-            self._split_readings(),
+            [*self._level_readings(self.open), *self._split_readings()][:3],
         )
 
     def _refuse_empty_level(self, chosen: Mapping[Path, int | None], level: int) -> None:

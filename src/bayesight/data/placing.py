@@ -25,7 +25,7 @@ from bayesight.data.layout import (
 from bayesight.errors import InvalidInput, listed
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Placed", "place", "place_by_name"]
+__all__ = ["Placed", "part_counts", "place", "place_by_name"]
 
 _MOST_NAMES = 40
 _LEFT_OUT = PARTS.index("left out")
@@ -61,8 +61,13 @@ class Placed:
     @property
     def part_counts(self) -> dict[str, int]:
         """Images of each part by name, where the source has parts."""
-        numbers = np.bincount(self.parts, minlength=len(PARTS)).tolist()
-        return {name: many for name, many in zip(PARTS, numbers, strict=True) if name and many}
+        return part_counts(self.parts)
+
+
+def part_counts(parts: ImageArray) -> dict[str, int]:
+    """Images of each part by name, where there are any."""
+    numbers = np.bincount(parts, minlength=len(PARTS)).tolist()
+    return {name: many for name, many in zip(PARTS, numbers, strict=True) if name and many}
 
 
 def place_by_name(names: Sequence[str], ids: IntArray, *, labelled: bool) -> Placed:

@@ -82,7 +82,7 @@ def _refuse_small(
     what = "1 class is" if len(small) == 1 else f"{len(small)} classes are"
     raise InvalidInput(
         f"split: {what} too small, by different images: {listed(told, 60)}; expected at least {parts} of "
-        "each class, one for every part. Add images of these, or take their folders out of the source."
+        "each class, one for every part. Add images of these, or leave them out with --without NAME."
     )
 
 

@@ -31,7 +31,15 @@ from bayesight.data.freshness import Stamp, content_of, stamp
 from bayesight.data.layout import AS_SHOWN, PARTS, LayoutWish, Lost
 from bayesight.data.left_out import Passed
 from bayesight.data.members import Quarantined
-from bayesight.errors import BayesightError, InvalidInput, SourceUnreadable, StorageFailed, listed
+from bayesight.data.placing import part_counts
+from bayesight.errors import (
+    BayesightError,
+    InvalidInput,
+    SourceUnreadable,
+    StorageFailed,
+    UnknownName,
+    listed,
+)
 from bayesight.files import write_atomic
 from bayesight.frame import FITS
 from bayesight.names import canonical
@@ -46,6 +54,7 @@ __all__ = [
     "open_store",
     "require_classes",
     "require_no_class_lost",
+    "without_classes",
 ]
 
 _FORMAT = 4
@@ -284,13 +293,10 @@ def require_no_class_lost(store: Store, without: Sequence[str] = ()) -> None:
         without: names of such classes that may be missing.
 
     Raises:
-        InvalidInput: such a class, or a name in ``without`` that is none.
+        InvalidInput: such a class.
     """
     lost = store.manifest.lost
     names = {canonical(name) for name in without}
-    spare = sorted(names - {one.name for one in lost})
-    came = f"{listed(spare, quoted=True)}, of which images were read" if spare else ""
-    check(not spare, "--without", came, "names of classes of which no image could be read")
     gone = [one for one in lost if one.name not in names]
     if gone:
         way = " ".join(f"--without {quote(one.name)}" for one in gone[:4])
@@ -299,6 +305,41 @@ def require_no_class_lost(store: Store, without: Sequence[str] = ()) -> None:
             f"{'; '.join(map(str, gone[:4]))}{f'; and {len(gone) - 4:,} more' * (len(gone) > 4)}; expected "
             f"images in every class folder. Convert the files, or train without: {way}"
         )
+
+
+def without_classes(store: Store, without: Sequence[str]) -> Store:
+    """The same images less the classes named: theirs have no class and are left out.
+
+    Args:
+        store: the source as it was read.
+        without: names of its classes, and of such of which no image could be read.
+
+    Raises:
+        UnknownName: the source has no such class.
+    """
+    names = {canonical(name) for name in without}
+    known = {*store.classes, *(one.name for one in store.manifest.lost)}
+    for name in sorted(names - known):
+        raise UnknownName("class", name, known)
+    kept = [name for name in store.classes if name not in names]
+    if len(kept) == len(store.classes):
+        return store
+    rank = {name: position for position, name in enumerate(kept)}
+    number = np.array([*(rank.get(name, -1) for name in store.classes), -1], np.int64)
+    labels = number[store.labels]
+    parts = np.array(store.parts)
+    parts[(labels < 0) & (store.labels >= 0)] = PARTS.index("left out")
+    counts = {name: store.manifest.counts[name] for name in kept}
+    gone = sorted(set(store.classes) - set(kept))
+    manifest = replace(
+        store.manifest,
+        classes=tuple(kept),
+        counts=counts,
+        parts=part_counts(parts),
+        notes=(*store.manifest.notes, f"left out as asked for: {listed(gone, quoted=True)}"),
+        content_hash=content_hash(store.manifest.frame, labels, store.digests, parts),
+    )
+    return replace(store, manifest=manifest, labels=labels, parts=parts)
 
 
 def _build(source: Source, wish: Wish, folder: Path, signature: list[Any], progress: Progress | None) -> None:

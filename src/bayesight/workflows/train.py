@@ -23,7 +23,7 @@ from bayesight.data.batches import Examples
 from bayesight.data.layout import LOWEST, LayoutWish
 from bayesight.data.notes import notes as source_notes
 from bayesight.data.notes import source_facts
-from bayesight.data.store import require_no_class_lost
+from bayesight.data.store import require_no_class_lost, without_classes
 from bayesight.errors import InvalidInput
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.losses import sees_environments
@@ -107,7 +107,7 @@ class TrainRequest:
         threads: processor threads; None takes half the cores.
         device: "auto", "cpu", "cuda", ...
         checkpoint_every_s: seconds between two checkpoints.
-        without: classes of which no image can be read, and which may be missing.
+        without: classes to leave out, those of which no image can be read among them.
     """
 
     source: Path
@@ -268,6 +268,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     validation images.
     """
     store = _open_source(request, recipe, progress)
+    store = without_classes(store, request.without)
     require_classes(store, 2)
     require_no_class_lost(store, request.without)
     height, width = store.manifest.shape[:2]
