@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypedDict
 
 __all__ = ["EIGHT_BIT", "FITS", "Fit", "Frame", "Levels", "Range", "Reading", "Treatment"]
@@ -141,7 +141,18 @@ class Treatment:
     clipped: int = 0
 
     def __add__(self, other: Treatment) -> Treatment:
-        return Treatment(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Treatment(
+            self.fitted + other.fitted,
+            self.pixels + other.pixels,
+            self.cut + other.cut,
+            self.cropped + other.cropped,
+            self.turned + other.turned,
+            self.transparent + other.transparent,
+            self.frames + other.frames,
+            self.inks + other.inks,
+            self.deep + other.deep,
+            self.clipped + other.clipped,
+        )
 
     @property
     def cut_share(self) -> float:

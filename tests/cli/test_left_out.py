@@ -123,7 +123,7 @@ def test_sixteen_bits_keep_one_range_for_the_life_of_a_run(program, refusal, tmp
     found = json.loads(program("predict", tmp_path / "run", dim, bright, plain, "--json")[1])
     assert found[0]["prediction"] == "low"
     assert found[1]["notes"] == ["values beyond the run's 0 to 4,095 were clipped"]
-    assert "8-bit values, where the others are of 0 to 4,095" in found[2]["error"]
+    assert "8-bit values; expected values of 0 to 4,095" in found[2]["error"]
     later = pack(tmp_path / "later.zip", {f"low/{i}.png": encoded(deep(i, 2000, 20)) for i in range(5)})
     judged = json.loads(program("evaluate", tmp_path / "run", later, "--json")[1])
     assert judged["levels"] == [0, 4095]
@@ -144,3 +144,11 @@ def test_images_of_two_ranges_are_refused(refusal, tmp_path, others, said):
     message = refusal("data", "inspect", pack(tmp_path / "x.zip", members))
     assert said in message
     assert "the first of these: a/0.png" in message
+
+
+def test_images_of_unknown_kinds_are_told_about_too(program, shapes_run, spoilt, tmp_path):
+    known = pack(tmp_path / "known.zip", {f"bar/{i}.png": encoded(picture(i)) for i in range(3)})
+    status, out, err = program("evaluate", shapes_run, known, "--unknown", spoilt, "--json")
+    assert status == 0
+    assert any("8 of 41 files were left out" in note for note in json.loads(out)["novelty"]["notes"])
+    assert "--unknown: 8 of 41 files were left out" in err

@@ -65,11 +65,34 @@ def test_a_flipped_bit_is_noticed_in_large_batches_as_in_small_ones(make, many):
     assert decode(blobs, GREY).refused == ((0, "damaged: the checksum of chunk IDAT is wrong"),)
 
 
+def deep_tiff(values, order, packing):
+    """A TIFF of 16-bit colours, plain (1) or deflated (8)."""
+    height, width, channels = values.shape
+    data = values.astype(f"{order}u2").tobytes()
+    data = zlib.compress(data) if packing == 8 else data
+    after = 8 + 2 + 10 * 12 + 4
+    tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, after), (259, 3, 1, packing), (262, 3, 1, 2),
+            (273, 4, 1, after + 6), (277, 3, 1, channels), (278, 4, 1, height), (279, 4, 1, len(data)),
+            (284, 3, 1, 1)]  # fmt: skip
+    parts = [b"II*\0" if order == "<" else b"MM\0*", struct.pack(f"{order}IH", 8, len(tags))]
+    for tag, kind, count, value in tags:
+        short = kind == 3 and count == 1
+        parts.append(
+            struct.pack(
+                f"{order}HHI{'HH' if short else 'I'}", tag, kind, count, *([value, 0] if short else [value])
+            )
+        )
+    return b"".join([*parts, struct.pack(f"{order}IHHH", 0, 16, 16, 16), data])
+
+
 DEEP = {
     "grey png": lambda make, v: make.encoded(Image.fromarray(v[..., 0])),
     "grey tiff": lambda make, v: make.encoded(Image.fromarray(v[..., 0]), "TIFF"),
     "pgm": lambda make, v: b"P5 5 6 65535\n" + v[..., 0].astype(">u2").tobytes(),
     "colour png": lambda make, v: make.deep_png(v[..., :3]),
+    "colour tiff": lambda make, v: deep_tiff(v[..., :3], "<", 1),
+    "colour tiff of large ends": lambda make, v: deep_tiff(v[..., :3], ">", 1),
+    "colour tiff, packed": lambda make, v: deep_tiff(v[..., :3], "<", 8),
     "colour and opacity png": lambda make, v: make.deep_png(v),
     "grey and opacity png": lambda make, v: make.deep_png(v[..., [0, 3]]),
 }
@@ -103,9 +126,9 @@ def test_sixteen_bits_with_opacity_are_laid_over_white(make):
 
 def test_values_of_two_kinds_are_never_mixed(make):
     deep = np.full((6, 5), 300, np.uint16)
-    assert "values of 300 to 300, where the others are of 8 bits" in reason(make.encoded(deep))
+    assert "values of 300 to 300; expected values of 8 bits" in reason(make.encoded(deep))
     eight = decode([make.encoded(make.picture(0))], GREY.at_levels((0.0, 4095.0)))
-    assert "8-bit values, where the others are of 0 to 4,095" in eight.refused[0][1]
+    assert "8-bit values; expected values of 0 to 4,095" in eight.refused[0][1]
     # 8-bit values in a 16-bit file are what they are
     np.testing.assert_array_equal(one(make.encoded(np.full((6, 5), 77, np.uint16))), 77)
     assert decode([make.encoded(deep)], GREY, fit_levels=False).misfits == (0,)
@@ -255,7 +278,7 @@ def test_floats_are_scaled_by_the_levels_and_what_is_no_number_is_their_least(ma
     assert str(survey([blob])[0][1]) == "-1 to 3"
     expected = np.rint(np.nan_to_num((values + 1) * 255 / 4))
     np.testing.assert_array_equal(decode([blob], GREY.at_levels((-1.0, 3.0))).images[0], expected)
-    assert "where the others are of 8 bits" in reason(blob)
+    assert "expected values of 8 bits" in reason(blob)
     nothing = make.encoded(Image.fromarray(np.full((6, 5), np.nan, np.float32)), "TIFF")
     assert survey([nothing]) == [None]
     assert "none of which is a finite number" in reason(nothing)

@@ -541,13 +541,14 @@ def test_images_far_larger_than_what_holds_them_are_refused_before_they_are_deco
 
 
 def test_large_images_of_one_size_are_scaled_down_unless_a_size_is_asked_for(tmp_path, cache, make):
-    members = [(f"A/{k}.png", make.encoded(make.picture(k, 400, 700))) for k in range(3)]
+    members = [(f"A/{k}.png", make.encoded(make.picture(k, 1000, 1800), "JPEG")) for k in range(3)]
     archive = make.tar(tmp_path / "x.tar", members, "w")
     store = open_store(archive, cache=cache)
-    assert store.manifest.shape == (64, 112)
-    assert "64x112, because 400x700, the size of 3 of 3 images, is large (--size" in store.manifest.choice
+    assert store.manifest.shape == (64, 115)
+    assert "64x115, because 1000x1800, the size of 3 of 3 images, is large (--size" in store.manifest.choice
     assert store.manifest.treatment.cut_share < 0.01
-    assert open_store(archive, cache=cache, size=(400, 700)).manifest.shape == (400, 700)
+    asked = open_store(archive, cache=cache, size=(1000, 1800)).manifest
+    assert (asked.shape, asked.treatment.cut) == ((1000, 1800), 0)
 
 
 def test_one_bright_image_does_not_darken_the_others(tmp_path, cache, make):

@@ -113,6 +113,8 @@ def evaluate(
         )
     for note in result.data.notes:
         say(note)
+    for note in () if result.novelty is None else result.novelty.notes:
+        say(f"--unknown: {note}")
     if report is not None:
         say(f"report: {evaluation_report(result, report)}")
     emit(result.as_dict() | ledger_words(run, ledger), as_json=as_json, text=lambda: _text(result))

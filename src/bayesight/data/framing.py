@@ -13,8 +13,8 @@ from bayesight.errors import SourceUnreadable
 
 __all__ = ["MOST_PIXELS", "Depths", "Wish", "choose", "sentence", "wished"]
 
-MOST_PIXELS = 1 << 18
-"""Images of one common size are kept at it up to 512x512 pixels; larger ones are scaled down unless asked."""
+MOST_PIXELS = 1 << 20
+"""Images of one common size are kept at it up to 1024x1024 pixels; larger ones are scaled down."""
 
 _SMALLEST_SIDE, _LARGEST_SIDE, _STEP = 16, 64, 8
 _GAP = 8.0  # between the greatest values of two depths; exposures alone leave no such gap between two groups
@@ -119,14 +119,14 @@ def choose(wish: Wish, seen: Counter[Frame], levels: Levels = EIGHT_BIT) -> Fram
 
     RGB as soon as one image has colour. The most common size if at least half of the images share it,
     otherwise a square whose side is the median short side, rounded to a multiple of 8 within 16 to 64. A
-    common size of more than 512x512 pixels is scaled down to a short side of 64, its shape kept.
+    common size of more than 1024x1024 pixels is scaled down to a short side of 64, its shape kept.
 
     Example:
         >>> found = choose(Wish(), Counter({Frame(28, 28, "L"): 3, Frame(9, 9, "RGB"): 1}))
         >>> found.shape
         (28, 28, 3)
         >>> choose(Wish(), Counter({Frame(3000, 4000, "L"): 3})).shape
-        (64, 88)
+        (64, 85)
     """
     mode = "RGB" if any(frame.mode == "RGB" for frame in seen) else "L"
     size, many = _commonest_size(seen)
@@ -139,9 +139,9 @@ def choose(wish: Wish, seen: Counter[Frame], levels: Levels = EIGHT_BIT) -> Fram
 
 
 def _scaled_down(height: int, width: int) -> tuple[int, int]:
-    """A size of the same shape, in multiples of 8, with a short side of 64 and a long one of at most 512."""
+    """A size of the same shape with a short side of 64 and a long one of at most 512."""
     short, long = sorted((height, width))
-    side = min(8 * _LARGEST_SIDE, round(_LARGEST_SIDE * long / short / _STEP) * _STEP)
+    side = min(8 * _LARGEST_SIDE, round(_LARGEST_SIDE * long / short))
     return (_LARGEST_SIDE, side) if height <= width else (side, _LARGEST_SIDE)
 
 

@@ -90,8 +90,7 @@ def inflate(blobs: Sequence[bytes], header: bytes, shape: Layout) -> list[bytes 
             rows.append(None)
             continue
         end = number(blob, HEADER_BYTES)[0] + 41  # of the first chunk's content
-        plain = blob[37:41] == b"IDAT" and len(blob) == end + 16 and blob.endswith(_END)
-        if plain and crc32(blob[37:end]) == number(blob, end)[0]:
+        if _is_plain(blob) and crc32(blob[37:end]) == number(blob, end)[0]:
             data = blob[41:end]
         else:
             data = _image_data(blob) or b""
@@ -102,6 +101,14 @@ def inflate(blobs: Sequence[bytes], header: bytes, shape: Layout) -> list[bytes 
         else:
             rows.append(raw if len(raw) == size else None)
     return rows
+
+
+def _is_plain(blob: bytes) -> bool:
+    """Whether a file consists of a header, one chunk of pixels and an end."""
+    if blob[37:41] != b"IDAT" or not blob.endswith(_END):
+        return False
+    held: int = _NUMBER.unpack_from(blob, HEADER_BYTES)[0]
+    return len(blob) == held + 57
 
 
 def damage(blob: bytes) -> str | None:
@@ -124,6 +131,8 @@ def essence(blob: bytes, *, keep: tuple[bytes, ...] = ()) -> bytes:
         blob: the file; one that is cut off stays so.
         keep: further chunks to keep, whose kind or whose content begins so; they come before the pixels.
     """
+    if _is_plain(blob):
+        return blob
     at, parts, notes = len(SIGNATURE), [], []
     for kind, content, sound in _chunks(blob, at):
         whole = blob[at : at + 12 + len(content)]

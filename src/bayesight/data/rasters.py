@@ -8,6 +8,7 @@ wanted, and other formats are converted and averaged strip by strip.
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -143,7 +144,7 @@ class Raster:
             self._require_levels(frame)
         elif frame.levels != EIGHT_BIT:
             raise Refused(
-                f"8-bit values, where the others are of {Range(*frame.levels)}: save it the way they were"
+                f"8-bit values; expected values of {Range(*frame.levels)}: save it the way the others were"
             )
         own = self.own
         seen = {"transparent": False, "clipped": False}
@@ -182,9 +183,7 @@ class Raster:
             return
         found = self.range()
         if not found.is_eight_bit:
-            raise Refused(
-                f"values of {found}, where the others are of 8 bits: convert it to 8 bits the way they were"
-            )
+            raise Refused(f"values of {found}; expected values of 8 bits: convert it the way the others were")
 
     def _size(self) -> tuple[int, int]:
         """(width, height) of what Pillow decodes."""
@@ -406,6 +405,8 @@ def _colour_values(blob: bytes, form: str) -> Callable[[tuple[int, int, int, int
     high, low = (_opened(blob, form) for _ in range(2))
     tiles = getattr(low, "tile", [])
     packing = _packing(tiles[0]) if tiles else ""
+    if packing.endswith("16N"):  # as libtiff gives them: the processor's own order
+        packing = packing[:-1] + ("L" if sys.byteorder == "little" else "B")
     if packing.endswith("16B"):
         other = packing[:-1] + "L"
     elif packing.endswith("16L"):

@@ -17,6 +17,7 @@ from bayesight.bayes import laplace_head
 from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes, rate_interval
 from bayesight.checks import check
 from bayesight.data.layout import LOWEST
+from bayesight.data.notes import reading_notes
 from bayesight.errors import listed
 from bayesight.evaluate import (
     accuracy,
@@ -197,6 +198,7 @@ class NoveltyCheck:
         limit: novelty above which an image is called unknown.
         level: share of known images the limit is meant to flag.
         source: where the unknown images came from.
+        notes: what was left out there, and what was done to the images.
     """
 
     known: Tensor
@@ -204,6 +206,7 @@ class NoveltyCheck:
     limit: float
     level: float
     source: str
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """auroc; fpr95, the unknown that pass when 95 % of the known do; the shares flagged at the level."""
@@ -214,6 +217,7 @@ class NoveltyCheck:
             "known_flagged": (self.known > self.limit).double().mean().item(),
             "unknown_flagged": (self.unknown > self.limit).double().mean().item(),
             "unknown_examples": len(self.unknown),
+            "notes": list(self.notes),
         }
 
 
@@ -348,6 +352,7 @@ def evaluate(
             threshold(classifier.novelty_reference, level),
             level,
             store.manifest.source,
+            tuple(reading_notes(store, whose="the run's ")),
         )
     scores: dict[str, dict[str, float]] = {}
     if environments is not None:
