@@ -127,6 +127,21 @@ def test_records_add_up_and_answers_are_distributions(seed, cut, weight):
     torch.testing.assert_close(answer.logsumexp(1), torch.zeros(len(labels)).double(), atol=1e-9, rtol=0)
 
 
+def test_a_thinned_posterior_keeps_what_matters():
+    logits, labels, log_prior = drawn(6, rows=60)
+    ones = torch.ones(len(labels), dtype=torch.float64)
+    whole = sharpness.posterior(sharpness.judged_losses(tempered(logits), log_prior, labels, ones))
+    few = sharpness.thinned(whole, 8)
+    assert len(few) <= 8 < len(whole)
+    assert float(few[:, 1].sum()) == pytest.approx(1)
+    assert sharpness.centre(few) == pytest.approx(sharpness.centre(whole))
+    assert float(few[:, 1] @ few[:, 2]) == pytest.approx(float(whole[:, 1] @ whole[:, 2]))
+    answers = [sharpness.averaged(s, tempered(logits)(s[:, 0]), log_prior).exp() for s in (whole, few)]
+    torch.testing.assert_close(*answers, atol=0.01, rtol=0)
+    one = sharpness.plain(3.0)
+    torch.testing.assert_close(sharpness.thinned(one), one)
+
+
 def test_more_right_answers_allow_more():
     limits = []
     for rows in (10, 100, 1000):

@@ -77,6 +77,7 @@ __all__ = [
 
 _SHRINKAGES = (1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 _USUAL_SHRINKAGE = 0.1
+_MANY_CLASSES = 100
 
 
 @dataclass(frozen=True)
@@ -353,4 +354,6 @@ def sharpened(
     """
     if int((ready.log_prior > -math.inf).sum()) < 2:
         return ready
-    return replace(ready, sharpness=sharpness.posterior(judged_losses(ready, rows, labels, weights)))
+    found = sharpness.posterior(judged_losses(ready, rows, labels, weights))
+    many = len(ready.log_prior) > _MANY_CLASSES
+    return replace(ready, sharpness=sharpness.thinned(found) if many else found)

@@ -49,6 +49,9 @@ __all__ = ["Absorptions", "Classes", "Classifier", "Rows", "fit_classifier", "fr
 EXEMPLARS = 20_000
 """Training images kept for distances; as many again may be absorbed later."""
 
+MOST_JUDGED, FEWEST_JUDGES = 4_000_000, 200
+"""At most so many answers, images times classes, judge a belief; at least so many images, where there are."""
+
 _REFERENCE = ("reference", "reference_labels", "reference_digests")
 
 
@@ -264,9 +267,12 @@ class Classifier:
 
     @cached_property
     def _held_out(self) -> Tensor:
-        """Positions of the reference images that were not absorbed since; all, where too few are left."""
+        """Positions of the reference images that judge: those not absorbed since, every n-th of very many."""
         left = (~torch.isin(_words(self.reference_digests), _words(self.absorbed.digests))).nonzero()[:, 0]
-        return left if len(left) > 1 else torch.arange(len(self.reference))
+        if len(left) < 2:
+            left = torch.arange(len(self.reference))
+        most = max(FEWEST_JUDGES, MOST_JUDGED // len(self.classes.names))
+        return left[torch.arange(0, len(left), -(-len(left) // most))]
 
     @property
     def _judged_distance(self) -> Tensor:
