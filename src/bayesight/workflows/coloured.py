@@ -143,8 +143,9 @@ def read_letters(data: Path | None, *, images_per_class: int = 800) -> Letters:
     else:
         store = open_store(data, size=28, mode="L")
         require_classes(store, 2)
-        images, fine, classes, source = store.images, store.labels, store.classes, store.manifest.source
-        digests = np.asarray(store.digests)
+        rows = np.flatnonzero(store.labels >= 0)
+        images, fine, digests = store.images[rows], store.labels[rows], np.asarray(store.digests)[rows]
+        classes, source = store.classes, store.manifest.source
     half = len(classes) // 2
     parts = split(fine, digests, {"train": 0.7, "test": 0.3}, derive(0, "shift", "letters"))
     small = images.reshape(len(images), 14, 2, 14, 2).mean(axis=(2, 4)).round().astype(np.uint8)
