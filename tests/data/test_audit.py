@@ -97,6 +97,6 @@ def test_hash_ignores_brightness_scale_and_colour(make):
 
 
 def test_unlabelled_stores_have_no_classes(tmp_path, make):
-    archive = make.tar(tmp_path / "x.tar", [("a.png", make.encoded(make.picture(1)))] * 2, "w")
+    archive = make.tar(tmp_path / "x.tar", [(f"{n}.png", make.encoded(make.picture(1))) for n in "ab"], "w")
     found = audit(open_store(archive, cache=tmp_path, labelled=False), near=True)
     assert (found.extra, found.across, found.near_pairs, found.imbalance) == (1, 0, 0, 1.0)

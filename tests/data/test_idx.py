@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bayesight.data.archives import find_source
+from bayesight.data.containers import find_source
 from bayesight.data.idx import beside, idx_batches
 from bayesight.errors import SourceUnreadable
 

@@ -133,7 +133,7 @@ def test_what_is_no_tar_says_so(data, expected):
 
 def test_cut_off_at_any_point():
     data = packed([("A/1.png", bytes(700)), ("A/2.png", bytes(10))], tarfile.USTAR_FORMAT)
-    for end in (100, 512, 1000, 512 + 1024, 512 + 1024 + 200, 512 + 1024 + 512 + 512):
+    for end in (100, 512, 1000, 512 + 1023, 512 + 1024 + 200, 512 + 1024 + 512 + 511):
         with pytest.raises(SourceUnreadable, match=r"cut off|begins with"):
             list(walk([data[:end]], LIMIT, "x.tar"))
 

@@ -26,8 +26,10 @@ __all__ = [
     "ByPositionFlag",
     "ClassLevelOption",
     "FitOption",
+    "FollowLinksFlag",
     "JsonFlag",
     "LedgerOption",
+    "NamesOption",
     "SeedOption",
     "SplitFoldersOption",
     "Told",
@@ -71,6 +73,17 @@ SplitFoldersOption = Annotated[
         "--split-folders/--no-split-folders",
         help="Folders named train, val, test ... are parts of the source, or folders like others.",
     ),
+]
+NamesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--names",
+        metavar="ENCODING",
+        help="Encoding of names in an archive that do not say theirs: cp437, cp949, shift_jis, gbk ...",
+    ),
+]
+FollowLinksFlag = Annotated[
+    bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
 ]
 ByPositionFlag = Annotated[
     bool, typer.Option("--by-position", help="Labels 0, 1, ... are places in the run's order of classes.")
@@ -139,15 +152,19 @@ def source_options(
     split_folders: bool | None = None,
     by_position: bool = False,
     by_name: bool = False,
+    names: str | None = None,
+    follow_links: bool = False,
     **more: Any,
 ) -> SourceOptions:
     """How a source is to be read, from a command's options."""
+    from bayesight.data.containers import ContainerOptions
     from bayesight.data.layout import LayoutWish
     from bayesight.workflows.sources import SourceOptions
 
     if by_position and by_name:
         raise typer.BadParameter("given with --by-name; expected one of the two", param_hint="--by-position")
-    options = SourceOptions(LayoutWish(class_level, split_folders), **more).named(by_name)
+    container = ContainerOptions(names, follow_links)
+    options = SourceOptions(LayoutWish(class_level, split_folders), container, **more).named(by_name)
     return replace(options, numbers="positions") if by_position else options
 
 

@@ -10,7 +10,9 @@ import typer
 from bayesight.cli.common import (
     ClassLevelOption,
     FitOption,
+    FollowLinksFlag,
     JsonFlag,
+    NamesOption,
     SeedOption,
     SplitFoldersOption,
     emit,
@@ -39,6 +41,8 @@ def inspect(
     ] = None,
     class_level: ClassLevelOption = None,
     split_folders: SplitFoldersOption = None,
+    names: NamesOption = None,
+    follow_links: FollowLinksFlag = False,
     near: Annotated[bool, typer.Option("--near", help="Look for images that look alike, too.")] = False,
     labels: Annotated[
         bool,
@@ -61,7 +65,8 @@ def inspect(
     from bayesight.data.store import open_store
 
     wanted = parse_size(size) if size is not None else None
-    layout, shape = source_options(class_level, split_folders).layout, parse_fit(fit)
+    options = source_options(class_level, split_folders, names=names, follow_links=follow_links)
+    shape = parse_fit(fit)
     with progress_bar("reading") as progress:
         store = open_store(
             source,
@@ -69,7 +74,8 @@ def inspect(
             mode=mode,
             fit=shape,
             labels=labels_file,
-            layout=layout,
+            layout=options.layout,
+            container=options.container,
             progress=progress,
         )
     found = audit(store, near=near)
@@ -77,7 +83,7 @@ def inspect(
     if labels or run is not None or report is not None:
         document["labels"] = _suspicious(
             source, top, report,
-            run=run, labels=labels_file, layout=layout,
+            run=run, labels=labels_file, options=options,
             size=wanted, mode=mode, fit=shape, seed=seed, threads=threads,
         )  # fmt: skip
     emit(

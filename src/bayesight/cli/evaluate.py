@@ -11,8 +11,10 @@ import typer
 from bayesight.cli.common import (
     ByPositionFlag,
     ClassLevelOption,
+    FollowLinksFlag,
     JsonFlag,
     LedgerOption,
+    NamesOption,
     SplitFoldersOption,
     emit,
     ledger_words,
@@ -85,6 +87,8 @@ def evaluate(
     by_position: ByPositionFlag = False,
     class_level: ClassLevelOption = None,
     split_folders: SplitFoldersOption = None,
+    names: NamesOption = None,
+    follow_links: FollowLinksFlag = False,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -107,7 +111,13 @@ def evaluate(
             environments=environments,
             ledger=ledger,
             options=source_options(
-                class_level, split_folders, by_position, by_name, part=None if part is None else part.value
+                class_level,
+                split_folders,
+                by_position,
+                by_name,
+                names,
+                follow_links,
+                part=None if part is None else part.value,
             ),
             progress=progress,
         )

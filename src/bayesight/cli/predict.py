@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, LedgerOption, emit, ledger_words, progress_bar, say
+from bayesight.cli.common import (
+    FollowLinksFlag,
+    JsonFlag,
+    LedgerOption,
+    NamesOption,
+    emit,
+    ledger_words,
+    progress_bar,
+    say,
+    source_options,
+)
 from bayesight.cli.evaluate import PriorOption
 
 if TYPE_CHECKING:
@@ -46,6 +56,8 @@ def predict(
         float | None, typer.Option(help="Cost of another reading of the subject, a possible action then.")
     ] = None,
     ledger: LedgerOption = None,
+    names: NamesOption = None,
+    follow_links: FollowLinksFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Classify images: prior, likelihood, evidence, posterior, and whether they are like anything seen.
@@ -66,8 +78,9 @@ def predict(
     stated = costs is not None or hand_over is not None or reading_cost is not None
     stakes = Stakes(costs or "zero-one", hand_over, reading_cost) if stated else None
     how = Readings(prior, same_subject, dependence, level, abstain, stakes)
+    container = source_options(names=names, follow_links=follow_links).container
     with progress_bar("reading") as progress:
-        found = answers_for(run, images, how, ledger=ledger, progress=progress)
+        found = answers_for(run, images, how, ledger=ledger, container=container, progress=progress)
     more = ledger_words(run, ledger)
     for name, said in found.sources.items():
         for note in said:

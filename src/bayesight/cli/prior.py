@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, LedgerOption, SeedOption, emit, ledger_words, progress_bar, say
+from bayesight.cli.common import (
+    FollowLinksFlag,
+    JsonFlag,
+    LedgerOption,
+    NamesOption,
+    SeedOption,
+    emit,
+    ledger_words,
+    progress_bar,
+    say,
+    source_options,
+)
 
 if TYPE_CHECKING:
     from bayesight.workflows.infer_prior import InferredPrior
@@ -22,6 +33,8 @@ def prior(
     out: Annotated[Path | None, typer.Option(help="Also write the prior to a JSON file for --prior.")] = None,
     seed: SeedOption = 0,
     ledger: LedgerOption = None,
+    names: NamesOption = None,
+    follow_links: FollowLinksFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Infer the base rates of unlabelled images, with intervals, a second opinion and a warning.
@@ -34,7 +47,15 @@ def prior(
     from bayesight.workflows.infer_prior import infer_prior
 
     with progress_bar("reading") as progress:
-        found = infer_prior(run, source, level=level, seed=seed, ledger=ledger, progress=progress)
+        found = infer_prior(
+            run,
+            source,
+            level=level,
+            seed=seed,
+            ledger=ledger,
+            container=source_options(names=names, follow_links=follow_links).container,
+            progress=progress,
+        )
     for note in found.source.get("notes", ()):
         say(note)
     if found.warning:

@@ -10,7 +10,9 @@ import typer
 from bayesight.cli.common import (
     ByPositionFlag,
     ClassLevelOption,
+    FollowLinksFlag,
     JsonFlag,
+    NamesOption,
     SplitFoldersOption,
     emit,
     progress_bar,
@@ -54,6 +56,8 @@ def update(
     ] = False,
     class_level: ClassLevelOption = None,
     split_folders: SplitFoldersOption = None,
+    names: NamesOption = None,
+    follow_links: FollowLinksFlag = False,
     ledger: Annotated[
         str | None,
         typer.Option(help="Write it to this ledger, which services follow; the run folder stays as it is."),
@@ -72,7 +76,9 @@ def update(
     from bayesight.workflows.ledger import record_update
     from bayesight.workflows.update import update as work
 
-    options = source_options(class_level, split_folders, by_position, by_name, similar_names=similar_names)
+    options = source_options(
+        class_level, split_folders, by_position, by_name, names, follow_links, similar_names=similar_names
+    )
     with progress_bar("reading") as progress:
         if ledger is None:
             found = work(

@@ -1,25 +1,21 @@
 """One reading pass over a source of images, whatever holds them; nothing is unpacked to disk.
 
-A source is a folder, a ``.tar`` (plain, gzip, bzip2 or xz), a ``.zip``, or IDX data. What a file is, its
-first bytes say, not its name. An image's class is the name of the folder it lies in, so top folders may be
-nested as deep as they like. What cannot be an image of the set (a link, a name that leads out of the
-archive, an encrypted entry) is quarantined with its reason; what was never meant as one (hidden files,
-``__MACOSX``, texts) is ignored and counted.
+An image's class is the name of the folder it lies in, so top folders may be nested as deep as they like. What
+cannot be an image of the set (a link out of the archive, a name that leads out of it, an encrypted entry) is
+quarantined with its reason; what was never meant as one (hidden files, ``__MACOSX``, texts) is ignored and
+counted. Of several members with one name the last counts, and links are what they lead to, as if the archive
+had been unpacked.
 """
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
 
-from bayesight.checks import existing_path
+from bayesight.data.budget import ContainerBudget
+from bayesight.data.containers import Source
 from bayesight.data.folders import folder_members
 from bayesight.data.formats import Known, recognise
-from bayesight.data.idx import beside, holds_idx
 from bayesight.data.members import (
     ENCODED_LIMIT_BYTES,
     FOLDER,
@@ -35,34 +31,33 @@ from bayesight.data.members import (
     must_sniff,
     printable,
     printable_all,
+    undecoded,
     with_slashes,
 )
-from bayesight.data.multipart import refuse_part
+from bayesight.data.remarks import Remarks
 from bayesight.data.streams import ByteStream
-from bayesight.data.tarwalk import checksum_holds, walk
+from bayesight.data.tarwalk import HARD_LINK, SYMBOLIC_LINK, walk
+from bayesight.data.unpacking import Plan, Unpacking, planned, tidy
 from bayesight.data.zips import zip_members
-from bayesight.errors import InvalidInput, SourceUnreadable
+from bayesight.errors import BayesightError, SourceUnreadable, shown
 
-__all__ = ["Batch", "Source", "batches", "find_source", "holds_images"]
+__all__ = ["Batch", "ReadAgain", "batches"]
 
 _DOT = ord(".")
 _BATCH_MEMBERS = 8192
 _BATCH_BYTES = 8 << 20
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where images come from.
+class ReadAgain(Exception):
+    """A pass cannot be finished: some members are superseded by later ones, or links lead to them.
 
     Args:
-        path: the absolute path.
-        kind: what holds them.
-        labels: the labels of an IDX file; None when it has none or they are not wanted.
+        plan: what the next pass needs to know.
     """
 
-    path: Path
-    kind: Literal["folder", "tar", "zip", "idx"]
-    labels: Path | None = None
+    def __init__(self, plan: Plan) -> None:
+        super().__init__("the archive is to be read once more")
+        self.plan = plan
 
 
 @dataclass
@@ -83,89 +78,95 @@ class Batch:
     fraction: float = 0.0
 
 
-def find_source(
-    path: str | os.PathLike[str], *, labels: str | os.PathLike[str] | None = None, labelled: bool = True
-) -> Source:
-    """Say what kind of source a path is.
-
-    Args:
-        path: a folder or file.
-        labels: the labels of an IDX file that are not beside it under MNIST's name.
-        labelled: False when labels are not needed.
-
-    Raises:
-        SourceNotFound: nothing is there.
-        SourceUnreadable: neither a folder nor an archive nor IDX data; labels wanted and not found.
-    """
-    full = existing_path(path)
-    refuse_part(full)
-    if full.is_dir():
-        found = _idx_in(full)
-        if found is None:
-            _refuse_labels(full, labels)
-            return Source(full, "folder")
-        full = found
-    elif not full.is_file():
-        raise SourceUnreadable(f"{full} is neither a file nor a folder; expected an archive of images")
-    kind = _kind_of(full)
-    if kind != "idx":
-        _refuse_labels(full, labels)
-        return Source(full, kind)
-    if not labelled:
-        return Source(full, kind)
-    known = existing_path(labels) if labels is not None else beside(full)
-    if known is None:
-        expected = full.name.replace("images", "labels").replace("idx3", "idx1")
-        raise SourceUnreadable(
-            f"{full} is IDX data without labels: no {expected} lies beside it; "
-            "name its labels with --labels-file"
-        )
-    return Source(full, kind, known)
-
-
-def holds_images(path: Path) -> bool:
-    """Whether a path is a folder, an archive or IDX data, by its first bytes, and no image or other file.
-
-    A single file packed with gzip counts as an archive: what it holds, only reading it shows.
-    """
-    if path.is_dir() or not path.is_file():
-        return path.is_dir()
-    with path.open("rb") as file:
-        start = file.read(512)
-    packed = start.startswith(
-        (b"PK\3\4", b"PK\5\6", b"PK\7\x08", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", *_UNSUPPORTED)
-    )
-    return packed or holds_idx(start) or (len(start) == 512 and checksum_holds(start))
-
-
-def batches(source: Source, *, labelled: bool = True) -> Iterator[Batch]:
+def batches(
+    source: Source, *, labelled: bool = True, plan: Plan | None = None, remarks: Remarks | None = None
+) -> Iterator[Batch]:
     """The members of a folder, tar or zip source, in one pass.
 
     Args:
         source: from ``find_source``; IDX data are read by ``idx.idx_batches`` instead.
         labelled: False takes in images that lie in no folder.
+        plan: of a pass that could not be finished.
+        remarks: told what is noticed on the way.
 
     Yields:
         Batches of at most 8,192 images or about 8 MiB; memory is bounded by one batch and one member.
 
     Raises:
         SourceUnreadable: the archive is cut off or damaged, or cannot be read.
+        ReadAgain: what was yielded does not count; another pass with its plan is to be made.
     """
     position = Position()
     judge = Judge(labelled=labelled)
+    remarks = Remarks() if remarks is None else remarks
+    options = source.options
+    remarks.encoding = options.names or ""
     if source.kind == "folder":
-        yield from _pack(folder_members(source.path), position, judge)
+        members = folder_members(source.path, follow_links=options.follow_links)
+        yield from _pack(_guarded(members, source), position, judge, remarks)
     elif source.kind == "zip":
-        yield from _pack(zip_members(source.path, position), position, judge)
+        entries = zip_members(source.path, position, remarks, options.decoded)
+        yield from _pack(_guarded(entries, source), position, judge, remarks)
     else:
         with ByteStream(source.path) as stream:
-            members = walk(stream, ENCODED_LIMIT_BYTES, str(source.path))
-            yield from _pack(members, stream, judge)
-            for _ in stream:  # what follows is padding, but only its end shows that nothing is missing
-                pass
+            walked = walk(stream, ENCODED_LIMIT_BYTES, str(source.path), remarks, options.decoded)
+            budget = ContainerBudget(source.path, stream.size)
+            counted = _first_pass(walked, budget) if plan is None else _by_plan(walked, plan, remarks, budget)
+            yield from _pack(_guarded(counted, source), stream, judge, remarks)
+            if stream.after:
+                remarks.set_after(stream.after, stream.after_start)
 
 
-def _pack(members: Iterable[Member], position: Position | ByteStream, judge: Judge) -> Iterator[Batch]:
+def _guarded(members: Iterable[Member], source: Source) -> Iterator[Member]:
+    """The members, with whatever goes wrong in a container's reader said in one sentence."""
+    try:
+        yield from members
+    except (BayesightError, ReadAgain):
+        raise
+    except Exception as error:  # a container's header can lie about everything
+        raise SourceUnreadable(
+            f"{source.path} cannot be read as a {source.kind} ({type(error).__name__}: {shown(str(error))}); "
+            "it is damaged, fetch or pack it again"
+        ) from error
+
+
+def _first_pass(members: Iterable[Member], budget: ContainerBudget) -> Iterator[Member]:
+    """The members of a stream, as long as each of them stands for itself; then only their names are read."""
+    unpacking = Unpacking()
+    for member in members:
+        name, what, size, content = member
+        budget.count()
+        if what is None:
+            unpacking.take(tidy(name))
+        elif what in (HARD_LINK, SYMBOLIC_LINK) and isinstance(content, bytes):
+            refused = unpacking.link(tidy(name), content, hard=what == HARD_LINK)
+            member = name, refused, size, None
+        elif what != FOLDER:
+            unpacking.take(tidy(name))
+        if not unpacking.changes:
+            yield member
+    if unpacking.changes:
+        raise ReadAgain(unpacking.plan())
+
+
+def _by_plan(
+    members: Iterable[Member], plan: Plan, remarks: Remarks, budget: ContainerBudget
+) -> Iterator[Member]:
+    """The members of a stream that count, in a pass after the first."""
+
+    def placed() -> Iterator[tuple[int, Member]]:
+        place = -1
+        for member in members:
+            folder = member[1] == FOLDER
+            place += not folder
+            yield -1 if folder else place, member
+
+    return planned(placed(), plan, remarks, budget)
+
+
+def _pack(
+    members: Iterable[Member], position: Position | ByteStream, judge: Judge, remarks: Remarks
+) -> Iterator[Batch]:
     """Sort members into batches of images, quarantined and ignored ones."""
     batch, names, held = Batch(), list[bytes](), 0
     for name, what, size, content in members:
@@ -194,9 +195,11 @@ def _pack(members: Iterable[Member], position: Position | ByteStream, judge: Jud
         held += size
         if held >= _BATCH_BYTES or len(names) >= _BATCH_MEMBERS:
             batch.paths, batch.fraction = printable_all(names), position.fraction
+            remarks.undecoded += undecoded(names)
             yield batch
             batch, names, held = Batch(), [], 0
     batch.paths, batch.fraction = printable_all(names), 1.0
+    remarks.undecoded += undecoded(names)
     yield batch
 
 
@@ -206,53 +209,13 @@ def _content(name: bytes, content: Content) -> tuple[bytes, str | None]:
         blob = content if isinstance(content, bytes) else content() if content else b""
     except Unreadable as error:
         return b"", str(error)
+    except BayesightError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what a member's header can bring about, nobody can list
+        return b"", f"damaged: {str(error) or type(error).__name__}"
     if not must_sniff(name):
         return blob, None
     found = recognise(blob, name)
     if isinstance(found, Known):
         return b"", found.reason
     return blob, None if found else IGNORED
-
-
-_ZIP_STARTS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
-_UNSUPPORTED = {b"\x28\xb5\x2f\xfd": "Zstandard", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR"}
-
-
-def _kind_of(path: Path) -> Literal["tar", "zip", "idx"]:
-    """What a file holds, by its first bytes."""
-    with ByteStream(path) as stream:
-        start = next(stream, b"")
-        if stream.compression is None and start.startswith(_ZIP_STARTS):
-            return "zip"
-    if start[:4] in _UNSUPPORTED:
-        raise SourceUnreadable(
-            f"{path} is packed with {_UNSUPPORTED[start[:4]]}, which is not read; "
-            "expected a folder, .tar, .tar.gz, .tar.xz, .tar.bz2, .zip or IDX .gz: pack it again"
-        )
-    return "idx" if holds_idx(start) else "tar"
-
-
-def _idx_in(folder: Path) -> Path | None:
-    """The one IDX file of images in a folder that holds nothing else to read; None for a folder of images."""
-    names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
-    found = {name.removesuffix(".gz"): name for name in names if _IDX_NAME.fullmatch(name)}
-    if not found or any((folder / name).is_dir() for name in names):
-        return None
-    if len(found) > 1:
-        raise SourceUnreadable(
-            f"{folder} holds {len(found)} IDX files of images ({', '.join(found.values())}); "
-            "expected one: name the file you mean"
-        )
-    return folder / next(iter(found.values()))
-
-
-_IDX_NAME = re.compile(r".*images.*idx[34].*", re.IGNORECASE)
-
-
-def _refuse_labels(source: Path, labels: object) -> None:
-    """Labels in a file of their own belong to IDX data only."""
-    if labels is not None:
-        raise InvalidInput(
-            f"{source} is no IDX file of images; expected one beside a file of labels ({labels}). "
-            "In folders and archives the name of its folder is an image's label: leave --labels-file out"
-        )

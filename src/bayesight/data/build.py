@@ -18,7 +18,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from bayesight.data.archives import Batch, Source, batches
+from bayesight.data.archives import Batch, ReadAgain, batches
+from bayesight.data.containers import Source
 from bayesight.data.decode import (
     EIGHT_BIT,
     PIXEL_LIMIT,
@@ -37,6 +38,8 @@ from bayesight.data.layout import Lost, document_kind
 from bayesight.data.left_out import Passed, Tally
 from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined
 from bayesight.data.placing import Placed, place, place_by_name
+from bayesight.data.remarks import Remarks
+from bayesight.data.unpacking import Plan
 from bayesight.errors import SourceUnreadable
 from bayesight.types import ImageArray, IntArray, Progress
 
@@ -67,6 +70,7 @@ class Contents:
     passed: tuple[Passed, ...]
     choice: str
     treatment: Treatment
+    container: Remarks
 
 
 def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = None) -> Contents:
@@ -138,6 +142,7 @@ class Spool:
         self.others: dict[str, Counter[str]] = {}
         self.backslashes = 0
         self.treatment = Treatment()
+        self.remarks = Remarks()
 
     def add(self, images: ImageArray, folders: Sequence[str], paths: Sequence[str]) -> None:
         """Take in images ``(K, ...)`` with the folder, or the label, and the path of each."""
@@ -198,7 +203,7 @@ def _read_idx(source: Source, wish: Wish, spool: Spool) -> str:
             f"{source.path} holds values of 8 bits; expected values of {Range(*wish.levels)}, as the run's"
         )
     native = None
-    for block in idx_batches(source.path, source.labels, PIXEL_LIMIT):
+    for block in idx_batches(source.path, source.labels, PIXEL_LIMIT, spool.remarks):
         if native is None:
             _, height, width, *channels = block.images.shape
             native = Frame(height, width, "RGB" if channels else "L")
@@ -226,7 +231,16 @@ def _refitted(native: Frame, frame: Frame, many: int) -> Treatment:
 
 
 def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:
-    """Fill the spool from image files; returns how size, mode and levels were chosen.
+    """Fill the spool from image files; returns how size, mode and levels were chosen."""
+    try:
+        return _read_images(source, wish, spool, None)
+    except ReadAgain as again:  # now it is known which members count
+        spool.clear()
+        return _read_images(source, wish, spool, again.plan)
+
+
+def _read_images(source: Source, wish: Wish, spool: Spool, plan: Plan | None) -> str:
+    """Fill the spool from the members that count.
 
     As long as they are not known, the first image's are taken. When another one does not agree, the rest of
     the pass only counts what the images are, and a second pass reads with what was chosen.
@@ -238,7 +252,7 @@ def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:
         "fit_mode": wish.mode is not None,
         "fit_levels": wish.levels is not None,
     }
-    for batch in batches(source, labelled=wish.labelled):
+    for batch in batches(source, labelled=wish.labelled, plan=plan, remarks=spool.remarks):
         if spool.frame is None:
             spool.frame = _first_frame(batch, wish)
         for part in _parts(batch, spool.frame):
@@ -253,7 +267,7 @@ def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:
     known = +seen or Counter({spool.frame: 1})
     spool.clear()
     spool.frame, budget = choose(wish, known, depths.levels()), Budget(source)
-    for batch in batches(source, labelled=wish.labelled):
+    for batch in batches(source, labelled=wish.labelled, plan=plan, remarks=spool.remarks):
         for part in _parts(batch, spool.frame):
             _take_in(part, spool, budget)
         spool.report(batch.fraction)
@@ -394,7 +408,8 @@ def _finish(spool: Spool, folder: Path, placed: Placed, paths: list[bytes], choi
         classes=placed.classes,
         counts=placed.counts,
         parts=placed.part_counts,
-        notes=(*placed.notes, *_backslash_note(spool.backslashes)),
+        notes=(*placed.notes, *_backslash_note(spool.backslashes), *spool.remarks.sentences()),
+        container=spool.remarks,
         lost=placed.lost,
         frame=frame,
         content_hash=content_hash(frame, labels, digests, parts),

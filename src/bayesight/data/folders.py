@@ -3,7 +3,7 @@
 Their names are bytes here, for a name need not be UTF-8; that is why pathlib, which takes text, is not used.
 """
 
-# ruff: noqa: PTH110, PTH112, PTH118, PTH123
+# ruff: noqa: PTH110, PTH112, PTH114, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -19,71 +19,72 @@ from bayesight.data.members import ENCODED_LIMIT_BYTES, Member, Unreadable
 __all__ = ["file_stamp", "folder_members", "folder_signature"]
 
 
-def folder_members(root: Path) -> Iterator[Member]:
+def folder_members(root: Path, *, follow_links: bool = False) -> Iterator[Member]:
     """Every file below a folder, each folder in the order of its names.
 
     A symbolic link is followed when it leads to something inside ``root``, and a linked folder only once, so
     that links cannot go round in circles.
+
+    Args:
+        root: the folder.
+        follow_links: follow links that lead out of it, too.
     """
-    top = os.fsencode(os.path.realpath(root))
-    linked: set[bytes] = set()
-    waiting = [b""]
-    while waiting:
-        inside = waiting.pop()
-        try:
-            with os.scandir(os.path.join(top, inside)) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            yield inside, f"cannot be read: {error.strerror}", 0, None
-            continue
-        folders = []
-        for entry in entries:
-            name = os.path.join(inside, entry.name)
-            try:
-                if entry.is_symlink() and (refusal := _link_refusal(entry.path, top, linked)):
-                    yield name, refusal, 0, None
-                elif entry.is_dir():
-                    folders.append(name)
-                else:
-                    status = entry.stat()
-                    what = None if stat.S_ISREG(status.st_mode) else "neither a file nor a folder"
-                    yield name, what, status.st_size, partial(_read_file, entry.path)
-            except OSError as error:
-                yield name, f"cannot be read: {error.strerror}", 0, None
-        waiting.extend(reversed(folders))
+    for name, path, status, reason in _entries(root, follow_links=follow_links):
+        if status is None:
+            yield name, reason, 0, None
+        else:
+            what = None if stat.S_ISREG(status.st_mode) else "neither a file nor a folder"
+            yield name, what, status.st_size, partial(_read_file, path)
 
 
-def folder_signature(root: Path) -> tuple[int, str, int]:
+def folder_signature(root: Path, *, follow_links: bool = False) -> tuple[int, str, int]:
     """(files below a folder, a hash that changes when any of them does, when the last one changed in ns).
 
     A name, an inode, a size and the times of every file. The time of a file's last change (ctime) is set by
     the system and moves with every write, exchange and renaming, whatever times a program restores; where
     there is no such time, on Windows, the files are read.
     """
-    top = os.fsencode(os.path.realpath(root))
     known = hashlib.blake2b(digest_size=16)
     count = newest = 0
-    waiting = [top]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError:
-            continue  # the reading pass says what is wrong with it
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-                continue
-            try:
-                status = entry.stat()
-            except OSError:
-                status = entry.stat(follow_symlinks=False)
-            count += 1
-            newest = max(newest, status.st_ctime_ns)
-            known.update(b"%s\0%d\0%d\0%d\0%d\n" % (entry.path, *file_stamp(status)))
-            if os.name != "posix" and stat.S_ISREG(status.st_mode):
-                known.update(_read_file(entry.path))
+    for name, path, status, reason in _entries(root, follow_links=follow_links):
+        count += 1
+        if status is None:
+            known.update(b"%s\0%s\n" % (name, reason.encode()))
+            continue
+        newest = max(newest, status.st_ctime_ns)
+        known.update(b"%s\0%d\0%d\0%d\0%d\n" % (path, *file_stamp(status)))
+        if os.name != "posix" and stat.S_ISREG(status.st_mode):
+            known.update(_read_file(path))
     return count, known.hexdigest(), newest
+
+
+def _entries(root: Path, *, follow_links: bool) -> Iterator[tuple[bytes, bytes, os.stat_result | None, str]]:
+    """(name inside, path, status or None, why there is none) of everything below a folder but folders."""
+    top = os.fsencode(os.path.realpath(root))
+    linked: set[bytes] = set()
+    waiting = [b""]
+    while waiting:
+        inside = waiting.pop()
+        here = os.path.join(top, inside)
+        try:
+            with os.scandir(here) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            yield inside, here, None, f"cannot be read: {error.strerror}"
+            continue
+        folders = []
+        for entry in entries:
+            name = os.path.join(inside, entry.name)
+            try:
+                if entry.is_symlink() and (refusal := _link_refusal(entry.path, top, linked, follow_links)):
+                    yield name, entry.path, None, refusal
+                elif entry.is_dir():
+                    folders.append(name)
+                else:
+                    yield name, entry.path, entry.stat(), ""
+            except OSError as error:
+                yield name, entry.path, None, f"cannot be read: {error.strerror}"
+        waiting.extend(reversed(folders))
 
 
 def file_stamp(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -91,15 +92,18 @@ def file_stamp(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _link_refusal(link: bytes, top: bytes, linked: set[bytes]) -> str | None:
+def _link_refusal(link: bytes, top: bytes, linked: set[bytes], follow_links: bool) -> str | None:
     """Why a symbolic link is not followed; None when it is."""
     target = os.path.realpath(link)
-    if target != top and not target.startswith(top + b"/"):
-        return "a symbolic link that leads out of the folder"
     if not os.path.exists(target):
-        return "a symbolic link that leads nowhere"
+        return "a symbolic link that leads " + ("round in a circle" if os.path.islink(target) else "nowhere")
+    if target != top and not target.startswith(top.rstrip(b"/") + b"/") and not follow_links:
+        return "a symbolic link that leads out of the folder; --follow-links reads what it leads to"
     if os.path.isdir(target):
-        if target in linked or (link + b"/").startswith(target + b"/"):
+        lies_in = os.path.join(os.path.realpath(os.path.dirname(link)), b"")
+        if target in linked or any(
+            place.startswith(os.path.join(target, b"")) for place in (lies_in, link + b"/", top + b"/")
+        ):
             return "a symbolic link to a folder that is read already"
         linked.add(target)
     return None

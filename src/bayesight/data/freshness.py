@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bayesight.data.archives import Source
+from bayesight.data.containers import Source
 from bayesight.data.folders import file_stamp, folder_signature
 from bayesight.errors import SourceUnreadable
 
@@ -64,7 +64,7 @@ def content_of(source: Source, stamped: Stamp) -> list[Any]:
 def _look(source: Source) -> tuple[Stamp, int]:
     """(what the file system says, the time of the last change in ns)."""
     if source.kind == "folder":
-        count, digest, newest = folder_signature(source.path)
+        count, digest, newest = folder_signature(source.path, follow_links=source.options.follow_links)
         return Stamp(["folder", count, digest], count, tells=True), newest
     try:
         found = [path.stat() for path in _files(source)]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bayesight.data.remarks import Remarks
 from bayesight.data.streams import ByteStream
 from bayesight.errors import SourceUnreadable
 from bayesight.types import ImageArray
@@ -57,13 +58,16 @@ def beside(images: Path) -> Path | None:
     return None
 
 
-def idx_batches(images: Path, labels: Path | None, pixel_limit: int) -> Iterator[IdxBatch]:
+def idx_batches(
+    images: Path, labels: Path | None, pixel_limit: int, remarks: Remarks | None = None
+) -> Iterator[IdxBatch]:
     """The images of an IDX file with their labels, a few MiB at a time.
 
     Args:
         images: IDX data of unsigned bytes in 3 or 4 dimensions, plain or compressed.
         labels: IDX data of unsigned bytes in 1 dimension; None for images without labels.
         pixel_limit: most pixels an image may have.
+        remarks: told what is noticed on the way.
 
     Raises:
         SourceUnreadable: a wrong magic number or shape, counts that differ, data cut off or too long.
@@ -72,7 +76,9 @@ def idx_batches(images: Path, labels: Path | None, pixel_limit: int) -> Iterator
         reader = _Reader(stream)
         count, *shape = reader.header(dimensions=(3, 4))
         _check_shape(images, shape, pixel_limit)
-        known = _labels(labels, images, count) if labels else np.full(count, -1, np.int64)
+        if stream.compression:
+            stream.budget.count(count)
+        known = _labels(labels, images, count) if labels else None
         size = prod(shape)
         step = max(1, _BATCH_BYTES // size)
         for first in range(0, count, step):
@@ -81,8 +87,11 @@ def idx_batches(images: Path, labels: Path | None, pixel_limit: int) -> Iterator
             if len(data) < many * size:
                 raise reader.cut_off(count, first + len(data) // size, size)
             block = np.frombuffer(data, np.uint8).reshape(many, *shape)
-            yield IdxBatch(block, known[first : first + many], first, stream.fraction)
+            part = np.full(many, -1) if known is None else known[first : first + many].astype(np.int64)
+            yield IdxBatch(block, part, first, stream.fraction)
         reader.expect_end(count)
+        if stream.after and remarks is not None:
+            remarks.set_after(stream.after, stream.after_start)
 
 
 def _check_shape(images: Path, shape: list[int], pixel_limit: int) -> None:
@@ -98,7 +107,7 @@ def _check_shape(images: Path, shape: list[int], pixel_limit: int) -> None:
 
 
 def _labels(path: Path, images: Path, count: int) -> np.ndarray:
-    """The labels ``(count,)`` of an IDX file."""
+    """The labels ``(count,)`` of an IDX file, as bytes."""
     with ByteStream(path) as stream:
         reader = _Reader(stream)
         (promised,) = reader.header(dimensions=(1,))
@@ -111,7 +120,7 @@ def _labels(path: Path, images: Path, count: int) -> np.ndarray:
         if len(data) < promised:
             raise reader.cut_off(promised, len(data), 1)
         reader.expect_end(promised)
-    return np.frombuffer(data, np.uint8).astype(np.int64)
+    return np.frombuffer(data, np.uint8)
 
 
 class _Reader:

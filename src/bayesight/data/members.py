@@ -25,6 +25,7 @@ __all__ = [
     "must_sniff",
     "printable",
     "printable_all",
+    "undecoded",
     "with_slashes",
 ]
 
@@ -34,6 +35,7 @@ IGNORED = "ignored"
 HIDDEN = "hidden"
 NO_CLASS = "no class folder"
 _JUNK = frozenset((b"__MACOSX", b"Thumbs.db", b"desktop.ini", b"@eaDir", b"$RECYCLE.BIN"))
+_SEPARATOR = re.compile(rb"(?<![\x81-\xff])\\")  # behind such a byte it may be half of a character
 _DRIVE = re.compile(rb"[A-Za-z]:[/\\]")
 
 Content: TypeAlias = bytes | Callable[[], bytes] | None
@@ -106,6 +108,8 @@ class Judge:
             return FOLDER
         if verdict is None or verdict is NO_CLASS:
             base = name[cut:]
+            if not base:
+                return "its name is empty"
             if base[:1] == b"." or base in _JUNK:
                 return IGNORED
             if what is not None:
@@ -144,21 +148,33 @@ class Judge:
 
 
 def with_slashes(name: bytes) -> bytes:
-    """A name whose folders are separated by backslashes, as some Windows programs write it, with slashes.
+    r"""A name whose folders are separated by backslashes, as some Windows programs write it, with slashes.
 
     A byte of a character that is written in several, in another encoding than UTF-8, is no separator.
+
+    Example:
+        >>> with_slashes(rb"A\x.png"), with_slashes(b"A\x95\x5c.png")  # 0x955C is 表 in Shift_JIS
+        (b'A/x.png', b'A\x95\\.png')
     """
-    if b"/" in name:
-        try:
-            name.decode()
-        except UnicodeDecodeError:
-            return name
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return name if b"/" in name else _SEPARATOR.sub(b"/", name)
     return name.replace(b"\\", b"/")
 
 
 def must_sniff(name: bytes) -> bool:
     """Whether only the content can say if this is an image, for its name does not promise one."""
     return name[-4:] != b".png" and suffix_of(name) not in IMAGE_SUFFIXES
+
+
+def undecoded(names: list[bytes]) -> int:
+    """How many names are not UTF-8."""
+    try:
+        b"\n".join(names).decode()
+    except UnicodeDecodeError:
+        return sum("\N{REPLACEMENT CHARACTER}" in name.decode(errors="replace") for name in names)
+    return 0
 
 
 def printable_all(names: list[bytes]) -> list[str]:

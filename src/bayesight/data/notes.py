@@ -56,6 +56,8 @@ def source_facts(store: Store, said: Sequence[str] | None = None, most: int | No
             {"path": one.path, "reason": one.reason, "class": one.label}
             for one in manifest.quarantined[:most]
         ],
+        "superseded": manifest.container.superseded,
+        "container": asdict(manifest.container),
         "ignored": manifest.ignored,
         "ignored_kinds": [
             {"kind": kind.kind, "class": kind.label, "files": kind.files, "first": kind.path}

@@ -23,8 +23,8 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from bayesight.checks import check
-from bayesight.data.archives import Source, find_source
 from bayesight.data.build import Contents, build, content_hash
+from bayesight.data.containers import AS_STORED, ContainerOptions, Source, find_source
 from bayesight.data.decode import PIXEL_LIMIT, Fit, Frame, Levels, Treatment
 from bayesight.data.framing import Wish
 from bayesight.data.freshness import Stamp, content_of, stamp
@@ -32,6 +32,7 @@ from bayesight.data.layout import AS_SHOWN, PARTS, LayoutWish, Lost
 from bayesight.data.left_out import Passed
 from bayesight.data.members import Quarantined
 from bayesight.data.placing import part_counts
+from bayesight.data.remarks import Remarks
 from bayesight.errors import (
     BayesightError,
     InvalidInput,
@@ -57,7 +58,7 @@ __all__ = [
     "without_classes",
 ]
 
-_FORMAT = 4
+_FORMAT = 5
 _BUILDING = ".building-"
 _STAMP = "source.json"
 _SAMPLE = 16
@@ -87,6 +88,7 @@ class Manifest:
         levels: the values of the images that became 0 and 255.
         fit: how images of another shape were brought to this one.
         treatment: what was done to the images, in counts.
+        container: what was noticed of the folder or archive itself, in counts.
     """
 
     format: int
@@ -106,6 +108,7 @@ class Manifest:
     levels: Levels
     fit: Fit
     treatment: Treatment
+    container: Remarks
 
     @property
     def ignored(self) -> int:
@@ -190,6 +193,7 @@ def open_store(
     labels: str | os.PathLike[str] | None = None,
     labelled: bool = True,
     layout: LayoutWish = AS_SHOWN,
+    container: ContainerOptions = AS_STORED,
     cache: str | os.PathLike[str] | None = None,
     progress: ShownProgress = None,
 ) -> Store:
@@ -208,6 +212,7 @@ def open_store(
         labels: the labels of IDX data that are not beside it under MNIST's name.
         labelled: False for images without classes; every label is then -1.
         layout: which folders are classes and which are parts of the source, where it does not show.
+        container: how names in archives are encoded, and whether links are followed.
         cache: where stores are kept; $BAYESIGHT_CACHE or the user's cache folder when not given.
         progress: called with images read so far and about how many there are.
 
@@ -220,10 +225,10 @@ def open_store(
     """
     progress = reporter(progress, "reading")
     wish = _wish(Wish(None, mode, labelled, levels, fit, layout), size)
-    found = find_source(source, labels=labels, labelled=labelled)
+    found = find_source(source, labels=labels, labelled=labelled, options=container)
     home = _cache_folder(cache)
     stamped = stamp(found)
-    family = _key([str(found.path), asdict(wish), str(found.labels), _FORMAT])
+    family = _key([str(found.path), asdict(wish), asdict(container), str(found.labels), _FORMAT])
     stem = re.sub(r"[^A-Za-z0-9]+", "-", found.path.name.partition(".")[0])[:32].strip("-")
     name = f"{stem or 'source'}-{family}"
     store = _untouched(home, name, stamped)
@@ -386,6 +391,7 @@ def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
         levels=contents.frame.levels,
         fit=contents.frame.fit,
         treatment=contents.treatment,
+        container=contents.container,
     )
     sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     with (folder / "manifest.json").open("w", encoding="utf-8") as file:
@@ -407,6 +413,7 @@ def _load(folder: Path) -> Store | None:
         document["lost"] = tuple(Lost(**entry) for entry in document["lost"])
         document["passed"] = tuple(Passed(**entry) for entry in document["passed"])
         document["treatment"] = Treatment(**document["treatment"])
+        document["container"] = Remarks(**document["container"])
         for name in ("classes", "shape", "levels", "notes"):
             document[name] = tuple(document[name])
         manifest = Manifest(**document)

@@ -14,8 +14,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
+from bayesight.data.budget import ContainerBudget
 from bayesight.errors import SourceUnreadable
 
 __all__ = ["CHUNK_BYTES", "ByteStream", "compression_of"]
@@ -61,6 +62,9 @@ _KINDS: dict[str, tuple[bytes, Callable[[], _Inflater]]] = {
 }
 
 
+_LONGEST_MAGIC = max(len(magic) for magic, _ in _KINDS.values())
+
+
 def compression_of(start: bytes) -> str | None:
     """The compression a file's first bytes speak of, or None.
 
@@ -75,8 +79,8 @@ class ByteStream:
     """An iterator over the inflated bytes of a file, in pieces of at most ``CHUNK_BYTES``.
 
     Use it as a context manager: leaving it stops the reader thread, whatever was left unread.
-    Several compressed members in a row are read as one stream, as the gzip, bzip2 and xz programs do;
-    whatever follows the last member without being one is ignored, as they ignore it.
+    Several compressed members in a row are read as one stream, as the gzip, bzip2 and xz programs do, and
+    members of another of these kinds likewise. Whatever follows the last one is counted.
 
     Args:
         path: an existing file.
@@ -85,15 +89,20 @@ class ByteStream:
         size: bytes of the file.
         taken: bytes of the file read so far.
         given: inflated bytes handed out so far.
+        after: bytes that follow the compressed data, known at its end; 0 where they are zeros only.
+        after_start: the first of them.
 
     Raises:
-        SourceUnreadable: while iterating, when the compressed data are cut off or damaged.
+        SourceUnreadable: while iterating, when the compressed data are cut off or damaged, or inflate to far
+            more than archives of images do.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.taken = 0
         self.given = 0
+        self.after = 0
+        self.after_start = b""
         self._stop = threading.Event()
         self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE_CHUNKS)
         try:
@@ -104,6 +113,7 @@ class ByteStream:
         except OSError as error:
             raise SourceUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
         self.compression = compression_of(start)
+        self._budget = ContainerBudget(path, self.size)
         self._thread: threading.Thread | None = None
         if self.compression:
             self._thread = threading.Thread(target=self._read_ahead, name="bayesight-inflate", daemon=True)
@@ -124,6 +134,11 @@ class ByteStream:
         chunk = self._next_inflated() if self._thread else self._next_plain()
         self.given += len(chunk)
         return chunk
+
+    @property
+    def budget(self) -> ContainerBudget:
+        """What the file may hold, measured by its size."""
+        return self._budget
 
     @property
     def fraction(self) -> float:
@@ -164,9 +179,10 @@ class ByteStream:
     def _read_ahead(self) -> None:
         """The reader thread: its answer is chunks, then None or the error that ended it."""
         try:
-            for chunk in _inflate(self._file, self.compression or "", self._count):
+            for chunk in self._inflated():
                 if self._stop.is_set():
                     return
+                self._budget.spend(len(chunk))
                 self._queue.put(chunk)
             self._queue.put(None)
         except EOFError:
@@ -177,44 +193,59 @@ class ByteStream:
                     "fetch it again"
                 )
             )
-        except (zlib.error, lzma.LZMAError, OSError, MemoryError) as error:
-            self._queue.put(
-                SourceUnreadable(
-                    f"{self.path} is damaged: its {self.compression} data cannot be inflated after "
-                    f"{self.taken:,} bytes ({error}); fetch or pack it again"
-                )
-            )
+        except SourceUnreadable as error:
+            self._queue.put(error)
+        except lzma.LZMAError as error:
+            self._queue.put(self._too_demanding() if "emory" in str(error) else self._damaged(error))
+        except (zlib.error, OSError, MemoryError) as error:
+            self._queue.put(self._damaged(error))
         except BaseException as error:  # noqa: BLE001 - the consumer would wait for ever; it raises this there
             self._queue.put(error)
 
-    def _count(self, read: int) -> None:
-        self.taken += read
+    def _damaged(self, error: BaseException) -> SourceUnreadable:
+        return SourceUnreadable(
+            f"{self.path} is damaged: its {self.compression} data cannot be inflated after "
+            f"{self.taken:,} bytes ({error}); fetch or pack it again"
+        )
 
+    def _too_demanding(self) -> SourceUnreadable:
+        return SourceUnreadable(
+            f"{self.path} is packed by xz with a dictionary that takes more than {_XZ_MEMORY_BYTES >> 20} "
+            "MiB of memory to read; pack it again with 'xz -9' or less"
+        )
 
-def _inflate(file: BinaryIO, compression: str, count: Callable[[int], None]) -> Iterator[bytes]:
-    """Inflate every compressed member of ``file``; EOFError when the last one is incomplete."""
-    magic, create = _KINDS[compression]
-    inflater = create()
-    data = b""
-    while True:
-        if not data:
-            data = file.read(_READ_BYTES)
-            count(len(data))
-            if not data:
-                raise EOFError
-        chunk = inflater.decompress(data, CHUNK_BYTES)
-        while chunk:
-            yield chunk
-            chunk = b"" if inflater.eof else inflater.decompress(b"", CHUNK_BYTES)
+    def _inflated(self) -> Iterator[bytes]:
+        """The content of every compressed member; EOFError when the last one is incomplete."""
+        kind = self.compression
         data = b""
-        if inflater.eof:
+        while kind:
+            inflater = _KINDS[kind][1]()
+            while not inflater.eof:
+                data = data or self._more()
+                if not data:
+                    raise EOFError
+                chunk = inflater.decompress(data, CHUNK_BYTES)
+                while chunk:
+                    yield chunk
+                    chunk = b"" if inflater.eof else inflater.decompress(b"", CHUNK_BYTES)
+                data = b""
             data = inflater.unused_data
-            while len(data) < len(magic):
-                more = file.read(_READ_BYTES)
-                count(len(more))
-                if not more:
-                    return
+            while len(data) < _LONGEST_MAGIC and (more := self._more()):
                 data += more
-            if not data.startswith(magic):
-                return
-            inflater = create()
+            kind = compression_of(data)
+        self._count_after(data)
+
+    def _count_after(self, data: bytes) -> None:
+        """Take note of what follows the last member, which is none."""
+        many, start = 0, b""
+        while data:
+            many += len(data)
+            start = start or data.lstrip(b"\0")[:512]
+            data = self._more()
+        self.after, self.after_start = (many, start) if start else (0, b"")
+
+    def _more(self) -> bytes:
+        """The next bytes of the file; none at its end."""
+        data = self._file.read(_READ_BYTES)
+        self.taken += len(data)
+        return data

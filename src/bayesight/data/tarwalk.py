@@ -8,25 +8,29 @@ manual, "Basic Tar Format".
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import TypeAlias
 
+from bayesight.data.remarks import Remarks
 from bayesight.errors import SourceUnreadable
 
-__all__ = ["TarMember", "checksum_holds", "walk"]
+__all__ = ["HARD_LINK", "SYMBOLIC_LINK", "TarMember", "checksum_holds", "walk"]
 
 TarMember: TypeAlias = tuple[bytes, str | None, int, bytes | None]
 """(name, None for a regular file else what it is, size in bytes, content).
 
-The content is None for what is not a regular file, and for one larger than the limit.
+The content of a link is the name it leads to; it is None for other members that are no regular files, and for
+one larger than the limit.
 """
+HARD_LINK = "a hard link"
+SYMBOLIC_LINK = "a symbolic link"
 
 _BLOCK = 512
 _EXTENSION_LIMIT_BYTES = 1 << 20
 _KINDS = {
-    b"1": "a hard link",
-    b"2": "a symbolic link",
+    b"1": HARD_LINK,
+    b"2": SYMBOLIC_LINK,
     b"3": "a character device",
     b"4": "a block device",
     b"5": "a folder",
@@ -37,6 +41,8 @@ _KINDS = {
     b"V": "a volume label",
 }
 _REGULAR = (b"0", b"\0", b"7")
+_MOST_DIGITS = 18
+_USED = (b"path", b"linkpath", b"size", b"GNU.sparse.map", b"GNU.sparse.major", b"GNU.sparse.name")
 _EXTENSIONS = (b"x", b"X", b"g", b"L", b"K")
 
 
@@ -75,24 +81,39 @@ def _octal(field: bytes) -> int:
         return -1
 
 
-def walk(chunks: Iterable[bytes], limit: int, source: str) -> Iterator[TarMember]:
-    """Every member of a tar stream, in order.
+def walk(
+    chunks: Iterable[bytes],
+    limit: int,
+    source: str,
+    remarks: Remarks | None = None,
+    decoded: Callable[[bytes], bytes] = bytes,
+) -> Iterator[TarMember]:
+    """Every member of a tar stream, in order, those of archives joined behind the first among them.
 
     Args:
         chunks: the bytes of the tar file, in pieces of any size.
         limit: regular files larger than this many bytes are passed over without being kept.
         source: the name of the file, for messages.
+        remarks: told how the archive ends and what follows it.
+        decoded: makes UTF-8 of a name that does not say its encoding, as those of pax headers do.
 
     Raises:
-        SourceUnreadable: the stream is no tar file, is damaged, or ends without tar's end marker.
+        SourceUnreadable: the stream is no tar file, is damaged, or ends inside a member.
     """
     stream = _Stream(chunks, source)
+    remarks = Remarks() if remarks is None else remarks
     everywhere: dict[str, bytes] = {}  # what a global pax header says of all members
     told: dict[str, bytes] = {}  # what extended headers say of the next one
     while True:
+        if stream.members and told == everywhere and stream.at_end():
+            remarks.unmarked = True
+            return
         header = stream.take(_BLOCK)
         if header[0] == 0 and not header.strip(b"\0"):
-            return
+            if not stream.goes_on(remarks):
+                return
+            everywhere, told = {}, {}
+            continue
         if not checksum_holds(header):
             raise stream.refused()
         kind = header[156:157]
@@ -107,15 +128,16 @@ def walk(chunks: Iterable[bytes], limit: int, source: str) -> Iterator[TarMember
                 everywhere.update(_pax_records(text))
                 told = {**everywhere, **told}
             else:
-                told.update(_extension(kind, text))
+                told.update(_extension(kind, text, decoded))
             continue
-        name = told.get("path") or _name(header) if told else _name(header)
+        name = told.get("path") or decoded(_name(header)) if told else decoded(_name(header))
         stream.members += 1
         if kind != b"0" and kind in _KINDS:
             if kind == b"S":
                 _skip_sparse_map(stream, header)
             stream.skip(size if kind in (b"S", b"M", b"D") else 0)
-            yield name, _KINDS[kind], size, None
+            target = (told.get("linkpath") or decoded(_field(header, 157))) if kind in b"12" else None
+            yield name, _KINDS[kind], size, target
         elif size > limit:
             stream.skip(size)
             yield name, None, size, None
@@ -158,6 +180,45 @@ class _Stream:
             self.take(0, part)
             left -= part
 
+    def at_end(self) -> bool:
+        """Whether nothing is left."""
+        if self._at < len(self._buffer):
+            return False
+        self._before += self._at
+        self._buffer, self._at = next(filter(None, self._chunks), b""), 0
+        return not self._buffer
+
+    def goes_on(self, remarks: Remarks) -> bool:
+        """Whether another archive follows the end marker and its padding; what else follows is counted."""
+        while not self.at_end():
+            left = len(self._buffer) - self._at
+            zeros = left - len(self._buffer[self._at :].lstrip(b"\0"))
+            self._at += zeros
+            if zeros < left:
+                break
+        else:
+            return False
+        header = self._peek(_BLOCK)
+        back = (self._before + self._at) % _BLOCK
+        for zeros in (back, 0):  # as its blocks lie, or where it was joined to a file of odd length
+            if len(header) >= _BLOCK - zeros and checksum_holds(bytes(zeros) + header[: _BLOCK - zeros]):
+                self._buffer = bytes(zeros) + self._buffer[self._at :]
+                self._before, self._at = self._before + self._at - zeros, 0
+                remarks.archives += 1
+                return True
+        count = 0
+        while not self.at_end():
+            count += len(self._buffer) - self._at
+            self._at = len(self._buffer)
+        remarks.set_after(count, header)
+        return False
+
+    def _peek(self, size: int) -> bytes:
+        """The next ``size`` bytes, or as many as there are, without taking them."""
+        while len(self._buffer) - self._at < size and (chunk := next(self._chunks, None)) is not None:
+            self._buffer += chunk
+        return self._buffer[self._at : self._at + size]
+
     def _refill(self, size: int, padding: int) -> bytes:
         parts = [self._buffer[self._at :]]
         have = len(parts[0])
@@ -195,49 +256,59 @@ class _Stream:
             self._before, self._at = 0, _BLOCK
             return self.refused()
         return SourceUnreadable(
-            f"{self._source} is cut off: the tar archive ends without its end marker after {total:,} bytes "
+            f"{self._source} is cut off: the tar archive ends inside a member after {total:,} bytes "
             f"and {self.members:,} members; the download is probably incomplete, fetch it again"
         )
 
 
 def _name(header: bytes) -> bytes:
     """The name of a member whose extended headers gave none."""
-    end = header.find(0, 0, 100)
-    name = header[: end if end >= 0 else 100]
+    name = _field(header, 0)
     if header[345] and header[257:263] == b"ustar\0":  # GNU keeps times where POSIX keeps the prefix
         return header[345:500].partition(b"\0")[0] + b"/" + name
     return name
 
 
+def _field(header: bytes, at: int) -> bytes:
+    """The text of a field of 100 bytes."""
+    end = header.find(0, at, at + 100)
+    return header[at : end if end >= 0 else at + 100]
+
+
 def _size(header: bytes, told: dict[str, bytes]) -> int:
     """Bytes of content, or -1 when the field makes no sense."""
-    try:
-        if "size" in told:
-            return int(told["size"])
-        if header[124] & 0x80:  # GNU: big-endian, for sizes of 8 GiB and more
-            return int.from_bytes(header[125:136], "big") if header[124] == 0x80 else -1
-        return _octal(header[124:136])
-    except ValueError:
-        return -1
+    if "size" in told:
+        return _decimal(told["size"])
+    if header[124] & 0x80:  # GNU: big-endian, for sizes of 8 GiB and more
+        return int.from_bytes(header[125:136], "big") if header[124] == 0x80 else -1
+    return _octal(header[124:136])
 
 
-def _extension(kind: bytes, content: bytes) -> dict[str, bytes]:
+def _decimal(digits: bytes) -> int:
+    """The number that digits state, or -1 when they state none, or one beyond all sizes."""
+    return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else -1
+
+
+def _extension(kind: bytes, content: bytes, decoded: Callable[[bytes], bytes]) -> dict[str, bytes]:
     """What an extended header says of the next member."""
-    if kind == b"L":
-        return {"path": content.partition(b"\0")[0]}
-    return _pax_records(content) if kind in b"xX" else {}
+    if kind in b"LK":
+        return {"path" if kind == b"L" else "linkpath": decoded(content.partition(b"\0")[0])}
+    return _pax_records(content)
 
 
 def _pax_records(content: bytes) -> dict[str, bytes]:
     """The records of a pax header (length, space, key=value, newline), up to the first malformed one."""
     records: dict[str, bytes] = {}
-    while content:
-        length, _, rest = content.partition(b" ")
-        if not length.isdigit() or not len(length) + 1 < int(length) <= len(content):
+    at = 0
+    while at < len(content):
+        blank = content.find(b" ", at, at + _MOST_DIGITS + 1)
+        length = _decimal(content[at:blank]) if blank >= 0 else -1
+        if not blank - at + 1 < length <= len(content) - at:
             break
-        key, _, value = rest[: int(length) - len(length) - 2].partition(b"=")
-        records[key.decode("utf-8", "backslashreplace")] = value
-        content = content[int(length) :]
+        key, _, value = content[blank + 1 : at + length - 1].partition(b"=")
+        if key in _USED:
+            records[key.decode()] = value
+        at += length
     return records
 
 

@@ -345,7 +345,9 @@ def evaluate(
         unseen = measure(classifier, log_likelihood[new], true[new], stated)
     novelty = None
     if unknown is not None:
-        strangers, store = read_unlabelled(unknown, classifier.classes, progress=progress)
+        strangers, store = read_unlabelled(
+            unknown, classifier.classes, container=options.container, progress=progress
+        )
         novelty = NoveltyCheck(
             classifier.novelty(features),
             classifier.novelty(classifier.features(strangers.in_order(EVALUATION_BATCH))),

@@ -161,6 +161,7 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
         mode=wanted.mode,
         fit=wanted.fit,
         labelled=False,
+        container=request.options.container,
         progress=progress,
     )
     check(
@@ -178,7 +179,13 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
     held_out = np.asarray(store.digests)[np.concatenate([validation, store.rows_of("test")])]
     stores, learned = [store], [_examples(store, rows[~among(store, rows, held_out)])]
     for path in request.also:
-        more = open_store(path, **shape.reading, labelled=False, progress=progress)
+        more = open_store(
+            path,
+            **shape.reading,
+            labelled=False,
+            container=request.options.container,
+            progress=progress,
+        )
         rows = pictures_of(more, without=("test",)).rows
         learned.append(_examples(more, rows[~among(more, rows, held_out)]))
         stores.append(more)

@@ -12,6 +12,7 @@ from torch import Tensor
 from bayesight.bayes.label_shift import PriorEstimate, ShiftCheck, check_prior_shift
 from bayesight.bayes.label_shift import infer_prior as estimate
 from bayesight.checks import check
+from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.data.notes import notes, source_facts
 from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
@@ -85,6 +86,7 @@ def infer_prior(
     level: float = 0.9,
     seed: int = 0,
     ledger: str | None = None,
+    container: ContainerOptions = AS_STORED,
     progress: ShownProgress = None,
 ) -> InferredPrior:
     """Infer the base rates of unlabelled images.
@@ -95,6 +97,7 @@ def infer_prior(
         level: share of the posterior inside each interval.
         seed: of resampling and draws.
         ledger: answer with everything it holds about the run.
+        container: how names in archives are encoded, and whether links are followed.
         progress: told how far reading is.
 
     Raises:
@@ -104,7 +107,7 @@ def infer_prior(
     progress = reporter(progress, "reading")
     check(0 < level < 1, "--level", f"got {level:g}", "a share strictly between 0 and 1")
     classifier = belief_of(Run.open(run_path), ledger)
-    examples, store = read_unlabelled(source, classifier.classes, progress=progress)
+    examples, store = read_unlabelled(source, classifier.classes, container=container, progress=progress)
     features = classifier.features(examples.in_order(EVALUATION_BATCH))
     facts = source_facts(store, notes(store, whose="the run's "))
     return replace(infer(classifier, features, level=level, seed=seed), source=facts)

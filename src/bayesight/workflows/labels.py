@@ -15,7 +15,6 @@ from bayesight.checks import check
 from bayesight.data import Store, open_store, require_classes
 from bayesight.data.batches import Examples
 from bayesight.data.dataset import gather
-from bayesight.data.layout import AS_SHOWN, LayoutWish
 from bayesight.frame import Fit
 from bayesight.progress import reporter
 from bayesight.report import Picture, SuspiciousLabels
@@ -25,7 +24,7 @@ from bayesight.train.events import Listener
 from bayesight.train.recipe import Recipe
 from bayesight.types import FloatArray, IntArray, Progress, ShownProgress
 from bayesight.workflows.reporting import data_sections, write_report
-from bayesight.workflows.sources import SourceOptions
+from bayesight.workflows.sources import AS_IT_IS, SourceOptions
 from bayesight.workflows.train import TrainRequest, train
 
 __all__ = ["LabelAudit", "audit_labels", "labels_report"]
@@ -84,7 +83,7 @@ def audit_labels(
     *,
     run: str | Path | None = None,
     labels: Path | None = None,
-    layout: LayoutWish = AS_SHOWN,
+    options: SourceOptions = AS_IT_IS,
     size: tuple[int, int] | None = None,
     mode: Literal["L", "RGB"] | None = None,
     fit: Fit = "crop",
@@ -100,7 +99,7 @@ def audit_labels(
         run: whose network gives the features; None trains one on the source itself, briefly, so that it
             does not learn the wrong labels by heart.
         labels: an IDX source's file of labels, when it is not beside it.
-        layout: which folders are classes and which are parts, where the source does not show it.
+        options: how the source is read where it does not show.
         size: (height, width) all images are brought to; None takes the commonest. A run has its own.
         mode: "L" or "RGB" likewise.
         fit: how images of another shape are brought to the size, likewise.
@@ -118,8 +117,17 @@ def audit_labels(
         came = "given with --run"
         own = size is None and mode is None and fit == "crop"
         check(own, "--size, --mode or --fit", came, "the run's own", "Leave them out.")
-        return _judge(Run.open(run), source, (labels, layout), seed, progress, f"features of the run {run}")
-    store = open_store(source, size=size, mode=mode, fit=fit, labels=labels, layout=layout, progress=progress)
+        return _judge(Run.open(run), source, (labels, options), seed, progress, f"features of the run {run}")
+    store = open_store(
+        source,
+        size=size,
+        mode=mode,
+        fit=fit,
+        labels=labels,
+        layout=options.layout,
+        container=options.container,
+        progress=progress,
+    )
     require_classes(store, 2)
     model = "resnet" if min(store.manifest.shape[:2]) >= 28 else "mlp"
     changes: dict[str, Any] = {"optimization.epochs": EPOCHS, "seed": seed}
@@ -132,13 +140,13 @@ def audit_labels(
                 Path(folder) / "run",
                 recipe,
                 labels=labels,
-                options=SourceOptions(layout=layout),
+                options=options,
                 threads=threads,
             ),
             listeners=listeners,
         )
         how = f"features of a {model} trained on these images for {EPOCHS} epochs, seed {seed}"
-        return _judge(made.run, source, (labels, layout), seed, progress, how)
+        return _judge(made.run, source, (labels, options), seed, progress, how)
 
 
 def labels_report(found: LabelAudit, path: str | Path) -> Path:
@@ -167,14 +175,21 @@ def labels_report(found: LabelAudit, path: str | Path) -> Path:
 def _judge(
     run: Run,
     source: str | Path,
-    read: tuple[Path | None, LayoutWish],
+    read: tuple[Path | None, SourceOptions],
     seed: int,
     progress: Progress | None,
     how: str,
 ) -> LabelAudit:
     classifier = run.classifier()
-    file, layout = read
-    store = open_store(source, **classifier.classes.reading, labels=file, layout=layout, progress=progress)
+    file, options = read
+    store = open_store(
+        source,
+        **classifier.classes.reading,
+        labels=file,
+        layout=options.layout,
+        container=options.container,
+        progress=progress,
+    )
     require_classes(store, 2)
     rows = np.flatnonzero(store.labels >= 0)
     labels = store.labels[rows]

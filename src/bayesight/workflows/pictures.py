@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from bayesight.checks import existing_path
-from bayesight.data.archives import holds_images
 from bayesight.data.batches import Examples
+from bayesight.data.containers import AS_STORED, ContainerOptions, holds_images
 from bayesight.data.dataset import gather
 from bayesight.data.decode import Treatment, decode
 from bayesight.data.members import ENCODED_LIMIT_BYTES
@@ -115,9 +115,9 @@ class Gathered:
         self.rows.append(given)
         self.notes[given] = image_notes(done, self.classes.frame)
 
-    def take_source(self, given: str, progress: Progress | None) -> None:
+    def take_source(self, given: str, container: ContainerOptions, progress: Progress | None) -> None:
         """Read a folder or an archive, sorted by path."""
-        examples, store = read_unlabelled(given, self.classes, progress=progress)
+        examples, store = read_unlabelled(given, self.classes, container=container, progress=progress)
         paths = [store.path_of(row) for row in range(len(store))]
         order = sorted(range(len(store)), key=paths.__getitem__)
         self._parts.append(replace(examples, rows=examples.rows[order], labels=examples.labels[order]))
@@ -130,14 +130,17 @@ class Gathered:
 
 
 def gather_pictures(
-    images: Sequence[str | Path], classes: Classes, progress: Progress | None = None
+    images: Sequence[str | Path],
+    classes: Classes,
+    container: ContainerOptions = AS_STORED,
+    progress: Progress | None = None,
 ) -> Gathered:
     """Images from files, folders and archives; those that cannot be read are named among them."""
     found = Gathered(classes)
     for given in map(str, images):
         try:
             if holds_images(existing_path(given)):
-                found.take_source(given, progress)
+                found.take_source(given, container, progress)
             else:
                 found.take_file(given)
         except (SourceNotFound, SourceUnreadable) as problem:

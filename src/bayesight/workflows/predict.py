@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bayesight.bayes import theorem
 from bayesight.checks import probability
+from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.errors import SourceUnreadable
 from bayesight.evaluate.novelty import p_value, threshold
 from bayesight.models.classifier import Classifier
@@ -167,6 +168,7 @@ def answers_for(
     how: Readings | None = None,
     *,
     ledger: str | None = None,
+    container: ContainerOptions = AS_STORED,
     progress: Progress | None = None,
 ) -> Answers:
     """Classify the images that can be read, and name the others.
@@ -176,6 +178,7 @@ def answers_for(
         images: as in ``predict``.
         how: as in ``predict``.
         ledger: answer with everything it holds about the run.
+        container: how names in archives are encoded, and whether links are followed.
         progress: told how far reading a folder or an archive is.
 
     Raises:
@@ -185,7 +188,7 @@ def answers_for(
         Impossible: no class with a positive prior allows the image.
     """
     classifier = belief_of(Run.open(run_path), ledger)
-    gathered = gather_pictures(images, classifier.classes, progress)
+    gathered = gather_pictures(images, classifier.classes, container, progress)
     if gathered.first_error is not None and not gathered.names:
         raise gathered.refusal(len(images))
     features = torch.cat([classifier.features(part) for part in gathered.parts()])

@@ -12,6 +12,7 @@ import numpy as np
 
 from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
+from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.errors import InvalidInput
 from bayesight.models import ImageModel
 from bayesight.train.checkpoint import FileCheckpointer
@@ -50,7 +51,11 @@ class Pool:
 
 
 def pretraining_images(
-    recipe: Recipe, material: Material, sources: Sequence[Path], progress: Progress | None = None
+    recipe: Recipe,
+    material: Material,
+    sources: Sequence[Path],
+    container: ContainerOptions = AS_STORED,
+    progress: Progress | None = None,
 ) -> Pool | None:
     """Everything a network may look at before it sees labels; None where the recipe does not pretrain.
 
@@ -61,6 +66,7 @@ def pretraining_images(
         recipe: says whether and how.
         material: the labelled images, and the source's folder ``unlabelled``.
         sources: further images without labels.
+        container: how names in their archives are encoded, and whether links are followed.
         progress: told how far reading is.
 
     Raises:
@@ -80,7 +86,9 @@ def pretraining_images(
     parts.append(_seen_freely(material.stores[0], material.unlabelled, held_out))
     stores = []
     for path in sources:
-        more = open_store(path, **material.classes.reading, labelled=False, progress=progress)
+        more = open_store(
+            path, **material.classes.reading, labelled=False, container=container, progress=progress
+        )
         parts.append(_seen_freely(more, pictures_of(more, without=("test",)).rows, held_out))
         stores.append(more)
     bare = [Examples(part.arrays, part.rows, np.full(len(part), -1, np.int64)) for part in parts]

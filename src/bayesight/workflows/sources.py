@@ -13,6 +13,7 @@ import numpy as np
 from bayesight.checks import check
 from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
+from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutUnclear, LayoutWish, folder_of
 from bayesight.data.notes import reading_notes, source_facts
 from bayesight.errors import InvalidInput, listed, nearest, shown
@@ -37,6 +38,7 @@ class SourceOptions:
 
     Args:
         layout: which folders are classes and which are parts.
+        container: how names in archives are encoded, and whether links are followed.
         numbers: labels that are numbers are "positions" in the run's order, or "names"; None takes them for
             positions in IDX data, which know no names, and for names elsewhere.
         similar_names: take new classes whose names differ from a known one by case, width or blanks only.
@@ -44,6 +46,7 @@ class SourceOptions:
     """
 
     layout: LayoutWish = AS_SHOWN
+    container: ContainerOptions = AS_STORED
     numbers: Literal["positions", "names"] | None = None
     similar_names: bool = False
     part: str | None = None
@@ -137,13 +140,13 @@ def read_labelled(
     known = {canonical(name) for name in classes.names}
     notes = []
     try:
-        store = _opened(source, classes, options.layout, labels, progress)
+        store = _opened(source, classes, options, labels, progress)
     except LayoutUnclear as unclear:
         fitting = [reading for reading in unclear.readings if not known.isdisjoint(reading.classes)]
         if len(fitting) != 1:
             raise
         (reading,) = fitting
-        store = _opened(source, classes, reading.wish, labels, progress)
+        store = _opened(source, classes, replace(options, layout=reading.wish), labels, progress)
         notes.append(f"{listed(reading.classes, 4)} are taken for the classes, for the run knows such")
     rows, part = _rows(store, (options.part,) if options.part else parts)
     notes += store.manifest.notes
@@ -170,14 +173,24 @@ def read_labelled(
 
 
 def read_unlabelled(
-    source: str | Path, classes: Classes, *, progress: Progress | None = None
+    source: str | Path,
+    classes: Classes,
+    *,
+    container: ContainerOptions = AS_STORED,
+    progress: Progress | None = None,
 ) -> tuple[Examples, Store]:
     """Open images whose classes do not matter, or are not known; folders are not needed.
+
+    Args:
+        source: a folder, archive or IDX file.
+        classes: the run's.
+        container: how names in archives are encoded, and whether links are followed.
+        progress: told how far reading is.
 
     Raises:
         SourceNotFound, SourceUnreadable: the source cannot be read.
     """
-    store = open_store(source, **classes.reading, labelled=False, progress=progress)
+    store = open_store(source, **classes.reading, labelled=False, container=container, progress=progress)
     return pictures_of(store), store
 
 
@@ -249,9 +262,20 @@ def class_numbers(
 
 
 def _opened(
-    source: str | Path, classes: Classes, layout: LayoutWish, labels: Path | None, progress: Progress | None
+    source: str | Path,
+    classes: Classes,
+    options: SourceOptions,
+    labels: Path | None,
+    progress: Progress | None,
 ) -> Store:
-    return open_store(source, **classes.reading, labels=labels, layout=layout, progress=progress)
+    return open_store(
+        source,
+        **classes.reading,
+        labels=labels,
+        layout=options.layout,
+        container=options.container,
+        progress=progress,
+    )
 
 
 def _rows(store: Store, parts: Sequence[str]) -> tuple[IntArray, str]:

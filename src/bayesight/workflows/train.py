@@ -222,7 +222,7 @@ def train(
         )
         return TrainResult(*finished)
     material = replace(read_material(request, recipe, progress), why=why)
-    pool = pretraining_images(recipe, material, request.unlabelled, progress)
+    pool = pretraining_images(recipe, material, request.unlabelled, request.options.container, progress)
     read_s = time.perf_counter() - reading
     goal = classification(
         recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
@@ -315,6 +315,7 @@ def _open_source(request: TrainRequest, recipe: Recipe, progress: Progress | Non
         fit=wanted.fit,
         labels=request.labels,
         layout=_layout(request, recipe),
+        container=request.options.container,
         progress=progress,
     )
 

@@ -1,0 +1,207 @@
+"""Sources of images: a folder, a ``.tar`` (plain, gzip, bzip2 or xz), a ``.zip``, or IDX data.
+
+What a file is, its first bytes say, not its name; a zip file may have a program in front of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bayesight.checks import existing_path
+from bayesight.data.idx import beside, holds_idx
+from bayesight.data.multipart import refuse_part
+from bayesight.data.streams import ByteStream, compression_of
+from bayesight.data.tarwalk import checksum_holds
+from bayesight.data.zips import ends_as_zip
+from bayesight.errors import InvalidInput, SourceUnreadable
+
+__all__ = ["AS_STORED", "ContainerOptions", "Source", "find_source", "holds_images"]
+
+_ZIP_STARTS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
+_UNSUPPORTED = {
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+    b"\x04\x22\x4d\x18": "LZ4",
+    b"LZIP": "lzip",
+    b"\x89LZO": "lzop",
+    b"]\0\0": "LZMA, the forerunner of xz",
+    b"\x1f\x9d": "compress",
+    b"MSCF": "Microsoft's Cabinet",
+    b"xar!": "xar",
+    b"0707": "cpio",
+    b"!<ar": "ar",
+}
+_IDX_NAME = re.compile(r".*images.*idx[34].*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ContainerOptions:
+    """How folders and archives are read, where they do not say it themselves.
+
+    Args:
+        names: encoding of names in archives that do not say theirs ("cp949", "shift_jis").
+        follow_links: follow symbolic links out of a folder.
+    """
+
+    names: str | None = None
+    follow_links: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an encoding that cannot be that of names."""
+        try:
+            fits = self.names is None or b"a/\xe9".decode(self.names, "replace")[:2] == "a/"
+        except (LookupError, ValueError):
+            fits = False
+        if not fits:
+            raise InvalidInput(
+                f"--names: got {self.names!r}; expected an encoding of names in archives, as cp437, cp949, "
+                "shift_jis, gbk or latin-1"
+            )
+
+    def decoded(self, name: bytes) -> bytes:
+        """A name in UTF-8, or as it is where it is not in the encoding stated."""
+        if self.names is None or name.isascii():
+            return name
+        try:
+            return name.decode(self.names).encode()
+        except UnicodeError:
+            return name
+
+
+AS_STORED = ContainerOptions()
+"""Nothing asked for."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where images come from.
+
+    Args:
+        path: the absolute path.
+        kind: what holds them.
+        labels: the labels of an IDX file; None when it has none or they are not wanted.
+        options: how it is read, where it does not say that itself.
+    """
+
+    path: Path
+    kind: Literal["folder", "tar", "zip", "idx"]
+    labels: Path | None = None
+    options: ContainerOptions = AS_STORED
+
+
+def find_source(
+    path: str | os.PathLike[str],
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    labelled: bool = True,
+    options: ContainerOptions = AS_STORED,
+) -> Source:
+    """Say what kind of source a path is.
+
+    Args:
+        path: a folder or file.
+        labels: the labels of an IDX file that are not beside it under MNIST's name.
+        labelled: False when labels are not needed.
+        options: how it is read, where it does not say that itself.
+
+    Raises:
+        SourceNotFound: nothing is there.
+        SourceUnreadable: neither a folder nor an archive nor IDX data; labels wanted and not found.
+    """
+    full = existing_path(path)
+    refuse_part(full)
+    if full.is_dir():
+        found = _idx_in(full)
+        if found is None:
+            _refuse_labels(full, labels)
+            return Source(full, "folder", options=options)
+        full = found
+    elif not full.is_file():
+        raise SourceUnreadable(f"{full} is neither a file nor a folder; expected an archive of images")
+    kind = _kind_of(full)
+    if kind != "idx":
+        _refuse_labels(full, labels)
+        return Source(full, kind, options=options)
+    if not labelled:
+        return Source(full, kind, options=options)
+    known = existing_path(labels) if labels is not None else beside(full)
+    if known is None:
+        expected = full.name.replace("images", "labels").replace("idx3", "idx1")
+        raise SourceUnreadable(
+            f"{full} is IDX data without labels: no {expected} lies beside it; "
+            "name its labels with --labels-file"
+        )
+    return Source(full, kind, known, options)
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a path is a folder, an archive or IDX data, by its first bytes, and no image or other file.
+
+    A single file packed with gzip counts as an archive: what it holds, only reading it shows.
+    """
+    if path.is_dir() or not path.is_file():
+        return path.is_dir()
+    with path.open("rb") as file:
+        start = file.read(512)
+    packed = compression_of(start) is not None or start.startswith((*_ZIP_STARTS, *_UNSUPPORTED))
+    return packed or holds_idx(start) or (len(start) == 512 and checksum_holds(start))
+
+
+def _kind_of(path: Path) -> Literal["tar", "zip", "idx"]:
+    """What a file holds, by its first bytes, or else by its end."""
+    with ByteStream(path) as stream:
+        start = next(stream, b"")
+        packed = stream.compression
+    if packed is None and start.startswith(_ZIP_STARTS):
+        return "zip"
+    if holds_idx(start):
+        return "idx"
+    if len(start) < 512 or not checksum_holds(start[:512]):
+        if packed is None and ends_as_zip(path):
+            return "zip"
+        _refuse_known(path, start, packed)
+    return "tar"
+
+
+def _refuse_known(path: Path, start: bytes, packed: str | None) -> None:
+    """Refuse what is known by name and not read, be it packed or not."""
+    known = next((name for magic, name in _UNSUPPORTED.items() if start.startswith(magic)), None)
+    if packed and (start.startswith(_ZIP_STARTS) or known or compression_of(start)):
+        known = known or compression_of(start) or "zip"
+        raise SourceUnreadable(
+            f"{path} is packed twice, with {known} and then with {packed}; unpack it once, and name what "
+            "comes of it"
+        )
+    if known:
+        raise SourceUnreadable(
+            f"{path} is packed with {known}, which is not read; "
+            "expected a folder, .tar, .tar.gz, .tar.xz, .tar.bz2, .zip or IDX .gz: pack it again"
+        )
+
+
+def _idx_in(folder: Path) -> Path | None:
+    """The one IDX file of images in a folder that holds nothing else to read; None for a folder of images."""
+    names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
+    found = {name.removesuffix(".gz"): name for name in names if _IDX_NAME.fullmatch(name)}
+    if not found or any((folder / name).is_dir() for name in names):
+        return None
+    if len(found) > 1:
+        raise SourceUnreadable(
+            f"{folder} holds {len(found)} IDX files of images ({', '.join(found.values())}); "
+            "expected one: name the file you mean"
+        )
+    return folder / next(iter(found.values()))
+
+
+def _refuse_labels(source: Path, labels: object) -> None:
+    """Labels in a file of their own belong to IDX data only."""
+    if labels is not None:
+        raise InvalidInput(
+            f"{source} is no IDX file of images; expected one beside a file of labels ({labels}). "
+            "In folders and archives the name of its folder is an image's label: leave --labels-file out"
+        )
