@@ -546,7 +546,7 @@ def flat_hint(names: Iterable[str]) -> str:
 
     Example:
         >>> flat_hint(["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg"])
-        " Names begin with cat, dog: if these are classes, move each into a folder (cat/cat.0.jpg)."
+        ' Names begin with cat, dog: if these are classes, move each into a folder (cat/cat.0.jpg).'
         >>> flat_hint(["1.png", "2.png"])
         ''
     """
