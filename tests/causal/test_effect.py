@@ -1,6 +1,7 @@
 """Effects: closed forms, other libraries, worlds with a known truth, and published tables."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -490,3 +491,37 @@ def test_a_million_rows_are_few_cells():
     assert len(found.held) == 10
     assert found.adjusted.effect.low < 0.1 < found.adjusted.effect.high
     assert found.adjusted.effect.high - found.adjusted.effect.low < 0.005
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_refutations_share_rows_out_and_not_cells(weight):
+    """Two cells of 1,001 rows: whatever is drawn stays near the answer, as for the rows one by one."""
+    rng = np.random.default_rng(0)
+    t = np.repeat([0, 1], 1001)
+    whole = sample_of({"t": t, "y": (rng.random(2002) < 0.3 + 0.2 * t).astype(int)})
+    cells = 2 * t + whole.discrete("y").codes
+    first = np.array([np.argmax(cells == c) for c in range(4)])
+    n = np.bincount(cells).astype(float)
+    table = replace(whole.take(first, n * weight), squares=n * weight**2)
+    found = estimate(table, parse("t->y"), Question("t", "y"))
+    tried = {r.name: r for r in refute(table, parse("t->y"), found, seed=0)}
+    assert all(r.passed for r in tried.values())
+    rows = {r.name: r for r in refute(whole, parse("t->y"), found, seed=0)}
+    for name, attempt in tried.items():
+        wide, own = (r.effect.high - r.effect.low for r in (attempt, rows[name]))
+        assert 0.4 * own < wide < 2.5 * own
+
+
+def test_one_row_an_arm_is_no_certainty():
+    table = sample_of({"t": ["a", "b", "c"], "y": [0.0, 1.0, 5.0]})
+    with pytest.raises(InvalidInput, match="no two that could tell how outcomes vary"):
+        estimate(table, parse("t->y"), Question("t", "y"))
+    table = sample_of({"t": ["a"] * 4 + ["b"], "y": [0.0, 1.0, 5.0, 6.0, 30.0]})
+    alone = estimate(table, parse("t->y"), Question("t", "y")).adjusted.means["b"]
+    assert alone.high - alone.low > 5
+
+
+def test_an_outcome_that_does_not_vary_within_arms_has_an_answer():
+    table = sample_of({"t": ["a", "b"] * 5, "y": [3.0, 7.0] * 5})
+    effect = estimate(table, parse("t->y"), Question("t", "y")).adjusted.effect
+    assert (effect.mean, effect.low, effect.high) == (4.0, 4.0, 4.0)

@@ -378,3 +378,58 @@ def test_other_encodings_are_decoded_on_no_thread_of_arrows(write, monkeypatch):
     path = write("x,y\n\u00e9,1\n".encode("cp1252"))
     assert levels(path) == ("\u00e9",)
     assert {options["read_options"].encoding for options in opened} == {"utf8"}
+
+
+def test_codes_of_a_long_table_are_categories_as_those_of_a_short_one(write, monkeypatch):
+    monkeypatch.setattr(tables, "_LOOK_ROWS", 2000)
+    monkeypatch.setattr(tables, "_BLOCK_BYTES", 4096)
+    path = write("x\n" + codes_of(30, 6000))
+    assert len(levels(path, held=("x",))) == 30
+    rising = write("x\n" + "".join(f"{i // 50}\n" for i in range(6000)))  # 120 values, 41 of them in the look
+    assert levels(rising, held=("x",)) is None
+
+
+def test_long_identifiers_of_parquet_stay_apart(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": [10**17 + k for k in range(5)]}), path)
+    assert levels(path) == tuple(str(10**17 + k) for k in range(5))
+
+
+def test_a_code_that_is_looked_at_as_a_quantity_is_said_to_be(write):
+    read = read_sample(write("site\n" + codes_of(30)), ReadOptions(("site",)))
+    assert read.notes == (
+        "site: a quantity, although it is named like a code (--text makes categories of it)",
+    )
+
+
+def test_nested_values_are_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": [[1], [2]]}), path)
+    with pytest.raises(InvalidInput, match=r"^x: its values are of type list<.*one number or text a row"):
+        read_sample(path, ReadOptions(("x",)))
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"PK\x03\x04" + bytes(30), "an Excel workbook or another zip"),
+        (b"\xd0\xcf\x11\xe0" + bytes(30), "an old Excel workbook"),
+        (b'{"x": {"0": 1}}', "JSON"),
+    ],
+)
+def test_files_of_other_programs_are_called_by_their_kind(write, head, kind):
+    with pytest.raises(SourceUnreadable, match=rf"is {kind}; .* Save it as CSV"):
+        column_names(write(head))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 8, 9])
+def test_cells_of_a_number_keep_whole_counts_mean_and_variance(write, rows):
+    y = np.arange(rows) ** 2.0
+    held = ReadOptions(("z", "y"), outcome="y", numeric=("y",))
+    sample = read_sample(write("z,y\n" + "".join(f"a,{v}\n" for v in y)), held).sample
+    values = sample.columns["y"].values
+    assert (sample.n == sample.n.round()).all()
+    assert sample.n.tolist() == sample.squares.tolist()
+    assert sample.n.sum() == rows
+    assert np.average(values, weights=sample.n) == pytest.approx(y.mean(), abs=1e-12)
+    assert np.average((values - y.mean()) ** 2, weights=sample.n) == pytest.approx(y.var(), abs=1e-9)

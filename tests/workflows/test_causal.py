@@ -238,3 +238,15 @@ def test_rows_left_out_are_counted_by_column(tmp_path):
     path.write_text("z,t,y\na,0,1\nb,1,NA\n,0,2\na,1,3\nb,0,1\nb,1,2\na,0,2\n")
     found = causal_effect(CausalRequest(path, "t", "y", "z->t,z->y,t->y", drop_missing=True))
     assert found.notes == ("2 of 7 rows left out: missing 1 of y, 1 of z",)
+
+
+def test_a_treatment_that_is_a_line_is_said_first(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("site,y\n" + "".join(f"{k % 30},{k % 7}.5\n" for k in range(300)))
+    found = causal_effect(CausalRequest(path, "site", "y", "site->y"))
+    said = "site is taken as a quantity: its effect is a straight line (--text makes categories of it)."
+    assert found.held_words == said
+    assert found.as_dict()["treatment_as"] == "a straight line"
+    assert "site: a quantity, although it is named like a code" in found.as_dict()["notes"][0]
+    named = causal_effect(CausalRequest(path, "site", "y", "site->y", text=("site",)))
+    assert (named.held_words, named.as_dict()["treatment_as"]) == ("", "categories")

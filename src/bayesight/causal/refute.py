@@ -18,6 +18,7 @@ from bayesight.causal.graph import Dag
 from bayesight.causal.sample import Discrete, Numeric, Sample
 from bayesight.errors import InvalidInput, listed
 from bayesight.seeding import numpy_generator
+from bayesight.types import IntArray
 
 __all__ = ["Refutation", "refute"]
 
@@ -158,26 +159,26 @@ def _split(sample: Sample, name: str, rng: np.random.Generator) -> Sample:
 def _spread_over(
     sample: Sample, name: str, levels: tuple[str, ...], p: npt.NDArray[np.float64], rng: np.random.Generator
 ) -> Sample:
-    """Every row's count shared out at random among the levels of a column."""
-    if not _whole(sample) or bool((sample.n == 1).all()):
+    """The rows that each row stands for, shared out at random among the levels of a column."""
+    if bool((sample.n**2 <= sample.squares).all()):
         return sample.with_column(name, Discrete(rng.choice(len(p), len(sample.n), p=p), levels))
-    counts = rng.multinomial(sample.n.astype(np.int64), p)
+    counts = rng.multinomial(_rows(sample), p)
     rows, codes = np.nonzero(counts)
-    return sample.take(rows, counts[rows, codes].astype(np.float64)).with_column(
-        name, Discrete(codes, levels)
-    )
+    return _counted(sample, rows, counts[rows, codes]).with_column(name, Discrete(codes, levels))
 
 
 def _thinned(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
-    if not _whole(sample):
-        kept = np.flatnonzero(rng.random(len(sample.n)) < share)
-        part = sample.take(kept, sample.n[kept])
-        return replace(part, squares=sample.squares[kept])
-    n = rng.binomial(sample.n.astype(np.int64), share).astype(np.float64)
-    kept = np.flatnonzero(n)
-    return sample.take(kept, n[kept])
+    counts = rng.binomial(_rows(sample), share)
+    kept = np.flatnonzero(counts)
+    return _counted(sample, kept, counts[kept])
 
 
-def _whole(sample: Sample) -> bool:
-    """Whether rows are counted, so that a count can be shared out."""
-    return bool((sample.n == sample.squares).all() and (sample.n == sample.n.round()).all())
+def _rows(sample: Sample) -> IntArray:
+    """How many rows of equal weight each row stands for: its count, or Kish's effective number."""
+    return np.maximum(np.round(sample.n**2 / sample.squares), 1).astype(np.int64)
+
+
+def _counted(sample: Sample, rows: IntArray, counts: IntArray) -> Sample:
+    """Some of the rows that each row stands for."""
+    weight = (sample.n / _rows(sample))[rows]
+    return replace(sample.take(rows, counts * weight), squares=counts * weight**2)

@@ -174,6 +174,8 @@ def level_name(value: object) -> str:
     """
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
+    if isinstance(value, int | np.integer):
+        return str(int(value))  # beyond 2**53 neighbours would be one as floating-point numbers
     text = str(value).strip()
     if not _is_number(text):
         return text

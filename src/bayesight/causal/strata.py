@@ -114,17 +114,26 @@ def standardise(strata: Strata) -> Arms:
     rows = n.sum() ** 2 / squares.sum()
     noise = np.diag((weight * variance / effective).sum(axis=1))
     between = _positive((centred * weight) @ centred.T - noise) / rows
-    freedom = within.sum() ** 2 / ((weight**2 * variance / effective) ** 2 / effective).sum()
+    parts = ((weight**2 * variance / effective) ** 2 / effective).sum()
+    freedom = within.sum() ** 2 / parts if parts > 0 else rows
     return Arms(standardised, between + np.diag(within), float(freedom), strata.binary)
 
 
 def _cell_variances(
     n: FloatArray, effective: FloatArray, mean: FloatArray, ss: FloatArray, binary: bool
 ) -> FloatArray:
-    """Variance of the outcome in each cell, with one row borrowed from the arm's pooled variance (K, S)."""
+    """Variance of the outcome in each cell, with one row borrowed from the arm's pooled variance (K, S).
+
+    An arm with one row a stratum says nothing of its own variance: it takes the largest of the others.
+    """
     spread = ss / n * effective
-    spare = np.maximum(effective.sum(axis=1) - n.shape[1], 1.0)
-    pooled = spread.sum(axis=1) / spare
+    spare = effective.sum(axis=1) - n.shape[1]
+    pooled = spread.sum(axis=1) / np.maximum(spare, 1.0)
+    if not binary:
+        told = spare > 1e-9
+        expected = "two rows of one treatment that are alike in what is held fixed"
+        check(bool(told.any()), "rows", "no two that could tell how outcomes vary", expected)
+        pooled = np.where(told, pooled, pooled[told].max())
     borrowed = (spread + pooled[:, None]) / effective
     if binary:  # an arm whose rows all agree is not certain either
         rows = effective.sum(axis=1)

@@ -50,14 +50,13 @@ class Kind:
     because: str = ""
 
 
-def kind_of(name: str, values: Sequence[str], rows: float, *, whole: bool, held: bool) -> Kind:
+def kind_of(name: str, values: Sequence[str], rows: float, *, held: bool) -> Kind:
     """Decide whether the values of a column are categories or a quantity.
 
     Args:
         name: of the column.
         values: its different values; more than ``MAX_CATEGORIES`` need not all be there.
         rows: how many rows they come from.
-        whole: whether these are all rows of the table.
         held: whether the column is held fixed, and not looked at or set itself.
 
     Raises:
@@ -67,12 +66,14 @@ def kind_of(name: str, values: Sequence[str], rows: float, *, whole: bool, held:
         return Kind(line=False)
     if any(map(_is_written_as_code, values)):
         return _coded(name, values, "its values are written as codes")
+    coded = _is_named_as_code(name) and all(map(_INTEGER.match, values))
+    if coded and not held:
+        return Kind(line=True, because="although it is named like a code (--text makes categories of it)")
     if not (held and all(map(_INTEGER.match, values))):
         return Kind(line=True)
-    if _is_named_as_code(name):
+    if coded:
         return _coded(name, values, "it is named like a code")
-    many = rows >= ROWS_A_CATEGORY * len(values)
-    if whole and many and len(values) <= MAX_CATEGORIES:
+    if rows >= ROWS_A_CATEGORY * len(values) and len(values) <= MAX_CATEGORIES:
         return Kind(line=False, because=f"whole numbers with {ROWS_A_CATEGORY} rows a value or more")
     return Kind(line=True)
 

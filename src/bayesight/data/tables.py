@@ -52,6 +52,13 @@ _GROUPED = r"^\s*([-+]?\d{1,3})\.(\d{3})(?:\.(\d{3}))?(?:\.(\d{3}))?(,\d+)\s*$"
 _DENSE = 1 << 20
 _PARQUET_ROWS = 1 << 18
 _PARQUET = (".parquet", ".pq")
+_NO_TABLES = {
+    b"PK\x03\x04": "an Excel workbook or another zip",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b'{"': "JSON",
+    b'[{"': "JSON",
+    b"ARROW1": "an Arrow file",
+}
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,9 @@ def read_sample(
         gaps = ", ".join(f"{count:,} of {name}" for name, count in read.missing.items())
         said = [f"{read.dropped:,} of {read.rows:,} rows left out: missing {gaps}"] if read.dropped else []
         said += [
-            f"{n}: categories, for {k.because}" for n, k in kinds.items() if n not in numeric and k.because
+            f"{n}: a quantity, {k.because}" if k.line else f"{n}: categories, for {k.because}"
+            for n, k in kinds.items()
+            if k.because and k.line == (n in numeric)
         ]
         return replace(read, notes=(*said, *read.notes))
 
@@ -355,16 +364,14 @@ class _Reading:
     def _from_cells(self) -> Sample:
         cells = np.array(list(self.cells), np.int64).reshape(len(self.cells), len(self.discrete))
         sums = np.array(list(self.cells.values()))
-        # Two rows at mean - s and mean + s have the count, mean and variance of the cell they stand for.
-        twice = 2 if self.numeric else 1
-        columns = {
-            name: self._discrete(name, np.repeat(cells[:, j], twice), np.repeat(sums[:, 0], twice))
-            for j, name in enumerate(self.discrete)
-        }
-        n, squares = (np.repeat(sums[:, k], twice) / twice for k in (0, 1))
+        n, squares, y = sums[:, 0], sums[:, 1], sums[:, 2]
         if self.numeric:
-            s = np.sqrt(sums[:, 3] / np.maximum(sums[:, 0], 1e-300))
-            columns[self.numeric[0]] = Numeric(np.column_stack([sums[:, 2] - s, sums[:, 2] + s]).ravel())
+            cell, share, y = _two_points(n, y, sums[:, 3])
+            cells, n, squares = cells[cell], n[cell] * share, squares[cell] * share
+        columns: dict[str, Column] = {
+            name: self._discrete(name, cells[:, j], n) for j, name in enumerate(self.discrete)
+        }
+        columns |= {name: Numeric(y) for name in self.numeric}
         return Sample({name: columns[name] for name in self.options.columns}, n, squares)
 
     def _from_rows(self) -> Sample:
@@ -398,6 +405,24 @@ class _Reading:
         at = {level: place for place, level in enumerate(levels)}
         place = np.array([at[named[text]] for text in found], np.int64)
         return Discrete(place[codes], tuple(levels))
+
+
+def _two_points(
+    n: FloatArray, mean: FloatArray, spread: FloatArray
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Rows with the count, mean and variance of each cell: which cell, its share of the count, the value.
+
+    Two for a cell, with whole counts where its own is whole, so that they can be shared out as rows are; one
+    where it is a single row.
+    """
+    below = np.where(n == n.round(), np.floor(n / 2), n / 2) / n
+    above = 1 - below
+    s = np.sqrt(spread / n)
+    apart = np.sqrt(above / np.where(below > 0, below, 1.0))
+    values = np.column_stack([mean - s * apart, mean + s * np.sqrt(below / above)])
+    shares = np.column_stack([below, above])
+    cell, side = np.nonzero(shares > 0)
+    return cell, shares[cell, side], values[cell, side]
 
 
 def _merged(one: FloatArray, other: FloatArray) -> FloatArray:
@@ -486,7 +511,7 @@ class _Table:
 
         with pq.ParquetFile(self.source) as file:
             for batch in file.iter_batches(_PARQUET_ROWS, columns=list(columns)):
-                yield {name: _plain(batch.column(batch.schema.get_field_index(name))) for name in columns}
+                yield {n: _plain(n, batch.column(batch.schema.get_field_index(n))) for n in columns}
 
     def _csv(self, columns: Sequence[str]) -> Iterator[Batch]:
         dialect = self.dialect
@@ -514,10 +539,8 @@ def _kinds(table: _Table, options: ReadOptions) -> dict[str, Kind]:
                 values[name].update(v.strip() if isinstance(v, str) else level_name(v) for v in different)
         if rows > _LOOK_ROWS:
             break
-    whole = rows <= _LOOK_ROWS
     return given | {
-        name: kind_of(name, sorted(values[name]), rows, whole=whole, held=name in options.held)
-        for name in open_ones
+        name: kind_of(name, sorted(values[name]), rows, held=name in options.held) for name in open_ones
     }
 
 
@@ -531,9 +554,11 @@ def _with_points(values: pa.Array[Any]) -> pa.Array[Any]:
     return pointed
 
 
-def _plain(values: pa.Array[Any]) -> pa.Array[Any]:
+def _plain(name: str, values: pa.Array[Any]) -> pa.Array[Any]:
     """Dictionary-encoded and large text as plain text, decimals and halves as doubles."""
     kind: Any = values.type
+    if pa.types.is_nested(kind):
+        raise InvalidInput(f"{name}: its values are of type {kind}; expected one number or text a row.")
     if pa.types.is_dictionary(kind):
         values = values.cast(kind.value_type)
         kind = values.type
@@ -628,7 +653,11 @@ def _is_parquet(source: Path) -> bool:
     if source.is_dir():
         raise SourceUnreadable(f"{source}: is a folder; expected a CSV or Parquet file.")
     with source.open("rb") as file:
-        return file.read(4) == b"PAR1"
+        head = file.read(8)
+    for begin, kind in _NO_TABLES.items():
+        if head.startswith(begin):
+            raise SourceUnreadable(f"{source}: is {kind}; expected a CSV or Parquet file. Save it as CSV.")
+    return head.startswith(b"PAR1")
 
 
 def _unreadable(source: Path, error: Exception) -> SourceUnreadable:

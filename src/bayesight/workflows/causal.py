@@ -135,12 +135,23 @@ class CausalAnswer:
 
     @property
     def held_words(self) -> str:
-        """How the variables are held fixed, in a sentence; empty where each is one of few categories."""
+        """What is a straight line and what are many categories, in a sentence or two; empty where neither."""
         lines = [name for name, (kind, _) in self.held.items() if kind == LINE]
         many = [f"{n} ({k} values)" for n, (kind, k) in self.held.items() if kind != LINE and k > MAX_LEVELS]
         said = [f"as straight lines: {listed(lines)} (--text makes categories of one)"] if lines else []
         said += [f"as categories: {listed(many)} (--numeric makes a line of one)"] if many else []
-        return f"Held fixed {'; '.join(said)}." if said else ""
+        held = [f"Held fixed {'; '.join(said)}."] if said else []
+        return " ".join([self._slope_words, *held] if self._slope_words else held)
+
+    @property
+    def _slope_words(self) -> str:
+        """A sentence on a treatment whose effect is a straight line's slope; empty where it is not."""
+        name = self.effect.question.treatment
+        if self.effect.conditional.slope is None:
+            return ""
+        return (
+            f"{name} is taken as a quantity: its effect is a straight line (--text makes categories of it)."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The document of ``--json``."""
@@ -155,6 +166,7 @@ class CausalAnswer:
             "dropped": self.dropped,
             **identification_dict(known),
             "adjustment_set": None if e.held is None else list(e.held),
+            "treatment_as": CATEGORIES if e.conditional.slope is None else LINE,
             "held": {name: {"as": kind, "values": n} for name, (kind, n) in self.held.items()},
             "forbidden": self.forbidden,
             "conditional": e.conditional.as_dict(),
