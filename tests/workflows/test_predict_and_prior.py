@@ -6,6 +6,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,7 +17,7 @@ from bayesight.run import Run
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.infer_prior import infer_prior
 from bayesight.workflows.predict import Readings, predict
-from bayesight.workflows.priors import parse_prior
+from bayesight.workflows.priors import complete_prior, parse_prior
 from bayesight.workflows.sources import SourceOptions
 
 
@@ -281,3 +282,46 @@ def test_the_laplace_head_is_another_opinion_on_the_same_images(shapes_run, more
     bins = laplace.reliability_data()
     assert sum(bins["counts"]) == 90
     assert len(bins["edges"]) == len(bins["accuracy"]) + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "share"),
+    [
+        ("'a, b'=30%", "a, b", 0.3),
+        ('"q""u"=.3', 'q"u', 0.3),
+        ('q"u=.3', 'q"u', 0.3),
+        ('"x"=.3', '"x"', 0.3),
+        ('"k=v" = 30 %', "k=v", 0.3),
+        (" Uniform ", "k=v", 0.25),
+    ],
+)
+def test_quotes_around_a_name_and_in_it(text, name, share):
+    names = ["a, b", 'q"u', '"x"', "k=v"]
+    prior = parse_prior(text, names, torch.full((4,), 0.25))
+    assert prior[names.index(name)].item() == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("value", "came"),
+    [
+        (10**400, "got 1000"),
+        (True, "got true"),
+        (None, "got null"),
+        ([1], "got a list"),
+        (math.nan, "got NaN"),
+    ],
+)
+def test_what_is_no_probability_is_named_as_it_was_written(value, came):
+    for state in (
+        lambda: complete_prior({"A": value}, "AB", torch.tensor([0.5, 0.5])),
+        lambda: parse_prior(json.dumps({"A": value}), "AB", torch.tensor([0.5, 0.5])),
+    ):
+        with pytest.raises(
+            InvalidInput, match=rf"prior of 'A': {came}.*; expected a probability in \[0, 1\]"
+        ):
+            state()
+
+
+def test_shares_by_class_may_be_percentages():
+    prior = complete_prior({"A": "33%", "B": "33%", "C": "33%"}, "ABC", torch.full((3,), 1 / 3))
+    np.testing.assert_allclose(prior, [1 / 3] * 3)

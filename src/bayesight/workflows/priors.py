@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,8 @@ __all__ = ["complete_prior", "parse_prior"]
 
 _LEAST_ROUNDING, _MOST_ROUNDING = Decimal("1e-6"), Decimal("0.05")
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)\s*")
+_QUOTED = re.compile(r"""(["'])((?:(?!\1).|\1\1)*)\1\s*=""")
+_PLAIN = (str, bool, int, float, Decimal, type(None))
 _EXPECTED = "expected for example A=0.5,B=10%, uniform, or a JSON object of probabilities by class"
 
 
@@ -52,19 +53,19 @@ def parse_prior(text: str, names: Sequence[str], training: Tensor) -> Tensor:
         >>> [round(p, 3) for p in thirds.tolist()]
         [0.333, 0.333, 0.333]
     """
-    if text == "uniform":
+    if text.strip().casefold() == "uniform":
         return torch.full((len(names),), 1 / len(names), dtype=torch.float64)
-    if text == "training":
+    if text.strip().casefold() == "training":
         return training.double()
     return _completed(_stated(text, names), names, training)
 
 
-def complete_prior(stated: Mapping[str, float], names: Sequence[str], training: Tensor) -> Tensor:
+def complete_prior(stated: Mapping[str, float | str], names: Sequence[str], training: Tensor) -> Tensor:
     """Base rates for every class from those stated for some.
 
     Args:
-        stated: probability by class name; classes left out share what is left of 1 in proportion to
-            ``training``.
+        stated: probability by class name, a number or a text as ``10%``; classes left out share what is left
+            of 1 in proportion to ``training``.
         names: (K,) class names.
         training: (K,) base rates of the training images.
 
@@ -153,13 +154,12 @@ def _from_pairs(text: str, names: Sequence[str]) -> list[tuple[str, Decimal]]:
 
 def _name(text: str, names: Sequence[str]) -> tuple[str, str]:
     """The name that ``text`` begins with, and what stands behind its equals sign."""
-    if text.startswith('"') and '"' in text[1:]:
-        name, _, after = text[1:].partition('"')
-        return name, after.lstrip()[1:] if after.lstrip().startswith("=") else ""
     for name in names:
         after = text[len(name) :].lstrip()
         if text.startswith(name) and after.startswith("=") and _NUMBER.match(after[1:]):
             return name, after[1:]
+    if quoted := _QUOTED.match(text):
+        return quoted[2].replace(2 * quoted[1], quoted[1]), text[quoted.end() :]
     name, sign, after = text.partition("=")
     return name.strip(), after if sign and name.strip() else ""
 
@@ -185,9 +185,12 @@ def _decimal(name: str, value: Any) -> Decimal:
     """A probability with the digits it was written with."""
     if isinstance(value, str) and (found := _NUMBER.fullmatch(value)):
         return _percent(found[1], found[2])
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value):
-        return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    raise InvalidInput(f"prior of {name!r}: got {value!r}; expected a probability in [0, 1].")
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        if number.is_finite():
+            return number
+    came = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, _PLAIN) else "a list"
+    raise InvalidInput(f"prior of {shown(name)}: got {came}; expected a probability in [0, 1].")
 
 
 def _percent(number: str, sign: str) -> Decimal:
