@@ -138,4 +138,5 @@ def test_reference_images_that_were_absorbed_judge_left_out_and_once():
     assert chosen.tolist() == [False] * 20 + [True] * 40 + [False] * 95
     assert len(after.novelty_reference.scores) == 60
     every, _ = absorb(start, held)
-    assert len(every.judged.labels) == 120  # too few are left: the reference stays
+    assert len(every.judged.labels) == 60  # none is left, and none counts twice
+    assert len(every.novelty_reference.scores) == 60

@@ -41,3 +41,24 @@ def test_the_answer_is_that_of_judge(client: TestClient, disc: bytes) -> None:
     assert found.pop("name") == expected.pop("path")
     assert found.pop("image") == pixels.digests[0]
     assert found == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize(
+    ("prior", "status", "said"),
+    [
+        ({"disc": "30%"}, 200, ""),
+        ({"disc": "33%", "bar": "33%", "ring": "33%"}, 200, ""),
+        ({"disc": True}, 422, "prior of 'disc': got true; expected a probability in [0, 1]"),
+        ({"disc": None}, 422, "prior of 'disc': got null; expected a probability in [0, 1]"),
+        ({"disc": -0.1}, 422, "prior of 'disc': got -0.1; expected a probability in [0, 1]"),
+        ("half", 422, "input should be 'uniform' or 'training'"),
+    ],
+)
+def test_a_prior_is_read_as_on_the_command_line(client, prior, status, said):
+    answer = client.put("/v1/prior", json={"prior": prior})
+    assert answer.status_code == status, answer.text
+    assert "constrained" not in answer.text
+    if status == 200:
+        assert answer.json()["prior"]["disc"] == pytest.approx(0.3 if len(prior) == 1 else 1 / 3)
+    else:
+        assert said in answer.json()["message"]

@@ -1,5 +1,6 @@
 """What an evaluation says of a classifier that is none, and of figures that are none."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -98,3 +99,30 @@ def test_the_verdict_of_a_belief_is_that_of_the_images_that_judge_it(shapes_run)
     assert verdict_now(lost) == ""  # one class alone says nothing
     turned = replace(classifier, reference_labels=(classifier.reference_labels + 1) % 3)
     assert "no better than always saying" in verdict_now(turned)
+
+
+def test_a_class_with_a_base_rate_of_zero_keeps_its_sensitivity_and_costs_no_figure(shapes_run):
+    classifier = Run.open(shapes_run).classifier()
+    likelihood = torch.tensor([[0.0, -3.0, -3.0]] * 4 + [[-3.0, 0.0, -3.0]] * 5 + [[-3.0, -3.0, 0.0]] * 6)
+    labels = torch.tensor([0] * 4 + [1] * 5 + [2] * 6)
+    found = measure(classifier, likelihood.double(), labels, torch.tensor([0.5, 0.5, 0.0]).double())
+    alone = measure(classifier, likelihood[:9].double(), labels[:9], torch.tensor([0.5, 0.5, 0.0]).double())
+    assert math.isfinite(found.log_loss_error)
+    assert found.log_loss_error == pytest.approx(alone.log_loss_error)
+    row = found.per_class()[found.classes[2]]
+    assert (row["support"], row["sensitivity"]) == (6, 0.0)
+    assert "sensitivity" not in row["undefined"]
+    only = measure(classifier, likelihood.double(), labels, torch.tensor([0.0, 0.0, 1.0]).double())
+    assert (
+        only.per_class()[only.classes[2]]["undefined"]["false_alarm"] == "no other class at these base rates"
+    )
+
+
+def test_few_images_are_no_proof_that_a_constant_does_as_well(shapes_run):
+    assert measured(shapes_run, [[1, 0, 0], [0, 1, 0], [0, 0, 0]]).verdict == (
+        "This classifier may be no better than always saying bar."
+    )
+
+
+def test_of_equally_common_classes_the_constant_is_the_one_said_most():
+    assert no_better_than([[0, 0, 60], [0, 0, 60], [0, 0, 60]]) == 2

@@ -307,7 +307,7 @@ def test_quotes_around_a_name_and_in_it(text, name, share):
         (10**400, "got 1000"),
         (True, "got true"),
         (None, "got null"),
-        ([1], "got a list"),
+        ([1], "got a list or a table"),
         (math.nan, "got NaN"),
     ],
 )

@@ -278,8 +278,10 @@ def _quality(validation: Mapping[str, Any]) -> str:
 
 def environment_lines(environments: Mapping[str, Any]) -> str:
     """One line an environment."""
+    from bayesight.report.words import percent
+
     return "".join(
-        f"  environment {name}: accuracy {row['accuracy']:.4f}, log-loss {row['log_loss']:.4f} nats, "
+        f"  environment {name}: accuracy {percent(row['accuracy'])}, log-loss {row['log_loss']:.4f} nats, "
         f"{row['examples']:,} images\n"
         for name, row in environments.items()
     )

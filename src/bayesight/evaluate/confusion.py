@@ -223,7 +223,9 @@ def no_better_than(matrix: npt.ArrayLike, level: float = 0.95) -> int | None:
     support = m.sum(axis=1)
     if int((support > 0).sum()) < 2:
         return None
-    commonest = int(support.argmax())
+    commonest = int(
+        np.where(support == support.max(), m.sum(axis=0), -1).argmax()
+    )  # of equals, the one said most
     won = float(np.trace(m) - m[commonest, commonest])
     lost = float(support[commonest] - m[commonest, commonest])
     low = betaincinv(won + 0.5, lost + 0.5, (1 - level) / 2)

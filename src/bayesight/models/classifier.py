@@ -267,12 +267,16 @@ class Classifier:
 
     @cached_property
     def _held_out(self) -> Tensor:
-        """Positions of the reference images that judge: those not absorbed since, every n-th of very many."""
+        """Positions of the reference images that judge: those not absorbed since, every n-th of very many.
+
+        Those absorbed since judge among the later ones, left out one at a time: none counts twice. Where
+        fewer than two judge at all, the whole reference does.
+        """
         left = (~torch.isin(_words(self.reference_digests), _words(self.absorbed.digests))).nonzero()[:, 0]
-        if len(left) < 2:
+        if len(left) + len(self._later) < 2:
             left = torch.arange(len(self.reference))
         most = max(FEWEST_JUDGES, MOST_JUDGED // len(self.classes.names))
-        return left[torch.arange(0, len(left), -(-len(left) // most))]
+        return left[torch.arange(0, len(left), max(1, -(-len(left) // most)))]
 
     @property
     def _judged_distance(self) -> Tensor:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+)
 
 from bayesight.errors import InvalidInput
 from bayesight.names import NAME_LIMIT
@@ -47,7 +56,19 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Name: TypeAlias = Annotated[str, StringConstraints(max_length=200)]
 ClassName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LIMIT)]
 Digest: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
-Shares: TypeAlias = Annotated[dict[ClassName, Share], Field(min_length=1, max_length=10_000)]
+Probability: TypeAlias = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string"}],
+            "examples": [0.1, "10%"],
+        }
+    ),
+]
+"""A fraction or a percentage, which ``complete_prior`` reads and refuses as it does everywhere."""
+Shares: TypeAlias = Annotated[dict[ClassName, Probability], Field(min_length=1, max_length=10_000)]
+_BY_CLASS = Tag("by class")
+_OR_WORD = Discriminator(lambda value: "word" if isinstance(value, str) else "by class")
 
 TINY_PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAV0lEQVR42sWSOQ7AMAgEB5T/f3ld5JChQIjCoQNrdjEA58NC"
@@ -93,7 +114,10 @@ class Encoded(_Model):
 class PredictionOptions(_Model):
     """How images are to be read."""
 
-    prior: Shares | Literal["uniform", "training", "stated"] = Field(
+    prior: Annotated[
+        Annotated[Shares, _BY_CLASS] | Annotated[Literal["uniform", "training", "stated"], Tag("word")],
+        _OR_WORD,
+    ] = Field(
         "stated",
         description="base rates: by class (those left out share the rest), uniform, as absorbed so far, or "
         "as stated for this place",
@@ -268,7 +292,9 @@ class BeliefAnswer(_Model):
 class PriorRequest(_Model):
     """Base rates of the place where the service is used."""
 
-    prior: Shares | Literal["uniform", "training"] = Field(
+    prior: Annotated[
+        Annotated[Shares, _BY_CLASS] | Annotated[Literal["uniform", "training"], Tag("word")], _OR_WORD
+    ] = Field(
         description="by class (those left out share the rest), uniform, or back to what was absorbed",
         examples=[{"A": 0.01}, "uniform", "training"],
     )

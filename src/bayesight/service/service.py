@@ -234,7 +234,7 @@ class Service:
 
     async def state_prior(
         self,
-        prior: str | Mapping[str, float],
+        prior: str | Mapping[str, float | str],
         *,
         person: str = "",
         source: str = "stated",

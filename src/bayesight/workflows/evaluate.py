@@ -127,12 +127,14 @@ class Evaluation:
         A rate is a share of the images. One that they leave open is None, and ``undefined`` says why: "never
         said" where no image was called the class, "not in this sample" where none is of it, "infinite".
         """
-        rates = one_vs_rest(self._table)
+        rates, own = one_vs_rest(self._table), one_vs_rest(self.confusion)
         support = self.confusion.sum(axis=1)
         table = {}
         for k, name in enumerate(self.classes):
             tp, fn, fp, tn = (float(part[k]) for part in (rates.tp, rates.fn, rates.fp, rates.tn))
-            sensitivity, false_alarm = _ratio(tp, tp + fn), _ratio(fp, fp + tn)
+            # Of images of the class alone, so that no base rate matters, not even one of 0.
+            sensitivity = _ratio(float(own.tp[k]), float(own.tp[k] + own.fn[k]))
+            false_alarm = _ratio(fp, fp + tn)
             figures = {
                 "sensitivity": sensitivity,
                 "specificity": 1 - false_alarm,
@@ -145,6 +147,9 @@ class Evaluation:
             undefined = {
                 n: _why(n, v, sensitivity, false_alarm) for n, v in figures.items() if not math.isfinite(v)
             }
+            if len(self.labels) > support[k]:  # the others are there, and their base rates are 0
+                elsewhere = {n for n, why in undefined.items() if why == "no other class in this sample"}
+                undefined |= dict.fromkeys(elsewhere, "no other class at these base rates")
             table[name] = {
                 "support": int(support[k]),
                 **{n: None if n in undefined else v for n, v in figures.items()},
@@ -425,7 +430,9 @@ def _verdict(table: npt.ArrayLike, classes: tuple[str, ...]) -> str:
     silent, constant = never_named(table), no_better_than(table)
     said = [f"never says {listed((classes[k] for k in silent), 3)}"] if silent else []
     if constant is not None:
-        said.append(f"is no better than always saying {listed([classes[constant]])}")
+        more = accuracy(table) > np.sum(table, axis=1)[constant] / np.sum(table)
+        may = "may be" if more else "is"
+        said.append(f"{may} no better than always saying {listed([classes[constant]])}")
     return f"This classifier {'; it '.join(said)}." if said else ""
 
 
@@ -452,6 +459,9 @@ def _log_loss_error(log_p: FloatArray, labels: IntArray, weights: FloatArray | N
     if len(labels) < 2:
         return math.inf
     losses = -log_p[np.arange(len(labels)), labels]
+    if weights is not None and not (weights > 0).all():  # of a class with a base rate of 0
+        met = weights > 0
+        return _log_loss_error(log_p[met], labels[met], weights[met])
     share = np.full(len(labels), 1 / len(labels)) if weights is None else weights / weights.sum()
     spread = losses - float(share @ losses)
     return float(np.sqrt((share**2 @ spread**2) * len(labels) / (len(labels) - 1)))

@@ -47,7 +47,7 @@ class Readings:
         InvalidInput: a level or a dependence out of range.
     """
 
-    prior: str | Mapping[str, float] | None = None
+    prior: str | Mapping[str, float | str] | None = None
     same_subject: bool = False
     dependence: float = 0.0
     level: float = 0.05
@@ -244,7 +244,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
     ]
 
 
-def _base_rates(classifier: Classifier, prior: str | Mapping[str, float] | None) -> Tensor:
+def _base_rates(classifier: Classifier, prior: str | Mapping[str, float | str] | None) -> Tensor:
     """(K,) what each class's probability is before an image is seen."""
     if prior is None:
         return classifier.prior

@@ -189,7 +189,11 @@ def _decimal(name: str, value: Any) -> Decimal:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         if number.is_finite():
             return number
-    came = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, _PLAIN) else "a list"
+    came = (
+        json.dumps(value, ensure_ascii=False, default=str)
+        if isinstance(value, _PLAIN)
+        else "a list or a table"
+    )
     raise InvalidInput(f"prior of {shown(name)}: got {came}; expected a probability in [0, 1].")
 
 
