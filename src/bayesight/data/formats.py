@@ -50,13 +50,11 @@ _RAW = Known(
     "a camera's raw file", "develop it to JPEG, PNG or TIFF first, as with 'darktable-cli' or 'dcraw'"
 )
 _DICOM = Known("DICOM", "convert it to PNG first, as with 'dcmj2pnm' or pydicom")
-_SVG = Known("SVG, a drawing without pixels", "render it to PNG first, as with 'rsvg-convert'")
+_SVG = Known("SVG", "render it to PNG first, as with 'rsvg-convert'")
 _PDF = Known("PDF", "render its pages to PNG first, as with 'pdftoppm -png'")
-_POSTSCRIPT = Known(
-    "PostScript, a program that draws", "render it to PNG first, as with 'gs -sDEVICE=png16m'"
-)
+_POSTSCRIPT = Known("PostScript", "render it to PNG first, as with 'gs -sDEVICE=png16m'")
 _PSD = Known("Photoshop's PSD", "export it to PNG first")
-_NIFTI = Known("NIfTI, a volume", "save its slices as PNG or TIFF first, as with nibabel")
+_NIFTI = Known("NIfTI", "save its slices as PNG or TIFF first, as with nibabel")
 _NUMPY = Known("a NumPy array", "save each image as PNG or TIFF first, as with PIL.Image.fromarray")
 _VIDEO = Known("a video", _FRAMES, is_large=True)
 _JXL = Known("JPEG XL", f"{_TO_PNG}, as with 'djxl FILE.jxl FILE.png'")

@@ -41,7 +41,7 @@ _DOCUMENTS = frozenset(("no suffix",)) | frozenset(
     f".{suffix}"
     for suffix in (
         *("cfg", "cls", "csv", "docx", "dtd", "htm", "html", "info", "ini", "ipynb", "json", "jsonl", "lock"),
-        *("log", "md", "odt", "pdf", "py", "rst", "sh", "toml", "tsv", "txt", "xls", "xlsx", "xml", "yaml"),
+        *("log", "md", "odt", "py", "rst", "sh", "toml", "tsv", "txt", "xls", "xlsx", "xml", "yaml"),
         *("yml", "ckpt", "h5", "onnx", "pb", "pt", "pth", "safetensors", "tflite", "otf", "ttf"),
     )
 )
@@ -172,8 +172,8 @@ def document_kind(path: str) -> str | None:
     """The suffix of a file that is plainly no image of a class; None for others.
 
     Example:
-        >>> document_kind("docs/manual.PDF"), document_kind("ring/1.heic")
-        ('.pdf', None)
+        >>> document_kind("docs/manual.HTML"), document_kind("ring/1.heic")
+        ('.html', None)
     """
     suffix = f".{path.rpartition('.')[2].lower()}"
     return suffix if suffix in _DOCUMENTS else None
