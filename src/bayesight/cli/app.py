@@ -23,7 +23,7 @@ from bayesight.cli import (
     update,
 )
 from bayesight.cli.causal import causal_app
-from bayesight.cli.common import INTERRUPTED, Told, say
+from bayesight.cli.common import INTERRUPTED, STOPPED, Told, say
 from bayesight.cli.data import data_app
 from bayesight.cli.ledger import ledger_app
 from bayesight.cli.milestones import milestones_app
@@ -87,10 +87,8 @@ def run() -> None:
     except BayesightError as refused:
         say(f"bayesight: {refused}")
         sys.exit(1)
-    except KeyboardInterrupt:  # between the commands' own lines, as modules are loaded
-        say("bayesight: interrupted; what was written before is whole.")
-        sys.exit(INTERRUPTED)
     except SystemExit as leave:
-        if leave.code == INTERRUPTED and not isinstance(leave.code, Told):
-            say("bayesight: interrupted; what was written before is whole.")
-        raise
+        if leave.code != INTERRUPTED or isinstance(leave.code, Told):
+            raise
+        say(STOPPED)
+        sys.exit(Told(INTERRUPTED))

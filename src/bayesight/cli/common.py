@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INTERRUPTED",
+    "STOPPED",
     "Bar",
     "ByPositionFlag",
     "ClassLevelOption",
@@ -172,6 +173,7 @@ class Told(int):
     """The exit status of an interrupted command that has said so already."""
 
 
+STOPPED = "bayesight: interrupted; what was written before is whole."
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 and the number of the signal, as shells have it."""
 

@@ -127,55 +127,55 @@ def train(
 
     Example: bayesight train letters.tar.gz --out runs/letters --model resnet
     """
-    from bayesight.train.startup import defer_compiler
+    with when_interrupted(lambda: _how_to_go_on(out)):
+        from bayesight.train.startup import defer_compiler
 
-    defer_compiler()
-    from bayesight.workflows.train import TrainRequest
-    from bayesight.workflows.train import train as work
+        defer_compiler()
+        from bayesight.workflows.train import TrainRequest
+        from bayesight.workflows.train import train as work
 
-    changes = {
-        "data.size": None if size is None else _sides(size),
-        "data.fit": fit,
-        "data.mode": mode,
-        "data.batch": batch,
-        "data.validation": validation,
-        "data.augment": augment,
-        "data.environments": environments,
-        "loss": None if loss is None else {"name": loss},
-        "optimization.name": optimizer,
-        "optimization.lr": lr,
-        "optimization.epochs": epochs,
-        "optimization.precision": precision,
-        "pretrain": None if pretrain is None else {"name": pretrain},
-        "seed": seed,
-    }
-    wanted = {k: v for k, v in changes.items() if v is not None} | _settings(settings or [])
-    request = TrainRequest(
-        source=source,
-        out=out,
-        recipe=_recipe(recipe, model, wanted) if recipe or model else None,
-        changes=wanted,
-        also=tuple(also or ()),
-        labels=labels,
-        options=source_options(
-            class_level, split_folders, by_position, names=names, follow_links=follow_links
-        ),
-        resume=resume,
-        overwrite=overwrite,
-        init_from=init_from,
-        unlabelled=tuple(unlabelled or ()),
-        threads=threads,
-        device=device,
-        without=tuple(without or ()),
-    )
-    with (
-        when_interrupted(lambda: _how_to_go_on(out)),
-        progress_bar("reading") as reading,
-        training_listeners(out, tensorboard=tensorboard) as listeners,
-    ):
-        result = work(request, progress=reading, listeners=listeners)
-    if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
-        emit(_document(result), as_json=as_json, text=lambda: _text(result))
+        changes = {
+            "data.size": None if size is None else _sides(size),
+            "data.fit": fit,
+            "data.mode": mode,
+            "data.batch": batch,
+            "data.validation": validation,
+            "data.augment": augment,
+            "data.environments": environments,
+            "loss": None if loss is None else {"name": loss},
+            "optimization.name": optimizer,
+            "optimization.lr": lr,
+            "optimization.epochs": epochs,
+            "optimization.precision": precision,
+            "pretrain": None if pretrain is None else {"name": pretrain},
+            "seed": seed,
+        }
+        wanted = {k: v for k, v in changes.items() if v is not None} | _settings(settings or [])
+        request = TrainRequest(
+            source=source,
+            out=out,
+            recipe=_recipe(recipe, model, wanted) if recipe or model else None,
+            changes=wanted,
+            also=tuple(also or ()),
+            labels=labels,
+            options=source_options(
+                class_level, split_folders, by_position, names=names, follow_links=follow_links
+            ),
+            resume=resume,
+            overwrite=overwrite,
+            init_from=init_from,
+            unlabelled=tuple(unlabelled or ()),
+            threads=threads,
+            device=device,
+            without=tuple(without or ()),
+        )
+        with (
+            progress_bar("reading") as reading,
+            training_listeners(out, tensorboard=tensorboard) as listeners,
+        ):
+            result = work(request, progress=reading, listeners=listeners)
+        if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
+            emit(_document(result), as_json=as_json, text=lambda: _text(result))
 
 
 def _recipe(path: Path | None, model: str | None, changes: dict[str, Any]) -> Recipe:
