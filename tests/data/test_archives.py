@@ -8,6 +8,7 @@ import pytest
 from bayesight.data.archives import ReadAgain, batches
 from bayesight.data.containers import ContainerOptions, find_source
 from bayesight.data.members import ENCODED_LIMIT_BYTES, Judge, printable
+from bayesight.data.store import open_store
 from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable
 
 
@@ -159,6 +160,38 @@ def test_links_and_pipes_in_a_folder(tmp_path, make):
         "E": "a symbolic link to a folder that is read already",
         "A/pipe.png": "neither a file nor a folder",
     }
+
+
+def test_links_out_of_a_folder_are_followed_on_request(tmp_path):
+    source = unpack(tmp_path / "source", [("A/x.png", b"x")])
+    outside = unpack(tmp_path / "outside", [("one/1.png", b"1"), ("file.png", b"f")])
+    (source / "A" / "out.png").symlink_to(outside / "file.png")
+    (source / "B").symlink_to(outside / "one")
+    (source / "C").symlink_to(outside / "one")
+    (outside / "one" / "back").symlink_to(source)
+    (outside / "one" / "up").symlink_to("..")
+    (source / "A" / "self.png").symlink_to("self.png")
+    images, quarantined, _ = read(source, follow_links=True)
+    assert set(images) == {"A/x.png", "A/out.png", "B/1.png"}
+    again = "a symbolic link to a folder that is read already"
+    assert quarantined == {
+        "A/self.png": "a symbolic link that leads round in a circle",
+        "B/back": again,
+        "B/up": again,
+        "C": again,
+    }
+    assert set(read(source)[0]) == {"A/x.png"}
+
+
+def test_a_store_notices_changes_behind_links_that_are_followed(tmp_path, make):
+    source = unpack(tmp_path / "source", make.letters(top="")[:4])
+    outside = unpack(tmp_path / "outside", make.letters("B", top=""))
+    (source / "B").symlink_to(outside / "B")
+    options = {"container": ContainerOptions(follow_links=True), "cache": tmp_path / "cache"}
+    assert open_store(source, **options).manifest.counts == {"A": 4, "B": 4}
+    (outside / "B" / "0.png").unlink()
+    assert open_store(source, **options).manifest.counts == {"A": 4, "B": 3}
+    assert open_store(source, cache=tmp_path / "cache").manifest.counts == {"A": 4}
 
 
 def test_links_that_go_round_in_circles_end(tmp_path):

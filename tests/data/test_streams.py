@@ -2,6 +2,7 @@ import bz2
 import gzip
 import lzma
 import threading
+import zlib
 
 import numpy as np
 import pytest
@@ -40,6 +41,26 @@ def test_several_members_are_one_stream(tmp_path, kind, after):
     path.write_bytes(PACK[kind](TEXT[:1000]) + PACK[kind](b"") + PACK[kind](TEXT[1000:5000]) + after)
     with ByteStream(path) as stream:
         assert b"".join(stream) == TEXT[:5000]
+        assert (stream.after, stream.after_start) == (len(after.strip(b"\0")), after.strip(b"\0"))
+
+
+def test_members_of_several_kinds_are_one_stream(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"".join(pack(kind.encode()) for kind, pack in PACK.items()))
+    with ByteStream(path) as stream:
+        assert b"".join(stream) == b"gzipbzip2xz"
+
+
+def test_xz_that_takes_too_much_memory_says_so(tmp_path):
+    packer = lzma.LZMACompressor(filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 12}])
+    whole = bytearray(packer.compress(b"x" * 100) + packer.flush())
+    at = whole.index(b"\x21\x01") + 2  # the size of the dictionary, in the header of the first block
+    whole[at] = 36
+    header = whole[12 : 12 + (whole[12] + 1) * 4 - 4]
+    whole[12 + len(header) : 16 + len(header)] = zlib.crc32(bytes(header)).to_bytes(4, "little")
+    (tmp_path / "x").write_bytes(whole)
+    with ByteStream(tmp_path / "x") as stream, pytest.raises(SourceUnreadable, match="xz -9"):
+        list(stream)
 
 
 @pytest.mark.parametrize("kind", PACK)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bayesight.data.remarks import Remarks
 from bayesight.data.tarwalk import checksum_holds, walk
 from bayesight.errors import SourceUnreadable
 
@@ -155,3 +156,43 @@ def test_negative_and_absurd_sizes_are_refused():
         header[148:156] = b"%06o\0 " % sum(header)
         with pytest.raises(SourceUnreadable):
             list(walk([bytes(header), bytes(2048)], LIMIT, "x.tar"))
+
+
+@pytest.mark.parametrize("size", [1, 511, 512, 100_000])
+@pytest.mark.parametrize("between", [0, 512, 9000, 1 << 20])
+def test_archives_joined_to_one_are_all_read(size, between):
+    first = packed([("A/1.png", b"one")], tarfile.GNU_FORMAT) + bytes(between)
+    second = packed([("B/2.png", b"two")], tarfile.PAX_FORMAT)
+    if size == 1 and between > 9000:
+        pytest.skip("slow, and the same")
+    remarks = Remarks()
+    found = list(walk(pieces(first + second, size), LIMIT, "x", remarks))
+    assert [(m[0], m[3]) for m in found] == [(b"A/1.png", b"one"), (b"B/2.png", b"two")]
+    assert (remarks.archives, remarks.unmarked, remarks.after) == (2, False, 0)
+
+
+@pytest.mark.parametrize("size", [7, 512, 100_000])
+def test_an_end_without_its_marker_is_said(size):
+    data = packed([("A/1.png", b"one"), ("A/2.png", bytes(700))], tarfile.USTAR_FORMAT)[: 512 * 5]
+    remarks = Remarks()
+    assert [m[0] for m in walk(pieces(data, size), LIMIT, "x", remarks)] == [b"A/1.png", b"A/2.png"]
+    assert remarks.unmarked
+    assert "ends between two members without its end marker" in remarks.sentences()[0]
+
+
+@pytest.mark.parametrize("size", [7, 512, 100_000])
+def test_bytes_behind_the_end_are_counted(size):
+    data = packed([("A/1.png", b"one")], tarfile.USTAR_FORMAT)
+    remarks = Remarks()
+    assert len(list(walk(pieces(data + b"\x1f\x8b\x08" + bytes(997), size), LIMIT, "x", remarks))) == 1
+    assert (remarks.archives, remarks.after, remarks.after_kind) == (1, 1000, "gzip")
+
+
+def test_names_in_a_stated_encoding_and_those_of_pax():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT, encoding="cp949") as archive:
+        archive.addfile(tarfile.TarInfo("고양이/사진.png"))
+        archive.addfile(tarfile.TarInfo("고양이/" + "사진" * 60 + ".png"))
+    data = buffer.getvalue()[: 512 * 4] + packed([("猫.png", b"")], tarfile.PAX_FORMAT)
+    found = walk([data], LIMIT, "x", None, lambda name: name.decode("cp949").encode())
+    assert [m[0].decode() for m in found] == ["고양이/사진.png", "고양이/" + "사진" * 60 + ".png", "猫.png"]
