@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from bayesight.cli import demo as cli
+from bayesight.cli.common import this_program
 from bayesight.workflows import demo as workflow
 
 SMALL = workflow.Sizes(learn=24, test=10, later=6, strange=4, unlabelled=40, epochs=2)
@@ -59,12 +59,12 @@ def test_it_ends_by_offering_the_page(small, program, tmp_path, monkeypatch):
     beside.touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(beside)])
-    assert cli._program() == ["bin/bayesight"]
+    assert this_program() == ["bin/bayesight"]
     monkeypatch.setenv("PATH", str(beside.parent))
     beside.chmod(0o755)
-    assert cli._program() == ["bayesight"]
+    assert this_program() == ["bayesight"]
     monkeypatch.setattr("sys.argv", ["/somewhere/bayesight/__main__.py"])
-    assert cli._program()[1:] == ["-m", "bayesight"]
+    assert this_program()[1:] == ["-m", "bayesight"]
 
 
 def test_a_run_that_is_there_is_kept(small, refusal, run_copy):

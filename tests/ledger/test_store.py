@@ -79,8 +79,8 @@ def test_a_key_gives_one_receipt_and_one_record(ledger, run_record, label):
     ("change", "words"),
     [
         ({"label": " "}, "an empty name"),
-        ({"label": "x" * 201}, "at most 200 printable"),
-        ({"label": "a\x00b"}, "at most 200 printable"),
+        ({"label": "x" * 1001}, "at most 1,000 printable"),
+        ({"label": "a\x00b"}, "at most 1,000 printable"),
         ({"image": "zz"}, "32 hexadecimal digits"),
         ({"features": np.array([1, np.nan, 0], np.float32)}, "NaN or infinity"),
         ({"features": np.zeros(3)}, "float64"),

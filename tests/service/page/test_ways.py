@@ -62,7 +62,7 @@ def test_the_api_is_described_without_anything_from_elsewhere(visit, site):
 
 
 @pytest.mark.parametrize("stripped", [True, False])
-def test_the_pages_work_below_a_path(visit, behind, picture, stripped):
+def test_the_pages_work_below_a_path(behind, visit, picture, stripped):  # the page closes first
     """A proxy in front that leaves the path or takes it away; the browser sees only the path below it."""
     site, proxy = behind
     proxy.strips = stripped
