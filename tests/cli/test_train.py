@@ -20,7 +20,8 @@ def test_json(program, shapes, tmp_path):
     document = json.loads(out)
     assert status == 0
     assert set(document) == {
-        "run", "classes", "examples", "seconds", "validation", "details", "notes", "model",
+        "run", "classes", "examples", "seconds", "validation", "details", "notes", "model", "container",
+        "superseded",
         "quarantined", "ignored", "ignored_kinds", "lost_classes", "levels", "fit", "treatment",
     }  # fmt: skip
     assert document["run"] == str(tmp_path / "run")
