@@ -325,3 +325,13 @@ def test_what_is_no_probability_is_named_as_it_was_written(value, came):
 def test_shares_by_class_may_be_percentages():
     prior = complete_prior({"A": "33%", "B": "33%", "C": "33%"}, "ABC", torch.full((3,), 1 / 3))
     np.testing.assert_allclose(prior, [1 / 3] * 3)
+
+
+@pytest.mark.parametrize(
+    "text", ["A=1e-999999999", "A=1e999999999", '{"A": 1e-999999999}', '{"A": 1e999999999}']
+)
+def test_numbers_of_absurd_size_are_no_prior(text):
+    import torch
+
+    with pytest.raises(InvalidInput, match="prior"):
+        parse_prior(text, "ABC", torch.tensor(shares))

@@ -10,8 +10,9 @@ Both are judged by images that were predicted before they were learned, and the 
 posterior rather than read at its best point: where all n images are told apart without a mistake, every small
 temperature and every small slip rate fits them as well, and the best point would be sure of everything. The
 prior of s is uniform, so that after n right answers and no wrong one an image belongs to another class than
-named with probability 1/(n + 2), Laplace's rule of succession, whatever it looks like; no answer under the
-class prior is surer. The prior of T is log-normal about 10: the heads of trained networks want 2 to 25.
+named with probability 1/(n + 2), Laplace's rule of succession, whatever it looks like; no answer at even base
+rates is surer (two classes and fewer than ten images excepted: a slip is then wrong at most half the time).
+The prior of T is log-normal about 10: the heads of trained networks want 2 to 25.
 
 The log-losses on a fixed grid of (T, s) are all that is kept. They add up, merge and can be discounted.
 

@@ -19,7 +19,7 @@ from bayesight.errors import InvalidInput, UnknownName, shown
 __all__ = ["complete_prior", "parse_prior"]
 
 _LEAST_ROUNDING, _MOST_ROUNDING = Decimal("1e-6"), Decimal("0.05")
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)\s*")
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(%?)\s*")
 _QUOTED = re.compile(r"""(["'])((?:(?!\1).|\1\1)*)\1\s*=""")
 _PLAIN = (str, bool, int, float, Decimal, type(None))
 _EXPECTED = "expected for example A=0.5,B=10%, uniform, or a JSON object of probabilities by class"
@@ -187,7 +187,7 @@ def _decimal(name: str, value: Any) -> Decimal:
         return _percent(found[1], found[2])
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        if number.is_finite():
+        if number.is_finite() and (number == 0 or abs(number.adjusted()) < 1000):
             return number
     came = (
         json.dumps(value, ensure_ascii=False, default=str)
