@@ -133,9 +133,10 @@ def _guarded(members: Iterable[Member], source: Source) -> Iterator[Member]:
 def _first_pass(members: Iterable[Member], budget: ContainerBudget) -> Iterator[Member]:
     """The members of a stream, as long as each of them stands for itself; then only their names are read."""
     unpacking = Unpacking()
-    for member in members:
+    for number, member in enumerate(members):
         name, what, size, content = member
-        budget.count()
+        if not number & 1023:
+            budget.count(1024)
         if what is None:
             unpacking.take(tidy(name))
         elif what in (HARD_LINK, SYMBOLIC_LINK) and isinstance(content, bytes):

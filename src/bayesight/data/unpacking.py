@@ -7,6 +7,7 @@ second pass is made by the plan that follows from them, and what does not count 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ _READ = "to a folder that is read already"
 _INTO_ITSELF = "to a folder it lies in"
 _NO_MEMBER = "a hard link to a file that is not in the archive"
 _MOST_PARTS = 64
+_UNTIDY = re.compile(rb"\\|\./|//").search
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,20 @@ def tidy(name: bytes) -> bytes:
         >>> tidy(b"./A//x.png")
         b'A/x.png'
     """
+    if not _UNTIDY(name):
+        return name
     if b"\\" in name:
         name = with_slashes(name)
-    if b"./" not in name and b"//" not in name:
-        return name
     kept = b"/".join([part for part in name.split(b"/") if part not in (b"", b".")])
     return b"/" + kept if name.startswith(b"/") else kept
 
 
 class Unpacking:
-    """Takes note of every member but folders, in the order in which unpacking would write them."""
+    """Takes note of every member but folders, in the order in which unpacking would write them.
+
+    Attributes:
+        changes: whether not every member stands for itself.
+    """
 
     def __init__(self) -> None:
         self._last: dict[bytes, int] = {}
@@ -80,11 +86,7 @@ class Unpacking:
         self._soft: dict[int, _Link] = {}
         self._outside: dict[int, str] = {}
         self._count = 0
-
-    @property
-    def changes(self) -> bool:
-        """Whether not every member stands for itself."""
-        return bool(self._superseded or self._hard or self._soft)
+        self.changes = False
 
     def take(self, name: bytes) -> int:
         """Take note of a member; its place."""
@@ -92,6 +94,7 @@ class Unpacking:
         self._count += 1
         before = self._last.setdefault(name, place)
         if before != place:
+            self.changes = True
             self._superseded.add(before)
             self._last[name] = place
         return place
@@ -116,6 +119,7 @@ class Unpacking:
         if not hard and _climbs_out(name, target):
             self._outside[place] = _SOFT + _OUTSIDE
             return self._outside[place]
+        self.changes = True
         (self._hard if hard else self._soft)[place] = _Link(name, tidy(target) if hard else target, before)
         return None
 
