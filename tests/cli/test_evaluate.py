@@ -11,7 +11,18 @@ from bayesight.workflows.evaluate import evaluate
 KEYS = {"run", "examples", "accuracy", "log_loss", "ece", "ece_bins", "classes", "prior"}
 KEYS |= {"confusion", "per_class", "reliability", "verdict", "accuracy_interval", "log_loss_error"}
 KEYS |= {"not_in_this_sample", "seen_in_training"}
-KEYS |= {"quarantined", "ignored", "ignored_kinds", "lost_classes", "levels", "fit", "treatment", "notes"}
+KEYS |= {
+    "container",
+    "superseded",
+    "quarantined",
+    "ignored",
+    "ignored_kinds",
+    "lost_classes",
+    "levels",
+    "fit",
+    "treatment",
+    "notes",
+}
 ROW = {"support", "sensitivity", "specificity", "false_alarm", "precision", "negative_predictive_value"}
 ROW |= {"likelihood_ratio_positive", "likelihood_ratio_negative", "intervals", "undefined"}
 

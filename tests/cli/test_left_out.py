@@ -43,7 +43,7 @@ def spoilt(tmp_path):
     return pack(tmp_path / "spoilt.zip", members | {"disc/glass.png": encoded(transparent)})
 
 
-def test_every_command_says_what_inspect_says(program, shapes_run, spoilt, tmp_path):
+def test_every_command_says_what_inspect_says(program, run_copy, spoilt, tmp_path):
     inspected = json.loads(program("data", "inspect", spoilt, "--size", 28, "--mode", "L", "--json")[1])
     assert len(inspected["quarantined"]) == 8
     kinds = {(kind["kind"], kind["class"]): kind["files"] for kind in inspected["ignored_kinds"]}
@@ -58,10 +58,10 @@ def test_every_command_says_what_inspect_says(program, shapes_run, spoilt, tmp_p
     told = program("data", "inspect", spoilt, "--size", 28, "--mode", "L")[1]
     assert all(note[1:] in told for note in inspected["notes"])
     for command in (
-        ("evaluate", shapes_run, spoilt),
-        ("prior", shapes_run, spoilt),
-        ("update", shapes_run, spoilt),
-        ("train", spoilt, "--size", 28, "--mode", "L", "--out", tmp_path / "run", *QUICK),
+        ("evaluate", run_copy, spoilt),
+        ("prior", run_copy, spoilt),
+        ("update", run_copy, spoilt),
+        ("train", spoilt, "--size", 28, "--mode", "L", "--out", tmp_path / "trained", *QUICK),
     ):
         status, out, err = program(*command, "--json")
         document = json.loads(out)
@@ -70,7 +70,7 @@ def test_every_command_says_what_inspect_says(program, shapes_run, spoilt, tmp_p
             assert document[key] == inspected[key], (command[0], key)
         assert {note.replace("the run's ", "") for note in document["notes"]} >= set(said), command[0]
         assert all(note in err for note in document["notes"]), command[0]
-    page = (tmp_path / "run" / "report.html").read_text()
+    page = (tmp_path / "trained" / "report.html").read_text()
     assert "8 of 41 files were left out" in page
     assert "27% of the pixels are cut away" in page
 
@@ -79,7 +79,7 @@ def test_a_class_without_an_image_that_can_be_read_stops_training(program, refus
     good = {f"{name}/{i}.png": encoded(picture(100 * k + i)) for k, name in enumerate("ab") for i in range(9)}
     lost = {f"iphone/IMG_{i}.HEIC": HEIC for i in range(5)} | {f"c d/{i}.dat": b"raw" for i in range(3)}
     source = pack(tmp_path / "set.zip", good | lost)
-    said = refusal("train", source, "--out", tmp_path / "run", *QUICK)
+    said = refusal("train", source, "--out", tmp_path / "trained", *QUICK)
     assert "would lose classes 'c d', of which no file in c d/ could be read as an image (3 .dat); " in said
     assert "'iphone', of which no file in iphone/ could be read as an image (5 HEIC/HEIF, " in said
     assert "--without 'c d' --without iphone" in said
@@ -91,7 +91,7 @@ def test_a_class_without_an_image_that_can_be_read_stops_training(program, refus
         "Warning: n", "N"
     )
     status, _, err = program(
-        "train", source, "--out", tmp_path / "run", *QUICK, "--without", "c d", "--without", "iphone"
+        "train", source, "--out", tmp_path / "trained", *QUICK, "--without", "c d", "--without", "iphone"
     )
     assert status == 0
     assert "warning: no image is left of class 'iphone'" in err

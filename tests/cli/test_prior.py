@@ -5,7 +5,18 @@ import json
 import pytest
 
 KEYS = {"prior", "interval", "method", "level", "second_opinion", "images", "prior_shift", "warning"}
-KEYS |= {"quarantined", "ignored", "ignored_kinds", "lost_classes", "levels", "fit", "treatment", "notes"}
+KEYS |= {
+    "container",
+    "superseded",
+    "quarantined",
+    "ignored",
+    "ignored_kinds",
+    "lost_classes",
+    "levels",
+    "fit",
+    "treatment",
+    "notes",
+}
 
 
 @pytest.fixture

@@ -11,8 +11,19 @@ from bayesight.run import Run
 
 KEYS = {"run", "absorbed", "removed", "new_classes", "seconds", "log_evidence"}
 KEYS |= {"repeated", "predicted", "features_s", "belief_s", "note", "fitted_note"}
-KEYS |= {"corrected", "was", "superseded", "gone_classes"}
-KEYS |= {"quarantined", "ignored", "ignored_kinds", "lost_classes", "levels", "fit", "treatment", "notes"}
+KEYS |= {"corrected", "was", "gone_classes"}
+KEYS |= {
+    "container",
+    "superseded",
+    "quarantined",
+    "ignored",
+    "ignored_kinds",
+    "lost_classes",
+    "levels",
+    "fit",
+    "treatment",
+    "notes",
+}
 
 
 def test_json_in_and_out_again(program, run_copy, make_archive):
