@@ -42,6 +42,15 @@ def refusal(program):
 
 
 @pytest.fixture
+def source_keys():
+    """What the JSON of every command that reads a source says of it."""
+    return {
+        "quarantined", "ignored", "ignored_kinds", "lost_classes", "superseded", "container",
+        "levels", "fit", "treatment", "notes",
+    }  # fmt: skip
+
+
+@pytest.fixture
 def run_copy(shapes_run: Path, tmp_path: Path) -> Path:
     """A copy of the run on drawings, for a test to change."""
     return Path(shutil.copytree(shapes_run, tmp_path / "run"))

@@ -11,27 +11,15 @@ from bayesight.workflows.evaluate import evaluate
 KEYS = {"run", "examples", "accuracy", "log_loss", "ece", "ece_bins", "classes", "prior"}
 KEYS |= {"confusion", "per_class", "reliability", "verdict", "accuracy_interval", "log_loss_error"}
 KEYS |= {"not_in_this_sample", "seen_in_training"}
-KEYS |= {
-    "container",
-    "superseded",
-    "quarantined",
-    "ignored",
-    "ignored_kinds",
-    "lost_classes",
-    "levels",
-    "fit",
-    "treatment",
-    "notes",
-}
 ROW = {"support", "sensitivity", "specificity", "false_alarm", "precision", "negative_predictive_value"}
 ROW |= {"likelihood_ratio_positive", "likelihood_ratio_negative", "intervals", "undefined"}
 
 
-def test_json(program, shapes_run, more_shapes, make_archive):
+def test_json(program, source_keys, shapes_run, more_shapes, make_archive):
     status, out, _ = program("evaluate", shapes_run, more_shapes, "--json")
     document = json.loads(out)
     assert status == 0
-    assert set(document) == KEYS
+    assert set(document) == KEYS | source_keys
     assert document["classes"] == ["bar", "disc", "ring"]
     assert document["examples"] == 90
     assert document["prior"] is None
@@ -48,7 +36,7 @@ def test_json(program, shapes_run, more_shapes, make_archive):
     strange = make_archive("strange.tar.gz", {"x": 8}, {"x": "ring"}, seed=7)
     options = ("--prior", "bar=0.6", "--unknown", strange, "--level", 0.1, "--json")
     moved = json.loads(program("evaluate", shapes_run, more_shapes, *options)[1])
-    assert set(moved) == KEYS | {"novelty"}
+    assert set(moved) == KEYS | source_keys | {"novelty"}
     assert moved["prior"] == {"bar": 0.6, "disc": 0.2, "ring": 0.2}
     assert set(moved["novelty"]) >= {"auroc", "fpr95", "level", "known_flagged", "unknown_flagged"}
     assert moved["novelty"]["level"] == 0.1

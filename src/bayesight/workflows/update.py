@@ -89,9 +89,9 @@ class UpdateResult:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """What ``--json`` prints. ``superseded`` counts labels; members are counted in ``container``."""
         tree = {"run": str(self.run.folder), "seconds": self.features_s + self.belief_s}
-        return tree | {k: v for k, v in vars(self).items() if k not in ("run", "source")} | dict(self.source)
+        return tree | dict(self.source) | {k: v for k, v in vars(self).items() if k not in ("run", "source")}
 
 
 def update(
