@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TypeAlias
 
 from bayesight.data.budget import ContainerBudget
 from bayesight.errors import SourceUnreadable
@@ -25,16 +25,6 @@ CHUNK_BYTES = 1 << 20
 _READ_BYTES = 1 << 18
 _QUEUE_CHUNKS = 4
 _XZ_MEMORY_BYTES = 256 << 20
-
-
-class _Inflater(Protocol):
-    """What zlib's, bz2's and lzma's decompressors have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
 class _Gzip:
@@ -51,10 +41,11 @@ class _Gzip:
     def unused_data(self) -> bytes:
         return self._zlib.unused_data
 
-    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max(max_length, 0))
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
 
 
+_Inflater: TypeAlias = _Gzip | bz2.BZ2Decompressor | lzma.LZMADecompressor
 _KINDS: dict[str, tuple[bytes, Callable[[], _Inflater]]] = {
     "gzip": (b"\x1f\x8b", _Gzip),
     "bzip2": (b"BZh", bz2.BZ2Decompressor),
@@ -91,6 +82,7 @@ class ByteStream:
         given: inflated bytes handed out so far.
         after: bytes that follow the compressed data, known at its end; 0 where they are zeros only.
         after_start: the first of them.
+        budget: what the file may hold, measured by its size.
 
     Raises:
         SourceUnreadable: while iterating, when the compressed data are cut off or damaged, or inflate to far
@@ -113,7 +105,7 @@ class ByteStream:
         except OSError as error:
             raise SourceUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
         self.compression = compression_of(start)
-        self._budget = ContainerBudget(path, self.size)
+        self.budget = ContainerBudget(path, self.size)
         self._thread: threading.Thread | None = None
         if self.compression:
             self._thread = threading.Thread(target=self._read_ahead, name="bayesight-inflate", daemon=True)
@@ -134,11 +126,6 @@ class ByteStream:
         chunk = self._next_inflated() if self._thread else self._next_plain()
         self.given += len(chunk)
         return chunk
-
-    @property
-    def budget(self) -> ContainerBudget:
-        """What the file may hold, measured by its size."""
-        return self._budget
 
     @property
     def fraction(self) -> float:
@@ -182,7 +169,7 @@ class ByteStream:
             for chunk in self._inflated():
                 if self._stop.is_set():
                     return
-                self._budget.spend(len(chunk))
+                self.budget.spend(len(chunk))
                 self._queue.put(chunk)
             self._queue.put(None)
         except EOFError:
@@ -193,8 +180,6 @@ class ByteStream:
                     "fetch it again"
                 )
             )
-        except SourceUnreadable as error:
-            self._queue.put(error)
         except lzma.LZMAError as error:
             self._queue.put(self._too_demanding() if "emory" in str(error) else self._damaged(error))
         except (zlib.error, OSError, MemoryError) as error:
