@@ -137,9 +137,7 @@ def _first_pass(members: Iterable[Member], budget: ContainerBudget) -> Iterator[
         name, what, size, content = member
         if not number & 1023:
             budget.count(1024)
-        if what is None:
-            unpacking.take(tidy(name))
-        elif what in (HARD_LINK, SYMBOLIC_LINK) and isinstance(content, bytes):
+        if what in (HARD_LINK, SYMBOLIC_LINK) and isinstance(content, bytes):
             refused = unpacking.link(tidy(name), content, hard=what == HARD_LINK)
             member = name, refused, size, None
         elif what != FOLDER:

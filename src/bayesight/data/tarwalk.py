@@ -40,7 +40,6 @@ _KINDS = {
     b"S": "a sparse file",
     b"V": "a volume label",
 }
-_REGULAR = (b"0", b"\0", b"7")
 _MOST_DIGITS = 18
 _USED = (b"path", b"linkpath", b"size", b"GNU.sparse.map", b"GNU.sparse.major", b"GNU.sparse.name")
 _EXTENSIONS = (b"x", b"X", b"g", b"L", b"K")
@@ -130,7 +129,7 @@ def walk(
             else:
                 told.update(_extension(kind, text, decoded))
             continue
-        name = told.get("path") or decoded(_name(header)) if told else decoded(_name(header))
+        name = told.get("path") or decoded(_name(header))
         stream.members += 1
         if kind != b"0" and kind in _KINDS:
             if kind == b"S":

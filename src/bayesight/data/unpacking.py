@@ -44,9 +44,6 @@ class Plan:
     refused: Mapping[int, str] = field(default_factory=dict)
     followed: frozenset[int] = frozenset()
 
-    def __bool__(self) -> bool:
-        return bool(self.superseded or self.aliases or self.refused)
-
 
 @dataclass(frozen=True)
 class _Link:
