@@ -10,12 +10,14 @@ from pathlib import Path
 
 from bayesight.errors import SourceUnreadable
 
-__all__ = ["BYTES_A_BYTE", "BYTES_FREE", "MEMBERS_FREE", "ContainerBudget"]
+__all__ = ["BYTES_A_BYTE", "BYTES_FREE", "MEMBERS_FREE", "XZ_MEMORY_BYTES", "ContainerBudget"]
 
 BYTES_FREE = 1 << 30
 BYTES_A_BYTE = 500
 """Blank bitmaps deflate to some hundredths; photographs and PNGs hardly at all."""
 MEMBERS_FREE = 500_000
+XZ_MEMORY_BYTES = 256 << 20
+"""xz files of larger dictionaries than this memory holds are refused."""
 _BYTES_A_MEMBER = 30
 
 

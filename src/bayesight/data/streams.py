@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
-from bayesight.data.budget import ContainerBudget
+from bayesight.data.budget import XZ_MEMORY_BYTES, ContainerBudget
 from bayesight.errors import SourceUnreadable
 
 __all__ = ["CHUNK_BYTES", "ByteStream", "compression_of"]
@@ -24,7 +24,6 @@ __all__ = ["CHUNK_BYTES", "ByteStream", "compression_of"]
 CHUNK_BYTES = 1 << 20
 _READ_BYTES = 1 << 18
 _QUEUE_CHUNKS = 4
-_XZ_MEMORY_BYTES = 256 << 20
 
 
 class _Gzip:
@@ -49,7 +48,7 @@ _Inflater: TypeAlias = _Gzip | bz2.BZ2Decompressor | lzma.LZMADecompressor
 _KINDS: dict[str, tuple[bytes, Callable[[], _Inflater]]] = {
     "gzip": (b"\x1f\x8b", _Gzip),
     "bzip2": (b"BZh", bz2.BZ2Decompressor),
-    "xz": (b"\xfd7zXZ\x00", lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)),
+    "xz": (b"\xfd7zXZ\x00", lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY_BYTES)),
 }
 
 
@@ -195,7 +194,7 @@ class ByteStream:
 
     def _too_demanding(self) -> SourceUnreadable:
         return SourceUnreadable(
-            f"{self.path} is packed by xz with a dictionary that takes more than {_XZ_MEMORY_BYTES >> 20} "
+            f"{self.path} is packed by xz with a dictionary that takes more than {XZ_MEMORY_BYTES >> 20} "
             "MiB of memory to read; pack it again with 'xz -9' or less"
         )
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from struct import Struct
 from typing import BinaryIO
 
-from bayesight.data.budget import ContainerBudget
+from bayesight.data.budget import XZ_MEMORY_BYTES, ContainerBudget
 from bayesight.data.members import ENCODED_LIMIT_BYTES, FOLDER, Member, Position, Unreadable
 from bayesight.data.remarks import Remarks
 from bayesight.data.unpacking import Unpacking, planned, tidy
@@ -54,7 +54,6 @@ _METHODS = {
     97: "WavPack",
     98: "PPMd",
 }
-_XZ_MEMORY_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class _Entry:
     packed: int
     size: int
     offset: int
-    is_link: bool = False
+    is_link: bool
 
 
 def zip_members(
@@ -336,10 +335,10 @@ def _inflated(entry: _Entry, content: bytes) -> bytes:
     if entry.method == _BZIP2:
         return bz2.BZ2Decompressor().decompress(content, most)
     if entry.method == _XZ:
-        return lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES).decompress(content, most)
+        return lzma.LZMADecompressor(memlimit=XZ_MEMORY_BYTES).decompress(content, most)
     properties = int.from_bytes(content[2:4], "little")  # after two bytes of version
     alone = content[4 : 4 + properties] + b"\xff" * 8 + content[4 + properties :]
-    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_XZ_MEMORY_BYTES).decompress(alone, most)
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=XZ_MEMORY_BYTES).decompress(alone, most)
 
 
 def _remark(remarks: Remarks, file: BinaryIO, directories: list[_Directory], size: int) -> None:
