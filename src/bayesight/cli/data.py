@@ -74,8 +74,7 @@ def inspect(
             mode=mode,
             fit=shape,
             labels=labels_file,
-            layout=options.layout,
-            container=options.container,
+            **options.reading,
             progress=progress,
         )
     found = audit(store, near=near)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,6 @@ from torch import Tensor
 from bayesight.bayes import laplace_head
 from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes, rate_interval
 from bayesight.checks import check
-from bayesight.data.layout import LOWEST
 from bayesight.data.notes import reading_notes
 from bayesight.errors import listed
 from bayesight.evaluate import (
@@ -332,10 +331,13 @@ def evaluate(
     progress = reporter(progress, "reading")
     run = Run.open(run_path)
     classifier = belief_of(run, ledger)
-    if environments is not None and options.layout.class_level is None:
-        options = replace(options, layout=replace(options.layout, class_level=LOWEST))
     data = read_labelled(
-        source, classifier.classes, labels=labels, options=options, parts=SCORED, progress=progress
+        source,
+        classifier.classes,
+        labels=labels,
+        options=options.beside(environments),
+        parts=SCORED,
+        progress=progress,
     )
     stated = None if prior is None else parse_prior(prior, classifier.classes.names, classifier.prior)
     features = classifier.features(data.examples.in_order(EVALUATION_BATCH))

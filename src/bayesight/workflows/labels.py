@@ -119,14 +119,7 @@ def audit_labels(
         check(own, "--size, --mode or --fit", came, "the run's own", "Leave them out.")
         return _judge(Run.open(run), source, (labels, options), seed, progress, f"features of the run {run}")
     store = open_store(
-        source,
-        size=size,
-        mode=mode,
-        fit=fit,
-        labels=labels,
-        layout=options.layout,
-        container=options.container,
-        progress=progress,
+        source, size=size, mode=mode, fit=fit, labels=labels, **options.reading, progress=progress
     )
     require_classes(store, 2)
     model = "resnet" if min(store.manifest.shape[:2]) >= 28 else "mlp"
@@ -182,14 +175,8 @@ def _judge(
 ) -> LabelAudit:
     classifier = run.classifier()
     file, options = read
-    store = open_store(
-        source,
-        **classifier.classes.reading,
-        labels=file,
-        layout=options.layout,
-        container=options.container,
-        progress=progress,
-    )
+    own = classifier.classes.reading
+    store = open_store(source, **own, **options.reading, labels=file, progress=progress)
     require_classes(store, 2)
     rows = np.flatnonzero(store.labels >= 0)
     labels = store.labels[rows]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -32,6 +32,13 @@ __all__ = [
 ]
 
 
+class Reading(TypedDict):
+    """The options of ``open_store`` that say how folders and names are taken."""
+
+    layout: LayoutWish
+    container: ContainerOptions
+
+
 @dataclass(frozen=True)
 class SourceOptions:
     """How a labelled source is read, where it does not show by itself.
@@ -54,6 +61,17 @@ class SourceOptions:
     def named(self, by_name: bool) -> SourceOptions:
         """The same, with numbers taken for names where that is asked for."""
         return replace(self, numbers="names") if by_name else self
+
+    def beside(self, environments: str | None) -> SourceOptions:
+        """The same; where folders may be environments, the lowest are classes unless a level is stated."""
+        if environments is None or self.layout.class_level is not None:
+            return self
+        return replace(self, layout=replace(self.layout, class_level=LOWEST))
+
+    @property
+    def reading(self) -> Reading:
+        """The same as options of ``open_store``."""
+        return {"layout": self.layout, "container": self.container}
 
 
 AS_IT_IS = SourceOptions()
@@ -140,13 +158,14 @@ def read_labelled(
     known = {canonical(name) for name in classes.names}
     notes = []
     try:
-        store = _opened(source, classes, options, labels, progress)
+        store = open_store(source, **classes.reading, **options.reading, labels=labels, progress=progress)
     except LayoutUnclear as unclear:
         fitting = [reading for reading in unclear.readings if not known.isdisjoint(reading.classes)]
         if len(fitting) != 1:
             raise
         (reading,) = fitting
-        store = _opened(source, classes, replace(options, layout=reading.wish), labels, progress)
+        chosen = replace(options, layout=reading.wish)
+        store = open_store(source, **classes.reading, **chosen.reading, labels=labels, progress=progress)
         notes.append(f"{listed(reading.classes, 4)} are taken for the classes, for the run knows such")
     rows, part = _rows(store, (options.part,) if options.part else parts)
     notes += store.manifest.notes
@@ -259,23 +278,6 @@ def class_numbers(
     for name in unknown:
         index[name] = len(index)
     return np.array([index[name] for name in found], dtype=np.int64), note
-
-
-def _opened(
-    source: str | Path,
-    classes: Classes,
-    options: SourceOptions,
-    labels: Path | None,
-    progress: Progress | None,
-) -> Store:
-    return open_store(
-        source,
-        **classes.reading,
-        labels=labels,
-        layout=options.layout,
-        container=options.container,
-        progress=progress,
-    )
 
 
 def _rows(store: Store, parts: Sequence[str]) -> tuple[IntArray, str]:

@@ -20,7 +20,6 @@ from bayesight.bayes import gaussian_head, sharpness
 from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.data import Store, open_store, require_classes
 from bayesight.data.batches import Examples
-from bayesight.data.layout import LOWEST, LayoutWish
 from bayesight.data.notes import notes as source_notes
 from bayesight.data.notes import source_facts
 from bayesight.data.store import require_no_class_lost, without_classes
@@ -307,25 +306,16 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
 
 
 def _open_source(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> Store:
-    wanted = recipe.data
+    wanted, options = recipe.data, request.options.beside(recipe.data.environments)
     return open_store(
         request.source,
         size=wanted.size,
         mode=wanted.mode,
         fit=wanted.fit,
         labels=request.labels,
-        layout=_layout(request, recipe),
-        container=request.options.container,
+        **options.reading,
         progress=progress,
     )
-
-
-def _layout(request: TrainRequest, recipe: Recipe) -> LayoutWish:
-    """Which folders are classes: beside environments the lowest, as others may be environments."""
-    asked = request.options.layout
-    if recipe.data.environments is not None and asked.class_level is None:
-        return replace(asked, class_level=LOWEST)
-    return asked
 
 
 def _read_also(path: Path, classes: Classes, request: TrainRequest, progress: Progress | None) -> Labelled:
