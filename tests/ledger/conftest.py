@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from bayesight.ledger import Label, Ledger, Prediction, RunRecord, begin
 from bayesight.run import Run
@@ -83,3 +84,14 @@ def drawn(held):
         return Label(held.run, image_of(number + 1), name or right, person, features)
 
     return make
+
+
+@pytest.fixture
+def same_bits():
+    """Compare two classifiers in every bit, exemplars included."""
+
+    def same(one, other):
+        mine, theirs = one.tensors(), other.tensors()
+        return mine[1] == theirs[1] and all(torch.equal(mine[0][name], theirs[0][name]) for name in mine[0])
+
+    return same

@@ -27,12 +27,6 @@ from bayesight.models.classifier import Rows
 from bayesight.models.learning import absorb
 
 
-def same_bits(one, other):
-    """Whether two classifiers agree in every bit, exemplars included."""
-    mine, theirs = one.tensors(), other.tensors()
-    return mine[1] == theirs[1] and all(torch.equal(mine[0][name], theirs[0][name]) for name in mine[0])
-
-
 def rows_of(labels, names):
     return Rows(
         torch.from_numpy(np.stack([label.features for label in labels])),
@@ -41,7 +35,7 @@ def rows_of(labels, names):
     )
 
 
-def test_a_label_is_learned_as_the_run_itself_would_learn_it(ledger, held, drawn):
+def test_a_label_is_learned_as_the_run_itself_would_learn_it(ledger, held, drawn, same_bits):
     labels = [drawn(n) for n in range(7)]
     after, learned = learn(ledger, held, labels, lesson=Lesson(trust_past=0.7, robust=True))
     rows = rows_of(labels, held.base.classes.names)
@@ -53,7 +47,7 @@ def test_a_label_is_learned_as_the_run_itself_would_learn_it(ledger, held, drawn
     assert held.classifier is held.base  # what was held stays as it was
 
 
-def test_replay_is_exact_through_all_an_update_can_be(ledger, held, drawn, base_run):
+def test_replay_is_exact_through_all_an_update_can_be(ledger, held, drawn, base_run, same_bits):
     held, _ = learn(ledger, held, [drawn(n) for n in range(5)])
     held, found = learn(ledger, held, [drawn(5, "hoop"), drawn(6, "hoop"), drawn(7)])
     assert found.new_classes == ("hoop",)
@@ -71,7 +65,7 @@ def test_replay_is_exact_through_all_an_update_can_be(ledger, held, drawn, base_
     assert verify(ledger).good
 
 
-def test_replay_is_exact_whatever_the_number_of_threads(ledger, held, drawn, base_run):
+def test_replay_is_exact_whatever_the_number_of_threads(ledger, held, drawn, base_run, same_bits):
     now = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
@@ -105,7 +99,7 @@ def _bytes(ledger, features):
     return f"x'{digits}'" if ledger.engine.dialect.name == "sqlite" else f"'\\x{digits}'"
 
 
-def test_of_two_that_learn_each_sees_what_the_other_learned(url, base_run, drawn):
+def test_of_two_that_learn_each_sees_what_the_other_learned(url, base_run, drawn, same_bits):
     labels = [drawn(n) for n in range(48)]
     ends = []
 
@@ -175,7 +169,7 @@ def test_a_run_changed_behind_the_ledger_is_refused(ledger, held, drawn, base_ru
         begin(ledger, copy)
 
 
-def test_erasing_a_person_is_as_if_they_had_never_come(ledger, held, drawn, base_run, url):
+def test_erasing_a_person_is_as_if_they_had_never_come(ledger, held, drawn, base_run, url, same_bits):
     kept = [[drawn(n, person="bob") for n in range(k, k + 3)] for k in (0, 20, 40)]
     follower = held
     held, _ = learn(ledger, held, kept[0])
@@ -269,7 +263,7 @@ STEPS = st.lists(
 
 @settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_whatever_happens_replay_and_followers_agree(tmp_path_factory, base_run, steps):
+def test_whatever_happens_replay_and_followers_agree(tmp_path_factory, base_run, steps, same_bits):
     with Ledger.open(str(tmp_path_factory.mktemp("law") / "ledger.sqlite")) as ledger:
         held = follower = begin(ledger, base_run)
         base, number, known = held.base, 0, []
@@ -304,7 +298,7 @@ def test_whatever_happens_replay_and_followers_agree(tmp_path_factory, base_run,
 
 
 def test_a_snapshot_shortens_the_start_and_is_not_believed_blindly(
-    ledger, held, drawn, base_run, monkeypatch
+    ledger, held, drawn, base_run, monkeypatch, same_bits
 ):
     monkeypatch.setattr("bayesight.ledger.replay.SNAPSHOT_AFTER_S", 0.0)
     held, _ = learn(ledger, held, [drawn(1), drawn(2, "hoop")])
@@ -334,7 +328,7 @@ def test_a_snapshot_shortens_the_start_and_is_not_believed_blindly(
     assert len(folded) == 7  # from the base again
 
 
-def test_an_erasure_takes_the_snapshot_along(ledger, held, drawn, base_run):
+def test_an_erasure_takes_the_snapshot_along(ledger, held, drawn, base_run, same_bits):
     held, _ = learn(ledger, held, [drawn(1)])
     held, _ = learn(ledger, held, [drawn(2, person="bob")])
     before = held
