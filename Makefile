@@ -52,7 +52,6 @@ soak: $(READY)
 	$(BIN)/python -m pytest tests -m fuzz --hypothesis-profile=soak --timeout=0
 	for file in $(SOAK) benchmarks/ledger.py; do $(BIN)/python $$file || exit 1; done
 	$(BIN)/python benchmarks/service_faults.py --fault kill --workers 2
-	BAYESIGHT_FUZZ=500 $(BIN)/python -m pytest -q tests/data/test_lying_headers.py
 
 docs: $(READY)
 	$(BIN)/python docs/reference/generate.py

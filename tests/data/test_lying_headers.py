@@ -1,11 +1,7 @@
-"""Whatever the fields of a container's header claim: one sentence, or entries left out, never another error.
-
-``BAYESIGHT_FUZZ=N`` tries N times as many examples; ``make soak`` does.
-"""
+"""Whatever a container's header claims: one sentence, or entries left out, never another error."""
 
 import gzip
 import io
-import os
 import struct
 import tarfile
 import zipfile
@@ -23,11 +19,8 @@ from bayesight.data.idx import idx_batches
 from bayesight.data.store import open_store
 from bayesight.errors import BayesightError, SourceUnreadable
 
-SCALE = int(os.environ.get("BAYESIGHT_FUZZ", "1"))
-bounded = settings(
-    deadline=None,
-    max_examples=40 * SCALE,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+fuzz = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(30)
 numbers = st.one_of(
@@ -69,7 +62,8 @@ ZIPS = [zipped(method) for method in (0, 8, 12, 14)]
 MARKS = {b"PK\3\4": 30, b"PK\1\2": 46, b"PK\5\6": 22}
 
 
-@bounded
+@pytest.mark.fuzz
+@fuzz
 @given(
     kind=st.integers(0, 3),
     changes=st.lists(
@@ -91,7 +85,8 @@ def test_every_field_of_a_zip(tmp_path, kind, changes):
     assert len(read(tmp_path / "x")) <= 2
 
 
-@bounded
+@pytest.mark.fuzz
+@fuzz
 @given(
     wide=st.lists(numbers, max_size=4),
     claimed=st.integers(0, 64),
@@ -140,7 +135,8 @@ FIELDS = [
 ]
 
 
-@bounded
+@pytest.mark.fuzz
+@fuzz
 @given(
     kind=st.integers(0, 2),
     block=st.integers(0, 12),
@@ -167,7 +163,8 @@ def test_every_field_of_a_tar(tmp_path, kind, block, field, value, mended):
     assert len(read(tmp_path / "x")) <= 3
 
 
-@bounded
+@pytest.mark.fuzz
+@fuzz
 @given(
     record=st.one_of(
         st.binary(max_size=40),
@@ -200,7 +197,8 @@ def test_many_short_records_of_pax_take_no_time(tmp_path):
     assert len(read(tmp_path / "x")) == 3
 
 
-@bounded
+@pytest.mark.fuzz
+@fuzz
 @given(
     magic=st.sampled_from([b"\0\0\x08\3", b"\0\0\x08\4", b"\0\0\x08\1", b"\0\0\x0d\3"]),
     sizes=st.lists(numbers.map(lambda n: n % 2**32), min_size=1, max_size=4),
@@ -220,7 +218,8 @@ def test_every_size_of_idx(tmp_path, magic, sizes, content, packed):
         say_once(error, path)
 
 
-@bounded
+@pytest.mark.fuzz
+@fuzz
 @given(
     width=numbers,
     height=numbers,
