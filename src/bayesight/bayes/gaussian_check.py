@@ -1,4 +1,4 @@
-"""Whether a Gaussian head's statistics could be those of rows, before anything is computed from them."""
+"""Check that a Gaussian head's statistics can be those of rows, before anything is computed from them."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def _thinned(sample: Sample, share: float, rng: np.random.Generator) -> Sample:
 
 
 def _rows(sample: Sample) -> IntArray:
-    """How many rows of equal weight each row stands for: its count, or Kish's effective number."""
+    """The number of equal rows that each row stands for: its count, or Kish's effective number."""
     return np.maximum(np.round(sample.n**2 / sample.squares), 1).astype(np.int64)
 
 

@@ -55,7 +55,7 @@ class _Head(BaseModel):
 
 
 class BeliefValues(BaseModel):
-    """What a belief says beside its tensors."""
+    """The plain values of a belief, beside its tensors."""
 
     classes: Annotated[Names, Field(min_length=1)]
     precision: Precision

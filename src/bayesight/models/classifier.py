@@ -80,12 +80,12 @@ class Classes:
 
     @property
     def frame(self) -> Frame:
-        """What images are brought to."""
+        """The frame that images are brought to."""
         return Frame(*self.size, self.mode, self.levels, self.fit)
 
     @property
     def reading(self) -> Reading:
-        """How sources are opened for the run, as options of ``open_store``."""
+        """The options of ``open_store`` for sources of the run."""
         return {"size": self.size, "mode": self.mode, "levels": self.levels, "fit": self.fit}
 
 
@@ -378,7 +378,7 @@ class Classifier:
 
     @property
     def room(self) -> int:
-        """How many more exemplars may be kept."""
+        """The number of exemplars that may be kept beside those there are."""
         return max(0, 2 * EXEMPLARS - len(self.absorbed.exemplars))
 
     def remove(self, rows: Rows) -> Classifier:

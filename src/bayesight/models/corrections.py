@@ -90,7 +90,7 @@ class Corrections:
 
     @property
     def repeated(self) -> int:
-        """How many labels said what was known already."""
+        """The number of labels that said what was known already."""
         gone = len({position for position, _ in self.superseded})
         return len(self.labels) - int((self.corrected | self.fresh).sum()) - gone
 

@@ -124,7 +124,7 @@ def _without_replaced(
 
 
 def _last_replaced(classifier: Classifier, image: bytes, source: int) -> list[Replaced]:
-    """What of a source the last of its image's labels had replaced."""
+    """The labels of a source that the last of its image's labels had replaced."""
     gone = [one for one in classifier.replaced if (one.image, one.source) == (image, source)]
     last = max((one.step for one in gone), default=0)
     return [one for one in gone if one.step == last]

@@ -83,7 +83,7 @@ def grow(
 
 
 def _unless_open(ask: Callable[[Any], dict[str, Any]], state: Any) -> dict[str, Any]:
-    """What is asked of a state; nothing where its data leave it open, as one point leaves two parameters."""
+    """An answer about a state; empty where its data leave it open, as one point leaves two parameters."""
     try:
         return ask(state)
     except InvalidInput:
