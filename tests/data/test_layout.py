@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bayesight.data.foldernames import roles
 from bayesight.data.layout import LOWEST, Folder, LayoutUnclear, LayoutWish, decide, flat_hint, folder_of
 from bayesight.errors import InvalidInput
 
@@ -199,6 +200,16 @@ def test_names_of_files_that_name_classes():
         names = [f"{name}{between}{k}.jpg" for name in (first, second) for k in range(5)]
         assert f"Names begin with {first}, {second}" in flat_hint(names)
     assert flat_hint([f"IMG_{k}.jpg" for k in range(9)]) == flat_hint(["a.png", "b.png"]) == ""
+
+
+def test_no_name_takes_long_to_understand():
+    began = time.perf_counter()
+    assert roles(["train" + "dataset" * 35, "train" + "dataset" * 35 + "x", "val"]).keys() == {
+        "train" + "dataset" * 35,
+        "val",
+    }
+    assert flat_hint(["_" * 60_000 + "x.png", "1" * 60_000 + "x1y.png"]) == ""
+    assert time.perf_counter() - began < 10  # it takes milliseconds, and years if every way is tried
 
 
 NAMES = st.sampled_from(["a", "b", "train", "test", "images", "masks"])

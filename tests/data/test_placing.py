@@ -1,6 +1,7 @@
 """What becomes of the images of a source by their folders and names, read from real files."""
 
 import tarfile
+import time
 import zipfile
 
 import numpy as np
@@ -44,6 +45,13 @@ def test_parts_unlabelled_images_and_masks_lie_in_one_store(source, tmp_path):
         )
     assert [len(store.rows_of(part)) for part in ("train", "validation", "test")] == [6, 6, 0]
     assert "1 masks beside the images they belong to" in " ".join(store.manifest.notes)
+
+
+def test_a_long_name_is_told_from_a_mask_in_a_moment(source, tmp_path):
+    began = time.perf_counter()
+    store = open_store(source(*several("a", "b"), f"b/{'_' * 50_000}x.png"), cache=tmp_path)
+    assert store.manifest.counts == {"a": 3, "b": 4}
+    assert time.perf_counter() - began < 20  # it takes a tenth of a second, and minutes if in the square
 
 
 def test_parts_are_part_of_what_a_store_holds(source, tmp_path):

@@ -18,7 +18,7 @@ _ROLES: dict[str, Role] = {
     **dict.fromkeys(("pred", "predict", "prediction", "publictest", "privatetest"), "test"),
 }
 _WORDS = "|".join(sorted(_ROLES, key=len, reverse=True))
-_PLAIN = re.compile(rf"({_WORDS})(?:set|data|dataset|images?|imgs?|split|part|folder|dir|samples?)*\d*")
+_PLAIN = re.compile(rf"({_WORDS})(?:set|data|images?|imgs?|split|part|folder|dir|samples?)*\d*")
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _UNLABELLED = re.compile(

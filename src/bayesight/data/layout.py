@@ -553,7 +553,8 @@ def flat_hint(names: Iterable[str]) -> str:
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
         base = name.rpartition("/")[2]
-        found[re.sub(r"[\W_]*\(?\d+\)?\D*$", "", base.rpartition(".")[0])].append(base)
+        backwards = base.rpartition(".")[0][::-1]  # so that its end is found without a search
+        found[re.sub(r"\A\D*\d+[\W_]*", "", backwards)[::-1]].append(base)
     begins = sorted(name for name, bases in found.items() if name and len(bases) > 1)
     if not 2 <= len(begins) <= max(2, sum(map(len, found.values())) // 2):
         return ""

@@ -30,7 +30,7 @@ __all__ = ["Placed", "part_counts", "place", "place_by_name"]
 _MOST_NAMES = 40
 _LEFT_OUT = PARTS.index("left out")
 _MASK = re.compile(
-    rb"(.+?)[ _.-]+(?:mask|seg|segmentation|annotation|ground_?truth|gt)s?(?:[ _-]?\d+)?", re.I
+    rb"(.+?)(?<!.[ _.-])[ _.-]+(?:mask|seg|segmentation|annotation|ground_?truth|gt)s?(?:[ _-]?\d+)?", re.I
 )
 
 
