@@ -19,6 +19,11 @@ MOST_PIXELS = 1 << 20
 _SMALLEST_SIDE, _LARGEST_SIDE, _STEP = 16, 64, 8
 _GAP = 8.0  # between the greatest values of two depths; exposures alone leave no such gap between two groups
 _FEW = 0.1  # of the images: so many may be brighter than all others by that much
+_FITTING = {
+    "crop": "scaled to cover it and cropped in the centre",
+    "pad": "scaled to lie within it, with black beside them",
+    "stretch": "stretched to it",
+}
 
 
 @dataclass(frozen=True)
@@ -91,11 +96,12 @@ class Depths:
         if above and steps[above - 1] >= np.log(_GAP):
             share = 1 - above / len(high)
             if _FEW < share < 1 - _FEW:
+                darker = str(Range(0, high[above - 1])).removeprefix("0 to ")
                 came = (
-                    f"{above:,} images of values up to {Range(0, high[above - 1])} and "
-                    f"{len(high) - above:,} up to {high[-1]:,.6g}"
+                    f"{above:,} images of values up to {darker} and {len(high) - above:,} up to "
+                    f"{high[-1]:,.6g}"
                 )
-                raise self._mixed(came.replace("0 to ", ""), self.paths[min(order[above:])])
+                raise self._mixed(came, self.paths[min(order[above:])])
             if share <= _FEW:
                 high = high[:above]
         return min(found.low for found in self.ranges), float(high[-1])
@@ -152,34 +158,37 @@ def sentence(wish: Wish, frame: Frame, seen: Counter[Frame]) -> str:
         >>> sentence(Wish(size=(9, 9)), Frame(9, 9, "L"), Counter())
         '9x9 as asked for; all images are grey'
     """
-    fit = f"the others are {_FITTING[frame.fit]}"
     size = f"{frame.height}x{frame.width}"
-    total = seen.total()
     if wish.size:
         how = f"{size} as asked for"
     elif not seen or {(f.height, f.width) for f in seen} == {(frame.height, frame.width)}:
         how = f"all images are {size}"
-    elif _commonest_size(seen)[1] * 2 >= total and frame.pixels < _pixels(_commonest_size(seen)[0]):
-        (height, width), many = _commonest_size(seen)
-        how = (
-            f"{size}, because {height}x{width}, the size of {many:,} of {total:,} images, is large "
-            f"(--size HxW for another); {fit}"
-        )
-    elif _commonest_size(seen)[0] == (frame.height, frame.width) and 2 * _commonest_size(seen)[1] >= total:
-        how = f"{size}, the size of {_commonest_size(seen)[1]:,} of {total:,} images; {fit}"
     else:
-        how = (
-            f"{size}, because no size is shared by half of the {total:,} images and the median of their "
-            f"short sides is {_median_short_side(seen):g}; {fit}"
-        )
+        how = f"{size}, {_reason(frame, seen)}; the others are {_FITTING[frame.fit]}"
     if frame.levels != EIGHT_BIT:
         how += f"; values of {Range(*frame.levels)} are scaled to 0 to 255"
     colour = sum(many for f, many in seen.items() if f.mode == "RGB")
     if wish.mode:
         return f"{how}; {wish.mode} as asked for"
-    if 0 < colour < total:
+    if 0 < colour < seen.total():
         return f"{how}; RGB, because {colour:,} of them have colour"
     return f"{how}; all images are {'grey' if frame.mode == 'L' else 'RGB'}"
+
+
+def _reason(frame: Frame, seen: Counter[Frame]) -> str:
+    """The reason for a frame's size, where images have several."""
+    total = seen.total()
+    (height, width), many = _commonest_size(seen)
+    if 2 * many >= total:
+        shared = f"the size of {many:,} of {total:,} images"
+        if frame.pixels < height * width:
+            return f"because {height}x{width}, {shared}, is large (--size HxW for another)"
+        if (frame.height, frame.width) == (height, width):
+            return shared
+    return (
+        f"because no size is shared by half of the {total:,} images and the median of their short sides is "
+        f"{_median_short_side(seen):g}"
+    )
 
 
 def _commonest_size(seen: Counter[Frame]) -> tuple[tuple[int, int], int]:
@@ -188,17 +197,6 @@ def _commonest_size(seen: Counter[Frame]) -> tuple[tuple[int, int], int]:
     for frame, many in seen.items():
         sizes[frame.height, frame.width] += many
     return max(sizes.items(), key=lambda item: (item[1], item[0]))
-
-
-def _pixels(size: tuple[int, int]) -> int:
-    return size[0] * size[1]
-
-
-_FITTING = {
-    "crop": "scaled to cover it and cropped in the centre",
-    "pad": "scaled to lie within it, with black beside them",
-    "stretch": "stretched to it",
-}
 
 
 def _median_short_side(seen: Counter[Frame]) -> float:
