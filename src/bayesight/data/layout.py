@@ -295,9 +295,10 @@ class _Decision:
         meaning = {i: roles(names) for i, names in at.items()}
         for path in self.open:
             found: list[int] = []
+            own = None if level is None else _at_level(path, range(len(path)), level)
             for i in range(shared, len(path)):
                 again = i - 1 in found and path[i] == path[i - 1]  # as an archive that holds its own folder
-                if (path[i] in meaning[i] or again) and not _is_class(path, i, level):
+                if (path[i] in meaning[i] or again) and i != own:
                     found.append(i)
             if found:
                 self.marks[path] = set(found)
@@ -324,20 +325,18 @@ class _Decision:
                 f"{name}/ is taken for a class, for no other folder is named like a part (--split-folders "
                 "makes it one)"
             )
-            self._forget_parts()
+            self.part.clear()
+            self.marks.clear()
             return
         names = sorted({path[i] for path, i in marked.items()})
-        others = sorted({_below(path, self.open) for path in self.open if path not in marked})
+        top = _shared(self.open)
+        others = sorted({path[min(top, len(path) - 1)] for path in self.open if path not in marked})
         readings = self._split_readings()
         beside = f" beside {_few(others, '/')}" if others else ""
         raise self._unclear(
             f"{_few(names, '/')}{beside} may be set apart for training and testing, or classes of that name:",
             readings,
         )
-
-    def _forget_parts(self) -> None:
-        self.part.clear()
-        self.marks.clear()
 
     def _say_parts(self) -> None:
         """Say what each part holds."""
@@ -371,14 +370,15 @@ class _Decision:
         else:
             chosen = self._judge_levels(rests)
         names = {path[i] for path, i in chosen.items() if i is not None}
-        if level is None and names and len(names) < 2 and beside_masks and all(map(is_container, names)):
+        nameless = len(names) == 1 and all(map(is_container, names))
+        if nameless and beside_masks and level is None:
             readings = self._level_readings([*self.open, *self.places])
             raise self._unclear(
                 "images and their masks or annotations, in folders that name no classes; expected a folder a "
                 "class.",
                 readings,
             )
-        if len(names) == 1 and all(map(is_container, names)):
+        if nameless:
             self.notes.append(f"{_few(sorted(names), '/')} names no class; classes need a folder each")
         for path, i in chosen.items():
             part = self.part.get(path, "train" if self.part else "")
@@ -436,9 +436,7 @@ class _Decision:
     def _refuse_flat(self, flat: Sequence[Path], rests: Mapping[Path, list[int]]) -> None:
         """Refuse parts without class folders, but for a test part, which may have none."""
         wrong = [path for path in flat if self.part.get(path) != "test"]
-        if not wrong and len(flat) < len(rests):
-            return
-        if not flat:
+        if not flat or (not wrong and len(flat) < len(rests)):
             return
         bare = wrong or flat
         hint = flat_hint(name for path in bare for name in self.folders[path].names)
@@ -470,20 +468,11 @@ class _Decision:
                     lost[path[:end]] += folder.others
                     if folder.images:
                         lost[path[:end]]["images"] += folder.images
-        found = []
-        for path, files in sorted(lost.items()):
-            name = path[-1]
-            if (
-                "images" in files
-                or set(files) <= _DOCUMENTS
-                or is_unlabelled(name)
-                or is_mask(name, weakly=True)
-            ):
-                continue
-            if roles([name]) or not files:
-                continue
-            found.append(Lost(name, "/".join(path), dict(files.most_common())))
-        return found
+        return [
+            Lost(path[-1], "/".join(path), dict(files.most_common()))
+            for path, files in sorted(lost.items())
+            if "images" not in files and not set(files) <= _DOCUMENTS and not _says_no_class(path[-1])
+        ]
 
     def _depth_of(self, path: Path, name: str | None) -> int:
         """How much of a path ends with its class folder."""
@@ -498,7 +487,7 @@ class _Decision:
         complete = set()
         deepest = max(map(len, every))
         for level in [*range(1, deepest + 1), LOWEST]:
-            at = {path: _at_level(path, list(range(len(path))), level) for path in every}
+            at = {path: _at_level(path, range(len(path)), level) for path in every}
             if any(i is not None and i in self.marks[path] for path, i in at.items()):
                 continue
             left_out = sum(i is None for i in at.values())
@@ -580,6 +569,11 @@ def _mask_names(siblings: set[str]) -> dict[str, bool]:
     return found
 
 
+def _says_no_class(name: str) -> bool:
+    """True for a folder whose name is that of a part, of masks or of unlabelled images."""
+    return is_unlabelled(name) or is_mask(name, weakly=True) or bool(roles([name]))
+
+
 def _shared(paths: Sequence[Path]) -> int:
     """How many leading folders all paths share, the last of each not counted."""
     if not paths:
@@ -597,20 +591,9 @@ def _climb(path: Path, rest: list[int]) -> list[int]:
     return rest[:end]
 
 
-def _at_level(path: Path, rest: list[int], level: int) -> int | None:
+def _at_level(path: Path, rest: Sequence[int], level: int) -> int | None:
     """Where a path's class folder stands; None when it lies above the level."""
     if level < 0:
         return rest[level] if len(rest) >= -level else None
     return level - 1 if len(path) >= level else None
 
-
-def _is_class(path: Path, i: int, level: int | None) -> bool:
-    """Whether a folder is that of the class by a stated level."""
-    if level is None:
-        return False
-    return i == (level - 1 if level > 0 else len(path) + level)
-
-
-def _below(path: Path, paths: Sequence[Path]) -> str:
-    """The first folder of a path that not all paths share."""
-    return path[min(_shared(paths), len(path) - 1)]

@@ -109,28 +109,23 @@ def place(
     masks = _masks_beside(paths)
     rows = np.flatnonzero(~masks)
     tree = _tree(folders, ids[rows], [paths[row] for row in rows.tolist()] if masks.any() else paths, others)
-    if wish is None:
-        layout = _leniently(tree, source)
-        places = {path: Place(None, place.part) for path, place in layout.places.items()}
-    else:
-        layout = decide(tree, wish, source)
-        places = dict(layout.places)
-    found = [places.get(folder_of(f"{folder}/"), Place(None)) for folder in folders]
+    layout = _leniently(tree, source) if wish is None else decide(tree, wish, source)
+    found = [layout.places.get(folder_of(f"{folder}/"), Place(None)) for folder in folders]
     classes = sorted({place.name for place in found if place.name is not None})
     rank = {name: index for index, name in enumerate(classes)}
     labels = np.array([-1 if p.name is None else rank[p.name] for p in found], np.int64)[ids]
     parts = np.array([PARTS.index(p.part) for p in found], np.uint8)[ids]
     labels[masks], parts[masks] = -1, _LEFT_OUT
-    lost = () if wish is None else layout.lost
-    return Placed(tuple(classes), labels, parts, _notes(folders, layout, int(masks.sum())), lost)
+    return Placed(tuple(classes), labels, parts, _notes(folders, layout, int(masks.sum())), layout.lost)
 
 
 def _leniently(tree: Mapping[Path, Folder], source: str) -> Layout:
     """What is certain about folders whose classes do not matter."""
     try:
-        return decide({path: folder for path, folder in tree.items() if path}, AS_SHOWN, source)
+        layout = decide({path: folder for path, folder in tree.items() if path}, AS_SHOWN, source)
     except InvalidInput:
         return Layout({})
+    return Layout({path: Place(None, place.part) for path, place in layout.places.items()}, layout.notes)
 
 
 def _tree(
