@@ -12,7 +12,7 @@ __all__ = ["refuse_part"]
 
 _CUT = re.compile(
     r"(?P<whole>.+\.(?:zip|tar|tgz|tbz2?|txz|7z|rar|tar\.\w{2,4})[._-])"
-    r"(?P<number>\d{1,4}|part[._-]?\d+|(?!gz|xz|bz|lz|zs)[a-z]{2})",
+    r"(?:\d{1,4}|part[._-]?\d+|(?!gz|xz|bz|lz|zs)[a-z]{2})",
     re.IGNORECASE,
 )
 _SPANNED = re.compile(r"(?P<stem>.+)\.(?:z\d{2,3}|zip)", re.IGNORECASE)
@@ -26,25 +26,26 @@ def refuse_part(path: Path) -> None:
     """
     if path.is_dir():
         return
-    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    cut = _CUT.fullmatch(path.name)
-    if cut:
+    if cut := _CUT.fullmatch(path.name):
         whole = cut["whole"]
-        parts = [name for name in beside if name.startswith(whole) and _CUT.fullmatch(name)]
+        parts = [name for name in _beside(path) if name.startswith(whole) and _CUT.fullmatch(name)]
         if len(parts) > 1:
             target = whole.rstrip("._-")
             join = f"cat {shlex.quote(whole)}* > {shlex.quote(target)}"
             raise SourceUnreadable(_sentence(path, len(parts), join, target))
-    spanned = _SPANNED.fullmatch(path.name)
-    if spanned:
+    if spanned := _SPANNED.fullmatch(path.name):
         stem = spanned["stem"]
-        parts = [
-            name for name in beside if re.fullmatch(re.escape(stem) + r"\.z\d{2,3}", name, re.IGNORECASE)
-        ]
+        is_part = re.compile(re.escape(stem) + r"\.z\d{2,3}", re.IGNORECASE).fullmatch
+        parts = [name for name in _beside(path) if is_part(name)]
         if parts:
             target = f"{stem}-whole.zip"
             join = f"zip -s 0 {shlex.quote(stem)}.zip --out {shlex.quote(target)}"
             raise SourceUnreadable(_sentence(path, len(parts) + 1, join, target))
+
+
+def _beside(path: Path) -> list[str]:
+    """The names of all that lies in the folder of a file."""
+    return [other.name for other in path.parent.iterdir()]
 
 
 def _sentence(path: Path, parts: int, join: str, target: str) -> str:
