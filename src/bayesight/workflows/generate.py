@@ -36,7 +36,7 @@ from bayesight.workflows.choosing import NAMED
 from bayesight.workflows.fitting import described, fit_run, hardware_facts
 from bayesight.workflows.reporting import generation_report
 from bayesight.workflows.sides import among
-from bayesight.workflows.sources import pictures_of
+from bayesight.workflows.sources import pictures_of, read_unlabelled, unlabelled
 
 if TYPE_CHECKING:
     from bayesight.workflows.train import TrainRequest
@@ -177,24 +177,15 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
         parts = split(np.zeros(len(rows), np.int64), digests, shares, derive(recipe.seed, "split"))
         validation = rows[parts["validation"]]
     held_out = np.asarray(store.digests)[np.concatenate([validation, store.rows_of("test")])]
-    stores, learned = [store], [_examples(store, rows[~among(store, rows, held_out)])]
+    stores, learned = [store], [unlabelled(store, rows[~among(store, rows, held_out)])]
     for path in request.also:
-        more = open_store(
-            path,
-            **shape.reading,
-            labelled=False,
-            container=request.options.container,
-            progress=progress,
+        found, more = read_unlabelled(
+            path, shape, without=("test",), container=request.options.container, progress=progress
         )
-        rows = pictures_of(more, without=("test",)).rows
-        learned.append(_examples(more, rows[~among(more, rows, held_out)]))
+        learned.append(unlabelled(more, found.rows[~among(more, found.rows, held_out)]))
         stores.append(more)
     train = reduce(Examples.joined, learned)
-    return Pictures(tuple(stores), train, _examples(store, validation), shape)
-
-
-def _examples(store: Store, rows: np.ndarray) -> Examples:
-    return Examples((store.images,), rows, np.full(len(rows), -1, dtype=np.int64))
+    return Pictures(tuple(stores), train, unlabelled(store, validation), shape)
 
 
 def _finish(

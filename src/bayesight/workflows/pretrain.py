@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesight.data import Store, open_store
+from bayesight.data import Store
 from bayesight.data.batches import Examples
 from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.errors import InvalidInput
@@ -21,8 +21,9 @@ from bayesight.train.engine import fit
 from bayesight.train.events import Listener
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
-from bayesight.types import Progress
-from bayesight.workflows.sources import pictures_of
+from bayesight.types import IntArray, Progress
+from bayesight.workflows.sides import among
+from bayesight.workflows.sources import read_unlabelled, unlabelled
 
 if TYPE_CHECKING:
     from bayesight.workflows.train import Material
@@ -80,16 +81,16 @@ def pretraining_images(
                 "expected a recipe that pretrains. Add --pretrain simclr."
             )
         return None
-    held_out = {digest.tobytes() for digest in np.ascontiguousarray(material.digests["validation"])}
+    held_out = material.digests["validation"]
     parts = [material.train] if material.also is None else [material.train, material.also]
     labelled = sum(map(len, parts))
     parts.append(_seen_freely(material.stores[0], material.unlabelled, held_out))
     stores = []
     for path in sources:
-        more = open_store(
-            path, **material.classes.reading, labelled=False, container=container, progress=progress
+        found, more = read_unlabelled(
+            path, material.classes, without=("test",), container=container, progress=progress
         )
-        parts.append(_seen_freely(more, pictures_of(more, without=("test",)).rows, held_out))
+        parts.append(_seen_freely(more, found.rows, held_out))
         stores.append(more)
     bare = [Examples(part.arrays, part.rows, np.full(len(part), -1, np.int64)) for part in parts]
     examples = reduce(Examples.joined, bare)
@@ -143,8 +144,6 @@ def pretrain(
     }
 
 
-def _seen_freely(store: Store, rows: np.ndarray, held_out: set[bytes]) -> Examples:
+def _seen_freely(store: Store, rows: IntArray, held_out: np.ndarray) -> Examples:
     """Those of the rows whose image is not held out."""
-    digests = np.asarray(store.digests)
-    kept = np.array([row for row in rows if digests[row].tobytes() not in held_out], dtype=np.int64)
-    return Examples((store.images,), kept, np.full(len(kept), -1, dtype=np.int64))
+    return unlabelled(store, rows[~among(store, rows, held_out)])

@@ -29,6 +29,7 @@ __all__ = [
     "pictures_of",
     "read_labelled",
     "read_unlabelled",
+    "unlabelled",
 ]
 
 
@@ -195,6 +196,7 @@ def read_unlabelled(
     source: str | Path,
     classes: Classes,
     *,
+    without: Sequence[str] = (),
     container: ContainerOptions = AS_STORED,
     progress: Progress | None = None,
 ) -> tuple[Examples, Store]:
@@ -203,6 +205,7 @@ def read_unlabelled(
     Args:
         source: a folder, archive or IDX file.
         classes: the run's.
+        without: as in ``pictures_of``.
         container: how names in archives are encoded, and whether links are followed.
         progress: told how far reading is.
 
@@ -210,7 +213,7 @@ def read_unlabelled(
         SourceNotFound, SourceUnreadable: the source cannot be read.
     """
     store = open_store(source, **classes.reading, labelled=False, container=container, progress=progress)
-    return pictures_of(store), store
+    return pictures_of(store, without), store
 
 
 def pictures_of(store: Store, without: Sequence[str] = ()) -> Examples:
@@ -231,6 +234,11 @@ def pictures_of(store: Store, without: Sequence[str] = ()) -> Examples:
         f"{len(store):,} images, all left out",
         "at least one that counts",
     )
+    return unlabelled(store, rows)
+
+
+def unlabelled(store: Store, rows: IntArray) -> Examples:
+    """Images of a store without their labels."""
     return Examples((store.images,), rows, np.full(len(rows), -1, dtype=np.int64))
 
 
