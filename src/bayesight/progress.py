@@ -13,7 +13,7 @@ _EVERY_S = 0.2
 
 
 def reporter(progress: ShownProgress, label: str, unit: str = "images") -> Progress | None:
-    """What a function tells its progress to: nothing, the caller's own function, or a line on standard error.
+    """The listener to a function's progress: none, the caller's own, or a line on standard error.
 
     Args:
         progress: as the caller gave it; True asks for the line.

@@ -113,7 +113,7 @@ def option_problems(
 
 @functools.cache
 def _adapters(factory: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
-    """What holds each keyword argument of a factory to its annotation."""
+    """A validator for each keyword argument of a factory, by its annotation."""
     signature = inspect.signature(factory, eval_str=True)
     kinds = {p.name: p.annotation for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
     strict = ConfigDict(strict=True)

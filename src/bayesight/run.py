@@ -299,7 +299,7 @@ class Run:
             raise RunUnreadable(f"{path} is damaged ({problem}).") from problem
 
     def _outputs(self) -> int:
-        """How many classes the network was built for; the belief may have been taught more since."""
+        """The number of classes the network was built for; the belief may have been taught more since."""
         path = self.folder / "model.safetensors"
         shape = look_at(path).get("head.bias", (None, ()))[1]
         if len(shape) != 1 or not 0 < shape[0] <= MOST_CLASSES:

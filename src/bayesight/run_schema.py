@@ -1,4 +1,4 @@
-"""What the files of a run folder have to say, before any of it is believed.
+"""The schema that the files of a run folder are held to before any of them is believed.
 
 A run may come from a stranger. Its JSON is read only up to a size and a depth, and held to the models below;
 its tensors are looked at by name, kind and shape before one of them is loaded; a link may not lead out of

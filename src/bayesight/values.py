@@ -62,7 +62,7 @@ class Within:
         raise PydanticCustomError("range", "{expected}", {"expected": expected, "nearest": near})
 
     def holds(self, value: Any, *, whole: bool) -> bool:
-        """Whether a value is a number of the kind and in range."""
+        """True for a number of the kind that is in range."""
         if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
             return False
         low = value > self.low if self.above else value >= self.low

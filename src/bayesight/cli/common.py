@@ -157,7 +157,7 @@ def source_options(
     follow_links: bool = False,
     **more: Any,
 ) -> SourceOptions:
-    """How a source is to be read, from a command's options."""
+    """Source options from a command's own."""
     from bayesight.data.containers import ContainerOptions
     from bayesight.data.layout import LayoutWish
     from bayesight.workflows.sources import SourceOptions
@@ -189,7 +189,7 @@ def when_interrupted(words: Callable[[], str]) -> Iterator[None]:
 
 
 def this_program() -> list[str]:
-    """How this program is called from where we are: by name where the shell finds it, else by its path."""
+    """The words that call this program from here: its name where the shell finds it, else its path."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return [sys.executable, "-m", "bayesight"]
@@ -200,7 +200,7 @@ def this_program() -> list[str]:
 
 
 class Bar(Protocol):
-    """What draws a bar: how much is done, of how much, and in words."""
+    """Draws a bar: how much is done, of how much, and in words."""
 
     def __call__(self, done: int, total: int | None, words: str = "") -> None:
         """Show it."""

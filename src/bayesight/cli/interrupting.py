@@ -26,7 +26,7 @@ def ended_by_ctrl_c() -> Iterator[None]:
 
 
 class _Interruption:
-    """Whether Ctrl-C was pressed, and its effect: at once, or when the module being loaded is there.
+    """Takes Ctrl-C, which has its effect at once, or when the module being loaded is there.
 
     Cut off while it is loaded, compiled code may abort the process or raise whatever it will.
     """

@@ -124,7 +124,7 @@ def _text(found: UpdateResult) -> str:
 
 
 def _corrections(found: UpdateResult) -> list[str]:
-    """What the labels were to those given before."""
+    """A line each for labels that corrected, repeated or superseded others."""
     total, lines = found.absorbed + found.repeated + found.superseded, []
     if found.corrected:
         (first, count), *more = sorted(found.was.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -120,12 +120,12 @@ class Epochs:
             self.tell(f"{where} ({self.epoch(event.step)}): {', '.join(parts)}")
 
     def epoch(self, step: int) -> str:
-        """Which epoch a step belongs to, of how many."""
+        """The epoch a step belongs to, and of how many."""
         look = self.started.steps_per_look
         return f"epoch {-(-step // look)} of {-(-self.started.total_steps // look)}"
 
     def left(self, step: int) -> str:
-        """How long the remaining steps will take at the present rate."""
+        """The time the remaining steps will take at the present rate."""
         done = max(step - self.started.step, 1)
         return duration((self.started.total_steps - step) * (time.monotonic() - self.began) / done)
 

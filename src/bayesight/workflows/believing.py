@@ -13,7 +13,7 @@ __all__ = ["belief_of", "check_alone", "ledger_note"]
 
 
 def belief_of(run: Run, ledger: str | None = None) -> Classifier:
-    """What is believed after everything a ledger holds about a run; without one, the run's own belief.
+    """The belief after everything a ledger holds about a run; without one, the run's own.
 
     Args:
         run: the folder.

@@ -135,7 +135,7 @@ class CausalAnswer:
 
     @property
     def held_words(self) -> str:
-        """What is a straight line and what are many categories, in a sentence or two; empty where neither."""
+        """A sentence or two on the straight lines and the many categories; empty where there are none."""
         lines = [name for name, (kind, _) in self.held.items() if kind == LINE]
         many = [f"{n} ({k} values)" for n, (kind, k) in self.held.items() if kind != LINE and k > MAX_LEVELS]
         said = [f"as straight lines: {listed(lines)} (--text makes categories of one)"] if lines else []

@@ -19,7 +19,7 @@ LEAST = 28
 
 
 def common_recipe(changes: Mapping[str, Any]) -> Recipe:
-    """What a recipe says whatever its model will be: how images are read, the seed, the precision.
+    """The part of a recipe that is the same for every model: how images are read, the seed, the precision.
 
     Raises:
         InvalidConfig: values that no model could take.

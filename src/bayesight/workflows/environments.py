@@ -134,7 +134,7 @@ def environment_scores(
 
 
 def _above_class(paths: Sequence[str], source: str, has_parts: bool) -> list[str]:
-    """What stands above the class folder in each path, without the folders that all have in common.
+    """The folders above that of the class in each path, without those that all have in common.
 
     Folders that name a part of the source, as train and test do, name no environment.
     """

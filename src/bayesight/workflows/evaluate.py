@@ -98,7 +98,7 @@ class Evaluation:
 
     @property
     def verdict(self) -> str:
-        """What makes it no classifier, in a sentence: classes never named, a constant that does as well."""
+        """A sentence on why it is no classifier, or empty: classes never named, a constant as good."""
         return _verdict(self._table * len(self.labels) / self._table.sum(), self.classes)
 
     @property
@@ -251,7 +251,7 @@ class EvaluateResult:
 
     @property
     def seen_note(self) -> str:
-        """How many of the images are not new to the run, in a sentence; empty where all are."""
+        """A sentence on the images that are not new to the run; empty where all are."""
         count = len(self.evaluation.labels)
         said = [
             f"{number:,} {words}"

@@ -122,7 +122,7 @@ class Answers:
         return [row for row in self.rows if isinstance(row, Prediction)]
 
     def as_list(self) -> list[dict[str, Any]]:
-        """What ``--json`` prints."""
+        """The document of ``--json``."""
         return [
             row.as_dict() | {"notes": list(self._said(row.path))}
             if isinstance(row, Prediction)

@@ -42,7 +42,7 @@ class Reading(TypedDict):
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """How a labelled source is read, where it does not show by itself.
+    """The way a labelled source is read, where it does not show by itself.
 
     Args:
         layout: which folders are classes and which are parts.

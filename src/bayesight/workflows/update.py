@@ -89,7 +89,7 @@ class UpdateResult:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints. ``superseded`` counts labels; members are counted in ``container``."""
+        """The document of ``--json``; ``superseded`` counts labels, and ``container`` members."""
         tree = {"run": str(self.run.folder), "seconds": self.features_s + self.belief_s}
         return tree | dict(self.source) | {k: v for k, v in vars(self).items() if k not in ("run", "source")}
 
