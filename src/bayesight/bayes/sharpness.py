@@ -68,11 +68,7 @@ _VALUES = 1 << 20  # probabilities held at once
 
 
 def judged_losses(
-    scores: Callable[[Tensor], Tensor],
-    log_prior: Tensor,
-    labels: Tensor,
-    weights: Tensor,
-    temperatures: Tensor = TEMPERATURES,
+    scores: Callable[[Tensor], Tensor], log_prior: Tensor, labels: Tensor, weights: Tensor
 ) -> Tensor:
     """Summed log-loss, nats, of given labels at every temperature and slip rate, (G, E).
 
@@ -81,12 +77,11 @@ def judged_losses(
         log_prior: (K,) log class prior, nats; -inf for a class that cannot be met.
         labels: (N,) class indices.
         weights: (N,) >= 0.
-        temperatures: (G,).
     """
     slips, slipped = SLIPS.to(labels.device), log_prior.exp()[labels]
     sums = []
     wide = max(len(labels) * max(len(log_prior), len(SLIPS)), 1)
-    for some in temperatures.split(max(1, _VALUES // wide)):
+    for some in TEMPERATURES.split(max(1, _VALUES // wide)):
         log_p = torch.log_softmax(scores(some), dim=-1)
         right = log_p.gather(-1, labels.expand(len(some), -1)[..., None])[..., 0].exp()  # (g, N)
         mixed = (1 - slips) * right[..., None] + slips * slipped[:, None]  # (g, N, E)
@@ -94,9 +89,7 @@ def judged_losses(
     return torch.cat(sums)
 
 
-def posterior(
-    losses: Tensor, temperatures: Tensor = TEMPERATURES, log_prior: Tensor = TEMPERATURE_LOG_PRIOR
-) -> Tensor:
+def posterior(losses: Tensor) -> Tensor:
     """The posterior of temperature and slip rate, (S, 3): temperature, its weight, the mean slip rate at it.
 
     An answer is linear in the slip rate, so its mean at each temperature is all of it that matters.
@@ -104,8 +97,6 @@ def posterior(
 
     Args:
         losses: (G, E) nats, from ``judged_losses``.
-        temperatures: (G,) at which they were recorded.
-        log_prior: (G,) nats, of the temperatures.
 
     Example:
         >>> perfect = torch.zeros(GRID).double() - 98 * torch.log1p(-SLIPS / 2)  # 98 right of two classes
@@ -116,25 +107,19 @@ def posterior(
     Raises:
         InvalidInput: losses that are not of this grid, or not finite.
     """
-    came = f"shape {tuple(losses.shape)}"
-    check(
-        losses.shape == (len(temperatures), len(SLIPS)),
-        "losses",
-        came,
-        f"({len(temperatures)}, {len(SLIPS)})",
-    )
+    check(losses.shape == GRID, "losses", f"shape {tuple(losses.shape)}", f"{GRID}")
     check(bool(torch.isfinite(losses).all()), "losses", "NaN or infinity", "finite numbers")
-    weights = _log_joint(losses, log_prior).flatten().softmax(dim=0).view_as(losses)
+    weights = _log_joint(losses).flatten().softmax(dim=0).view_as(losses)
     of_temperature = weights.sum(dim=1)
     keep = of_temperature > _NEGLIGIBLE
     slips = (weights @ SLIPS.to(weights))[keep] / of_temperature[keep]
     share = of_temperature[keep] / of_temperature[keep].sum()
-    return torch.stack([temperatures.to(share)[keep], share, slips], dim=1)
+    return torch.stack([TEMPERATURES.to(share)[keep], share, slips], dim=1)
 
 
-def log_evidence(losses: Tensor, log_prior: Tensor = TEMPERATURE_LOG_PRIOR) -> float:
+def log_evidence(losses: Tensor) -> float:
     """Log p(the judged labels), nats, temperature and slip rate integrated out."""
-    return float(_log_joint(losses, log_prior).logsumexp(dim=(0, 1)))
+    return float(_log_joint(losses).logsumexp(dim=(0, 1)))
 
 
 def thinned(sharpness: Tensor, most: int = 8) -> Tensor:
@@ -182,5 +167,5 @@ def averaged(sharpness: Tensor, scores: Tensor, log_prior: Tensor) -> Tensor:
     return answer.log()
 
 
-def _log_joint(losses: Tensor, log_prior: Tensor) -> Tensor:
-    return log_prior.to(losses)[:, None] + _SLIP_LOG_PRIOR.to(losses) - losses
+def _log_joint(losses: Tensor) -> Tensor:
+    return TEMPERATURE_LOG_PRIOR.to(losses)[:, None] + _SLIP_LOG_PRIOR.to(losses) - losses
