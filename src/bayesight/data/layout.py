@@ -596,4 +596,3 @@ def _at_level(path: Path, rest: Sequence[int], level: int) -> int | None:
     if level < 0:
         return rest[level] if len(rest) >= -level else None
     return level - 1 if len(path) >= level else None
-
