@@ -22,7 +22,7 @@ _BYTES_A_MEMBER = 30
 
 
 class ContainerBudget:
-    """What is left of it.
+    """The bytes and members that a container may still yield.
 
     Args:
         path: the file, for messages.

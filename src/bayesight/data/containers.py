@@ -41,7 +41,7 @@ _IDX_NAME = re.compile(r".*images.*idx[34].*", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ContainerOptions:
-    """How folders and archives are read, where they do not say it themselves.
+    """The way folders and archives are read, where they do not say it themselves.
 
     Args:
         names: encoding of names in archives that do not say theirs ("cp949", "shift_jis").
@@ -140,7 +140,7 @@ def find_source(
 
 
 def holds_images(path: Path) -> bool:
-    """Whether a path is a folder, an archive or IDX data, by its first bytes, and no image or other file.
+    """True for a folder, an archive or IDX data, by its first bytes; False for an image or another file.
 
     A single file packed with gzip counts as an archive: what it holds, only reading it shows.
     """
@@ -153,7 +153,7 @@ def holds_images(path: Path) -> bool:
 
 
 def _kind_of(path: Path) -> Literal["tar", "zip", "idx"]:
-    """What a file holds, by its first bytes, or else by its end."""
+    """The kind of container that a file is, by its first bytes, or else by its end."""
     with ByteStream(path) as stream:
         start = next(stream, b"")
         packed = stream.compression

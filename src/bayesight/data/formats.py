@@ -143,7 +143,7 @@ _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
 def suffix_of(name: bytes) -> bytes:
-    """What follows the last dot of a file's name, in small letters; empty where there is none.
+    """The part of a file's name behind its last dot, in small letters; empty where there is none.
 
     Example:
         >>> suffix_of(b"cats/Tom.JPG"), suffix_of(b"cats/tom"), suffix_of(b"a.b/.hidden")
@@ -257,7 +257,7 @@ def _is_dib(blob: bytes) -> bool:
 
 
 def _is_tga(blob: bytes) -> bool:
-    """Whether 18 bytes can be a Targa header: the format has no mark of its own at its beginning."""
+    """True where 18 bytes can be a Targa header: the format has no mark of its own at its beginning."""
     if len(blob) < 18 or blob[1] > 1 or blob[2] not in (1, 2, 3, 9, 10, 11):
         return False
     sized = any(blob[12:14]) and any(blob[14:16])

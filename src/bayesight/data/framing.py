@@ -49,7 +49,7 @@ class Wish:
 
 @dataclass
 class Depths:
-    """How many images of a source are of 8 bits, and the range of values of each of the others.
+    """The number of images of 8 bits in a source, and the range of values of each of the others.
 
     Args:
         source: what to call it.

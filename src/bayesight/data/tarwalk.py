@@ -180,7 +180,7 @@ class _Stream:
             left -= part
 
     def at_end(self) -> bool:
-        """Whether nothing is left."""
+        """True when nothing is left."""
         if self._at < len(self._buffer):
             return False
         self._before += self._at
@@ -188,7 +188,7 @@ class _Stream:
         return not self._buffer
 
     def goes_on(self, remarks: Remarks) -> bool:
-        """Whether another archive follows the end marker and its padding; what else follows is counted."""
+        """True where another archive follows the end marker and its padding; else counts what follows."""
         while not self.at_end():
             left = len(self._buffer) - self._at
             zeros = left - len(self._buffer[self._at :].lstrip(b"\0"))

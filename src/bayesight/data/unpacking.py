@@ -121,7 +121,7 @@ class Unpacking:
         return None
 
     def plan(self) -> Plan:
-        """What follows from all of them."""
+        """The plan that follows from all of them."""
         found: dict[int, int] = {}  # the place of what a link stands for
         refused = dict(self._outside)
         for place in sorted({*self._hard, *self._soft} - self._superseded):
@@ -252,7 +252,7 @@ def planned(
 
 
 def _climbs_out(name: bytes, target: bytes) -> bool:
-    """Whether a path beside a name leads out of the archive, whatever lies on the way."""
+    """True where a path beside a name leads out of the archive, whatever lies on the way."""
     if target.startswith(b"/"):
         return True
     climbed = target.split(b"/")

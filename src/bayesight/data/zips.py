@@ -144,7 +144,7 @@ def zip_members(
 
 
 def ends_as_zip(path: Path) -> bool:
-    """Whether a file that begins as another ends as a zip file, as programs do that unpack themselves."""
+    """True where a file that begins as another ends as a zip file, as programs that unpack themselves do."""
     with path.open("rb") as file:
         return bool(_directories(file, path.stat().st_size))
 
@@ -206,7 +206,7 @@ def _entries(
     budget: ContainerBudget,
     decoded: Callable[[bytes], bytes],
 ) -> Iterator[_Entry]:
-    """What a directory says of its entries."""
+    """The entries that a directory lists."""
     file.seek(directory.start)
     data = file.read(directory.size)
     at = many = 0
