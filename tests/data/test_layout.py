@@ -178,6 +178,8 @@ def test_a_class_none_of_whose_files_can_be_read_is_named():
     assert (lost.name, lost.folder, lost.files, str(lost)) == ("cross", "set/cross", {"heic": 3}, said)
     (lost,) = layout_of("train/ring train/bar train/cross:png test/ring test/bar").lost
     assert lost.folder == "train/cross"
+    (lost,) = layout_of("ring/ring bar/x/bar cross:heic", class_level=1).lost
+    assert lost.folder == "cross"
     two = layout_of("ring bar cross:heic disc:.dat").lost
     assert [one.name for one in two] == ["cross", "disc"]
     assert layout_of("ring bar docs:.md scripts:.py Annotations:png unlabelled:heic").lost == ()

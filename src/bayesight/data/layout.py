@@ -219,6 +219,7 @@ class _Decision:
         self.open = sorted(path for path, folder in folders.items() if folder.images)
         self.part: dict[Path, Role] = {}
         self.marks: dict[Path, set[int]] = defaultdict(set)
+        self.class_folders: set[Path] = set()
 
     def made(self) -> Layout:
         """The layout."""
@@ -380,6 +381,7 @@ class _Decision:
             )
         if nameless:
             self.notes.append(f"{_few(sorted(names), '/')} names no class; classes need a folder each")
+        self.class_folders = {path[: i + 1] for path, i in chosen.items() if i is not None}
         for path, i in chosen.items():
             part = self.part.get(path, "train" if self.part else "")
             if i is None and part != "test":
@@ -457,14 +459,11 @@ class _Decision:
 
     def _lost(self) -> list[Lost]:
         """Class folders none of whose files could be read as an image."""
-        known = {
-            path[: self._depth_of(path, place.name)] for path, place in self.places.items() if place.name
-        }
-        parents = {path[:-1] for path in known}
+        parents = {path[:-1] for path in self.class_folders}
         lost: dict[Path, Counter[str]] = defaultdict(Counter)
         for path, folder in self.folders.items():
             for end in range(1, len(path) + 1):
-                if path[: end - 1] in parents and path[:end] not in known:
+                if path[: end - 1] in parents and path[:end] not in self.class_folders:
                     lost[path[:end]] += folder.others
                     if folder.images:
                         lost[path[:end]]["images"] += folder.images
@@ -473,10 +472,6 @@ class _Decision:
             for path, files in sorted(lost.items())
             if "images" not in files and not set(files) <= _DOCUMENTS and not _says_no_class(path[-1])
         ]
-
-    def _depth_of(self, path: Path, name: str | None) -> int:
-        """How much of a path ends with its class folder."""
-        return max(i + 1 for i, part in enumerate(path) if part == name)
 
     # Readings.
 
