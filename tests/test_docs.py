@@ -119,7 +119,7 @@ def test_code_blocks_are_closed(path):
 def test_every_decision_is_in_the_index():
     index = (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
     decisions = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
-    assert len({path.name[:4] for path in decisions}) == len(decisions)
+    assert [path.name[:4] for path in decisions] == [f"{n:04}" for n in range(1, len(decisions) + 1)]
     for path in decisions:
         assert f"({path.name})" in index
 

@@ -23,7 +23,7 @@ def test_every_error_is_also_the_builtin_a_caller_expects(error):
 
 def test_public_names_are_exactly_what_is_visible():
     defined = {n for n, v in vars(errors).items() if getattr(v, "__module__", "") == errors.__name__}
-    assert {name for name in defined if not name.startswith("_")} == set(errors.__all__)
+    assert defined == set(errors.__all__)
 
 
 def test_unknown_name_suggests_and_lists():

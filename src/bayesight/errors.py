@@ -51,6 +51,7 @@ __all__ = [
     "listed",
     "nearest",
     "printable",
+    "shortened",
     "shown",
 ]
 
@@ -69,8 +70,10 @@ class BayesightError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        short = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: _cut(word[0], _LONGEST_WORD), message)
-        super().__init__(_cut(printable(short), _LONGEST))
+        short = re.sub(
+            rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: shortened(word[0], _LONGEST_WORD), message
+        )
+        super().__init__(shortened(printable(short), _LONGEST))
 
 
 class InvalidInput(BayesightError, ValueError):
@@ -108,7 +111,7 @@ class InvalidConfig(InvalidInput):
     def __init__(self, where: str, problems: Sequence[str]) -> None:
         self.where, self.problems = where, tuple(problems)
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        told = [_cut(problem, 400) for problem in self.problems[:12]]
+        told = [shortened(problem, 400) for problem in self.problems[:12]]
         more = [f"and {len(self.problems) - 12} more"] if len(self.problems) > 12 else []
         super().__init__(f"{where}: {count}: " + "; ".join([*told, *more]))
 
@@ -192,7 +195,7 @@ def shown(name: object, longest: int = 60) -> str:
         >>> shown("resnet"), shown("a" * 30 + "z" * 30, 13)
         ("'resnet'", "'aaaaaaaa…zzzz'")
     """
-    return repr(_cut(name, longest)) if isinstance(name, str) else _cut(repr(name), longest)
+    return repr(shortened(name, longest)) if isinstance(name, str) else shortened(repr(name), longest)
 
 
 def listed(names: Iterable[object], most: int = 12, *, quoted: bool = False) -> str:
@@ -203,7 +206,7 @@ def listed(names: Iterable[object], most: int = 12, *, quoted: bool = False) -> 
         ('a, b', '0, 1, 2 and 97 more', 'none')
     """
     every = list(names)
-    few = [shown(name) if quoted else _cut(str(name), 60) for name in every[:most]]
+    few = [shown(name) if quoted else shortened(str(name), 60) for name in every[:most]]
     more = f" and {len(every) - most:,} more" if len(every) > most else ""
     return ", ".join(few) + more if every else "none"
 
@@ -218,8 +221,13 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def _cut(text: str, longest: int) -> str:
-    """The text, or its beginning and its end around an ellipsis."""
+def shortened(text: str, longest: int) -> str:
+    """The text, or where it is longer its beginning and its end around an ellipsis.
+
+    Example:
+        >>> shortened("a" * 30 + "z" * 30, 13)
+        'aaaaaaaa…zzzz'
+    """
     if len(text) <= longest:
         return text
     tail = (longest - 1) // 3
