@@ -65,8 +65,7 @@ class Batch:
     """Some members of a source, in its order: parallel lists of names, classes and encoded images.
 
     ``classes`` holds None where a member lies in no folder. ``backslashes`` counts names whose folders were
-    separated by backslashes. ``fraction`` is the share of the source read so
-    far, in [0, 1].
+    separated by backslashes. ``fraction`` is the share of the source read so far, in [0, 1].
     """
 
     paths: list[str] = field(default_factory=list)

@@ -127,18 +127,14 @@ def zip_members(
             entries += _entries(path, file, directory, budget, decoded)
         _remark(remarks, file, directories, size)
         unpacking = Unpacking()
-        places = [_take(unpacking, entry, file, budget) for entry in entries]
-        order = sorted(range(len(entries)), key=lambda k: entries[k].offset)
+        taken = [(entry, *_take(unpacking, entry, file, budget)) for entry in entries]
+        taken.sort(key=lambda one: one[0].offset)
 
         def members() -> Iterator[tuple[int, Member]]:
-            for done, k in enumerate(order):
-                position.fraction = done / len(order)
-                place, what = places[k]
-                entry = entries[k]
-                yield (
-                    place,
-                    (entry.name, what or entry.what, entry.size, partial(_read_entry, file, entry, budget)),
-                )
+            for done, (entry, place, what) in enumerate(taken):
+                position.fraction = done / len(taken)
+                read = partial(_read_entry, file, entry, budget)
+                yield place, (entry.name, what or entry.what, entry.size, read)
 
         yield from planned(members(), unpacking.plan(), remarks, budget)
 
