@@ -202,17 +202,12 @@ def _read_idx(source: Source, wish: Wish, spool: Spool) -> str:
         raise SourceUnreadable(
             f"{source.path} holds values of 8 bits; expected values of {Range(*wish.levels)}, as the run's"
         )
-    native = None
     for block in idx_batches(source.path, source.labels, PIXEL_LIMIT, spool.remarks):
-        if native is None:
-            _, height, width, *channels = block.images.shape
-            native = Frame(height, width, "RGB" if channels else "L")
-            spool.frame = wished(wish, native)
-        if spool.frame is None:
-            continue
+        _, height, width, *channels = block.images.shape
+        native = Frame(height, width, "RGB" if channels else "L")
+        spool.frame = wished(wish, native)
         images = refit(block.images, spool.frame)
-        if native is not None:
-            spool.treatment += _refitted(native, spool.frame, len(images))
+        spool.treatment += _refitted(native, spool.frame, len(images))
         labels = [str(label) for label in block.labels.tolist()] if wish.labelled else [""] * len(images)
         spool.add(images, labels, [f"{name}[{block.first + i}]" for i in range(len(images))])
         spool.report(block.fraction)
@@ -247,16 +242,11 @@ def _read_images(source: Source, wish: Wish, spool: Spool, plan: Plan | None) ->
     """
     seen: Counter[Frame] = Counter()
     depths, budget = Depths(str(source.path)), Budget(source)
-    fit = {
-        "fit_size": wish.size is not None,
-        "fit_mode": wish.mode is not None,
-        "fit_levels": wish.levels is not None,
-    }
     for batch in batches(source, labelled=wish.labelled, plan=plan, remarks=spool.remarks):
         if spool.frame is None:
             spool.frame = _first_frame(batch, wish)
         for part in _parts(batch, spool.frame):
-            if not seen and not _take_in(part, spool, budget, fit, wish):
+            if not seen and not _take_in(part, spool, budget, wish):
                 assert spool.frame is not None
                 seen[spool.frame] = depths.eight = spool.count
             if seen:
@@ -285,15 +275,27 @@ def _survey(part: Batch, seen: Counter[Frame], depths: Depths, wish: Wish, budge
             depths.add(path, values)
 
 
-def _take_in(
-    part: Batch, spool: Spool, budget: Budget, fit: dict[str, bool] | None = None, wish: Wish | None = None
-) -> bool:
-    """Decode a batch into the spool; False, and nothing done, when an image has another frame."""
+def _take_in(part: Batch, spool: Spool, budget: Budget, wish: Wish | None = None) -> bool:
+    """Decode a batch into the spool; False, and nothing done, when an image is not as the first one.
+
+    Args:
+        part: the batch.
+        spool: what it goes to, and the frame.
+        budget: told of the batch.
+        wish: what may be made to fit, for it was asked for; None where the frame is settled and all may.
+    """
     frame = spool.frame or Frame(1, 1, "L")
     if wish is not None and wish.size is None and frame.pixels > MOST_PIXELS:
         return False
     budget.earn(part)
-    decoded = decode(part.blobs, frame, **(fit or {}), spend=budget.spend)
+    decoded = decode(
+        part.blobs,
+        frame,
+        fit_size=wish is None or wish.size is not None,
+        fit_mode=wish is None or wish.mode is not None,
+        fit_levels=wish is None or wish.levels is not None,
+        spend=budget.spend,
+    )
     if decoded.misfits:
         return False
     spool.treatment += decoded.treatment
