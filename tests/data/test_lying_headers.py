@@ -1,5 +1,6 @@
 """Whatever a container's header claims: one sentence, or entries left out, never another error."""
 
+import bz2
 import gzip
 import io
 import struct
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from bayesight.data import budget
 from bayesight.data.archives import ReadAgain, batches
 from bayesight.data.containers import find_source
 from bayesight.data.decode import Frame, decode, native_frames, survey
@@ -243,10 +245,6 @@ def test_every_field_of_a_png(width, height, tail, raw, sound):
 
 
 def test_gigabytes_of_zeros_behind_the_end_are_not_waited_for(tmp_path, monkeypatch):
-    import bz2
-
-    from bayesight.data import budget
-
     monkeypatch.setattr(budget, "BYTES_FREE", 1 << 24)
     zeros = bz2.compress(bytes(1 << 24), 9)
     path = tmp_path / "x.tar.bz2"
@@ -260,8 +258,6 @@ def read_all(path):
 
 
 def test_a_gzip_of_headers_only_is_bounded(tmp_path, monkeypatch):
-    from bayesight.data import budget
-
     monkeypatch.setattr(budget, "MEMBERS_FREE", 1000)
     header = tarfile.TarInfo("A/x.txt").tobuf(tarfile.USTAR_FORMAT)
     (tmp_path / "x.tar.gz").write_bytes(gzip.compress(header * 3000))

@@ -1,6 +1,8 @@
 """Zip files: names, methods, joined archives, bytes around them, and directories that lie."""
 
+import gzip
 import io
+import lzma
 import struct
 import subprocess
 import sys
@@ -147,8 +149,6 @@ def test_methods_are_called_by_their_names(tmp_path, method, called):
 
 
 def test_xz_within_a_zip_is_read(tmp_path):
-    import lzma
-
     content = b"data" * 100
     data = bytearray(packed([("A/x.png", lzma.compress(content))], zipfile.ZIP_STORED))
     for mark, method, crc in ((b"PK\3\4", 8, 14), (CENTRAL, 10, 16)):
@@ -173,7 +173,6 @@ def test_sizes_of_zip64_that_lie_cost_only_their_entry(tmp_path, size):
     data = bytearray(raw_names([(b"A/x.png", b"1")], extra=wide))
     at = data.index(CENTRAL)
     data[at + 20 : at + 28] = b"\xff" * 8
-    data = bytes(data) if size else data
     with pytest.raises(SourceUnreadable, match="holds no image that could be read: 1 quarantined"):
         open_store(written(tmp_path / "x.zip", data), cache=tmp_path)
     assert f"{size:,} bytes, over the limit" in next(iter(read(tmp_path / "x.zip")[1].values()))
@@ -204,8 +203,6 @@ def test_bytes_around_the_archive_are_counted(tmp_path):
 
 
 def test_another_archive_behind_is_named(tmp_path):
-    import gzip
-
     path = written(tmp_path / "x.zip", packed([("A/x.png", b"1")]) + gzip.compress(b"a tar archive" * 20))
     (told,) = read(path)[2].sentences()
     assert told.endswith("are not read: they look like gzip; split it off and name it apart")
@@ -244,8 +241,6 @@ def test_a_directory_that_makes_no_sense(tmp_path):
 
 
 def test_what_is_packed_twice_says_so(tmp_path):
-    import gzip
-
     path = written(tmp_path / "x.zip.gz", gzip.compress(packed([("A/x.png", b"1")])))
     with pytest.raises(SourceUnreadable, match="packed twice, with zip and then with gzip; unpack it once"):
         find_source(path)
