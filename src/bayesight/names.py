@@ -34,7 +34,7 @@ def known_as(name: str, known: Iterable[str]) -> str | None:
 
 
 def alike(name: str) -> str:
-    """What a name has in common with those that differ from it by case, width or blanks only.
+    """The form that names have in common which differ by case, width or blanks only.
 
     Example:
         >>> alike(" Polar  Bear"), alike("polar_bear"), alike("ＰＯＬＡＲ ＢＥＡＲ")

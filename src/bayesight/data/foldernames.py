@@ -74,7 +74,7 @@ def roles(names: Iterable[str]) -> dict[str, Role]:
 
 
 def is_unlabelled(name: str) -> bool:
-    """Whether a folder says that its images have no labels.
+    """True for a folder whose name says that its images have no labels.
 
     Example:
         >>> [is_unlabelled(name) for name in ("unlabeled", "Un-Labelled_Data", "unsup", "labels")]
@@ -84,7 +84,7 @@ def is_unlabelled(name: str) -> bool:
 
 
 def is_container(name: str) -> bool:
-    """Whether a folder says no more than that there are images in it.
+    """True for a folder whose name says no more than that there are images in it.
 
     Example:
         >>> [is_container(name) for name in ("images", "JPEGImages", "png", "kaggle")]
@@ -94,7 +94,7 @@ def is_container(name: str) -> bool:
 
 
 def is_mask(name: str, *, weakly: bool = False) -> bool:
-    """Whether a folder says that it holds masks or annotations; ``weakly``, beside images at least.
+    """True for a folder named as one of masks or annotations; ``weakly``, as one beside images may be.
 
     Example:
         >>> is_mask("SegmentationClass"), is_mask("no_mask"), is_mask("gt"), is_mask("gt", weakly=True)

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 PARTS = ("", "train", "validation", "test", "unlabelled", "left out")
-"""What part of its source an image can belong to; the first is none in particular."""
+"""Parts of its source that an image can belong to; the first is none in particular."""
 LOWEST = -1
 """The class level that takes the folder an image lies in, whatever its depth."""
 _DOCUMENTS = frozenset(("no suffix",)) | frozenset(
@@ -57,7 +57,7 @@ Path: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True)
 class LayoutWish:
-    """What was asked for.
+    """Options for folders that do not show by themselves what they are.
 
     Args:
         class_level: which folders are classes: 1 those at the top, 2 the next, -1 the lowest.
@@ -82,7 +82,7 @@ AS_SHOWN = LayoutWish()
 
 @dataclass
 class Folder:
-    """What lies in one folder itself, not in those below it.
+    """Contents of one folder itself, not of those below it.
 
     Args:
         images: how many images.
@@ -97,7 +97,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Place:
-    """What an image is by where it lies.
+    """Class and part of the images of a folder.
 
     Args:
         name: its class; None for none.
@@ -251,7 +251,7 @@ class _Decision:
             self.notes.append(f"{_few(tops, '/')}: {words} ({self._images(gone)})")
 
     def _first(self, path: Path, part: str) -> int:
-        """How much of a path names the folder that was set apart."""
+        """Length of the part of a path that ends with the folder that was set apart."""
         test = is_unlabelled if part == "unlabelled" else lambda name: is_mask(name, weakly=True)
         return next((i + 1 for i, name in enumerate(path) if test(name)), len(path))
 
@@ -570,7 +570,7 @@ def _says_no_class(name: str) -> bool:
 
 
 def _shared(paths: Sequence[Path]) -> int:
-    """How many leading folders all paths share, the last of each not counted."""
+    """Number of leading folders all paths share, the last of each not counted."""
     if not paths:
         return 0
     first, last = (end([path[:-1] for path in paths]) for end in (min, max))
@@ -587,7 +587,7 @@ def _climb(path: Path, rest: list[int]) -> list[int]:
 
 
 def _at_level(path: Path, rest: Sequence[int], level: int) -> int | None:
-    """Where a path's class folder stands; None when it lies above the level."""
+    """Position of a path's class folder; None when the path ends above the level."""
     if level < 0:
         return rest[level] if len(rest) >= -level else None
     return level - 1 if len(path) >= level else None

@@ -1,4 +1,4 @@
-"""What becomes of a member of a source: an image, quarantined with a reason, or ignored."""
+"""Classify the members of a source: image, quarantined with a reason, or ignored."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Judge:
         return None, NO_CLASS if self._labelled else None
 
     def ignored(self, name: bytes, label: str | None) -> Ignored:
-        """What is kept of a member that was passed over."""
+        """The record of a member that was passed over."""
         cut = name.rfind(b"/") + 1
         base = name[cut:]
         if base[:1] == b"." or base in _JUNK or self.place(name[:cut])[1] == IGNORED:
@@ -164,12 +164,12 @@ def with_slashes(name: bytes) -> bytes:
 
 
 def must_sniff(name: bytes) -> bool:
-    """Whether only the content can say if this is an image, for its name does not promise one."""
+    """True where only the content can say if this is an image, for its name does not promise one."""
     return name[-4:] != b".png" and suffix_of(name) not in IMAGE_SUFFIXES
 
 
 def undecoded(names: list[bytes]) -> int:
-    """How many names are not UTF-8."""
+    """Number of names that are not UTF-8."""
     try:
         b"\n".join(names).decode()
     except UnicodeDecodeError:

@@ -11,9 +11,9 @@ from bayesight.data.decode import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.data.members import HIDDEN
 from bayesight.data.store import Store
 
-__all__ = ["LOUD_CUT", "cut_note", "image_notes", "notes", "reading_notes", "source_facts"]
+__all__ = ["image_notes", "notes", "reading_notes", "source_facts"]
 
-LOUD_CUT = 0.2
+_LOUD_CUT = 0.2
 """From this share of pixels cut away on, it is a warning."""
 
 _REASONS = 3
@@ -38,7 +38,7 @@ def reading_notes(store: Store, *, whose: str = "") -> list[str]:
     manifest = store.manifest
     return [
         *_left_out(store),
-        *treatment_notes(manifest.treatment, manifest.frame, len(store), whose=whose),
+        *_treatment_notes(manifest.treatment, manifest.frame, len(store), whose=whose),
     ]
 
 
@@ -73,13 +73,13 @@ def source_facts(store: Store, said: Sequence[str] | None = None, most: int | No
     }
 
 
-def treatment_notes(done: Treatment, frame: Frame, images: int, *, whose: str = "") -> list[str]:
+def _treatment_notes(done: Treatment, frame: Frame, images: int, *, whose: str = "") -> list[str]:
     """Sentences on what was done to images."""
     size, kind = f"{frame.height}x{frame.width}", "grey" if frame.mode == "L" else "RGB"
     of = f"of {images:,} images"
     said = [
         (done.fitted, f"{done.fitted:,} {of} were brought to {whose}{size} {kind}"),
-        (done.cut_share >= _QUIET_CUT, cut_note(done, frame)),
+        (done.cut_share >= _QUIET_CUT, _cut_note(done, frame)),
         (
             done.deep and frame.levels != EIGHT_BIT,
             f"{done.deep:,} {of} have more than 8 bits: {whose}{Range(*frame.levels)} became 0 to 255",
@@ -97,9 +97,9 @@ def treatment_notes(done: Treatment, frame: Frame, images: int, *, whose: str = 
 
 
 def image_notes(done: Treatment, frame: Frame) -> list[str]:
-    """What was done to one image, for whoever asked about it."""
+    """Phrases on what was done to one image, for whoever asked about it."""
     cropped = f"cropped to the run's {frame.height}x{frame.width} in the centre"
-    if done.cut_share >= LOUD_CUT:
+    if done.cut_share >= _LOUD_CUT:
         cropped += "; a run trained with --size HEIGHTxWIDTH of its shape, or with --fit pad, keeps them"
     said = [
         (done.cut_share >= _QUIET_CUT, f"{done.cut_share:.0%} of its pixels are cut away: {cropped}"),
@@ -112,9 +112,9 @@ def image_notes(done: Treatment, frame: Frame) -> list[str]:
     return [sentence for holds, sentence in said if holds]
 
 
-def cut_note(done: Treatment, frame: Frame) -> str:
-    """How much of the images was cut away, and how to keep it."""
-    warning = "warning: " if done.cut_share >= LOUD_CUT else ""
+def _cut_note(done: Treatment, frame: Frame) -> str:
+    """The share of pixels cut away, and the way to keep them."""
+    warning = "warning: " if done.cut_share >= _LOUD_CUT else ""
     return (
         f"{warning}{done.cut_share:.0%} of the pixels are cut away, for images of another shape are cropped "
         f"to {frame.height}x{frame.width} in the centre; train with --size HEIGHTxWIDTH of their shape, or "

@@ -120,7 +120,7 @@ def place(
 
 
 def _leniently(tree: Mapping[Path, Folder], source: str) -> Layout:
-    """What is certain about folders whose classes do not matter."""
+    """The layout of folders whose classes do not matter, as far as it is certain."""
     try:
         layout = decide({path: folder for path, folder in tree.items() if path}, AS_SHOWN, source)
     except InvalidInput:
@@ -148,7 +148,7 @@ def _tree(
 
 
 def _masks_beside(paths: Sequence[bytes]) -> npt.NDArray[np.bool_]:
-    """Which images are masks of another one in the same folder: ``x_mask.png`` beside ``x.png``."""
+    """True for images that are masks of another one in the same folder: ``x_mask.png`` beside ``x.png``."""
     found = np.zeros(len(paths), bool)
     matches = ((row, _MASK.fullmatch(path.rpartition(b".")[0])) for row, path in enumerate(paths))
     stems = {row: match[1] for row, match in matches if match}
