@@ -124,7 +124,8 @@ class Unpacking:
         """The plan that follows from all of them."""
         found: dict[int, int] = {}  # the place of what a link stands for
         refused = dict(self._outside)
-        for place in sorted({*self._hard, *self._soft} - self._superseded):
+        links = {*self._hard, *self._soft}
+        for place in sorted(links - self._superseded):
             try:
                 found[place] = self._end_of(place)
             except _Lost as reason:
@@ -132,14 +133,13 @@ class Unpacking:
         aliases: dict[int, list[bytes]] = {}
         for place, end in found.items():
             aliases.setdefault(end, []).append((self._hard.get(place) or self._soft[place]).name)
-        below = self._below_links(found, refused)
-        for name, end in below:
+        for name, end in self._below_links(found, refused):
             aliases.setdefault(end, []).append(name)
         return Plan(
             frozenset(self._superseded),
             {place: tuple(names) for place, names in aliases.items()},
             refused,
-            frozenset({*self._hard, *self._soft} - refused.keys()),
+            frozenset(links - refused.keys()),
         )
 
     def _end_of(self, place: int) -> int:
@@ -197,9 +197,9 @@ class Unpacking:
         Such links are taken out of ``refused``, or their reason is mended there.
         """
         tops: dict[bytes, list[int]] = {}
-        for place in [
-            place for place, reason in refused.items() if place in self._soft and reason == _SOFT + _NOWHERE
-        ]:
+        for place, reason in [*refused.items()]:
+            if place not in self._soft or reason != _SOFT + _NOWHERE:
+                continue
             try:
                 target = self._path_of(self._soft[place], through=True)
             except _Lost:
@@ -208,10 +208,14 @@ class Unpacking:
                 refused[place] = _SOFT + _INTO_ITSELF
             else:
                 tops.setdefault(target, []).append(place)
+        if not tops:
+            return []
         further = []
         above = _ancestors()
-        for name, place in self._last.items() if tops else ():
-            for folder in () if place in refused else above(name.rpartition(b"/")[0]):
+        for name, place in self._last.items():
+            if place in refused:
+                continue
+            for folder in above(name.rpartition(b"/")[0]):
                 if folder not in tops:
                     continue
                 first, *others = tops[folder]
