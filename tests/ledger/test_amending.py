@@ -63,6 +63,20 @@ def counts(held):
     return dict(zip(held.classifier.classes.names, held.classifier.head.counts.tolist(), strict=True))
 
 
+def trained(held, row):
+    """An image of the run's own, and the class it learned it under."""
+    known = held.base.absorbed
+    return bytes(known.digests[row].numpy()).hex(), held.base.classes.names[int(known.labels[row])]
+
+
+def discs_called_rings(held):
+    """Labels by ann that leave the run's own class of discs without an image."""
+    known = held.base.absorbed
+    rows = torch.nonzero(known.labels == held.base.classes.names.index("disc"))[:, 0].tolist()
+    spread = dict(zip(known.exemplar_rows.tolist(), known.exemplars.float().numpy(), strict=True))
+    return [Label(held.run, trained(held, row)[0], "ring", "ann", spread[row]) for row in rows]
+
+
 def test_a_later_label_of_the_same_person_replaces_the_first(ledger, held, drawn, base_run, same_belief):
     wrong = drawn(1, "bar")
     first, _ = learn(ledger, held, [wrong, drawn(2)])
@@ -92,8 +106,7 @@ def learn_apart(held, labels):
 
 
 def test_people_have_each_their_word_and_the_runs_own_gives_way(ledger, held, drawn):
-    known = bytes(held.base.absorbed.digests[0].numpy()).hex()
-    was = held.base.classes.names[int(held.base.absorbed.labels[0])]
+    known, was = trained(held, 0)
     others = [name for name in held.base.classes.names if name != was]
     label = again(drawn(1), others[0], image=known)
     start = counts(held)
@@ -173,9 +186,8 @@ def test_a_queued_label_is_learned_and_then_taken_back(ledger, held, drawn):
 
 
 def test_the_runs_own_label_comes_back_once_nobody_contradicts_it(ledger, held, drawn):
-    known = bytes(held.base.absorbed.digests[3].numpy()).hex()
+    known, was = trained(held, 3)
     features = held.base.absorbed.exemplars[held.base.absorbed.exemplar_rows == 3][0].float().numpy()
-    was = held.base.classes.names[int(held.base.absorbed.labels[3])]
     other = next(name for name in held.base.classes.names if name != was)
     label = Label(held.run, known, other, "ann", features)
     now, _ = learn(ledger, held, [label])
@@ -232,11 +244,7 @@ def test_a_label_queued_before_its_class_was_renamed_is_of_that_class(ledger, he
 
 
 def test_a_snapshot_knows_whose_labels_it_holds(ledger, held, drawn, base_run, same_belief):
-    train = held.base.absorbed
-    disc = held.base.classes.names.index("disc")
-    rows = torch.nonzero(train.labels == disc)[:, 0].tolist()
-    spread = dict(zip(train.exemplar_rows.tolist(), train.exemplars.float().numpy(), strict=True))
-    labels = [Label(held.run, bytes(train.digests[r].numpy()).hex(), "ring", "ann", spread[r]) for r in rows]
+    labels = discs_called_rings(held)
     now, learned = learn(ledger, held, [*labels, drawn(1, "hoop")])
     assert learned.gone_classes == ("disc",)  # and with it the images held out of it
     now, _ = rename_class(ledger, now, "hoop", "wheel")
@@ -250,8 +258,7 @@ def test_a_snapshot_knows_whose_labels_it_holds(ledger, held, drawn, base_run, s
 
 
 def test_erasing_somebody_brings_back_what_they_had_corrected(ledger, held, drawn, base_run):
-    known = bytes(held.base.absorbed.digests[3].numpy()).hex()
-    was = held.base.classes.names[int(held.base.absorbed.labels[3])]
+    known, was = trained(held, 3)
     other = next(name for name in held.base.classes.names if name != was)
     label = again(drawn(1), other, image=known, person="ann")
     now, _ = learn(ledger, held, [label, drawn(2, "hoop", person="ann")])
@@ -270,12 +277,7 @@ def test_erasing_somebody_brings_back_what_they_had_corrected(ledger, held, draw
 
 
 def test_a_name_given_to_a_class_that_an_erasure_brings_back_is_that_classs(ledger, held, drawn, base_run):
-    train = held.base.absorbed
-    disc = held.base.classes.names.index("disc")
-    rows = torch.nonzero(train.labels == disc)[:, 0].tolist()
-    spread = dict(zip(train.exemplar_rows.tolist(), train.exemplars.float().numpy(), strict=True))
-    labels = [Label(held.run, bytes(train.digests[r].numpy()).hex(), "ring", "ann", spread[r]) for r in rows]
-    now, _ = learn(ledger, held, labels)
+    now, _ = learn(ledger, held, discs_called_rings(held))
     now, _ = rename_class(ledger, now, "ring", "disc", person="ben")
     now, _ = learn(ledger, now, [drawn(1, "disc", person="ben")])
     now, _ = erase(ledger, now, person="ann")
@@ -301,7 +303,7 @@ def test_whatever_is_corrected_replay_and_followers_agree(tmp_path_factory, base
     with Ledger.open(str(tmp_path_factory.mktemp("law") / "ledger.sqlite")) as ledger:
         held = follower = begin(ledger, base_run)
         base = held.base
-        known = bytes(base.absorbed.digests[0].numpy()).hex()
+        known, _ = trained(held, 0)
         for number, (what, person, image, name) in enumerate(steps):
             features = base.reference[image].numpy() + np.float32(0.001 * image)
             digest = known if image == 0 else f"{image:032x}"
