@@ -124,9 +124,9 @@ def _changed(
 ) -> tuple[Held, Receipt, Told | None]:
     """A change computed until no other comes first, and the belief after it; None where the key was used."""
     for _ in range(ATTEMPTS):
-        while (step := absorb_queued(ledger, held))[1].receipt is not None:
-            held = step[0]
-        held = step[0]
+        held, learned = absorb_queued(ledger, held)
+        while learned.receipt is not None:
+            held, learned = absorb_queued(ledger, held)
         if key and ledger.receipt(key) is not None:
             return held, ledger.append_change(asked, key), None
         after, made, told = computed(held)

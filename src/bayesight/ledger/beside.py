@@ -19,7 +19,7 @@ from pathlib import Path
 from bayesight.errors import BayesightError
 from bayesight.files import write_atomic
 from bayesight.ledger.belief import run_record
-from bayesight.ledger.records import CHANGES, Label, RunRecord, Update, Withdrawal
+from bayesight.ledger.records import CHANGES, Label, RunRecord, Update, Withdrawal, numbers_in
 from bayesight.run import Run
 
 __all__ = ["MARK", "Beside", "leave_mark", "ledgers_of"]
@@ -146,8 +146,8 @@ def _counted(name: str, run: Run, record: RunRecord) -> Beside | None:
             return None
         trees = {kind: [json.loads(body) for _, body in found] for kind, found in rows.items()}
         back, out = trees[Withdrawal.kind], [tree for tree in trees[Update.kind] if tree["remove"]]
-        gone = {n for tree in back for a, b in tree["labels"] for n in range(a, b + 1)}
-        removing = {n for tree in out for a, b in tree["labels"] for n in range(a, b + 1)}
+        gone = {number for tree in back for number in numbers_in(tree["labels"])}
+        removing = {number for tree in out for number in numbers_in(tree["labels"])}
     except (sqlite3.Error, ValueError, KeyError, TypeError):
         return None
     removed = {image for number, image, _ in labels if number in removing}

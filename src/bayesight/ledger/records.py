@@ -7,7 +7,7 @@ erased and the chain still holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
@@ -34,6 +34,7 @@ __all__ = [
     "Update",
     "Withdrawal",
     "from_parts",
+    "numbers_in",
     "plain_text",
 ]
 
@@ -83,7 +84,7 @@ class RunRecord:
 
     def body(self) -> dict[str, Any]:
         """What stays."""
-        return {k: v for k, v in vars(self).items() if k != "run"} | {"classes": list(self.classes)}
+        return _plain(self)
 
     def personal(self) -> Personal | None:
         """What can be erased: nothing."""
@@ -218,8 +219,7 @@ class Update:
 
     def body(self) -> dict[str, Any]:
         """What stays."""
-        tree = _plain(self)
-        return tree | {"labels": _ranges(self.labels)}
+        return _plain(self)
 
     def personal(self) -> Personal | None:
         """What can be erased: nothing."""
@@ -259,8 +259,7 @@ class Withdrawal:
 
     def body(self) -> dict[str, Any]:
         """What stays."""
-        tree = {k: v for k, v in _plain(self).items() if k not in ("image", "person")}
-        return tree | {"labels": _ranges(self.labels)}
+        return _plain(self, "image", "person")
 
     def personal(self) -> Personal:
         """What can be erased: who, and which image."""
@@ -296,7 +295,7 @@ class Rename:
 
     def body(self) -> dict[str, Any]:
         """What stays."""
-        return {k: v for k, v in _plain(self).items() if k != "person"}
+        return _plain(self, "person")
 
     def personal(self) -> Personal | None:
         """What can be erased: who."""
@@ -360,8 +359,7 @@ class Erasure:
 
     def body(self) -> dict[str, Any]:
         """What stays."""
-        tree = {k: v for k, v in vars(self).items() if k != "run" and (k != "unlearned" or v)}
-        return tree | {"erased": _ranges(self.erased)}
+        return _plain(self) if self.unlearned else _plain(self, "unlearned")
 
     def personal(self) -> Personal | None:
         """What can be erased: nothing."""
@@ -449,13 +447,13 @@ def from_parts(kind: str, run: str, body: Mapping[str, Any], personal: Personal 
         return RunRecord(run=run, **{**body, "classes": tuple(body["classes"])})
     if kind in ("update", "withdrawal"):
         lists = {name: tuple(body.get(name, ())) for name in ("new_classes", "gone_classes")}
-        parts = {**body, **lists, "labels": _numbers(body["labels"])}
+        parts = {**body, **lists, "labels": numbers_in(body["labels"])}
         if kind == "update":
             return Update(run=run, **parts)
         left = personal or Personal({})
         return Withdrawal(run=run, **parts, image=left.image, person=left.person)
     if kind == "erasure":
-        return Erasure(run=run, **{**body, "erased": _numbers(body["erased"])})
+        return Erasure(run=run, **{**body, "erased": numbers_in(body["erased"])})
     if kind in ("prior", "rename"):
         made = Prior if kind == "prior" else Rename
         return made(run=run, **body, person=personal.person if personal else "")
@@ -479,10 +477,20 @@ def plain_text(text: str, where: str, longest: int = 200) -> str:
     return text
 
 
-def _plain(record: Update | Withdrawal | Rename) -> dict[str, Any]:
-    """A record as JSON knows it, less its run."""
-    tree = {k: v for k, v in vars(record).items() if k != "run"}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in tree.items()}
+def numbers_in(pairs: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The sequence numbers of [first, last] pairs, as a body keeps them."""
+    return tuple(number for first, last in pairs for number in range(first, last + 1))
+
+
+def _plain(record: RunRecord | Update | Withdrawal | Rename | Erasure, *without: str) -> dict[str, Any]:
+    """A record as JSON knows it, less its run and these: names as a list, sequence numbers as ranges."""
+    tree = {k: v for k, v in vars(record).items() if k not in ("run", *without)}
+    for name, value in tree.items():
+        if name in ("labels", "erased"):
+            tree[name] = _ranges(value)
+        elif isinstance(value, tuple):
+            tree[name] = list(value)
+    return tree
 
 
 def _present(features: Features | None) -> Features:
@@ -497,7 +505,7 @@ def _ranges(numbers: tuple[int, ...]) -> list[list[int]]:
     """Sorted numbers as [first, last] pairs.
 
     Example:
-        >>> _ranges((1, 2, 3, 7)), _numbers([[1, 3], [7, 7]])
+        >>> _ranges((1, 2, 3, 7)), numbers_in([[1, 3], [7, 7]])
         ([[1, 3], [7, 7]], (1, 2, 3, 7))
     """
     pairs: list[list[int]] = []
@@ -507,7 +515,3 @@ def _ranges(numbers: tuple[int, ...]) -> list[list[int]]:
         else:
             pairs.append([number, number])
     return pairs
-
-
-def _numbers(pairs: list[list[int]]) -> tuple[int, ...]:
-    return tuple(number for first, last in pairs for number in range(first, last + 1))

@@ -12,7 +12,7 @@ from bayesight.ledger import tables
 from bayesight.ledger.applying import source_of
 from bayesight.ledger.belief import Held
 from bayesight.ledger.database import reading
-from bayesight.ledger.records import Label, Withdrawal
+from bayesight.ledger.records import Label, Withdrawal, numbers_in
 from bayesight.ledger.store import Ledger
 from bayesight.models.corrections import RUN, Word, tell
 
@@ -152,8 +152,7 @@ def _said(ledger: Ledger, held: Held, images: Sequence[str]) -> list[tuple[str, 
         label: row.sequence
         for row in rows
         if row.kind == Withdrawal.kind
-        for first, last in json.loads(row.body)["labels"]
-        for label in range(first, last + 1)
+        for label in numbers_in(json.loads(row.body)["labels"])
     }
     found = []
     for row in labels:
