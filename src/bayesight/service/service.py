@@ -174,9 +174,7 @@ class Service:
         corrections = [replace(c, label=known_as(c.label, names) or canonical(c.label)) for c in corrections]
         if not new_classes:
             await self._check_known(corrections)
-        labels = await self._labels(corrections, person)
-        if second_reading:
-            labels = [replace(label, second_reading=True) for label in labels]
+        labels = await self._labels(corrections, person, second_reading)
         told = {label.image for label in labels}
         if any(map(self.recorder.find, told)):  # first the answer, then what is said of it
             await run_in_threadpool(self.recorder.settle, told)
@@ -317,7 +315,9 @@ class Service:
         for label in sorted(asked - set(known)):
             raise UnknownName("class", label[:60], known)
 
-    async def _labels(self, corrections: Sequence[Correction], person: str) -> list[Label]:
+    async def _labels(
+        self, corrections: Sequence[Correction], person: str, second_reading: bool
+    ) -> list[Label]:
         """Labels with the features of their images, which are computed or looked up."""
         uploads = [c.upload for c in corrections if c.upload is not None]
         brought: list[tuple[str, Features, bytes]] = []
@@ -333,7 +333,9 @@ class Service:
             else:
                 digest = correction.image
                 features, png = await self._seen(digest)
-            labels.append(Label(self.keeper.name, digest, correction.label, person, features, png))
+            labels.append(
+                Label(self.keeper.name, digest, correction.label, person, features, png, second_reading)
+            )
         return labels
 
     async def _seen(self, digest: str) -> tuple[Features, bytes]:

@@ -76,15 +76,13 @@ def teach_together(
         if lesson.wait and not isinstance(receipt, Exception)
     ]
     problem = _absorbed(ledger, keeper, wanted) if wanted else None
-    outcomes = iter(_outcomes(ledger, keeper, lessons, receipts))
-    answers: list[Taught | Exception] = []
-    for lesson, receipt in zip(lessons, receipts, strict=True):
-        if isinstance(receipt, Exception):
-            answers.append(receipt)
-            continue
-        outcome = next(outcomes)
-        answers.append(problem if problem is not None and lesson.wait else outcome)
-    return answers
+    outcomes = _outcomes(ledger, keeper, lessons, receipts)
+    if problem is None:
+        return outcomes
+    return [
+        problem if lesson.wait and isinstance(outcome, Taught) else outcome
+        for lesson, outcome in zip(lessons, outcomes, strict=True)
+    ]
 
 
 def _written(
@@ -117,24 +115,27 @@ def _left(ledger: Ledger, wanted: Sequence[Receipt | None]) -> bool:
 
 def _outcomes(
     ledger: Ledger, keeper: Keeper, lessons: Sequence[Lesson], receipts: Sequence[Receipt | Exception | None]
-) -> list[Taught]:
-    """What became of the lessons that were written down."""
+) -> list[Taught | Exception]:
+    """Each lesson as it stands: written down, absorbed, or refused."""
     written = [
         (lesson, receipt)
         for lesson, receipt in zip(lessons, receipts, strict=True)
-        if not isinstance(receipt, Exception)
+        if isinstance(receipt, Receipt)
     ]
-    last = [receipt.last for _, receipt in written if receipt is not None]
-    updates = ledger.absorbed_by(last) if last else {}
-    images = [label.image for lesson, receipt in written if receipt is not None for label in lesson.labels]
+    updates = ledger.absorbed_by([receipt.last for _, receipt in written]) if written else {}
     held = keeper.fresh().held
+    images = [label.image for lesson, _ in written for label in lesson.labels]
     words = words_of(ledger, held, images) if updates else {}
-    found = []
-    for lesson, receipt in written:
-        if receipt is None:
+    found: list[Taught | Exception] = []
+    for lesson, receipt in zip(lessons, receipts, strict=True):
+        if isinstance(receipt, Exception):
+            found.append(receipt)
+        elif receipt is None:
             found.append(Taught(None, True, None))
-            continue
-        update, pairs = updates.get(receipt.last), zip(lesson.labels, receipt.sequences, strict=True)
-        was = tuple(words[x.image].former(n) for x, n in pairs) if update is not None else ()
-        found.append(Taught(receipt, update is not None, update, former=was))
+        elif (update := updates.get(receipt.last)) is None:
+            found.append(Taught(receipt, False, None))
+        else:
+            pairs = zip(lesson.labels, receipt.sequences, strict=True)
+            was = tuple(words[label.image].former(number) for label, number in pairs)
+            found.append(Taught(receipt, True, update, former=was))
     return found
