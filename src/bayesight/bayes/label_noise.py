@@ -10,14 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from bayesight.bayes import sharpness
-from bayesight.bayes.gaussian_head import GaussianHead, fit, predictive, sufficient_statistics
-from bayesight.bayes.gaussian_predictive import density_at, distances
+from bayesight.bayes.gaussian_head import (
+    GaussianHead,
+    density_at,
+    distances,
+    fit,
+    judged_losses,
+    predictive,
+    sufficient_statistics,
+)
 from bayesight.checks import check
 from bayesight.seeding import torch_generator
 
@@ -111,14 +117,12 @@ def _predict_parts(
             sums=head.sums - sums,
             second_moments=head.second_moments - second,
         )
-        density = partial(density_at, predictive(rest), distances(predictive(rest), features[part]))
-        found.append(density)
-        losses += sharpness.judged_losses(
-            lambda t, density=density: density(t) + prior,  # type: ignore[misc]
-            prior, labels[part], weights[part],
-        )  # fmt: skip
+        ready = replace(predictive(rest), log_prior=prior)
+        rows = distances(ready, features[part])
+        losses += judged_losses(ready, rows, labels[part], weights[part])
+        found.append((ready, rows))
     temperature = sharpness.centre(sharpness.posterior(losses))
     log_p = head.counts.new_empty(len(labels), len(head.classes))
-    for part, density in zip(parts, found, strict=True):
-        log_p[part] = torch.log_softmax(density(temperature) + prior, dim=1)
+    for part, (ready, rows) in zip(parts, found, strict=True):
+        log_p[part] = torch.log_softmax(density_at(ready, rows, temperature) + prior, dim=1)
     return log_p
