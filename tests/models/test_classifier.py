@@ -27,28 +27,18 @@ NAMES = ("bar", "disc", "ring")
 SIZE = 6
 
 
-def rows(count, seed, classes=3, spread=1.5):
-    """Labelled feature vectors, no two of the same image."""
-    draw = torch.Generator().manual_seed(seed)
-    centres = torch.randn(classes, SIZE, generator=torch.Generator().manual_seed(5)) * spread
-    labels = torch.randint(classes, (count,), generator=draw)
-    digests = torch.randint(0, 256, (count, 16), generator=draw, dtype=torch.uint8)
-    return Rows(centres[labels] + torch.randn(count, SIZE, generator=draw), labels, digests)
-
-
 def joined(*parts):
     return Rows(*(torch.cat([getattr(p, n) for p in parts]) for n in ("features", "labels", "digests")))
 
 
 @pytest.fixture(scope="session")
-def believer():
+def believer(fit):
     """A classifier that has absorbed 90 rows; frozen, so tests may share it."""
-    network = build("mlp", (1, 8, 8), 3, hidden=(SIZE,), seed=1).eval()
-    return fit_classifier(network, Classes(NAMES, "L", (8, 8)), rows(90, 0), rows(60, 1), precision="32")
+    return fit()
 
 
 @pytest.fixture(scope="session")
-def asked():
+def asked(rows):
     """Features to answer."""
     return rows(200, 2).features
 
@@ -71,7 +61,7 @@ def sums_of_weights(belief):
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 99))
-def test_removing_undoes_absorbing_in_any_order(believer, asked, first, second, seed):
+def test_removing_undoes_absorbing_in_any_order(rows, believer, asked, first, second, seed):
     new = rows(first + second, 10 + seed)
     after = believer
     for part in (torch.arange(first), torch.arange(first, first + second)):
@@ -86,7 +76,7 @@ def test_removing_undoes_absorbing_in_any_order(believer, asked, first, second, 
     torch.testing.assert_close(after.head.counts, believer.head.counts, atol=1e-9, rtol=0)
 
 
-def test_training_rows_can_be_let_go_like_any_other(believer, asked):
+def test_training_rows_can_be_let_go_like_any_other(rows, believer, asked):
     train = rows(90, 0)
     without = believer.remove(train.at(torch.arange(20, 90)))
     few = believer.absorb(rows(30, 3))[0].remove(train.at(torch.arange(20, 90)))
@@ -96,7 +86,7 @@ def test_training_rows_can_be_let_go_like_any_other(believer, asked):
     assert torch.equal(without.absorbed.digests, train.digests[:20])
 
 
-def test_a_new_class_comes_and_its_rows_go(believer, asked):
+def test_a_new_class_comes_and_its_rows_go(rows, believer, asked):
     new = rows(25, 4, classes=4)
     assert int(new.labels.max()) == 3
     after, _ = believer.absorb(new, ("stripe",))
@@ -110,7 +100,7 @@ def test_a_new_class_comes_and_its_rows_go(believer, asked):
     torch.testing.assert_close(known, posterior(believer, asked), atol=1e-8, rtol=0)
 
 
-def test_duplicates_count_as_often_as_they_came(believer):
+def test_duplicates_count_as_often_as_they_came(rows, believer):
     one = rows(1, 5)
     twice, _ = believer.absorb(joined(one, one))
     assert len(twice.absorbed.labels) == len(believer.absorbed.labels) + 2
@@ -124,7 +114,7 @@ def test_duplicates_count_as_often_as_they_came(believer):
         none.remove(one)
 
 
-def test_an_image_under_another_label_is_another_row(believer):
+def test_an_image_under_another_label_is_another_row(rows, believer):
     one = rows(1, 7)
     other = replace(one, labels=(one.labels + 1) % 3)
     after, _ = believer.absorb(one)
@@ -136,7 +126,7 @@ def test_an_image_under_another_label_is_another_row(believer):
 
 @settings(deadline=None, max_examples=15)
 @given(st.floats(0.05, 1), st.floats(0.05, 1), st.integers(0, 9))
-def test_a_discount_is_kept_row_by_row(believer, first, second, seed):
+def test_a_discount_is_kept_row_by_row(rows, believer, first, second, seed):
     early, late = rows(20, 20 + seed), rows(15, 40 + seed)
     trust = torch.rand(20, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     after, learned = believer.discount(first).absorb(early, weights=trust)
@@ -153,7 +143,7 @@ def test_a_discount_is_kept_row_by_row(believer, first, second, seed):
     torch.testing.assert_close(without.head.second_moments, alone.head.second_moments, atol=1e-8, rtol=0)
 
 
-def test_of_a_discounted_and_a_fresh_copy_the_fresh_one_goes_first(believer):
+def test_of_a_discounted_and_a_fresh_copy_the_fresh_one_goes_first(rows, believer):
     train = rows(90, 0).at(torch.arange(1))
     after, _ = believer.discount(0.25).absorb(train)
     back = after.remove(train)
@@ -163,7 +153,7 @@ def test_of_a_discounted_and_a_fresh_copy_the_fresh_one_goes_first(believer):
 
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_bookkeeping_is_that_of_a_plain_list(data):
+def test_bookkeeping_is_that_of_a_plain_list(rows, data):
     """Each row in a list of its own, with its exemplar if it has one, is the slow and obvious version."""
     absorbed = Absorptions(
         torch.empty(0, 16, dtype=torch.uint8),
@@ -201,7 +191,7 @@ def test_bookkeeping_is_that_of_a_plain_list(data):
     assert absorbed.exemplar_rows.tolist() == [i for i, row in enumerate(plain) if row[3] is not None]
 
 
-def test_exemplars_stop_where_there_is_no_room(monkeypatch):
+def test_exemplars_stop_where_there_is_no_room(rows, monkeypatch):
     monkeypatch.setattr(classifier, "EXEMPLARS", 20)
     network = build("mlp", (1, 8, 8), 3, hidden=(SIZE,)).eval()
     belief = fit_classifier(network, Classes(NAMES, "L", (8, 8)), rows(90, 0), rows(60, 1), precision="32")
@@ -219,7 +209,7 @@ def test_exemplars_stop_where_there_is_no_room(monkeypatch):
 # Novelty and trust.
 
 
-def test_novelty_is_measured_against_the_belief_as_it_is(believer, asked):
+def test_novelty_is_measured_against_the_belief_as_it_is(rows, believer, asked):
     before = believer.novelty_reference
     far = replace(rows(80, 11), features=rows(80, 11).features * 3)
     after, _ = believer.absorb(far)
@@ -243,7 +233,7 @@ def test_novelty_is_measured_against_the_belief_as_it_is(believer, asked):
     assert float(believer.novelty(asked + 30).min()) > float(believer.novelty(asked).max())
 
 
-def test_what_is_computed_once_belongs_to_one_belief(believer, asked):
+def test_what_is_computed_once_belongs_to_one_belief(rows, believer, asked):
     new = replace(rows(9, 12), labels=torch.full((9,), 3))
     taught, _ = believer.absorb(rows(30, 11))
     changed = {
@@ -270,7 +260,7 @@ def test_evidence_is_the_sum_over_classes_under_a_prior(believer, asked):
     torch.testing.assert_close(believer.log_evidence(asked).exp(), dense.mean(dim=1))
 
 
-def test_wrong_labels_are_trusted_less_and_unknown_classes_fully(believer):
+def test_wrong_labels_are_trusted_less_and_unknown_classes_fully(rows, believer):
     new = rows(120, 12, spread=4.0)
     sure = fit_classifier(
         believer.network, believer.classes, rows(90, 0, spread=4.0), rows(60, 1, spread=4.0), precision="32"
@@ -347,7 +337,7 @@ def test_evidence_features_are_what_they_are_said_to_be(name, shape):
 
 
 @pytest.fixture
-def saved(believer):
+def saved(rows, believer):
     """A belief with a later class, a discount and weights, as it is written: tensors and plain values."""
     weights = torch.rand(25, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     after, _ = believer.discount(0.3).absorb(rows(25, 4, classes=4), ("stripe",), weights)

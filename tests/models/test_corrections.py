@@ -8,23 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.models import build
-from bayesight.models.classifier import Classes, Rows, fit_classifier
 from bayesight.models.corrections import RUN, Word, compare, tell
 from bayesight.models.learning import absorb, emptied, take_back
 
 NAMES = ("bar", "disc", "ring")
-SIZE = 6
 ANN, BEN = 71, 83
-
-
-def drawn(count, seed):
-    """Labelled feature vectors of the run's own, no two of the same image."""
-    draw = torch.Generator().manual_seed(seed)
-    centres = torch.randn(3, SIZE, generator=torch.Generator().manual_seed(5)) * 1.5
-    labels = torch.randint(3, (count,), generator=draw)
-    digests = torch.randint(0, 256, (count, 16), generator=draw, dtype=torch.uint8)
-    return Rows(centres[labels] + torch.randn(count, SIZE, generator=draw), labels, digests)
 
 
 def said(rows, label=None, source=RUN, *, second=False):
@@ -43,15 +31,15 @@ def shifted(rows, by):
 
 
 @pytest.fixture(scope="session")
-def trained():
+def trained(fit):
     """A classifier that has absorbed 90 rows; frozen, so tests may share it."""
-    network = build("mlp", (1, 8, 8), 3, hidden=(SIZE,), seed=1).eval()
-    return fit_classifier(network, Classes(NAMES, "L", (8, 8)), drawn(90, 0), drawn(60, 1), precision="32")
+    return fit()
 
 
-def same(one, other):
-    """Whether two beliefs hold the same labels, and say the same to 1e-8."""
-    asked = drawn(50, 2).features
+@pytest.fixture(scope="session")
+def same(rows):
+    """Assert that two beliefs hold the same labels, and say the same to 1e-8."""
+    asked = rows(50, 2).features
 
     def held(belief):
         words = zip(
@@ -63,15 +51,18 @@ def same(one, other):
     def posterior(belief):
         return (belief.log_likelihood(asked) + belief.prior.log()).softmax(dim=1)
 
-    assert one.classes.names == other.classes.names
-    assert held(one) == held(other)
-    torch.testing.assert_close(one.head.counts, other.head.counts, atol=1e-9, rtol=0)
-    torch.testing.assert_close(one.head.second_moments, other.head.second_moments, atol=1e-8, rtol=1e-9)
-    torch.testing.assert_close(posterior(one), posterior(other), atol=1e-8, rtol=0)
-    torch.testing.assert_close(
-        one.novelty(asked).sort().values, other.novelty(asked).sort().values, atol=1e-4, rtol=0
-    )
-    return True
+    def compare(one, other):
+        assert one.classes.names == other.classes.names
+        assert held(one) == held(other)
+        torch.testing.assert_close(one.head.counts, other.head.counts, atol=1e-9, rtol=0)
+        torch.testing.assert_close(one.head.second_moments, other.head.second_moments, atol=1e-8, rtol=1e-9)
+        torch.testing.assert_close(posterior(one), posterior(other), atol=1e-8, rtol=0)
+        torch.testing.assert_close(
+            one.novelty(asked).sort().values, other.novelty(asked).sort().values, atol=1e-4, rtol=0
+        )
+        return True
+
+    return compare
 
 
 @settings(deadline=None, max_examples=25)
@@ -83,9 +74,11 @@ def same(one, other):
     source=st.sampled_from([RUN, ANN]),
     seed=st.integers(0, 99),
 )
-def test_a_corrected_label_leaves_no_trace_of_the_first(trained, count, others, trust, by, source, seed):
+def test_a_corrected_label_leaves_no_trace_of_the_first(
+    rows, same, trained, count, others, trust, by, source, seed
+):
     """absorb(a as x), discount, others, absorb(a as y) = discount, others, absorb(a as y)."""
-    a, b = drawn(count, 100 + seed), drawn(others, 300 + seed)
+    a, b = rows(count, 100 + seed), rows(others, 300 + seed)
     weights = torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     wrong, right = said(shifted(a, by), source=source), said(a, source=source)
     first = trained.absorb(wrong, weights=weights)[0].discount(trust)
@@ -98,8 +91,10 @@ def test_a_corrected_label_leaves_no_trace_of_the_first(trained, count, others, 
 
 @settings(deadline=None, max_examples=15)
 @given(trust=st.floats(0.05, 0.99), seed=st.integers(0, 99))
-def test_a_correction_that_discounts_takes_out_what_the_first_label_counts_by_then(trained, trust, seed):
-    a = drawn(7, 100 + seed)
+def test_a_correction_that_discounts_takes_out_what_the_first_label_counts_by_then(
+    rows, trained, trust, seed
+):
+    a = rows(7, 100 + seed)
     first, _ = absorb(trained, said(shifted(a, 1)))
     corrected, _ = absorb(first, a, trust_past=trust)
     alone, _ = absorb(trained, a, trust_past=trust)
@@ -109,14 +104,14 @@ def test_a_correction_that_discounts_takes_out_what_the_first_label_counts_by_th
     torch.testing.assert_close(corrected.absorbed.weights, alone.absorbed.weights)
 
 
-def test_a_robust_correction_is_weighed_by_the_belief_without_the_first_label(trained):
-    a = drawn(20, 100)
+def test_a_robust_correction_is_weighed_by_the_belief_without_the_first_label(rows, same, trained):
+    a = rows(20, 100)
     first, _ = absorb(trained, said(shifted(a, 1)))
     assert same(absorb(first, a, robust=True)[0], absorb(trained, a, robust=True)[0])
 
 
-def test_training_images_are_corrected_like_any_other(trained):
-    train = drawn(90, 0)
+def test_training_images_are_corrected_like_any_other(rows, same, trained):
+    train = rows(90, 0)
     few = train.at(torch.arange(12))
     found = compare(trained.absorbed, shifted(few, 1))
     assert found.former.tolist() == few.labels.tolist()
@@ -129,8 +124,8 @@ def test_training_images_are_corrected_like_any_other(trained):
     assert same(after, expected)
 
 
-def test_the_same_label_again_changes_nothing_to_the_bit(trained):
-    a = drawn(5, 100)
+def test_the_same_label_again_changes_nothing_to_the_bit(rows, trained):
+    a = rows(5, 100)
     once, _ = absorb(trained.discount(0.5), a)
     again, learned = absorb(once, a)
     assert learned.rows == 0
@@ -141,16 +136,16 @@ def test_the_same_label_again_changes_nothing_to_the_bit(trained):
     assert torch.equal(absorb(weaker, a)[0].absorbed.weights, weaker.absorbed.weights)
 
 
-def test_a_second_reading_counts_beside_the_first_and_goes_with_it(trained):
-    a = drawn(1, 100)
+def test_a_second_reading_counts_beside_the_first_and_goes_with_it(rows, same, trained):
+    a = rows(1, 100)
     twice, learned = absorb(absorb(trained, said(a, 0, ANN))[0], said(a, 0, ANN, second=True))
     assert learned.rows == 1
     assert float((twice.head.counts - trained.head.counts)[0]) == pytest.approx(2)
     assert same(absorb(twice, said(a, 1, ANN))[0], absorb(trained, said(a, 1, ANN))[0])
 
 
-def test_two_people_each_have_their_word_and_either_outweighs_the_run(trained):
-    few = drawn(90, 0).at(torch.arange(1))
+def test_two_people_each_have_their_word_and_either_outweighs_the_run(rows, trained):
+    few = rows(90, 0).at(torch.arange(1))
     other, third = (int(few.labels) + 1) % 3, (int(few.labels) + 2) % 3
     ann, _ = absorb(trained, said(few, other, ANN))
     both, _ = absorb(ann, said(few, third, BEN))
@@ -162,8 +157,8 @@ def test_two_people_each_have_their_word_and_either_outweighs_the_run(trained):
     assert float((corrected.head.counts - trained.head.counts)[other]) == pytest.approx(2)
 
 
-def test_of_several_labels_in_one_batch_the_last_counts(trained):
-    a = drawn(2, 100)
+def test_of_several_labels_in_one_batch_the_last_counts(rows, same, trained):
+    a = rows(2, 100)
     one, other = a.at(torch.tensor([0])), a.at(torch.tensor([1]))
     batch = said(one, 0, ANN)
     for more in (said(other, 1, ANN), said(one, 2, ANN), said(one, 1, BEN), said(one, 2, ANN)):
@@ -181,9 +176,9 @@ STEPS = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([ANN, BEN]), st.in
 
 @settings(deadline=None, max_examples=40)
 @given(steps=STEPS)
-def test_taking_back_is_as_if_the_label_had_never_been_given(trained, steps):
+def test_taking_back_is_as_if_the_label_had_never_been_given(rows, same, trained, steps):
     """Against the slow and obvious version: everything that was not taken back, said anew, one by one."""
-    images = drawn(90, 0).at(torch.arange(2)).joined(drawn(1, 100))
+    images = rows(90, 0).at(torch.arange(2)).joined(rows(1, 100))
     after, kept, expected = trained, [], trained
     for image, source, label in steps:
         row = images.at(torch.tensor([image]))
@@ -202,8 +197,8 @@ def test_taking_back_is_as_if_the_label_had_never_been_given(trained, steps):
     assert same(after, expected)
 
 
-def test_what_comes_back_counts_as_if_it_had_stayed(trained):
-    a = drawn(1, 100)
+def test_what_comes_back_counts_as_if_it_had_stayed(rows, same, trained):
+    a = rows(1, 100)
     first, _ = trained.absorb(said(a, 0, ANN), weights=torch.tensor([0.4], dtype=torch.float64))
     wrong, _ = absorb(first.discount(0.5), said(a, 2, ANN))
     back = take_back(wrong.discount(0.5), said(a, None, ANN))
@@ -211,8 +206,8 @@ def test_what_comes_back_counts_as_if_it_had_stayed(trained):
     assert same(back, first.discount(0.5).discount(0.5))
 
 
-def test_a_class_that_loses_its_last_image_can_go_and_come_again(trained):
-    a = drawn(2, 100)
+def test_a_class_that_loses_its_last_image_can_go_and_come_again(rows, same, trained):
+    a = rows(2, 100)
     typed, _ = absorb(trained, said(a, 3, ANN), ("rign",))
     assert emptied(trained, typed) == ()
     right, _ = absorb(typed, said(a, 2, ANN))
@@ -228,8 +223,8 @@ def test_a_class_that_loses_its_last_image_can_go_and_come_again(trained):
         typed.without_class("rign")
 
 
-def test_a_founding_class_goes_with_its_held_out_images_and_two_classes_stay(trained):
-    train = drawn(90, 0)
+def test_a_founding_class_goes_with_its_held_out_images_and_two_classes_stay(rows, trained):
+    train = rows(90, 0)
     disc = train.at(torch.nonzero(train.labels == 1)[:, 0])
     after, _ = absorb(trained, said(disc, 2))
     assert emptied(trained, after) == ("disc",)
@@ -238,7 +233,7 @@ def test_a_founding_class_goes_with_its_held_out_images_and_two_classes_stay(tra
     assert left.head.founding == 2
     assert len(left.reference) == len(left.reference_labels) == int((trained.reference_labels != 1).sum())
     assert set(left.absorbed.labels.tolist()) == set(left.reference_labels.tolist()) == {0, 1}
-    asked = drawn(20, 2).features
+    asked = rows(20, 2).features
     kept = [0, 2]
     torch.testing.assert_close(
         left.log_likelihood(asked), after.log_likelihood(asked)[:, kept], atol=1e-9, rtol=0
@@ -247,10 +242,10 @@ def test_a_founding_class_goes_with_its_held_out_images_and_two_classes_stay(tra
     assert emptied(left, rest) == ()
 
 
-def test_a_class_is_renamed_and_nothing_else(trained):
+def test_a_class_is_renamed_and_nothing_else(rows, trained):
     after = trained.renamed("disc", "hoop")
     assert after.classes.names == after.head.classes == ("bar", "hoop", "ring")
-    asked = drawn(20, 2).features
+    asked = rows(20, 2).features
     assert torch.equal(after.log_likelihood(asked), trained.log_likelihood(asked))
     with pytest.raises(UnknownName, match="did you mean 'ring'"):
         trained.renamed("rign", "hoop")
@@ -258,8 +253,8 @@ def test_a_class_is_renamed_and_nothing_else(trained):
         trained.renamed("disc", "ring")
 
 
-def test_removing_an_image_forgets_what_its_label_had_replaced(trained):
-    a = drawn(1, 100)
+def test_removing_an_image_forgets_what_its_label_had_replaced(rows, same, trained):
+    a = rows(1, 100)
     right, _ = absorb(absorb(trained, said(a, 0, ANN))[0], said(a, 2, ANN))
     assert len(right.replaced) == 1
     gone = right.remove(said(a, 2))

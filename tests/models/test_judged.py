@@ -1,44 +1,36 @@
 """Images that judge a belief: honest, and the same whatever the batches and their order."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.bayes import gaussian_head as gh
 from bayesight.evaluate.novelty import ExemplarBank
-from bayesight.models import build, judged
-from bayesight.models.classifier import Classes, Rows, fit_classifier
+from bayesight.models import judged
+from bayesight.models.classifier import Rows
 from bayesight.models.learning import absorb
 
-NAMES = ("bar", "disc", "ring")
-SIZE = 6
 
-
-def rows(count, seed, classes=3, spread=1.5):
-    draw = torch.Generator().manual_seed(seed)
-    centres = torch.randn(classes, SIZE, generator=torch.Generator().manual_seed(5)) * spread
-    labels = torch.randint(classes, (count,), generator=draw)
-    digests = torch.randint(0, 256, (count, 16), generator=draw, dtype=torch.uint8)
-    return Rows(centres[labels] + torch.randn(count, SIZE, generator=draw), labels, digests)
-
-
-def believer(spread=1.5):
-    network = build("mlp", (1, 8, 8), 3, hidden=(SIZE,), seed=1).eval()
-    train, held = rows(90, 0, spread=spread), rows(60, 1, spread=spread)
-    return fit_classifier(network, Classes(NAMES, "L", (8, 8)), train, held, precision="32")
-
-
-def close(one, other, atol=1e-9):
+@pytest.fixture(scope="session")
+def close(rows):
+    """Assert that two beliefs answer alike."""
     asked = rows(50, 3).features
-    for ask in ("log_likelihood", "novelty"):
-        torch.testing.assert_close(getattr(one, ask)(asked), getattr(other, ask)(asked), atol=atol, rtol=0)
+
+    def compare(one, other, atol=1e-9):
+        for ask in ("log_likelihood", "novelty"):
+            torch.testing.assert_close(
+                getattr(one, ask)(asked), getattr(other, ask)(asked), atol=atol, rtol=0
+            )
+
+    return compare
 
 
 @settings(deadline=None, max_examples=15)
 @given(order=st.permutations(range(40)), cut=st.integers(0, 40), trust=st.sampled_from([1.0, 0.3]))
-def test_answers_and_novelty_follow_from_what_is_absorbed_in_any_order(order, cut, trust):
+def test_answers_and_novelty_follow_from_what_is_absorbed_in_any_order(fit, rows, close, order, cut, trust):
     new = rows(40, 10, classes=4)
-    start = believer().discount(trust)
+    start = fit().discount(trust)
     whole, _ = absorb(start, new, ("stripe",))
     close(whole, whole)  # computed before more is absorbed, so that what is carried over is tried as well
     first, second = torch.tensor(order[:cut], dtype=torch.int64), torch.tensor(order[cut:], dtype=torch.int64)
@@ -47,16 +39,16 @@ def test_answers_and_novelty_follow_from_what_is_absorbed_in_any_order(order, cu
     close(absorb(pieces, new.at(second))[0], whole, 1e-5)  # exemplars are compared in single precision
 
 
-def test_what_is_taken_out_judges_no_more():
-    start, new = believer(), rows(30, 11, spread=4.0)
+def test_what_is_taken_out_judges_no_more(fit, rows):
+    start, new = fit(), rows(30, 11, spread=4.0)
     torch.testing.assert_close(
         absorb(start, new)[0].remove(new).predictive.sharpness, start.predictive.sharpness
     )
 
 
-def test_later_images_judge_as_if_they_had_not_been_absorbed():
+def test_later_images_judge_as_if_they_had_not_been_absorbed(fit, rows):
     new = rows(30, 12)
-    after, _ = absorb(believer(), new)
+    after, _ = absorb(fit(), new)
     assert after.judged.labels.tolist()[60:] == after.absorbed.labels[90:][after._later - 90].tolist()
     order = after._later - 90
     for n in range(0, 30, 7):
@@ -67,8 +59,8 @@ def test_later_images_judge_as_if_they_had_not_been_absorbed():
         torch.testing.assert_close(found[None], expected, atol=1e-3, rtol=0)
 
 
-def test_wrong_labels_that_came_later_make_answers_softer():
-    start = believer(spread=5.0)
+def test_wrong_labels_that_came_later_make_answers_softer(fit, rows):
+    start = fit(spread=5.0)
     new = rows(60, 13, spread=5.0)
     wrong = Rows(new.features, (new.labels + (torch.arange(60) < 20)) % 3, new.digests)
     asked = rows(50, 14, spread=5.0).features
@@ -80,30 +72,30 @@ def test_wrong_labels_that_came_later_make_answers_softer():
     assert surest(absorb(start, new)[0]) > surest(start)
 
 
-def test_classes_weigh_as_their_prior_and_the_total_is_the_effective_number():
+def test_classes_weigh_as_their_prior_and_the_total_is_the_effective_number(fit, rows):
     """Thirty images of one later class judge as a quarter of the images would; sixty others as three."""
     later = rows(30, 15)
     later = Rows(later.features + 9, torch.full((30,), 3), later.digests)
-    after, _ = absorb(believer(), later, ("stripe",))
+    after, _ = absorb(fit(), later, ("stripe",))
     shares = torch.bincount(after.judged.labels, after.judged.weights) / after.judged.weights.sum()
     torch.testing.assert_close(shares, after.prior)
     weights = after.judged.weights
     assert torch.isclose(weights.sum(), weights.sum() ** 2 / weights.square().sum())
     assert 60 < float(weights.sum()) < 90
-    plain = believer().judged.weights
+    plain = fit().judged.weights
     assert 50 < float(plain.sum()) <= 60  # sixty images, whose shares are not quite those of training
 
 
-def test_an_image_the_network_was_trained_on_is_no_judge_under_another_name():
-    start, old = believer(), rows(90, 0)
+def test_an_image_the_network_was_trained_on_is_no_judge_under_another_name(fit, rows):
+    start, old = fit(), rows(90, 0)
     corrected, _ = absorb(start, Rows(old.features[:5], (old.labels[:5] + 1) % 3, old.digests[:5]))
     assert corrected.absorbed.trained.tolist() == [True] * 90
     assert len(corrected.judged.labels) == 60
 
 
-def test_no_more_judge_than_the_limit_and_the_same_in_any_order(monkeypatch):
+def test_no_more_judge_than_the_limit_and_the_same_in_any_order(fit, rows, close, monkeypatch):
     monkeypatch.setattr(judged, "LATER_JUDGES", 10)
-    start, new = believer(), rows(40, 16)
+    start, new = fit(), rows(40, 16)
     forth, _ = absorb(start, new)
     back, _ = absorb(start, new.at(torch.arange(39, -1, -1)))
     assert len(forth.judged.labels) == 70
@@ -128,8 +120,8 @@ def test_the_nearest_other_is_that_of_a_loop(old, new, seed):
     torch.testing.assert_close(moved, torch.tensor(expected), atol=1e-3, rtol=0)
 
 
-def test_reference_images_that_were_absorbed_judge_left_out_and_once():
-    start, held = believer(), rows(60, 1)
+def test_reference_images_that_were_absorbed_judge_left_out_and_once(fit, rows):
+    start, held = fit(), rows(60, 1)
     after, _ = absorb(start, held.at(torch.arange(20)))
     assert len(after.judged.labels) == 60
     assert after.judged.labels.tolist()[:40] == start.reference_labels.tolist()[20:]
