@@ -35,6 +35,7 @@ __all__ = [
     "log_likelihood",
     "log_posterior",
     "predictive",
+    "squared_distance",
 ]
 
 _HALF_SHARE = 50.0
@@ -155,7 +156,7 @@ def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor
 def distances(ready: Predictive, features: Tensor) -> Distances:
     """Rows (N, D) that the head has not absorbed, or should judge as if it had not."""
     x = _whitened(ready, features)
-    squared = x.square().sum(1, keepdim=True) - 2 * x @ ready.means.T + ready.means.square().sum(1)
+    squared = squared_distance(x, ready.means)
     dof, log_det = squared.new_tensor([ready.dof, ready.log_det])[:, None, None].expand(2, len(x), 1)
     return Distances(x.shape[1], squared, ready.strength.expand(len(x), -1), dof, log_det)
 
@@ -179,7 +180,7 @@ def left_out(ready: Predictive, features: Tensor, labels: Tensor, weights: Tenso
     share = ready.pooling[labels] * weights * with_it / without
     rest = (1 - share * from_own.square().sum(1) / dof).clamp_min(1e-3)  # the determinant that remains
     moved = x - (with_it[:, None] * mean - weights[:, None] * x) / without[:, None]
-    squared = x.square().sum(1, keepdim=True) - 2 * x @ ready.means.T + ready.means.square().sum(1)
+    squared = squared_distance(x, ready.means)
     along = (x * from_own).sum(1, keepdim=True) - from_own @ ready.means.T
     squared[rows, labels] = moved.square().sum(1)
     along[rows, labels] = (moved * from_own).sum(1)
@@ -201,6 +202,11 @@ def density_at(ready: Predictive, rows: Distances, temperature: float | Tensor |
     constant = torch.lgamma(tail) - torch.lgamma(rows.dof / 2) - rows.size / 2 * (rows.dof * math.pi).log()
     log_scale = rows.log_det + rows.size * width.log()
     return constant - 0.5 * log_scale - tail * torch.log1p(rows.squared.clamp_min(0) / (rows.dof * width))
+
+
+def squared_distance(x: Tensor, means: Tensor) -> Tensor:
+    """(N, K) of rows (N, D) from means (K, D)."""
+    return x.square().sum(1, keepdim=True) - 2 * x @ means.T + means.square().sum(1)
 
 
 def log_likelihood(head: GaussianHead, features: Tensor) -> Tensor:

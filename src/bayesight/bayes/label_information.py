@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import sharpness
-from bayesight.bayes.gaussian_predictive import Predictive
+from bayesight.bayes.gaussian_predictive import Predictive, squared_distance
 from bayesight.checks import check
 
 __all__ = ["label_information"]
@@ -65,8 +65,7 @@ def label_information(
 
 def _information(ready: Predictive, rows: Tensor, means: Tensor, log_prior: Tensor, draws: int) -> Tensor:
     x = ((rows.double() - ready.shift) / ready.scale) @ ready.whiten.T
-    distance = x.square().sum(1, keepdim=True) - 2 * x @ means.T + means.square().sum(1)
-    distance = distance.clamp_min(0).reshape(len(rows), draws, len(log_prior))
+    distance = squared_distance(x, means).clamp_min(0).reshape(len(rows), draws, len(log_prior))
     # With the means known what is left is a Student-t about each, at the temperature of the head.
     width, tail = sharpness.centre(ready.sharpness), (ready.dof + x.shape[1]) / 2
     log_p = -tail * torch.log1p(distance / (ready.dof * width)) + log_prior
