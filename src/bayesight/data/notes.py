@@ -11,7 +11,7 @@ from bayesight.data.decode import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.data.members import HIDDEN
 from bayesight.data.store import Store
 
-__all__ = ["image_notes", "notes", "reading_notes", "source_facts"]
+__all__ = ["fitted_note", "image_notes", "notes", "reading_notes", "source_facts"]
 
 _LOUD_CUT = 0.2
 """From this share of pixels cut away on, it is a warning."""
@@ -27,19 +27,19 @@ def notes(store: Store, *, whose: str = "") -> list[str]:
         store: the source as it was read.
         whose: "the run's " where its size, mode and levels are a run's.
     """
-    return [
-        *store.manifest.notes,
-        *reading_notes(store, whose=whose),
-    ]
+    return [*store.manifest.notes, *reading_notes(store, whose=whose)]
 
 
 def reading_notes(store: Store, *, whose: str = "") -> list[str]:
     """The same, but for how its folders were taken."""
-    manifest = store.manifest
-    return [
-        *_left_out(store),
-        *_treatment_notes(manifest.treatment, manifest.frame, len(store), whose=whose),
-    ]
+    return [*_left_out(store), *_treatment_notes(store, whose)]
+
+
+def fitted_note(store: Store, whose: str = "") -> str:
+    """The sentence on images of another size or mode than the store's; empty where there are none."""
+    frame, many = store.manifest.frame, store.manifest.fitted
+    size, kind = f"{frame.height}x{frame.width}", "grey" if frame.mode == "L" else "RGB"
+    return f"{many:,} of {len(store):,} images were brought to {whose}{size} {kind}" if many else ""
 
 
 def source_facts(store: Store, said: Sequence[str] | None = None, most: int | None = None) -> dict[str, Any]:
@@ -73,12 +73,12 @@ def source_facts(store: Store, said: Sequence[str] | None = None, most: int | No
     }
 
 
-def _treatment_notes(done: Treatment, frame: Frame, images: int, *, whose: str = "") -> list[str]:
+def _treatment_notes(store: Store, whose: str) -> list[str]:
     """Sentences on what was done to images."""
-    size, kind = f"{frame.height}x{frame.width}", "grey" if frame.mode == "L" else "RGB"
-    of = f"of {images:,} images"
+    done, frame = store.manifest.treatment, store.manifest.frame
+    of = f"of {len(store):,} images"
     said = [
-        (done.fitted, f"{done.fitted:,} {of} were brought to {whose}{size} {kind}"),
+        (done.fitted, fitted_note(store, whose)),
         (done.cut_share >= _QUIET_CUT, _cut_note(done, frame)),
         (
             done.deep and frame.levels != EIGHT_BIT,

@@ -15,7 +15,7 @@ from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
 from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutUnclear, LayoutWish, folder_of
-from bayesight.data.notes import reading_notes, source_facts
+from bayesight.data.notes import fitted_note, reading_notes, source_facts
 from bayesight.errors import InvalidInput, listed, nearest, shown
 from bayesight.models.classifier import Classes
 from bayesight.names import alike, canonical
@@ -121,11 +121,7 @@ class Labelled:
     @property
     def fitted_note(self) -> str:
         """How many images were of another size or mode than the run's; empty where none was."""
-        manifest = self.store.manifest
-        height, width = manifest.shape[:2]
-        kind = "grey" if manifest.mode == "L" else "RGB"
-        many = f"{manifest.fitted:,} of {len(self.store):,} images"
-        return f"{many} were brought to the run's {height}x{width} {kind}" if manifest.fitted else ""
+        return fitted_note(self.store, "the run's ")
 
 
 def read_labelled(
