@@ -113,7 +113,7 @@ def audit(store: Store, *, near: bool = False, within: int = 4, shown: int = _SH
     conflicts = tuple(
         _conflict(store, order[starts[g] : starts[g + 1]], shown) for g in mixed[:shown].tolist()
     )
-    pairs, total = _near(store, within, shown) if near else (None, None)
+    pairs, total = _near(store, group_of, within, shown) if near else (None, None)
     counts = store.manifest.counts
     return Audit(
         groups=len(several),
@@ -186,12 +186,12 @@ def _conflict(store: Store, members: IntArray, shown: int) -> Conflict:
     return Conflict(tuple(store.path_of(i) for i in members[:shown].tolist()), dict(sorted(counted.items())))
 
 
-def _near(store: Store, within: int, shown: int) -> tuple[tuple[NearPair, ...], int]:
+def _near(store: Store, group_of: IntArray, within: int, shown: int) -> tuple[tuple[NearPair, ...], int]:
     """Pairs of different images that look alike, the most alike first, and how many there are.
 
     One of each set of identical images is looked at.
     """
-    one_of_each = np.sort(np.unique(_groups(store.digests)[0], return_index=True)[1])
+    one_of_each = np.sort(np.unique(group_of, return_index=True)[1])
     hashes = np.concatenate(
         [
             perceptual_hash(store.images[one_of_each[first : first + _ROWS]])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
+
+from bayesight.names import alike
 
 __all__ = ["Role", "is_container", "is_mask", "is_unlabelled", "mask_names", "roles"]
 
@@ -41,7 +42,7 @@ def key(name: str) -> str:
         >>> key("Hold-out Set")
         'holdoutset'
     """
-    return re.sub(r"[\s_\-.]+", "", unicodedata.normalize("NFKC", name).casefold())
+    return re.sub(r"[_\-.]+", "", alike(name))
 
 
 def roles(names: Iterable[str]) -> dict[str, Role]:

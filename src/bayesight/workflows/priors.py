@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from bayesight.checks import existing_path
 from bayesight.errors import InvalidInput, UnknownName, shown
+from bayesight.names import canonical
 
 __all__ = ["complete_prior", "parse_prior"]
 
@@ -81,10 +81,10 @@ def complete_prior(stated: Mapping[str, float | str], names: Sequence[str], trai
 
 def _completed(stated: Sequence[tuple[str, Decimal]], names: Sequence[str], training: Tensor) -> Tensor:
     """Base rates for every class; what is stated must sum to 1, or leave a class to take the rest."""
-    known = {unicodedata.normalize("NFC", name): number for number, name in enumerate(names)}
+    known = {canonical(name): number for number, name in enumerate(names)}
     prior, left_out = torch.zeros(len(names), dtype=torch.float64), torch.ones(len(names), dtype=torch.bool)
     for name, value in stated:
-        number = known.get(unicodedata.normalize("NFC", name))
+        number = known.get(canonical(name))
         if number is None:
             raise UnknownName("class", name, names)
         if not left_out[number]:
@@ -136,8 +136,8 @@ def _is_file(text: str) -> bool:
 
 def _from_pairs(text: str, names: Sequence[str]) -> list[tuple[str, Decimal]]:
     """``NAME=P,...``; the longest known name that fits is meant, for names may hold commas and signs."""
-    rest, stated = unicodedata.normalize("NFC", text), []
-    longest_first = sorted((unicodedata.normalize("NFC", name) for name in names), key=len, reverse=True)
+    rest, stated = canonical(text), []
+    longest_first = sorted((canonical(name) for name in names), key=len, reverse=True)
     while rest.strip():
         rest = rest.lstrip()
         name, after = _name(rest, longest_first)
