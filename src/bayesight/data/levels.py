@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bayesight.causal.sample import MAX_LEVELS, level_name
 from bayesight.errors import InvalidInput, listed, shown
 
-__all__ = ["MAX_CATEGORIES", "Kind", "kind_of", "levels_of"]
+__all__ = ["MAX_CATEGORIES", "Kind", "is_number", "kind_of", "levels_of"]
 
 MAX_CATEGORIES = 100
 """So many different codes can be held fixed as categories."""
@@ -31,7 +31,7 @@ _CODE_NAMES = frozenset(
     land bundesland gemeinde gruppe klinik 지역 코드 번호 학교 병원 시도 시군구 우편번호 지점
     """.split()  # noqa: SIM905
 )
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _INTEGER = re.compile(r"[-+]?\d+(\.0*)?$")
 _YES = frozenset(["yes", "y", "true", "t", "ja", "예"])
 _NO = frozenset(["no", "n", "false", "f", "nein", "아니오"])
@@ -62,7 +62,7 @@ def kind_of(name: str, values: Sequence[str], rows: float, *, held: bool) -> Kin
     Raises:
         InvalidInput: a column that is named like a code and has too many values to be categories.
     """
-    if len(values) <= MAX_LEVELS or not all(map(_NUMBER.match, values)):
+    if len(values) <= MAX_LEVELS or not all(map(is_number, values)):
         return Kind(line=False)
     if any(map(_is_written_as_code, values)):
         return _coded(name, values, "its values are written as codes")
@@ -76,6 +76,11 @@ def kind_of(name: str, values: Sequence[str], rows: float, *, held: bool) -> Kin
     if rows >= ROWS_A_CATEGORY * len(values) and len(values) <= MAX_CATEGORIES:
         return Kind(line=False, because=f"whole numbers with {ROWS_A_CATEGORY} rows a value or more")
     return Kind(line=True)
+
+
+def is_number(text: str) -> bool:
+    """Tell a number, written with digits, from other text; blanks around it are not expected."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def levels_of(name: str, counts: Mapping[str, float], *, text: bool) -> tuple[dict[str, str], str]:

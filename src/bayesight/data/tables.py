@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ import pyarrow.compute as pc
 from bayesight.causal.sample import Column, Discrete, Numeric, Sample, level_name, level_order
 from bayesight.checks import check, existing_path
 from bayesight.data.dialect import Dialect, find_dialect, uneven_line
-from bayesight.data.levels import MAX_CATEGORIES, Kind, kind_of, levels_of
+from bayesight.data.levels import MAX_CATEGORIES, Kind, is_number, kind_of, levels_of
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName, shown
 from bayesight.types import FloatArray, IntArray, Progress
 
@@ -46,7 +45,6 @@ MEMORY_BYTES = 1 << 30
 
 _BLOCK_BYTES = 4 << 20
 _LOOK_ROWS = 200_000
-_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _COMMA = r"^\s*([-+]?\d+),(\d+)\s*$"
 _GROUPED = r"^\s*([-+]?\d{1,3})\.(\d{3})(?:\.(\d{3}))?(?:\.(\d{3}))?(,\d+)\s*$"
 _DENSE = 1 << 20
@@ -118,20 +116,7 @@ def column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
         SourceNotFound: there is no such file.
         SourceUnreadable: it is no CSV or Parquet table, or a name comes twice.
     """
-    source = existing_path(path)
-    try:
-        if _is_parquet(source):
-            import pyarrow.parquet as pq
-
-            names = tuple(map(str, pq.ParquetFile(source).schema_arrow.names))
-        else:
-            names = find_dialect(source).names
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise _unreadable(source, error) from error
-    twice = [name for name, n in Counter(names).items() if n > 1]
-    if twice:
-        raise SourceUnreadable(f"{source}: the column {twice[0]!r} comes twice; expected every name once.")
-    return names
+    return _Table.of(existing_path(path)).names
 
 
 def read_sample(
@@ -152,11 +137,10 @@ def read_sample(
             counts or weights that are none, rows that do not fit into memory.
     """
     source = existing_path(path)
-    known = column_names(source)
-    for name in (*options.every, *options.numeric, *options.text):
-        if name not in known:
-            raise UnknownName("column", name, known)
     table = _Table.of(source)
+    for name in (*options.every, *options.numeric, *options.text):
+        if name not in table.names:
+            raise UnknownName("column", name, table.names)
     kinds = _kinds(table, options)
     numeric = {name for name, kind in kinds.items() if kind.line}
     while True:
@@ -250,15 +234,14 @@ class _Reading:
     def result(self) -> TableRead:
         """What was read."""
         self.refuse_missing()
-        missing = {n: c for n, c in self.missing.items() if c}
         if not self.cells and not self.parts:
             raise SourceUnreadable(f"{self.source}: no rows; expected at least one below the header.")
         sample = self._from_cells() if self.cells_suffice else self._from_rows()
-        return TableRead(sample, self.rows, self.rows - self.kept, missing, tuple(self.notes))
+        return TableRead(sample, self.rows, self.rows - self.kept, dict(+self.missing), tuple(self.notes))
 
     def refuse_missing(self) -> None:
         """Refuse what is missing, unless such rows are to be left out."""
-        missing = {n: c for n, c in self.missing.items() if c}
+        missing = +self.missing
         if missing and not self.options.drop_missing:
             said = ", ".join(f"{c:,} in {n}" for n, c in missing.items())
             raise InvalidInput(
@@ -389,8 +372,8 @@ class _Reading:
     def _discrete(self, name: str, codes: IntArray, n: FloatArray) -> Column:
         """The column with its levels in order; numbers and text mixed are refused."""
         found, as_text = self.codes[name], name in self.options.text
-        numbers = [text for text in found if _is_number(text)]
-        words = [text for text in found if not _is_number(text)]
+        numbers = [text for text in found if is_number(text)]
+        words = [text for text in found if not is_number(text)]
         if numbers and words and not as_text:
             word = min(words, key=lambda text: self.first_row[name][text])
             raise InvalidInput(
@@ -483,14 +466,34 @@ def _is_missing(values: pa.Array[Any], *, blank_only: bool) -> npt.NDArray[np.bo
 
 @dataclass(frozen=True)
 class _Table:
-    """A file and how it is written; CSV has a dialect, Parquet has none."""
+    """A file, its columns and how it is written; CSV has a dialect, Parquet has none."""
 
     source: Path
+    names: tuple[str, ...]
     dialect: Dialect | None
 
     @classmethod
     def of(cls, source: Path) -> _Table:
-        return cls(source, None if _is_parquet(source) else find_dialect(source))
+        """Look at the beginning of a file.
+
+        Raises:
+            SourceUnreadable: it is no CSV or Parquet table, or a name comes twice.
+        """
+        try:
+            if not _is_parquet(source):
+                dialect = find_dialect(source)
+                return cls(source, dialect.names, dialect)
+            import pyarrow.parquet as pq
+
+            names = tuple(map(str, pq.ParquetFile(source).schema_arrow.names))
+        except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+            raise _unreadable(source, error) from error
+        twice = [name for name, n in Counter(names).items() if n > 1]
+        if twice:
+            raise SourceUnreadable(
+                f"{source}: the column {twice[0]!r} comes twice; expected every name once."
+            )
+        return cls(source, names, None)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """The columns of the table, in parts; CSV as text, Parquet as it is typed.
@@ -666,8 +669,4 @@ def _unreadable(source: Path, error: Exception) -> SourceUnreadable:
 
 
 def _mostly_numbers(levels: Sequence[str] | dict[str, int]) -> bool:
-    return sum(map(_is_number, levels)) * 2 > len(levels)
-
-
-def _is_number(text: str) -> bool:
-    return _NUMBER.fullmatch(text) is not None
+    return sum(map(is_number, levels)) * 2 > len(levels)
