@@ -140,6 +140,17 @@ class Treatment:
     deep: int = 0
     clipped: int = 0
 
+    @classmethod
+    def of(cls, own: Frame, frame: Frame, many: int = 1) -> Treatment:
+        """Count what bringing ``many`` images of one frame into another does to them."""
+        cut = frame.cut_of(own.height, own.width)
+        return cls(
+            fitted=0 if own.like(frame) else many,
+            pixels=many * own.pixels,
+            cut=many * cut,
+            cropped=many if 20 * cut > own.pixels else 0,
+        )
+
     def __add__(self, other: Treatment) -> Treatment:
         return Treatment(
             self.fitted + other.fitted,

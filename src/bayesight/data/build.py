@@ -207,22 +207,11 @@ def _read_idx(source: Source, wish: Wish, spool: Spool) -> str:
         native = Frame(height, width, "RGB" if channels else "L")
         spool.frame = wished(wish, native)
         images = refit(block.images, spool.frame)
-        spool.treatment += _refitted(native, spool.frame, len(images))
+        spool.treatment += Treatment.of(native, spool.frame, len(images))
         labels = [str(label) for label in block.labels.tolist()] if wish.labelled else [""] * len(images)
         spool.add(images, labels, [f"{name}[{block.first + i}]" for i in range(len(images))])
         spool.report(block.fraction)
     return sentence(wish, spool.frame, Counter()) if spool.frame else ""
-
-
-def _refitted(native: Frame, frame: Frame, many: int) -> Treatment:
-    """What bringing many images of one frame into another does to them."""
-    cut = frame.cut_of(native.height, native.width)
-    return Treatment(
-        fitted=0 if native.like(frame) else many,
-        pixels=many * native.pixels,
-        cut=many * cut,
-        cropped=many if 20 * cut > native.pixels else 0,
-    )
 
 
 def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -163,12 +163,8 @@ class Raster:
             pixels = np.asarray(placed)
         except Exception as error:  # noqa: BLE001 - as above
             raise Refused(reason_of(error, self.blob)) from None
-        cut = frame.cut_of(own.height, own.width)
-        return pixels, Treatment(
-            fitted=int(not own.like(frame)),
-            pixels=own.pixels,
-            cut=cut,
-            cropped=int(20 * cut > own.pixels),
+        return pixels, replace(
+            Treatment.of(own, frame),
             turned=int(self.orientation != 1),
             transparent=int(seen["transparent"]),
             frames=int(self._has_frames()),
