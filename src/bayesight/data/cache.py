@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bayesight.data.store import cache_home
+from bayesight.data.store import cache_home, lock_of
 from bayesight.errors import StorageFailed
 
 __all__ = ["Cache", "CachedStore", "cached", "clear_cache"]
@@ -106,8 +106,7 @@ def _described(path: Path) -> CachedStore:
 
 def _removed(path: Path) -> bool:
     """Remove one thing, unless somebody holds its lock."""
-    family = path.name.removeprefix(".building-").rpartition("-")[0]
-    lock = path.with_suffix(".lock") if path.is_file() else path.parent / f"{family}.lock"
+    lock = path.with_suffix(".lock") if path.is_file() else lock_of(path)
     try:
         with FileLock(lock, timeout=0):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -52,6 +52,7 @@ __all__ = [
     "Quarantined",
     "Store",
     "cache_home",
+    "lock_of",
     "open_store",
     "require_classes",
     "require_no_class_lost",
@@ -239,10 +240,10 @@ def open_store(
     folder = home / f"{name}-{_key(signature)}"
     with _storing(home, found.path):
         home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / f"{name}.lock"):
+        with FileLock(lock_of(folder)):
             store = _load(folder)
             if store is None:
-                _remove_leftovers(home, name)
+                _remove_leftovers(home, lock_of(folder))
                 _build(found, wish, folder, signature, _counting(progress, stamped.files))
                 store = _load(folder)
             with suppress(OSError):  # a cache that can only be read serves as well
@@ -273,6 +274,12 @@ def cache_home(cache: str | os.PathLike[str] | None = None) -> Path:
     """Where everything that is kept lies: the folder given, $BAYESIGHT_CACHE or the user's cache folder."""
     named = cache or os.environ.get("BAYESIGHT_CACHE")
     return (Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("bayesight"))).absolute()
+
+
+def lock_of(folder: Path) -> Path:
+    """The lock that is held while a store, or one that is being built, is worked on."""
+    family = folder.name.removeprefix(_BUILDING).rpartition("-")[0]
+    return folder.parent / f"{family}.lock"
 
 
 def _mark_used(store: Store) -> None:
@@ -443,15 +450,15 @@ def _is_whole(store: Store) -> bool:
     return True
 
 
-def _remove_leftovers(home: Path, family: str) -> None:
-    """Remove what killed builds left behind; the caller holds the lock of ``family``."""
+def _remove_leftovers(home: Path, held: Path) -> None:
+    """Remove what killed builds left behind; ``held`` is the lock that the caller has."""
     for left in home.glob(f"{_BUILDING}*"):
-        owner = left.name.removeprefix(_BUILDING).rpartition("-")[0]
-        if owner == family:
+        lock = lock_of(left)
+        if lock == held:
             shutil.rmtree(left, ignore_errors=True)
             continue
         try:
-            with FileLock(home / f"{owner}.lock", timeout=0):
+            with FileLock(lock, timeout=0):
                 shutil.rmtree(left, ignore_errors=True)
         except Timeout:
             continue  # someone is at work on it
