@@ -11,8 +11,8 @@ Levels: TypeAlias = tuple[float, float]
 """The values of a source that become 0 and 255."""
 
 Fit: TypeAlias = Literal["crop", "pad", "stretch"]
-"""How an image of another shape is brought to the frame: scaled to cover it and cropped in the centre, scaled
-to lie within it with black beside it, or stretched."""
+"""The way an image of another shape is brought to the frame: scaled to cover it and cropped in the centre,
+scaled to lie within it with black beside it, or stretched."""
 
 EIGHT_BIT: Levels = (0.0, 255.0)
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
@@ -29,7 +29,7 @@ class Reading(TypedDict):
 
 @dataclass(frozen=True)
 class Frame:
-    """What all images of a store are made to be.
+    """The size, mode and levels that all images of a store are brought to.
 
     Args:
         height: rows.
@@ -61,19 +61,19 @@ class Frame:
         return self.height * self.width
 
     def scale_of(self, height: int, width: int) -> float:
-        """How many pixels of an image of the size given become one of this frame, along a side."""
+        """Pixels of an image of the size given that become one of this frame, along a side."""
         along = height / self.height, width / self.width
         return max(along) if self.fit == "pad" else min(along)
 
     def cut_of(self, height: int, width: int) -> int:
-        """How many pixels of an image of the size given are cut away."""
+        """Pixels of an image of the size given that are cut away."""
         if self.fit != "crop":
             return 0
         scale = self.scale_of(height, width)
         return height * width - min(height * width, round(scale * scale * self.pixels))
 
     def like(self, other: Frame) -> bool:
-        """Whether size and mode are the same."""
+        """True where size and mode are the same."""
         return (self.height, self.width, self.mode) == (other.height, other.width, other.mode)
 
     def lying(self) -> Frame:
@@ -101,7 +101,7 @@ class Range:
 
     @property
     def is_eight_bit(self) -> bool:
-        """Whether they are, or could be, those of 8 bits in a larger box."""
+        """True where they are, or could be, those of 8 bits in a larger box."""
         return self.whole and self.low >= 0 and self.high <= EIGHT_BIT[1]
 
     def __str__(self) -> str:
@@ -114,7 +114,7 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True)
 class Treatment:
-    """What was done to images to bring them into one frame, in counts.
+    """The changes made to images to bring them into one frame, in counts.
 
     Args:
         fitted: images that had another size or mode, and were scaled or converted.

@@ -1,4 +1,4 @@
-"""What is kept of sources that were read: how large it is, when it was last used, and away with it."""
+"""The cache of sources that were read: how large each store is, when it was last used, and their removal."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Cache:
 
 
 def cached(cache: str | os.PathLike[str] | None = None) -> Cache:
-    """What is kept.
+    """List what is kept.
 
     Args:
         cache: where; $BAYESIGHT_CACHE or the user's cache folder when not given.

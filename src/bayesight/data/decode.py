@@ -159,14 +159,14 @@ def refit(images: ImageArray, frame: Frame) -> ImageArray:
 
 
 def native_frames(blobs: Sequence[bytes]) -> list[Frame | None]:
-    """What each image is of itself, read from its header alone; None for one that cannot be read."""
+    """The frame each image has of itself, read from its header alone; None for one that cannot be read."""
     return [None if found is None else found[0] for found in survey(blobs, ranges=False)]
 
 
 def survey(
     blobs: Sequence[bytes], *, ranges: bool = True, spend: Callable[[int], None] = lambda pixels: None
 ) -> list[tuple[Frame, Range | None] | None]:
-    """What each image is of itself, and the values of those of more than 8 bits.
+    """Find the frame each image has of itself, and the values of those of more than 8 bits.
 
     Args:
         blobs: the content of image files.

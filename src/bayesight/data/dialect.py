@@ -34,7 +34,7 @@ _HANGUL, _KANA = re.compile("[가-힣]"), re.compile("[ぁ-んァ-ヶ]")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV file is written.
+    """The way a CSV file is written.
 
     Args:
         encoding: a Python name.

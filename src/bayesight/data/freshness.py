@@ -21,7 +21,7 @@ _SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Stamp:
-    """What the file system says of a source, without reading it.
+    """The file system's account of a source, without reading it.
 
     Args:
         values: equal only for a source that was not touched; as JSON gives them back.
@@ -51,7 +51,7 @@ def stamp(source: Source) -> Stamp:
 
 
 def content_of(source: Source, stamped: Stamp) -> list[Any]:
-    """What changes when a source's bytes do: of an archive a hash of its files, of a folder its stamp.
+    """A value that changes when a source's bytes do: an archive's hash of its files, a folder's stamp.
 
     Raises:
         SourceUnreadable: a file cannot be read.

@@ -39,7 +39,7 @@ _NO = frozenset(["no", "n", "false", "f", "nein", "아니오"])
 
 @dataclass(frozen=True)
 class Kind:
-    """What a column is taken for.
+    """The kind of variable a column is taken for.
 
     Args:
         line: a quantity, held fixed by a straight line; otherwise its values are categories.
@@ -84,7 +84,7 @@ def is_number(text: str) -> bool:
 
 
 def levels_of(name: str, counts: Mapping[str, float], *, text: bool) -> tuple[dict[str, str], str]:
-    """Which level each text of a column stands for, and a note where several spellings are one.
+    """Find the level each text of a column stands for, and a note where several spellings are one.
 
     1, 1.0 and "1" are one; 01 is another as soon as one value of the column is written so. Yes, yes and Y are
     one.
@@ -124,7 +124,7 @@ def _is_named_as_code(name: str) -> bool:
 
 
 def _is_written_as_code(value: str) -> bool:
-    """Whether a number is written as no quantity is: with leading zeros, too long, or as 1E2."""
+    """True where a number is written as no quantity is: with leading zeros, too long, or as 1E2."""
     plain = value.lstrip("+-")
     leading = len(plain) > 1 and plain[0] == "0" and plain[1].isdigit()
     exponent = re.fullmatch(r"\d+[eE]\d+", plain) is not None

@@ -106,7 +106,7 @@ class Raster:
 
     @property
     def is_deep(self) -> bool:
-        """Whether its values are of more than 8 bits, so that the file does not say what is white."""
+        """True where its values are of more than 8 bits, so that the file does not say what is white."""
         if self.image.mode.startswith("I") or self.image.mode == "F":
             return True
         if self.form == "PNG":
@@ -261,7 +261,7 @@ class Raster:
         return found[..., :3], None if opacity is None else opacity[..., None]
 
     def _has_frames(self) -> bool:
-        """Whether the file holds more images after this one."""
+        """True where the file holds more images after this one."""
         if self.form == "PNG":
             return b"acTL" in self.blob[: HEADER_BYTES + 512]
         try:
@@ -313,7 +313,7 @@ def check_pixels(height: int, width: int, limit: int = PIXEL_LIMIT) -> None:
 
 
 def may_turn(blob: bytes) -> bool:
-    """Whether a file may say that it is to be turned; asking Pillow has it read the whole of a PNG."""
+    """True where a file may say that it is to be turned; asking Pillow has it read the whole of a PNG."""
     return not blob.startswith(SIGNATURE) or any(mark in blob for mark in _EXIF_MARKS)
 
 
@@ -425,7 +425,7 @@ def _colour_values(blob: bytes, form: str) -> Callable[[tuple[int, int, int, int
 
 
 def _packing(tile: Any) -> str:
-    """How the bytes of a tile's pixels lie."""
+    """Pillow's name of the order that the bytes of a tile's pixels lie in."""
     given = tile[3]
     return str(given[0] if isinstance(given, tuple) else given)
 
@@ -450,7 +450,7 @@ def _tags(image: Image.Image) -> Mapping[int, Any]:
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """Whether an image has no colour by its mode, or by its palette."""
+    """True where an image has no colour by its mode, or by its palette."""
     if image.mode not in ("P", "PA"):
         return image.mode in _GREY_MODES
     held = image.palette  # asked for it in the plain way, Pillow decodes the image
@@ -464,7 +464,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """How a camera was held (1 to 8); 1 when nothing is said of it."""
+    """The way a camera was held (1 to 8); 1 when nothing is said of it."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - as in _opened

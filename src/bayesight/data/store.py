@@ -113,17 +113,17 @@ class Manifest:
 
     @property
     def ignored(self) -> int:
-        """How many files were passed over because they are no images."""
+        """Files that were passed over because they are no images."""
         return sum(kind.files for kind in self.passed)
 
     @property
     def fitted(self) -> int:
-        """How many images had another size or mode, and were scaled or converted."""
+        """Images that had another size or mode, and were scaled or converted."""
         return self.treatment.fitted
 
     @property
     def frame(self) -> Frame:
-        """What all images were made to be."""
+        """The size, mode and levels all images were brought to."""
         return Frame(self.shape[0], self.shape[1], self.mode, self.levels, self.fit)
 
 
@@ -161,7 +161,7 @@ class Store:
 
     @property
     def has_parts(self) -> bool:
-        """Whether folders of the source set images apart for training, validation or testing."""
+        """True where folders of the source set images apart for training, validation or testing."""
         return not {"train", "validation", "test"}.isdisjoint(self.manifest.parts)
 
     def rows_of(self, part: str) -> IntArray:
@@ -271,7 +271,7 @@ def require_classes(store: Store, least: int = 2) -> None:
 
 
 def cache_home(cache: str | os.PathLike[str] | None = None) -> Path:
-    """Where everything that is kept lies: the folder given, $BAYESIGHT_CACHE or the user's cache folder."""
+    """The folder of everything that is kept: the one given, $BAYESIGHT_CACHE or the user's cache folder."""
     named = cache or os.environ.get("BAYESIGHT_CACHE")
     return (Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("bayesight"))).absolute()
 

@@ -527,7 +527,7 @@ class _Table:
 
 
 def _kinds(table: _Table, options: ReadOptions) -> dict[str, Kind]:
-    """What each column is taken for, from the first rows; of a small table, from all."""
+    """The kind each column is taken for, from the first rows; of a small table, from all."""
     values: dict[str, set[str]] = {name: set() for name in options.columns}
     given = {name: Kind(line=True) for name in options.numeric if name in values}
     open_ones = [name for name in options.columns if name not in given and name not in options.text]

@@ -40,7 +40,7 @@ class Unread:
     error: str
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints: the keys of an answer, empty, and ``error``."""
+        """The record ``--json`` prints: the keys of an answer, empty, and ``error``."""
         empty = dict.fromkeys(("prediction", "posterior", "log_evidence", "novelty", "known"))
         return {"path": self.path, **empty, "error": self.error}
 
