@@ -80,10 +80,6 @@ class Frame:
         """The same on its side."""
         return replace(self, height=self.width, width=self.height)
 
-    def at_levels(self, levels: Levels) -> Frame:
-        """The same with other levels."""
-        return replace(self, levels=levels)
-
 
 @dataclass(frozen=True)
 class Range:

@@ -2,6 +2,7 @@ import io
 import struct
 import warnings
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_sixteen_bits_are_scaled_by_the_levels_to_the_last_bit(make, kind):
     assert frame == (GREY if channels == 1 else COLOUR)
     assert (found.low, found.high) == (own.min(), own.max())
     expected = np.rint(np.clip((own - 200) * 255 / 3800, 0, 255)).squeeze()
-    batch = decode([blob], frame.at_levels((200.0, 4000.0)))
+    batch = decode([blob], replace(frame, levels=(200.0, 4000.0)))
     np.testing.assert_array_equal(batch.images[0], expected)
     assert (batch.treatment.deep, batch.treatment.clipped, batch.treatment.transparent) == (1, 1, 0)
 
@@ -117,7 +118,7 @@ def test_sixteen_bits_are_scaled_by_the_levels_to_the_last_bit(make, kind):
 def test_sixteen_bits_with_opacity_are_laid_over_white(make):
     values = np.full((6, 5, 4), 0x8000, np.uint16)
     values[0, 0, 3], values[0, 1, 3] = 0, 0xFFFF
-    batch = decode([make.deep_png(values)], COLOUR.at_levels((0.0, 65535.0)))
+    batch = decode([make.deep_png(values)], replace(COLOUR, levels=(0.0, 65535.0)))
     assert batch.images[0][0, 0].tolist() == [255] * 3
     assert batch.images[0][0, 1].tolist() == [128] * 3
     assert batch.images[0][3, 3].tolist() == [191] * 3  # half of it white
@@ -127,7 +128,7 @@ def test_sixteen_bits_with_opacity_are_laid_over_white(make):
 def test_values_of_two_kinds_are_never_mixed(make):
     deep = np.full((6, 5), 300, np.uint16)
     assert "values of 300 to 300; expected values of 8 bits" in reason(make.encoded(deep))
-    eight = decode([make.encoded(make.picture(0))], GREY.at_levels((0.0, 4095.0)))
+    eight = decode([make.encoded(make.picture(0))], replace(GREY, levels=(0.0, 4095.0)))
     assert "8-bit values; expected values of 0 to 4,095" in eight.refused[0][1]
     # 8-bit values in a 16-bit file are what they are
     np.testing.assert_array_equal(one(make.encoded(np.full((6, 5), 77, np.uint16))), 77)
@@ -277,7 +278,7 @@ def test_floats_are_scaled_by_the_levels_and_what_is_no_number_is_their_least(ma
     blob = make.encoded(Image.fromarray(values), "TIFF")
     assert str(survey([blob])[0][1]) == "-1 to 3"
     expected = np.rint(np.nan_to_num((values + 1) * 255 / 4))
-    np.testing.assert_array_equal(decode([blob], GREY.at_levels((-1.0, 3.0))).images[0], expected)
+    np.testing.assert_array_equal(decode([blob], replace(GREY, levels=(-1.0, 3.0))).images[0], expected)
     assert "expected values of 8 bits" in reason(blob)
     nothing = make.encoded(Image.fromarray(np.full((6, 5), np.nan, np.float32)), "TIFF")
     assert survey([nothing]) == [None]
