@@ -220,10 +220,10 @@ class Raster:
     ) -> Image.Image:
         """A part of the image as 8-bit grey or RGB, without transparency, of ``factor`` pixels one."""
         if self.is_deep:
-            return _reduced(self._scaled_down(*self._deep(box), levels, seen), factor)
+            return _averaged(_scaled_down(*self._deep(box), levels, seen), factor)
         part = self.image if box == (0, 0, *self.image.size) else self.image.crop(box)
         if part.has_transparency_data:
-            layer = _reduced(part.convert("RGBA"), factor)
+            layer = _averaged(part.convert("RGBA"), factor)
             factor = 1
             if np.asarray(layer.getchannel("A")).min() < 255:
                 seen["transparent"] = True
@@ -234,19 +234,7 @@ class Raster:
         if self.grey and part.mode not in ("1", "L"):
             part = part.convert("RGB")
         mode = "L" if self.grey else "RGB"
-        return _reduced(part if part.mode == mode else part.convert(mode), factor)
-
-    def _scaled_down(
-        self, values: Values, alpha: Values | None, levels: Levels, seen: dict[str, bool]
-    ) -> Image.Image:
-        """Values of more than 8 bits brought to 8."""
-        low, high = levels
-        seen["clipped"] |= bool(((values < low) | (values > high)).any())
-        values = (np.nan_to_num(values, nan=low) - low) * np.float32(255 / (high - low or 1))
-        if alpha is not None and (alpha < 1).any():
-            seen["transparent"] = True
-            values = values * alpha + 255 * (1 - alpha)
-        return Image.fromarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
+        return _averaged(part if part.mode == mode else part.convert(mode), factor)
 
     def _deep(self, box: tuple[int, int, int, int]) -> tuple[Values, Values | None]:
         """A part of a deep image: its values ``(h, w)`` or ``(h, w, 3)``, and its opacity in [0, 1]."""
@@ -270,7 +258,18 @@ class Raster:
             return True
 
 
-def _reduced(image: Image.Image, factor: int) -> Image.Image:
+def _scaled_down(values: Values, alpha: Values | None, levels: Levels, seen: dict[str, bool]) -> Image.Image:
+    """Values of more than 8 bits brought to 8."""
+    low, high = levels
+    seen["clipped"] |= bool(((values < low) | (values > high)).any())
+    values = (np.nan_to_num(values, nan=low) - low) * np.float32(255 / (high - low or 1))
+    if alpha is not None and (alpha < 1).any():
+        seen["transparent"] = True
+        values = values * alpha + 255 * (1 - alpha)
+    return Image.fromarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
+
+
+def _averaged(image: Image.Image, factor: int) -> Image.Image:
     """The mean of every so many pixels along each side."""
     return image if factor == 1 else image.reduce(factor)
 
