@@ -17,7 +17,6 @@ from bayesight.models.classifier import (
     Absorptions,
     Classes,
     Classifier,
-    Rows,
     fit_classifier,
 )
 from bayesight.models.reading import features_of, reader_of
@@ -25,10 +24,6 @@ from bayesight.seeding import torch_generator
 
 NAMES = ("bar", "disc", "ring")
 SIZE = 6
-
-
-def joined(*parts):
-    return Rows(*(torch.cat([getattr(p, n) for p in parts]) for n in ("features", "labels", "digests")))
 
 
 @pytest.fixture(scope="session")
@@ -102,10 +97,10 @@ def test_a_new_class_comes_and_its_rows_go(rows, believer, asked):
 
 def test_duplicates_count_as_often_as_they_came(rows, believer):
     one = rows(1, 5)
-    twice, _ = believer.absorb(joined(one, one))
+    twice, _ = believer.absorb(one.joined(one))
     assert len(twice.absorbed.labels) == len(believer.absorbed.labels) + 2
     with pytest.raises(InvalidInput, match="1 of 3 images were never absorbed"):
-        twice.remove(joined(one, one, one))
+        twice.remove(one.joined(one).joined(one))
     once = twice.remove(one)
     assert len(once.absorbed.labels) == len(believer.absorbed.labels) + 1
     none = once.remove(one)
