@@ -18,7 +18,7 @@ from bayesight.bayes.gaussian_state import GaussianHead, HeadPrior
 from bayesight.models.reading import Precision
 from bayesight.values import Names, Within, problems_of
 
-__all__ = ["BeliefValues", "check_belief"]
+__all__ = ["check_belief"]
 
 _LAYOUT = {
     "head.shift": (torch.float64, "D"),
@@ -54,7 +54,7 @@ class _Head(BaseModel):
     kept: Annotated[float, Within(0, 1, above=True)] = 1.0
 
 
-class BeliefValues(BaseModel):
+class _Belief(BaseModel):
     """The plain values of a belief, beside its tensors."""
 
     classes: Annotated[Names, Field(min_length=1)]
@@ -77,7 +77,7 @@ def check_belief(
         ValueError: something is missing, of the wrong kind, shape or range, or no statistic of any rows.
     """
     try:
-        said = BeliefValues.model_validate(values)
+        said = _Belief.model_validate(values)
     except ValidationError as error:
         raise ValueError("; ".join(problems_of(error)[:5])) from error
     _check_layout(tensors, len(said.classes), width)

@@ -391,8 +391,8 @@ class Classifier:
         positions = self._positions(rows)
         weights = self.absorbed.weights[positions]
         head = gaussian_head.remove(self.head, rows.features, rows.labels, weights)
-        after = replace(self, head=head, absorbed=self.absorbed.without(positions))
-        return replace(after, replaced=tuple(one for one in self.replaced if one.image not in images))
+        replaced = tuple(one for one in self.replaced if one.image not in images)
+        return replace(self, head=head, absorbed=self.absorbed.without(positions), replaced=replaced)
 
     def without_rows(
         self, positions: Tensor, features: Tensor, *, exemplars_return: bool = False
