@@ -223,9 +223,8 @@ def no_better_than(matrix: npt.ArrayLike, level: float = 0.95) -> int | None:
     support = m.sum(axis=1)
     if int((support > 0).sum()) < 2:
         return None
-    commonest = int(
-        np.where(support == support.max(), m.sum(axis=0), -1).argmax()
-    )  # of equals, the one said most
+    # Of classes equally common, the one named most.
+    commonest = int(np.where(support == support.max(), m.sum(axis=0), -1).argmax())
     won = float(np.trace(m) - m[commonest, commonest])
     lost = float(support[commonest] - m[commonest, commonest])
     low = betaincinv(won + 0.5, lost + 0.5, (1 - level) / 2)
