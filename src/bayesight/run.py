@@ -216,8 +216,7 @@ class Run:
             InvalidInput: the run makes images.
             RunUnreadable: a damaged or missing part.
         """
-        self._require("classification")
-        recipe, shape = self.recipe(), self.classes().image_shape
+        recipe, shape = self._require("classification"), self.classes().image_shape
         model, outputs = recipe.model, self._outputs()
         network = self._weighted(lambda: build(model.name, shape, outputs, **model.options))
         channels_last(network)
@@ -231,8 +230,7 @@ class Run:
             InvalidInput: the run classifies images.
             RunUnreadable: a damaged or missing part.
         """
-        self._require("generation")
-        model, shape = self.recipe().model, self.classes().image_shape
+        model, shape = self._require("generation").model, self.classes().image_shape
         return self._weighted(lambda: build_generator(model.name, shape, **model.options)).eval()
 
     def save_classifier(self, classifier: Classifier) -> None:
@@ -257,7 +255,6 @@ class Run:
             InvalidInput: the run makes images.
             RunUnreadable: a damaged or missing part.
         """
-        self._require("classification")
         network, path = self.network(), self.folder / "belief.safetensors"
         tensors, metadata = read_tensors(path, FORMAT)
         try:
@@ -323,11 +320,12 @@ class Run:
         network.load_state_dict(weights)
         return network
 
-    def _require(self, kind: Literal["classification", "generation"]) -> None:
-        """Refuse what a run of the other kind cannot do, in one sentence."""
-        if self.kind == kind:
-            return
-        model = self.recipe().model.name
+    def _require(self, kind: Literal["classification", "generation"]) -> Recipe:
+        """The recipe of a run of this kind; refuses what one of the other kind cannot do, in one sentence."""
+        recipe = self.recipe()
+        if recipe.kind == kind:
+            return recipe
+        model = recipe.model.name
         if kind == "classification":
             raise InvalidInput(
                 f"{self.folder} is a run of the model {model!r}, which makes images and knows no classes; "

@@ -194,13 +194,12 @@ def check_links(folder: Path) -> None:
 
 
 def _json(path: Path) -> dict[str, Any]:
+    content = read_plain(path, MOST_JSON)
     try:
-        tree = json.loads(read_plain(path, MOST_JSON))
+        tree = json.loads(content)
     except RecursionError as problem:
         raise RunUnreadable(f"{path} is damaged: brackets within brackets without end.") from problem
     except ValueError as problem:
-        if isinstance(problem, RunUnreadable):
-            raise
         raise RunUnreadable(f"{path} cannot be read ({problem}).") from problem
     if not isinstance(tree, dict):
         raise RunUnreadable(f"{path} is damaged: expected a JSON object.")
