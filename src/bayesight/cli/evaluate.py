@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-MOST_CLASSES = 100
-"""So many classes are listed for people; of more, the least precise."""
-
 
 class Head(StrEnum):
     """What answers."""
@@ -167,12 +164,12 @@ def _text(result: EvaluateResult) -> str:
 def _table(found: Evaluation) -> list[str]:
     """A line a class, the least precise where there are too many to read."""
     from bayesight.report.words import percent, spread
+    from bayesight.workflows.evaluate import MOST_CLASSES, least_precise
 
     rows = found.per_class()
     width = min(40, max(5, *(len(name) for name in rows)))
     lines = [f"{'class':{width}}  images  {'sensitivity':20}  {'false alarm':20}  precision"]
-    order = sorted(rows, key=lambda name: -1 if (p := rows[name]["precision"]) is None else p)
-    shown = rows if len(rows) <= MOST_CLASSES else set(order[:MOST_CLASSES])
+    shown = least_precise(rows)
     for name, row in rows.items():
         if name not in shown:
             continue

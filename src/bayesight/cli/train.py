@@ -272,8 +272,7 @@ def _learned_from(metrics: Mapping[str, Any]) -> int:
 
 def _quality(validation: Mapping[str, Any]) -> str:
     names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece")
-    words: str = quality(*(validation[name] for name in names))
-    return words
+    return quality(*(validation[name] for name in names))
 
 
 def environment_lines(environments: Mapping[str, Any]) -> str:

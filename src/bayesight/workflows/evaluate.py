@@ -44,16 +44,20 @@ from bayesight.workflows.sources import AS_IT_IS, Labelled, SourceOptions, read_
 
 __all__ = [
     "CALIBRATION_BINS",
+    "MOST_CLASSES",
     "EvaluateResult",
     "Evaluation",
     "NoveltyCheck",
     "evaluate",
+    "least_precise",
     "measure",
     "verdict_now",
 ]
 
 CALIBRATION_BINS = 15
 ACCURACY_DRAWS = 4000
+MOST_CLASSES = 100
+"""So many classes are listed for people; of more, the least precise."""
 SCORED = ("test", "validation", "train")
 """Parts of a source in the order in which they are scored: the first that is there."""
 
@@ -416,6 +420,12 @@ def measure(
         accuracy_interval=span,
         log_loss_error=_log_loss_error(log_p, true, weights),
     )
+
+
+def least_precise(rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The classes of ``Evaluation.per_class`` to list for people: all, or of many the least precise."""
+    order = sorted(rows, key=lambda name: -1 if (p := rows[name]["precision"]) is None else p)
+    return set(order[:MOST_CLASSES])
 
 
 def verdict_now(classifier: Classifier) -> str:

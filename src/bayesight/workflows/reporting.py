@@ -47,7 +47,13 @@ from bayesight.report import (
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, ImageArray
-from bayesight.workflows.evaluate import CALIBRATION_BINS, EvaluateResult, Evaluation, NoveltyCheck
+from bayesight.workflows.evaluate import (
+    CALIBRATION_BINS,
+    EvaluateResult,
+    Evaluation,
+    NoveltyCheck,
+    least_precise,
+)
 
 __all__ = [
     "data_sections",
@@ -62,7 +68,6 @@ __all__ = [
 ]
 
 MISTAKES = 24
-MOST_CLASSES = 100
 _READ = (
     "sensitivity",
     "false_alarm",
@@ -304,8 +309,7 @@ def _stored(images: Tensor) -> ImageArray:
 def _readings(evaluation: Evaluation) -> tuple[ClassReading, ...]:
     """Each class with its shares of the images and their intervals; of many, the least precise."""
     rows = evaluation.per_class() if evaluation.readings else {}
-    order = sorted(rows, key=lambda name: -1 if (p := rows[name]["precision"]) is None else p)
-    kept = set(order[:MOST_CLASSES])
+    kept = least_precise(rows)
     return tuple(
         ClassReading(
             name=name,
