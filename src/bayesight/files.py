@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bayesight.errors import RunUnreadable, StorageFailed
 
-__all__ = ["read_plain", "write_atomic"]
+__all__ = ["listed", "read_plain", "write_atomic"]
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -55,6 +55,14 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def listed(folder: Path) -> list[Path]:
+    """The entries of a folder in the order of their names; none where it cannot be listed, only entered."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def read_plain(path: Path, most: int) -> bytes:

@@ -3,6 +3,7 @@
 import tarfile
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +131,18 @@ def test_parts_of_an_archive_are_joined_first(tmp_path, parts, given, join):
         open_store(tmp_path / given, cache=tmp_path / "cache")
     assert f"one of {len(parts)} parts of an archive" in str(refused.value)
     assert join in str(refused.value)
+
+
+def test_an_archive_in_a_folder_that_cannot_be_listed_is_read(source, tmp_path, monkeypatch):
+    listing = Path.iterdir
+
+    def refusing(folder):
+        if folder == tmp_path:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refusing)
+    assert len(open_store(source(*several("a", "b"), name="x.zip.001"), cache=tmp_path / "cache")) == 6
 
 
 def test_names_that_only_look_like_parts_are_read(source, tmp_path):

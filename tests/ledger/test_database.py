@@ -1,4 +1,4 @@
-"""Where a ledger lies: what is said of a place without write-ahead logging, or on another machine."""
+"""Places of a ledger: what is said of one without write-ahead logging, or on another machine."""
 
 import sqlite3
 import threading

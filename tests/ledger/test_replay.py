@@ -202,7 +202,8 @@ def test_erasing_a_person_is_as_if_they_had_never_come(ledger, held, drawn, base
 
 
 def test_nothing_of_the_erased_is_left(ledger, held, drawn, tmp_path, url):
-    alice = Label(**{**vars(drawn(1)), "person": "Alice Liddell", "pixels": b"her very own picture"})
+    hers = {"person": "Alice Liddell", "image": "9e107d9d372bb6826bd81d3542a419d6"}
+    alice = Label(**{**vars(drawn(1)), **hers, "pixels": b"her very own picture"})
     held, _ = learn(ledger, held, [alice, drawn(2, person="bob")])
     held, erased = erase(ledger, held, person="Alice Liddell")
     assert (erased.labels, erased.unlearned) == (1, 1)

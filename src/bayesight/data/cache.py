@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from bayesight.data.store import cache_home, lock_of
 from bayesight.errors import StorageFailed
+from bayesight.files import listed
 
 __all__ = ["Cache", "CachedStore", "cached", "clear_cache"]
 
@@ -62,7 +63,7 @@ def cached(cache: str | os.PathLike[str] | None = None) -> Cache:
         cache: where; $BAYESIGHT_CACHE or the user's cache folder when not given.
     """
     home = cache_home(cache)
-    entries = [path for part in ("stores", "milestones") for path in _inside(home / part)]
+    entries = [path for part in ("stores", "milestones") for path in listed(home / part)]
     stores = [_described(path) for path in entries if path.suffix != ".lock"]
     return Cache(home, tuple(sorted(stores, key=lambda store: -store.bytes)))
 
@@ -81,12 +82,6 @@ def clear_cache(cache: str | os.PathLike[str] | None = None) -> Cache:
     found = cached(cache)
     gone = [store for store in found.stores if _removed(Path(store.path))]
     return Cache(found.folder, tuple(gone))
-
-
-def _inside(folder: Path) -> list[Path]:
-    with suppress(OSError):
-        return sorted(folder.iterdir())
-    return []
 
 
 def _described(path: Path) -> CachedStore:

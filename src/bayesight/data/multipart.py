@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from bayesight.errors import SourceUnreadable
+from bayesight.files import listed
 
 __all__ = ["refuse_part"]
 
@@ -44,8 +45,8 @@ def refuse_part(path: Path) -> None:
 
 
 def _beside(path: Path) -> list[str]:
-    """The names of all that lies in the folder of a file."""
-    return [other.name for other in path.parent.iterdir()]
+    """The names of all that is seen to lie in the folder of a file."""
+    return [other.name for other in listed(path.parent)]
 
 
 def _sentence(path: Path, parts: int, join: str, target: str) -> str:

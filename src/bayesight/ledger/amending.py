@@ -24,7 +24,7 @@ Told = TypeVar("Told")
 
 @dataclass(frozen=True)
 class TakenBack:
-    """What taking a label back did.
+    """A label taken back, and what stands since.
 
     Args:
         receipt: of the record of it.

@@ -11,13 +11,13 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from bayesight.errors import BayesightError
-from bayesight.files import write_atomic
+from bayesight.files import listed, write_atomic
 from bayesight.ledger.belief import run_record
 from bayesight.ledger.records import CHANGES, Label, RunRecord, Update, Withdrawal, numbers_in
 from bayesight.run import Run
@@ -25,7 +25,7 @@ from bayesight.run import Run
 __all__ = ["MARK", "Beside", "leave_mark", "ledgers_of"]
 
 MARK = "ledgers.json"
-"""Where a run folder names the ledgers that began with it."""
+"""The file in which a run folder names the ledgers that began with it."""
 MOST = 50
 """Files looked at in a folder, and ledgers named in a mark."""
 _ENDINGS = (".sqlite", ".sqlite3", ".db")
@@ -52,7 +52,7 @@ class Beside:
 
     @property
     def holds(self) -> str:
-        """What it knows more, in words; that it is empty is said too."""
+        """Its additional knowledge in words; that it is empty is said too."""
         if self.labels is None:
             return "may hold labels this run has not"
         if self.labels == 0:
@@ -109,10 +109,7 @@ def _named(run: Run) -> Iterator[str]:
 
 
 def _databases(folder: Path) -> list[Path]:
-    with contextlib.suppress(OSError):
-        paths: Iterable[Path] = sorted(folder.iterdir())
-        return [path for path in paths if path.suffix in _ENDINGS][:MOST]
-    return []
+    return [path for path in listed(folder) if path.suffix in _ENDINGS][:MOST]
 
 
 def _marked(run: Run) -> list[str]:
@@ -156,7 +153,7 @@ def _counted(name: str, run: Run, record: RunRecord) -> Beside | None:
 
 
 def _began(body: str, ledger: Path, run: Run, record: RunRecord) -> bool:
-    """Whether a ledger began with this belief, and in this folder or one that is there no more."""
+    """A ledger began with this belief, and in this folder or one that is there no more."""
     tree = json.loads(body)
     folder = Path(str(tree.get("folder", "")))
     with contextlib.suppress(OSError):

@@ -58,7 +58,7 @@ _NO_SHARED_MEMORY = {
     sqlite3.SQLITE_IOERR_SHMOPEN,
     sqlite3.SQLITE_IOERR_SHMSIZE,
 }
-"""How SQLite says that write-ahead logging is not to be had in a place."""
+"""Errors by which SQLite says that write-ahead logging is not to be had in a place."""
 
 
 def open_engine(url: str, *, create: bool) -> Engine:
@@ -85,7 +85,7 @@ def shown(engine: Engine) -> str:
 
 
 def caveats(engine: Engine) -> list[str]:
-    """What follows from where a ledger lies: a sentence for each reason to put it elsewhere.
+    """Reasons to put a ledger elsewhere, a sentence each.
 
     Without write-ahead logging SQLite is as safe as with it, but whoever reads keeps writers out meanwhile. A
     network file system is another matter: its locks are promises.

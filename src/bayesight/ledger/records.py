@@ -83,11 +83,11 @@ class RunRecord:
     folder: str = ""
 
     def body(self) -> dict[str, Any]:
-        """What stays."""
+        """The part that stays."""
         return _plain(self)
 
     def personal(self) -> Personal | None:
-        """What can be erased: nothing."""
+        """The part that can be erased: nothing."""
         return None
 
 
@@ -127,11 +127,11 @@ class Prediction:
     pixels: bytes = field(default=b"", repr=False)
 
     def body(self) -> dict[str, Any]:
-        """What stays."""
+        """The part that stays."""
         return {"belief": self.belief}
 
     def personal(self) -> Personal:
-        """What can be erased."""
+        """The part that can be erased."""
         names = ("prediction", "log_evidence", "novelty", "known")
         facts = {name: getattr(self, name) for name in names}
         facts |= {name: dict(getattr(self, name)) for name in ("prior", "log_likelihood", "posterior")}
@@ -174,11 +174,11 @@ class Label:
         check(bool(np.isfinite(self.features).all()), "features", "NaN or infinity", "finite numbers")
 
     def body(self) -> dict[str, Any]:
-        """What stays."""
+        """The part that stays."""
         return {}
 
     def personal(self) -> Personal:
-        """What can be erased."""
+        """The part that can be erased."""
         facts = {"label": self.label} | ({"second_reading": True} if self.second_reading else {})
         return Personal(facts, self.person, self.image, _bytes(self.features), self.pixels)
 
@@ -218,11 +218,11 @@ class Update:
     gone_classes: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
-        """What stays."""
+        """The part that stays."""
         return _plain(self)
 
     def personal(self) -> Personal | None:
-        """What can be erased: nothing."""
+        """The part that can be erased: nothing."""
         return None
 
 
@@ -258,11 +258,11 @@ class Withdrawal:
     threads: int = 1
 
     def body(self) -> dict[str, Any]:
-        """What stays."""
+        """The part that stays."""
         return _plain(self, "image", "person")
 
     def personal(self) -> Personal:
-        """What can be erased: who, and which image."""
+        """The part that can be erased: who, and which image."""
         return Personal({}, self.person, self.image)
 
 
@@ -294,11 +294,11 @@ class Rename:
         plain_text(self.new, "new name", NAME_LIMIT)
 
     def body(self) -> dict[str, Any]:
-        """What stays."""
+        """The part that stays."""
         return _plain(self, "person")
 
     def personal(self) -> Personal | None:
-        """What can be erased: who."""
+        """The part that can be erased: who."""
         return Personal({}, self.person) if self.person else None
 
 
@@ -325,11 +325,11 @@ class Prior:
         check(self.source in ("stated", "inferred"), "source", repr(self.source), "'stated' or 'inferred'")
 
     def body(self) -> dict[str, Any]:
-        """What stays."""
+        """The part that stays."""
         return {"shares": dict(self.shares), "source": self.source, "detail": dict(self.detail)}
 
     def personal(self) -> Personal | None:
-        """What can be erased: the name."""
+        """The part that can be erased: the name."""
         return Personal({}, self.person) if self.person else None
 
 
@@ -358,11 +358,11 @@ class Erasure:
     unlearned: int = 0
 
     def body(self) -> dict[str, Any]:
-        """What stays."""
+        """The part that stays."""
         return _plain(self) if self.unlearned else _plain(self, "unlearned")
 
     def personal(self) -> Personal | None:
-        """What can be erased: nothing."""
+        """The part that can be erased: nothing."""
         return None
 
 

@@ -139,7 +139,7 @@ class Ledger:
         self.close()
 
     def caveats(self) -> list[str]:
-        """What follows from where the ledger lies, a sentence each; none where it lies well."""
+        """Reasons to put the ledger elsewhere, a sentence each; none where it lies well."""
         return caveats(self.engine)
 
     @property

@@ -1,4 +1,4 @@
-"""What people called an image, in the order in which it was learned, and which of it stands."""
+"""The labels people gave an image, in the order in which they were learned, and those that stand."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Words:
         )
 
     def without(self, gone: Sequence[Said]) -> Words:
-        """What is left when these are taken back."""
+        """The labels left when these are taken back."""
         return Words(self.run, tuple(one for one in self.said if one not in gone))
 
 

@@ -65,7 +65,7 @@ class Limits:
             raise _too_many(message, self._failures, CHALLENGE)
 
     def failed_often(self, client: str) -> bool:
-        """Whether a client has shown as many wrong tokens as it may."""
+        """True of a client that has shown as many wrong tokens as it may."""
         window = self._windows.get(f"failures {client}")
         return (
             window is not None and window.end_s > time.monotonic() and window.count >= self._failures.amount
@@ -99,7 +99,7 @@ class _Window:
 
 @lru_cache(maxsize=4096)
 def client_of(address: str) -> str:
-    """Whose requests are counted together: an address, or the /64 of IPv6, all of which one client can have.
+    """The address whose requests are counted together, or its /64 of IPv6, all of which one client can have.
 
     Example:
         >>> client_of("192.0.2.1"), client_of("2001:db8::1:2"), client_of("::ffff:192.0.2.1")
@@ -198,7 +198,7 @@ class CrossOrigin(CORSMiddleware):
     """Lets pages of allowed origins read answers, however their origin is written."""
 
     def is_allowed_origin(self, origin: str) -> bool:
-        """Whether it is one of those allowed."""
+        """True of one of those allowed."""
         return _is_one_of(origin, self.allow_origins)
 
 
@@ -221,7 +221,7 @@ def _is_one_of(origin: str, allowed: Container[str]) -> bool:
 
 
 def _is_at(origin: str, host: str) -> bool:
-    """Whether an origin is the host asked, by whichever scheme: a proxy may not have said by which."""
+    """The origin is the host asked, by whichever scheme: a proxy may not have said by which."""
     try:
         return canonical_origin(origin) == canonical_origin(f"{origin.partition('://')[0]}://{host}")
     except ValueError:

@@ -80,7 +80,7 @@ def response(status: int, error: str, message: str, headers: Mapping[str, str] |
 
 @lru_cache(maxsize=256)
 def prefers_html(accept: str) -> bool:
-    """Whether a client asks for a page before anything else, as browsers do.
+    """True of a client that asks for a page before anything else, as browsers do.
 
     Args:
         accept: its header ``Accept``.

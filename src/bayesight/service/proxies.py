@@ -156,7 +156,7 @@ class ProxyMiddleware:
         return word.prefix
 
     def _client(self, peer: str, word: _Word) -> tuple[Address | None, int]:
-        """Who asks, and how many elements from the right say so.
+        """The client, and how many elements from the right say so.
 
         A proxy writes one of the two lists and hands on whatever a client put into the other. Where they
         disagree nobody can tell which, so the client is the proxy.
@@ -194,7 +194,7 @@ class ProxyMiddleware:
 
 @dataclass(frozen=True)
 class _Word:
-    """What forwarded headers say, in the order in which proxies wrote it.
+    """Forwarded headers as lists, in the order in which proxies wrote them.
 
     Attributes:
         standard: clients, by ``Forwarded`` (RFC 7239).

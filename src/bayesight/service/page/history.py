@@ -139,7 +139,7 @@ def _priors(asked: Sequence[Entry], classes: Sequence[str], renames: Renames) ->
 
 
 def _right(asked: Sequence[Entry], labels: Sequence[Entry], renames: Renames) -> FloatArray:
-    """Whether the last answer before each image's first label was right; "unknown" is, of an unknown class.
+    """1 where the last answer before an image's first label was right; "unknown" is, of an unknown class.
 
     The truth is what stands: the last label of the person who gave the first.
     """

@@ -36,7 +36,7 @@ class Album:
 
     @property
     def has_sources(self) -> bool:
-        """Whether training images can be shown."""
+        """Training images can be shown."""
         return bool(self._sources)
 
     def picture(self, image: str) -> str:

@@ -101,7 +101,7 @@ async def ask(
     renamed: Annotated[str, Query(max_length=NAME_LIMIT)] = "",
     taken_back: Annotated[int, Query(ge=0, le=10_000)] = 0,
 ) -> HTMLResponse:
-    """Where an image is shown, a class taught, and a class given another name."""
+    """The first view: show an image, teach a class, give a class another name."""
     believed = await service.believed()
     told = f"{plural(taken_back, 'label was', 'labels were')} taken back." if taken_back else ""
     if renamed in believed.classifier.classes.names:

@@ -66,7 +66,7 @@ def new_key() -> str:
 
 
 def ask_values(believed: Believed, told: str = "") -> dict[str, Any]:
-    """What the first view shows.
+    """The values of the first view.
 
     Args:
         believed: the belief now.
@@ -82,7 +82,7 @@ def ask_values(believed: Believed, told: str = "") -> dict[str, Any]:
         "since; a class taught later has their average, for how often somebody labelled it says little."
     )
     return {
-        "verdict": verdict_now(believed.classifier),
+        "verdict": verdict_now(classifier),
         "names": classifier.classes.names,
         "size": classifier.classes.size,
         "drawn": can_be_drawn(classifier.classes),
@@ -95,7 +95,7 @@ def ask_values(believed: Believed, told: str = "") -> dict[str, Any]:
 
 
 def can_be_drawn(classes: Classes) -> bool:
-    """Whether a drawing may be like what was learned: small and grey images as of letters, no photographs."""
+    """A drawing may be like what was learned: small and grey images as of letters, no photographs."""
     return classes.mode == "L" and max(classes.size) <= DRAWN_SIDE
 
 
@@ -302,7 +302,7 @@ def _said(story: Story) -> str:
 
 
 def _taken_back(story: Story, back: Called) -> str:
-    """What came of a label that was taken back."""
+    """A label that was taken back, and what stands now, in a sentence or two."""
     stands = f"it is called {story.stands} again" if story.stands else "it has no label now"
     gone = "".join(f" The class {name} had no other image and is gone." for name in back.gone)
     return f"The label {back.label} was taken back; {stands}.{gone}"

@@ -173,7 +173,7 @@ def nearest_known(classifier: Classifier, features: Tensor, count: int) -> tuple
 
 
 def _before(believed: Believed, seen: Seen, words: Words) -> Mapping[str, float] | None:
-    """What the belief would say of an image without its newest label."""
+    """The posterior of an image as it would be without its newest label."""
     newest = max(words.said, key=lambda one: one.entry, default=None)
     if newest is None or newest not in words.last(newest.person):
         return None
@@ -182,8 +182,8 @@ def _before(believed: Believed, seen: Seen, words: Words) -> Mapping[str, float]
     then, _ = with_gone(now, take_back_label(now, row_of(label)))
     held = replace(believed, held=replace(believed.held, classifier=then))
     log_prior = torch.tensor([held.prior()[name] for name in then.classes.names], dtype=torch.float64).log()
-    log_p = (then.log_likelihood(torch.from_numpy(seen.features[None])) + log_prior).softmax(dim=1)[0]
-    return dict(zip(then.classes.names, log_p.tolist(), strict=True))
+    posterior = (then.log_likelihood(torch.from_numpy(seen.features[None])) + log_prior).softmax(dim=1)[0]
+    return dict(zip(then.classes.names, posterior.tolist(), strict=True))
 
 
 def _called(ledger: Ledger, words: Words) -> tuple[Called, ...]:

@@ -161,7 +161,7 @@ async def image(
 
 
 def said(corrected: Sequence[Corrected], unchanged: int, labels: int) -> str:
-    """What labels were to those before, in words; empty where there were none before.
+    """Labels beside those before, in words; empty where there were none before.
 
     Example:
         >>> one = Corrected(image="0f" * 16, was="cross", now="ring")
