@@ -150,6 +150,12 @@ def test_intervals_hold_the_truth(random_dag, kind):
     assert coverage(kind, 60, 1000, random_dag) >= 0.85
 
 
+def test_an_unknown_effect_is_refused():
+    assert Question("T", "Y", effect="att").effect == "att"
+    with pytest.raises(UnknownName, match="overlap"):
+        Question("T", "Y", effect="overlaps")
+
+
 def test_unidentifiable_graphs_get_no_number():
     table = sample_of({"T": [0, 1] * 50, "Y": [0, 1, 1, 0] * 25})
     found = estimate(table, parse("T -> Y, T <-> Y"), Question("T", "Y"))

@@ -42,13 +42,18 @@ from bayesight.checks import check, probability
 from bayesight.errors import InvalidInput, UnknownName
 from bayesight.types import FloatArray
 
-__all__ = ["Effect", "Overlap", "Question", "estimate", "estimate_from_moments"]
+__all__ = ["EFFECTS", "Effect", "Overlap", "Question", "estimate", "estimate_from_moments"]
 
 _NO_OVERLAP_NAMED = 10
 _THIN = 10
 """Rows a stratum, on average, below which strata are too thin to stand on their own."""
 _FEW = 20
 """Strata of which one that lacks a treatment is a fact to be told, and no accident of thin ice."""
+
+
+EFFECTS = ("ate", "att", "atc", "overlap")
+"""Average effect on everybody, on the treated, on the untreated, and on those who could be either: rows
+weighted by P(treated | covariates) P(untreated | covariates) (Li, Morgan and Zaslavsky 2018)."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,9 @@ class Question:
         adjust: hold these fixed whatever the graph says; None for what the graph says.
         direct: only what the treatment does not do by way of other variables of the graph.
         level: probability inside each interval.
+        effect: on whom: everybody (``ate``), those who had the treatment (``att``), those who did not
+            (``atc``), or those who could have had either (``overlap``). Beyond two treatments, "those who
+            had it" are, for each difference, the rows of its own treatment.
     """
 
     treatment: str
@@ -72,6 +80,12 @@ class Question:
     adjust: tuple[str, ...] | None = None
     direct: bool = False
     level: float = 0.95
+    effect: str = "ate"
+
+    def __post_init__(self) -> None:
+        """Refuse an effect that is none of ``EFFECTS``."""
+        if self.effect not in EFFECTS:
+            raise UnknownName("effect", self.effect, EFFECTS)
 
 
 @dataclass(frozen=True)
