@@ -244,9 +244,15 @@ def test_broken_symbol_and_repeated_fonts_are_left_out_with_a_reason(fonts, tmp_
     assert all("cannot be" in reasons[name] for name in ("text.ttf", "empty.otf", "cut.ttf"))
 
 
-def test_the_fonts_of_this_machine_are_enough():
-    used, _ = usable_fonts(find_fonts(), "ABCDEFGHIJ")
-    assert len(used) >= 20  # matplotlib alone brings these
+def test_the_fonts_of_the_installation_are_enough_and_the_same_whatever_the_system_has(tmp_path, monkeypatch):
+    shutil.copy(SHIPPED / "DejaVuSans.ttf", tmp_path / "Nanum.ttf")
+    (tmp_path / "Mine.otf").write_bytes(b"")
+    monkeypatch.setattr("bayesight.data.fonts._system_places", lambda: [tmp_path])
+    shipped, widened = find_fonts(), find_fonts("system")
+    assert {path.parent for path in shipped} == {SHIPPED}
+    assert set(widened) - set(shipped) == {tmp_path / "Nanum.ttf", tmp_path / "Mine.otf"}
+    used, _ = usable_fonts(shipped, "ABCDEFGHIJ")
+    assert len(used) >= 20
     assert usable_fonts([SHIPPED / "DejaVuSans.ttf"], "あ")[0] == ()
 
 

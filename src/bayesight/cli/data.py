@@ -121,7 +121,11 @@ def render(
     characters: Annotated[str, typer.Option(help="The classes, one character each.")] = "ABCDEFGHIJ",
     per_class: Annotated[int, typer.Option(help="Images of each character.")] = 300,
     fonts: Annotated[
-        Path | None, typer.Option(help="A folder of font files; else those of matplotlib and of the system.")
+        str | None,
+        typer.Option(
+            metavar="system|FOLDER",
+            help="The operating system's fonts too, or those of a folder (default: the installation's own).",
+        ),
     ] = None,
     size: Annotated[int, typer.Option(help="Side of the images, pixels.")] = 28,
     seed: SeedOption = 0,

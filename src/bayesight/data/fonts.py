@@ -15,7 +15,10 @@ from PIL import Image, ImageFont
 from bayesight.checks import existing_path
 from bayesight.types import Progress
 
-__all__ = ["Font", "LeftOut", "draw", "find_fonts", "usable_fonts"]
+__all__ = ["SYSTEM", "Font", "LeftOut", "draw", "find_fonts", "usable_fonts"]
+
+SYSTEM = "system"
+"""Asks for the operating system's fonts too; a folder of that name is ``./system``."""
 
 _SUFFIXES = (".ttf", ".otf", ".ttc", ".otc", ".pfb")
 _DRAWN_PX = 64
@@ -51,19 +54,24 @@ class _Unusable(Exception):
     """Why a font is left out."""
 
 
-def find_fonts(folder: str | os.PathLike[str] | None = None) -> tuple[Path, ...]:
-    """Font files below ``folder``, or those that came with matplotlib and with the system.
+def find_fonts(where: str | os.PathLike[str] | None = None) -> tuple[Path, ...]:
+    """Font files that came with the installation, or below a folder, sorted by file name.
 
-    Sorted by file name, so that the order is the same wherever the files lie.
+    Args:
+        where: None for the fonts in matplotlib's package, the same on every machine; ``"system"`` for these
+            and the operating system's; else a folder of font files or a font file.
 
     Raises:
-        SourceNotFound: ``folder`` does not exist.
+        SourceNotFound: the folder does not exist.
 
     Example:
         >>> any(path.name == "DejaVuSans.ttf" for path in find_fonts())
         True
     """
-    places = _usual_places() if folder is None else [existing_path(folder)]
+    if where is None:
+        places = [_shipped()]
+    else:
+        places = [_shipped(), *_system_places()] if where == SYSTEM else [existing_path(where)]
     found = {path.resolve() for place in places for path in _below(place)}
     return tuple(sorted(found, key=lambda path: (path.name, str(path))))
 
@@ -117,10 +125,15 @@ def draw(font: ImageFont.FreeTypeFont, character: str) -> NDArray[np.uint8]:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _usual_places() -> list[Path]:
-    """Where matplotlib and the operating system keep fonts."""
+def _shipped() -> Path:
+    """The folder of fonts in matplotlib's package."""
     import matplotlib
 
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+def _system_places() -> list[Path]:
+    """The folders in which the operating system and the user keep fonts."""
     home = Path.home()
     system = {
         "darwin": [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"],
@@ -135,7 +148,7 @@ def _usual_places() -> list[Path]:
         home / ".local/share/fonts",
         home / ".fonts",
     ]
-    return [Path(matplotlib.get_data_path()) / "fonts" / "ttf", *system.get(sys.platform, unix)]
+    return system.get(sys.platform, unix)
 
 
 def _below(place: Path) -> list[Path]:
@@ -195,11 +208,8 @@ def _require_letters(shapes: NDArray[np.float32], reference: NDArray[np.float32]
 
 def _reference(characters: str) -> NDArray[np.float32] | None:
     """The mean shape of each character in matplotlib's text fonts; None where there is nothing to compare."""
-    import matplotlib
-
     if len(characters) < _FEWEST_TO_COMPARE:
         return None
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     shapes = []
     for name in (
         "DejaVuSans",
@@ -210,7 +220,7 @@ def _reference(characters: str) -> NDArray[np.float32] | None:
         "STIXGeneral",
     ):
         try:
-            shapes.append(_standardised(_shapes(folder / f"{name}.ttf", characters)))
+            shapes.append(_standardised(_shapes(_shipped() / f"{name}.ttf", characters)))
         except _Unusable:
             continue
     return _standardised(np.mean(shapes, axis=0)) if shapes else None

@@ -49,7 +49,8 @@ class RenderOptions:
     Args:
         characters: the classes, one character each.
         images_per_class: how many of each, spread evenly over the fonts.
-        fonts: a folder of font files or a font file; None for those of matplotlib and of the system.
+        fonts: a folder of font files or a font file; None for the fixed set that comes with the
+            installation, "system" for these and the operating system's.
         size: side of the images in pixels, in [8, 256].
         seed: every random choice follows from it.
         label_noise: share of the images, in [0, 1), that are filed under another class, drawn evenly.
@@ -265,7 +266,7 @@ def _plan(options: RenderOptions) -> _Plan:
         )
         raise InvalidInput(
             f"render: no font draws all of {options.characters!r} ({reasons}); expected at least one. "
-            "Give --fonts a folder with fonts that do, or ask for fewer characters."
+            "Try --fonts system, give --fonts a folder with fonts that do, or ask for fewer characters."
         )
     classes, each = len(options.characters), options.images_per_class
     rounds = -(-each // len(fonts))

@@ -194,7 +194,7 @@ def _render(story: _Story, data: Path, seed: int, sizes: Sizes, progress: Progre
     }
     sources = {name: data / f"{name}.tar.gz" for name in wanted}
     command = f"bayesight data render {sources['letters']} --characters {KNOWN} --per-class {sizes.learn}"
-    with story.step("Render letters from the fonts of this machine", command) as words:
+    with story.step("Render letters from fonts", command) as words:
         made = {
             name: render(
                 sources[name],
