@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from bayesight.bayes.diagnostic import from_rates
 from bayesight.data import open_store
 from bayesight.data.audit import audit
 from bayesight.data.glyphs import RenderOptions, render
-from bayesight.evaluate import one_vs_rest
+from bayesight.evaluate import most_confused, one_vs_rest
 from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
 from bayesight.report import (
@@ -56,7 +56,7 @@ from bayesight.workflows.update import update
 __all__ = ["Demo", "Sizes", "demo"]
 
 KNOWN, LATER, STRANGE = "ABCDEFGH", "IJ", "2345679"
-RARE = 0.01
+RARE, COMMON = 0.01, 0.6
 
 
 @dataclass(frozen=True)
@@ -176,12 +176,54 @@ def demo(
     measured = _evaluate(story, run, sources, out)
     sections = [
         *_base_rates(story, run, measured, out),
-        *_second_reading(story, run, measured),
-        *_inferred(story, run, measured, seed, sizes.unlabelled),
+        *_second_reading(story, run, measured, out),
+        *_inferred(story, run, measured, seed, sizes.unlabelled, out),
         *_new_classes(story, run, measured, sources, out),
     ]
     report = _report(story, run, measured, sections)
     return Demo(run, sources["letters"], report, measured.evaluation.accuracy, tuple(story.steps))
+
+
+def hardest(log_likelihood: Tensor) -> tuple[int, int, float]:
+    """The most doubtful image, its class under equal base rates, and a base rate that changes the answer.
+
+    Args:
+        log_likelihood: (N, K), nats.
+
+    Returns:
+        The image's row, the class, and the first of .01, .001, ... at which that class is the answer no more.
+    """
+    before = log_likelihood.softmax(dim=1)
+    image = int(before.max(dim=1).values.argmin())
+    top = int(before[image].argmax())
+    second = float(before[image].topk(2).values[1])
+    rate, others = RARE, log_likelihood.shape[1] - 1
+    while rate > 1e-9 and float(before[image, top]) * rate >= second * (1 - rate) / others:
+        rate /= 10
+    return image, top, rate
+
+
+def doubtful_pair(probability: Tensor, labels: Tensor) -> Tensor:
+    """The two images of one class that are least surely right, but more likely right than not.
+
+    With equal base rates, two independent readings that each make a class more likely than not make it
+    likelier together than alone: the odds against it are at most (1 - p)(1 - q) / (p q).
+
+    Args:
+        probability: of each image's true class (N,).
+        labels: true classes (N,).
+
+    Returns:
+        Rows of the two (2,), the more doubtful one first.
+    """
+    unsure = torch.where(probability > 0.5, probability, torch.inf)
+    pairs = []
+    for label in labels.unique().tolist():
+        rows = (labels == label).nonzero()[:, 0]
+        pairs.append(rows[unsure[rows].argsort()[:2]])
+    sums = torch.stack([unsure[pair].sum() if len(pair) == 2 else torch.tensor(torch.inf) for pair in pairs])
+    found: Tensor = pairs[int(sums.argmin())]
+    return found
 
 
 def _render(story: _Story, data: Path, seed: int, sizes: Sizes, progress: Progress | None) -> dict[str, Path]:
@@ -243,22 +285,22 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
     """One hard picture under two priors, and the class read as a test."""
     classifier = run.classifier()
     names = classifier.classes.names
-    features = _features(classifier, measured)
-    log_likelihood = classifier.log_likelihood(features)
+    log_likelihood = classifier.log_likelihood(_features(classifier, measured))
     uniform = torch.full((len(names),), 1 / len(names), dtype=torch.float64)
-    before = (log_likelihood + uniform.log()).softmax(dim=1)
-    hard = int(before.max(dim=1).values.argmin())
-    top = int(before[hard].argmax())
-    rare = torch.full((len(names),), (1 - RARE) / (len(names) - 1), dtype=torch.float64)
-    rare[top] = RARE
+    hard, top, rate = hardest(log_likelihood)
+    rare = torch.full((len(names),), (1 - rate) / (len(names) - 1), dtype=torch.float64)
+    rare[top] = rate
+    before = (log_likelihood[hard] + uniform.log()).softmax(dim=0)
     after = (log_likelihood[hard] + rare.log()).softmax(dim=0)
+    taken, shown = int(after.argmax()), names[int(measured.evaluation.labels[hard])]
     with story.step(
-        "Ask again where that letter is rare", f"bayesight predict {out} IMAGE --prior {names[top]}={RARE:g}"
+        "Ask again where that letter is rare", f"bayesight predict {out} IMAGE --prior {names[top]}={rate:g}"
     ) as words:
         words.append(
-            f"The hardest letter is {names[top]} with probability {before[hard, top]:.2f} where all letters "
-            f"are equally common, and {names[top]} with {after[top]:.2f} where {names[top]} is one in a "
-            f"hundred: the same picture, another prior."
+            f"The hardest letter, drawn as {shown}, is read as {names[top]} (probability {before[top]:.2f}) "
+            f"where all letters are equally common. Where one letter in {1 / rate:,.0f} is {names[top]}, the "
+            f"same picture is read as {names[taken]} ({after[taken]:.2f}), and {names[top]} has "
+            f"{after[top]:.3f}: another prior, another answer."
         )
     rates = one_vs_rest(measured.evaluation.confusion)
     sensitivity = float((rates.tp[top] + 0.5) / (rates.tp[top] + rates.fn[top] + 1))
@@ -269,13 +311,13 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
     return [
         BeliefSteps(
             names,
-            (BeliefStep("prior", uniform.numpy()), BeliefStep("posterior", before[hard].numpy())),
+            (BeliefStep("prior", uniform.numpy()), BeliefStep("posterior", before.numpy())),
             heading="A picture where all letters are equally common",
         ),
         BeliefSteps(
             names,
             (BeliefStep("prior", rare.numpy()), BeliefStep("posterior", after.numpy())),
-            heading=f"The same picture where {names[top]} is one in {1 / RARE:g}",
+            heading=f"The same picture where {names[top]} is one in {1 / rate:,.0f}",
         ),
         NaturalFrequencies(
             0.1,
@@ -289,18 +331,13 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
     ]
 
 
-def _second_reading(story: _Story, run: Run, measured: EvaluateResult) -> list[Section]:
+def _second_reading(story: _Story, run: Run, measured: EvaluateResult, out: Path) -> list[Section]:
     """Two uncertain pictures of one letter: together they say more than each."""
     classifier = run.classifier()
     names = classifier.classes.names
     likelihood = classifier.log_likelihood(_features(classifier, measured))
     labels = torch.from_numpy(measured.evaluation.labels)
-    posterior = likelihood.softmax(dim=1).gather(1, labels[:, None])[:, 0]
-    unsure = ((posterior > 0.3) & (posterior < 0.95)).nonzero()[:, 0]
-    by_class = [unsure[labels[unsure] == k] for k in range(len(names))]
-    pair = max(by_class, key=len)[:2]
-    if len(pair) < 2:
-        pair = posterior.argsort()[:1].repeat(2)
+    pair = doubtful_pair(likelihood.softmax(dim=1).gather(1, labels[:, None])[:, 0], labels)
     truth = names[int(labels[pair[0]])]
     prior = theorem.Belief.uniform(names)
     steps = theorem.sequence(prior, list(likelihood[pair]))
@@ -308,12 +345,12 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult) -> list[S
     at = names.index(truth)
     values = [float(step.posterior.log_p[at].exp()) for step in steps]
     with story.step(
-        "Read the same letter twice", "bayesight predict RUN FIRST SECOND --same-subject"
+        "Read the same letter twice", f"bayesight predict {out} FIRST SECOND --same-subject"
     ) as words:
         words.append(
-            f"Two doubtful pictures of one {truth}: after the first its probability is {values[0]:.2f}, "
-            f"after the second {values[1]:.3f}; {float(alike.log_p[at].exp()):.3f} if the two readings are "
-            "half dependent. Yesterday's posterior is today's prior."
+            f"Two doubtful pictures of one {truth}: after the first its probability is {values[0]:.3f}, "
+            f"after the second {values[1]:.3f} ({float(alike.log_p[at].exp()):.3f} if the two readings are "
+            "half dependent). The posterior of the first reading is the prior of the second."
         )
     beliefs = [("prior", prior.log_p), *((f"reading {i}", s.posterior.log_p) for i, s in enumerate(steps, 1))]
     return [
@@ -325,29 +362,36 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult) -> list[S
     ]
 
 
-def _inferred(story: _Story, run: Run, measured: EvaluateResult, seed: int, images: int) -> list[Section]:
-    """Base rates nobody told, found from unlabelled letters."""
+def _inferred(
+    story: _Story, run: Run, measured: EvaluateResult, seed: int, images: int, out: Path
+) -> list[Section]:
+    """Base rates nobody told, found from unlabelled letters of a place where a hard one is common."""
     classifier = run.classifier()
     names = classifier.classes.names
     labels = measured.evaluation.labels
-    true = numpy_generator(seed, "demo", "shift").dirichlet(np.full(len(names), 0.5))
+    worst = most_confused(measured.evaluation.confusion, limit=1)
+    common, rare = (worst[0].true, worst[0].predicted) if worst else (0, 1)
+    true = np.full(len(names), (1 - COMMON - RARE) / (len(names) - 2))
+    true[[common, rare]] = COMMON, RARE
     weights = true[labels] / np.bincount(labels, minlength=len(names))[labels]
     chosen = numpy_generator(seed, "demo", "sample").choice(len(labels), images, p=weights / weights.sum())
     features = _features(classifier, measured)[torch.from_numpy(chosen)]
     with story.step(
-        f"Infer base rates from {images} letters without labels", "bayesight prior RUN LETTERS"
+        f"Infer base rates from {images} letters without labels", f"bayesight prior {out} LETTERS"
     ) as words:
         found = infer(classifier, features, seed=seed)
         log_likelihood, given = classifier.log_likelihood(features), torch.from_numpy(labels[chosen])
-        scores = [
-            ((log_likelihood + p.log()).argmax(dim=1) == given).double().mean().item()
-            for p in (classifier.prior, found.estimate.prior.clamp_min(1e-12))
-        ]
+        known, inferred = (
+            (log_likelihood + prior.log()).softmax(dim=1)
+            for prior in (classifier.prior, found.estimate.prior.clamp_min(1e-12))
+        )
+        scores = [float((p.argmax(dim=1) == given).double().mean()) for p in (known, inferred)]
+        sure = [float(p.gather(1, given[:, None]).mean()) for p in (known, inferred)]
         seen = np.bincount(labels[chosen], minlength=len(names)) / len(chosen)
         gap = float(np.abs(found.estimate.prior.numpy() - seen).max())
         words.append(
-            f"The inferred shares are at most {gap:.1%} from the true ones; with them {scores[1]:.1%} are "
-            f"right instead of {scores[0]:.1%}."
+            f"In a place where {names[common]} is common ({COMMON:.0%}) and {names[rare]} rare, the shares "
+            f"inferred without a label are at most {gap:.1%} from the true ones. {_gain(scores, sure)}"
         )
     estimate = found.estimate
     return [
@@ -361,6 +405,17 @@ def _inferred(story: _Story, run: Run, measured: EvaluateResult, seed: int, imag
             (Measure("accuracy on these letters", scores[0], scores[1]),),
         )
     ]
+
+
+def _gain(right: Sequence[float], probability: Sequence[float]) -> str:
+    """A sentence on what inferred base rates change: (without, with them) of two measures."""
+    if right[1] > right[0]:
+        return f"With them {right[1]:.1%} of the letters are read rightly instead of {right[0]:.1%}."
+    verb = "rises" if probability[1] > probability[0] else "does not rise"
+    return (
+        f"Of the letters {right[1]:.1%} are read rightly with them, {right[0]:.1%} without; the mean "
+        f"probability of the right one {verb}: {probability[0]:.3f} without, {probability[1]:.3f} with them."
+    )
 
 
 def _new_classes(
