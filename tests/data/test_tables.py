@@ -12,6 +12,7 @@ from pyarrow import csv
 
 import bayesight.data.tables as tables
 from bayesight.causal.sample import Discrete, Numeric
+from bayesight.data.levels import Kind
 from bayesight.data.tables import ReadOptions, column_names, read_sample
 from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable, UnknownName
 
@@ -238,11 +239,14 @@ def codes_of(count, rows=4000, form="{}"):
     [
         ("site", 21, 4000, False),
         ("siteId", 90, 900, False),
-        ("birth_place", 50, 400, True),  # not named like a code, and 8 rows a value
+        ("v", 50, 400, False),  # an untelling name, but from 1 to 50 without a gap, and 8 rows each
+        ("v", 50, 200, True),  # 4 rows a value are too few to tell
         ("birthplace", 50, 400, False),
         ("\uc9c0\uc5ed \ucf54\ub4dc", 40, 400, False),
         ("age", 50, 2499, True),
         ("age", 50, 2500, False),
+        ("number_of_rooms", 30, 200, True),
+        ("house number", 30, 200, False),
         ("x", 20, 20, False),
     ],
 )
@@ -259,8 +263,8 @@ def test_what_is_a_code_and_what_a_quantity(write, header, count, rows, line):
 
 
 def test_codes_beyond_what_can_be_held_fixed_are_refused_and_never_a_line(write):
-    path = write("site\n" + codes_of(101, 5000))
-    with pytest.raises(InvalidInput, match=r"'site': more than 100 different codes .*--numeric site"):
+    path = write("site\n" + codes_of(251, 5000))
+    with pytest.raises(InvalidInput, match=r"'site': more than 250 different codes .*--numeric site"):
         read_sample(path, ReadOptions(("site",), held=("site",)))
     assert levels(path, "site", held=("site",), numeric=("site",)) is None
     leading = write("x\n" + codes_of(300, 3000, "{:05}"))
@@ -269,11 +273,42 @@ def test_codes_beyond_what_can_be_held_fixed_are_refused_and_never_a_line(write)
 
 
 def test_what_is_decided_is_said(write):
-    read = read_sample(write("site\n" + codes_of(30)), ReadOptions(("site",), held=("site",)))
-    assert read.notes == ("site: categories, for it is named like a code",)
-    read = read_sample(write("age\n" + codes_of(30)), ReadOptions(("age",), held=("age",)))
-    assert read.notes == ("age: categories, for whole numbers with 50 rows a value or more",)
-    assert read_sample(write("x\n1\n2\n"), ReadOptions(("x",), held=("x",))).notes == ()
+    def kind(name, text, **options):
+        return read_sample(write(f"{name}\n" + text), ReadOptions((name,), **options)).kinds[name]
+
+    assert kind("site", codes_of(30), held=("site",)) == Kind(line=False, because="it is named like a code")
+    many = Kind(line=False, because="whole numbers with 50 rows a value or more")
+    assert kind("age", codes_of(30), held=("age",)) == many
+    assert kind("x", "1\n2\n", held=("x",)) == Kind(line=False)
+    assert kind("x", codes_of(6), treatment="x") == Kind(line=True, because="more than 5 different numbers")
+    assert kind("arm", codes_of(6), treatment="arm").because == "it is named like a code"
+    assert kind("arm", codes_of(6), treatment="arm", numeric=("arm",)) == Kind(
+        line=True, because="as was said"
+    )
+
+
+def test_numbers_of_places_have_no_tails_and_ages_have(write):
+    """A tenth of the places, even of places of unlike size, has about a tenth of the rows; not so of ages."""
+    rng = np.random.default_rng(4)
+    places = rng.choice(60, 1500, p=rng.dirichlet(np.full(60, 5.0)))
+    ages = np.clip(np.round(rng.normal(30, 9, 1500)), 0, None)
+    for values, line in ((places, False), (places * 2, True), (ages, True)):
+        path = write("v\n" + "".join(f"{v:.0f}\n" for v in values))
+        assert (levels(path, "v", held=("v",)) is None) == line
+
+
+@pytest.mark.parametrize(("rows", "line"), [(600, False), (599, True)])
+def test_a_code_that_is_set_is_categories_where_each_has_rows(write, rows, line):
+    path = write("clinic\n" + codes_of(30, rows))
+    assert (levels(path, "clinic", treatment="clinic") is None) == line
+    assert levels(path, "clinic", treatment="clinic", compared=True) is not None
+
+
+def test_counts_count_when_kinds_are_decided(write):
+    """30 values in 60 lines that stand for 3,000 rows: 100 rows a value."""
+    path = write("x,n\n" + "".join(f"{i % 30 * 3},50\n" for i in range(60)))
+    assert levels(path, held=("x",), counts="n") is not None
+    assert levels(path, held=("x",)) is None
 
 
 @pytest.mark.parametrize(
@@ -385,7 +420,7 @@ def test_codes_of_a_long_table_are_categories_as_those_of_a_short_one(write, mon
     monkeypatch.setattr(tables, "_BLOCK_BYTES", 4096)
     path = write("x\n" + codes_of(30, 6000))
     assert len(levels(path, held=("x",))) == 30
-    rising = write("x\n" + "".join(f"{i // 50}\n" for i in range(6000)))  # 120 values, 41 of them in the look
+    rising = write("x\n" + "".join(f"{i // 20}\n" for i in range(6000)))  # 300 values, 101 in the look
     assert levels(rising, held=("x",)) is None
 
 
@@ -397,9 +432,7 @@ def test_long_identifiers_of_parquet_stay_apart(tmp_path):
 
 def test_a_code_that_is_looked_at_as_a_quantity_is_said_to_be(write):
     read = read_sample(write("site\n" + codes_of(30)), ReadOptions(("site",)))
-    assert read.notes == (
-        "site: a quantity, although it is named like a code (--text makes categories of it)",
-    )
+    assert read.kinds["site"] == Kind(line=True, because="although it is named like a code")
 
 
 def test_nested_values_are_refused(tmp_path):

@@ -6,6 +6,7 @@ the treatment were set. What cannot be known from the graph and the columns is s
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,11 +24,12 @@ from bayesight.causal.adjustment import (
     objection,
 )
 from bayesight.causal.arms import Answer, Arms, Contrast, Line, answer
+from bayesight.causal.coding import Choice, reference_of, success_of
 from bayesight.causal.graph import Dag
 from bayesight.causal.models import design, least_squares
 from bayesight.causal.moments import Moments, slope
 from bayesight.causal.other_ways import WEAK, front_door_arms, front_door_line, instrument_line
-from bayesight.causal.sample import Discrete, Numeric, Sample, as_numbers
+from bayesight.causal.sample import MAX_TREATMENTS, Column, Discrete, Numeric, Sample, as_numbers
 from bayesight.causal.simpson import EValue, Reversal, e_value, find_reversal
 from bayesight.causal.strata import Strata, standardise, stratify
 from bayesight.causal.weighting import (
@@ -39,7 +41,7 @@ from bayesight.causal.weighting import (
     regression_standardised,
 )
 from bayesight.checks import check, probability
-from bayesight.errors import InvalidInput, UnknownName
+from bayesight.errors import InvalidInput, UnknownName, listed
 from bayesight.types import FloatArray
 
 __all__ = ["EFFECTS", "Effect", "Overlap", "Question", "estimate", "estimate_from_moments"]
@@ -63,8 +65,10 @@ class Question:
     Attributes:
         treatment: the variable that would be set.
         outcome: the variable that is looked at.
-        reference: the treatment the others are compared with; the first level when empty.
-        success: the value of the outcome that counts, where it is not a number.
+        reference: the treatment the others are compared with; when empty, what ``reference_of`` chooses. A
+            treatment of more than five different numbers is a quantity unless one of them is named here.
+        success: the value of the outcome that counts, where it is not a number; when empty, what
+            ``success_of`` chooses.
         adjust: hold these fixed whatever the graph says; None for what the graph says.
         direct: only what the treatment does not do by way of other variables of the graph.
         level: probability inside each interval.
@@ -136,6 +140,7 @@ class Effect:
         notes: sentences the reader should know.
         rows: rows of the table.
         binary: whether the outcome is yes or no, so that means are probabilities.
+        counted: the value of the outcome that counts as 1, and why; None where it is a number as it stands.
     """
 
     question: Question
@@ -151,6 +156,7 @@ class Effect:
     notes: tuple[str, ...] = ()
     rows: float = 0.0
     binary: bool = False
+    counted: Choice | None = None
 
 
 def estimate(sample: Sample, dag: Dag, question: Question) -> Effect:
@@ -206,6 +212,7 @@ def estimate(sample: Sample, dag: Dag, question: Question) -> Effect:
             notes=(*notes, *more),
             rows=sample.total,
             binary=work.binary,
+            counted=work.counted,
         )
     return _adjusted(work, known, held, conditional, notes)
 
@@ -261,12 +268,14 @@ class _Work:
     binary: bool
     levels: tuple[str, ...]
     reference: str
+    counted: Choice | None
     notes: tuple[str, ...]
 
     @classmethod
     def of(cls, sample: Sample, question: Question) -> _Work:
-        treatment = sample.column(question.treatment)
-        y, binary, note = _outcome(sample, question)
+        treatment = _as_set(sample.column(question.treatment), question.reference)
+        sample = sample.with_column(question.treatment, treatment)
+        y, binary, counted, note = _outcome(sample, question)
         if isinstance(treatment, Numeric):
             varies = float(np.ptp(treatment.values)) > 0
             levels: tuple[str, ...] = ()
@@ -278,10 +287,10 @@ class _Work:
                 levels = sample.discrete(question.treatment).levels
         mend = "An effect needs rows with and rows without it."
         check(varies, question.treatment, "the treatment never varies", "at least two values", mend)
-        reference = question.reference or (levels[0] if levels else "")
+        reference = question.reference or (reference_of(levels).value if levels else "")
         if reference and reference not in levels:
             raise UnknownName(f"value of {question.treatment}", reference, levels)
-        return cls(sample, question, y, binary, levels, reference, note)
+        return cls(sample, question, y, binary, levels, reference, counted, note)
 
     def adjust(self, names: Sequence[str], method: str) -> tuple[Answer, Strata | None]:
         """By strata where everything is discrete, by a straight line where the treatment is continuous."""
@@ -365,6 +374,7 @@ def _adjusted(
         (*notes, *found.notes),
         work.sample.total,
         work.binary,
+        work.counted,
     )
 
 
@@ -466,30 +476,46 @@ def _as_difference(work: _Work, line: Line, method: str) -> Answer:
     return Answer(method, differences=(Contrast(of, work.reference, found.slope),))
 
 
-def _outcome(sample: Sample, question: Question) -> tuple[FloatArray, bool, tuple[str, ...]]:
-    """The outcome as numbers, whether it is yes or no, and what was taken for yes."""
-    column = sample.column(question.outcome)
+def _as_set(treatment: Column, reference: str) -> Column:
+    """The treatment as categories or as a quantity."""
+    if isinstance(treatment, Discrete) and not treatment.named and not reference:
+        numbers = treatment.numbers
+        if numbers is not None and len(numbers) > MAX_TREATMENTS:
+            return Numeric(numbers[treatment.codes])
+    return treatment
+
+
+def _outcome(sample: Sample, question: Question) -> tuple[FloatArray, bool, Choice | None, tuple[str, ...]]:
+    """The outcome as numbers, whether it is yes or no, what counts as 1, and a note if that was chosen."""
+    column, name = sample.column(question.outcome), question.outcome
     if isinstance(column, Numeric):
-        check(
-            not question.success,
-            "success",
-            f"{question.outcome} is continuous",
-            "a value of a discrete outcome",
-        )
-        return column.values, False, ()
+        came = f"{name} is continuous"
+        check(not question.success, "success", came, "a value of a discrete outcome")
+        return column.values, False, None, ()
     levels = column.levels
     if question.success:
         if question.success not in levels:
-            raise UnknownName(f"value of {question.outcome}", question.success, levels)
-        return (column.codes == levels.index(question.success)).astype(np.float64), True, ()
+            raise UnknownName(f"value of {name}", question.success, levels)
+        counted = Choice(question.success, "as was said")
+        return (column.codes == levels.index(question.success)).astype(np.float64), True, counted, ()
     numbers = column.numbers
-    if numbers is not None:
-        return numbers[column.codes], set(numbers.tolist()) <= {0.0, 1.0}, ()
-    text = next(level for level in levels if not _is_number(level))
-    mend = "Name the value that counts as 1 (--success)."
-    check(len(levels) == 2, question.outcome, f"holds the text {text!r}", "numbers, or two values", mend)
-    note = f"The outcome counts {question.outcome}={levels[1]} as 1 and {levels[0]} as 0."
-    return column.codes.astype(np.float64), True, (note,)
+    if numbers is not None and not (len(levels) == 2 and _is_yes_or_no(numbers)):
+        return numbers[column.codes], set(numbers.tolist()) <= {0.0, 1.0}, None, ()
+    text = next((level for level in levels if not _is_number(level)), "")
+    mend = f"Name the value that counts as 1 (--success): {listed(levels, quoted=True)}."
+    check(len(levels) == 2, name, f"holds the text {text!r}", "numbers, or two values", mend)
+    counted = success_of(name, levels)
+    other = next(level for level in levels if level != counted.value)
+    note = (
+        f"The outcome counts {name}={counted.value} as 1 and {other} as 0 ({counted.because}; "
+        f"--success {shlex.quote(other)} turns it round)."
+    )
+    return (column.codes == levels.index(counted.value)).astype(np.float64), True, counted, (note,)
+
+
+def _is_yes_or_no(numbers: FloatArray) -> bool:
+    """Two numbers that are a code of no and yes, and not 0 and 1 already: 1 and 2, or -1 and 1."""
+    return tuple(numbers.tolist()) in {(1.0, 2.0), (-1.0, 1.0)}
 
 
 def _overlap_of(strata: Strata, levels: tuple[str, ...]) -> Overlap:
@@ -517,7 +543,7 @@ def _without_empty(column: Discrete, present: npt.NDArray[np.bool_]) -> Discrete
     kept = np.flatnonzero(present)
     place = np.zeros(len(column.levels), np.int64)
     place[kept] = np.arange(len(kept))
-    return Discrete(place[column.codes], tuple(column.levels[k] for k in kept))
+    return Discrete(place[column.codes], tuple(column.levels[k] for k in kept), column.named)
 
 
 def _spread(sample: Sample, y: FloatArray) -> float:

@@ -22,6 +22,9 @@ __all__ = ["Column", "Discrete", "Numeric", "Sample", "as_numbers", "sample_of"]
 MAX_LEVELS = 20
 """A column of numbers with more different values than this is continuous."""
 
+MAX_TREATMENTS = 5
+"""A treatment of more different numbers than this is a quantity, unless it was said to be none."""
+
 
 @dataclass(frozen=True)
 class Discrete:
@@ -30,10 +33,12 @@ class Discrete:
     Attributes:
         codes: index into ``levels`` of each row (R,).
         levels: names of the values, in their order.
+        named: whether the values are known to be names, even where they are numbers.
     """
 
     codes: IntArray
     levels: tuple[str, ...]
+    named: bool = False
 
     @property
     def numbers(self) -> FloatArray | None:

@@ -51,7 +51,9 @@ def effect(
     ] = None,
     direct: DirectFlag = False,
     unobserved: UnobservedOption = None,
-    counts: Annotated[str, typer.Option(metavar="COLUMN", help="How many rows each line stands for.")] = "",
+    counts: Annotated[
+        str, typer.Option(metavar="COLUMN", help="How many rows each line stands for; 'none': one.")
+    ] = "",
     weights: Annotated[str, typer.Option(metavar="COLUMN", help="Sampling weights.")] = "",
     numeric: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Continuous, however few its values; repeat.")
@@ -166,11 +168,12 @@ def _tell(found: CausalAnswer) -> str:
     document = found.as_dict()
     effect = found.effect
     lines = [found.title] if found.title else []
-    lines += [f"graph: {document['graph']}", f"{effect.rows:,.0f} rows", ""]
+    lines += [f"graph: {document['graph']}", f"{effect.rows:,.0f} rows"]
+    lines += [*(use.sentence for use in found.columns), *found.notes, ""]
     what = f"{document['treatment']} on {document['outcome']}" + (
         " (direct)" if effect.question.direct else ""
     )
-    lines += [f"Effect of {what}: {_how(document)}", *([found.held_words] if found.held_words else []), ""]
+    lines += [f"Effect of {what}: {_how(document)}", ""]
     lines += _answer_lines("as they are", effect.conditional, effect.question.level)
     if effect.adjusted is not None:
         lines += _answer_lines(
@@ -193,7 +196,8 @@ def _tell(found: CausalAnswer) -> str:
         f"{r.name}: {_interval(r.effect)}, expected {r.expected}: {'holds' if r.passed else 'FAILS'}"
         for r in found.refutations
     ]
-    lines += [*found.notes, *effect.notes, *(f"{name} {why}." for name, why in found.forbidden.items())]
+    lines += [note for note in effect.notes if not (found.columns and note.startswith("The outcome counts"))]
+    lines += [f"{name} {why}." for name, why in found.forbidden.items()]
     if found.source:
         lines += ["", f"Source: {found.source}."]
     return "\n".join(lines)

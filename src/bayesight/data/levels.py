@@ -1,40 +1,67 @@
 """Levels of a column: which texts mean one value, and which numbers are names.
 
 A number may be a quantity or a name. Sites, codes and postal areas are names: a straight line through them
-means nothing. What decides is a rule, and every answer says what it decided.
+means nothing. What decides is a rule, and every answer says what it decided. The first that applies:
+
+1. text, and numbers written as no quantity is (01, 1E2), are categories;
+2. up to two values are categories; in an outcome, other numbers are a quantity;
+3. whole numbers in a column that is named like a code are categories;
+4. held fixed, so are up to 20 values, whole numbers with 50 rows a value, and whole numbers spread as numbers
+   that were handed out are (from 0 or 1 without a gap, each about equally often), unless the name is
+   that of a quantity, such as age;
+5. set, so are up to 5 values;
+6. every other number is a quantity.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from bayesight.causal.sample import MAX_LEVELS, level_name
+import numpy as np
+
+from bayesight.causal.coding import NO, YES
+from bayesight.causal.sample import MAX_LEVELS, MAX_TREATMENTS, level_name
 from bayesight.errors import InvalidInput, listed, shown
 
-__all__ = ["MAX_CATEGORIES", "Kind", "is_number", "kind_of", "levels_of"]
+__all__ = ["MAX_CATEGORIES", "Kind", "Role", "is_number", "kind_of", "levels_of"]
 
-MAX_CATEGORIES = 100
+MAX_CATEGORIES = 250
 """So many different codes can be held fixed as categories."""
 
 ROWS_A_CATEGORY = 50
 """An integer column with this many rows for each of its values is one of categories, whatever its name."""
 
+ROWS_A_TREATMENT = 20
+"""A code that is set needs this many rows for each of its values."""
+
+Role: TypeAlias = Literal["treatment", "outcome", "held"]
+
 _CODE_NAMES = frozenset(
     """
-    id ids code codes nr no num number key zip zipcode postcode postal plz fips iso icd sic naics isco line
-    site sites center centre clinic hospital ward unit plant store shop branch school class classroom teacher
-    district region area county state province country nation city town village community tract block group
-    cluster stratum strata batch lot machine operator rater coder interviewer birthplace race ethnicity
-    religion industry occupation department dept standort kennung nummer schluessel schule klasse bezirk kreis
-    land bundesland gemeinde gruppe klinik 지역 코드 번호 학교 병원 시도 시군구 우편번호 지점
+    id ids code codes key zip zipcode postcode postal plz fips iso icd sic naics isco line arm site sites
+    center centre clinic hospital ward unit plant store shop branch school class classroom teacher
+    district region area county state province country nation city town village tract block group cluster
+    stratum strata batch lot machine operator rater coder interviewer birthplace race ethnicity religion
+    industry occupation department dept standort kennung schluessel schlüssel schule klasse bezirk kreis
+    land bundesland gemeinde gruppe klinik dorf 지역 코드 번호 학교 병원 시도 시군구 우편번호 지점 마을
+    """.split()  # noqa: SIM905
+)
+_CODE_ENDINGS = frozenset(["nr", "no", "num", "number", "nummer"])
+"""As the last word they make a code (house number); before another they count (number of rooms)."""
+_QUANTITY_NAMES = frozenset(
+    """
+    age year years yr yrs month months week weeks day days hour hours minute minutes second seconds time
+    duration income wage salary price cost amount size weight height length width depth distance score
+    points percent percentage rate temperature dose dosage count visits children alter jahr jahre monat
+    monate tag tage stunde stunden dauer einkommen lohn preis kosten menge gewicht länge entfernung punkte
+    나이 연령 연도 년도 월 일수 시간 기간 소득 임금 가격 비용 점수 거리 무게 키
     """.split()  # noqa: SIM905
 )
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _INTEGER = re.compile(r"[-+]?\d+(\.0*)?$")
-_YES = frozenset(["yes", "y", "true", "t", "ja", "예"])
-_NO = frozenset(["no", "n", "false", "f", "nein", "아니오"])
 
 
 @dataclass(frozen=True)
@@ -42,40 +69,47 @@ class Kind:
     """The kind of variable a column is taken for.
 
     Args:
-        line: a quantity, held fixed by a straight line; otherwise its values are categories.
-        because: why, where that is not plain from the values; empty otherwise.
+        line: a quantity; otherwise its values are categories.
+        because: the part of the rule that decided, where that is not plain from the values; empty otherwise.
     """
 
     line: bool
     because: str = ""
 
 
-def kind_of(name: str, values: Sequence[str], rows: float, *, held: bool) -> Kind:
+def kind_of(name: str, counts: Mapping[str, float], role: Role) -> Kind:
     """Decide whether the values of a column are categories or a quantity.
 
     Args:
         name: of the column.
-        values: its different values; more than ``MAX_CATEGORIES`` need not all be there.
-        rows: how many rows they come from.
-        held: whether the column is held fixed, and not looked at or set itself.
+        counts: its different values, and how many rows have each; more than ``MAX_CATEGORIES`` need not all
+            be there.
+        role: whether the column is set, looked at or held fixed.
 
     Raises:
-        InvalidInput: a column that is named like a code and has too many values to be categories.
+        InvalidInput: a column to hold fixed that is named like a code and has too many values.
     """
-    if len(values) <= MAX_LEVELS or not all(map(is_number, values)):
+    if len(counts) <= 2 or not all(map(is_number, counts)):
         return Kind(line=False)
-    if any(map(_is_written_as_code, values)):
-        return _coded(name, values, "its values are written as codes")
-    coded = _is_named_as_code(name) and all(map(_INTEGER.match, values))
-    if coded and not held:
-        return Kind(line=True, because="although it is named like a code (--text makes categories of it)")
-    if not (held and all(map(_INTEGER.match, values))):
-        return Kind(line=True)
+    whole = all(map(_INTEGER.match, counts))
+    coded = whole and _is_named_as_code(name)
+    few = len(counts) <= (MAX_TREATMENTS if role == "treatment" else MAX_LEVELS)
+    if any(map(_is_written_as_code, counts)):
+        return Kind(line=False) if few else _coded(name, counts, "its values are written as codes")
+    if role == "outcome":  # where they are few, they stay apart, and are counted all the same
+        return Kind(line=not few, because="although it is named like a code" if coded and not few else "")
+    if few:
+        return Kind(line=False, because=f"{len(counts)} different numbers")
+    if role == "treatment":
+        return _treatment_kind(counts, coded=coded)
     if coded:
-        return _coded(name, values, "it is named like a code")
-    if rows >= ROWS_A_CATEGORY * len(values) and len(values) <= MAX_CATEGORIES:
-        return Kind(line=False, because=f"whole numbers with {ROWS_A_CATEGORY} rows a value or more")
-    return Kind(line=True)
+        return _coded(name, counts, "it is named like a code")
+    if whole and len(counts) <= MAX_CATEGORIES:
+        if sum(counts.values()) >= ROWS_A_CATEGORY * len(counts):
+            return Kind(line=False, because=f"whole numbers with {ROWS_A_CATEGORY} rows a value or more")
+        if _is_numbering(counts) and not _is_named_as_quantity(name):
+            return Kind(line=False, because="whole numbers without a gap, each about equally often")
+    return Kind(line=True, because="more than 20 different numbers")
 
 
 def is_number(text: str) -> bool:
@@ -97,8 +131,8 @@ def levels_of(name: str, counts: Mapping[str, float], *, text: bool) -> tuple[di
     if text or any(map(_is_written_as_code, counts)):
         return {value: value for value in counts}, ""
     levels = {value: level_name(value) for value in counts}
-    truths = {level: level.casefold() in _YES for level in levels.values()}
-    if not {level.casefold() for level in truths} <= _YES | _NO:
+    truths = {level: level.casefold() in YES for level in levels.values()}
+    if not {level.casefold() for level in truths} <= YES | NO:
         return levels, ""
     merged, said = dict(levels), []
     for truth in (True, False):
@@ -109,8 +143,16 @@ def levels_of(name: str, counts: Mapping[str, float], *, text: bool) -> tuple[di
     return merged, f"{name}: {'; '.join(said)}" if said else ""
 
 
-def _coded(name: str, values: Sequence[str], because: str) -> Kind:
-    if len(values) > MAX_CATEGORIES:
+def _treatment_kind(counts: Mapping[str, float], *, coded: bool) -> Kind:
+    if not coded:
+        return Kind(line=True, because=f"more than {MAX_TREATMENTS} different numbers")
+    if len(counts) > MAX_CATEGORIES or min(counts.values()) < ROWS_A_TREATMENT:
+        return Kind(line=True, because="although it is named like a code, for some values have few rows")
+    return Kind(line=False, because="it is named like a code")
+
+
+def _coded(name: str, counts: Mapping[str, float], because: str) -> Kind:
+    if len(counts) > MAX_CATEGORIES:
         raise InvalidInput(
             f"{shown(name)}: more than {MAX_CATEGORIES} different codes ({because}); expected at most that "
             f"many to hold fixed as categories. Group them, or say --numeric {name} if it is a quantity."
@@ -118,9 +160,35 @@ def _coded(name: str, values: Sequence[str], because: str) -> Kind:
     return Kind(line=False, because=because)
 
 
+def _is_numbering(counts: Mapping[str, float]) -> bool:
+    """Tell numbers that were handed out from a quantity, whose lowest and highest values are rare.
+
+    They begin with 0 or 1, leave no gap, come several times each, and the lowest and the highest tenth of
+    them hold about a tenth of the rows each.
+    """
+    by_size = sorted((float(value), n) for value, n in counts.items())
+    values, n = np.array(by_size).T
+    tail = max(len(values) // 10, 2)
+    even = n.mean()
+    ends = (n[:tail].mean(), n[-tail:].mean())
+    gapless = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
+    return bool(gapless and even >= 5 and all(even / 1.5 <= end <= even * 1.5 for end in ends))
+
+
 def _is_named_as_code(name: str) -> bool:
-    words = re.split(r"[^0-9a-z가-힣]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
-    return any(re.sub(r"\d+$", "", word) in _CODE_NAMES for word in words)
+    words = _words(name)
+    return bool(words) and (words[-1] in _CODE_ENDINGS or not _CODE_NAMES.isdisjoint(words))
+
+
+def _is_named_as_quantity(name: str) -> bool:
+    words = _words(name)
+    return not (_QUANTITY_NAMES.isdisjoint(words) and _CODE_ENDINGS.isdisjoint(words[:-1]))
+
+
+def _words(name: str) -> list[str]:
+    """The words of a column's name, without the numbers they end in."""
+    words = re.split(r"[^0-9a-zäöüß가-힣]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+    return [word for word in (re.sub(r"\d+$", "", word) for word in words) if word]
 
 
 def _is_written_as_code(value: str) -> bool:

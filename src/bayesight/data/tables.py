@@ -11,9 +11,9 @@ import codecs
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -25,14 +25,23 @@ import pyarrow.compute as pc
 from bayesight.causal.sample import Column, Discrete, Numeric, Sample, level_name, level_order
 from bayesight.checks import check, existing_path
 from bayesight.data.dialect import Dialect, find_dialect, uneven_line
-from bayesight.data.levels import MAX_CATEGORIES, Kind, is_number, kind_of, levels_of
+from bayesight.data.levels import MAX_CATEGORIES, Kind, Role, is_number, kind_of, levels_of
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName, shown
 from bayesight.types import FloatArray, IntArray, Progress
 
 if TYPE_CHECKING:
     Batch: TypeAlias = dict[str, pa.Array[Any]]
 
-__all__ = ["MISSING", "ReadOptions", "TableRead", "TooLarge", "column_names", "read_parts", "read_sample"]
+__all__ = [
+    "MISSING",
+    "ReadOptions",
+    "TableRead",
+    "TooLarge",
+    "column_names",
+    "first_rows",
+    "read_parts",
+    "read_sample",
+]
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "<NA>", "#N/A")
 """Text that stands for a missing value."""
@@ -72,6 +81,8 @@ class ReadOptions:
         text: columns whose values are names even where they look like numbers.
         drop_missing: leave rows with a missing value out instead of refusing them.
         held: columns that are held fixed: numbers that are names are categories there.
+        treatment: of the columns, the one that is set; may be empty.
+        compared: whether a value of the treatment was named that the others are compared with.
     """
 
     columns: tuple[str, ...]
@@ -82,6 +93,12 @@ class ReadOptions:
     text: tuple[str, ...] = ()
     drop_missing: bool = False
     held: tuple[str, ...] = ()
+    treatment: str = ""
+    compared: bool = False
+
+    def role(self, name: str) -> Role:
+        """What a column is for."""
+        return "treatment" if name == self.treatment else "held" if name in self.held else "outcome"
 
     @property
     def every(self) -> tuple[str, ...]:
@@ -99,13 +116,15 @@ class TableRead:
         rows: lines read.
         dropped: lines left out for a missing value.
         missing: column to how many values are missing.
-        notes: what was decided about the values of a column, where that is not plain from them.
+        kinds: column to the kind of variable it was taken for.
+        notes: rows that were left out, and spellings that are one.
     """
 
     sample: Sample
     rows: int
     dropped: int
     missing: dict[str, int]
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -117,6 +136,24 @@ def column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
         SourceUnreadable: it is no CSV or Parquet table, or a name comes twice.
     """
     return _Table.of(existing_path(path)).names
+
+
+def first_rows(path: str | os.PathLike[str], columns: Sequence[str], most: int) -> dict[str, list[str]]:
+    """The values of the first lines of a table, as text; empty where one is missing.
+
+    Args:
+        path: as for ``read_sample``.
+        columns: which.
+        most: lines at most.
+    """
+    found: dict[str, list[str]] = {name: [] for name in columns}
+    for batch in _Table.of(existing_path(path)).batches(columns):
+        for name, values in batch.items():
+            left = values.slice(0, most - len(found[name])).to_pylist()
+            found[name] += ["" if v is None else level_name(v) for v in left]
+        if len(found[columns[0]]) >= most:
+            break
+    return found
 
 
 def read_sample(
@@ -156,12 +193,11 @@ def read_sample(
             continue
         gaps = ", ".join(f"{count:,} of {name}" for name, count in read.missing.items())
         said = [f"{read.dropped:,} of {read.rows:,} rows left out: missing {gaps}"] if read.dropped else []
-        said += [
-            f"{n}: a quantity, {k.because}" if k.line else f"{n}: categories, for {k.because}"
-            for n, k in kinds.items()
-            if k.because and k.line == (n in numeric)
-        ]
-        return replace(read, notes=(*said, *read.notes))
+        late = {
+            n: Kind(line=True, because="more different numbers than categories can hold") for n in numeric
+        }
+        kinds = {n: k if k.line == (n in numeric) else late[n] for n, k in kinds.items()}
+        return replace(read, kinds=kinds, notes=(*said, *read.notes))
 
 
 class TooLarge(InvalidInput):
@@ -237,7 +273,8 @@ class _Reading:
         if not self.cells and not self.parts:
             raise SourceUnreadable(f"{self.source}: no rows; expected at least one below the header.")
         sample = self._from_cells() if self.cells_suffice else self._from_rows()
-        return TableRead(sample, self.rows, self.rows - self.kept, dict(+self.missing), tuple(self.notes))
+        missing, notes = dict(+self.missing), tuple(self.notes)
+        return TableRead(sample, self.rows, self.rows - self.kept, missing, notes=notes)
 
     def refuse_missing(self) -> None:
         """Refuse what is missing, unless such rows are to be left out."""
@@ -387,7 +424,7 @@ class _Reading:
         levels = sorted(set(named.values()), key=level_order)
         at = {level: place for place, level in enumerate(levels)}
         place = np.array([at[named[text]] for text in found], np.int64)
-        return Discrete(place[codes], tuple(levels))
+        return Discrete(place[codes], tuple(levels), as_text or name == self.options.treatment)
 
 
 def _two_points(
@@ -528,23 +565,52 @@ class _Table:
 
 def _kinds(table: _Table, options: ReadOptions) -> dict[str, Kind]:
     """The kind each column is taken for, from the first rows; of a small table, from all."""
-    values: dict[str, set[str]] = {name: set() for name in options.columns}
-    given = {name: Kind(line=True) for name in options.numeric if name in values}
-    open_ones = [name for name in options.columns if name not in given and name not in options.text]
+    given = {
+        name: Kind(line=True, because="as was said") for name in options.numeric if name in options.columns
+    }
+    given |= {
+        name: Kind(line=False, because="as was said") for name in options.text if name in options.columns
+    }
+    values = _values(table, [name for name in options.columns if name not in given], options.counts)
+    kinds = {name: kind_of(name, found, options.role(name)) for name, found in values.items()}
+    few = options.compared and len(values.get(options.treatment, ())) <= MAX_CATEGORIES
+    if few and kinds[options.treatment].line:
+        kinds[options.treatment] = Kind(line=False, because="a value was named to compare the others with")
+    return {name: given.get(name) or kinds[name] for name in options.columns}
+
+
+def _values(table: _Table, names: Sequence[str], counts: str) -> dict[str, dict[str, float]]:
+    """How many rows have each value of some columns, from the first rows."""
+    found: dict[str, Counter[str]] = {name: Counter() for name in names}
     rows = 0
-    batches = table.batches(open_ones) if open_ones else iter(())
-    for batch in batches:
-        rows += len(next(iter(batch.values())))
-        for name, column in batch.items():
-            if len(values[name]) <= MAX_NAMES:
-                kept = column.filter(pa.array(~_is_missing(column, blank_only=False)))
-                different = cast("Any", pc.unique(kept)).to_pylist()
-                values[name].update(v.strip() if isinstance(v, str) else level_name(v) for v in different)
+    for batch in (
+        table.batches(tuple(dict.fromkeys([*names, *([counts] if counts else [])]))) if names else ()
+    ):
+        lines = len(next(iter(batch.values())))
+        rows += lines
+        weight = _counts_or_ones(batch[counts]) if counts else np.ones(lines)
+        for name in names:
+            encoded: Any = batch[name].dictionary_encode()
+            if len(found[name]) > MAX_NAMES:
+                continue
+            absent = _is_missing(encoded.dictionary, blank_only=False)
+            codes = _indices(encoded)
+            n = np.bincount(codes[codes >= 0], weight[codes >= 0], minlength=len(absent)).tolist()
+            for value, count, gone in zip(encoded.dictionary.to_pylist(), n, absent.tolist(), strict=True):
+                if not gone:
+                    found[name][value.strip() if isinstance(value, str) else level_name(value)] += count
         if rows > _LOOK_ROWS:
             break
-    return given | {
-        name: kind_of(name, sorted(values[name]), rows, held=name in options.held) for name in open_ones
-    }
+    return {name: dict(sorted(counted.items())) for name, counted in found.items()}
+
+
+def _counts_or_ones(values: pa.Array[Any]) -> FloatArray:
+    """A column of counts; ones where a value is none, which is refused later in its own words."""
+    try:
+        n = np.asarray(pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return np.ones(len(values))
+    return np.where(np.isfinite(n) & (n >= 0), n, 1.0)
 
 
 def _with_points(values: pa.Array[Any]) -> pa.Array[Any]:

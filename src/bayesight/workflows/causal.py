@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from bayesight.causal import (
     parse,
 )
 from bayesight.causal.adjustment import RULE
+from bayesight.causal.coding import reference_of
 from bayesight.causal.credible import credible_answer
 from bayesight.causal.effect import estimate_from_moments
 from bayesight.causal.examples import Example, example
@@ -38,6 +40,7 @@ from bayesight.causal.refute import Refutation, refute
 from bayesight.causal.sample import MAX_LEVELS, Discrete
 from bayesight.causal.simulate import draw, make_world, true_effect
 from bayesight.checks import check
+from bayesight.data.counts import CountsColumn, find_counts
 from bayesight.data.tables import ReadOptions, TableRead, TooLarge, column_names, read_parts, read_sample
 from bayesight.errors import InvalidInput, UnknownName, listed, nearest
 from bayesight.files import write_atomic
@@ -47,6 +50,7 @@ from bayesight.types import Progress, ShownProgress
 __all__ = [
     "CausalAnswer",
     "CausalRequest",
+    "ColumnUse",
     "PathsAnswer",
     "Simulated",
     "causal_effect",
@@ -55,7 +59,9 @@ __all__ = [
 ]
 
 EXAMPLE = "example:"
+NONE = "none"
 CATEGORIES, LINE = "categories", "a straight line"
+_SLOPE = "its effect is a straight line's slope"
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,8 @@ class CausalRequest:
         adjust: hold these fixed whatever the graph says.
         direct: only the direct effect.
         unobserved: variables of the graph that nobody measured.
-        counts: column that says how many rows each stands for.
+        counts: column that says how many rows each stands for; "none" where each line is one row; when empty,
+            a column that is plainly one is taken.
         weights: column of sampling weights.
         numeric: columns that are continuous whatever their values.
         text: columns whose values are names even where they look like numbers.
@@ -104,6 +111,52 @@ class CausalRequest:
 
 
 @dataclass(frozen=True)
+class ColumnUse:
+    """What a column of the table was taken for.
+
+    Attributes:
+        name: of the column.
+        role: ``treatment``, ``outcome``, ``held fixed``, ``mediator``, ``instrument`` or ``counts``.
+        kind: ``categories``, ``quantity``, ``yes or no`` or ``rows a line``.
+        values: how many different ones it has; 0 where that was not counted.
+        detail: the value that counts as 1, or that the others are compared with; empty if there is none.
+        because: the part of the rule that decided, where that is not plain.
+        change: the option that changes it; empty if none does.
+    """
+
+    name: str
+    role: str
+    kind: str
+    values: int = 0
+    detail: str = ""
+    because: str = ""
+    change: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Role, kind, reason and the option that changes it, in one line."""
+        values = f"{self.values:,} " if self.values and self.kind == "categories" else ""
+        kind = {"quantity": "a quantity", "rows a line": "how many rows each line stands for"}
+        said = f"{self.name}: {self.role}, {kind.get(self.kind, values + self.kind)}"
+        if self.detail:
+            said += f", {self.detail} counts" if self.role == "outcome" else f", against {self.detail}"
+        reason = "; ".join(part for part in (self.because, self.change) if part)
+        return f"{said} ({reason})" if reason else said
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as a dictionary; ``as`` is the kind."""
+        return {
+            "name": self.name,
+            "role": self.role,
+            "as": self.kind,
+            "values": self.values or None,
+            "value": self.detail or None,
+            "because": self.because or None,
+            "change": self.change or None,
+        }
+
+
+@dataclass(frozen=True)
 class CausalAnswer:
     """The answer with everything it rests on.
 
@@ -118,7 +171,8 @@ class CausalAnswer:
         title: what the table is about, for an example.
         source: where its numbers come from.
         held: each variable that is held fixed: "categories" or "a straight line", and how many values it has.
-        notes: what was decided about the table's values.
+        columns: what each column was taken for, treatment and outcome first.
+        notes: rows that were left out, spellings that are one, and a column that might hold counts.
     """
 
     effect: Effect
@@ -131,6 +185,7 @@ class CausalAnswer:
     title: str = ""
     source: str = ""
     held: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    columns: tuple[ColumnUse, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -168,6 +223,9 @@ class CausalAnswer:
             "adjustment_set": None if e.held is None else list(e.held),
             "treatment_as": CATEGORIES if e.conditional.slope is None else LINE,
             "held": {name: {"as": kind, "values": n} for name, (kind, n) in self.held.items()},
+            "columns": [column.as_dict() for column in self.columns],
+            "success": e.counted.value if e.counted else None,
+            "reference": e.conditional.difference.versus if e.conditional.difference else None,
             "forbidden": self.forbidden,
             "conditional": e.conditional.as_dict(),
             "adjusted": e.adjusted.as_dict() if e.adjusted else None,
@@ -293,6 +351,13 @@ def causal_effect(request: CausalRequest, progress: ShownProgress = None) -> Cau
     columns = tuple(whole.columns) if whole else column_names(request.table)
     dag = _graph_of(request, columns)
     question = _question(request)
+    guess: CountsColumn | None = None
+    if whole is None and not (request.counts or request.weights):
+        guess = find_counts(request.table, columns, {*dag.nodes, *(request.adjust or ())})
+    if request.counts == NONE and NONE not in columns:
+        request = replace(request, counts="")
+    elif guess is not None and guess.certain:
+        request = replace(request, counts=guess.name)
     if whole is not None:
         read = TableRead(whole, int(whole.total), 0, {})
     else:
@@ -315,7 +380,8 @@ def causal_effect(request: CausalRequest, progress: ShownProgress = None) -> Cau
         known.title if known else "",
         known.source if known else "",
         _held(found, read.sample),
-        read.notes,
+        _columns(request, found, read, guess),
+        (*read.notes, *_suggestion(guess)),
     )
 
 
@@ -454,6 +520,14 @@ def _streamed(
         explain_forbidden(dag, request.treatment, request.outcome),
         rows=int(rows),
         held={name: (LINE if name in numeric else CATEGORIES, 0) for name in found.held or ()},
+        columns=(
+            ColumnUse(request.treatment, "treatment", "quantity", because=_SLOPE),
+            ColumnUse(request.outcome, "outcome", "quantity"),
+            *(
+                ColumnUse(name, "held fixed", "quantity" if name in numeric else "categories")
+                for name in found.held or ()
+            ),
+        ),
     )
 
 
@@ -543,6 +617,8 @@ def _read_options(request: CausalRequest, dag: Dag, columns: Sequence[str]) -> R
         request.text,
         request.drop_missing,
         tuple(name for name in needed if name not in (request.treatment, request.outcome)),
+        request.treatment,
+        bool(request.reference),
     )
 
 
@@ -555,6 +631,79 @@ def _held(found: Effect, sample: Sample) -> dict[str, tuple[str, int]]:
         else (LINE, len(np.unique(column.values)))
         for name, column in columns.items()
     }
+
+
+def _columns(
+    request: CausalRequest, found: Effect, read: TableRead, guess: CountsColumn | None
+) -> tuple[ColumnUse, ...]:
+    """What each column was taken for, with the option that changes it."""
+    uses = [_treatment_use(found, read), _outcome_use(found, read)]
+    known = found.identification
+    roles = dict.fromkeys(found.held or (), "held fixed")
+    if found.held is None and isinstance(known, FrontDoor):
+        roles = dict.fromkeys(known.mediators, "mediator")
+    elif found.held is None and isinstance(known, Instrument):
+        roles = {known.variable: "instrument"} | dict.fromkeys(known.given, "held fixed")
+    uses += [_plain_use(name, role, read) for name, role in roles.items()]
+    if request.counts:
+        guessed = guess is not None and guess.certain
+        because = "named so, and every combination of the other columns comes once" if guessed else ""
+        change = "--counts none takes each line as one row" if guessed else ""
+        uses.append(ColumnUse(request.counts, "counts", "rows a line", because=because, change=change))
+    return tuple(uses)
+
+
+def _treatment_use(found: Effect, read: TableRead) -> ColumnUse:
+    name = found.question.treatment
+    use = _plain_use(name, "treatment", read)
+    if found.conditional.difference is None:
+        because = "; ".join(part for part in (use.because, _SLOPE) if part)
+        change = f"--text {shlex.quote(name)} makes categories of it"
+        return replace(use, kind="quantity", because=because, change=change)
+    levels, against = tuple(found.conditional.means), found.conditional.difference.versus
+    if found.question.reference:
+        return replace(use, detail=against)
+    other = next(level for level in levels if level != against)
+    reason = reference_of(levels).because
+    reason = (
+        "" if reason == "the smallest number" else f"{reason}; --reference {shlex.quote(other)} changes it"
+    )
+    return replace(use, detail=against, because="; ".join(r for r in (use.because, reason) if r))
+
+
+def _outcome_use(found: Effect, read: TableRead) -> ColumnUse:
+    name = found.question.outcome
+    counted = found.counted
+    if counted is None:
+        kind, one = ("yes or no", "1") if found.binary else ("quantity", "")
+        return ColumnUse(name, "outcome", kind, detail=one)
+    levels = read.sample.discrete(name).levels
+    other = next((level for level in levels if level != counted.value), "")
+    change = f"--success {shlex.quote(other)} turns it round" if not found.question.success and other else ""
+    return ColumnUse(name, "outcome", "yes or no", len(levels), counted.value, counted.because, change)
+
+
+def _plain_use(name: str, role: str, read: TableRead) -> ColumnUse:
+    column, kind = read.sample.column(name), read.kinds.get(name)
+    because = kind.because if kind else ""
+    quoted = shlex.quote(name)
+    if not isinstance(column, Discrete):
+        values = len(np.unique(column.values))
+        change = f"--text {quoted} makes categories of it" if because else ""
+        return ColumnUse(name, role, "quantity", values, because=because, change=change)
+    numbers = len(column.levels) > 2 and column.numbers is not None
+    change = f"--numeric {quoted} makes a quantity of it" if numbers else ""
+    return ColumnUse(name, role, CATEGORIES, len(column.levels), because=because, change=change)
+
+
+def _suggestion(guess: CountsColumn | None) -> tuple[str, ...]:
+    if guess is None or guess.certain:
+        return ()
+    name = shlex.quote(guess.name)
+    said = (
+        f"{guess.name} is named like a number of rows: if each line stands for so many, say --counts {name}."
+    )
+    return (said,)
 
 
 def _bayes(request: CausalRequest, found: Effect) -> Answer:
