@@ -200,25 +200,71 @@ def test_two_classes_with_a_prior_are_the_two_class_test():
     assert second.precision.mean == pytest.approx(first.negative_predictive_value.mean, abs=1e-3)
 
 
-def test_classes_at_another_base_rate_against_a_slow_simulation():
-    prior = np.array([0.7, 0.1, 0.2])
-    rng, draws = np.random.default_rng(17), 40_000
-    rows = np.stack(
-        [rng.dirichlet(TABLE[i] + np.where(np.arange(3) == i, 0.5, 0.25), draws) for i in range(3)], 1
-    )
-    found = diagnose_classes(TABLE, prior, level=0.9, draws=40_000, seed=2)
-    for j in range(3):
-        answered = (prior[:, None] * rows[:, :, j].T).sum(0)
-        precision = prior[j] * rows[:, j, j] / answered
-        alarm = (answered - prior[j] * rows[:, j, j]) / (1 - prior[j])
-        slack = 6 * found[j].precision.error
-        assert found[j].precision.mean == pytest.approx(precision.mean(), abs=slack)
-        assert found[j].precision.low == pytest.approx(np.quantile(precision, 0.05), abs=slack)
-        assert found[j].precision.high == pytest.approx(np.quantile(precision, 0.95), abs=slack)
-        assert found[j].false_alarm.mean == pytest.approx(alarm.mean(), abs=6 * found[j].false_alarm.error)
-        exact = stats.beta(TABLE[j, j] + 0.5, TABLE[j].sum() - TABLE[j, j] + 0.5)
+def independent_betas(rng, draws, won, tried, weights, prior):
+    """A weighted mean of rates, a Beta posterior for each; the prior shared by what one count moves."""
+    moved = [w / (n + 1) for w, n in zip(weights, tried, strict=True)]
+    total = np.zeros(draws)
+    for x, n, w, m in zip(won, tried, weights, moved, strict=True):
+        part = m / sum(moved)
+        total += w * stats.beta(x + prior[0] * part, n - x + prior[1] * part).rvs(draws, random_state=rng)
+    return total
+
+
+SPARSE = np.array([[60, 2, 0, 1, 0], [5, 30, 1, 0, 0], [0, 4, 97, 0, 0], [0, 0, 0, 20, 0], [1, 0, 0, 9, 45]])
+
+
+@pytest.mark.parametrize("pseudo", [(0.5, 0.5), (2.0, 0.8)])
+@pytest.mark.parametrize("prior", [(0.01, 0.6, 0.3, 0.04, 0.05), (0.2, 0.001, 0.001, 0.001, 0.797)])
+def test_classes_at_another_base_rate_against_independent_betas(prior, pseudo):
+    rng, draws, support = np.random.default_rng(17), 60_000, SPARSE.sum(1)
+    found = diagnose_classes(SPARSE, prior, level=0.9, draws=draws, seed=2, pseudo=pseudo)
+    for j, p in enumerate(prior):
+        others = [i for i in range(5) if i != j]
+        weights = [prior[i] / (1 - p) for i in others]
+        f = independent_betas(rng, draws, SPARSE[others, j], support[others], weights, pseudo[::-1])
+        exact = stats.beta(SPARSE[j, j] + pseudo[0], support[j] - SPARSE[j, j] + pseudo[1])
+        s = exact.rvs(draws, random_state=rng)
+        readings = {
+            "precision": p * s / (p * s + (1 - p) * f),
+            "negative_predictive_value": (1 - p) * (1 - f) / ((1 - p) * (1 - f) + p * (1 - s)),
+            "false_alarm": f,
+            "accuracy": p * s + (1 - p) * (1 - f),
+        }
+        for name, drawn in readings.items():
+            estimate, ends = getattr(found[j], name), np.quantile(drawn, [0.05, 0.95])
+            # Rows without a false alarm are drawn as one Beta, which is a little off in the tails.
+            slack = 6 * estimate.error + 0.02 * (ends[1] - ends[0])
+            assert estimate.mean == pytest.approx(drawn.mean(), abs=slack)
+            assert [estimate.low, estimate.high] == pytest.approx(ends, abs=slack)
         assert (found[j].sensitivity.low, found[j].sensitivity.high) == pytest.approx(exact.interval(0.9))
         assert found[j].sensitivity.error == 0
+
+
+@pytest.mark.parametrize(("skew", "clumped"), [(1.0, 3.0), (0.15, 0.4)])
+def test_intervals_of_a_rare_classs_precision_hold_the_truth(skew, clumped):
+    """A class of 1 % or .1 % among others of very unequal base rates: coverage, both sides, and width."""
+    rng, repeats, k, below, above, width, spread = np.random.default_rng(8), 500, 8, 0, 0, [], []
+    others = np.arange(1, k)
+    for _ in range(repeats):
+        rare = rng.choice([0.01, 0.001])
+        prior = np.r_[rare, (1 - rare) * rng.dirichlet(np.full(k - 1, skew))]
+        support = rng.integers(50, 200, k)
+        named = np.r_[rng.beta(18, 2), np.minimum(rng.gamma(clumped, 0.01 / clumped, k - 1), 0.9)]
+        table = np.zeros((k, k))
+        table[:, 0] = rng.binomial(support, named)
+        table[0, 1] = support[0] - table[0, 0]
+        table[others, others] = (support - table[:, 0])[1:]
+        found = diagnose_classes(table, prior, draws=500, seed=1)[0].precision
+        worth = rare * named[0] / (prior @ named)
+        below, above = below + (worth < found.low), above + (worth > found.high)
+        width.append(found.high - found.low)
+        again = rng.binomial(support, named, (200, k)) / support
+        shares = rare * again[:, 0] / np.maximum(again @ prior, 1e-12)
+        spread.append(np.ptp(np.quantile(shares, [0.025, 0.975])))
+    assert 0.93 <= 1 - (below + above) / repeats <= 0.97
+    assert max(below, above) / repeats <= 0.05
+    # No wider than the share that is counted varies from sample to sample.
+    assert 0.6 < np.mean(width) / np.mean(spread) < 1
 
 
 def test_many_classes_do_not_drown_in_the_prior():

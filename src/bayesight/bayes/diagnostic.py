@@ -28,6 +28,7 @@ from bayesight.bayes.rates import (
     UncertainRate,
     check_counts,
     check_shapes,
+    mixture_draws,
     rate_interval,
     tails,
 )
@@ -219,14 +220,14 @@ def diagnose_classes(
 ) -> tuple[Diagnosis, ...]:
     """Each class of a classifier read as a test for that class.
 
-    With a prior, row i of the table is a Dirichlet posterior over the answers given to class i, with
-    ``pseudo[0]`` added to the right answer and ``pseudo[1]`` shared equally by the K - 1 wrong ones, so that
-    each sensitivity keeps the Beta(1/2, 1/2) prior of the two-class case whatever K is. The false-alarm rate
-    of class j is the mixture of the other rows under the prior:
+    With a prior, the sensitivity of class j is the Beta posterior of its own row, and its false-alarm rate
+    the mixture of the other rows under the prior,
 
         f_j = Σ_{i≠j} π_i P(answer j | class i) / Σ_{i≠j} π_i
 
-    and everything but the sensitivity is Monte Carlo. Without one, the table itself is a sample of where the
+    to which ``mixture_draws`` gives the pseudo-counts once, however many classes there are and however
+    unequal their base rates: with two classes it is the test that ``from_counts`` reads. Everything but the
+    sensitivity is Monte Carlo. Without one, the table itself is a sample of where the
     classifier is used, each class against all others is a 2x2 table, and the intervals are exact but for the
     likelihood ratios.
 
@@ -236,7 +237,7 @@ def diagnose_classes(
         pseudo: pseudo-counts of right and wrong answers.
         level: probability inside every interval.
         seed: of the Monte Carlo draws.
-        draws: how many; time and memory grow as draws x K² and draws x K.
+        draws: how many; time grows as draws x (K + cells off the diagonal that are not empty).
 
     Returns:
         One `Diagnosis` a class, in the order of the rows.
@@ -264,11 +265,18 @@ def diagnose_classes(
         )
     base = _check_simplex(np.asarray(prior, float), len(table))
     check(draws >= 100, "draws", f"got {draws}", "at least 100")
-    found, alarm = _draw_classes(table, base, pseudo, draws, seed)
-    readings = []
+    rng, support, readings = numpy_generator(seed, "diagnostic", "classes"), table.sum(1), []
     for j, p in enumerate(base):
-        exact = UncertainRate(float(right[j] + pseudo[0]), float(table[j].sum() - right[j] + pseudo[1]))
-        drawn = _from_draws(found[:, j], alarm[:, j], np.full(1, p), level=level)
+        exact = UncertainRate(float(right[j] + pseudo[0]), float(support[j] - right[j] + pseudo[1]))
+        others = np.arange(len(base)) != j
+        # Where one class has all of the prior the others have no mixture; they then count alike.
+        weights = base[others] if base[others].any() else np.ones(len(base) - 1)
+        alarm = mixture_draws(
+            table[others, j], support[others], weights, rng, prior=(pseudo[1], pseudo[0]), draws=draws
+        )
+        drawn = _from_draws(
+            _draw(exact, draws, rng), np.clip(alarm, 1e-300, np.nextafter(1, 0)), np.full(1, p), level=level
+        )
         sensitivity, known = _exact(exact, level), Estimate(float(p), float(p), float(p))
         readings.append(replace(drawn, sensitivity=sensitivity, prevalence=known))
     return tuple(readings)
@@ -306,27 +314,6 @@ def natural_frequencies(
     tp = math.floor(ill * rates.sensitivity + 0.5)
     fp = math.floor((people - ill) * rates.false_alarm + 0.5)
     return NaturalFrequencies(tp, ill - tp, fp, people - ill - fp)
-
-
-def _draw_classes(
-    table: FloatArray, base: FloatArray, pseudo: tuple[float, float], draws: int, seed: int
-) -> tuple[FloatArray, FloatArray]:
-    """(draws, K) sensitivities and false-alarm rates, one row of the table at a time."""
-    rng, k = numpy_generator(seed, "diagnostic", "classes"), len(table)
-    found, alarm, weight = np.empty((draws, k)), np.zeros((draws, k)), np.zeros(k)
-    for i in range(k):
-        shape = table[i] + pseudo[1] / (k - 1)
-        shape[i] = table[i, i] + pseudo[0]
-        answers = rng.standard_gamma(shape, (draws, k))
-        answers /= answers.sum(1, keepdims=True)
-        found[:, i] = answers[:, i]
-        answers[:, i] = 0
-        # Where one class has all of the prior the others have no mixture; they then count alike.
-        others = np.where(base < 1, base[i], 1.0)
-        others[i] = 0
-        alarm += answers * others
-        weight += others
-    return np.clip(found, 1e-300, 1), np.clip(alarm / weight, 1e-300, 1)
 
 
 def _from_draws(s: FloatArray, f: FloatArray, p: FloatArray, *, level: float) -> Diagnosis:

@@ -20,7 +20,16 @@ from bayesight.checks import check, probability
 from bayesight.errors import Impossible
 from bayesight.types import FloatArray
 
-__all__ = ["JEFFREYS", "TERMS", "Estimate", "Rate", "Rates", "UncertainRate", "rate_interval"]
+__all__ = [
+    "JEFFREYS",
+    "TERMS",
+    "Estimate",
+    "Rate",
+    "Rates",
+    "UncertainRate",
+    "mixture_draws",
+    "rate_interval",
+]
 
 JEFFREYS = (0.5, 0.5)
 """Jeffreys' prior for a proportion: half a right and half a wrong answer."""
@@ -245,6 +254,72 @@ def rate_interval(
     a, b = won + prior[0], tried - won + prior[1]
     low, high = (np.asarray(betaincinv(a, b, q), float) for q in tails(level))
     return a / (a + b), low, high
+
+
+def mixture_draws(
+    successes: npt.ArrayLike,
+    trials: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    rng: np.random.Generator,
+    *,
+    prior: tuple[float, float] = JEFFREYS,
+    draws: int,
+) -> FloatArray:
+    """Posterior draws of a weighted mean Σ wᵢ pᵢ of independent rates, each counted in a group of its own.
+
+    The mean is one rate, so it has the prior of one: the pseudo-counts are shared among the groups in
+    proportion to wᵢ / (nᵢ + 1), what a single count of the group moves the mean by. All of them in every
+    group would count the prior K times; equal parts would leave the group that has nearly all of the weight
+    nearly without one, and its interval too narrow where little was counted. Compare the weighted sums of
+    Poisson counts in Fay and Feuer 1997, Confidence Intervals for Directly Standardized Rates.
+
+    Groups without a success are drawn together, from the Beta with the mean and the variance of their sum.
+
+    Args:
+        successes: (K,) counts >= 0.
+        trials: (K,) counts >= successes; 0 for a group of which nothing is known.
+        weights: (K,) >= 0, with a sum above 0; they are divided by it.
+        rng: where the draws come from.
+        prior: Beta shapes of the whole.
+        draws: how many.
+
+    Returns:
+        (draws,) rates in [0, 1].
+
+    Raises:
+        InvalidInput: negative or non-finite counts or weights, more successes than trials, no weight.
+
+    Example:
+        >>> drawn = mixture_draws([0, 3], [50, 60], [0.9, 0.1], np.random.default_rng(0), draws=20_000)
+        >>> [round(float(x), 3) for x in np.quantile(drawn, [0.025, 0.975])]
+        [0.002, 0.047]
+    """
+    won, tried, w = np.broadcast_arrays(*(np.asarray(x, float) for x in (successes, trials, weights)))
+    for counts in (won, tried, w):
+        check_counts("mixture_draws", counts)
+    check(bool((won <= tried).all()), "mixture_draws", "more successes than trials", "successes <= trials")
+    check_shapes(prior)
+    check(bool(w.sum() > 0), "mixture_draws", "weights that are all 0", "one above 0")
+    met = w > 0
+    won, tried, w = won[met], tried[met], w[met] / w.sum()
+    moved = w / (tried + 1)
+    part = np.maximum(moved / moved.sum(), 1e-9)
+    a, b = won + prior[0] * part, tried - won + prior[1] * part
+    some = won > 0
+    drawn: FloatArray = rng.beta(a[some], b[some], (draws, int(some.sum()))) @ w[some]
+    if some.all():
+        return drawn
+    whole = float(w[~some].sum())
+    return drawn + whole * rng.beta(*_beta_of_mean(a[~some], b[~some], w[~some] / whole), draws)
+
+
+def _beta_of_mean(a: FloatArray, b: FloatArray, weights: FloatArray) -> tuple[float, float]:
+    """Shapes of the Beta with the mean and the variance of a weighted mean of Beta(a, b)."""
+    means = a / (a + b)
+    mean = float(weights @ means)
+    variance = float(weights**2 @ (means * b / (a + b) / (a + b + 1)))
+    size = max(mean * (1 - mean) / variance - 1, 1e-9)
+    return mean * size, (1 - mean) * size
 
 
 def check_counts(where: str, counts: FloatArray) -> None:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import laplace_head
-from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes, rate_interval
+from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes
+from bayesight.bayes.rates import mixture_draws, rate_interval
 from bayesight.checks import check
 from bayesight.data.notes import reading_notes
 from bayesight.errors import listed
@@ -449,7 +450,7 @@ def _verdict(table: npt.ArrayLike, classes: tuple[str, ...]) -> str:
 
 
 def _accuracy(table: IntArray, prior: FloatArray | None) -> tuple[float, tuple[float, float]]:
-    """The share named rightly, and its 95 % interval: each class's own share has a Beta posterior.
+    """The share named rightly, and its 95 % interval: at a prior that of a mixture of the classes' shares.
 
     A class of which there is no image may be named rightly in any share; one half is as good a guess as any.
     """
@@ -461,7 +462,7 @@ def _accuracy(table: IntArray, prior: FloatArray | None) -> tuple[float, tuple[f
     shares = np.where(support > 0, right / np.maximum(support, 1), 0.5)
     share = float(prior @ shares)
     rng = numpy_generator(0, "accuracy at a prior")
-    drawn = rng.beta(right + 0.5, support - right + 0.5, (ACCURACY_DRAWS, len(prior))) @ prior
+    drawn = 1 - mixture_draws(support - right, support, prior, rng, draws=ACCURACY_DRAWS)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return share, (min(float(low), share), max(float(high), share))
 
