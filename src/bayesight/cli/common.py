@@ -29,6 +29,7 @@ __all__ = [
     "FitOption",
     "FollowLinksFlag",
     "JsonFlag",
+    "LabelsFileOption",
     "LedgerOption",
     "NamesOption",
     "SeedOption",
@@ -49,14 +50,22 @@ JsonFlag = Annotated[
 ]
 LedgerOption = Annotated[
     str | None,
-    typer.Option("--ledger", help="Answer with everything this ledger holds about the run."),
+    typer.Option(
+        "--ledger",
+        help="Answer with everything this ledger holds about the run (default: with the run alone).",
+    ),
 ]
 FitOption = Annotated[
     str | None,
     typer.Option(
         metavar="crop|pad|stretch",
-        help="Images of another shape: crop the centre, pad with black to keep all of them, or stretch.",
+        help="Images of another shape: crop the centre, pad with black to keep all of them, or stretch "
+        "(default: crop).",
     ),
+]
+LabelsFileOption = Annotated[
+    Path | None,
+    typer.Option("--labels-file", "--labels", help="Labels of an IDX source (default: the file beside it)."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Every random choice follows from it.")]
 
@@ -65,14 +74,16 @@ ClassLevelOption = Annotated[
     typer.Option(
         "--class-level",
         metavar="N",
-        help="Which folders are classes: 1 those at the top of the source, 2 the next, -1 the lowest.",
+        help="Which folders are classes: 1 those at the top of the source, 2 the next, -1 the lowest "
+        "(default: found from the folders, or asked for).",
     ),
 ]
 SplitFoldersOption = Annotated[
     bool | None,
     typer.Option(
         "--split-folders/--no-split-folders",
-        help="Folders named train, val, test ... are parts of the source, or folders like others.",
+        help="Folders named train, val, test ... are parts of the source, or folders like others (default: "
+        "found from the folders, or asked for).",
     ),
 ]
 NamesOption = Annotated[
@@ -80,7 +91,8 @@ NamesOption = Annotated[
     typer.Option(
         "--names",
         metavar="ENCODING",
-        help="Encoding of names in an archive that do not say theirs: cp437, cp949, shift_jis, gbk ...",
+        help="Encoding of names in an archive that do not say theirs: cp437, cp949, shift_jis, gbk ... "
+        "(default: found from the names).",
     ),
 ]
 FollowLinksFlag = Annotated[

@@ -37,7 +37,7 @@ def inspect(
     fit: FitOption = None,
     mode: Annotated[str | None, typer.Option(help="Make all images grey (L) or RGB.")] = None,
     labels_file: Annotated[
-        Path | None, typer.Option(help="The labels of an IDX file that are not beside it.")
+        Path | None, typer.Option(help="Labels of an IDX source (default: the file beside it).")
     ] = None,
     class_level: ClassLevelOption = None,
     split_folders: SplitFoldersOption = None,
@@ -46,16 +46,16 @@ def inspect(
     near: Annotated[bool, typer.Option("--near", help="Look for images that look alike, too.")] = False,
     labels: Annotated[
         bool,
-        typer.Option("--labels", help="List labels the other images speak against."),
+        typer.Option("--wrong-labels", "--labels", help="List probably mislabelled images."),
     ] = False,
     run: Annotated[
-        Path | None, typer.Option(help="With --labels: take this run's network, and train none.")
+        Path | None, typer.Option(help="With --wrong-labels: take this run's network, and train none.")
     ] = None,
-    top: Annotated[int, typer.Option(help="With --labels: how many to list.")] = 50,
+    top: Annotated[int, typer.Option(help="With --wrong-labels: how many to list.")] = 50,
     report: Annotated[
-        Path | None, typer.Option(help="With --labels: write their pictures to this HTML file.")
+        Path | None, typer.Option(help="With --wrong-labels: write their pictures to this HTML file.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="With --labels: processor threads.")] = None,
+    threads: Annotated[int | None, typer.Option(help="With --wrong-labels: processor threads.")] = None,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:

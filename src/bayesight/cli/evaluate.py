@@ -13,6 +13,7 @@ from bayesight.cli.common import (
     ClassLevelOption,
     FollowLinksFlag,
     JsonFlag,
+    LabelsFileOption,
     LedgerOption,
     NamesOption,
     SplitFoldersOption,
@@ -67,7 +68,7 @@ def evaluate(
     head: Annotated[
         Head, typer.Option(help="gaussian, the run's belief, or laplace, a softmax to compare it with.")
     ] = Head.gaussian,
-    labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
+    labels: LabelsFileOption = None,
     environments: Annotated[
         str | None,
         typer.Option(

@@ -12,12 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayesight.cli.choices import (
+    AUGMENTATIONS,
+    CLASSIFIERS,
+    ENVIRONMENT_LOSSES,
+    GENERATORS,
+    LOSSES,
+    OPTIMIZERS,
+    PRECISIONS,
+    PRETRAINING,
+    either,
+)
 from bayesight.cli.common import (
     ByPositionFlag,
     ClassLevelOption,
     FitOption,
     FollowLinksFlag,
     JsonFlag,
+    LabelsFileOption,
     NamesOption,
     SplitFoldersOption,
     emit,
@@ -35,63 +47,79 @@ if TYPE_CHECKING:
 
 __all__ = ["environment_lines", "train", "training_listeners"]
 
-KEYS = "The four keys"
-WHERE = "Where and how"
-
 
 def train(
     source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz of images.")],
     out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="A TOML file with the four keys.", rich_help_panel=KEYS)
+        Path | None,
+        typer.Option("--recipe", help="A TOML file with the four keys (default: the recipe of the model)."),
     ] = None,
     size: Annotated[
-        str | None, typer.Option(help="Data: size the images are brought to: a side, or HEIGHTxWIDTH.")
+        str | None,
+        typer.Option(
+            help="Data: size the images are brought to: a side, or HEIGHTxWIDTH (default: as they are)."
+        ),
     ] = None,
     fit: FitOption = None,
-    mode: Annotated[str | None, typer.Option(help="Data: L (grey) or RGB.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Data: images in one step.")] = None,
-    validation: Annotated[float | None, typer.Option(help="Data: share held out to choose weights.")] = None,
-    augment: Annotated[str | None, typer.Option(help="Data: none, glyph or photo.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Data: L (grey) or RGB (default: as they are).")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Data: images in one step (default: the recipe's).")
+    ] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Data: share held out to choose weights (default: the recipe's).")
+    ] = None,
+    augment: Annotated[
+        str | None, typer.Option(help=f"Data: {either(AUGMENTATIONS)} (default: the recipe's).")
+    ] = None,
     environments: Annotated[
         str | None,
         typer.Option(
             metavar="folder|TABLE:COLUMN",
             help="Data: where each image comes from: folder, for ENVIRONMENT/CLASS/NAME.png, or a column of "
             "a CSV or Parquet table beside a column path. Name the misleading attribute (a colour) for "
-            "reweight and groupdro, places or times that differ for irm.",
+            "reweight and groupdro, places or times that differ for irm (default: nothing is known of it).",
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="Model: linear, mlp, alexnet or resnet; gan, vae and autoencoder make images. Default: mlp "
-            "for grey images of up to 32 pixels a side, else resnet."
+            help=f"Model: {either(CLASSIFIERS)}; {either(GENERATORS)} to make images (default: mlp for grey "
+            "images of up to 32 pixels a side, else resnet)."
         ),
     ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
-            help="Loss: cross_entropy or forward_corrected; with --environments also reweight, groupdro, irm."
+            help=f"Loss: {either(LOSSES)}; with --environments also {either(ENVIRONMENT_LOSSES)} (default: "
+            "the recipe's)."
         ),
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="Optimization: sgd, nesterov, adagrad, rmsprop, adam or adamw.")
+        str | None, typer.Option(help=f"Optimization: {either(OPTIMIZERS)} (default: the recipe's).")
     ] = None,
-    lr: Annotated[float | None, typer.Option(help="Optimization: base learning rate.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Optimization: passes over the images.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Optimization: auto, 32 or bf16.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Optimization: base learning rate (default: the recipe's).")
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Optimization: passes over the images (default: the recipe's).")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help=f"Optimization: {either(PRECISIONS)} (default: the recipe's).")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set", metavar="KEY=VALUE", help="Any value of the recipe, as model.hidden=[256,256]."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Every random choice follows from it.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Every random choice follows from it (default: the recipe's).")
+    ] = None,
     also: Annotated[
         list[Path] | None, typer.Option(help="More training images; never used to validate. May be repeated.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
+    labels: LabelsFileOption = None,
     class_level: ClassLevelOption = None,
     split_folders: SplitFoldersOption = None,
     names: NamesOption = None,
@@ -102,16 +130,17 @@ def train(
     pretrain: Annotated[
         str | None,
         typer.Option(
-            help="Learn from all images without their labels first: simclr. Images in a folder "
-            "unlabelled/ of the source take part.",
-            rich_help_panel=KEYS,
+            help=f"Learn from all images without their labels first: {either(PRETRAINING)} (default: not). "
+            "Images in a folder unlabelled/ of the source take part.",
         ),
     ] = None,
     unlabelled: Annotated[
         list[Path] | None,
         typer.Option(help="More images without labels, for --pretrain. May be repeated."),
     ] = None,
-    init_from: Annotated[Path | None, typer.Option(help="Start from this run's weights.")] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Start from this run's weights (default: random ones).")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     tensorboard: Annotated[

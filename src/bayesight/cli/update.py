@@ -12,6 +12,7 @@ from bayesight.cli.common import (
     ClassLevelOption,
     FollowLinksFlag,
     JsonFlag,
+    LabelsFileOption,
     NamesOption,
     SplitFoldersOption,
     emit,
@@ -42,7 +43,7 @@ def update(
             "--second-reading", help="A second, independent reading: count beside labels given before."
         ),
     ] = False,
-    labels: Annotated[Path | None, typer.Option(help="Labels of an IDX source, if not beside it.")] = None,
+    labels: LabelsFileOption = None,
     by_name: Annotated[
         bool, typer.Option("--by-name", help="Labels of IDX data are names of classes, not the run's order.")
     ] = False,

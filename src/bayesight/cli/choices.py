@@ -1,0 +1,38 @@
+"""The names that options take, in the order in which help shows them.
+
+Help must be there at once, so these are written out instead of asked of the registries, which bring PyTorch;
+``tests/cli/test_choices.py`` holds the two together.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AUGMENTATIONS",
+    "CLASSIFIERS",
+    "ENVIRONMENT_LOSSES",
+    "GENERATORS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "PRECISIONS",
+    "PRETRAINING",
+    "either",
+]
+
+CLASSIFIERS = ("linear", "mlp", "alexnet", "resnet")
+GENERATORS = ("gan", "vae", "autoencoder")
+LOSSES = ("cross_entropy", "forward_corrected")
+ENVIRONMENT_LOSSES = ("reweight", "groupdro", "irm")
+OPTIMIZERS = ("sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
+AUGMENTATIONS = ("none", "glyph", "photo")
+PRECISIONS = ("auto", "32", "bf16")
+PRETRAINING = ("simclr",)
+
+
+def either(names: tuple[str, ...]) -> str:
+    """The names as a reader enumerates them.
+
+    Example:
+        >>> either(("none", "glyph", "photo"))
+        'none, glyph or photo'
+    """
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

@@ -1,0 +1,42 @@
+"""Help names what the registries hold, and every default."""
+
+import re
+from typing import get_args
+
+import pytest
+from typer.main import get_command
+
+from bayesight.cli import choices
+from bayesight.cli.app import app
+from bayesight.data.augment import AUGMENTATIONS
+from bayesight.losses import LOSSES
+from bayesight.models import GENERATORS, MODELS
+from bayesight.optim import OPTIMIZERS
+from bayesight.train.recipe import OptimizationKey, PretrainKey
+
+TRAIN = get_command(app).commands["train"]
+OPTIONS = [option for option in TRAIN.params if option.param_type_name == "option"]
+
+
+@pytest.mark.parametrize(
+    ("names", "registered"),
+    [
+        (choices.CLASSIFIERS, MODELS),
+        (choices.GENERATORS, GENERATORS),
+        (choices.LOSSES + choices.ENVIRONMENT_LOSSES, LOSSES),
+        (choices.OPTIMIZERS, OPTIMIZERS),
+        (choices.AUGMENTATIONS, AUGMENTATIONS),
+        (choices.PRECISIONS, get_args(OptimizationKey.model_fields["precision"].annotation)),
+        (choices.PRETRAINING, get_args(PretrainKey.model_fields["name"].annotation)),
+    ],
+)
+def test_help_and_registries_name_the_same(names, registered):
+    assert sorted(names) == sorted(registered)
+    shown = " ".join(option.help for option in OPTIONS)
+    assert all(re.search(rf"\b{name}\b", shown) for name in names)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.opts[0])
+def test_every_default_is_shown(option):
+    takes_one_value = not (option.is_flag or option.multiple or option.required)
+    assert not takes_one_value or option.default is not None or "default: " in option.help

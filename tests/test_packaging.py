@@ -1,0 +1,65 @@
+"""What is imported is declared, what is declared is used, and the layers are told as they are enforced."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NEEDED_BY_OTHERS = {"python-multipart": "fastapi reads forms with it", "psycopg": "sqlalchemy's driver"}
+TOOLS = {
+    "bayesight", "build", "import-linter", "mypy", "pre-commit", "pyarrow-stubs", "ruff", "scipy-stubs",
+    "types-networkx", "pytest-cov", "pytest-timeout", "pytest-xdist",
+}  # fmt: skip
+
+
+def _normal(name):
+    return name.lower().replace("_", "-")
+
+
+def declared(lines):
+    return {_normal(re.match(r"[\w.-]+", line)[0]) for line in lines}
+
+
+def imported(folder):
+    """Distributions whose modules are imported anywhere below a folder, at the top or inside a function."""
+    modules = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "importorskip":
+                modules.add(node.args[0].value.partition(".")[0])
+    known = packages_distributions()
+    return {_normal(known[m][0]) for m in modules - set(sys.stdlib_module_names) if m in known} - {"bayesight"}
+
+
+REQUIRED = declared(PROJECT["project"]["dependencies"])
+EXTRAS = {name: declared(lines) for name, lines in PROJECT["project"]["optional-dependencies"].items()}
+
+
+def test_the_package_imports_what_it_declares_and_declares_what_it_imports():
+    used = imported("src")
+    optional = EXTRAS["postgres"] | EXTRAS["tensorboard"]
+    assert used - REQUIRED - optional == set()
+    assert REQUIRED - used - set(NEEDED_BY_OTHERS) == set()
+
+
+def test_the_tests_use_what_is_installed_for_them():
+    used = imported("tests") | imported("benchmarks") | imported("docs")
+    known = REQUIRED | set().union(*EXTRAS.values())
+    assert used - known - {"pip", "setuptools"} == set()
+    assert EXTRAS["test"] | EXTRAS["check"] | EXTRAS["dev"] <= used | TOOLS
+
+
+def test_contributing_tells_the_layers_that_are_enforced():
+    (contract,) = PROJECT["tool"]["importlinter"]["contracts"]
+    enforced = [re.sub(r"bayesight\.|[()]", "", layer) for layer in contract["layers"]]
+    told = (ROOT / "CONTRIBUTING.md").read_text().partition("## The layers")[2].split("```")[1]
+    lines = [line for line in told.splitlines()[1:] if line.strip()]
+    assert [re.split(r"\s{2,}", line)[0] for line in lines] == enforced
