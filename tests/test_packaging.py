@@ -36,7 +36,9 @@ def imported(folder):
             elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "importorskip":
                 modules.add(node.args[0].value.partition(".")[0])
     known = packages_distributions()
-    return {_normal(known[m][0]) for m in modules - set(sys.stdlib_module_names) if m in known} - {"bayesight"}
+    return {_normal(known[m][0]) for m in modules - set(sys.stdlib_module_names) if m in known} - {
+        "bayesight"
+    }
 
 
 REQUIRED = declared(PROJECT["project"]["dependencies"])
