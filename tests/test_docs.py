@@ -171,3 +171,14 @@ def test_the_reference_holds_every_public_name_of_the_front_door():
     section = generate.api().split("\n## ")[1]
     for name in bayesight.__all__:
         assert f"{name}(" in section
+
+
+def test_the_readme_is_short_and_its_paths_are_what_the_demonstration_leaves():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.split()) <= 700
+    there = {"runs/demo", *(f"runs/demo-data/{name}.tar.gz" for name in ("letters", "test", "later"))}
+    for line in COMMAND_LINE.findall(text):
+        words = shlex.split(line)
+        made = [words[i + 1] for i, word in enumerate(words) if word in ("--out", "--report")]
+        assert {word for word in words if "/" in word} <= there | set(made), line
+        there |= set(made)
