@@ -40,14 +40,6 @@ def test_what_is_public_is_what_is_visible(name):
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_a_lazy_door_offers_all_it_can_load(name):
-    package = importlib.import_module(name)
-    table = vars(package).get("_HOME", vars(package).get("_MODULE_OF"))
-    if table is not None:
-        assert set(table) == set(package.__all__)
-
-
-@pytest.mark.parametrize("name", PACKAGES)
 def test_every_public_name_resolves_and_no_other(name):
     package = importlib.import_module(name)
     for public in package.__all__:

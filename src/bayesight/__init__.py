@@ -14,76 +14,28 @@ Example:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bayesight.lazy import door
 
 if TYPE_CHECKING:
-    from bayesight.data.dataset import ImageDataset, NotMNIST
-    from bayesight.data.glyphs import RenderOptions, render
-    from bayesight.data.store import Store, open_store
-    from bayesight.errors import BayesightError
-    from bayesight.run import Run
-    from bayesight.train.recipe import Recipe
-    from bayesight.workflows.evaluate import evaluate as evaluate_run
-    from bayesight.workflows.infer_prior import infer_prior
-    from bayesight.workflows.predict import Readings, predict
-    from bayesight.workflows.train import TrainRequest
-    from bayesight.workflows.train import train as train_run
-    from bayesight.workflows.update import update as update_run
+    from bayesight.data.dataset import ImageDataset as ImageDataset
+    from bayesight.data.dataset import NotMNIST as NotMNIST
+    from bayesight.data.glyphs import RenderOptions as RenderOptions
+    from bayesight.data.glyphs import render as render
+    from bayesight.data.store import Store as Store
+    from bayesight.data.store import open_store as open_store
+    from bayesight.errors import BayesightError as BayesightError
+    from bayesight.run import Run as Run
+    from bayesight.train.recipe import Recipe as Recipe
+    from bayesight.workflows.evaluate import evaluate as evaluate_run  # noqa: F401
+    from bayesight.workflows.infer_prior import infer_prior as infer_prior
+    from bayesight.workflows.predict import Readings as Readings
+    from bayesight.workflows.predict import predict as predict
+    from bayesight.workflows.train import TrainRequest as TrainRequest
+    from bayesight.workflows.train import train as train_run  # noqa: F401
+    from bayesight.workflows.update import update as update_run  # noqa: F401
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "BayesightError",
-    "ImageDataset",
-    "NotMNIST",
-    "Readings",
-    "Recipe",
-    "RenderOptions",
-    "Run",
-    "Store",
-    "TrainRequest",
-    "evaluate_run",
-    "infer_prior",
-    "open_store",
-    "predict",
-    "render",
-    "train_run",
-    "update_run",
-]
-
-_HOME = {
-    "BayesightError": "errors",
-    "ImageDataset": "data.dataset",
-    "NotMNIST": "data.dataset",
-    "Readings": "workflows.predict",
-    "Recipe": "train.recipe",
-    "RenderOptions": "data.glyphs",
-    "Run": "run",
-    "Store": "data.store",
-    "TrainRequest": "workflows.train",
-    "evaluate_run": "workflows.evaluate:evaluate",
-    "infer_prior": "workflows.infer_prior",
-    "open_store": "data.store",
-    "predict": "workflows.predict",
-    "render": "data.glyphs",
-    "train_run": "workflows.train:train",
-    "update_run": "workflows.update:update",
-}
-"""Public name -> module that defines it, with the name it has there when that is another."""
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    module, _, attribute = _HOME[name].partition(":")
-    value = getattr(import_module(f"{__name__}.{module}"), attribute or name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return __all__
+__getattr__, __dir__, __all__ = door(__name__)

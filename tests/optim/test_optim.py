@@ -129,3 +129,23 @@ def test_refusals():
         build_schedule("cosine", 10, warmpu=0.1)
     with pytest.raises(InvalidInput, match="at least one"):
         build_schedule("cosine", 0)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-15), (torch.float32, 3e-7)])
+def test_adam_walks_as_algorithm_1_of_its_paper_for_200_steps(dtype, tolerance):
+    """Kingma and Ba 2014, at other values than their defaults, for torch's fused kernel is what trains."""
+    lr, beta1, beta2, eps = 3e-3, 0.85, 0.99, 1e-7
+    layer = nn.Linear(50, 1, bias=False, dtype=dtype)
+    optimizer = build_optimizer("adam", layer, lr=lr, weight_decay=0.0, betas=[beta1, beta2], eps=eps)
+    generator = torch.Generator().manual_seed(1)
+    first = second = torch.zeros(1, 50, dtype=torch.float64)
+    for t in range(1, 201):
+        before = layer.weight.detach().clone()
+        gradient = torch.randn(1, 50, generator=generator, dtype=torch.float64).to(dtype)
+        layer.weight.grad = gradient.clone()
+        optimizer.step()
+        first = beta1 * first + (1 - beta1) * gradient.double()
+        second = beta2 * second + (1 - beta2) * gradient.double().square()
+        scale = (second / (1 - beta2**t)).sqrt() + eps
+        expected = before.double() - lr * first / (1 - beta1**t) / scale
+        assert (layer.weight.detach().double() - expected).abs().max() < tolerance

@@ -5,51 +5,88 @@ Members are loaded on first use, so that asking for one does not import torch fo
 
 from __future__ import annotations
 
-from importlib import import_module
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "Belief": "theorem",
-    "Costs": "decision",
-    "Decision": "decision",
-    "Diagnosis": "diagnostic",
-    "Estimate": "diagnostic",
-    "Rates": "diagnostic",
-    "Reading": "decision",
-    "Step": "theorem",
-    "UncertainRate": "diagnostic",
-    "calibrate": "calibrate",
-    "conjugate": "conjugate",
-    "decide": "decision",
-    "diagnose_classes": "diagnostic",
-    "from_counts": "diagnostic",
-    "from_rates": "diagnostic",
-    "gaussian_head": "gaussian_head",
-    "label_noise": "label_noise",
-    "label_shift": "label_shift",
-    "laplace_head": "laplace_head",
-    "likelihoods": "theorem",
-    "natural_frequencies": "diagnostic",
-    "rate_interval": "diagnostic",
-    "sequence": "theorem",
-    "sharpness": "sharpness",
-    "update": "theorem",
-    "value_of_reading": "decision",
-}
-"""Public name -> module of this package that defines it. A name equal to its module is the module itself."""
+from bayesight.lazy import door
 
-__all__ = sorted(_HOME)
+if TYPE_CHECKING:
+    from bayesight.bayes import (
+        calibrate as calibrate,
+    )
+    from bayesight.bayes import (
+        conjugate as conjugate,
+    )
+    from bayesight.bayes import (
+        gaussian_head as gaussian_head,
+    )
+    from bayesight.bayes import (
+        label_noise as label_noise,
+    )
+    from bayesight.bayes import (
+        label_shift as label_shift,
+    )
+    from bayesight.bayes import (
+        laplace_head as laplace_head,
+    )
+    from bayesight.bayes import (
+        sharpness as sharpness,
+    )
+    from bayesight.bayes.decision import (
+        Costs as Costs,
+    )
+    from bayesight.bayes.decision import (
+        Decision as Decision,
+    )
+    from bayesight.bayes.decision import (
+        Reading as Reading,
+    )
+    from bayesight.bayes.decision import (
+        decide as decide,
+    )
+    from bayesight.bayes.decision import (
+        value_of_reading as value_of_reading,
+    )
+    from bayesight.bayes.diagnostic import (
+        Diagnosis as Diagnosis,
+    )
+    from bayesight.bayes.diagnostic import (
+        Estimate as Estimate,
+    )
+    from bayesight.bayes.diagnostic import (
+        Rates as Rates,
+    )
+    from bayesight.bayes.diagnostic import (
+        UncertainRate as UncertainRate,
+    )
+    from bayesight.bayes.diagnostic import (
+        diagnose_classes as diagnose_classes,
+    )
+    from bayesight.bayes.diagnostic import (
+        from_counts as from_counts,
+    )
+    from bayesight.bayes.diagnostic import (
+        from_rates as from_rates,
+    )
+    from bayesight.bayes.diagnostic import (
+        natural_frequencies as natural_frequencies,
+    )
+    from bayesight.bayes.diagnostic import (
+        rate_interval as rate_interval,
+    )
+    from bayesight.bayes.theorem import (
+        Belief as Belief,
+    )
+    from bayesight.bayes.theorem import (
+        Step as Step,
+    )
+    from bayesight.bayes.theorem import (
+        likelihoods as likelihoods,
+    )
+    from bayesight.bayes.theorem import (
+        sequence as sequence,
+    )
+    from bayesight.bayes.theorem import (
+        update as update,
+    )
 
-
-def __getattr__(name: str) -> object:
-    """Load a public name from its module (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_HOME[name]}")
-    value = module if name == _HOME[name] else getattr(module, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return __all__
+__getattr__, __dir__, __all__ = door(__name__)

@@ -15,120 +15,96 @@ Members are loaded on first use: a loss that needs ``invariance`` shall not wait
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bayesight.lazy import door
 
 if TYPE_CHECKING:
     from bayesight.causal.adjustment import (
-        AdjustFor,
-        FrontDoor,
-        Identification,
-        Instrument,
-        NotIdentified,
-        explain_forbidden,
-        identify,
-        objection,
+        AdjustFor as AdjustFor,
     )
-    from bayesight.causal.arms import Answer, Contrast
-    from bayesight.causal.effect import Effect, Overlap, Question, estimate
-    from bayesight.causal.graph import Dag, d_separated, parse
+    from bayesight.causal.adjustment import (
+        FrontDoor as FrontDoor,
+    )
+    from bayesight.causal.adjustment import (
+        Identification as Identification,
+    )
+    from bayesight.causal.adjustment import (
+        Instrument as Instrument,
+    )
+    from bayesight.causal.adjustment import (
+        NotIdentified as NotIdentified,
+    )
+    from bayesight.causal.adjustment import (
+        explain_forbidden as explain_forbidden,
+    )
+    from bayesight.causal.adjustment import (
+        identify as identify,
+    )
+    from bayesight.causal.adjustment import (
+        objection as objection,
+    )
+    from bayesight.causal.arms import Answer as Answer
+    from bayesight.causal.arms import Contrast as Contrast
+    from bayesight.causal.effect import (
+        Effect as Effect,
+    )
+    from bayesight.causal.effect import (
+        Overlap as Overlap,
+    )
+    from bayesight.causal.effect import (
+        Question as Question,
+    )
+    from bayesight.causal.effect import (
+        estimate as estimate,
+    )
+    from bayesight.causal.graph import Dag as Dag
+    from bayesight.causal.graph import d_separated as d_separated
+    from bayesight.causal.graph import parse as parse
     from bayesight.causal.invariance import (
-        backdoor_weights,
-        exponentiated,
-        group_means,
-        invariance_penalty,
-        scale_gradient,
+        backdoor_weights as backdoor_weights,
     )
-    from bayesight.causal.paths import Path, Paths, all_paths, blocked_by, is_open
-    from bayesight.causal.sample import Discrete, Numeric, Sample, sample_of
-    from bayesight.causal.simpson import EValue, Reversal
-    from bayesight.causal.strata import Strata
+    from bayesight.causal.invariance import (
+        exponentiated as exponentiated,
+    )
+    from bayesight.causal.invariance import (
+        group_means as group_means,
+    )
+    from bayesight.causal.invariance import (
+        invariance_penalty as invariance_penalty,
+    )
+    from bayesight.causal.invariance import (
+        scale_gradient as scale_gradient,
+    )
+    from bayesight.causal.paths import (
+        Path as Path,
+    )
+    from bayesight.causal.paths import (
+        Paths as Paths,
+    )
+    from bayesight.causal.paths import (
+        all_paths as all_paths,
+    )
+    from bayesight.causal.paths import (
+        blocked_by as blocked_by,
+    )
+    from bayesight.causal.paths import (
+        is_open as is_open,
+    )
+    from bayesight.causal.sample import (
+        Discrete as Discrete,
+    )
+    from bayesight.causal.sample import (
+        Numeric as Numeric,
+    )
+    from bayesight.causal.sample import (
+        Sample as Sample,
+    )
+    from bayesight.causal.sample import (
+        sample_of as sample_of,
+    )
+    from bayesight.causal.simpson import EValue as EValue
+    from bayesight.causal.simpson import Reversal as Reversal
+    from bayesight.causal.strata import Strata as Strata
 
-_HOME = {
-    "AdjustFor": "adjustment",
-    "Answer": "arms",
-    "Contrast": "arms",
-    "Dag": "graph",
-    "Discrete": "sample",
-    "EValue": "simpson",
-    "Effect": "effect",
-    "FrontDoor": "adjustment",
-    "Identification": "adjustment",
-    "Instrument": "adjustment",
-    "NotIdentified": "adjustment",
-    "Numeric": "sample",
-    "Overlap": "effect",
-    "Path": "paths",
-    "Paths": "paths",
-    "Question": "effect",
-    "Reversal": "simpson",
-    "Sample": "sample",
-    "Strata": "strata",
-    "all_paths": "paths",
-    "backdoor_weights": "invariance",
-    "blocked_by": "paths",
-    "d_separated": "graph",
-    "estimate": "effect",
-    "explain_forbidden": "adjustment",
-    "exponentiated": "invariance",
-    "group_means": "invariance",
-    "identify": "adjustment",
-    "invariance_penalty": "invariance",
-    "is_open": "paths",
-    "objection": "adjustment",
-    "parse": "graph",
-    "sample_of": "sample",
-    "scale_gradient": "invariance",
-}
-"""Public name -> module of this package that defines it."""
-
-__all__ = [
-    "AdjustFor",
-    "Answer",
-    "Contrast",
-    "Dag",
-    "Discrete",
-    "EValue",
-    "Effect",
-    "FrontDoor",
-    "Identification",
-    "Instrument",
-    "NotIdentified",
-    "Numeric",
-    "Overlap",
-    "Path",
-    "Paths",
-    "Question",
-    "Reversal",
-    "Sample",
-    "Strata",
-    "all_paths",
-    "backdoor_weights",
-    "blocked_by",
-    "d_separated",
-    "estimate",
-    "explain_forbidden",
-    "exponentiated",
-    "group_means",
-    "identify",
-    "invariance_penalty",
-    "is_open",
-    "objection",
-    "parse",
-    "sample_of",
-    "scale_gradient",
-]
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return __all__
+__getattr__, __dir__, __all__ = door(__name__)

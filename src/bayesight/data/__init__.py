@@ -8,69 +8,54 @@ the module.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bayesight.lazy import door
 
 if TYPE_CHECKING:
-    from bayesight.data.audit import Audit
-    from bayesight.data.augment import Augment, augmentation
-    from bayesight.data.catalogue import fetch
-    from bayesight.data.dataset import ImageDataset, NotMNIST, gather, to_image, to_tensor
-    from bayesight.data.glyphs import RenderOptions, render, render_arrays
-    from bayesight.data.splits import split
-    from bayesight.data.store import Manifest, Quarantined, Store, open_store, require_classes
+    from bayesight.data.audit import Audit as Audit
+    from bayesight.data.augment import Augment as Augment
+    from bayesight.data.augment import augmentation as augmentation
+    from bayesight.data.catalogue import fetch as fetch
+    from bayesight.data.dataset import (
+        ImageDataset as ImageDataset,
+    )
+    from bayesight.data.dataset import (
+        NotMNIST as NotMNIST,
+    )
+    from bayesight.data.dataset import (
+        gather as gather,
+    )
+    from bayesight.data.dataset import (
+        to_image as to_image,
+    )
+    from bayesight.data.dataset import (
+        to_tensor as to_tensor,
+    )
+    from bayesight.data.glyphs import (
+        RenderOptions as RenderOptions,
+    )
+    from bayesight.data.glyphs import (
+        render as render,
+    )
+    from bayesight.data.glyphs import (
+        render_arrays as render_arrays,
+    )
+    from bayesight.data.splits import split as split
+    from bayesight.data.store import (
+        Manifest as Manifest,
+    )
+    from bayesight.data.store import (
+        Quarantined as Quarantined,
+    )
+    from bayesight.data.store import (
+        Store as Store,
+    )
+    from bayesight.data.store import (
+        open_store as open_store,
+    )
+    from bayesight.data.store import (
+        require_classes as require_classes,
+    )
 
-__all__ = [
-    "Audit",
-    "Augment",
-    "ImageDataset",
-    "Manifest",
-    "NotMNIST",
-    "Quarantined",
-    "RenderOptions",
-    "Store",
-    "augmentation",
-    "fetch",
-    "gather",
-    "open_store",
-    "render",
-    "render_arrays",
-    "require_classes",
-    "split",
-    "to_image",
-    "to_tensor",
-]
-
-_MODULE_OF = {
-    "Audit": "audit",
-    "Augment": "augment",
-    "ImageDataset": "dataset",
-    "Manifest": "store",
-    "NotMNIST": "dataset",
-    "Quarantined": "store",
-    "RenderOptions": "glyphs",
-    "Store": "store",
-    "augmentation": "augment",
-    "fetch": "catalogue",
-    "gather": "dataset",
-    "open_store": "store",
-    "render": "glyphs",
-    "render_arrays": "glyphs",
-    "require_classes": "store",
-    "split": "splits",
-    "to_image": "dataset",
-    "to_tensor": "dataset",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load the module of a public name when it is first asked for."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = door(__name__)

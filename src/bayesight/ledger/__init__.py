@@ -8,125 +8,95 @@ service in front of it.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bayesight.lazy import door
 
 if TYPE_CHECKING:
-    from bayesight.ledger.access import Token, create_token, find_token, revoke_token, tokens
-    from bayesight.ledger.amending import TakenBack, rename_class, take_back
-    from bayesight.ledger.belief import Held, belief_digest, run_record
-    from bayesight.ledger.erasure import Erased, erase
-    from bayesight.ledger.exporting import export
+    from bayesight.ledger.access import (
+        Token as Token,
+    )
+    from bayesight.ledger.access import (
+        create_token as create_token,
+    )
+    from bayesight.ledger.access import (
+        find_token as find_token,
+    )
+    from bayesight.ledger.access import (
+        revoke_token as revoke_token,
+    )
+    from bayesight.ledger.access import (
+        tokens as tokens,
+    )
+    from bayesight.ledger.amending import (
+        TakenBack as TakenBack,
+    )
+    from bayesight.ledger.amending import (
+        rename_class as rename_class,
+    )
+    from bayesight.ledger.amending import (
+        take_back as take_back,
+    )
+    from bayesight.ledger.belief import Held as Held
+    from bayesight.ledger.belief import belief_digest as belief_digest
+    from bayesight.ledger.belief import run_record as run_record
+    from bayesight.ledger.erasure import Erased as Erased
+    from bayesight.ledger.erasure import erase as erase
+    from bayesight.ledger.exporting import export as export
     from bayesight.ledger.records import (
-        Entry,
-        Erasure,
-        Head,
-        Label,
-        Prediction,
-        Prior,
-        Receipt,
-        Rename,
-        RunRecord,
-        Update,
-        Withdrawal,
+        Entry as Entry,
+    )
+    from bayesight.ledger.records import (
+        Erasure as Erasure,
+    )
+    from bayesight.ledger.records import (
+        Head as Head,
+    )
+    from bayesight.ledger.records import (
+        Label as Label,
+    )
+    from bayesight.ledger.records import (
+        Prediction as Prediction,
+    )
+    from bayesight.ledger.records import (
+        Prior as Prior,
+    )
+    from bayesight.ledger.records import (
+        Receipt as Receipt,
+    )
+    from bayesight.ledger.records import (
+        Rename as Rename,
+    )
+    from bayesight.ledger.records import (
+        RunRecord as RunRecord,
+    )
+    from bayesight.ledger.records import (
+        Update as Update,
+    )
+    from bayesight.ledger.records import (
+        Withdrawal as Withdrawal,
     )
     from bayesight.ledger.replay import (
-        Learned,
-        Lesson,
-        absorb_queued,
-        begin,
-        catch_up,
-        learn,
+        Learned as Learned,
     )
-    from bayesight.ledger.snapshots import save_snapshot
-    from bayesight.ledger.store import Ledger
-    from bayesight.ledger.verification import Verified, verify
+    from bayesight.ledger.replay import (
+        Lesson as Lesson,
+    )
+    from bayesight.ledger.replay import (
+        absorb_queued as absorb_queued,
+    )
+    from bayesight.ledger.replay import (
+        begin as begin,
+    )
+    from bayesight.ledger.replay import (
+        catch_up as catch_up,
+    )
+    from bayesight.ledger.replay import (
+        learn as learn,
+    )
+    from bayesight.ledger.snapshots import save_snapshot as save_snapshot
+    from bayesight.ledger.store import Ledger as Ledger
+    from bayesight.ledger.verification import Verified as Verified
+    from bayesight.ledger.verification import verify as verify
 
-_MODULE_OF = {
-    "Entry": "records",
-    "Erased": "erasure",
-    "Erasure": "records",
-    "Head": "records",
-    "Held": "belief",
-    "Label": "records",
-    "Learned": "replay",
-    "Ledger": "store",
-    "Lesson": "replay",
-    "Prediction": "records",
-    "Prior": "records",
-    "Receipt": "records",
-    "Rename": "records",
-    "RunRecord": "records",
-    "TakenBack": "amending",
-    "Token": "access",
-    "Update": "records",
-    "Verified": "verification",
-    "Withdrawal": "records",
-    "absorb_queued": "replay",
-    "begin": "replay",
-    "belief_digest": "belief",
-    "catch_up": "replay",
-    "create_token": "access",
-    "erase": "erasure",
-    "export": "exporting",
-    "find_token": "access",
-    "learn": "replay",
-    "rename_class": "amending",
-    "revoke_token": "access",
-    "run_record": "belief",
-    "save_snapshot": "snapshots",
-    "take_back": "amending",
-    "tokens": "access",
-    "verify": "verification",
-}
-
-__all__ = [
-    "Entry",
-    "Erased",
-    "Erasure",
-    "Head",
-    "Held",
-    "Label",
-    "Learned",
-    "Ledger",
-    "Lesson",
-    "Prediction",
-    "Prior",
-    "Receipt",
-    "Rename",
-    "RunRecord",
-    "TakenBack",
-    "Token",
-    "Update",
-    "Verified",
-    "Withdrawal",
-    "absorb_queued",
-    "begin",
-    "belief_digest",
-    "catch_up",
-    "create_token",
-    "erase",
-    "export",
-    "find_token",
-    "learn",
-    "rename_class",
-    "revoke_token",
-    "run_record",
-    "save_snapshot",
-    "take_back",
-    "tokens",
-    "verify",
-]
-
-
-def __getattr__(name: str) -> Any:
-    """Load the module of a public name when it is first asked for."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = door(__name__)

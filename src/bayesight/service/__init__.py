@@ -5,27 +5,14 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bayesight.lazy import door
 
 if TYPE_CHECKING:
-    from bayesight.service.app import create_app
-    from bayesight.service.service import Correction, Service
-    from bayesight.service.settings import Settings
+    from bayesight.service.app import create_app as create_app
+    from bayesight.service.service import Correction as Correction
+    from bayesight.service.service import Service as Service
+    from bayesight.service.settings import Settings as Settings
 
-_MODULE_OF = {"Correction": "service", "Service": "service", "Settings": "settings", "create_app": "app"}
-
-__all__ = ["Correction", "Service", "Settings", "create_app"]
-
-
-def __getattr__(name: str) -> Any:
-    """Load the module of a public name when it is first asked for."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = door(__name__)

@@ -13,65 +13,48 @@ attribute of that name is the module.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bayesight.lazy import door
 
 if TYPE_CHECKING:
-    from bayesight.train.average import WeightAverage
-    from bayesight.train.checkpoint import FileCheckpointer
-    from bayesight.train.engine import Budget, State, Task, Update, fit
-    from bayesight.train.events import Evaluated, Event, Finished, Listener, Started, StepDone
-    from bayesight.train.hardware import Hardware, choose_hardware
-    from bayesight.train.recipe import Recipe
+    from bayesight.train.average import WeightAverage as WeightAverage
+    from bayesight.train.checkpoint import FileCheckpointer as FileCheckpointer
+    from bayesight.train.engine import (
+        Budget as Budget,
+    )
+    from bayesight.train.engine import (
+        State as State,
+    )
+    from bayesight.train.engine import (
+        Task as Task,
+    )
+    from bayesight.train.engine import (
+        Update as Update,
+    )
+    from bayesight.train.engine import (
+        fit as fit,
+    )
+    from bayesight.train.events import (
+        Evaluated as Evaluated,
+    )
+    from bayesight.train.events import (
+        Event as Event,
+    )
+    from bayesight.train.events import (
+        Finished as Finished,
+    )
+    from bayesight.train.events import (
+        Listener as Listener,
+    )
+    from bayesight.train.events import (
+        Started as Started,
+    )
+    from bayesight.train.events import (
+        StepDone as StepDone,
+    )
+    from bayesight.train.hardware import Hardware as Hardware
+    from bayesight.train.hardware import choose_hardware as choose_hardware
+    from bayesight.train.recipe import Recipe as Recipe
 
-__all__ = [
-    "Budget",
-    "Evaluated",
-    "Event",
-    "FileCheckpointer",
-    "Finished",
-    "Hardware",
-    "Listener",
-    "Recipe",
-    "Started",
-    "State",
-    "StepDone",
-    "Task",
-    "Update",
-    "WeightAverage",
-    "choose_hardware",
-    "fit",
-]
-
-_HOME = {
-    "Budget": "engine",
-    "Evaluated": "events",
-    "Event": "events",
-    "FileCheckpointer": "checkpoint",
-    "Finished": "events",
-    "Hardware": "hardware",
-    "Listener": "events",
-    "Recipe": "recipe",
-    "Started": "events",
-    "State": "engine",
-    "StepDone": "events",
-    "Task": "engine",
-    "Update": "engine",
-    "WeightAverage": "average",
-    "choose_hardware": "hardware",
-    "fit": "engine",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """The public names."""
-    return __all__
+__getattr__, __dir__, __all__ = door(__name__)
