@@ -518,13 +518,17 @@ def test_refutations_share_rows_out_and_not_cells(weight):
         assert 0.4 * own < wide < 2.5 * own
 
 
-def test_one_row_an_arm_is_no_certainty():
-    table = sample_of({"t": ["a", "b", "c"], "y": [0.0, 1.0, 5.0]})
-    with pytest.raises(InvalidInput, match="no two that could tell how outcomes vary"):
-        estimate(table, parse("t->y"), Question("t", "y"))
+def test_one_row_an_arm_is_no_answer():
+    """Were its spread that of the others it could be told, but nothing says that it is."""
     table = sample_of({"t": ["a"] * 4 + ["b"], "y": [0.0, 1.0, 5.0, 6.0, 30.0]})
-    alone = estimate(table, parse("t->y"), Question("t", "y")).adjusted.means["b"]
-    assert alone.high - alone.low > 5
+    said = (
+        "treatment b: one row, which cannot tell how outcomes vary; expected at least two of each treatment"
+    )
+    with pytest.raises(InvalidInput, match=said):
+        estimate(table, parse("t->y"), Question("t", "y"))
+    alone = sample_of({"z": [0] * 6 + [1], "t": [0, 0, 0, 1, 0, 0, 1], "y": [3.0, 1, 2, 5, 4, 2, 9]})
+    with pytest.raises(InvalidInput, match="treatment 1: one row where the others occur too"):
+        estimate(alone, parse("z->t, z->y, t->y"), Question("t", "y"))
 
 
 def test_an_outcome_that_does_not_vary_within_arms_has_an_answer():

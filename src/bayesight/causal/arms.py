@@ -21,14 +21,28 @@ class Arms:
     Attributes:
         mean: (K,).
         covariance: of the means (K, K).
-        freedom: degrees of freedom behind the variances; infinite where they are large.
+        freedom: degrees of freedom behind the variances, of each (K,) or of all; infinite where not counted.
         binary: whether the outcome is yes or no, so that means are probabilities.
     """
 
     mean: FloatArray
     covariance: FloatArray
-    freedom: float = np.inf
+    freedom: float | FloatArray = np.inf
     binary: bool = False
+
+    def error(self, of: int, versus: int) -> float:
+        """Standard error of the difference of two means."""
+        v = self.covariance
+        return float(np.sqrt(max(v[of, of] + v[versus, versus] - 2 * v[of, versus], 0.0)))
+
+    def dof(self, of: int, versus: int | None = None) -> float:
+        """Degrees of freedom behind the variance of a mean, or of the difference of two (Welch 1947)."""
+        freedom = np.broadcast_to(np.asarray(self.freedom, np.float64), self.mean.shape)
+        if versus is None or freedom[of] == freedom[versus]:
+            return float(freedom[of])
+        one, other = self.covariance[of, of], self.covariance[versus, versus]
+        doubt = one**2 / freedom[of] + other**2 / freedom[versus]
+        return float((one + other) ** 2 / doubt) if doubt > 0 else float(freedom.min())
 
 
 @dataclass(frozen=True)
@@ -121,7 +135,8 @@ def answer(
     base, error = levels.index(reference), np.sqrt(np.diag(found.covariance))
     interval = _probability if found.binary else _symmetric
     means = [
-        interval(float(m), float(e), found.freedom, level) for m, e in zip(found.mean, error, strict=True)
+        interval(float(m), float(e), found.dof(k), level)
+        for k, (m, e) in enumerate(zip(found.mean, error, strict=True))
     ]
     differences = tuple(
         Contrast(levels[k], reference, _difference(found, means, k, base, level))
@@ -135,8 +150,7 @@ def _difference(found: Arms, means: list[Estimate], of: int, versus: int, level:
     v = found.covariance
     gap = float(found.mean[of] - found.mean[versus])
     if not found.binary:
-        error = float(np.sqrt(max(v[of, of] + v[versus, versus] - 2 * v[of, versus], 0.0)))
-        return _symmetric(gap, error, found.freedom, level)
+        return _symmetric(gap, found.error(of, versus), found.dof(of, versus), level)
     both = float(np.sqrt(v[of, of] * v[versus, versus]))
     together = float(v[of, versus]) / both if both > 0 else 0.0
     one, other = means[of], means[versus]

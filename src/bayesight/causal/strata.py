@@ -17,9 +17,15 @@ import numpy.typing as npt
 from bayesight.causal.arms import Arms
 from bayesight.causal.sample import Sample
 from bayesight.checks import check
+from bayesight.errors import InvalidInput
 from bayesight.types import FloatArray
 
 __all__ = ["Strata", "standardise", "stratify"]
+
+THIN = 10
+"""Rows a stratum, on average, below which strata are thin."""
+SAMPLED = 10
+"""Thin strata of which so many are a sample: they tell how strata differ."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Strata:
         mean: mean outcome (K, S); 0 where there are no rows.
         ss: sum of squares of the outcome about that mean (K, S).
         binary: whether the outcome is 0 or 1.
+        treatments: what the treatments are called (K,).
     """
 
     names: tuple[str, ...]
@@ -43,11 +50,25 @@ class Strata:
     mean: FloatArray
     ss: FloatArray
     binary: bool
+    treatments: tuple[str, ...] = ()
 
     @property
     def overlap(self) -> npt.NDArray[np.bool_]:
         """Strata where every treatment occurs (S,)."""
         return np.asarray((self.n > 0).all(axis=0), np.bool_)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the strata are taken as a sample of strata and not as fixed (see ``standardise``).
+
+        They are where some arm has fewer rows to spare, beyond one in each stratum, than there are strata to
+        compare (matched pairs and sets), or where there are 10 or more, of fewer than 10 rows on average.
+        """
+        n = self.n[:, self.overlap] ** 2 / self.squares[:, self.overlap]
+        strata = n.shape[1]
+        few = float((n - 1).sum(axis=1).min(initial=np.inf)) < strata - 1
+        thin = strata >= SAMPLED and float(n.sum()) < THIN * strata
+        return bool(strata > 1 and (few or thin))
 
     @property
     def share(self) -> float:
@@ -82,19 +103,30 @@ def stratify(
     n = add(sample.n)
     mean = np.divide(add(sample.n * outcome), n, out=np.zeros(shape), where=n > 0)
     ss = add(sample.n * (outcome - mean.ravel()[cell]) ** 2)
-    return Strata(tuple(names), values, n, add(sample.squares), mean, ss, binary)
+    return Strata(tuple(names), values, n, add(sample.squares), mean, ss, binary, arm.levels)
 
 
-def standardise(strata: Strata) -> Arms:
+def standardise(strata: Strata, effect: str = "ate") -> Arms:
     """Mean outcome were everybody treated alike, over the strata where every treatment occurs.
 
-    The variance has two parts: of the cell means given the strata's sizes, and of the sizes themselves
-    (Hernán and Robins, Technical Point 13.1; the influence function of Hahn 1998). A cell of few rows
-    borrows one row's worth of variance from its arm, so that a cell whose rows happen to agree is not taken
-    to be certain.
+    Strata are weighed by their rows n_s (``ate``), and of two treatments by n_1s (``att``), n_0s (``atc``) or
+    n_1s n_0s / n_s (``overlap``). The variance is one of two:
+
+    * The strata are *fixed*, such as small and large stones: that of the cell means given the strata's sizes,
+      and of the sizes themselves (Hahn 1998; Hirano, Imbens and Ridder 2003). A cell of few rows borrows one
+      row's worth of variance from its arm, and degrees of freedom are Satterthwaite's of what was pooled.
+    * The strata are *a sample*, such as matched pairs: that of the strata's means around their own mean, with
+      one less than their number as degrees of freedom. For pairs it is the paired t interval (the
+      between-strata estimator of Fogarty 2018 and of Pashley and Miratrix 2021); see ``Strata.sampled``.
+
+    The variance of a probability follows from the probability; no degrees of freedom are counted for it.
+
+    Args:
+        strata: from ``stratify``.
+        effect: on whom; beyond two treatments only ``ate``.
 
     Raises:
-        InvalidInput: no stratum holds every treatment.
+        InvalidInput: no stratum holds every treatment, or a treatment has one row in all.
     """
     kept = strata.overlap
     check(
@@ -105,41 +137,116 @@ def standardise(strata: Strata) -> Arms:
         "Without like compared with like there is no answer; adjust for fewer or coarser variables.",
     )
     n, squares, mean, ss = (a[:, kept] for a in (strata.n, strata.squares, strata.mean, strata.ss))
-    weight = n.sum(axis=0) / n.sum()
+    weight, gain = _weights(n, effect)
     standardised = mean @ weight
-    effective = n**2 / squares
-    variance = _cell_variances(n, effective, mean, ss, strata.binary)
-    within = (weight**2 * variance / effective).sum(axis=1)
+    if strata.binary:  # what all have or nobody has is exactly that
+        standardised = np.where(np.abs(standardised - 0.5) > 0.5 - 1e-9, standardised.round(), standardised)
     centred = mean - standardised[:, None]
+    effective = n**2 / squares
+    if strata.sampled and strata.binary:
+        return Arms(standardised, _between_proportions(standardised, centred, weight), binary=True)
+    if strata.sampled:
+        return Arms(standardised, *_between_sampled(centred, weight))
+    _refuse_single_rows(strata, effective)
+    variance, dof = _cell_variances(n, effective, mean, ss, weight, strata.binary)
+    within = (weight**2 * variance / effective).sum(axis=1)
     rows = n.sum() ** 2 / squares.sum()
-    noise = np.diag((weight * variance / effective).sum(axis=1))
-    between = _positive((centred * weight) @ centred.T - noise) / rows
-    parts = ((weight**2 * variance / effective) ** 2 / effective).sum()
-    freedom = within.sum() ** 2 / parts if parts > 0 else rows
-    return Arms(standardised, between + np.diag(within), float(freedom), strata.binary)
+    noise = np.diag((gain * variance / effective).sum(axis=1))
+    between = _positive((centred * gain) @ centred.T - noise) / rows
+    covariance = between + np.diag(within)
+    if strata.binary:
+        return Arms(standardised, covariance, binary=True)
+    freedom = dof * np.divide(np.diag(covariance), within, out=np.ones(len(within)), where=within > 0) ** 2
+    return Arms(standardised, covariance, freedom)
+
+
+def _refuse_single_rows(strata: Strata, effective: FloatArray) -> None:
+    """Refuse an arm of one row: nothing tells how outcomes vary there."""
+    single = np.flatnonzero((effective - 1).clip(0).sum(axis=1) < 1e-9)
+    if len(single):
+        name = strata.treatments[single[0]] if strata.treatments else str(single[0])
+        where = " where the others occur too" if strata.names else ""
+        raise InvalidInput(
+            f"treatment {name}: one row{where}, which cannot tell how outcomes vary; expected at least two "
+            "of each treatment. Leave that treatment out, or hold less fixed."
+        )
+
+
+def _weights(n: FloatArray, effect: str) -> tuple[FloatArray, FloatArray]:
+    """Weight of each stratum (S,), and how much its difference moves the answer by the strata's sizes (S,).
+
+    With h(e) the weight of a row whose probability of treatment is e, the second is
+    p E[(h + h' (T - e))²] / H², where p is the stratum's share of the rows and H the mean of h.
+    """
+    size = n.sum(axis=0)
+    share = size / size.sum()
+    if effect == "ate":
+        return share, share
+    assert len(n) == 2
+    e = n[1] / size
+    h, slope = {"att": (e, 1.0), "atc": (1 - e, -1.0), "overlap": (e * (1 - e), 1 - 2 * e)}[effect]
+    mean = share @ h
+    return share * h / mean, share * (h**2 + slope**2 * e * (1 - e)) / mean**2
+
+
+def _between_sampled(centred: FloatArray, weight: FloatArray) -> tuple[FloatArray, float]:
+    """Covariance of weighted means of strata that are a sample, and its degrees of freedom (S - 1 if alike).
+
+    Σ w² (m - μ)(m - μ)', divided by what it would be were the strata's values of one variance (Bell and
+    McCaffrey 2002, of a weighted mean).
+    """
+    square = weight**2
+    length = square.sum()
+    own = square * (1 - 2 * weight + length)
+    # tr(G²) of G = D^½ Q D^½, Q_st = [s = t] - w_s - w_t + Σw²: the diagonal, and off it a polynomial.
+    first, second = square @ weight, square @ square
+    off = length**2 * length**2 + 2 * length * second + 2 * first**2 - 4 * length**2 * first
+    off -= (square**2 * (length - 2 * weight) ** 2).sum()
+    trace = own.sum()
+    freedom = float(trace**2 / ((own**2).sum() + off))
+    covariance: FloatArray = (centred * square) @ centred.T * (length / trace)
+    return covariance, freedom
+
+
+def _between_proportions(mean: FloatArray, centred: FloatArray, weight: FloatArray) -> FloatArray:
+    """Covariance of weighted proportions of strata that are a sample.
+
+    Where all agree on 0 or 1 the variance is that of a proportion half a row away; a positive covariance,
+    which narrows the interval of a difference, is lessened by half a row. For pairs that is method 10 of
+    Newcombe (1998, Improved confidence intervals for the difference between binomial proportions based on
+    paired data).
+    """
+    square = weight**2
+    covariance = (centred * square) @ centred.T
+    half = 0.5 * square.sum() ** 2
+    lessened = np.where(covariance > 0, np.maximum(covariance - half, 0.0), covariance)
+    agreed = (mean <= 0) | (mean >= 1)
+    np.fill_diagonal(lessened, np.diag(covariance) + np.where(agreed, half, 0.0))
+    return lessened
 
 
 def _cell_variances(
-    n: FloatArray, effective: FloatArray, mean: FloatArray, ss: FloatArray, binary: bool
-) -> FloatArray:
-    """Variance of the outcome in each cell, with one row borrowed from the arm's pooled variance (K, S).
+    n: FloatArray, effective: FloatArray, mean: FloatArray, ss: FloatArray, weight: FloatArray, binary: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Variance of the outcome in each cell (K, S), and the degrees of freedom behind each arm's mean (K,).
 
-    An arm with one row a stratum says nothing of its own variance: it takes the largest of the others.
+    Each cell has one row borrowed from the arm's pooled variance. What is then a sum over cells of multiples
+    of their sums of squares has the degrees of freedom of Satterthwaite (1946).
     """
     spread = ss / n * effective
-    spare = effective.sum(axis=1) - n.shape[1]
-    pooled = spread.sum(axis=1) / np.maximum(spare, 1.0)
-    if not binary:
-        told = spare > 1e-9
-        expected = "two rows of one treatment that are alike in what is held fixed"
-        check(bool(told.any()), "rows", "no two that could tell how outcomes vary", expected)
-        pooled = np.where(told, pooled, pooled[told].max())
+    own = np.maximum(effective - 1, 0.0)
+    spare = own.sum(axis=1)
+    pooled = spread.sum(axis=1) / spare
     borrowed = (spread + pooled[:, None]) / effective
     if binary:  # an arm whose rows all agree is not certain either
         rows = effective.sum(axis=1)
         p = ((mean * effective).sum(axis=1) + 0.5) / (rows + 1)
         borrowed = np.where(pooled[:, None] > 0, borrowed, (p * (1 - p))[:, None])
-    return np.asarray(borrowed)
+    part = weight**2 / effective**2
+    multiple = part + part.sum(axis=1, keepdims=True) / spare[:, None]
+    total = (part * effective * borrowed).sum(axis=1)
+    doubt = (multiple**2 * own * borrowed**2).sum(axis=1)
+    return borrowed, np.divide(total**2, doubt, out=spare.copy(), where=doubt > 0)
 
 
 def _positive(matrix: FloatArray) -> FloatArray:
