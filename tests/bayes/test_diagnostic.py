@@ -1,7 +1,6 @@
 """The reading of a test against scipy, a second Monte Carlo, and its own laws."""
 
 import math
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from bayesight.bayes.diagnostic import (
     diagnose_classes,
     from_counts,
     from_rates,
-    natural_frequencies,
     rate_interval,
 )
 from bayesight.errors import Impossible, InvalidInput
@@ -299,21 +297,6 @@ def test_document_and_terms():
     assert all("\n" not in line and len(line) < 120 for line in TERMS.values())
 
 
-@given(UNIT, UNIT, st.floats(0.0, 1.0), st.integers(1, 5000))
-@settings(deadline=None, max_examples=80)
-def test_natural_frequencies_are_whole_people_and_add_up(s, f, p, people):
-    found = natural_frequencies(s, f, p, people)
-    assert sum(asdict(found).values()) == people
-    assert abs(found.tp + found.fn - p * people) <= 1
-    assert abs(found.tp - p * s * people) < 2
-    assert abs(found.fp - (1 - p) * f * people) < 2
-
-
-def test_natural_frequencies_of_the_worked_example():
-    found = natural_frequencies(0.99, 0.10, 0.10)
-    assert (found.tp, found.fn, found.fp, found.tn) == (99, 1, 90, 810)
-
-
 @pytest.mark.parametrize(
     ("rates", "result"),
     [((0.9, 0.0, 0.0), "positive"), ((0.0, 0.0, 0.3), "positive"), ((1.0, 1.0, 0.3), "negative")],
@@ -362,7 +345,6 @@ def test_a_perfect_test_has_an_infinite_ratio():
         ),
         (lambda: diagnose_classes(TABLE, [1.5, -0.5, 0.0]), "probabilities with sum 1"),
         (lambda: diagnose_classes(-TABLE), "a count of -50"),
-        (lambda: natural_frequencies(0.9, 0.1, 0.1, 0), "people"),
     ],
 )
 def test_bad_input_is_named(make, message):

@@ -69,8 +69,25 @@ def test_text_puts_the_numbers_in():
         "discounted for dependence 0.3" in run(*RATES, *["--result", "+"] * 2, "--dependence", "0.3").stdout
     )
     table = run(*MANY, "--likelihood", "A=.9,B=.1,C=.3").stdout
-    assert "evidence: the sum of the products, 0.320000" in table
+    assert "evidence: the sum of the products, 0.32" in table
     assert "0.5625" in table
+
+
+def test_small_probabilities_keep_their_figures_and_are_counted_in_enough_people():
+    rates = ["--sensitivity", "0.99", "--false-alarm", "0.01"]
+    text = run("--prior", "1e-6", *rates, "--result", "+").stdout
+    assert "0.000001 x 0.99 / (0.000001 x 0.99 + 0.999999 x 0.01)" in text
+    assert "= 0.00000099 / 0.01 = 0.00009899" in text
+    assert "Of 100,000,000 such people 100 have it, and 99 of them test positive" in text
+    assert "99 of 1,000,098 positives have it" in text
+    assert "Probability of having it: 0.0001 % before, 0.0099 % after." in text
+    sure = run("--prior", "0.99999", *rates, "--result", "+").stdout
+    assert "1.0000" not in sure
+    assert "Probability of having it: 99.999 % before, 99.99999 % after." in sure
+    # In no population that can be counted is there one who has it.
+    assert "such people" not in run("--prior", "1e-20", *rates, "--result", "+").stdout
+    table = run("--hypotheses", "A=0.00001,B=0.99999", "--likelihood", "A=1e-3,B=.1").stdout
+    assert "0.00001      0.0010  0.00000001  0.0000001" in table
 
 
 def test_text_survives_an_excluded_hypothesis():

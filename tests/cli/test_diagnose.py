@@ -1,6 +1,7 @@
 """``bayesight diagnose`` tells the worth of a result, with intervals."""
 
 import json
+import re
 
 import pytest
 import typer
@@ -74,6 +75,18 @@ def test_text_explains_every_term_and_counts_people():
     assert "state --prevalence" in own
     assert "100,000 draws" in own
     assert max(map(len, own.splitlines())) <= 125
+
+
+def test_small_probabilities_keep_their_figures_and_are_counted_in_enough_people():
+    text = run(*RATES, "--prevalence", "1e-5").stdout
+    assert re.search(r"prevalence +0\.001 %", text)
+    assert re.search(r"precision +0\.0099 %", text)
+    assert re.search(r"negative predictive value +99\.999989 %", text)
+    assert "Of 10,000,000 people 100 have it and 9,999,900 do not." in text
+    assert "1,000,089 test positive: 99 who have it and 999,990 who do not." in text
+    wide = run(*COUNTS, "--prevalence", "1e-5", "--level", "0.999").stdout
+    assert "99.9 % interval" in wide
+    assert not re.search(r"\b0\.00 %|\b100\.00 %", wide)
 
 
 @pytest.mark.parametrize(

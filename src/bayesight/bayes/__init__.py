@@ -68,10 +68,10 @@ if TYPE_CHECKING:
         from_rates as from_rates,
     )
     from bayesight.bayes.diagnostic import (
-        natural_frequencies as natural_frequencies,
-    )
-    from bayesight.bayes.diagnostic import (
         rate_interval as rate_interval,
+    )
+    from bayesight.bayes.frequencies import (
+        natural_frequencies as natural_frequencies,
     )
     from bayesight.bayes.theorem import (
         Belief as Belief,

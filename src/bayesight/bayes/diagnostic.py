@@ -42,14 +42,12 @@ __all__ = [
     "Diagnosis",
     "Estimate",
     "LikelihoodRatios",
-    "NaturalFrequencies",
     "Rate",
     "Rates",
     "UncertainRate",
     "diagnose_classes",
     "from_counts",
     "from_rates",
-    "natural_frequencies",
     "rate_interval",
 ]
 
@@ -280,40 +278,6 @@ def diagnose_classes(
         sensitivity, known = _exact(exact, level), Estimate(float(p), float(p), float(p))
         readings.append(replace(drawn, sensitivity=sensitivity, prevalence=known))
     return tuple(readings)
-
-
-@dataclass(frozen=True)
-class NaturalFrequencies:
-    """Whole people: ill and positive, ill and negative, healthy and positive, healthy and negative."""
-
-    tp: int
-    fn: int
-    fp: int
-    tn: int
-
-
-def natural_frequencies(
-    sensitivity: float, false_alarm: float, prevalence: float, people: int = 1000
-) -> NaturalFrequencies:
-    """What to expect of so many people, in whole numbers that add up.
-
-    Rates told this way are understood by far more readers (Gigerenzer and Hoffrage 1995, How to Improve
-    Bayesian Reasoning Without Instruction).
-
-    Raises:
-        InvalidInput: a rate outside [0, 1], or no people.
-
-    Example:
-        >>> natural_frequencies(0.99, 0.10, prevalence=0.10)
-        NaturalFrequencies(tp=99, fn=1, fp=90, tn=810)
-    """
-    rates = Rates(sensitivity, false_alarm, prevalence)
-    check(people >= 1, "people", f"got {people}", "at least 1")
-    # Rounding by hand, half up: round() would take .5 to the even side.
-    ill = math.floor(people * rates.prevalence + 0.5)
-    tp = math.floor(ill * rates.sensitivity + 0.5)
-    fp = math.floor((people - ill) * rates.false_alarm + 0.5)
-    return NaturalFrequencies(tp, ill - tp, fp, people - ill - fp)
 
 
 def _from_draws(s: FloatArray, f: FloatArray, p: FloatArray, *, level: float) -> Diagnosis:

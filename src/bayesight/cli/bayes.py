@@ -109,7 +109,8 @@ def _many(priors: dict[str, float], readings: list[str], dependence: float, as_j
 def _tell_test(
     signs: list[str], steps: tuple[Step, ...], rates: tuple[float, float], dependence: float
 ) -> str:
-    from bayesight.bayes.diagnostic import natural_frequencies
+    from bayesight.bayes.frequencies import natural_frequencies
+    from bayesight.formatting import decimal, percent
 
     lines = ["posterior = prior x likelihood / evidence", ""]
     for i, (sign, step) in enumerate(zip(signs, steps, strict=True), 1):
@@ -121,26 +122,27 @@ def _tell_test(
         lines += [
             f"Reading {i}: {word}"
             + (f", its likelihood discounted for dependence {dependence:g}" * discounted),
-            f"  {_n(p)} x {_n(like[0])} / ({_n(p)} x {_n(like[0])} + {_n(q)} x {_n(like[1])})",
-            f"  = {_n(p * like[0])} / {_n(evidence)} = {posterior:.4f}",
+            "  {0} x {2} / ({0} x {2} + {1} x {3})".format(*map(decimal, (p, q, *like))),
+            f"  = {decimal(p * like[0])} / {decimal(evidence)} = {decimal(posterior)}",
         ]
-        if not discounted:
-            f = natural_frequencies(*rates, p)
-            have, do_not = (f.tp, f.fp) if sign == "+" else (f.fn, f.tn)
+        f = natural_frequencies(prevalence=p, sensitivity=rates[0], false_alarm=rates[1])
+        have, do_not = (f.tp, f.fp) if sign == "+" else (f.fn, f.tn)
+        countable = have or posterior == 0  # not where even the largest population has nobody who has it
+        if not discounted and countable:
             lines.append(
-                f"  Of 1,000 such people {f.tp + f.fn:,} have it, and {have:,} of them test {word}; "
-                f"{f.fp + f.tn:,} do not, and {do_not:,} of them test {word}:"
+                f"  Of {f.people:,} such people {f.ill:,} have it, and {have:,} of them test {word}; "
+                f"{f.people - f.ill:,} do not, and {do_not:,} of them test {word}:"
             )
             lines.append(f"  {have:,} of {have + do_not:,} {word}s have it.")
         lines.append("")
-    last = steps[-1].posterior.of("has it").item()
-    lines.append(
-        f"Probability of having it: {steps[0].prior.of('has it').item():.4f} before, {last:.4f} after."
-    )
+    before, after = steps[0].prior.of("has it").item(), steps[-1].posterior.of("has it").item()
+    lines.append(f"Probability of having it: {percent(before, 2)} before, {percent(after, 2)} after.")
     return "\n".join(lines)
 
 
 def _tell_many(steps: tuple[Step, ...], dependence: float) -> str:
+    from bayesight.formatting import decimal
+
     lines = ["posterior = prior x likelihood / evidence", ""]
     width = max(len(n) for n in (*steps[0].prior.names, "hypothesis"))
     for i, step in enumerate(steps, 1):
@@ -155,10 +157,11 @@ def _tell_many(steps: tuple[Step, ...], dependence: float) -> str:
             step.prior.names, step.prior.p.tolist(), _effective(step), step.posterior.p.tolist(), strict=True
         )
         lines += [
-            f"  {name:<{width}}  {p:>8.4f}  {like:>10.4f}  {p * like:>10.6f}  {after:>9.4f}"
+            f"  {name:<{width}}  {decimal(p, 4):>8}  {decimal(like, 4):>10}  {decimal(p * like, 4):>10}"
+            f"  {decimal(after, 4):>9}"
             for name, p, like, after in rows
         ]
-        lines += [f"  evidence: the sum of the products, {step.log_evidence.exp().item():.6f}", ""]
+        lines += [f"  evidence: the sum of the products, {decimal(step.log_evidence.exp().item())}", ""]
     return "\n".join(lines)
 
 
@@ -198,7 +201,3 @@ def _pairs(text: str, where: str) -> dict[str, float]:
 
 def _named(belief: Belief) -> dict[str, Any]:
     return dict(zip(belief.names, belief.p.tolist(), strict=True))
-
-
-def _n(x: float) -> str:
-    return f"{x:.4g}"

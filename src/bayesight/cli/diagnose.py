@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,16 +64,23 @@ def diagnose(
 
 
 def _tell(found: Diagnosis, own_prevalence: bool) -> str:
-    from bayesight.bayes.diagnostic import TERMS, natural_frequencies
+    from bayesight.bayes.diagnostic import TERMS
+    from bayesight.bayes.frequencies import natural_frequencies
+    from bayesight.formatting import percent
 
-    lines = [f"{'':<26}{'mean':>9}   {found.level:.0%} interval"]
+    lines = [f"{'':<26}{'mean':>12}   {percent(found.level, 0)} interval"]
     for name, e in found.estimates().items():
-        spread = f"{_n(e.low)} to {_n(e.high)}" if e.high > e.low else ""
-        lines.append(f"{name.replace('_', ' '):<26}{_n(e.mean):>9}   {spread}".rstrip())
-    f = natural_frequencies(found.sensitivity.mean, found.false_alarm.mean, found.prevalence.mean)
+        text = _ratio if "ratio" in name else lambda p: percent(p, 2)
+        spread = f"{text(e.low)} to {text(e.high)}" if e.high > e.low else ""
+        lines.append(f"{name.replace('_', ' '):<26}{text(e.mean):>12}   {spread}".rstrip())
+    f = natural_frequencies(
+        prevalence=found.prevalence.mean,
+        sensitivity=found.sensitivity.mean,
+        false_alarm=found.false_alarm.mean,
+    )
     lines += [
         "",
-        f"Of 1,000 people {f.tp + f.fn:,} have it and {f.fp + f.tn:,} do not.",
+        f"Of {f.people:,} people {f.ill:,} have it and {f.fp + f.tn:,} do not.",
         f"{f.tp + f.fp:,} test positive: {f.tp:,} who have it and {f.fp:,} who do not.",
         f"{f.fn + f.tn:,} test negative: {f.fn:,} who have it and {f.tn:,} who do not.",
     ]
@@ -83,8 +91,8 @@ def _tell(found: Diagnosis, own_prevalence: bool) -> str:
         e.error / (e.high - e.low) for e in found.estimates().values() if e.error > 0 and e.high > e.low
     ]
     if errors:
-        share = max(errors)
-        lines.append(f"{found.draws:,} draws; their error is at most {share:.1%} of an interval's width.")
+        most = percent(max(errors))
+        lines.append(f"{found.draws:,} draws; their error is at most {most} of an interval's width.")
     return "\n".join(lines).rstrip()
 
 
@@ -119,5 +127,7 @@ def _shapes(text: str) -> tuple[float, float]:
     return right, wrong
 
 
-def _n(x: float) -> str:
-    return f"{x:.4f}" if x < 10 else f"{x:,.1f}"
+def _ratio(x: float) -> str:
+    from bayesight.formatting import decimal
+
+    return "infinite" if math.isinf(x) else decimal(x)

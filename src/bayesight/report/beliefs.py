@@ -68,13 +68,13 @@ class BeliefSteps(Section):
 
 @dataclass(frozen=True)
 class NaturalFrequencies(Section):
-    """A test told as a thousand people.
+    """A test told as whole people, a thousand or as many as it takes.
 
     Attributes:
         prevalence: P(affected).
         sensitivity: P(positive | affected).
         false_alarm: P(positive | not affected).
-        people: how many are drawn, at most 10,000.
+        people: how many are told of; None takes a power of ten in which whoever may occur is one at least.
         who: what the dots stand for.
         affected: how the affected are called ("ill", "of class B").
         unaffected: how the others are called.
@@ -84,7 +84,7 @@ class NaturalFrequencies(Section):
     prevalence: float
     sensitivity: float
     false_alarm: float
-    people: int = 1000
+    people: int | None = None
     who: str = "people"
     affected: str = "ill"
     unaffected: str = "healthy"

@@ -11,7 +11,10 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from bayesight import formatting
+from bayesight.bayes.frequencies import LARGEST
 from bayesight.bayes.rates import Estimate
+from bayesight.formatting import NO_VALUE, THIN
 
 __all__ = [
     "THIN",
@@ -35,9 +38,6 @@ __all__ = [
 
 Number: TypeAlias = float | Estimate
 """A finished number, with or without its interval."""
-
-NO_VALUE = "–"
-THIN = "\u202f"
 
 _HIDDEN = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
 _TURNS_TEXT = {
@@ -66,43 +66,27 @@ def mean_of(number: Number) -> float:
     return number.mean if isinstance(number, Estimate) else float(number)
 
 
-def percent(number: Number, digits: int = 1) -> str:
-    """A fraction in per cent with fixed decimals, for columns; never rounded onto 0 or 100.
+def percent(number: Number, decimals: int = 1) -> str:
+    """``formatting.percent`` of a number with or without its interval, for columns.
 
     Example:
-        >>> [percent(x).replace(THIN, " ") for x in (0.9734, 0.99999, 1, 0.00001, math.nan)]
-        ['97.3 %', '> 99.9 %', '100.0 %', '< 0.1 %', '–']
+        >>> [percent(x).replace(THIN, " ") for x in (0.9734, 0.99996, 1, 0.00001, math.nan)]
+        ['97.3 %', '99.996 %', '100.0 %', '0.001 %', '–']
     """
-    value = mean_of(number)
-    if math.isnan(value):
-        return NO_VALUE
-    shown, step = f"{100 * value:.{digits}f}", 10.0**-digits
-    if value > 0 and float(shown) == 0:
-        return f"<{THIN}{step:.{digits}f}{THIN}%"
-    if value < 1 and float(shown) == 100:
-        return f">{THIN}{100 - step:.{digits}f}{THIN}%"
-    return f"{shown}{THIN}%"
+    return formatting.percent(mean_of(number), decimals)
 
 
 def rate(number: Number) -> str:
-    """A fraction in per cent with as many decimals as it needs, for sentences and axes.
-
-    Two figures of whatever is smaller, the fraction or what it lacks to 1.
+    """The same with as many decimals as it needs, for sentences and axes.
 
     Example:
         >>> [rate(x).replace(THIN, " ") for x in (0.5, 0.973, 0.9991, 0.0123, 0.0001, 0, 1)]
         ['50 %', '97.3 %', '99.91 %', '1.2 %', '0.01 %', '0 %', '100 %']
     """
-    value = mean_of(number)
-    if math.isnan(value):
-        return NO_VALUE
-    rest = min(abs(value), abs(1 - value))
-    digits = 0 if rest == 0 else min(6, max(0, 1 - math.floor(math.log10(rest)) - 2))
-    shown = f"{100 * value:.{digits}f}"
-    return (shown.rstrip("0").rstrip(".") if "." in shown else shown) + f"{THIN}%"
+    return percent(number, 0)
 
 
-def interval(number: Number, digits: int = 1) -> str:
+def interval(number: Number, decimals: int = 1) -> str:
     """The interval of a fraction in per cent, or nothing when it has none.
 
     Example:
@@ -111,10 +95,11 @@ def interval(number: Number, digits: int = 1) -> str:
     """
     if not isinstance(number, Estimate) or math.isnan(number.low) or math.isnan(number.high):
         return ""
-    return f"{100 * number.low:.{digits}f}–{100 * number.high:.{digits}f}{THIN}%"
+    low, high = percent(number.low, decimals), percent(number.high, decimals)
+    return f"{low.removesuffix(f'{THIN}%')}–{high}"
 
 
-def spread(ends: Sequence[float], digits: int = 1) -> str:
+def spread(ends: Sequence[float], decimals: int = 1) -> str:
     """The two ends of an interval of fractions, in per cent.
 
     Example:
@@ -122,11 +107,11 @@ def spread(ends: Sequence[float], digits: int = 1) -> str:
         '93.1–95.7 %'
     """
     low, high = ends
-    return interval(Estimate(math.nan, low, high), digits)
+    return interval(Estimate(math.nan, low, high), decimals)
 
 
 def of_hundred(number: Number) -> tuple[str, str, str]:
-    """A fraction as a count of people or pictures: out of 100, or of 1,000 or 10,000 near 0 and 1.
+    """A fraction as a count of people or pictures: out of 100, or near 0 and 1 of a larger power of ten.
 
     Returns:
         The round number, how many of it, and the range of the interval ("95–98", empty without one).
@@ -137,7 +122,9 @@ def of_hundred(number: Number) -> tuple[str, str, str]:
     """
     value = mean_of(number)
     rest = min(value, 1 - value)
-    base = 100 if rest >= 0.015 or rest == 0 else 1000 if rest >= 0.0015 else 10_000
+    base = 100
+    while 0 < base * rest < 1.5 and base < LARGEST:
+        base *= 10
     spread = ""
     if isinstance(number, Estimate) and not math.isnan(number.low):
         spread = f"{base * number.low:,.0f}–{base * number.high:,.0f}"

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import time
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import torch
 from PIL import Image
 from playwright.sync_api import Error
 
-from bayesight.bayes import theorem
+from bayesight import formatting
+from bayesight.bayes import natural_frequencies, theorem
 from bayesight.ledger import Label, Prediction, create_token
 
 VIEWS = ("/", "/queue", "/history", "/theorem", "/report")
@@ -145,7 +147,9 @@ def test_the_slider_moves_the_posterior_as_bayes_would(visit, site, picture):
             assert float(bar) == pytest.approx(100 * float(wanted[j]), abs=1e-3)
         dots = page.locator("[data-figure=posterior] path").nth(0).get_attribute("d").count("M")
         assert dots == int(1000 * float(wanted[k]) + 0.5)
-        assert int(page.inner_text("[data-dots=posterior]").replace(",", "")) == dots
+        told = natural_frequencies(prevalence=float(wanted[k]), sensitivity=1, false_alarm=0)
+        assert page.inner_text("[data-dots=posterior]") == f"{told.tp:,}"
+        assert page.inner_text("[data-people=posterior]") == f"{told.people:,}"
         assert page.locator("[data-figure=prior] path").nth(0).get_attribute("d").count("M") == round(
             1000 * p
         )
@@ -258,7 +262,7 @@ def test_the_theorem_computes_what_bayes_does(visit, site):
 
     assert (step("one"), step("two")) == ("52.38 %", "91.59 %")
     page.get_by_role("button", name="False alarms 1 %").click()
-    assert (step("one"), step("two"), step("before")) == ("91.67 %", "99.91 %", "10.00 %")
+    assert (step("one"), step("two"), step("before")) == ("91.67 %", "99.908 %", "10.00 %")
     assert page.inner_text("[data-value=one]") == "0.9167"
     assert page.inner_text("[data-count=positives]") == "108"
     d = [page.locator("[data-figure=people] path").nth(i).get_attribute("d").count("M") for i in range(4)]
@@ -289,6 +293,84 @@ def test_the_script_and_the_library_agree(visit, site):
     wanted, evidence = theorem.update(belief, torch.tensor(likelihood))
     assert np.allclose(found["p"], wanted.log_p.exp().numpy(), rtol=1e-12)
     assert found["logEvidence"] == pytest.approx(float(evidence), rel=1e-12)
+
+
+def test_the_script_counts_people_as_the_library_does(visit, site):
+    rng = np.random.default_rng(3)
+    rates = [
+        *rng.random((1500, 3)).tolist(),
+        *(10.0 ** rng.uniform(-8, 0, (1500, 3))).tolist(),
+        *(1 - 10.0 ** rng.uniform(-6, 0, (500, 3))).tolist(),
+        *(rng.integers(0, 201, (2000, 3)) / 200).tolist(),  # with ties and whole numbers among them
+        *[[0.025, 0.58, 0.1], [1e-6, 0.99, 0.01], [0, 0.5, 0.5], [1, 1, 1], [1e-15, 0.5, 1e-15]],
+    ]
+    populations = [None, 1000, 997, 40, 1]
+    found = visit(f"{site.url}/theorem").evaluate(
+        """async ([rates, populations]) => {
+            const { frequencies } = await import("/static/bayes.js");
+            return rates.map((three) => populations.map((people) => {
+                const { tp, fn, fp, tn } = frequencies(...three, people);
+                return [tp, fn, fp, tn];
+            }));
+        }""",
+        [rates, populations],
+    )
+    for (p, s, f), counted in zip(rates, found, strict=True):
+        for people, cells in zip(populations, counted, strict=True):
+            ours = natural_frequencies(prevalence=p, sensitivity=s, false_alarm=f, people=people)
+            assert cells == list(astuple(ours)), (p, s, f, people)
+
+
+def test_the_script_writes_probabilities_as_the_library_does(visit, site):
+    rng = np.random.default_rng(4)
+    rare = 10.0 ** rng.uniform(-14, 0, 1500)
+    shares = [0.0, 1.0, 0.0625, 1e-9, 1 - 1e-9, *rng.random(1500), *rare, *(1 - rare)]
+    shares += [*(rng.integers(0, 1025, 500) / 1024), *(10.0 ** -np.arange(1.0, 12))]
+    shares = [float(x) for x in shares]
+    found = visit(f"{site.url}/theorem").evaluate(
+        """async (shares) => {
+            const { decimal, fromField, inPercent, percent } = await import("/static/bayes.js");
+            return shares.map((p) => [
+                percent(p), percent(p, 1), percent(p, 2), decimal(p), fromField(inPercent(p) + "%"),
+            ]);
+        }""",
+        shares,
+    )
+    for p, (*texts, back) in zip(shares, found, strict=True):
+        ours = [
+            formatting.percent(p, 0),
+            formatting.percent(p),
+            formatting.percent(p, 2),
+            formatting.decimal(p),
+        ]
+        assert texts == ours, p
+        if not texts[0].startswith(">"):
+            assert back == pytest.approx(formatting.from_percent(texts[0]), rel=1e-12)
+
+
+def test_a_base_rate_is_typed_with_its_sign_and_as_small_as_need_be(visit, site, picture):
+    page = visit(f"{site.url}/theorem")
+    page.fill("#prevalence-percent", "0,001 %")
+    page.fill("#false_alarm-percent", "1%")
+    exact = formatting.percent(1e-5 * 0.99 / (1e-5 * 0.99 + (1 - 1e-5) * 0.01), 2)
+    assert page.inner_text("[data-step=one] output") == exact
+    assert page.inner_text("[data-count=people]") == "10,000,000"
+    assert page.inner_text("[data-count=tp] >> nth=1") == "99"
+    assert page.inner_text("[data-count=positives]") == "100,098"
+    page.goto(f"{site.url}/theorem?prevalence=0.001%25&sensitivity=99+%25&false_alarm=1%25")
+    assert page.inner_text("[data-step=one] output") == exact
+    assert page.inner_text("[data-count=positives]") == "100,098"
+    assert page.input_value("#prevalence-percent") == "0.001"
+    ask(page.goto(site.url) and page, picture("disc"))
+    page.select_option("#which", "disc")
+    page.fill("#share-percent", "30%")
+    assert page.inner_text("[data-moved]").replace("\u202f", " ").startswith("disc at 30 % here")
+    with page.expect_response("**/prior") as answer:
+        page.get_by_role("button", name="Use these base rates from now on").click()
+    assert answer.value.status == 303
+    page.goto(site.url)
+    row = page.locator("tr:has(th:text-is('disc'))")
+    assert "30 %" in row.inner_text().replace("\u202f", " ")
 
 
 def test_everything_goes_with_the_keyboard_alone(visit, site, picture, tmp_path):

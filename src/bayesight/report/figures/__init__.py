@@ -11,7 +11,7 @@ graph    causes and effects        intervals  answers side by side
 from bayesight.report.figures.bars import belief_bars, change_rows, count_bars
 from bayesight.report.figures.belief import evidence_histogram, reliability_diagram
 from bayesight.report.figures.curves import Curve, learning_curve, rate_curve
-from bayesight.report.figures.dots import People, natural_frequencies, people_dots
+from bayesight.report.figures.dots import people_dots
 from bayesight.report.figures.graph import GraphMarks, causal_graph
 from bayesight.report.figures.intervals import interval_rows
 from bayesight.report.figures.lines import Line, line_chart
@@ -21,7 +21,6 @@ __all__ = [
     "Curve",
     "GraphMarks",
     "Line",
-    "People",
     "belief_bars",
     "causal_graph",
     "change_rows",
@@ -31,7 +30,6 @@ __all__ = [
     "interval_rows",
     "learning_curve",
     "line_chart",
-    "natural_frequencies",
     "people_dots",
     "rate_curve",
     "reliability_diagram",

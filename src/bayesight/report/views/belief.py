@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from bayesight.bayes.frequencies import SMALLEST, natural_frequencies
+from bayesight.bayes.rates import Rates
 from bayesight.evaluate.arrays import floats
 from bayesight.report.beliefs import (
     BaseRates,
@@ -33,7 +35,6 @@ from bayesight.report.figures import (
     belief_bars,
     change_rows,
     evidence_histogram,
-    natural_frequencies,
     people_dots,
     rate_curve,
 )
@@ -78,30 +79,37 @@ def belief_steps(section: BeliefSteps, uid: str) -> tuple[Block, ...]:
 
 
 def frequencies(section: NaturalFrequencies, uid: str) -> tuple[Block, ...]:
-    """A thousand people, counted out."""
-    people = natural_frequencies(section.prevalence, section.sensitivity, section.false_alarm, section.people)
-    affected, others = people.found + people.missed, people.false_alarms + people.cleared
-    called = people.found + people.false_alarms
+    """People counted out; of more than a thousand, unless so many are asked for, a thousand are drawn."""
+    rates: dict[str, float] = {
+        "prevalence": section.prevalence,
+        "sensitivity": section.sensitivity,
+        "false_alarm": section.false_alarm,
+    }
+    people = natural_frequencies(**rates, people=section.people)
+    few = people.people <= (section.people or SMALLEST)
+    drawn = people if few else natural_frequencies(**rates, people=SMALLEST)
     ill, well, positive = section.affected, section.unaffected, section.positive
-    evidence = section.prevalence * section.sensitivity + (1 - section.prevalence) * section.false_alarm
     said = [
-        f"Of {count(people.total)} {section.who}, {count(affected)} are {ill}. "
-        f"Of these {count(people.found)} are {positive} and {count(people.missed)} "
-        f"{'is' if people.missed == 1 else 'are'} missed.",
-        f"Of the {count(others)} {well}, {count(people.false_alarms)} are {positive} all the same.",
+        f"Of {count(people.people)} {section.who}, {count(people.ill)} are {ill}. "
+        f"Of these {count(people.tp)} are {positive} and {count(people.fn)} "
+        f"{'is' if people.fn == 1 else 'are'} missed.",
+        f"Of the {count(people.people - people.ill)} {well}, {count(people.fp)} are {positive} all the same.",
     ]
-    if evidence > 0:
-        worth = section.prevalence * section.sensitivity / evidence
+    if people.positives:
+        worth = Rates(section.sensitivity, section.false_alarm, section.prevalence).precision
         said.append(
-            f"So of {count(called)} who are {positive}, {count(people.found)} are {ill}: {rate(worth)}."
+            f"So of {count(people.positives)} who are {positive}, {count(people.tp)} are {ill}: "
+            f"{rate(worth)}."
         )
+    if drawn is not people:
+        said.append(f"Drawn are {count(drawn.people)} of them.")
     keys = (
         Key("c1", "dot", f"{ill}, {positive}"),
         Key("c1", "ring", f"{ill}, missed"),
         Key("c2", "dot", f"{well}, {positive}"),
         Key("grid", "dot", f"{well}, cleared"),
     )
-    return (Beside(Chart(people_dots(people), keys), (Words(tuple(said)),)),)
+    return (Beside(Chart(people_dots(drawn), keys), (Words(tuple(said)),)),)
 
 
 def posterior_by_prevalence(section: PosteriorByPrevalence, uid: str) -> tuple[Block, ...]:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
+from bayesight.bayes.frequencies import SMALLEST, NaturalFrequencies, natural_frequencies
 from bayesight.checks import check
-from bayesight.report.figures import People, people_dots
+from bayesight.report.figures import people_dots
 from bayesight.report.figures.canvas import (
     HEIGHT,
     TEXT,
@@ -31,9 +32,9 @@ from bayesight.report.figures.ink import css
 from bayesight.report.words import count, rate
 from bayesight.types import FloatArray
 
-__all__ = ["RARE", "novelty_strip", "posterior_curves", "share_dots", "unstyled"]
+__all__ = ["RARE", "counted", "novelty_strip", "posterior_curves", "share_dots", "unstyled"]
 
-RARE = 1e-4
+RARE = 1e-6
 """The smallest base rate a slider reaches; 1 - RARE is the largest."""
 
 _POINTS = 161
@@ -70,11 +71,13 @@ def share_dots(share: float, name: str) -> Markup:
         share: in [0, 1].
         name: what the filled ones are, for a screen reader.
     """
-    found = int(1000 * share + 0.5)
-    return unstyled(
-        people_dots(People(found, 0, 0, 1000 - found)),
-        label=f"{count(found)} of 1,000 dots are filled: {name}",
-    )
+    people = counted(share, SMALLEST)
+    return unstyled(people_dots(people), label=f"{count(people.tp)} of 1,000 dots are filled: {name}")
+
+
+def counted(share: float, people: int | None = None) -> NaturalFrequencies:
+    """A share as whole images: those of the class are the true positives, the others the true negatives."""
+    return natural_frequencies(prevalence=share, sensitivity=1.0, false_alarm=0.0, people=people)
 
 
 def posterior_curves(sensitivity: float, false_alarm: float, here: float) -> Markup:
@@ -94,7 +97,7 @@ def posterior_curves(sensitivity: float, false_alarm: float, here: float) -> Mar
     positive = _after(x, sensitivity, false_alarm)
     negative = _after(x, 1 - sensitivity, 1 - false_alarm)
     parts = grid(frame, [0, 0.25, 0.5, 0.75, 1], "probability of being ill")
-    parts += horizontal_axis(frame, [1e-4, 1e-3, 1e-2, 0.1, 1], "how common it is here (prevalence)")
+    parts += horizontal_axis(frame, [10.0**e for e in range(-6, 1)], "how common it is here (prevalence)")
     now = float(_after(np.array([here]), sensitivity, false_alarm)[0])
     moving = {
         "here": rule(frame, here, "muted", dash="2 2", top=1.0),

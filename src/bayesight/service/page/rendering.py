@@ -11,8 +11,10 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
+from bayesight.formatting import THIN, decimal
 from bayesight.report.words import clean, count, percent, plural, rate
 from bayesight.service.auth import COOKIE
+from bayesight.service.page.figures import RARE
 from bayesight.service.page.pictures import as_uri
 
 __all__ = ["API", "REFUSED", "VIEWS", "View", "render"]
@@ -152,21 +154,11 @@ def environment() -> jinja2.Environment:
         "drawn": as_uri,
         "count": count,
         "plural": plural,
-        "figures": figures,
+        "decimal": decimal,
         "in_percent": in_percent,
-        "logit": lambda share: f"{math.log(share) - math.log1p(-share):.4f}",
+        "logit": logit,
     }
     return made
-
-
-def figures(value: float) -> str:
-    """A probability with four decimals, or two figures where it is smaller.
-
-    Example:
-        >>> figures(0.52381), figures(0.1), figures(0.00012)
-        ('0.5238', '0.1', '0.00012')
-    """
-    return f"{value:.4f}".rstrip("0").rstrip(".") if value >= 0.001 or value == 0 else f"{value:.2g}"
 
 
 def odds(fraction: float) -> str:
@@ -185,14 +177,22 @@ def _two_figures(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-def in_percent(share: float) -> str:
-    """Per cent for a field of numbers: two figures or more of whatever is smaller, the fraction or its rest.
+def logit(share: float) -> str:
+    """Log-odds of a base rate, where its slider stands.
 
     Example:
-        >>> in_percent(0.1), in_percent(0.005), in_percent(0.9999)
-        ('10', '0.5', '99.99')
+        >>> logit(0.5), logit(0.0)
+        ('0.0000', '-13.8155')
     """
-    rest = 100 * min(share, 1 - share)
-    digits = max(0, min(2, 1 - math.floor(math.log10(rest)))) if rest > 0 else 2
-    shown = f"{100 * share:.{digits}f}"
-    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    p = min(max(share, RARE), 1 - RARE)
+    return f"{math.log(p) - math.log1p(-p):.4f}"
+
+
+def in_percent(share: float) -> str:
+    """A base rate in per cent for a field: the text of ``rate`` without its sign.
+
+    Example:
+        >>> in_percent(0.1), in_percent(0.005), in_percent(0.00001), in_percent(0.9999)
+        ('10', '0.5', '0.001', '99.99')
+    """
+    return rate(min(max(share, RARE), 1 - RARE)).removesuffix(f"{THIN}%")

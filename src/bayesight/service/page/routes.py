@@ -20,7 +20,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from bayesight.checks import check
-from bayesight.errors import BayesightError, InvalidInput, UnknownName
+from bayesight.errors import BayesightError, InvalidInput, UnknownName, shown
+from bayesight.formatting import from_percent
 from bayesight.ledger.records import CHANGES
 from bayesight.names import NAME_LIMIT, canonical, known_as
 from bayesight.report.words import plural
@@ -233,7 +234,7 @@ async def prior(
     service: TheService,
     who: Admin,
     name: Annotated[str, Form()],
-    share: Annotated[float, Form(ge=0, le=100, allow_inf_nan=False)],
+    share: Annotated[str, Form(max_length=40)],
     image: Annotated[str, Form()] = "",
 ) -> Response:
     """State how common a class is here, in per cent; the others share the rest as they do now."""
@@ -241,9 +242,10 @@ async def prior(
     known = known_as(name, shares)
     if known is None:
         raise UnknownName("class", name[:60], shares)
-    name, rest = known, 1 - shares[known]
-    moved = {other: p * (1 - share / 100) / rest for other, p in shares.items()} if rest > 0 else {}
-    await service.state_prior(moved | {name: share / 100}, person=who.name)
+    name, rest, stated = known, 1 - shares[known], from_percent(share)
+    check(0 <= stated <= 1, "base rate", f"got {shown(share)}", "per cent from 0 to 100, such as 0.5 or 30%")
+    moved = {other: p * (1 - stated) / rest for other, p in shares.items()} if rest > 0 else {}
+    await service.state_prior(moved | {name: stated}, person=who.name)
     return _to(request, f"/images/{image}" if image else "/")
 
 

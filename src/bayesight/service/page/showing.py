@@ -15,7 +15,7 @@ from bayesight.models.classifier import Classes, Classifier
 from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
 from bayesight.service.belief import Believed
-from bayesight.service.page.figures import novelty_strip, share_dots, unstyled
+from bayesight.service.page.figures import counted, novelty_strip, share_dots, unstyled
 from bayesight.service.page.history import WINDOW, History, accuracy_figure, evidence_figure, prior_figure
 from bayesight.service.page.pictures import Album
 from bayesight.service.page.stories import Called, Story
@@ -123,8 +123,8 @@ def image_values(story: Story, believed: Believed, album: Album) -> dict[str, An
         "chosen": chosen,
         "prior_dots": share_dots(share, f"{chosen}, before looking"),
         "posterior_dots": share_dots(answer.posterior[chosen], f"{chosen}, after looking"),
-        "prior_count": _of_thousand(share),
-        "posterior_count": _of_thousand(answer.posterior[chosen]),
+        "prior_people": counted(share),
+        "posterior_people": counted(answer.posterior[chosen]),
         "strip": novelty_strip(
             believed.classifier.novelty_reference.scores.numpy(), answer.novelty, story.limit
         ),
@@ -315,7 +315,3 @@ def _strangeness(p_value: float, known: bool) -> str:
     else:
         told = f"Of 100 images of known kinds, {round(100 * p_value)} are at least as strange as this one."
     return told if known else f"{told} So it is called unknown, whatever its posterior."
-
-
-def _of_thousand(share: float) -> int:
-    return int(1000 * share + 0.5)

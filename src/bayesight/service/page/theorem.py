@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayesight.bayes import theorem
-from bayesight.report.figures import natural_frequencies, people_dots
+from bayesight.bayes.frequencies import SMALLEST, natural_frequencies
+from bayesight.formatting import from_percent
+from bayesight.report.figures import people_dots
 from bayesight.service.page.figures import RARE, posterior_curves, unstyled
 
 __all__ = ["SCREENING", "Screening", "screening_from"]
@@ -16,7 +18,7 @@ __all__ = ["SCREENING", "Screening", "screening_from"]
 
 @dataclass(frozen=True)
 class Screening:
-    """A test and the place where it is used; every rate a fraction in [0.0001, 0.9999].
+    """A test and the place where it is used; every rate a fraction in [RARE, 1 - RARE].
 
     Args:
         prevalence: share of the ill.
@@ -50,14 +52,13 @@ class Screening:
     def shown(self) -> dict[str, Any]:
         """Everything the page says of it."""
         before, once, twice = self.after("++")
-        people = natural_frequencies(self.prevalence, self.sensitivity, self.false_alarm)
+        people, drawn = (natural_frequencies(**vars(self), people=n) for n in (None, SMALLEST))
         return {
             "rates": vars(self),
             "steps": (("before", before), ("one", once), ("two", twice), ("negative", self.after("-")[1])),
             "evidence": self.evidence,
             "people": people,
-            "positives": people.found + people.false_alarms,
-            "dots": unstyled(people_dots(people)),
+            "dots": unstyled(people_dots(drawn)),
             "curves": posterior_curves(self.sensitivity, self.false_alarm, self.prevalence),
         }
 
@@ -79,8 +80,5 @@ def screening_from(percent: Mapping[str, str]) -> Screening:
 
 
 def _share(percent: str, default: float) -> float:
-    try:
-        value = float(percent) / 100
-    except ValueError:
-        return default
+    value = from_percent(percent)
     return min(max(value, RARE), 1 - RARE) if math.isfinite(value) else default

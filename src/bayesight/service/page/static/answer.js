@@ -1,6 +1,6 @@
 // The page of one image: a slider of a base rate moves prior and posterior at once, in words, bars and dots.
 
-import { posterior, rate, restated } from "./bayes.js";
+import { frequencies, percent, posterior, restated } from "./bayes.js";
 import { moveDots } from "./dots.js";
 import { setShare, shareOf } from "./rate.js";
 
@@ -33,11 +33,11 @@ export function startAnswer(root) {
       fill(row.querySelector('[data-term="posterior"]'), p[k]);
     }
     for (const place of root.querySelectorAll("[data-best]")) place.textContent = names[best];
-    for (const place of root.querySelectorAll("[data-sure]")) place.textContent = rate(p[best]);
+    for (const place of root.querySelectorAll("[data-sure]")) place.textContent = percent(p[best]);
     const k = chosen();
     const warning = known ? "" : " It is unlike anything known, though, and stays unknown.";
     root.querySelector("[data-moved]").textContent =
-      `${names[k]} at ${rate(now[k])} here: ${rate(p[k])} sure.${warning}`;
+      `${names[k]} at ${percent(now[k])} here: ${percent(p[k])} sure.${warning}`;
     root.querySelector("[data-chosen]").textContent = names[k];
     dots(root, "prior", now[k], `${names[k]}, before looking`);
     dots(root, "posterior", p[k], `${names[k]}, after looking`);
@@ -52,17 +52,19 @@ function runnerUp(root, names, p, best) {
   const next = others.indexOf(Math.max(...others));
   place.hidden = others[next] < WORTH_A_WORD;
   place.querySelector("[data-next-name]").textContent = names[next];
-  place.querySelector("[data-next-sure]").textContent = rate(p[next]);
+  place.querySelector("[data-next-sure]").textContent = percent(p[next]);
 }
 
 function fill(cell, p) {
-  cell.querySelector("output").textContent = rate(p);
+  cell.querySelector("output").textContent = percent(p);
   cell.querySelector(".fill").setAttribute("width", (100 * p).toFixed(3));
 }
 
 function dots(root, name, p, what) {
-  const count = Math.floor(1000 * p + 0.5);
-  root.querySelector(`[data-dots="${name}"]`).textContent = count.toLocaleString("en");
+  const told = frequencies(p, 1, 0);
+  root.querySelector(`[data-people="${name}"]`).textContent = told.people.toLocaleString("en");
+  root.querySelector(`[data-dots="${name}"]`).textContent = told.tp.toLocaleString("en");
+  const count = frequencies(p, 1, 0, 1000).tp;
   const label = `${count} of 1,000 dots are filled: ${what}`;
   moveDots(root.querySelector(`[data-figure="${name}"] svg`), [count, 0, 0, 1000 - count], label);
 }

@@ -1,6 +1,6 @@
-// Bayes' theorem in the browser: the same figures as bayesight.bayes, and words as bayesight.report.words.
+// Bayes' theorem in the browser: the same figures as bayesight.bayes, and words as bayesight.formatting.
 
-export const RARE = 1e-4;
+export const RARE = 1e-6;
 export const clamp = (p) => Math.min(Math.max(p, RARE), 1 - RARE);
 export const logit = (p) => Math.log(p) - Math.log1p(-p);
 export const expit = (x) => 1 / (1 + Math.exp(-x));
@@ -30,39 +30,68 @@ export function restated(prior, k, share) {
   });
 }
 
-/** People of a thousand in the four cells of a test; first the affected are rounded, then each group divided. */
-export function frequencies(prevalence, sensitivity, falseAlarm, people = 1000) {
-  const nearest = (value) => Math.floor(value + 0.5 + 1e-9);
-  const affected = nearest(people * prevalence);
-  const found = nearest(affected * sensitivity);
-  const alarms = nearest((people - affected) * falseAlarm);
-  return { found, missed: affected - found, alarms, cleared: people - affected - alarms };
+/**
+ * Natural frequencies, as bayesight.bayes.frequencies rounds them: by largest remainders, of equal ones those who
+ * are judged rightly first. Without `people`, of the smallest power of ten in which whoever may occur is one at least.
+ */
+export function frequencies(prevalence, sensitivity, falseAlarm, people = null) {
+  const noise = 1e-9;
+  const cells = [
+    prevalence * sensitivity,
+    prevalence * (1 - sensitivity),
+    (1 - prevalence) * falseAlarm,
+    (1 - prevalence) * (1 - falseAlarm),
+  ];
+  let total = people ?? 1000;
+  if (people === null) {
+    while (total < 1e15 && cells.some((cell) => total * cell > 0 && total * cell < 1 - noise)) total *= 10;
+  }
+  const whole = cells.map((cell) => Math.floor(total * cell + noise));
+  const left = cells.map((cell, i) => Math.floor((total * cell - whole[i]) / noise + 0.5));
+  const short = total - whole.reduce((sum, n) => sum + n, 0);
+  for (const cell of [0, 3, 2, 1].sort((a, b) => left[b] - left[a]).slice(0, short)) whole[cell] += 1;
+  const [tp, fn, fp, tn] = whole;
+  return { people: total, tp, fn, fp, tn };
 }
 
-/** A fraction in per cent with as many decimals as it needs. */
-export function rate(value) {
-  const rest = Math.min(Math.abs(value), Math.abs(1 - value));
-  const digits = rest === 0 ? 0 : Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(rest)) - 2));
-  const shown = (100 * value).toFixed(digits);
-  return `${shown.includes(".") ? shown.replace(/0+$/, "").replace(/\.$/, "") : shown}\u202f%`;
+// Probabilities as text, as bayesight.formatting writes them.
+
+const LEAST = 1e-9;
+
+/** In per cent, with two figures at least of the fraction or of what it lacks to 1. */
+export const percent = (value, decimals = 0) => written(value, 2, decimals, 2, "\u202f%");
+
+/** As a number between 0 and 1, with four figures, and two of what it lacks to 1. */
+export const decimal = (value, decimals = 0) => written(value, 0, decimals, 4, "");
+
+function written(value, shift, decimals, figures, unit) {
+  const scaled = 10 ** shift * value;
+  const rest = Math.min(value, Math.abs(1 - value));
+  if (rest > 0 && value < LEAST) {
+    const [mantissa, exponent] = scaled.toExponential(figures - 1).split("e");
+    return `${stripped(mantissa, 0)}e${Number(exponent)}${unit}`;
+  }
+  if (rest > 0 && rest < LEAST && value < 1) {
+    return `>\u202f${(10 ** shift * (1 - LEAST)).toFixed(9 - shift)}${unit}`;
+  }
+  const places = Math.max(placesOf(value, figures), placesOf(rest, 2)) - shift;
+  return stripped(scaled.toFixed(Math.max(decimals, places, 0)), decimals) + unit;
 }
 
-/** A fraction in per cent with fixed decimals, never rounded onto 0 or 100. */
-export function percent(value, digits = 2) {
-  const step = 10 ** -(digits + 2);
-  if (value > 0 && value < step / 2) return `<\u202f${(100 * step).toFixed(digits)}\u202f%`;
-  if (value < 1 && value > 1 - step / 2) return `>\u202f${(100 * (1 - step)).toFixed(digits)}\u202f%`;
-  return `${(100 * value).toFixed(digits)}\u202f%`;
+/** Decimals up to the last of so many figures. */
+function placesOf(value, figures) {
+  return value > 0 ? figures - 1 - Number(value.toExponential(figures - 1).split("e")[1]) : 0;
 }
 
-/** A probability with four decimals, or two figures where it is smaller. */
-export function figures(value) {
-  return value >= 0.001 || value === 0 ? String(Number(value.toFixed(4))) : value.toPrecision(2);
+/** Without zeros at the end beyond so many decimals. */
+function stripped(number, decimals) {
+  const [whole, part = ""] = number.split(".");
+  const kept = part.replace(/0+$/, "").padEnd(decimals, "0");
+  return kept ? `${whole}.${kept}` : whole;
 }
 
-/** Per cent for a field of numbers: three figures of whatever is smaller, the fraction or its rest. */
-export function inPercent(share) {
-  const rest = Math.min(share, 1 - share);
-  const digits = Math.max(0, Math.min(2, 1 - Math.floor(Math.log10(100 * rest))));
-  return String(Number((100 * share).toFixed(digits)));
-}
+/** Per cent for a field; `fromField` reads it back. */
+export const inPercent = (share) => percent(share).replace("\u202f%", "");
+
+/** The fraction a field states in per cent, with or without its sign; NaN where it states none. */
+export const fromField = (text) => (text.trim() ? Number(text.trim().replace(/\s*%$/, "").replace(",", ".")) / 100 : NaN);

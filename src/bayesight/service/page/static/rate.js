@@ -1,6 +1,6 @@
 // A probability as a slider on log-odds and a number in per cent, which follow each other.
 
-import { clamp, expit, inPercent, logit, rate } from "./bayes.js";
+import { clamp, expit, fromField, inPercent, logit, percent } from "./bayes.js";
 
 /** The number a `.rate` block states, a fraction. */
 export const shareOf = (block) => block.share;
@@ -11,25 +11,25 @@ export function setShare(block, share) {
   block.share = clamp(share);
   slide.value = logit(block.share);
   field.value = inPercent(block.share);
-  slide.setAttribute("aria-valuetext", rate(block.share));
+  slide.setAttribute("aria-valuetext", percent(block.share));
 }
 
 export function startRate(block) {
   const [slide, field] = block.querySelectorAll("input");
-  setShare(block, Number(field.value) / 100);
+  setShare(block, fromField(field.value));
   const tell = () => block.dispatchEvent(new Event("share", { bubbles: true }));
   slide.addEventListener("input", () => {
-    field.value = inPercent(expit(Number(slide.value)));
-    block.share = clamp(Number(field.value) / 100);
-    slide.setAttribute("aria-valuetext", rate(block.share));
+    field.value = inPercent(clamp(expit(Number(slide.value))));
+    block.share = clamp(fromField(field.value));
+    slide.setAttribute("aria-valuetext", percent(block.share));
     tell();
   });
   field.addEventListener("input", () => {
-    const value = Number(field.value) / 100;
+    const value = fromField(field.value);
     if (!(value > 0 && value < 1)) return;
     block.share = clamp(value);
     slide.value = logit(block.share);
-    slide.setAttribute("aria-valuetext", rate(block.share));
+    slide.setAttribute("aria-valuetext", percent(block.share));
     tell();
   });
   // Twice as far for each press as the browser's own step, ten times with Page Up and Page Down.

@@ -1,6 +1,6 @@
 // The page of the theorem: three rates in, everything else follows.
 
-import { after, clamp, figures, frequencies, logit, percent, rate } from "./bayes.js";
+import { after, clamp, decimal, frequencies, logit, percent } from "./bayes.js";
 import { moveDots } from "./dots.js";
 import { setShare, shareOf } from "./rate.js";
 
@@ -29,28 +29,30 @@ function draw(root, prevalence, sensitivity, falseAlarm) {
   for (const [name, p] of Object.entries(steps)) {
     const row = root.querySelector(`[data-step="${name}"]`);
     row.querySelector(".fill").setAttribute("width", (100 * p).toFixed(3));
-    row.querySelector("output").textContent = percent(p);
+    row.querySelector("output").textContent = percent(p, 2);
   }
   const evidence = prevalence * sensitivity + (1 - prevalence) * falseAlarm;
   const values = { prevalence, sensitivity, evidence, one };
   for (const [name, value] of Object.entries(values)) {
-    root.querySelector(`[data-value="${name}"]`).textContent = figures(value);
+    root.querySelector(`[data-value="${name}"]`).textContent = decimal(value);
   }
-  root.querySelector('[data-value="one-rate"]').textContent = percent(one);
-  people(root, frequencies(prevalence, sensitivity, falseAlarm));
+  root.querySelector('[data-value="one-rate"]').textContent = percent(one, 2);
+  const rates = [prevalence, sensitivity, falseAlarm];
+  people(root, frequencies(...rates), frequencies(...rates, 1000));
   curves(root.querySelector('[data-figure="curves"] svg'), prevalence, sensitivity, falseAlarm, one);
 }
 
-function people(root, cells) {
-  const { found, missed, alarms, cleared } = cells;
+function people(root, told, { tp, fn, fp, tn }) {
   const counts = {
-    found, missed, alarms, ill: found + missed, healthy: alarms + cleared, positives: found + alarms,
+    ...told, ill: told.tp + told.fn, healthy: told.fp + told.tn, positives: told.tp + told.fp,
   };
-  for (const place of root.querySelectorAll("[data-count]")) place.textContent = counts[place.dataset.count];
+  for (const place of root.querySelectorAll("[data-count]")) {
+    place.textContent = counts[place.dataset.count].toLocaleString("en");
+  }
   const label =
-    `1000 people as dots: ${found} affected and found, ${missed} affected and missed, ` +
-    `${alarms} false alarms, ${cleared} rightly cleared`;
-  moveDots(root.querySelector('[data-figure="people"] svg'), [found, missed, alarms, cleared], label);
+    `1000 people as dots: ${tp} affected and found, ${fn} affected and missed, ` +
+    `${fp} false alarms, ${tn} rightly cleared`;
+  moveDots(root.querySelector('[data-figure="people"] svg'), [tp, fn, fp, tn], label);
 }
 
 function curves(svg, prevalence, sensitivity, falseAlarm, one) {
@@ -74,6 +76,6 @@ function curves(svg, prevalence, sensitivity, falseAlarm, one) {
   svg.querySelector(".now").setAttribute("cy", down(one).toFixed(2));
   svg.setAttribute(
     "aria-label",
-    `Probability of being ill against prevalence; at ${rate(prevalence)}, ${rate(one)} after a positive`,
+    `Probability of being ill against prevalence; at ${percent(prevalence)}, ${percent(one)} after a positive`,
   );
 }

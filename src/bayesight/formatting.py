@@ -1,0 +1,96 @@
+"""A probability as text: in per cent, or as a plain number where one calculates with it.
+
+Two figures at least are kept of whatever is smaller, the probability or what it lacks to 1, so that what may
+happen is never written as 0 and what may fail never as 1: 0.00001 is "0.001 %" and 0.99999 "99.999 %".
+``page/static/bayes.js`` in the service writes the same texts.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Decimal
+
+__all__ = ["NO_VALUE", "THIN", "decimal", "from_percent", "percent"]
+
+NO_VALUE = "–"
+THIN = "\u202f"
+"""Stands before the per-cent sign; a command writes it as a blank."""
+
+LEAST = 1e-9
+"""Below it stand powers of ten, and that far from 1 it is "> 99.9999999 %"."""
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """A probability, or another share, in per cent; a dash for NaN.
+
+    Args:
+        value: a fraction.
+        decimals: as many at least, and more where two figures of the fraction or of its rest need them.
+
+    Example:
+        >>> [percent(x).replace(THIN, " ") for x in (0.9734, 0.99996, 1, 0.00001, 0.5)]
+        ['97.3 %', '99.996 %', '100.0 %', '0.001 %', '50.0 %']
+        >>> [percent(x, 0).replace(THIN, " ") for x in (0.5, 0.0123, 0.9991, 1e-12, 1 - 1e-12)]
+        ['50 %', '1.2 %', '99.91 %', '1e-10 %', '> 99.9999999 %']
+    """
+    return _written(value, 2, decimals, 2, f"{THIN}%")
+
+
+def decimal(value: float, decimals: int = 0) -> str:
+    """A probability as a number between 0 and 1, with four figures, and two of its rest; a dash for NaN.
+
+    Args:
+        value: a fraction.
+        decimals: as many at least, for columns.
+
+    Example:
+        >>> [decimal(x) for x in (0.52381, 0.1, 0.00001, 0.99999, 1, 1.98e-13)]
+        ['0.5238', '0.1', '0.00001', '0.99999', '1', '1.98e-13']
+    """
+    return _written(value, 0, decimals, 4, "")
+
+
+def from_percent(text: str) -> float:
+    """The fraction that a number of per cent states, with or without its sign; NaN where it is no number.
+
+    Example:
+        >>> [from_percent(x) for x in ("30%", " 0,5 % ", "1e-3", "much")]
+        [0.3, 0.005, 1e-05, nan]
+    """
+    try:
+        return float(Decimal(text.strip().removesuffix("%").strip().replace(",", ".")) / 100)
+    except (ArithmeticError, ValueError):
+        return math.nan
+
+
+def _written(value: float, shift: int, decimals: int, figures: int, unit: str) -> str:
+    """``value`` times ten to the ``shift``, with so many figures of it and two of its rest."""
+    if math.isnan(value):
+        return NO_VALUE
+    if value < 0:
+        return "−" + _written(-value, shift, decimals, figures, unit)
+    rest = min(value, abs(1 - value))
+    if rest and value < LEAST:
+        mantissa, _, exponent = f"{10**shift * value:.{figures - 1}e}".partition("e")
+        return f"{_stripped(mantissa, 0)}e{int(exponent)}{unit}"
+    if rest and rest < LEAST and value < 1:
+        return f">{THIN}{_half_up(10**shift * (1 - LEAST), 9 - shift)}{unit}"
+    places = max(_places(value, figures), _places(rest, 2)) - shift
+    return _stripped(_half_up(10**shift * value, max(decimals, places, 0)), decimals) + unit
+
+
+def _places(value: float, figures: int) -> int:
+    """Decimals up to the last of so many figures."""
+    return figures - 1 - int(f"{value:.{figures - 1}e}".partition("e")[2]) if value else 0
+
+
+def _half_up(value: float, places: int) -> str:
+    """So many decimals, halves upwards, as a browser writes them."""
+    return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}"
+
+
+def _stripped(number: str, decimals: int) -> str:
+    """Without zeros at the end beyond so many decimals."""
+    whole, point, part = number.partition(".")
+    kept = part.rstrip("0").ljust(decimals, "0") if point else ""
+    return f"{whole}.{kept}" if kept else whole
