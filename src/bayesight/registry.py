@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from bayesight.errors import InvalidInput, UnknownName, listed, nearest, shown
+from bayesight.errors import InvalidConfig, InvalidInput, UnknownName, listed, nearest, shown
 from bayesight.values import problems_of
 
-__all__ = ["Registry", "option_problems"]
+__all__ = ["Registry", "option_problems", "require_options"]
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -56,6 +56,17 @@ class Registry(Generic[T]):
         except KeyError:
             raise UnknownName(self.kind, name, self._members) from None
 
+    def checked(self, name: str, options: Mapping[str, Any]) -> T:
+        """The factory under a name, which has these options.
+
+        Raises:
+            UnknownName: no such name; the message suggests the nearest.
+            InvalidConfig: options it does not have, or values they do not take: all of them at once.
+        """
+        factory = self[name]
+        require_options(factory, options, f"{self.kind} {name!r}")
+        return factory
+
     def __contains__(self, name: object) -> bool:
         return name in self._members
 
@@ -65,6 +76,16 @@ class Registry(Generic[T]):
     def names(self) -> tuple[str, ...]:
         """Every registered name, sorted."""
         return tuple(sorted(self._members))
+
+
+def require_options(factory: Callable[..., Any], options: Mapping[str, Any], where: str) -> None:
+    """Refuse options that a factory does not have.
+
+    Raises:
+        InvalidConfig: as ``option_problems`` words it.
+    """
+    if problems := option_problems(factory, options, where):
+        raise InvalidConfig(where, problems)
 
 
 def option_problems(

@@ -17,7 +17,6 @@ from bayesight.bayes.theorem import (
     Belief,
     effective_readings,
     likelihoods,
-    log_bayes_factor,
     log_odds,
     pool,
     sequence,
@@ -225,8 +224,7 @@ def test_odds_and_bayes_factors():
     ll = likelihoods(prior, {"ill": 0.8, "healthy": 0.096})
     posterior, _ = update(prior, ll)
     moved = log_odds(posterior, "ill") - log_odds(prior, "ill")
-    assert moved.item() == pytest.approx(log_bayes_factor(prior, ll, "ill", "healthy").item(), abs=1e-12)
-    assert moved.exp().item() == pytest.approx(0.8 / 0.096)
+    assert moved.exp().item() == pytest.approx(0.8 / 0.096, rel=1e-12)
     near_one = Belief(torch.tensor([0.0, -50.0], dtype=F64) - math.log1p(math.exp(-50)), ("yes", "no"))
     assert log_odds(near_one, "yes").item() == pytest.approx(50, abs=1e-12)
     assert Belief.from_odds(3.0).of("yes").item() == pytest.approx(0.75)

@@ -33,7 +33,6 @@ __all__ = [
     "ReadingValue",
     "decide",
     "expected_information",
-    "value_of_certainty",
     "value_of_reading",
 ]
 
@@ -239,12 +238,6 @@ def value_of_reading(belief: Belief, costs: Costs, reading: Reading) -> ReadingV
     now = _expected(belief, costs).amin(-1)
     saving = (now - _after(belief, costs, reading)).clamp(min=0)
     return ReadingValue(expected_information(belief, reading), saving, saving - reading.cost)
-
-
-def value_of_certainty(belief: Belief, costs: Costs) -> Tensor:
-    """The most any reading can save (...): the expected cost now, less that of knowing the truth."""
-    known = belief.p @ costs.table.to(belief.log_p.dtype).amin(0)
-    return (_expected(belief, costs).amin(-1) - known).clamp(min=0)
 
 
 def _expected(belief: Belief, costs: Costs) -> Tensor:

@@ -38,7 +38,6 @@ __all__ = [
     "Step",
     "effective_readings",
     "likelihoods",
-    "log_bayes_factor",
     "log_odds",
     "pool",
     "sequence",
@@ -325,12 +324,6 @@ def log_odds(belief: Belief, name: str) -> Tensor:
     at = belief.index(name)
     others = torch.cat([belief.log_p[..., :at], belief.log_p[..., at + 1 :]], -1)
     return belief.log_p[..., at] - others.logsumexp(-1)
-
-
-def log_bayes_factor(belief: Belief, log_likelihood: Numbers, of: str, against: str) -> Tensor:
-    """How far a reading moves the log-odds of one hypothesis against another; nats (...)."""
-    ll = torch.as_tensor(log_likelihood)
-    return ll[..., belief.index(of)] - ll[..., belief.index(against)]
 
 
 def _split(p: Mapping[str, float] | Numbers, names: Sequence[str]) -> tuple[Tensor, Sequence[str]]:

@@ -21,8 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bayesight.checks import check
-from bayesight.errors import InvalidConfig
-from bayesight.registry import Registry, option_problems
+from bayesight.registry import Registry, require_options
 from bayesight.values import Share, Within
 
 __all__ = [
@@ -67,9 +66,7 @@ def augmentation(name: str, **options: Any) -> Augment:
         torch.Size([8, 1, 28, 28])
     """
     factory, known = AUGMENTATIONS[name]
-    problems = option_problems(known, options, f"augmentation {name!r}")
-    if problems:
-        raise InvalidConfig(f"augmentation {name!r}", problems)
+    require_options(known, options, f"augmentation {name!r}")
     made: Augment = factory(known(**options))
     return made
 
@@ -100,7 +97,7 @@ class GlyphOptions:
     thickness: Share = 0.0
 
     def __post_init__(self) -> None:
-        _require_ranges(self, "augmentation 'glyph'")
+        require_options(type(self), vars(self), "augmentation 'glyph'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +122,7 @@ class PhotoOptions:
     saturation: Share = 0.2
 
     def __post_init__(self) -> None:
-        _require_ranges(self, "augmentation 'photo'")
+        require_options(type(self), vars(self), "augmentation 'photo'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,10 +345,3 @@ def _as_float32(images: Tensor) -> Tensor:
         "Divide uint8 images by 255 first.",
     )
     return images.float()
-
-
-def _require_ranges(options: Any, where: str) -> None:
-    """Refuse values that are not what the options' annotations say, all at once."""
-    problems = option_problems(type(options), vars(options), where)
-    if problems:
-        raise InvalidConfig(where, problems)

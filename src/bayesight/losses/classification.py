@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bayesight.checks import check, probability
-from bayesight.errors import InvalidConfig, InvalidInput
-from bayesight.registry import Registry, option_problems
+from bayesight.errors import InvalidInput
+from bayesight.registry import Registry
 from bayesight.values import BelowOne, Each, Within
 
 __all__ = ["LOSSES", "ClassificationLoss", "CrossEntropy", "ForwardCorrected", "build_loss"]
@@ -53,10 +53,7 @@ def build_loss(name: str, classes: int, counts: Tensor | None = None, **options:
         >>> round(loss(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0])).item(), 4)  # ln 3
         1.0986
     """
-    factory = LOSSES[name]
-    problems = option_problems(factory, options, f"loss {name!r}")
-    if problems:
-        raise InvalidConfig(f"loss {name!r}", problems)
+    factory = LOSSES.checked(name, options)
     if not getattr(factory, "sees_environments", False):
         return factory(classes, **options)
     if counts is None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bayesight.errors import InvalidConfig
-from bayesight.registry import Registry, option_problems
+from bayesight.registry import Registry
 
 __all__ = ["GENERATIVE_LOSSES", "build_generative_loss"]
 
@@ -23,8 +22,4 @@ def build_generative_loss(name: str, **options: Any) -> Any:
         >>> build_generative_loss("adversarial", smoothing=0.1).smoothing
         0.1
     """
-    factory = GENERATIVE_LOSSES[name]
-    problems = option_problems(factory, options, f"loss {name!r}")
-    if problems:
-        raise InvalidConfig(f"loss {name!r}", problems)
-    return factory(**options)
+    return GENERATIVE_LOSSES.checked(name, options)(**options)

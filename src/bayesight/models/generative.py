@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bayesight.checks import check
-from bayesight.errors import InvalidConfig
 from bayesight.models.outline import outline
-from bayesight.registry import Registry, option_problems
+from bayesight.registry import Registry
 from bayesight.seeding import derive
 
 __all__ = ["GENERATORS", "GenerativeModel", "build_generator"]
@@ -90,10 +89,7 @@ def build_generator(
         >>> model.sample(3, torch.Generator().manual_seed(0)).shape
         torch.Size([3, 1, 28, 28])
     """
-    factory = GENERATORS[name]
-    problems = option_problems(factory, options, f"model {name!r}")
-    if problems:
-        raise InvalidConfig(f"model {name!r}", problems)
+    factory = GENERATORS.checked(name, options)
     outline(lambda: factory(image_shape, **options), f"model {name!r}", image_shape)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "initial weights"))

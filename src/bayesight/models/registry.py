@@ -7,10 +7,9 @@ from typing import Any
 import torch
 
 from bayesight.checks import check
-from bayesight.errors import InvalidConfig
 from bayesight.models.base import ImageModel
 from bayesight.models.outline import outline
-from bayesight.registry import Registry, option_problems
+from bayesight.registry import Registry
 from bayesight.seeding import derive
 
 __all__ = ["MODELS", "build"]
@@ -39,10 +38,7 @@ def build(
         >>> build("mlp", (1, 28, 28), 10, hidden=(64,))(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
-    factory = MODELS[name]
-    problems = option_problems(factory, options, f"model {name!r}")
-    if problems:
-        raise InvalidConfig(f"model {name!r}", problems)
+    factory = MODELS.checked(name, options)
     check(classes >= 1, f"model {name!r}", f"{classes} classes", "at least one")
     outline(lambda: factory(image_shape, classes, **options), f"model {name!r}", image_shape)
     with torch.random.fork_rng(devices=[]):

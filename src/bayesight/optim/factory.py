@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from bayesight.checks import check
-from bayesight.errors import InvalidConfig
-from bayesight.registry import Registry, option_problems
+from bayesight.registry import Registry
 from bayesight.values import BelowOne, Each, Share, Within
 
 __all__ = ["OPTIMIZERS", "build_optimizer", "decay_groups"]
@@ -39,10 +38,7 @@ def build_optimizer(
         >>> build_optimizer("nesterov", nn.Linear(3, 2), lr=0.1).param_groups[0]["nesterov"]
         True
     """
-    factory = OPTIMIZERS[name]
-    problems = option_problems(factory, options, f"optimizer {name!r}")
-    if problems:
-        raise InvalidConfig(f"optimizer {name!r}", problems)
+    factory = OPTIMIZERS.checked(name, options)
     check(lr > 0, "optimization.lr", f"got {lr:g}", "a positive learning rate")
     check(weight_decay >= 0, "optimization.weight_decay", f"got {weight_decay:g}", "0 or more")
     return factory(decay_groups(model, weight_decay), lr, **options)

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from bayesight.checks import check, probability
-from bayesight.errors import InvalidConfig
-from bayesight.registry import Registry, option_problems
+from bayesight.registry import Registry
 from bayesight.values import Share
 
 __all__ = ["SCHEDULES", "Schedule", "build_schedule"]
@@ -34,10 +33,7 @@ def build_schedule(name: str, total_steps: int, **options: Any) -> Schedule:
         >>> factor(0), factor(9), round(factor(55), 2), round(factor(99), 4)
         (0.1, 1.0, 0.5, 0.0003)
     """
-    factory = SCHEDULES[name]
-    problems = option_problems(factory, options, f"schedule {name!r}")
-    if problems:
-        raise InvalidConfig(f"schedule {name!r}", problems)
+    factory = SCHEDULES.checked(name, options)
     check(total_steps >= 1, f"schedule {name!r}", f"{total_steps} steps", "at least one")
     return factory(total_steps, **options)
 
