@@ -13,7 +13,6 @@ import functools
 import importlib
 import inspect
 import itertools
-import pkgutil
 import re
 import sys
 import types
@@ -24,7 +23,6 @@ from typing import Any
 from pydantic import BaseModel
 from typer.main import get_command
 
-import bayesight
 from bayesight.cli.app import app
 from bayesight.registry import Registry
 
@@ -33,8 +31,11 @@ __all__ = ["FILES", "api", "cli", "commands", "main", "stale"]
 WIDTH = 100
 HERE = Path(__file__).resolve().parent
 GENERATED = "<!-- Written by docs/reference/generate.py; `make docs` writes it again. -->"
-NO_DOOR = ("bayesight.run", "bayesight.errors", "bayesight.seeding", "bayesight.checks")
-"""Modules outside any package that are public as they stand."""
+DOORS = (
+    "bayesight",
+    *(f"bayesight.{name}" for name in ["bayes", "causal", "data", "evaluate", "ledger", "models", "errors"]),
+)
+"""The packages and the module a program is written with; the others serve these."""
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -69,23 +70,14 @@ def api() -> str:
     parts = [
         "# The Python API",
         GENERATED,
-        "What each package offers at its door, and the modules that stand alone. The docstring of a name is "
-        "its contract: shapes, units, what it raises, an example. `help(bayesight.open_store)` prints it.",
+        "The doors a program is written with. A docstring is a contract: shapes, units, what is "
+        "raised, an example. `help(bayesight.open_store)` prints one.",
     ]
-    for name in _documented():
+    for name in DOORS:
         module = importlib.import_module(name)
         parts += [f"## {name}", _first_line(module)]
         parts += [_entry(module, public) for public in sorted(module.__all__, key=str.casefold)]
     return "\n\n".join(parts) + "\n"
-
-
-def _documented() -> list[str]:
-    """Packages whose door holds something, the workflows one by one, the modules that stand alone."""
-    packages = [m.name for m in pkgutil.walk_packages(bayesight.__path__, "bayesight.") if m.ispkg]
-    doors = [name for name in packages if importlib.import_module(name).__all__]
-    workflows = importlib.import_module("bayesight.workflows")
-    jobs = [f"bayesight.workflows.{m.name}" for m in pkgutil.iter_modules(workflows.__path__)]
-    return ["bayesight", *sorted([*doors, *jobs, *NO_DOOR])]
 
 
 def _entry(module: types.ModuleType, name: str) -> str:
