@@ -304,6 +304,24 @@ def test_a_code_that_is_set_is_categories_where_each_has_rows(write, rows, line)
     assert levels(path, "clinic", treatment="clinic", compared=True) is not None
 
 
+@pytest.mark.parametrize(
+    ("name", "k", "pairs"), [("pair", 1, 900), ("v", 1, 2500), ("v", 4, 300), ("w", 1, 1500)]
+)
+def test_matched_sets_are_categories_however_many(write, name, k, pairs):
+    """Where nothing else is held fixed and treatments are compared; otherwise they would be too many."""
+    prefix = "p" if name == "w" else ""
+    lines = [f"{prefix}{7 * i + 3},{int(j == 0)},{i % 5}" for i in range(pairs) for j in range(k + 1)]
+    path = write(f"{name},t,z\n" + "\n".join(lines) + "\n")
+    read = read_sample(path, ReadOptions((name, "t"), held=(name,), treatment="t"))
+    assert len(read.sample.discrete(name).levels) == pairs
+    both = ReadOptions((name, "t", "z"), held=(name, "z"), treatment="t")
+    if name == "v":
+        assert isinstance(read_sample(path, both).sample.columns[name], Numeric)
+    else:
+        with pytest.raises(InvalidInput):
+            read_sample(path, both)
+
+
 def test_counts_count_when_kinds_are_decided(write):
     """30 values in 60 lines that stand for 3,000 rows: 100 rows a value."""
     path = write("x,n\n" + "".join(f"{i % 30 * 3},50\n" for i in range(60)))

@@ -202,7 +202,8 @@ def _column(name: str, values: npt.NDArray[np.generic]) -> Column:
     named = np.array([level_name(v) for v in values.tolist()])
     different, codes = np.unique(named, return_inverse=True)
     levels = sorted(map(str, different), key=level_order)
-    place = np.array([levels.index(str(level)) for level in different])
+    at = {level: k for k, level in enumerate(levels)}
+    place = np.array([at[str(level)] for level in different])
     return Discrete(place[codes].astype(np.int64), tuple(levels))
 
 

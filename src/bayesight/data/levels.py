@@ -6,9 +6,10 @@ means nothing. What decides is a rule, and every answer says what it decided. Th
 1. text, and numbers written as no quantity is (01, 1E2), are categories;
 2. up to two values are categories; in an outcome, other numbers are a quantity;
 3. whole numbers in a column that is named like a code are categories;
-4. held fixed, so are up to 20 values, whole numbers with 50 rows a value, and whole numbers spread as numbers
-   that were handed out are (from 0 or 1 without a gap, each about equally often), unless the name is
-   that of a quantity, such as age;
+4. held fixed, so are up to 20 values; numbers of matched sets (nothing else is held fixed, and each comes as
+   often as the others); whole numbers with 50 rows a value; and whole numbers spread as numbers that were
+   handed out are (from 0 or 1 without a gap, each about equally often), unless the name is that of a
+   quantity, such as age;
 5. set, so are up to 5 values;
 6. every other number is a quantity.
 """
@@ -29,7 +30,10 @@ from bayesight.errors import InvalidInput, listed, shown
 __all__ = ["MAX_CATEGORIES", "Kind", "Role", "is_number", "kind_of", "levels_of"]
 
 MAX_CATEGORIES = 250
-"""So many different codes can be held fixed as categories."""
+"""So many different codes can be held fixed as categories beside other columns."""
+
+MAX_SETS = 20_000
+"""So many categories can be held fixed where nothing else is and treatments are compared: strata suffice."""
 
 ROWS_A_CATEGORY = 50
 """An integer column with this many rows for each of its values is one of categories, whatever its name."""
@@ -41,12 +45,14 @@ Role: TypeAlias = Literal["treatment", "outcome", "held"]
 
 _CODE_NAMES = frozenset(
     """
-    id ids code codes key zip zipcode postcode postal plz fips iso icd sic naics isco line arm site sites
-    center centre clinic hospital ward unit plant store shop branch school class classroom teacher
-    district region area county state province country nation city town village tract block group cluster
-    stratum strata batch lot machine operator rater coder interviewer birthplace race ethnicity religion
-    industry occupation department dept standort kennung schluessel schlüssel schule klasse bezirk kreis
-    land bundesland gemeinde gruppe klinik dorf 지역 코드 번호 학교 병원 시도 시군구 우편번호 지점 마을
+    pair pairs set sets match matched family household twin twins couple dyad subject patient person
+    participant id ids code codes key zip zipcode postcode postal plz fips iso icd sic naics isco line arm
+    site sites center centre clinic hospital ward unit plant store shop branch school class classroom
+    teacher district region area county state province country nation city town village tract block group
+    cluster stratum strata batch lot machine operator rater coder interviewer birthplace race ethnicity
+    religion industry occupation department dept standort kennung schluessel schlüssel schule klasse
+    bezirk kreis land bundesland gemeinde gruppe klinik dorf 지역 코드 번호 학교 병원 시도 시군구 우편번호
+    지점 마을
     """.split()  # noqa: SIM905
 )
 _CODE_ENDINGS = frozenset(["nr", "no", "num", "number", "nummer"])
@@ -77,7 +83,7 @@ class Kind:
     because: str = ""
 
 
-def kind_of(name: str, counts: Mapping[str, float], role: Role) -> Kind:
+def kind_of(name: str, counts: Mapping[str, float], role: Role, *, alone: bool = False) -> Kind:
     """Decide whether the values of a column are categories or a quantity.
 
     Args:
@@ -85,6 +91,7 @@ def kind_of(name: str, counts: Mapping[str, float], role: Role) -> Kind:
         counts: its different values, and how many rows have each; more than ``MAX_CATEGORIES`` need not all
             be there.
         role: whether the column is set, looked at or held fixed.
+        alone: whether treatments are compared with nothing else held fixed, so that categories may be many.
 
     Raises:
         InvalidInput: a column to hold fixed that is named like a code and has too many values.
@@ -94,8 +101,9 @@ def kind_of(name: str, counts: Mapping[str, float], role: Role) -> Kind:
     whole = all(map(_INTEGER.match, counts))
     coded = whole and _is_named_as_code(name)
     few = len(counts) <= (MAX_TREATMENTS if role == "treatment" else MAX_LEVELS)
+    most = MAX_SETS if alone else MAX_CATEGORIES
     if any(map(_is_written_as_code, counts)):
-        return Kind(line=False) if few else _coded(name, counts, "its values are written as codes")
+        return Kind(line=False) if few else _coded(name, len(counts), most, "its values are written as codes")
     if role == "outcome":  # where they are few, they stay apart, and are counted all the same
         return Kind(line=not few, because="although it is named like a code" if coded and not few else "")
     if few:
@@ -103,7 +111,9 @@ def kind_of(name: str, counts: Mapping[str, float], role: Role) -> Kind:
     if role == "treatment":
         return _treatment_kind(counts, coded=coded)
     if coded:
-        return _coded(name, counts, "it is named like a code")
+        return _coded(name, len(counts), most, "it is named like a code")
+    if whole and alone and (times := _times_each(counts)):
+        return Kind(line=False, because=f"each number comes {times} times, as in matched sets")
     if whole and len(counts) <= MAX_CATEGORIES:
         if sum(counts.values()) >= ROWS_A_CATEGORY * len(counts):
             return Kind(line=False, because=f"whole numbers with {ROWS_A_CATEGORY} rows a value or more")
@@ -151,10 +161,17 @@ def _treatment_kind(counts: Mapping[str, float], *, coded: bool) -> Kind:
     return Kind(line=False, because="it is named like a code")
 
 
-def _coded(name: str, counts: Mapping[str, float], because: str) -> Kind:
-    if len(counts) > MAX_CATEGORIES:
+def _times_each(counts: Mapping[str, float]) -> int:
+    """The number of rows that 19 of 20 values have, where it is one of 2 to 20; 0 otherwise."""
+    n = np.array(list(counts.values()))
+    times = int(np.median(n))
+    return times if 2 <= times <= 20 and float((n == times).mean()) >= 0.95 else 0
+
+
+def _coded(name: str, values: int, most: int, because: str) -> Kind:
+    if values > most:
         raise InvalidInput(
-            f"{shown(name)}: more than {MAX_CATEGORIES} different codes ({because}); expected at most that "
+            f"{shown(name)}: more than {most:,} different codes ({because}); expected at most that "
             f"many to hold fixed as categories. Group them, or say --numeric {name} if it is a quantity."
         )
     return Kind(line=False, because=because)

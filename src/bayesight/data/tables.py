@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from bayesight.causal.sample import Column, Discrete, Numeric, Sample, level_name, level_order
 from bayesight.checks import check, existing_path
 from bayesight.data.dialect import Dialect, find_dialect, uneven_line
-from bayesight.data.levels import MAX_CATEGORIES, Kind, Role, is_number, kind_of, levels_of
+from bayesight.data.levels import MAX_CATEGORIES, MAX_SETS, Kind, Role, is_number, kind_of, levels_of
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName, shown
 from bayesight.types import FloatArray, IntArray, Progress
 
@@ -95,6 +95,11 @@ class ReadOptions:
     held: tuple[str, ...] = ()
     treatment: str = ""
     compared: bool = False
+
+    @property
+    def alone(self) -> str:
+        """The column that is held fixed where nothing else is; empty otherwise."""
+        return self.held[0] if len(self.held) == 1 and self.treatment else ""
 
     def role(self, name: str) -> Role:
         """What a column is for."""
@@ -181,7 +186,8 @@ def read_sample(
     kinds = _kinds(table, options)
     numeric = {name for name, kind in kinds.items() if kind.line}
     while True:
-        reading = _Reading(source, options, frozenset(numeric))
+        sets = "" if options.treatment in numeric else options.alone
+        reading = _Reading(source, options, frozenset(numeric), sets)
         try:
             for batch in table.batches(options.every):
                 reading.take(batch)
@@ -221,8 +227,8 @@ class _ManyValues(Exception):
 class _Reading:
     """The state of one pass over a table."""
 
-    def __init__(self, source: Path, options: ReadOptions, numeric: frozenset[str]) -> None:
-        self.source, self.options = source, options
+    def __init__(self, source: Path, options: ReadOptions, numeric: frozenset[str], sets: str = "") -> None:
+        self.source, self.options, self.sets = source, options, sets
         self.numeric = [n for n in options.columns if n in numeric]
         self.discrete = [n for n in options.columns if n not in numeric]
         self.cells_suffice = set(self.numeric) <= {options.outcome}
@@ -239,7 +245,10 @@ class _Reading:
         """Take a batch of lines in."""
         lines = len(next(iter(batch.values())))
         gone = np.zeros(lines, bool)
-        batch = {n: values if n in self.numeric else _encoded(values) for n, values in batch.items()}
+        batch = {
+            n: values if n in self.numeric else _encoded(values, self._most_names(n))
+            for n, values in batch.items()
+        }
         for name, values in batch.items():
             absent = _is_missing(values, blank_only=name in self.options.text)
             self.missing[name] += int(absent.sum())
@@ -306,27 +315,31 @@ class _Reading:
         if not pa.types.is_dictionary(values.type):
             raise self._too_many(name)
         encoded: Any = values
-        if len(encoded.dictionary) > MAX_NAMES:
-            raise self._too_many(name)
         codes = _indices(encoded)
-        used = np.bincount(codes, minlength=len(encoded.dictionary)) > 0
+        used, rows = np.unique(codes, return_index=True)
+        first = dict(zip(used.tolist(), lines[rows].tolist(), strict=True))
         known, place = self.codes[name], []
         for i, value in enumerate(encoded.dictionary.to_pylist()):
             text = value.strip() if isinstance(value, str) else level_name(value)
-            if text not in known and used[i]:  # what was missing is in the dictionary too
+            if text not in known and i in first:  # what was missing is in the dictionary too
                 known[text] = len(known)
-                self.first_row[name][text] = int(lines[np.argmax(codes == i)])
+                self.first_row[name][text] = int(first[i])
             place.append(known.get(text, -1))
-        if len(known) > MAX_NAMES:
+        if len(known) > self._most_names(name):
             raise self._too_many(name)
-        if len(known) > MAX_CATEGORIES and name not in self.options.text and _mostly_numbers(known):
+        many = len(known) > MAX_CATEGORIES and name not in (*self.options.text, self.sets)
+        if many and _mostly_numbers(known):
             raise _ManyValues(name)
         return np.asarray(np.array(place, np.int64)[codes])
+
+    def _most_names(self, name: str) -> int:
+        return MAX_SETS if name == self.sets else MAX_NAMES
 
     def _too_many(self, name: str) -> Exception:
         if name not in self.options.text:
             return _ManyValues(name)
-        return InvalidInput(f"{name}: more than {MAX_NAMES:,} different values; expected few categories.")
+        most = self._most_names(name)
+        return InvalidInput(f"{name}: more than {most:,} different values; expected few categories.")
 
     def _numbers(self, name: str, values: pa.Array[Any], lines: IntArray) -> FloatArray:
         """A column as finite numbers; text among them is named with its row."""
@@ -478,10 +491,10 @@ def _joint(codes: Sequence[IntArray], rows: int) -> tuple[IntArray, list[tuple[i
     return key, list(zip(*reversed(digits), strict=True)) if digits else [()]
 
 
-def _encoded(values: pa.Array[Any]) -> pa.Array[Any]:
+def _encoded(values: pa.Array[Any], most: int) -> pa.Array[Any]:
     """Codes into a dictionary, where there are few different values; otherwise the values themselves."""
     encoded: Any = values.dictionary_encode()
-    return encoded if len(encoded.dictionary) <= MAX_NAMES else values
+    return encoded if len(encoded.dictionary) <= most else values
 
 
 def _indices(encoded: Any) -> IntArray:
@@ -572,7 +585,11 @@ def _kinds(table: _Table, options: ReadOptions) -> dict[str, Kind]:
         name: Kind(line=False, because="as was said") for name in options.text if name in options.columns
     }
     values = _values(table, [name for name in options.columns if name not in given], options.counts)
-    kinds = {name: kind_of(name, found, options.role(name)) for name, found in values.items()}
+    kinds: dict[str, Kind] = {}
+    for name in sorted(values, key=lambda name: name != options.treatment):
+        treated = given.get(options.treatment) or kinds.get(options.treatment)
+        alone = name == options.alone and treated is not None and not treated.line
+        kinds[name] = kind_of(name, values[name], options.role(name), alone=alone)
     few = options.compared and len(values.get(options.treatment, ())) <= MAX_CATEGORIES
     if few and kinds[options.treatment].line:
         kinds[options.treatment] = Kind(line=False, because="a value was named to compare the others with")
@@ -591,7 +608,7 @@ def _values(table: _Table, names: Sequence[str], counts: str) -> dict[str, dict[
         weight = _counts_or_ones(batch[counts]) if counts else np.ones(lines)
         for name in names:
             encoded: Any = batch[name].dictionary_encode()
-            if len(found[name]) > MAX_NAMES:
+            if len(found[name]) > MAX_SETS:
                 continue
             absent = _is_missing(encoded.dictionary, blank_only=False)
             codes = _indices(encoded)
