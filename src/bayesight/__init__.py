@@ -21,11 +21,11 @@ from bayesight.lazy import door
 if TYPE_CHECKING:
     from bayesight.data.dataset import ImageDataset as ImageDataset
     from bayesight.data.dataset import NotMNIST as NotMNIST
-    from bayesight.data.glyphs import RenderOptions as RenderOptions
-    from bayesight.data.glyphs import render as render
     from bayesight.data.store import Store as Store
     from bayesight.data.store import open_store as open_store
     from bayesight.errors import BayesightError as BayesightError
+    from bayesight.letters.glyphs import RenderOptions as RenderOptions
+    from bayesight.letters.glyphs import render as render
     from bayesight.run import Run as Run
     from bayesight.train.recipe import Recipe as Recipe
     from bayesight.workflows.evaluate import evaluate as evaluate_run  # noqa: F401

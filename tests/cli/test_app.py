@@ -105,7 +105,7 @@ def test_ctrl_c_in_the_middle_of_work(tmp_path):
         "import os, signal, sys, threading\n"
         f"sys.argv = {command[2:]!r}\n"
         "from bayesight.cli.app import run\n"
-        "import bayesight.data.glyphs\n"
+        "import bayesight.letters.glyphs\n"
         "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "run()\n"
     )

@@ -20,89 +20,37 @@ from typing import TYPE_CHECKING
 from bayesight.lazy import door
 
 if TYPE_CHECKING:
-    from bayesight.causal.adjustment import (
-        AdjustFor as AdjustFor,
-    )
-    from bayesight.causal.adjustment import (
-        FrontDoor as FrontDoor,
-    )
-    from bayesight.causal.adjustment import (
-        Identification as Identification,
-    )
-    from bayesight.causal.adjustment import (
-        Instrument as Instrument,
-    )
-    from bayesight.causal.adjustment import (
-        NotIdentified as NotIdentified,
-    )
-    from bayesight.causal.adjustment import (
-        explain_forbidden as explain_forbidden,
-    )
-    from bayesight.causal.adjustment import (
-        identify as identify,
-    )
-    from bayesight.causal.adjustment import (
-        objection as objection,
-    )
+    from bayesight.causal.adjustment import AdjustFor as AdjustFor
+    from bayesight.causal.adjustment import FrontDoor as FrontDoor
+    from bayesight.causal.adjustment import Identification as Identification
+    from bayesight.causal.adjustment import Instrument as Instrument
+    from bayesight.causal.adjustment import NotIdentified as NotIdentified
+    from bayesight.causal.adjustment import explain_forbidden as explain_forbidden
+    from bayesight.causal.adjustment import identify as identify
+    from bayesight.causal.adjustment import objection as objection
     from bayesight.causal.arms import Answer as Answer
     from bayesight.causal.arms import Contrast as Contrast
-    from bayesight.causal.effect import (
-        Effect as Effect,
-    )
-    from bayesight.causal.effect import (
-        Overlap as Overlap,
-    )
-    from bayesight.causal.effect import (
-        Question as Question,
-    )
-    from bayesight.causal.effect import (
-        estimate as estimate,
-    )
+    from bayesight.causal.effect import Effect as Effect
+    from bayesight.causal.effect import Overlap as Overlap
+    from bayesight.causal.effect import Question as Question
+    from bayesight.causal.effect import estimate as estimate
     from bayesight.causal.graph import Dag as Dag
     from bayesight.causal.graph import d_separated as d_separated
     from bayesight.causal.graph import parse as parse
-    from bayesight.causal.invariance import (
-        backdoor_weights as backdoor_weights,
-    )
-    from bayesight.causal.invariance import (
-        exponentiated as exponentiated,
-    )
-    from bayesight.causal.invariance import (
-        group_means as group_means,
-    )
-    from bayesight.causal.invariance import (
-        invariance_penalty as invariance_penalty,
-    )
-    from bayesight.causal.invariance import (
-        scale_gradient as scale_gradient,
-    )
-    from bayesight.causal.paths import (
-        Path as Path,
-    )
-    from bayesight.causal.paths import (
-        Paths as Paths,
-    )
-    from bayesight.causal.paths import (
-        all_paths as all_paths,
-    )
-    from bayesight.causal.paths import (
-        blocked_by as blocked_by,
-    )
-    from bayesight.causal.paths import (
-        is_open as is_open,
-    )
-    from bayesight.causal.sample import (
-        Discrete as Discrete,
-    )
-    from bayesight.causal.sample import (
-        Numeric as Numeric,
-    )
-    from bayesight.causal.sample import (
-        Sample as Sample,
-    )
-    from bayesight.causal.sample import (
-        sample_of as sample_of,
-    )
+    from bayesight.causal.invariance import backdoor_weights as backdoor_weights
+    from bayesight.causal.invariance import exponentiated as exponentiated
+    from bayesight.causal.invariance import group_means as group_means
+    from bayesight.causal.invariance import invariance_penalty as invariance_penalty
+    from bayesight.causal.invariance import scale_gradient as scale_gradient
+    from bayesight.causal.paths import Path as Path
+    from bayesight.causal.paths import Paths as Paths
+    from bayesight.causal.paths import all_paths as all_paths
+    from bayesight.causal.paths import blocked_by as blocked_by
+    from bayesight.causal.paths import is_open as is_open
+    from bayesight.causal.sample import Discrete as Discrete
+    from bayesight.causal.sample import Numeric as Numeric
+    from bayesight.causal.sample import Sample as Sample
+    from bayesight.causal.sample import sample_of as sample_of
     from bayesight.causal.simpson import EValue as EValue
     from bayesight.causal.simpson import Reversal as Reversal
     from bayesight.causal.strata import Strata as Strata

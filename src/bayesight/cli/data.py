@@ -136,7 +136,7 @@ def render(
     as_json: JsonFlag = False,
 ) -> None:
     """Render characters from fonts, laid out like notMNIST: a folder of PNG files a class, and fonts.csv."""
-    from bayesight.data.glyphs import RenderOptions, render
+    from bayesight.letters.glyphs import RenderOptions, render
 
     options = RenderOptions(
         characters=characters,

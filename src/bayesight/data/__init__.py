@@ -17,45 +17,16 @@ if TYPE_CHECKING:
     from bayesight.data.augment import Augment as Augment
     from bayesight.data.augment import augmentation as augmentation
     from bayesight.data.catalogue import fetch as fetch
-    from bayesight.data.dataset import (
-        ImageDataset as ImageDataset,
-    )
-    from bayesight.data.dataset import (
-        NotMNIST as NotMNIST,
-    )
-    from bayesight.data.dataset import (
-        gather as gather,
-    )
-    from bayesight.data.dataset import (
-        to_image as to_image,
-    )
-    from bayesight.data.dataset import (
-        to_tensor as to_tensor,
-    )
-    from bayesight.data.glyphs import (
-        RenderOptions as RenderOptions,
-    )
-    from bayesight.data.glyphs import (
-        render as render,
-    )
-    from bayesight.data.glyphs import (
-        render_arrays as render_arrays,
-    )
+    from bayesight.data.dataset import ImageDataset as ImageDataset
+    from bayesight.data.dataset import NotMNIST as NotMNIST
+    from bayesight.data.dataset import gather as gather
+    from bayesight.data.dataset import to_image as to_image
+    from bayesight.data.dataset import to_tensor as to_tensor
     from bayesight.data.splits import split as split
-    from bayesight.data.store import (
-        Manifest as Manifest,
-    )
-    from bayesight.data.store import (
-        Quarantined as Quarantined,
-    )
-    from bayesight.data.store import (
-        Store as Store,
-    )
-    from bayesight.data.store import (
-        open_store as open_store,
-    )
-    from bayesight.data.store import (
-        require_classes as require_classes,
-    )
+    from bayesight.data.store import Manifest as Manifest
+    from bayesight.data.store import Quarantined as Quarantined
+    from bayesight.data.store import Store as Store
+    from bayesight.data.store import open_store as open_store
+    from bayesight.data.store import require_classes as require_classes
 
 __getattr__, __dir__, __all__ = door(__name__)

@@ -20,39 +20,17 @@ from bayesight.lazy import door
 if TYPE_CHECKING:
     from bayesight.train.average import WeightAverage as WeightAverage
     from bayesight.train.checkpoint import FileCheckpointer as FileCheckpointer
-    from bayesight.train.engine import (
-        Budget as Budget,
-    )
-    from bayesight.train.engine import (
-        State as State,
-    )
-    from bayesight.train.engine import (
-        Task as Task,
-    )
-    from bayesight.train.engine import (
-        Update as Update,
-    )
-    from bayesight.train.engine import (
-        fit as fit,
-    )
-    from bayesight.train.events import (
-        Evaluated as Evaluated,
-    )
-    from bayesight.train.events import (
-        Event as Event,
-    )
-    from bayesight.train.events import (
-        Finished as Finished,
-    )
-    from bayesight.train.events import (
-        Listener as Listener,
-    )
-    from bayesight.train.events import (
-        Started as Started,
-    )
-    from bayesight.train.events import (
-        StepDone as StepDone,
-    )
+    from bayesight.train.engine import Budget as Budget
+    from bayesight.train.engine import State as State
+    from bayesight.train.engine import Task as Task
+    from bayesight.train.engine import Update as Update
+    from bayesight.train.engine import fit as fit
+    from bayesight.train.events import Evaluated as Evaluated
+    from bayesight.train.events import Event as Event
+    from bayesight.train.events import Finished as Finished
+    from bayesight.train.events import Listener as Listener
+    from bayesight.train.events import Started as Started
+    from bayesight.train.events import StepDone as StepDone
     from bayesight.train.hardware import Hardware as Hardware
     from bayesight.train.hardware import choose_hardware as choose_hardware
     from bayesight.train.recipe import Recipe as Recipe

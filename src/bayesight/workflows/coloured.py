@@ -23,10 +23,11 @@ from PIL import Image
 from torch import Tensor
 
 from bayesight.checks import check, probability
-from bayesight.data import RenderOptions, open_store, render_arrays, require_classes, split
+from bayesight.data import open_store, require_classes, split
 from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput, StorageFailed
 from bayesight.files import write_atomic
+from bayesight.letters import RenderOptions, render_arrays
 from bayesight.seeding import derive, numpy_generator
 from bayesight.types import ImageArray, IntArray
 

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from bayesight.checks import check, existing_path
 from bayesight.data.batches import Examples
-from bayesight.data.glyphs import RenderOptions, render
 from bayesight.data.splits import split
 from bayesight.data.store import Store, cache_home, open_store, require_classes
 from bayesight.errors import SourceUnreadable, StorageFailed
+from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.types import Progress
 
 __all__ = ["Letters", "Text", "open_letters", "open_text", "rendered_letters"]

@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from bayesight.data import glyphs
-from bayesight.data.fonts import draw, find_fonts, usable_fonts
-from bayesight.data.glyphs import RenderOptions, folder_names, render, render_arrays
-from bayesight.data.strokes import _STYLES, _style, fill_box, vary
 from bayesight.errors import InvalidConfig, InvalidInput, SourceNotFound, StorageFailed
+from bayesight.letters import glyphs
+from bayesight.letters.fonts import draw, find_fonts, usable_fonts
+from bayesight.letters.glyphs import RenderOptions, folder_names, render, render_arrays
+from bayesight.letters.styles import _STYLES, _style, fill_box, vary
 
 SHIPPED = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
@@ -82,7 +82,7 @@ def test_the_bytes_are_the_same_in_another_process(fonts, tmp_path):
     here = render(tmp_path / "here" / "x.tar.gz", options).path
     there = tmp_path / "there" / "x.tar.gz"
     program = (
-        "from bayesight.data.glyphs import *\n"
+        "from bayesight.letters.glyphs import *\n"
         f"o = RenderOptions(characters='BC', images_per_class=9, fonts={str(fonts)!r}, seed=5)\n"
         f"render({str(there)!r}, o)"
     )
@@ -247,7 +247,7 @@ def test_broken_symbol_and_repeated_fonts_are_left_out_with_a_reason(fonts, tmp_
 def test_the_fonts_of_the_installation_are_enough_and_the_same_whatever_the_system_has(tmp_path, monkeypatch):
     shutil.copy(SHIPPED / "DejaVuSans.ttf", tmp_path / "Nanum.ttf")
     (tmp_path / "Mine.otf").write_bytes(b"")
-    monkeypatch.setattr("bayesight.data.fonts._system_places", lambda: [tmp_path])
+    monkeypatch.setattr("bayesight.letters.fonts._system_places", lambda: [tmp_path])
     shipped, widened = find_fonts(), find_fonts("system")
     assert {path.parent for path in shipped} == {SHIPPED}
     assert set(widened) - set(shipped) == {tmp_path / "Nanum.ttf", tmp_path / "Mine.otf"}

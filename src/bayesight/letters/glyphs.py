@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFont
 
 from bayesight.checks import check
-from bayesight.data.fonts import Font, LeftOut, draw, find_fonts, usable_fonts
-from bayesight.data.strokes import CANVAS_PER_PIXEL, fill_box, vary
 from bayesight.errors import InvalidConfig, InvalidInput, StorageFailed
+from bayesight.letters.fonts import Font, LeftOut, draw, find_fonts, usable_fonts
+from bayesight.letters.styles import CANVAS_PER_PIXEL, fill_box, vary
 from bayesight.progress import reporter
 from bayesight.seeding import numpy_generator, torch_generator
 from bayesight.types import ImageArray, IntArray, Progress, ShownProgress
