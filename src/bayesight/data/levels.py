@@ -7,9 +7,8 @@ means nothing. What decides is a rule, and every answer says what it decided. Th
 2. up to two values are categories; in an outcome, other numbers are a quantity;
 3. whole numbers in a column that is named like a code are categories;
 4. held fixed, so are up to 20 values; numbers of matched sets (nothing else is held fixed, and each comes as
-   often as the others); whole numbers with 50 rows a value; and whole numbers spread as numbers that were
-   handed out are (from 0 or 1 without a gap, each about equally often), unless the name is that of a
-   quantity, such as age;
+   often as the others); whole numbers with 50 rows a value; and whole numbers that come several times each,
+   the lowest and the highest as often as the others, unless the name is that of a quantity, such as age;
 5. set, so are up to 5 values;
 6. every other number is a quantity.
 """
@@ -118,7 +117,7 @@ def kind_of(name: str, counts: Mapping[str, float], role: Role, *, alone: bool =
         if sum(counts.values()) >= ROWS_A_CATEGORY * len(counts):
             return Kind(line=False, because=f"whole numbers with {ROWS_A_CATEGORY} rows a value or more")
         if _is_numbering(counts) and not _is_named_as_quantity(name):
-            return Kind(line=False, because="whole numbers without a gap, each about equally often")
+            return Kind(line=False, because="whole numbers, the lowest and the highest as often as others")
     return Kind(line=True, because="more than 20 different numbers")
 
 
@@ -180,16 +179,13 @@ def _coded(name: str, values: int, most: int, because: str) -> Kind:
 def _is_numbering(counts: Mapping[str, float]) -> bool:
     """Tell numbers that were handed out from a quantity, whose lowest and highest values are rare.
 
-    They begin with 0 or 1, leave no gap, come several times each, and the lowest and the highest tenth of
-    them hold about a tenth of the rows each.
+    They come five times each or more, and the lowest and the highest tenth of them hold about a tenth of the
+    rows each.
     """
-    by_size = sorted((float(value), n) for value, n in counts.items())
-    values, n = np.array(by_size).T
-    tail = max(len(values) // 10, 2)
-    even = n.mean()
+    n = np.array([count for _, count in sorted((float(value), count) for value, count in counts.items())])
+    tail, even = max(len(n) // 10, 2), n.mean()
     ends = (n[:tail].mean(), n[-tail:].mean())
-    gapless = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
-    return bool(gapless and even >= 5 and all(even / 1.5 <= end <= even * 1.5 for end in ends))
+    return bool(even >= 5 and all(even / 1.5 <= end <= even * 1.5 for end in ends))
 
 
 def _is_named_as_code(name: str) -> bool:
