@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Decimal
 
-__all__ = ["NO_VALUE", "THIN", "decimal", "from_percent", "percent"]
+__all__ = ["NO_VALUE", "decimal", "from_percent", "percent"]
 
 NO_VALUE = "–"
-THIN = "\u202f"
-"""Stands before the per-cent sign; a command writes it as a blank."""
 
 LEAST = 1e-9
 """Below it stand powers of ten, and that far from 1 it is "> 99.9999999 %"."""
@@ -28,12 +26,12 @@ def percent(value: float, decimals: int = 1) -> str:
         decimals: as many at least, and more where two figures of the fraction or of its rest need them.
 
     Example:
-        >>> [percent(x).replace(THIN, " ") for x in (0.9734, 0.99996, 1, 0.00001, 0.5)]
+        >>> [percent(x) for x in (0.9734, 0.99996, 1, 0.00001, 0.5)]
         ['97.3 %', '99.996 %', '100.0 %', '0.001 %', '50.0 %']
-        >>> [percent(x, 0).replace(THIN, " ") for x in (0.5, 0.0123, 0.9991, 1e-12, 1 - 1e-12)]
+        >>> [percent(x, 0) for x in (0.5, 0.0123, 0.9991, 1e-12, 1 - 1e-12)]
         ['50 %', '1.2 %', '99.91 %', '1e-10 %', '> 99.9999999 %']
     """
-    return _written(value, 2, decimals, 2, f"{THIN}%")
+    return _written(value, 2, decimals, 2, " %")
 
 
 def decimal(value: float, decimals: int = 0) -> str:
@@ -74,7 +72,7 @@ def _written(value: float, shift: int, decimals: int, figures: int, unit: str) -
         mantissa, _, exponent = f"{10**shift * value:.{figures - 1}e}".partition("e")
         return f"{_stripped(mantissa, 0)}e{int(exponent)}{unit}"
     if rest and rest < LEAST and value < 1:
-        return f">{THIN}{_half_up(10**shift * (1 - LEAST), 9 - shift)}{unit}"
+        return f"> {_half_up(10**shift * (1 - LEAST), 9 - shift)}{unit}"
     places = max(_places(value, figures), _places(rest, 2)) - shift
     return _stripped(_half_up(10**shift * value, max(decimals, places, 0)), decimals) + unit
 

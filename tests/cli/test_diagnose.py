@@ -111,7 +111,16 @@ def test_refused(words, kind, message):
         raise result.exception
 
 
-@pytest.mark.parametrize("words", [[], RATES, [*COUNTS, *RATES], ["--counts", "1", "2", "3"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        RATES,
+        [*COUNTS, *RATES],
+        [*RATES, "--prevalence", ".1", "--beta", "2,3"],
+        ["--counts", "1", "2", "3"],
+    ],
+)
 def test_wrong_usage_exits_2(words):
     assert run(*words).exit_code == 2
 

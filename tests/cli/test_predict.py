@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bayesight.formatting import percent
+
 KEYS = {"path", "prediction", "prior", "log_likelihood", "log_evidence", "posterior", "novelty"}
 KEYS |= {"p_value", "known", "reason", "notes"}
 
@@ -45,7 +47,7 @@ def test_words_hold_the_numbers(program, shapes_run, pictures, strange):
     disc, noise = json.loads(program("predict", shapes_run, pictures[1], strange, "--abstain", "--json")[1])
     assert status == 0
     assert f"{pictures[1]}: disc\n" in out
-    assert f"disc {disc['posterior']['disc']:.3f}" in out
+    assert f"disc {percent(disc['posterior']['disc'])}" in out
     assert f"log-evidence {disc['log_evidence']:.1f} nats, novelty {disc['novelty']:+.1f}" in out
     assert noise["prediction"] == "unknown"
     assert not noise["known"]
@@ -73,6 +75,9 @@ def test_refusals(refusal, program, shapes_run, pictures, tmp_path):
     ):
         assert said in refusal("predict", shapes_run, pictures[0], option, value)
     assert program("predict", shapes_run)[0] == 2
+    status, _, err = program("predict", shapes_run, pictures[0], "--dependence", 0.5)
+    assert status == 2
+    assert "--dependence: needs --same-subject" in err
 
 
 def test_the_good_ones_are_answered_and_the_bad_ones_named(program, shapes_run, pictures, tmp_path):

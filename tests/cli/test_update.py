@@ -136,13 +136,28 @@ def test_numbers_as_labels_are_said(program, run_copy, numbered):
     assert document["new_classes"] == ["0", "2"]
 
 
+def test_options_that_would_do_nothing_are_refused(program, run_copy, more_shapes, tmp_path):
+    belief = (run_copy / "belief.safetensors").read_bytes()
+    status, out, err = program("update", run_copy, more_shapes, "--person", "ada")
+    assert (status, out) == (2, "")
+    assert "--person: needs --ledger" in err
+    ledger = tmp_path / "ledger.db"
+    status, _, err = program("update", run_copy, more_shapes, "--run-only", "--ledger", f"sqlite:///{ledger}")
+    assert status == 2
+    assert "--run-only: given with --ledger" in err
+    assert (run_copy / "belief.safetensors").read_bytes() == belief
+    assert not ledger.exists()
+
+
 def test_refusals_change_nothing(refusal, run_copy, more_shapes, make_archive, tmp_path):
     belief = (run_copy / "belief.safetensors").read_bytes()
     assert "90 of 90 images were never absorbed" in refusal("update", run_copy, more_shapes, "--remove")
     for trust in (0, 1.5, "nan"):
         assert "trust_past" in refusal("update", run_copy, more_shapes, "--trust-past", trust)
-    for more in (("--trust-past", 0.5), ("--second-reading",)):
+    for more in (("--trust-past", 0.5), ("--second-reading",), ("--robust",)):
         assert "one of the two" in refusal("update", run_copy, more_shapes, *more, "--remove")
+        ledger = ("--ledger", f"sqlite:///{tmp_path}/ledger.db")
+        assert "remove" in refusal("update", run_copy, more_shapes, *more, "--remove", *ledger)
     strange = make_archive("strange.tar.gz", {"bars": 2}, {"bars": "bar"})
     assert "does not know class 'bars'" in refusal("update", run_copy, strange, "--remove")
     assert "does not exist" in refusal("update", run_copy, tmp_path / "nothing.zip")

@@ -54,6 +54,8 @@ def diagnose(
             raise typer.BadParameter("give either --counts or rates, not both")
         found = from_counts(*counts, prevalence=base, prior=_shapes(beta), level=level, seed=seed)
     else:
+        if beta != "0.5,0.5":
+            raise typer.BadParameter("needs --counts: stated rates have no prior", param_hint="--beta")
         if sensitivity is None or false_alarm is None or base is None:
             raise typer.BadParameter(
                 "give --counts TP FN FP TN, or --sensitivity, --false-alarm and --prevalence"

@@ -78,6 +78,11 @@ def predict(
     stated = costs is not None or hand_over is not None or reading_cost is not None
     stakes = Stakes(costs or "zero-one", hand_over, reading_cost) if stated else None
     how = Readings(prior, same_subject, dependence, level, abstain, stakes)
+    if dependence and not same_subject:
+        raise typer.BadParameter(
+            "needs --same-subject, for images of different subjects do not depend on each other",
+            param_hint="--dependence",
+        )
     container = source_options(names=names, follow_links=follow_links).container
     with progress_bar("reading") as progress:
         found = answers_for(run, images, how, ledger=ledger, container=container, progress=progress)
@@ -95,13 +100,15 @@ def predict(
 
 
 def _lines(found: Prediction, notes: Sequence[str] = ()) -> str:
+    from bayesight.formatting import percent
+
     ranked = sorted(found.posterior.items(), key=lambda pair: -pair[1])[:SHOWN]
     best = ranked[0][0]
     lines = [
         f"{found.path}: {found.prediction}",
-        f"  posterior  {', '.join(f'{n} {p:.3f}' for n, p in ranked)}",
-        f"  {best} was {found.prior[best]:.3f} before; log-evidence {found.log_evidence:.1f} nats, novelty "
-        f"{found.novelty:+.1f} (of known images {found.p_value:.0%} are as strange)",
+        f"  posterior  {', '.join(f'{n} {percent(p)}' for n, p in ranked)}",
+        f"  {best} was {percent(found.prior[best])} before; log-evidence {found.log_evidence:.1f} nats, "
+        f"novelty {found.novelty:+.1f} (of known images {percent(found.p_value, 0)} are as strange)",
     ]
     if found.decision is not None:
         made = found.decision

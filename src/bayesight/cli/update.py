@@ -77,6 +77,10 @@ def update(
     from bayesight.workflows.ledger import record_update
     from bayesight.workflows.update import update as work
 
+    if person and ledger is None:
+        raise typer.BadParameter("needs --ledger, which keeps who gave them", param_hint="--person")
+    if run_only and ledger is not None:
+        raise typer.BadParameter("given with --ledger; expected one of the two", param_hint="--run-only")
     options = source_options(
         class_level, split_folders, by_position, by_name, names, follow_links, similar_names=similar_names
     )

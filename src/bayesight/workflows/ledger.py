@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from bayesight.checks import check
 from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.ledger import (
     Entry,
@@ -254,10 +255,12 @@ def record_update(
 
     Raises:
         RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
-        InvalidInput: images to remove that were never absorbed; the ledger began with another belief.
+        InvalidInput: images to remove that were never absorbed, or as a second reading; the ledger began with
+            another belief.
         StorageFailed: the ledger could not be written.
     """
     progress = reporter(progress, "replaying", "entries")
+    check(not (lesson.remove and second_reading), "second_reading", "given with --remove", "one of the two")
     run = Run.open(run_path)
     with Ledger.open(url) as ledger:
         began = time.perf_counter()

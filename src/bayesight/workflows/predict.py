@@ -15,6 +15,7 @@ from bayesight.checks import probability
 from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.errors import SourceUnreadable
 from bayesight.evaluate.novelty import p_value, threshold
+from bayesight.formatting import percent
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.types import Progress
@@ -274,6 +275,6 @@ def _named(names: Sequence[str], rows: Tensor) -> list[dict[str, float]]:
 
 def _reason(novelty: float, limit: float, level: float) -> str:
     return (
-        f"unlike anything seen: novelty {novelty:.1f}, where only {level:.0%} of images of known kinds are "
-        f"above {limit:.1f}"
+        f"unlike anything seen: novelty {novelty:.1f}, where only {percent(level, 0)} of images of known "
+        f"kinds are above {limit:.1f}"
     )

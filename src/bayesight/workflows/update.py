@@ -134,13 +134,14 @@ def update(
 
     Raises:
         RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
-        InvalidInput: images to remove that were never absorbed, a ``trust_past`` outside (0, 1], or a ledger
-            that goes on from this run.
+        InvalidInput: images to remove that were never absorbed, a ``trust_past`` outside (0, 1], ``remove``
+            with an option of absorbing, or a ledger that goes on from this run.
         StorageFailed: the belief could not be written, or another update holds it for too long.
     """
     progress = reporter(progress, "reading")
     check(0 < trust_past <= 1, "trust_past", f"got {trust_past:g}", "a number in (0, 1]")
     check(not (remove and trust_past != 1), "trust_past", "given with --remove", "one of the two")
+    check(not (remove and robust), "robust", "given with --remove", "one of the two")
     check(not (remove and second_reading), "second_reading", "given with --remove", "one of the two")
     run = Run.open(run_path)
     with _locked(run):

@@ -16,6 +16,7 @@ from playwright.sync_api import Error
 from bayesight import formatting
 from bayesight.bayes import natural_frequencies, theorem
 from bayesight.ledger import Label, Prediction, create_token
+from bayesight.report import words
 
 VIEWS = ("/", "/queue", "/history", "/theorem", "/report")
 
@@ -338,21 +339,23 @@ def test_the_script_writes_probabilities_as_the_library_does(visit, site):
     )
     for p, (*texts, back) in zip(shares, found, strict=True):
         ours = [
-            formatting.percent(p, 0),
-            formatting.percent(p),
-            formatting.percent(p, 2),
-            formatting.decimal(p),
+            words.percent(p, 0),
+            words.percent(p),
+            words.percent(p, 2),
+            formatting.decimal(p).replace(" ", words.THIN),
         ]
         assert texts == ours, p
         if not texts[0].startswith(">"):
-            assert back == pytest.approx(formatting.from_percent(texts[0]), rel=1e-12)
+            assert back == pytest.approx(
+                formatting.from_percent(texts[0].replace(words.THIN, " ")), rel=1e-12
+            )
 
 
 def test_a_base_rate_is_typed_with_its_sign_and_as_small_as_need_be(visit, site, picture):
     page = visit(f"{site.url}/theorem")
     page.fill("#prevalence-percent", "0,001 %")
     page.fill("#false_alarm-percent", "1%")
-    exact = formatting.percent(1e-5 * 0.99 / (1e-5 * 0.99 + (1 - 1e-5) * 0.01), 2)
+    exact = words.percent(1e-5 * 0.99 / (1e-5 * 0.99 + (1 - 1e-5) * 0.01), 2)
     assert page.inner_text("[data-step=one] output") == exact
     assert page.inner_text("[data-count=people]") == "10,000,000"
     assert page.inner_text("[data-count=tp] >> nth=1") == "99"

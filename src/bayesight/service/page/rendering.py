@@ -11,8 +11,8 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from bayesight.formatting import THIN, decimal
-from bayesight.report.words import clean, count, percent, plural, rate
+from bayesight.formatting import decimal
+from bayesight.report.words import THIN, clean, count, percent, plural, rate
 from bayesight.service.auth import COOKIE
 from bayesight.service.page.figures import RARE
 from bayesight.service.page.pictures import as_uri
