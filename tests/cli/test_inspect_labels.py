@@ -34,7 +34,7 @@ def test_json_names_the_wrong_ones_first(program, shapes_run, mislabelled, tmp_p
     status, out, err = program("data", "inspect", mislabelled, *options)
     assert status == 0
     found = json.loads(out)["labels"]
-    assert set(found) >= {"wrong_share", "suspicious"}
+    assert set(found) >= {"wrong_share", "wrong_share_interval", "suspicious"}
     assert len(found["suspicious"]) == 5
     worst = found["suspicious"][:3]
     assert {row["path"].rsplit("/")[-1] for row in worst} == {"87.png", "88.png", "89.png"}
@@ -53,7 +53,12 @@ def test_words_hold_the_numbers(program, shapes_run, mislabelled):
     status, out, _ = program("data", "inspect", mislabelled, *options)
     found = json.loads(program("data", "inspect", mislabelled, *options, "--json")[1])["labels"]
     assert status == 0
-    assert f"About {found['wrong_share']:.1%} of the labels seem wrong; the most suspicious:" in out
+    low, high = found["wrong_share_interval"]
+    assert low < found["wrong_share"] < high
+    head = (
+        f"About {found['wrong_share']:.1%} of the labels seem wrong (95 % interval {low:.1%} to {high:.1%})"
+    )
+    assert f"{head}; the most suspicious:" in out
     for row in found["suspicious"]:
         assert f"{row['probability_wrong']:.3f}  {row['label']}, more like {row['suggested']}: " in out
     assert out.count(", more like ") == 4
@@ -67,7 +72,8 @@ def test_without_a_run_a_network_is_trained_for_it(program, mislabelled, monkeyp
     status, out, _ = program("data", "inspect", mislabelled, "--labels", "--seed", 3, "--json")
     assert status == 0
     found = json.loads(out)["labels"]
-    assert found["how"] == "features of a mlp trained on these images for 1 epochs, seed 3"
+    trained = "features of a mlp trained on these images for 1 epochs, seed 3"
+    assert found["how"] == f"{trained}, and of one trained on each half of them for the other half"
 
 
 def test_size_and_mode_hold_for_the_labels_too(program, mislabelled, monkeypatch):

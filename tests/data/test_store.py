@@ -16,6 +16,7 @@ from PIL import Image
 import bayesight.data.build as build_module
 import bayesight.data.store as store_module
 from bayesight.data import open_store, require_classes
+from bayesight.data.store import only_rows
 from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable, StorageFailed
 
 
@@ -559,3 +560,15 @@ def test_one_bright_image_does_not_darken_the_others(tmp_path, cache, make):
     assert store.manifest.levels[1] <= 4080
     assert store.manifest.treatment.clipped >= 1
     assert store.images.max() == 255
+
+
+def test_only_rows_keep_their_class(tmp_path, make):
+    store = open_store(make.tar(tmp_path / "x.tar", make.letters("ABC", each=4), "w"), cache=tmp_path)
+    kept = only_rows(store, np.array([0, 1, 5, 6, 7]))
+    assert kept.classes == store.classes
+    assert kept.manifest.counts == {"A": 2, "B": 3, "C": 0}
+    assert kept.labels.tolist() == [0, 0, -1, -1, -1, 1, 1, 1, -1, -1, -1, -1]
+    assert kept.rows_of("").tolist() == [0, 1, 5, 6, 7]
+    assert len(kept.rows_of("left out")) == 7
+    assert kept.manifest.content_hash != store.manifest.content_hash
+    assert only_rows(store, np.arange(12)).manifest == store.manifest

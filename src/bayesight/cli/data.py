@@ -111,7 +111,11 @@ def _suspicious_text(labels: dict[str, Any] | None) -> str:
         f"  {row['probability_wrong']:.3f}  {row['label']}, more like {row['suggested']}: {row['path']}"
         for row in labels["suspicious"]
     ]
-    head = f"\n\nAbout {labels['wrong_share']:.1%} of the labels seem wrong; the most suspicious:\n"
+    low, high = labels["wrong_share_interval"]
+    head = (
+        f"\n\nAbout {labels['wrong_share']:.1%} of the labels seem wrong "
+        f"(95 % interval {low:.1%} to {high:.1%}); the most suspicious:\n"
+    )
     return head + "\n".join(lines)
 
 

@@ -53,6 +53,7 @@ __all__ = [
     "Store",
     "cache_home",
     "lock_of",
+    "only_rows",
     "open_store",
     "require_classes",
     "require_no_class_lost",
@@ -338,17 +339,33 @@ def without_classes(store: Store, without: Sequence[str]) -> Store:
         return store
     rank = {name: position for position, name in enumerate(kept)}
     number = np.array([*(rank.get(name, -1) for name in store.classes), -1], np.int64)
-    labels = number[store.labels]
+    gone = sorted(set(store.classes) - set(kept))
+    note = f"left out as asked for: {listed(gone, quoted=True)}"
+    return _relabelled(store, number[store.labels], tuple(kept), (note,))
+
+
+def only_rows(store: Store, rows: IntArray) -> Store:
+    """The same images, of which only the given rows keep their class; the others are left out.
+
+    Args:
+        store: the source as it was read.
+        rows: images that have a class.
+    """
+    kept = np.isin(np.arange(len(store)), rows)
+    return _relabelled(store, np.where(kept, store.labels, -1), store.classes, ())
+
+
+def _relabelled(store: Store, labels: IntArray, classes: tuple[str, ...], notes: tuple[str, ...]) -> Store:
+    """A store of the same images in which those that lost their class are left out."""
     parts = np.array(store.parts)
     parts[(labels < 0) & (store.labels >= 0)] = PARTS.index("left out")
-    counts = {name: store.manifest.counts[name] for name in kept}
-    gone = sorted(set(store.classes) - set(kept))
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()
     manifest = replace(
         store.manifest,
-        classes=tuple(kept),
-        counts=counts,
+        classes=classes,
+        counts=dict(zip(classes, counts, strict=True)),
         parts=part_counts(parts),
-        notes=(*store.manifest.notes, f"left out as asked for: {listed(gone, quoted=True)}"),
+        notes=(*store.manifest.notes, *notes),
         content_hash=content_hash(store.manifest.frame, labels, store.digests, parts),
     )
     return replace(store, manifest=manifest, labels=labels, parts=parts)

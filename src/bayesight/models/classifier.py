@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bayesight.bayes import gaussian_head, sharpness
 from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, Predictive
-from bayesight.bayes.label_noise import label_trust
+from bayesight.bayes.label_noise import fit_noise
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, RunUnreadable, UnknownName
 from bayesight.evaluate.novelty import (
@@ -478,7 +478,7 @@ class Classifier:
             # At one temperature and without slips: a wrong label is what would be counted twice.
             log_p = gaussian_head.log_density(self.predictive, rows.features[known], self.temperature)
             log_p = (log_p + self.prior.log()).log_softmax(dim=1)
-            trust[known] = label_trust(log_p, rows.labels[known])[0]
+            trust[known] = fit_noise(log_p, rows.labels[known]).trust
         return trust
 
     def seen(self, digests: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,28 +1,38 @@
-"""Wrong labels in a source of images, found by predicting every image from the others."""
+"""Wrong labels in a source of images, found by predicting every image from the others.
+
+A network trained on all images tells them apart best, but begins to learn wrong labels by heart; two networks
+trained on half of them each, which judge the other half, do not. Both readings are pooled, see
+``bayes.label_noise.pooled``.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from bayesight.bayes.label_noise import label_trust, out_of_fold
+from bayesight.bayes.label_noise import NoiseFit, fit_noise, out_of_fold, pooled
 from bayesight.checks import check
 from bayesight.data import Store, open_store, require_classes
 from bayesight.data.batches import Examples
 from bayesight.data.dataset import gather
+from bayesight.data.splits import split
+from bayesight.errors import InvalidInput
 from bayesight.frame import Fit
+from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
 from bayesight.report import Picture, SuspiciousLabels
 from bayesight.run import Run
+from bayesight.seeding import derive
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.train.events import Listener
 from bayesight.train.recipe import Recipe
-from bayesight.types import FloatArray, IntArray, Progress, ShownProgress
+from bayesight.types import FloatArray, IntArray, ShownProgress
 from bayesight.workflows.reporting import data_sections, write_report
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions
 from bayesight.workflows.train import TrainRequest, train
@@ -44,6 +54,7 @@ class LabelAudit:
         wrong: (N,) probability that the label is wrong.
         suggested: (N,) the class the other images speak for.
         wrong_share: share of wrong labels, estimated.
+        interval: in which that share lies with probability 95 %.
         how: which features were used, one sentence.
     """
 
@@ -52,6 +63,7 @@ class LabelAudit:
     wrong: FloatArray
     suggested: IntArray
     wrong_share: float
+    interval: tuple[float, float]
     how: str
 
     @property
@@ -65,6 +77,7 @@ class LabelAudit:
         names, labels = self.store.classes, self.store.labels[self.rows]
         return {
             "wrong_share": self.wrong_share,
+            "wrong_share_interval": list(self.interval),
             "how": self.how,
             "suspicious": [
                 {
@@ -117,29 +130,35 @@ def audit_labels(
         came = "given with --run"
         own = size is None and mode is None and fit == "crop"
         check(own, "--size, --mode or --fit", came, "the run's own", "Leave them out.")
-        return _judge(Run.open(run), source, (labels, options), seed, progress, f"features of the run {run}")
+        classifier = Run.open(run).classifier()
+        store = open_store(
+            source, **classifier.classes.reading, **options.reading, labels=labels, progress=progress
+        )
+        rows = _labelled(store)
+        found = _read(classifier, store, rows, seed)
+        return _audit(store, rows, found, f"features of the run {run}")
     store = open_store(
         source, size=size, mode=mode, fit=fit, labels=labels, **options.reading, progress=progress
     )
-    require_classes(store, 2)
+    rows = _labelled(store)
     model = "resnet" if min(store.manifest.shape[:2]) >= 28 else "mlp"
     changes: dict[str, Any] = {"optimization.epochs": EPOCHS, "seed": seed}
     changes |= {"data.size": size, "data.mode": mode, "data.fit": fit}
-    recipe = Recipe.default(model).changed(changes)
-    with tempfile.TemporaryDirectory() as folder:
-        made = train(
-            TrainRequest(
-                Path(source),
-                Path(folder) / "run",
-                recipe,
-                labels=labels,
-                options=options,
-                threads=threads,
-            ),
-            listeners=listeners,
+    request = TrainRequest(
+        Path(source), Path(), Recipe.default(model).changed(changes),
+        labels=labels, options=options, threads=threads,
+    )  # fmt: skip
+    close = _read(_trained(request, listeners), store, rows, seed)
+    trained = f"a {model} trained on these images for {EPOCHS} epochs, seed {seed}"
+    try:
+        parts = split(
+            store.labels[rows], store.digests[rows], {"one": 0.5, "other": 0.5}, derive(seed, "halves")
         )
-        how = f"features of a {model} trained on these images for {EPOCHS} epochs, seed {seed}"
-        return _judge(made.run, source, (labels, options), seed, progress, how)
+        honest = _read_halves(request, store, [rows[part] for part in parts.values()], seed, listeners)
+    except InvalidInput:  # classes too small to be halved and split again
+        return _audit(store, rows, close, f"features of {trained}")
+    how = f"features of {trained}, and of one trained on each half of them for the other half"
+    return _audit(store, rows, pooled(close, honest), how)
 
 
 def labels_report(found: LabelAudit, path: str | Path) -> Path:
@@ -160,31 +179,56 @@ def labels_report(found: LabelAudit, path: str | Path) -> Path:
         for at, row, image in zip(order, rows, images, strict=True)
     )
     expected = round(found.wrong_share * len(found.rows))
-    note = f"About {found.wrong_share:.1%} of the labels seem wrong. Judged out of fold, with {found.how}."
+    low, high = found.interval
+    note = (
+        f"About {found.wrong_share:.1%} of the labels seem wrong (95 % interval {low:.1%} to {high:.1%}). "
+        f"Judged out of fold, with {found.how}."
+    )
     sections = [SuspiciousLabels(pictures, total=expected, note=note), *data_sections(store)]
     return write_report(f"Labels of {Path(store.manifest.source).name}", sections, path)
 
 
-def _judge(
-    run: Run,
-    source: str | Path,
-    read: tuple[Path | None, SourceOptions],
-    seed: int,
-    progress: Progress | None,
-    how: str,
-) -> LabelAudit:
-    classifier = run.classifier()
-    file, options = read
-    own = classifier.classes.reading
-    store = open_store(source, **own, **options.reading, labels=file, progress=progress)
+def _labelled(store: Store) -> IntArray:
+    """Rows of the images that have a label, enough of them to be judged."""
     require_classes(store, 2)
     rows = np.flatnonzero(store.labels >= 0)
+    check(len(rows) >= 4, "inspect --labels", f"{len(rows)} images", "at least 4")
+    return rows
+
+
+def _trained(request: TrainRequest, listeners: tuple[Listener, ...]) -> Classifier:
+    with tempfile.TemporaryDirectory() as folder:
+        return train(replace(request, out=Path(folder) / "run"), listeners=listeners).run.classifier()
+
+
+def _read(classifier: Classifier, store: Store, rows: IntArray, seed: int) -> NoiseFit:
+    """The labels of some rows as a head sees them that absorbs the features of those rows alone."""
+    labels = store.labels[rows]
+    return fit_noise(_predicted(classifier, store, rows, seed), torch.from_numpy(labels))
+
+
+def _predicted(classifier: Classifier, store: Store, rows: IntArray, seed: int) -> Tensor:
     labels = store.labels[rows]
     features = classifier.features(Examples((store.images,), rows, labels).in_order(EVALUATION_BATCH))
-    given = torch.from_numpy(labels)
     folds = min(10, len(rows) // 2)
-    check(folds >= 2, "inspect --labels", f"{len(rows)} images", "at least 4")
-    log_p = out_of_fold(features, given, store.classes, folds=folds, seed=seed)
-    trust, wrong_share = label_trust(log_p, given)
-    others = log_p.scatter(1, given[:, None], -torch.inf).argmax(dim=1)
-    return LabelAudit(store, rows, (1 - trust).numpy(), others.numpy(), wrong_share, how)
+    return out_of_fold(features, torch.from_numpy(labels), store.classes, folds=folds, seed=seed)
+
+
+def _read_halves(
+    request: TrainRequest, store: Store, halves: list[IntArray], seed: int, listeners: tuple[Listener, ...]
+) -> NoiseFit:
+    """The labels of all rows, each half judged by a network that was trained on the other."""
+    rows = np.concatenate(halves)
+    log_p = torch.cat(
+        [
+            _predicted(_trained(replace(request, only=other), listeners), store, half, seed)
+            for half, other in (halves, halves[::-1])
+        ]
+    )
+    back = torch.from_numpy(np.argsort(rows))
+    return fit_noise(log_p[back], torch.from_numpy(store.labels[np.sort(rows)]))
+
+
+def _audit(store: Store, rows: IntArray, found: NoiseFit, how: str) -> LabelAudit:
+    wrong, suggested = (1 - found.trust).numpy(), found.suggested.numpy()
+    return LabelAudit(store, rows, wrong, suggested, found.wrong_share, found.interval, how)

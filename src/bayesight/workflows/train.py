@@ -22,7 +22,7 @@ from bayesight.data import Store, open_store, require_classes
 from bayesight.data.batches import Examples
 from bayesight.data.notes import notes as source_notes
 from bayesight.data.notes import source_facts
-from bayesight.data.store import require_no_class_lost, without_classes
+from bayesight.data.store import only_rows, require_no_class_lost, without_classes
 from bayesight.errors import InvalidInput
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.losses import sees_environments
@@ -107,6 +107,7 @@ class TrainRequest:
         device: "auto", "cpu", "cuda", ...
         checkpoint_every_s: seconds between two checkpoints.
         without: classes to leave out, those of which no image can be read among them.
+        only: rows of the source's store to learn from; None takes all.
     """
 
     source: Path
@@ -124,6 +125,7 @@ class TrainRequest:
     device: str = "auto"
     checkpoint_every_s: float = 10.0
     without: tuple[str, ...] = ()
+    only: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     """
     store = _open_source(request, recipe, progress)
     store = without_classes(store, request.without)
+    store = store if request.only is None else only_rows(store, request.only)
     require_classes(store, 2)
     require_no_class_lost(store, request.without)
     height, width = store.manifest.shape[:2]
