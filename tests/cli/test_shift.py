@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bayesight.data import open_store
-from bayesight.data.layout import LOWEST, LayoutWish
+from bayesight.data.layout import LOWEST, LayoutOptions
 
 
 def test_its_answer_has_every_environment(program, shapes, tmp_path):
@@ -47,7 +47,7 @@ def test_archives_to_train_with_by_hand(program, shapes, tmp_path):
     assert status == 0, err
     files = json.loads(out)["files"]
     assert set(files) == {"train.tar.gz", "test.tar.gz", "balanced.tar.gz", "colours.csv"}
-    written = open_store(files["train.tar.gz"], layout=LayoutWish(class_level=LOWEST))
+    written = open_store(files["train.tar.gz"], layout=LayoutOptions(class_level=LOWEST))
     assert (written.manifest.mode, len(written.classes)) == ("RGB", 2)
     again, _, message = program(
         "causal", "shift", "--data", shapes, "--balanced", 8, "--write", tmp_path / "out"

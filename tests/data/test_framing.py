@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesight.data.decode import EIGHT_BIT, Range
-from bayesight.data.framing import Depths
+from bayesight.data.framing import BitDepths
 from bayesight.errors import SourceUnreadable
 
 
 def depths_of(*ranges, eight=0):
-    depths = Depths("x.tar", eight)
+    depths = BitDepths("x.tar", eight)
     for k, found in enumerate(ranges):
         depths.add(f"{k}.png", found)
     return depths
@@ -51,7 +51,7 @@ def test_two_ranges_are_refused(depths, said):
 
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 1e6)), min_size=1, max_size=30))
 def test_levels_hold_the_values_of_most_images(pairs):
-    depths = Depths("x.tar")
+    depths = BitDepths("x.tar")
     for k, (low, span) in enumerate(pairs):
         depths.add(str(k), Range(low, low + span, whole=False))
     try:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayesight.data.foldernames import roles
-from bayesight.data.layout import LOWEST, Folder, LayoutUnclear, LayoutWish, decide, flat_hint, folder_of
+from bayesight.data.layout import LOWEST, Folder, LayoutOptions, LayoutUnclear, decide, flat_hint, folder_of
 from bayesight.errors import InvalidInput
 
 
@@ -27,7 +27,7 @@ def tree(text):
 
 
 def layout_of(text, **options):
-    return decide(tree(text), LayoutWish(**options), "x.zip")
+    return decide(tree(text), LayoutOptions(**options), "x.zip")
 
 
 def read(text, **options):
@@ -103,7 +103,7 @@ def test_what_was_set_apart_is_no_class_and_is_said():
 @pytest.mark.parametrize("where", ["{}", "deep/{}/x/y", "ring/{}"])
 def test_unlabelled_in_any_spelling_and_depth_is_no_class(name, where):
     folders = {("ring",): Folder(3), ("bar",): Folder(3), tuple(where.format(name).split("/")): Folder(4)}
-    places = decide(folders, LayoutWish(), "x.zip").places
+    places = decide(folders, LayoutOptions(), "x.zip").places
     assert {place.name for place in places.values() if place.part == ""} == {"bar", "ring"}
     assert [place.name for place in places.values() if place.part == "unlabelled"] == [None]
 
@@ -151,7 +151,7 @@ def test_what_can_be_read_in_two_ways_is_refused_with_the_option_for_each(text, 
         classes(text)
     assert str(refused.value).startswith("x.zip: ")
     for reading in refused.value.readings:
-        places = decide(tree(text), reading.wish, "x.zip").places.values()
+        places = decide(tree(text), reading.asked, "x.zip").places.values()
         assert sorted({place.name for place in places if place.name is not None}) == list(reading.classes)
 
 
@@ -221,7 +221,7 @@ NAMES = st.sampled_from(["a", "b", "train", "test", "images", "masks"])
 def test_every_tree_is_decided_or_refused(paths):
     folders = {path: Folder(2, Counter(), ["0.png"]) for path in paths}
     try:
-        layout = decide(folders, LayoutWish(), "x.zip")
+        layout = decide(folders, LayoutOptions(), "x.zip")
     except InvalidInput:
         return
     assert set(layout.places) == set(folders)
@@ -231,5 +231,5 @@ def test_every_tree_is_decided_or_refused(paths):
 def test_ten_thousand_classes_are_decided_in_a_moment():
     folders = {(part, f"class{k}"): Folder(2) for part in ("train", "test") for k in range(5000)}
     began = time.perf_counter()
-    assert len({place.name for place in decide(folders, LayoutWish(), "x.zip").places.values()}) == 5000
+    assert len({place.name for place in decide(folders, LayoutOptions(), "x.zip").places.values()}) == 5000
     assert time.perf_counter() - began < 10  # it takes a tenth of a second, and minutes if in the square

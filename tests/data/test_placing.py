@@ -10,7 +10,7 @@ import pytest
 
 from bayesight.data import ImageDataset, open_store
 from bayesight.data.audit import audit
-from bayesight.data.layout import LayoutUnclear, LayoutWish
+from bayesight.data.layout import LayoutOptions, LayoutUnclear
 from bayesight.errors import InvalidInput, SourceUnreadable
 
 
@@ -59,7 +59,7 @@ def test_parts_are_part_of_what_a_store_holds(source, tmp_path):
     one = open_store(source(*several("train/a", "train/b", "test/a", "test/b")), cache=tmp_path)
     plain = open_store(
         source(*several("train/a", "train/b", "test/a", "test/b")),
-        layout=LayoutWish(split_folders=False, class_level=2),
+        layout=LayoutOptions(split_folders=False, class_level=2),
         cache=tmp_path,
     )
     assert one.manifest.counts == plain.manifest.counts

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from bayesight.data import open_store
-from bayesight.data.layout import LOWEST, LayoutUnclear, LayoutWish
+from bayesight.data.layout import LOWEST, LayoutOptions, LayoutUnclear
 from bayesight.errors import InvalidInput, SourceUnreadable, TrainingDiverged, UnknownName
 from bayesight.run import Run
 from bayesight.train.events import StepDone
@@ -21,7 +21,7 @@ from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.sources import SourceOptions
 from bayesight.workflows.train import TrainRequest, train
 
-LOWEST_FOLDERS = LayoutWish(class_level=LOWEST)
+LOWEST_FOLDERS = LayoutOptions(class_level=LOWEST)
 
 QUICK = Recipe.default("mlp").changed(
     {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bayesight.data import open_store
-from bayesight.data.layout import LOWEST, LayoutWish
+from bayesight.data.layout import LOWEST, LayoutOptions
 from bayesight.errors import InvalidInput
 from bayesight.workflows.coloured import Letters, Plan, coloured, make_world, read_letters, write_world
 from bayesight.workflows.environments import read_environments
@@ -110,7 +110,7 @@ def test_what_is_written_is_what_is_measured(letters, tmp_path):
     small = dataclasses.replace(letters, parts={k: v[:2000] for k, v in letters.parts.items()})
     plan = Plan(test=(0.1, 0.9))
     files = write_world(small, plan, 0, tmp_path / "out")
-    store = open_store(files["train.tar.gz"], layout=LayoutWish(class_level=LOWEST))
+    store = open_store(files["train.tar.gz"], layout=LayoutOptions(class_level=LOWEST))
     assert store.manifest.mode == "RGB"
     assert store.classes == ("left", "right")
     world = make_world(small, plan, 0)

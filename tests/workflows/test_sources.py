@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayesight.data import open_store
-from bayesight.data.layout import LayoutWish
+from bayesight.data.layout import LayoutOptions
 from bayesight.errors import InvalidInput
 from bayesight.run import Run
 from bayesight.train.recipe import Recipe
@@ -66,7 +66,7 @@ def test_copies_of_images_in_another_part_are_not_learned_from(parted):
     ):
         sides(alike, np.asarray(alike.labels), 0.25, 0)
     some = {f"{part}/{name}": many for part, many in COPIED.items() for name in ("bar", "ring")}
-    options = LayoutWish(class_level=-1)
+    options = LayoutOptions(class_level=-1)
     store = open_store(parted(some, "some.tar.gz"), layout=options)
     chosen, notes = sides(store, np.asarray(store.labels), 0.25, 0)
     assert sum(map(len, chosen.values())) == 18
@@ -87,7 +87,7 @@ def test_copies_of_images_in_another_part_are_not_learned_from(parted):
 def test_parts_that_lack_classes_are_refused(parted, tmp_path, counts, words):
     with pytest.raises(InvalidInput, match=words):
         read_material(TrainRequest(parted(counts), tmp_path / "run", QUICK), QUICK)
-    pooled = SourceOptions(LayoutWish(class_level=3, split_folders=False))
+    pooled = SourceOptions(LayoutOptions(class_level=3, split_folders=False))
     if len({path.split("/")[1] for path in counts}) > 1:
         request = TrainRequest(parted(counts), tmp_path / "run", QUICK, options=pooled)
         assert len(read_material(request, QUICK).classes.names) >= 2
@@ -114,7 +114,7 @@ def test_folders_are_read_in_the_way_that_gives_known_classes(shapes_run, run_co
         InvalidInput, match=r"'today' lies inside 'ring', a class of the run; --class-level 2"
     ):
         update(run_copy, parted({"ring/today": 4}, "today.tar.gz"))
-    taken = SourceOptions(LayoutWish(class_level=2))
+    taken = SourceOptions(LayoutOptions(class_level=2))
     assert update(run_copy, parted({"ring/today": 4}, "today.tar.gz"), options=taken).new_classes == ()
 
 

@@ -171,13 +171,13 @@ def source_options(
 ) -> SourceOptions:
     """Source options from a command's own."""
     from bayesight.data.containers import ContainerOptions
-    from bayesight.data.layout import LayoutWish
+    from bayesight.data.layout import LayoutOptions
     from bayesight.workflows.sources import SourceOptions
 
     if by_position and by_name:
         raise typer.BadParameter("given with --by-name; expected one of the two", param_hint="--by-position")
     container = ContainerOptions(names, follow_links)
-    options = SourceOptions(LayoutWish(class_level, split_folders), container, **more).named(by_name)
+    options = SourceOptions(LayoutOptions(class_level, split_folders), container, **more).named(by_name)
     return replace(options, numbers="positions") if by_position else options
 
 

@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from bayesight.data.budget import ContainerBudget
 from bayesight.data.containers import Source
 from bayesight.data.folders import folder_members
-from bayesight.data.formats import Known, recognise
+from bayesight.data.formats import KnownFormat, recognise
 from bayesight.data.members import (
     ENCODED_LIMIT_BYTES,
     FOLDER,
     IGNORED,
     NO_CLASS,
     Content,
-    Ignored,
     Judge,
     Member,
     Position,
     Quarantined,
+    SkippedMember,
     Unreadable,
     must_sniff,
     printable,
@@ -37,7 +37,7 @@ from bayesight.data.members import (
 from bayesight.data.remarks import Remarks
 from bayesight.data.streams import ByteStream
 from bayesight.data.tarwalk import HARD_LINK, SYMBOLIC_LINK, walk
-from bayesight.data.unpacking import Plan, Unpacking, planned, tidy
+from bayesight.data.unpacking import MemberPlan, Unpacking, planned, tidy
 from bayesight.data.zips import zip_members
 from bayesight.errors import BayesightError, SourceUnreadable, shown
 
@@ -55,7 +55,7 @@ class ReadAgain(Exception):
         plan: what the next pass needs to know.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: MemberPlan) -> None:
         super().__init__("the archive is to be read once more")
         self.plan = plan
 
@@ -72,13 +72,13 @@ class Batch:
     classes: list[str | None] = field(default_factory=list)
     blobs: list[bytes] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
-    ignored: list[Ignored] = field(default_factory=list)
+    ignored: list[SkippedMember] = field(default_factory=list)
     backslashes: int = 0
     fraction: float = 0.0
 
 
 def batches(
-    source: Source, *, labelled: bool = True, plan: Plan | None = None, remarks: Remarks | None = None
+    source: Source, *, labelled: bool = True, plan: MemberPlan | None = None, remarks: Remarks | None = None
 ) -> Iterator[Batch]:
     """The members of a folder, tar or zip source, in one pass.
 
@@ -148,7 +148,7 @@ def _first_pass(members: Iterable[Member], budget: ContainerBudget) -> Iterator[
 
 
 def _by_plan(
-    members: Iterable[Member], plan: Plan, remarks: Remarks, budget: ContainerBudget
+    members: Iterable[Member], plan: MemberPlan, remarks: Remarks, budget: ContainerBudget
 ) -> Iterator[Member]:
     """The members of a stream that count, in a pass after the first."""
 
@@ -214,6 +214,6 @@ def _content(name: bytes, content: Content) -> tuple[bytes, str | None]:
     if not must_sniff(name):
         return blob, None
     found = recognise(blob, name)
-    if isinstance(found, Known):
+    if isinstance(found, KnownFormat):
         return b"", found.reason
     return blob, None if found else IGNORED

@@ -31,15 +31,15 @@ from bayesight.data.decode import (
     refit,
     survey,
 )
-from bayesight.data.framing import MOST_PIXELS, Depths, Wish, choose, sentence, wished
+from bayesight.data.framing import MOST_PIXELS, BitDepths, ImageSpec, asked_frame, choose, sentence
 from bayesight.data.hints import way_on
 from bayesight.data.idx import idx_batches
-from bayesight.data.layout import Lost, document_kind
-from bayesight.data.left_out import Passed, Tally
+from bayesight.data.layout import EmptyClass, document_kind
+from bayesight.data.left_out import SkippedFiles, Tally
 from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined
-from bayesight.data.placing import Placed, place, place_by_name
+from bayesight.data.placing import Placement, place, place_by_name
 from bayesight.data.remarks import Remarks
-from bayesight.data.unpacking import Plan
+from bayesight.data.unpacking import MemberPlan
 from bayesight.errors import SourceUnreadable
 from bayesight.types import ImageArray, IntArray, Progress
 
@@ -63,17 +63,17 @@ class Contents:
     counts: dict[str, int]
     parts: dict[str, int]
     notes: tuple[str, ...]
-    lost: tuple[Lost, ...]
+    lost: tuple[EmptyClass, ...]
     frame: Frame
     content_hash: str
     quarantined: tuple[Quarantined, ...]
-    passed: tuple[Passed, ...]
+    passed: tuple[SkippedFiles, ...]
     choice: str
     treatment: Treatment
     container: Remarks
 
 
-def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = None) -> Contents:
+def build(source: Source, spec: ImageSpec, folder: Path, progress: Progress | None = None) -> Contents:
     """Read a source; write its images, labels, parts and digests as ``.npy`` and ``paths.txt`` into a folder.
 
     The files are written, but not yet forced to the disk.
@@ -85,13 +85,13 @@ def build(source: Source, wish: Wish, folder: Path, progress: Progress | None = 
     """
     with Spool(folder, progress) as spool:
         if source.kind == "idx":
-            choice = _read_idx(source, wish, spool)
+            choice = _read_idx(source, spec, spool)
         else:
-            choice = _read_encoded(source, wish, spool)
+            choice = _read_encoded(source, spec, spool)
         if not spool.count:
             raise _nothing_read(source, spool)
         paths = b"\n".join(spool.paths).split(b"\n")
-        return _finish(spool, folder, _placed(source, wish, spool, paths), paths, choice)
+        return _finish(spool, folder, _placed(source, spec, spool, paths), paths, choice)
 
 
 def content_hash(frame: Frame, labels: IntArray, digests: ImageArray, parts: ImageArray) -> str:
@@ -195,68 +195,70 @@ class Spool:
         self._file.truncate()
 
 
-def _read_idx(source: Source, wish: Wish, spool: Spool) -> str:
+def _read_idx(source: Source, spec: ImageSpec, spool: Spool) -> str:
     """Fill the spool from IDX data; returns how size and mode were chosen."""
     name = source.path.name
-    if wish.levels not in (None, EIGHT_BIT):
+    if spec.levels not in (None, EIGHT_BIT):
         raise SourceUnreadable(
-            f"{source.path} holds values of 8 bits; expected values of {Range(*wish.levels)}, as the run's"
+            f"{source.path} holds values of 8 bits; expected values of {Range(*spec.levels)}, as the run's"
         )
     for block in idx_batches(source.path, source.labels, PIXEL_LIMIT, spool.remarks):
         _, height, width, *channels = block.images.shape
         native = Frame(height, width, "RGB" if channels else "L")
-        spool.frame = wished(wish, native)
+        spool.frame = asked_frame(spec, native)
         images = refit(block.images, spool.frame)
         spool.treatment += Treatment.of(native, spool.frame, len(images))
-        labels = [str(label) for label in block.labels.tolist()] if wish.labelled else [""] * len(images)
+        labels = [str(label) for label in block.labels.tolist()] if spec.labelled else [""] * len(images)
         spool.add(images, labels, [f"{name}[{block.first + i}]" for i in range(len(images))])
         spool.report(block.fraction)
-    return sentence(wish, spool.frame, Counter()) if spool.frame else ""
+    return sentence(spec, spool.frame, Counter()) if spool.frame else ""
 
 
-def _read_encoded(source: Source, wish: Wish, spool: Spool) -> str:
+def _read_encoded(source: Source, spec: ImageSpec, spool: Spool) -> str:
     """Fill the spool from image files; returns how size, mode and levels were chosen."""
     try:
-        return _read_images(source, wish, spool, None)
+        return _read_images(source, spec, spool, None)
     except ReadAgain as again:  # now it is known which members count
         spool.clear()
-        return _read_images(source, wish, spool, again.plan)
+        return _read_images(source, spec, spool, again.plan)
 
 
-def _read_images(source: Source, wish: Wish, spool: Spool, plan: Plan | None) -> str:
+def _read_images(source: Source, spec: ImageSpec, spool: Spool, plan: MemberPlan | None) -> str:
     """Fill the spool from the members that count.
 
     As long as they are not known, the first image's are taken. When another one does not agree, the rest of
     the pass only counts what the images are, and a second pass reads with what was chosen.
     """
     seen: Counter[Frame] = Counter()
-    depths, budget = Depths(str(source.path)), Budget(source)
-    for batch in batches(source, labelled=wish.labelled, plan=plan, remarks=spool.remarks):
+    depths, budget = BitDepths(str(source.path)), PixelBudget(source)
+    for batch in batches(source, labelled=spec.labelled, plan=plan, remarks=spool.remarks):
         if spool.frame is None:
-            spool.frame = _first_frame(batch, wish)
+            spool.frame = _first_frame(batch, spec)
         for part in _parts(batch, spool.frame):
-            if not seen and not _take_in(part, spool, budget, wish):
+            if not seen and not _take_in(part, spool, budget, spec):
                 assert spool.frame is not None
                 seen[spool.frame] = depths.eight = spool.count
             if seen:
-                _survey(part, seen, depths, wish, budget)
+                _survey(part, seen, depths, spec, budget)
         spool.report(batch.fraction)
     if not seen or spool.frame is None:
-        return sentence(wish, spool.frame, seen) if spool.frame else ""
+        return sentence(spec, spool.frame, seen) if spool.frame else ""
     known = +seen or Counter({spool.frame: 1})
     spool.clear()
-    spool.frame, budget = choose(wish, known, depths.levels()), Budget(source)
-    for batch in batches(source, labelled=wish.labelled, plan=plan, remarks=spool.remarks):
+    spool.frame, budget = choose(spec, known, depths.levels()), PixelBudget(source)
+    for batch in batches(source, labelled=spec.labelled, plan=plan, remarks=spool.remarks):
         for part in _parts(batch, spool.frame):
             _take_in(part, spool, budget)
         spool.report(batch.fraction)
-    return sentence(wish, spool.frame, known)
+    return sentence(spec, spool.frame, known)
 
 
-def _survey(part: Batch, seen: Counter[Frame], depths: Depths, wish: Wish, budget: Budget) -> None:
+def _survey(
+    part: Batch, seen: Counter[Frame], depths: BitDepths, spec: ImageSpec, budget: PixelBudget
+) -> None:
     """Count what the images of a batch are."""
     budget.earn(part)
-    natives = survey(part.blobs, ranges=wish.levels is None, spend=budget.spend)
+    natives = survey(part.blobs, ranges=spec.levels is None, spend=budget.spend)
     for path, found in zip(part.paths, natives, strict=True):
         if found is not None:
             frame, values = found
@@ -264,25 +266,25 @@ def _survey(part: Batch, seen: Counter[Frame], depths: Depths, wish: Wish, budge
             depths.add(path, values)
 
 
-def _take_in(part: Batch, spool: Spool, budget: Budget, wish: Wish | None = None) -> bool:
+def _take_in(part: Batch, spool: Spool, budget: PixelBudget, spec: ImageSpec | None = None) -> bool:
     """Decode a batch into the spool; False, and nothing done, when an image is not as the first one.
 
     Args:
         part: the batch.
         spool: what it goes to, and the frame.
         budget: told of the batch.
-        wish: what may be made to fit, for it was asked for; None where the frame is settled and all may.
+        spec: what may be made to fit, for it was asked for; None where the frame is settled and all may.
     """
     frame = spool.frame or Frame(1, 1, "L")
-    if wish is not None and wish.size is None and frame.pixels > MOST_PIXELS:
+    if spec is not None and spec.size is None and frame.pixels > MOST_PIXELS:
         return False
     budget.earn(part)
     decoded = decode(
         part.blobs,
         frame,
-        fit_size=wish is None or wish.size is not None,
-        fit_mode=wish is None or wish.mode is not None,
-        fit_levels=wish is None or wish.levels is not None,
+        fit_size=spec is None or spec.size is not None,
+        fit_mode=spec is None or spec.mode is not None,
+        fit_levels=spec is None or spec.levels is not None,
         spend=budget.spend,
     )
     if decoded.misfits:
@@ -301,7 +303,7 @@ def _take_in(part: Batch, spool: Spool, budget: Budget, wish: Wish | None = None
     return True
 
 
-class Budget:
+class PixelBudget:
     """Pixels that may be decoded: reading images far larger than what holds them would take for ever.
 
     Args:
@@ -353,25 +355,25 @@ def _parts(batch: Batch, frame: Frame | None) -> Iterator[Batch]:
         )
 
 
-def _first_frame(part: Batch, wish: Wish) -> Frame | None:
+def _first_frame(part: Batch, spec: ImageSpec) -> Frame | None:
     """The frame of the first image that has one."""
     for blob in part.blobs:
         (native,) = native_frames([blob])
         if native is not None:
-            return wished(wish, native)
+            return asked_frame(spec, native)
     return None
 
 
-def _placed(source: Source, wish: Wish, spool: Spool, paths: list[bytes]) -> Placed:
+def _placed(source: Source, spec: ImageSpec, spool: Spool, paths: list[bytes]) -> Placement:
     """The class and the part of every spooled image."""
     ids = np.concatenate(spool.folders).astype(np.int64)
     if source.kind == "idx":
-        return place_by_name(list(spool.folder_ids), ids, labelled=wish.labelled)
-    asked = wish.layout if wish.labelled else None
+        return place_by_name(list(spool.folder_ids), ids, labelled=spec.labelled)
+    asked = spec.layout if spec.labelled else None
     return place(source.path.name, list(spool.folder_ids), ids, paths, spool.others, asked)
 
 
-def _finish(spool: Spool, folder: Path, placed: Placed, paths: list[bytes], choice: str) -> Contents:
+def _finish(spool: Spool, folder: Path, placed: Placement, paths: list[bytes], choice: str) -> Contents:
     """Put the spooled images in canonical order and write every file of the store."""
     frame = spool.frame
     assert frame is not None

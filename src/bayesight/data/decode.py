@@ -17,20 +17,20 @@ from operator import methodcaller
 import numpy as np
 from PIL import Image
 
-from bayesight.data.png import HEADER_BYTES, Layout, inflate, layout, unfilter
-from bayesight.data.rasters import PIXEL_LIMIT, Raster, Refused, may_turn, place
+from bayesight.data.png import HEADER_BYTES, PngLayout, inflate, layout, unfilter
+from bayesight.data.rasters import PIXEL_LIMIT, Raster, RasterRefusal, may_turn, place
 from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Range, Treatment
 from bayesight.types import ImageArray, IntArray
 
 __all__ = [
     "EIGHT_BIT",
     "PIXEL_LIMIT",
-    "Decoded",
+    "DecodedBatch",
     "Fit",
     "Frame",
     "Levels",
     "Range",
-    "Refused",
+    "RasterRefusal",
     "Treatment",
     "decode",
     "native_frames",
@@ -44,7 +44,7 @@ _OWN_ASPECT = 4  # and with tall ones, whose diagonals are short
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedBatch:
     """The images of a batch.
 
     Args:
@@ -70,7 +70,7 @@ def decode(
     fit_mode: bool = True,
     fit_levels: bool = True,
     spend: Callable[[int], None] = lambda pixels: None,
-) -> Decoded:
+) -> DecodedBatch:
     """Decode a batch of encoded images.
 
     Args:
@@ -115,12 +115,12 @@ def decode(
                     continue
                 spend(raster.own.pixels)
                 single, done = raster.fitted(frame)
-            except Refused as error:
+            except RasterRefusal as error:
                 refused.append((index, str(error)))
                 continue
             parts.append((np.array([index]), single[None]))
             treatment += done
-    return Decoded(*_together(parts, frame), tuple(refused), tuple(misfits), treatment)
+    return DecodedBatch(*_together(parts, frame), tuple(refused), tuple(misfits), treatment)
 
 
 def _is_misfit(raster: Raster, frame: Frame, fit_size: bool, fit_mode: bool, fit_levels: bool) -> bool:
@@ -203,7 +203,7 @@ def _by_header(blobs: Sequence[bytes]) -> dict[bytes, list[int]]:
     return groups
 
 
-def _own_layout(header: bytes, frame: Frame) -> Layout | None:
+def _own_layout(header: bytes, frame: Frame) -> PngLayout | None:
     """The layout of PNGs that are decoded here; None for those of Pillow."""
     found = layout(header)
     if found is None or not found.channels or found.raw_bytes > _OWN_RAW_BYTES:
@@ -216,7 +216,7 @@ def _own_layout(header: bytes, frame: Frame) -> Layout | None:
 
 
 def _decode_group(
-    blobs: Sequence[bytes], where: IntArray, shape: Layout
+    blobs: Sequence[bytes], where: IntArray, shape: PngLayout
 ) -> tuple[IntArray, ImageArray, list[int]]:
     """Decode PNGs of one header: indices, pixels, and the indices of those left to Pillow."""
     rows = inflate(blobs, blobs[0][:HEADER_BYTES], shape)
@@ -248,5 +248,5 @@ def _own_frame(blob: bytes, ranges: bool, spend: Callable[[int], None]) -> tuple
             return raster.own, None
         spend(raster.own.pixels)
         return raster.own, raster.range()
-    except Refused:  # decoding, which comes later, says why
+    except RasterRefusal:  # decoding, which comes later, says why
         return None

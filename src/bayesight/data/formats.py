@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["IMAGE_SUFFIXES", "Known", "known_by_name", "reader_of", "recognise", "suffix_of"]
+__all__ = ["IMAGE_SUFFIXES", "KnownFormat", "known_by_name", "reader_of", "recognise", "suffix_of"]
 
 IMAGE_SUFFIXES = frozenset(
     b"png apng jpg jpeg jpe jfif mpo bmp dib gif tif tiff webp ppm pgm pbm pnm pfm avif avifs jp2 j2k jpc "
@@ -26,7 +26,7 @@ _UNPACK = "unpack it first"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFormat:
     """A format that is known by name and not read.
 
     Args:
@@ -45,24 +45,24 @@ class Known:
         return f"{self.name}, which is not read: {self.mend}"
 
 
-_HEIF = Known("HEIC/HEIF", "convert it to JPEG or PNG first, as with 'heif-convert FILE.heic FILE.jpg'")
-_RAW = Known(
+_HEIF = KnownFormat("HEIC/HEIF", "convert it to JPEG or PNG first, as with 'heif-convert FILE.heic FILE.jpg'")
+_RAW = KnownFormat(
     "a camera's raw file", "develop it to JPEG, PNG or TIFF first, as with 'darktable-cli' or 'dcraw'"
 )
-_DICOM = Known("DICOM", "convert it to PNG first, as with 'dcmj2pnm' or pydicom")
-_SVG = Known("SVG", "render it to PNG first, as with 'rsvg-convert'")
-_PDF = Known("PDF", "render its pages to PNG first, as with 'pdftoppm -png'")
-_POSTSCRIPT = Known("PostScript", "render it to PNG first, as with 'gs -sDEVICE=png16m'")
-_PSD = Known("Photoshop's PSD", "export it to PNG first")
-_NIFTI = Known("NIfTI", "save its slices as PNG or TIFF first, as with nibabel")
-_NUMPY = Known("a NumPy array", "save each image as PNG or TIFF first, as with PIL.Image.fromarray")
-_VIDEO = Known("a video", _FRAMES, is_large=True)
-_JXL = Known("JPEG XL", f"{_TO_PNG}, as with 'djxl FILE.jxl FILE.png'")
-_GZIP = Known("packed with gzip", f"{_UNPACK}, as with 'gunzip'")
-_LFS = Known("a Git LFS pointer in place of the file", "fetch the files with 'git lfs pull'")
-_PAGE = Known("a web page", "the download probably failed, fetch the image again")
+_DICOM = KnownFormat("DICOM", "convert it to PNG first, as with 'dcmj2pnm' or pydicom")
+_SVG = KnownFormat("SVG", "render it to PNG first, as with 'rsvg-convert'")
+_PDF = KnownFormat("PDF", "render its pages to PNG first, as with 'pdftoppm -png'")
+_POSTSCRIPT = KnownFormat("PostScript", "render it to PNG first, as with 'gs -sDEVICE=png16m'")
+_PSD = KnownFormat("Photoshop's PSD", "export it to PNG first")
+_NIFTI = KnownFormat("NIfTI", "save its slices as PNG or TIFF first, as with nibabel")
+_NUMPY = KnownFormat("a NumPy array", "save each image as PNG or TIFF first, as with PIL.Image.fromarray")
+_VIDEO = KnownFormat("a video", _FRAMES, is_large=True)
+_JXL = KnownFormat("JPEG XL", f"{_TO_PNG}, as with 'djxl FILE.jxl FILE.png'")
+_GZIP = KnownFormat("packed with gzip", f"{_UNPACK}, as with 'gunzip'")
+_LFS = KnownFormat("a Git LFS pointer in place of the file", "fetch the files with 'git lfs pull'")
+_PAGE = KnownFormat("a web page", "the download probably failed, fetch the image again")
 
-_MAGIC: tuple[tuple[bytes, Known], ...] = (
+_MAGIC: tuple[tuple[bytes, KnownFormat], ...] = (
     (b"%PDF", _PDF),
     (b"%!PS", _POSTSCRIPT),
     (b"\xc5\xd0\xd3\xc6", _POSTSCRIPT),
@@ -74,30 +74,30 @@ _MAGIC: tuple[tuple[bytes, Known], ...] = (
     (b"FOVb", _RAW),
     (b"IIRO", _RAW),
     (b"IIU\0", _RAW),
-    (b"II\xbc", Known("JPEG XR", _TO_PNG)),
-    (b"\x76\x2f\x31\x01", Known("OpenEXR", "convert it to a floating-point TIFF or to PNG first")),
-    (b"#?RADIANCE", Known("Radiance HDR", "convert it to a floating-point TIFF or to PNG first")),
-    (b"SIMPLE  =", Known("FITS", "save each image as PNG or TIFF first, as with astropy")),
-    (b"\x89HDF\r\n\x1a\n", Known("HDF5", "save each image in it as PNG or TIFF first, as with h5py")),
-    (b"MATLAB 5.0", Known("a MATLAB file", "save each image in it as PNG first, with 'imwrite'")),
-    (b"icns", Known("Apple's ICNS, a set of icons", _TO_PNG)),
-    (b"gimp xcf", Known("GIMP's XCF", "export it to PNG first")),
-    (b"AT&TFORM", Known("DjVu", f"{_TO_PNG}, as with 'ddjvu'")),
-    (b"ZISRAWFILE", Known("Zeiss CZI", "export it to TIFF first, as with Bio-Formats")),
-    (b"\xd7\xcd\xc6\x9a", Known("Windows Metafile", "render it to PNG first")),
+    (b"II\xbc", KnownFormat("JPEG XR", _TO_PNG)),
+    (b"\x76\x2f\x31\x01", KnownFormat("OpenEXR", "convert it to a floating-point TIFF or to PNG first")),
+    (b"#?RADIANCE", KnownFormat("Radiance HDR", "convert it to a floating-point TIFF or to PNG first")),
+    (b"SIMPLE  =", KnownFormat("FITS", "save each image as PNG or TIFF first, as with astropy")),
+    (b"\x89HDF\r\n\x1a\n", KnownFormat("HDF5", "save each image in it as PNG or TIFF first, as with h5py")),
+    (b"MATLAB 5.0", KnownFormat("a MATLAB file", "save each image in it as PNG first, with 'imwrite'")),
+    (b"icns", KnownFormat("Apple's ICNS, a set of icons", _TO_PNG)),
+    (b"gimp xcf", KnownFormat("GIMP's XCF", "export it to PNG first")),
+    (b"AT&TFORM", KnownFormat("DjVu", f"{_TO_PNG}, as with 'ddjvu'")),
+    (b"ZISRAWFILE", KnownFormat("Zeiss CZI", "export it to TIFF first, as with Bio-Formats")),
+    (b"\xd7\xcd\xc6\x9a", KnownFormat("Windows Metafile", "render it to PNG first")),
     (b"\x1a\x45\xdf\xa3", _VIDEO),
     (b"\0\0\x01\xba", _VIDEO),
     (b"\0\0\x01\xb3", _VIDEO),
     (b"FLV\x01", _VIDEO),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _VIDEO),
-    (b"OggS", Known("Ogg, sound or video", _FRAMES)),
+    (b"OggS", KnownFormat("Ogg, sound or video", _FRAMES)),
     (b"\x1f\x8b", _GZIP),
-    (b"BZh", Known("packed with bzip2", f"{_UNPACK}, as with 'bunzip2'")),
-    (b"\xfd7zXZ\0", Known("packed with xz", f"{_UNPACK}, as with 'unxz'")),
-    (b"\x28\xb5\x2f\xfd", Known("packed with Zstandard", f"{_UNPACK}, as with 'unzstd'")),
-    (b"PK\3\4", Known("a zip archive", _UNPACK)),
-    (b"7z\xbc\xaf\x27\x1c", Known("a 7-Zip archive", _UNPACK)),
-    (b"Rar!\x1a\x07", Known("a RAR archive", _UNPACK)),
+    (b"BZh", KnownFormat("packed with bzip2", f"{_UNPACK}, as with 'bunzip2'")),
+    (b"\xfd7zXZ\0", KnownFormat("packed with xz", f"{_UNPACK}, as with 'unxz'")),
+    (b"\x28\xb5\x2f\xfd", KnownFormat("packed with Zstandard", f"{_UNPACK}, as with 'unzstd'")),
+    (b"PK\3\4", KnownFormat("a zip archive", _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", KnownFormat("a 7-Zip archive", _UNPACK)),
+    (b"Rar!\x1a\x07", KnownFormat("a RAR archive", _UNPACK)),
     (b"version https://git-lfs", _LFS),
 )
 _BRANDS = (
@@ -108,7 +108,7 @@ _BRANDS = (
 _RAW_SUFFIXES = frozenset(
     b"dng nef nrw cr2 cr3 crw arw srf sr2 orf rw2 raf pef srw 3fr iiq erf kdc dcr mos mrw x3f raw".split()
 )
-_NAMED: dict[bytes, Known] = {
+_NAMED: dict[bytes, KnownFormat] = {
     **dict.fromkeys((b"heic", b"heif", b"hif"), _HEIF),
     **dict.fromkeys(b"mp4 m4v mov avi mkv webm mpg mpeg wmv flv mts m2ts 3gp".split(), _VIDEO),
     **dict.fromkeys((b"dcm", b"dicom"), _DICOM),
@@ -153,7 +153,7 @@ def suffix_of(name: bytes) -> bytes:
     return suffix.lower() if dot and base else b""
 
 
-def known_by_name(name: bytes) -> Known | None:
+def known_by_name(name: bytes) -> KnownFormat | None:
     """The format that a file's suffix names, where it is one that is not read.
 
     Example:
@@ -165,7 +165,7 @@ def known_by_name(name: bytes) -> Known | None:
     return _NAMED.get(suffix_of(name))
 
 
-def recognise(blob: bytes, name: bytes = b"") -> str | Known | None:
+def recognise(blob: bytes, name: bytes = b"") -> str | KnownFormat | None:
     r"""Say what a file holds.
 
     Args:
@@ -201,7 +201,7 @@ def reader_of(blob: bytes) -> str | None:
     return None
 
 
-def _known(head: bytes) -> Known | None:
+def _known(head: bytes) -> KnownFormat | None:
     """A format that is known only, by its first bytes."""
     for magic, known in _MAGIC:
         if head.startswith(magic):
@@ -219,7 +219,7 @@ def _known(head: bytes) -> Known | None:
     if head[128:132] == b"DICM":
         return _DICOM
     if head[257:262] == b"ustar":
-        return Known("a tar archive", _UNPACK)
+        return KnownFormat("a tar archive", _UNPACK)
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
         return _NIFTI
     if _SVG_START.match(head):

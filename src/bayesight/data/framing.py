@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayesight.data.decode import EIGHT_BIT, Fit, Frame, Levels, Range
-from bayesight.data.layout import AS_SHOWN, LayoutWish
+from bayesight.data.layout import AS_SHOWN, LayoutOptions
 from bayesight.errors import SourceUnreadable
 
-__all__ = ["MOST_PIXELS", "Depths", "Wish", "choose", "sentence", "wished"]
+__all__ = ["MOST_PIXELS", "BitDepths", "ImageSpec", "asked_frame", "choose", "sentence"]
 
 MOST_PIXELS = 1 << 20
 """Images of one common size are kept at it up to 1024x1024 pixels; larger ones are scaled down."""
@@ -27,7 +27,7 @@ _FITTING = {
 
 
 @dataclass(frozen=True)
-class Wish:
+class ImageSpec:
     """What was asked of a store.
 
     Args:
@@ -44,11 +44,11 @@ class Wish:
     labelled: bool = True
     levels: Levels | None = None
     fit: Fit = "crop"
-    layout: LayoutWish = AS_SHOWN
+    layout: LayoutOptions = AS_SHOWN
 
 
 @dataclass
-class Depths:
+class BitDepths:
     """The number of images of 8 bits in a source, and the range of values of each of the others.
 
     Args:
@@ -114,13 +114,13 @@ class Depths:
         )
 
 
-def wished(wish: Wish, native: Frame) -> Frame:
+def asked_frame(spec: ImageSpec, native: Frame) -> Frame:
     """A native frame with what was asked for put in its place."""
-    height, width = wish.size or (native.height, native.width)
-    return Frame(height, width, wish.mode or native.mode, wish.levels or native.levels, wish.fit)
+    height, width = spec.size or (native.height, native.width)
+    return Frame(height, width, spec.mode or native.mode, spec.levels or native.levels, spec.fit)
 
 
-def choose(wish: Wish, seen: Counter[Frame], levels: Levels = EIGHT_BIT) -> Frame:
+def choose(spec: ImageSpec, seen: Counter[Frame], levels: Levels = EIGHT_BIT) -> Frame:
     """One frame for images of several.
 
     RGB as soon as one image has colour. The most common size if at least half of the images share it,
@@ -128,10 +128,10 @@ def choose(wish: Wish, seen: Counter[Frame], levels: Levels = EIGHT_BIT) -> Fram
     common size of more than 1024x1024 pixels is scaled down to a short side of 64, its shape kept.
 
     Example:
-        >>> found = choose(Wish(), Counter({Frame(28, 28, "L"): 3, Frame(9, 9, "RGB"): 1}))
+        >>> found = choose(ImageSpec(), Counter({Frame(28, 28, "L"): 3, Frame(9, 9, "RGB"): 1}))
         >>> found.shape
         (28, 28, 3)
-        >>> choose(Wish(), Counter({Frame(3000, 4000, "L"): 3})).shape
+        >>> choose(ImageSpec(), Counter({Frame(3000, 4000, "L"): 3})).shape
         (64, 85)
     """
     mode = "RGB" if any(frame.mode == "RGB" for frame in seen) else "L"
@@ -141,7 +141,7 @@ def choose(wish: Wish, seen: Counter[Frame], levels: Levels = EIGHT_BIT) -> Fram
         size = (min(max(side, _SMALLEST_SIDE), _LARGEST_SIDE),) * 2
     elif size[0] * size[1] > MOST_PIXELS:
         size = _scaled_down(*size)
-    return wished(wish, Frame(*size, mode, levels))
+    return asked_frame(spec, Frame(*size, mode, levels))
 
 
 def _scaled_down(height: int, width: int) -> tuple[int, int]:
@@ -151,15 +151,15 @@ def _scaled_down(height: int, width: int) -> tuple[int, int]:
     return (_LARGEST_SIDE, side) if height <= width else (side, _LARGEST_SIDE)
 
 
-def sentence(wish: Wish, frame: Frame, seen: Counter[Frame]) -> str:
+def sentence(spec: ImageSpec, frame: Frame, seen: Counter[Frame]) -> str:
     """How a frame was chosen, for people; ``seen`` is empty when all images are of it.
 
     Example:
-        >>> sentence(Wish(size=(9, 9)), Frame(9, 9, "L"), Counter())
+        >>> sentence(ImageSpec(size=(9, 9)), Frame(9, 9, "L"), Counter())
         '9x9 as asked for; all images are grey'
     """
     size = f"{frame.height}x{frame.width}"
-    if wish.size:
+    if spec.size:
         how = f"{size} as asked for"
     elif not seen or {(f.height, f.width) for f in seen} == {(frame.height, frame.width)}:
         how = f"all images are {size}"
@@ -168,8 +168,8 @@ def sentence(wish: Wish, frame: Frame, seen: Counter[Frame]) -> str:
     if frame.levels != EIGHT_BIT:
         how += f"; values of {Range(*frame.levels)} are scaled to 0 to 255"
     colour = sum(many for f, many in seen.items() if f.mode == "RGB")
-    if wish.mode:
-        return f"{how}; {wish.mode} as asked for"
+    if spec.mode:
+        return f"{how}; {spec.mode} as asked for"
     if 0 < colour < seen.total():
         return f"{how}; RGB, because {colour:,} of them have colour"
     return f"{how}; all images are {'grey' if frame.mode == 'L' else 'RGB'}"

@@ -20,13 +20,13 @@ __all__ = [
     "LOWEST",
     "PARTS",
     "WEB_DATASET",
+    "EmptyClass",
     "Folder",
     "Layout",
+    "LayoutOptions",
+    "LayoutReading",
     "LayoutUnclear",
-    "LayoutWish",
-    "Lost",
     "Place",
-    "Reading",
     "decide",
     "document_kind",
     "flat_hint",
@@ -56,7 +56,7 @@ Path: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class LayoutWish:
+class LayoutOptions:
     """Options for folders that do not show by themselves what they are.
 
     Args:
@@ -76,7 +76,7 @@ class LayoutWish:
         return " ".join(level + split)
 
 
-AS_SHOWN = LayoutWish()
+AS_SHOWN = LayoutOptions()
 """Nothing asked for: the source decides."""
 
 
@@ -109,7 +109,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Lost:
+class EmptyClass:
     """A folder among those of the classes in which no file could be read as an image.
 
     Args:
@@ -139,19 +139,19 @@ class Layout:
 
     places: Mapping[Path, Place]
     notes: tuple[str, ...] = ()
-    lost: tuple[Lost, ...] = ()
+    lost: tuple[EmptyClass, ...] = ()
 
 
 @dataclass(frozen=True)
-class Reading:
+class LayoutReading:
     """One way to read a source that has several.
 
     Args:
-        wish: what asks for it.
+        asked: what asks for it.
         classes: the classes it gives.
     """
 
-    wish: LayoutWish
+    asked: LayoutOptions
     classes: tuple[str, ...]
 
 
@@ -163,7 +163,7 @@ class LayoutUnclear(InvalidInput):
         readings: the same for programs.
     """
 
-    def __init__(self, message: str, readings: Sequence[Reading] = ()) -> None:
+    def __init__(self, message: str, readings: Sequence[LayoutReading] = ()) -> None:
         super().__init__(message)
         self.readings = tuple(readings)
 
@@ -189,12 +189,12 @@ def folder_of(path: str) -> Path:
     return tuple(part for part in canonical(path).split("/")[:-1] if part not in ("", "."))
 
 
-def decide(folders: Mapping[Path, Folder], wish: LayoutWish, source: str) -> Layout:
+def decide(folders: Mapping[Path, Folder], asked: LayoutOptions, source: str) -> Layout:
     """The class and the part of every folder that holds images.
 
     Args:
         folders: by path; those without images count for classes that would vanish.
-        wish: what was asked for.
+        asked: what was asked for.
         source: its name, for messages.
 
     Raises:
@@ -203,17 +203,17 @@ def decide(folders: Mapping[Path, Folder], wish: LayoutWish, source: str) -> Lay
 
     Example:
         >>> tree = {("train", "cat"): Folder(9), ("test", "cat"): Folder(3), ("unlabeled",): Folder(5)}
-        >>> decide(tree, LayoutWish(), "set.zip").places["test", "cat"]
+        >>> decide(tree, LayoutOptions(), "set.zip").places["test", "cat"]
         Place(name='cat', part='test')
     """
-    return _Decision(folders, wish, source).made()
+    return _Decision(folders, asked, source).made()
 
 
 class _Decision:
     """One decision under way: the folders whose place is open, and what was said so far."""
 
-    def __init__(self, folders: Mapping[Path, Folder], wish: LayoutWish, source: str) -> None:
-        self.folders, self.wish, self.source = folders, wish, source
+    def __init__(self, folders: Mapping[Path, Folder], asked: LayoutOptions, source: str) -> None:
+        self.folders, self.asked, self.source = folders, asked, source
         self.places: dict[Path, Place] = {}
         self.notes: list[str] = []
         self.open = sorted(path for path, folder in folders.items() if folder.images)
@@ -257,7 +257,7 @@ class _Decision:
 
     def _masks(self) -> list[Path]:
         """Folders of masks that lie beside folders of images, so that they can be nothing else."""
-        if self.wish.class_level is not None:
+        if self.asked.class_level is not None:
             return []
         beside: dict[Path, set[str]] = defaultdict(set)
         for path in self.open:
@@ -285,10 +285,10 @@ class _Decision:
 
     def _find_parts(self) -> None:
         """Find the folders that name parts of the source, where that is certain or asked for."""
-        if self.wish.split_folders is False or not self.open:
+        if self.asked.split_folders is False or not self.open:
             return
-        level = self.wish.class_level
-        shared = 0 if self.wish.split_folders else _shared(self.open)
+        level = self.asked.class_level
+        shared = 0 if self.asked.split_folders else _shared(self.open)
         at: dict[int, set[str]] = defaultdict(set)
         for path in self.open:
             for i in range(shared, len(path)):
@@ -304,7 +304,7 @@ class _Decision:
             if found:
                 self.marks[path] = set(found)
                 self.part[path] = meaning[found[0]][path[found[0]]]
-        if self.part and self.wish.split_folders is None:
+        if self.part and self.asked.split_folders is None:
             self._judge_parts(meaning)
 
     def _judge_parts(self, meaning: Mapping[int, Mapping[str, Role]]) -> None:
@@ -364,7 +364,7 @@ class _Decision:
     def _name_classes(self, *, beside_masks: bool) -> None:
         """Choose the level of the class folders and give every open folder its place."""
         rests = {path: [i for i in range(len(path)) if i not in self.marks[path]] for path in self.open}
-        level = self.wish.class_level
+        level = self.asked.class_level
         if level is not None:
             chosen = {path: _at_level(path, rest, level) for path, rest in rests.items()}
             self._refuse_empty_level(chosen, level)
@@ -457,7 +457,7 @@ class _Decision:
                 f"{deepest}, or {LOWEST} for the lowest (as {'/'.join(self.open[0])}/)."
             )
 
-    def _lost(self) -> list[Lost]:
+    def _lost(self) -> list[EmptyClass]:
         """Class folders none of whose files could be read as an image."""
         parents = {path[:-1] for path in self.class_folders}
         lost: dict[Path, Counter[str]] = defaultdict(Counter)
@@ -468,17 +468,17 @@ class _Decision:
                     if folder.images:
                         lost[path[:end]]["images"] += folder.images
         return [
-            Lost(path[-1], "/".join(path), dict(files.most_common()))
+            EmptyClass(path[-1], "/".join(path), dict(files.most_common()))
             for path, files in sorted(lost.items())
             if "images" not in files and not set(files) <= _DOCUMENTS and not _says_no_class(path[-1])
         ]
 
     # Readings.
 
-    def _level_readings(self, paths: Iterable[Path]) -> list[Reading]:
+    def _level_readings(self, paths: Iterable[Path]) -> list[LayoutReading]:
         """Each level at which there are classes, by what it takes for them."""
         every = [path for path in paths if path]
-        found: dict[tuple[str, ...], Reading] = {}
+        found: dict[tuple[str, ...], LayoutReading] = {}
         complete = set()
         deepest = max(map(len, every))
         for level in [*range(1, deepest + 1), LOWEST]:
@@ -488,20 +488,20 @@ class _Decision:
             left_out = sum(i is None for i in at.values())
             names = tuple(sorted({path[i] for path, i in at.items() if i is not None}))
             if 2 * left_out <= len(every) and names not in found:
-                found[names] = Reading(replace(self.wish, class_level=level), names)
+                found[names] = LayoutReading(replace(self.asked, class_level=level), names)
             if not left_out:
                 complete.add(names)
         several = [reading for reading in found.values() if len(reading.classes) > 1]
         whole = [reading for reading in several if reading.classes in complete]
         return (whole if len(whole) > 1 else several)[:3] or list(found.values())[-1:]
 
-    def _split_readings(self) -> list[Reading]:
+    def _split_readings(self) -> list[LayoutReading]:
         """Folders named like parts as parts, and as folders like others, where that can be."""
-        found: list[Reading] = []
-        for split in (True, False) if self.wish.split_folders is None else ():
-            wish = replace(self.wish, split_folders=split)
+        found: list[LayoutReading] = []
+        for split in (True, False) if self.asked.split_folders is None else ():
+            asked = replace(self.asked, split_folders=split)
             try:
-                places = decide(self.folders, wish, self.source).places
+                places = decide(self.folders, asked, self.source).places
             except LayoutUnclear as unclear:
                 found += sorted(unclear.readings, key=lambda reading: len(roles(reading.classes)))[:1]
                 continue
@@ -509,13 +509,13 @@ class _Decision:
                 continue
             names = sorted({p.name for p in places.values() if p.name is not None})
             if names:
-                found.append(Reading(wish, tuple(names)))
+                found.append(LayoutReading(asked, tuple(names)))
         return found
 
-    def _unclear(self, what: str, readings: Sequence[Reading], more: str = "") -> LayoutUnclear:
+    def _unclear(self, what: str, readings: Sequence[LayoutReading], more: str = "") -> LayoutUnclear:
         """The refusal of folders that can be read in several ways, with the option for each."""
         ways = [
-            f"{reading.wish.options} takes {_few(reading.classes)} for the classes" for reading in readings
+            f"{reading.asked.options} takes {_few(reading.classes)} for the classes" for reading in readings
         ]
         mend = "; ".join([*ways, *([more] if more else [])]) or "put each class into a folder of its own"
         return LayoutUnclear(f"{self.source}: {what} {mend}.", readings)

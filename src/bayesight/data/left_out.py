@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bayesight.data.members import Ignored
+from bayesight.data.members import SkippedMember
 
-__all__ = ["Passed", "Tally"]
+__all__ = ["SkippedFiles", "Tally"]
 
 
 @dataclass(frozen=True)
-class Passed:
+class SkippedFiles:
     """Files of one kind in one class that were passed over, for they are no images.
 
     Args:
@@ -35,13 +35,13 @@ class Tally:
         self._files: Counter[tuple[str, str | None]] = Counter()
         self._first: dict[tuple[str, str | None], str] = {}
 
-    def take(self, ignored: Iterable[Ignored]) -> None:
+    def take(self, ignored: Iterable[SkippedMember]) -> None:
         """Take note of files."""
         for one in ignored:
             key = one.kind, one.label
             self._files[key] += 1
             self._first.setdefault(key, one.path)
 
-    def counted(self) -> tuple[Passed, ...]:
+    def counted(self) -> tuple[SkippedFiles, ...]:
         """Kinds and classes with their numbers, the most first."""
-        return tuple(Passed(*key, many, self._first[key]) for key, many in self._files.most_common())
+        return tuple(SkippedFiles(*key, many, self._first[key]) for key, many in self._files.most_common())

@@ -16,11 +16,11 @@ __all__ = [
     "IGNORED",
     "NO_CLASS",
     "Content",
-    "Ignored",
     "Judge",
     "Member",
     "Position",
     "Quarantined",
+    "SkippedMember",
     "Unreadable",
     "must_sniff",
     "printable",
@@ -65,7 +65,7 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
-class Ignored:
+class SkippedMember:
     """A member of the source that was passed over, for it is no image.
 
     Args:
@@ -137,14 +137,14 @@ class Judge:
             return printable(parts[-1]), None
         return None, NO_CLASS if self._labelled else None
 
-    def ignored(self, name: bytes, label: str | None) -> Ignored:
+    def ignored(self, name: bytes, label: str | None) -> SkippedMember:
         """The record of a member that was passed over."""
         cut = name.rfind(b"/") + 1
         base = name[cut:]
         if base[:1] == b"." or base in _JUNK or self.place(name[:cut])[1] == IGNORED:
-            return Ignored(printable(name), HIDDEN)
+            return SkippedMember(printable(name), HIDDEN)
         suffix = suffix_of(name)
-        return Ignored(printable(name), f".{printable(suffix[:16])}" if suffix else "no suffix", label)
+        return SkippedMember(printable(name), f".{printable(suffix[:16])}" if suffix else "no suffix", label)
 
 
 def with_slashes(name: bytes) -> bytes:

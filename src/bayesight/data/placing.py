@@ -13,10 +13,10 @@ import numpy.typing as npt
 from bayesight.data.layout import (
     AS_SHOWN,
     PARTS,
+    EmptyClass,
     Folder,
     Layout,
-    LayoutWish,
-    Lost,
+    LayoutOptions,
     Path,
     Place,
     decide,
@@ -25,7 +25,7 @@ from bayesight.data.layout import (
 from bayesight.errors import InvalidInput, listed
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Placed", "part_counts", "place", "place_by_name"]
+__all__ = ["Placement", "part_counts", "place", "place_by_name"]
 
 _MOST_NAMES = 40
 _LEFT_OUT = PARTS.index("left out")
@@ -35,7 +35,7 @@ _MASK = re.compile(
 
 
 @dataclass(frozen=True)
-class Placed:
+class Placement:
     """Classes and parts of the images of a source, in the order they were read.
 
     Args:
@@ -50,7 +50,7 @@ class Placed:
     labels: IntArray
     parts: ImageArray
     notes: tuple[str, ...] = ()
-    lost: tuple[Lost, ...] = ()
+    lost: tuple[EmptyClass, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -70,7 +70,7 @@ def part_counts(parts: ImageArray) -> dict[str, int]:
     return {name: many for name, many in zip(PARTS, numbers, strict=True) if name and many}
 
 
-def place_by_name(names: Sequence[str], ids: IntArray, *, labelled: bool) -> Placed:
+def place_by_name(names: Sequence[str], ids: IntArray, *, labelled: bool) -> Placement:
     """Labels that were given as such.
 
     Args:
@@ -80,9 +80,9 @@ def place_by_name(names: Sequence[str], ids: IntArray, *, labelled: bool) -> Pla
     """
     parts = np.zeros(len(ids), np.uint8)
     if not labelled:
-        return Placed((), np.full(len(ids), -1, np.int64), parts)
+        return Placement((), np.full(len(ids), -1, np.int64), parts)
     rank = {name: number for number, name in enumerate(sorted(names))}
-    return Placed(tuple(rank), np.array([rank[name] for name in names], np.int64)[ids], parts)
+    return Placement(tuple(rank), np.array([rank[name] for name in names], np.int64)[ids], parts)
 
 
 def place(
@@ -91,8 +91,8 @@ def place(
     ids: IntArray,
     paths: Sequence[bytes],
     others: Mapping[str, Counter[str]],
-    wish: LayoutWish | None,
-) -> Placed:
+    asked: LayoutOptions | None,
+) -> Placement:
     """Labels told by folders.
 
     Args:
@@ -101,7 +101,7 @@ def place(
         ids: (N,) which of them each image lies in.
         paths: (N,) of the images.
         others: kinds of the other files by folder, or why they are no images.
-        wish: which folders are to be classes and parts; None for images whose classes do not matter.
+        asked: which folders are to be classes and parts; None for images whose classes do not matter.
 
     Raises:
         InvalidInput: as ``layout.decide``.
@@ -109,14 +109,14 @@ def place(
     masks = _masks_beside(paths)
     rows = np.flatnonzero(~masks)
     tree = _tree(folders, ids[rows], [paths[row] for row in rows.tolist()] if masks.any() else paths, others)
-    layout = _leniently(tree, source) if wish is None else decide(tree, wish, source)
+    layout = _leniently(tree, source) if asked is None else decide(tree, asked, source)
     found = [layout.places.get(folder_of(f"{folder}/"), Place(None)) for folder in folders]
     classes = sorted({place.name for place in found if place.name is not None})
     rank = {name: index for index, name in enumerate(classes)}
     labels = np.array([-1 if p.name is None else rank[p.name] for p in found], np.int64)[ids]
     parts = np.array([PARTS.index(p.part) for p in found], np.uint8)[ids]
     labels[masks], parts[masks] = -1, _LEFT_OUT
-    return Placed(tuple(classes), labels, parts, _notes(folders, layout, int(masks.sum())), layout.lost)
+    return Placement(tuple(classes), labels, parts, _notes(folders, layout, int(masks.sum())), layout.lost)
 
 
 def _leniently(tree: Mapping[Path, Folder], source: str) -> Layout:

@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 from bayesight.data.deflation import DeflateError, crc32, zlib_decompress
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["HEADER_BYTES", "SIGNATURE", "Layout", "damage", "essence", "inflate", "layout", "unfilter"]
+__all__ = ["HEADER_BYTES", "SIGNATURE", "PngLayout", "damage", "essence", "inflate", "layout", "unfilter"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # signature and IHDR chunk, the same for all images of one layout
@@ -34,7 +34,7 @@ _ESSENTIAL = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 
 
 @dataclass(frozen=True)
-class Layout:
+class PngLayout:
     """The shape of a PNG's pixels.
 
     Args:
@@ -53,7 +53,7 @@ class Layout:
         return self.height * (1 + self.width * self.channels)
 
 
-def layout(header: bytes) -> Layout | None:
+def layout(header: bytes) -> PngLayout | None:
     """What the first ``HEADER_BYTES`` of a PNG say; None when they are none of a PNG.
 
     Example:
@@ -67,10 +67,10 @@ def layout(header: bytes) -> Layout | None:
     sound = crc32(header[12:29]) == _NUMBER.unpack_from(header, 29)[0]
     if depth != 8 or any(methods) or not width or not height or not sound:
         channels = 0
-    return Layout(height, width, channels)
+    return PngLayout(height, width, channels)
 
 
-def inflate(blobs: Sequence[bytes], header: bytes, shape: Layout) -> list[bytes | bytearray | None]:
+def inflate(blobs: Sequence[bytes], header: bytes, shape: PngLayout) -> list[bytes | bytearray | None]:
     """The filtered rows of each PNG that begins with ``header``.
 
     Args:

@@ -22,7 +22,7 @@ from bayesight.data.png import HEADER_BYTES, SIGNATURE, damage, essence, layout
 from bayesight.frame import EIGHT_BIT, Frame, Levels, Range, Treatment
 from bayesight.types import ImageArray
 
-__all__ = ["PIXEL_LIMIT", "Raster", "Refused", "check_pixels", "may_turn", "place", "reason_of"]
+__all__ = ["PIXEL_LIMIT", "Raster", "RasterRefusal", "check_pixels", "may_turn", "place", "reason_of"]
 
 Values: TypeAlias = npt.NDArray[np.float32]
 
@@ -47,7 +47,7 @@ _PALETTES = frozenset(("RGB", "BGR", "RGBA", "RGBX", "BGRX"))
 _FRAMED = frozenset(("GIF", "WEBP", "TIFF", "AVIF"))
 
 
-class Refused(ValueError):
+class RasterRefusal(ValueError):
     """An image that cannot be read; the text is the reason."""
 
 
@@ -84,7 +84,7 @@ class Raster:
                 if found is not None:
                     check_pixels(found.height, found.width)
                 if (proof := damage(blob)) is not None:
-                    raise Refused(proof)
+                    raise RasterRefusal(proof)
             image = _opened(blob, form)
             check_pixels(image.height, image.width)
             if any(tile[0] in Image.DECODERS for tile in getattr(image, "tile", ())):
@@ -93,7 +93,7 @@ class Raster:
                 _refuse_raw(image)
             grey = _is_grey(image) or (form == "PNG" and blob[24:26] == b"\x10\4")
         except Exception as error:  # noqa: BLE001 - what a reader raises at hostile bytes, nobody can list
-            raise Refused(reason_of(error, blob)) from None
+            raise RasterRefusal(reason_of(error, blob)) from None
         return cls(blob, image, form, grey, _orientation(image) if may_turn(blob) else 1)
 
     @property
@@ -128,9 +128,9 @@ class Raster:
                 if finite.size:
                     low, high = min(low, float(finite.min())), max(high, float(finite.max()))
         except Exception as error:  # noqa: BLE001 - as above
-            raise Refused(reason_of(error, self.blob)) from None
+            raise RasterRefusal(reason_of(error, self.blob)) from None
         if low > high:
-            raise Refused("floating-point pixels, none of which is a finite number")
+            raise RasterRefusal("floating-point pixels, none of which is a finite number")
         return Range(low, high, whole=self.image.mode != "F")
 
     def fitted(self, frame: Frame) -> tuple[ImageArray, Treatment]:
@@ -143,7 +143,7 @@ class Raster:
         if deep:
             self._require_levels(frame)
         elif frame.levels != EIGHT_BIT:
-            raise Refused(
+            raise RasterRefusal(
                 f"8-bit values; expected values of {Range(*frame.levels)}: save it the way the others were"
             )
         own = self.own
@@ -162,7 +162,7 @@ class Raster:
                 placed = place(plain, lying, true).transpose(turn)
             pixels = np.asarray(placed)
         except Exception as error:  # noqa: BLE001 - as above
-            raise Refused(reason_of(error, self.blob)) from None
+            raise RasterRefusal(reason_of(error, self.blob)) from None
         return pixels, replace(
             Treatment.of(own, frame),
             turned=int(self.orientation != 1),
@@ -179,7 +179,9 @@ class Raster:
             return
         found = self.range()
         if not found.is_eight_bit:
-            raise Refused(f"values of {found}; expected values of 8 bits: convert it the way the others were")
+            raise RasterRefusal(
+                f"values of {found}; expected values of 8 bits: convert it the way the others were"
+            )
 
     def _size(self) -> tuple[int, int]:
         """(width, height) of what Pillow decodes."""
@@ -308,7 +310,7 @@ def check_pixels(height: int, width: int, limit: int = PIXEL_LIMIT) -> None:
         Refused: more than ``limit``.
     """
     if height * width > limit:
-        raise Refused(f"{height}x{width} pixels, over the limit of {limit:,}")
+        raise RasterRefusal(f"{height}x{width} pixels, over the limit of {limit:,}")
 
 
 def may_turn(blob: bytes) -> bool:
@@ -318,7 +320,7 @@ def may_turn(blob: bytes) -> bool:
 
 def reason_of(error: Exception, blob: bytes) -> str:
     """A plain phrase for what a reader said."""
-    if isinstance(error, Refused):
+    if isinstance(error, RasterRefusal):
         return str(error)
     if isinstance(error, Image.DecompressionBombError):
         return f"more pixels than the limit of {PIXEL_LIMIT:,}"
@@ -342,13 +344,13 @@ def _form_of(blob: bytes) -> str:
         Refused: none.
     """
     if not blob:
-        raise Refused("zero bytes")
+        raise RasterRefusal("zero bytes")
     form = reader_of(blob)
     if form is None:
         known = recognise(blob)
         if known is None or isinstance(known, str):
-            raise Refused(reason_of(UnidentifiedImageError(), blob))
-        raise Refused(known.reason)
+            raise RasterRefusal(reason_of(UnidentifiedImageError(), blob))
+        raise RasterRefusal(known.reason)
     if form in ("ICO", "CUR"):  # which may hold a PNG of any size
         at = blob.find(SIGNATURE)
         while at >= 0:
@@ -407,7 +409,9 @@ def _colour_values(blob: bytes, form: str) -> Callable[[tuple[int, int, int, int
     elif packing.endswith("16L"):
         other = packing[:-1] + "B"
     else:
-        raise Refused("16-bit colours, of which only half can be read; expected them in a PNG or in 8 bits")
+        raise RasterRefusal(
+            "16-bit colours, of which only half can be read; expected them in a PNG or in 8 bits"
+        )
     grey_alpha = packing == "LA;16B"
     if grey_alpha:
         high = low  # of the four bytes of a pixel each becomes a channel
@@ -439,7 +443,7 @@ def _refuse_raw(image: Image.Image) -> None:
     tags = _tags(image)
     preview = tags.get(_SUBFILE, 0)
     if _DNG_VERSION in tags or (isinstance(preview, int) and preview & 1 and _SUB_IFDS in tags):
-        raise Refused("a camera's raw file, which is not read: develop it to JPEG, PNG or TIFF first")
+        raise RasterRefusal("a camera's raw file, which is not read: develop it to JPEG, PNG or TIFF first")
 
 
 def _tags(image: Image.Image) -> Mapping[int, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bayesight.data.formats import Known, recognise
+from bayesight.data.formats import KnownFormat, recognise
 
 __all__ = ["Remarks"]
 
@@ -39,7 +39,7 @@ class Remarks:
         """Take note of bytes after the end, and of what the first of them look like."""
         found = recognise(start)
         self.after += count
-        self.after_kind = found.name.removeprefix("packed with ") if isinstance(found, Known) else ""
+        self.after_kind = found.name.removeprefix("packed with ") if isinstance(found, KnownFormat) else ""
 
     def sentences(self) -> tuple[str, ...]:
         """Each of them for people, where it needs saying."""

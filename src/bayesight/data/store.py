@@ -26,10 +26,10 @@ from bayesight.checks import check
 from bayesight.data.build import Contents, build, content_hash
 from bayesight.data.containers import AS_STORED, ContainerOptions, Source, find_source
 from bayesight.data.decode import PIXEL_LIMIT, Fit, Frame, Levels, Treatment
-from bayesight.data.framing import Wish
+from bayesight.data.framing import ImageSpec
 from bayesight.data.freshness import Stamp, content_of, stamp
-from bayesight.data.layout import AS_SHOWN, PARTS, LayoutWish, Lost
-from bayesight.data.left_out import Passed
+from bayesight.data.layout import AS_SHOWN, PARTS, EmptyClass, LayoutOptions
+from bayesight.data.left_out import SkippedFiles
 from bayesight.data.members import Quarantined
 from bayesight.data.placing import part_counts
 from bayesight.data.remarks import Remarks
@@ -100,12 +100,12 @@ class Manifest:
     counts: dict[str, int]
     parts: dict[str, int]
     notes: tuple[str, ...]
-    lost: tuple[Lost, ...]
+    lost: tuple[EmptyClass, ...]
     shape: tuple[int, ...]
     mode: str
     content_hash: str
     quarantined: tuple[Quarantined, ...]
-    passed: tuple[Passed, ...]
+    passed: tuple[SkippedFiles, ...]
     choice: str
     levels: Levels
     fit: Fit
@@ -194,7 +194,7 @@ def open_store(
     fit: Fit = "crop",
     labels: str | os.PathLike[str] | None = None,
     labelled: bool = True,
-    layout: LayoutWish = AS_SHOWN,
+    layout: LayoutOptions = AS_SHOWN,
     container: ContainerOptions = AS_STORED,
     cache: str | os.PathLike[str] | None = None,
     progress: ShownProgress = None,
@@ -226,11 +226,11 @@ def open_store(
         InvalidInput: a size or mode that cannot be.
     """
     progress = reporter(progress, "reading")
-    wish = _wish(Wish(None, mode, labelled, levels, fit, layout), size)
+    spec = _wish(ImageSpec(None, mode, labelled, levels, fit, layout), size)
     found = find_source(source, labels=labels, labelled=labelled, options=container)
     home = _cache_folder(cache)
     stamped = stamp(found)
-    family = _key([str(found.path), asdict(wish), asdict(container), str(found.labels), _FORMAT])
+    family = _key([str(found.path), asdict(spec), asdict(container), str(found.labels), _FORMAT])
     stem = re.sub(r"[^A-Za-z0-9]+", "-", found.path.name.partition(".")[0])[:32].strip("-")
     name = f"{stem or 'source'}-{family}"
     store = _untouched(home, name, stamped)
@@ -245,7 +245,7 @@ def open_store(
             store = _load(folder)
             if store is None:
                 _remove_leftovers(home, lock_of(folder))
-                _build(found, wish, folder, signature, _counting(progress, stamped.files))
+                _build(found, spec, folder, signature, _counting(progress, stamped.files))
                 store = _load(folder)
             with suppress(OSError):  # a cache that can only be read serves as well
                 write_atomic(folder / _STAMP, json.dumps(stamped.values))
@@ -371,12 +371,14 @@ def _relabelled(store: Store, labels: IntArray, classes: tuple[str, ...], notes:
     return replace(store, manifest=manifest, labels=labels, parts=parts)
 
 
-def _build(source: Source, wish: Wish, folder: Path, signature: list[Any], progress: Progress | None) -> None:
+def _build(
+    source: Source, spec: ImageSpec, folder: Path, signature: list[Any], progress: Progress | None
+) -> None:
     """Write a store beside its final place, then move it there in one step."""
     family = folder.name.rpartition("-")[0]
     temporary = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{family}-", dir=folder.parent))
     try:
-        contents = build(source, wish, temporary, progress)
+        contents = build(source, spec, temporary, progress)
         if content_of(source, stamp(source)) != signature:
             raise SourceUnreadable(f"{source.path} changed while it was being read; try again")
         _write_manifest(temporary, source, contents)
@@ -434,8 +436,8 @@ def _load(folder: Path) -> Store | None:
         if any((folder / name).stat().st_size != size for name, size in sizes.items()):
             return None
         document["quarantined"] = tuple(Quarantined(**entry) for entry in document["quarantined"])
-        document["lost"] = tuple(Lost(**entry) for entry in document["lost"])
-        document["passed"] = tuple(Passed(**entry) for entry in document["passed"])
+        document["lost"] = tuple(EmptyClass(**entry) for entry in document["lost"])
+        document["passed"] = tuple(SkippedFiles(**entry) for entry in document["passed"])
         document["treatment"] = Treatment(**document["treatment"])
         document["container"] = Remarks(**document["container"])
         for name in ("classes", "shape", "levels", "notes"):
@@ -497,7 +499,7 @@ def _storing(home: Path, source: Path) -> Iterator[None]:
         ) from error
 
 
-def _wish(asked: Wish, size: int | tuple[int, int] | None) -> Wish:
+def _wish(asked: ImageSpec, size: int | tuple[int, int] | None) -> ImageSpec:
     """What was asked for, checked."""
     check(asked.fit in FITS, "fit", f"got {asked.fit!r}", "crop, pad or stretch")
     check(asked.mode in (None, "L", "RGB"), "mode", f"got {asked.mode!r}", '"L" (grey) or "RGB"')

@@ -15,7 +15,7 @@ from bayesight.data.budget import ContainerBudget
 from bayesight.data.members import Member, with_slashes
 from bayesight.data.remarks import Remarks
 
-__all__ = ["Plan", "Unpacking", "planned", "tidy"]
+__all__ = ["MemberPlan", "Unpacking", "planned", "tidy"]
 
 _SOFT = "a symbolic link that leads "
 _OUTSIDE = "out of the archive"
@@ -29,7 +29,7 @@ _UNTIDY = re.compile(rb"\\|\./|//").search
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemberPlan:
     """Which members count, by their place in the archive.
 
     Args:
@@ -120,7 +120,7 @@ class Unpacking:
         (self._hard if hard else self._soft)[place] = _Link(name, tidy(target) if hard else target, before)
         return None
 
-    def plan(self) -> Plan:
+    def plan(self) -> MemberPlan:
         """The plan that follows from all of them."""
         found: dict[int, int] = {}  # the place of what a link stands for
         refused = dict(self._outside)
@@ -135,7 +135,7 @@ class Unpacking:
             aliases.setdefault(end, []).append((self._hard.get(place) or self._soft[place]).name)
         for name, end in self._below_links(found, refused):
             aliases.setdefault(end, []).append(name)
-        return Plan(
+        return MemberPlan(
             frozenset(self._superseded),
             {place: tuple(names) for place, names in aliases.items()},
             refused,
@@ -228,7 +228,7 @@ class Unpacking:
 
 
 def planned(
-    members: Iterable[tuple[int, Member]], plan: Plan, remarks: Remarks, budget: ContainerBudget
+    members: Iterable[tuple[int, Member]], plan: MemberPlan, remarks: Remarks, budget: ContainerBudget
 ) -> Iterator[Member]:
     """The members that count, under all names they have.
 

@@ -14,7 +14,7 @@ from bayesight.checks import check
 from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
 from bayesight.data.containers import AS_STORED, ContainerOptions
-from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutUnclear, LayoutWish, folder_of
+from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutOptions, LayoutUnclear, folder_of
 from bayesight.data.notes import fitted_note, reading_notes, source_facts
 from bayesight.errors import InvalidInput, listed, nearest, shown
 from bayesight.models.classifier import Classes
@@ -36,7 +36,7 @@ __all__ = [
 class Reading(TypedDict):
     """The options of ``open_store`` that say how folders and names are taken."""
 
-    layout: LayoutWish
+    layout: LayoutOptions
     container: ContainerOptions
 
 
@@ -53,7 +53,7 @@ class SourceOptions:
         part: "train", "validation" or "test", the part of the source that is meant; None lets the job choose.
     """
 
-    layout: LayoutWish = AS_SHOWN
+    layout: LayoutOptions = AS_SHOWN
     container: ContainerOptions = AS_STORED
     numbers: Literal["positions", "names"] | None = None
     similar_names: bool = False
@@ -161,7 +161,7 @@ def read_labelled(
         if len(fitting) != 1:
             raise
         (reading,) = fitting
-        chosen = replace(options, layout=reading.wish)
+        chosen = replace(options, layout=reading.asked)
         store = open_store(source, **classes.reading, **chosen.reading, labels=labels, progress=progress)
         notes.append(f"{listed(reading.classes, 4)} are taken for the classes, for the run knows such")
     rows, part = _rows(store, (options.part,) if options.part else parts)
