@@ -459,6 +459,24 @@ def test_e_values_of_the_paper():
     assert no_risk is None
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(2, 8), st.booleans())
+def test_the_bound_of_an_e_value_is_1_exactly_where_the_interval_holds_no_effect(seed, pairs, binary):
+    """With few pairs the interval is Student's, and so is the bound."""
+    rng = np.random.default_rng(seed)
+    z, t = np.repeat(np.arange(pairs), 2), np.tile([0, 1], pairs)
+    y = rng.normal(size=2 * pairs) + 1.5 * t
+    y = (y > 0.7).astype(int) if binary else y
+    found = estimate(sample_of({"Z": [f"s{k}" for k in z], "T": t, "Y": y}), TRIANGLE, Question("T", "Y"))
+    e = found.adjusted.effect
+    if found.e_value is not None and e.low < e.high:
+        if e.low <= 0 <= e.high:
+            assert found.e_value.bound == 1
+        elif not binary:
+            ratio = np.exp(0.91 * min(abs(e.low), abs(e.high)) / y.std())
+            assert found.e_value.bound == pytest.approx(ratio + np.sqrt(ratio * (ratio - 1)), rel=1e-6)
+
+
 def test_refutations_hold_for_a_right_answer_and_fail_for_a_wrong_one():
     found = of_example("kidney-stones")
     e = example("kidney-stones")

@@ -114,3 +114,44 @@ def test_a_report_is_written(program, tmp_path):
     assert status == 0
     assert str(path) in err
     assert "department" in path.read_text(encoding="utf-8")
+
+
+def test_matched_pairs_from_a_file(program, tmp_path):
+    """Pair numbers far apart, words for treatment and outcome: nothing has to be said, and all is."""
+    path = tmp_path / "pairs.csv"
+    both, drug, placebo, neither = (
+        ("survived",) * 2,
+        ("survived", "died"),
+        ("died", "survived"),
+        ("died",) * 2,
+    )
+    pairs = [both] * 20 + [drug] * 14 + [placebo] * 4 + [neither] * 12
+    lines = [
+        f"{3 * k + 500},{a},{y}"
+        for k, ys in enumerate(pairs)
+        for a, y in zip(("drug", "placebo"), ys, strict=True)
+    ]
+    path.write_text("k,arm,result\n" + "\n".join(lines) + "\n")
+    asked = [
+        "effect",
+        str(path),
+        "--treatment",
+        "arm",
+        "--outcome",
+        "result",
+        "--graph",
+        "k->arm, k->result, arm->result",
+    ]
+    found = document(program, *asked)
+    assert found["exact"]["test"] == "McNemar's exact test"
+    assert found["exact"]["p_value"] == pytest.approx(0.03088, abs=1e-5)  # two-sided binomial, 14 of 18
+    assert found["exact"]["odds_ratio"]["mean"] == pytest.approx(3.5)
+    assert found["adjusted"]["difference"]["mean"] == pytest.approx(0.2)
+    assert (found["success"], found["reference"]) == ("survived", "placebo")
+    assert found["columns"][2]["because"] == "each number comes 2 times, as in matched sets"
+    said = program("causal", *asked)[1]
+    assert "k: held fixed, 50 categories (each number comes 2 times, as in matched sets; --numeric k" in said
+    assert (
+        "result: outcome, yes or no, survived counts (by its meaning; --success died turns it round)" in said
+    )
+    assert "McNemar's exact test of no effect in 18 strata that tell something: p = 0.0309" in said

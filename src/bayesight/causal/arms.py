@@ -11,7 +11,7 @@ from scipy.stats import norm, t
 from bayesight.bayes.rates import Estimate
 from bayesight.types import FloatArray
 
-__all__ = ["Answer", "Arms", "Contrast", "Line", "answer"]
+__all__ = ["Answer", "Arms", "Contrast", "Line", "answer", "difference"]
 
 
 @dataclass(frozen=True)
@@ -139,21 +139,24 @@ def answer(
         for k, (m, e) in enumerate(zip(found.mean, error, strict=True))
     ]
     differences = tuple(
-        Contrast(levels[k], reference, _difference(found, means, k, base, level))
+        Contrast(levels[k], reference, difference(found, k, base, level))
         for k in range(len(levels))
         if k != base
     )
     return Answer(method, dict(zip(levels, means, strict=True)), differences)
 
 
-def _difference(found: Arms, means: list[Estimate], of: int, versus: int, level: float) -> Estimate:
-    v = found.covariance
+def difference(found: Arms, of: int, versus: int, level: float) -> Estimate:
+    """The first mean minus the second, with its interval (see ``answer``)."""
     gap = float(found.mean[of] - found.mean[versus])
     if not found.binary:
         return _symmetric(gap, found.error(of, versus), found.dof(of, versus), level)
+    v = found.covariance
     both = float(np.sqrt(v[of, of] * v[versus, versus]))
     together = float(v[of, versus]) / both if both > 0 else 0.0
-    one, other = means[of], means[versus]
+    one, other = (
+        _probability(float(found.mean[k]), float(np.sqrt(v[k, k])), found.dof(k), level) for k in (of, versus)
+    )
 
     def reach(a: float, b: float) -> float:
         return float(np.sqrt(max(a**2 + b**2 - 2 * together * a * b, 0.0)))

@@ -52,6 +52,17 @@ class ExactTest:
     odds_ratio: Estimate
     strata: int
 
+    @property
+    def sentence(self) -> str:
+        """The test in words, with the common odds ratio."""
+        ratio = self.odds_ratio
+        every = f" in {self.strata:,} strata that tell something" if self.strata > 1 else ""
+        chance = f"{self.p_value:.4f}" if self.p_value >= 1e-4 else f"{self.p_value:.1e}"
+        return (
+            f"{self.name} of no effect{every}: p = {chance}; odds ratio of {self.of} against {self.versus} "
+            f"{ratio.mean:.4g} ({ratio.low:.4g} to {ratio.high:.4g})."
+        )
+
     def as_dict(self) -> dict[str, object]:
         """All of it; ``odds_ratio`` has ``mean``, ``low`` and ``high``, None where infinite."""
         ratio = {

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
+from scipy.stats import t as student
 
-from bayesight.causal.arms import Answer, Arms
+from bayesight.causal.arms import Answer, Arms, difference
 from bayesight.causal.strata import Strata
 
 __all__ = ["EValue", "Reversal", "e_value", "find_reversal"]
@@ -89,7 +91,8 @@ def e_value(found: Arms, of: int, versus: int, spread: float, level_z: float) ->
         of: index of one treatment.
         versus: index of the other.
         spread: standard deviation of the outcome; used where it is no probability.
-        level_z: how many standard errors the interval reaches.
+        level_z: how many standard errors an interval reaches where the variance is known; where degrees of
+            freedom are few, it reaches further.
 
     Returns:
         None where a risk is 0 or the outcome does not vary.
@@ -100,7 +103,9 @@ def e_value(found: Arms, of: int, versus: int, spread: float, level_z: float) ->
         (2.0, 3.41)
     """
     a, b = float(found.mean[of]), float(found.mean[versus])
-    v = found.covariance
+    v, tail = found.covariance, float(norm.cdf(level_z))
+    reach = float(student.ppf(tail, max(found.dof(of, versus), 1.0)))
+    interval = difference(found, of, versus, 2 * tail - 1)
     if found.binary:
         if not (a > 0 and b > 0):
             return None
@@ -110,8 +115,9 @@ def e_value(found: Arms, of: int, versus: int, spread: float, level_z: float) ->
         if not spread > 0:
             return None
         log_ratio = 0.91 * (a - b) / spread
-        error = 0.91 * math.sqrt(max(v[of, of] + v[versus, versus] - 2 * v[of, versus], 0.0)) / spread
-    near = max(abs(log_ratio) - level_z * error, 0.0)
+        error = 0.91 * found.error(of, versus) / spread
+    none = interval.low <= 0 <= interval.high
+    near = 0.0 if none else max(abs(log_ratio) - reach * error, 0.0)
     return EValue(math.exp(log_ratio), _strength(abs(log_ratio)), _strength(near))
 
 

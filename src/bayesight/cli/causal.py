@@ -186,6 +186,8 @@ def _tell(found: CausalAnswer) -> str:
     lines += [f"{a.method}: {_interval(a.effect)}" for a in effect.others]
     if found.bayes:
         lines += _answer_lines("Bayesian, if it were set", found.bayes, effect.question.level)
+    if found.exact:
+        lines.append(found.exact.sentence)
     if effect.e_value:
         e = effect.e_value
         lines.append(

@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from bayesight.causal.adjustment import RULE
 from bayesight.causal.coding import reference_of
 from bayesight.causal.credible import credible_answer
 from bayesight.causal.effect import estimate_from_moments
+from bayesight.causal.exact import ExactTest, exact_test
 from bayesight.causal.examples import Example, example
 from bayesight.causal.moments import add, begin
 from bayesight.causal.refute import Refutation, refute
@@ -188,6 +190,15 @@ class CausalAnswer:
     columns: tuple[ColumnUse, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @cached_property
+    def exact(self) -> ExactTest | None:
+        """The exact test of no effect in any stratum, of two treatments and a yes or no counted in strata."""
+        strata, last = self.effect.strata, self.effect.conditional.difference
+        if strata is None or last is None or len(strata.n) != 2:
+            return None
+        versus = strata.treatments.index(last.versus)
+        return exact_test(strata, 1 - versus, versus, self.effect.question.level)
+
     @property
     def held_words(self) -> str:
         """A sentence or two on the straight lines and the many categories; empty where there are none."""
@@ -226,6 +237,7 @@ class CausalAnswer:
             "columns": [column.as_dict() for column in self.columns],
             "success": e.counted.value if e.counted else None,
             "reference": e.conditional.difference.versus if e.conditional.difference else None,
+            "exact": self.exact.as_dict() if self.exact else None,
             "forbidden": self.forbidden,
             "conditional": e.conditional.as_dict(),
             "adjusted": e.adjusted.as_dict() if e.adjusted else None,

@@ -115,6 +115,7 @@ def _sentences(found: CausalAnswer) -> tuple[str, ...]:
             f"E-value {e.value:.2f}: something unmeasured would have to go with both treatment and outcome "
             f"by this factor to explain the effect away ({e.bound:.2f} for the interval)."
         )
+    said += [found.exact.sentence] if found.exact else []
     return (*said, *map(_attempt, found.refutations))
 
 
