@@ -32,7 +32,7 @@ from support.record import append, facts, spread
 from support.serving import free_port, processor_s, served, small_run, wait_for
 
 from bayesight.run import Run
-from bayesight.service.images import as_png
+from bayesight.service.work.images import as_png
 from bayesight.workflows.predict import Readings, judge
 
 HERE = Path(__file__).parent

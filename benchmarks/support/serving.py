@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from bayesight import Recipe, RenderOptions, TrainRequest, render, train_run
-from bayesight.service.images import as_png
+from bayesight.service.work.images import as_png
 
 
 def small_run(folder: Path) -> Path:

@@ -7,7 +7,7 @@ import torch
 
 from bayesight.errors import StorageFailed
 from bayesight.ledger import Lesson, Prior, erase, learn
-from bayesight.service.belief import Keeper
+from bayesight.service.work.belief import Keeper
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from bayesight.ledger import Ledger, create_token, find_token, revoke_token, verify
-from bayesight.service import Settings, auth, create_app
+from bayesight.service import Settings, create_app
+from bayesight.service.http import auth
 
 LIBFAKETIME = [*Path("/usr/lib").glob("*/faketime/libfaketime.so.1")]
 

@@ -11,7 +11,7 @@ import typer
 from bayesight.cli.common import JsonFlag, emit, progress_bar, say
 
 if TYPE_CHECKING:
-    from bayesight.service.settings import Settings
+    from bayesight.service.ops.settings import Settings
 
 __all__ = ["serve"]
 
@@ -73,12 +73,12 @@ def serve(
 
     Example: bayesight serve runs/demo --port 8000
     """
-    from bayesight.service.memory import share_pieces
+    from bayesight.service.ops.memory import share_pieces
 
     share_pieces()
     from bayesight.checks import check
-    from bayesight.service.running import listen, read_sources
-    from bayesight.service.settings import Settings
+    from bayesight.service.ops.processes import listen, read_sources
+    from bayesight.service.ops.settings import Settings
 
     levels = ("debug", "info", "warning", "error")
     check(log_level in levels, "--log-level", f"got {log_level!r}", ", ".join(levels))

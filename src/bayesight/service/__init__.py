@@ -11,8 +11,8 @@ from bayesight.lazy import door
 
 if TYPE_CHECKING:
     from bayesight.service.app import create_app as create_app
+    from bayesight.service.ops.settings import Settings as Settings
     from bayesight.service.service import Correction as Correction
     from bayesight.service.service import Service as Service
-    from bayesight.service.settings import Settings as Settings
 
 __getattr__, __dir__, __all__ = door(__name__)

@@ -11,15 +11,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 import bayesight
-from bayesight.service import problems
-from bayesight.service.auth import Access
-from bayesight.service.limits import BodyLimit, CrossOrigin, Limits, SameSite
-from bayesight.service.metrics import Metrics
-from bayesight.service.proxies import ProxyMiddleware
-from bayesight.service.routes import belief, labels, operations, predictions
+from bayesight.service.api import belief, labels, operations, predictions
+from bayesight.service.http import errors as problems
+from bayesight.service.http.auth import Access
+from bayesight.service.http.limits import BodyLimit, CrossOrigin, Limits, SameSite
+from bayesight.service.http.middleware import Shell
+from bayesight.service.http.proxies import ProxyMiddleware
+from bayesight.service.ops.metrics import Metrics
+from bayesight.service.ops.settings import Settings
 from bayesight.service.service import Service
-from bayesight.service.settings import Settings
-from bayesight.service.shell import Shell
 
 __all__ = ["create_app", "from_environment"]
 
@@ -31,7 +31,7 @@ def create_app(settings: Settings, *, routers: Sequence[APIRouter] = ()) -> Fast
     acknowledged being finished, when it stops.
 
     A further router, such as that of the pages, is any ``fastapi.APIRouter`` given in ``routers``. Its
-    handlers take what they need as dependencies, all of them in ``bayesight.service.routes.common``::
+    handlers take what they need as dependencies, all of them in ``bayesight.service.api.common``::
 
         @router.get("/somewhere")
         async def somewhere(service: TheService, who: Labeller) -> Response:
@@ -43,9 +43,9 @@ def create_app(settings: Settings, *, routers: Sequence[APIRouter] = ()) -> Fast
             service.ledger, service.run         # blocking: call them in ``run_in_threadpool``
 
     ``Predicter``, ``Labeller`` and ``Admin`` ask for a token with that scope (in the header, or in the cookie
-    ``auth.COOKIE``); a handler without one is open to all who can reach the service. Errors of
+    ``http.auth.COOKIE``); a handler without one is open to all who can reach the service. Errors of
     ``bayesight.errors`` become an answer with a status and one sentence; handlers need not catch them. Every
-    answer carries ``shell.CONTENT_POLICY``: scripts are files of our own, never inline.
+    answer carries ``http.middleware.CONTENT_POLICY``: scripts are files of our own, never inline.
 
     Args:
         settings: how it is run.
@@ -88,7 +88,7 @@ def create_app(settings: Settings, *, routers: Sequence[APIRouter] = ()) -> Fast
 
 def from_environment() -> FastAPI:
     """The application of a worker process that ``bayesight serve`` started; one thread a worker."""
-    from bayesight.service.logs import set_up
+    from bayesight.service.ops.logging import set_up
     from bayesight.service.page import router as page
 
     settings = Settings.from_environment()

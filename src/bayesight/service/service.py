@@ -22,13 +22,13 @@ from bayesight.ledger import Prior as PriorRecord
 from bayesight.ledger.records import Features
 from bayesight.names import canonical, known_as
 from bayesight.run import Run
-from bayesight.service.batching import Batcher
-from bayesight.service.belief import TRAINING, Believed, Keeper
-from bayesight.service.images import Pixels, Upload, as_png, is_small, read_uploads
-from bayesight.service.predicting import Answer, Question, predict_together
-from bayesight.service.recording import SOON_S, Recorder
-from bayesight.service.settings import Settings
-from bayesight.service.teaching import Lesson, Taught, teach_together
+from bayesight.service.ops.settings import Settings
+from bayesight.service.work.batching import Batcher
+from bayesight.service.work.belief import TRAINING, Believed, Keeper
+from bayesight.service.work.images import Pixels, Upload, as_png, is_small, read_uploads
+from bayesight.service.work.predicting import Answer, Question, predict_together
+from bayesight.service.work.recording import SOON_S, Recorder
+from bayesight.service.work.teaching import Lesson, Taught, teach_together
 from bayesight.workflows.infer_prior import InferredPrior, infer
 from bayesight.workflows.predict import Readings
 from bayesight.workflows.priors import complete_prior, parse_prior

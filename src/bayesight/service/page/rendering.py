@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from bayesight.formatting import decimal
 from bayesight.report.words import THIN, clean, count, percent, plural, rate
-from bayesight.service.auth import COOKIE
+from bayesight.service.http.auth import COOKIE
 from bayesight.service.page.figures import RARE
 from bayesight.service.page.pictures import as_uri
 

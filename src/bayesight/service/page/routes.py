@@ -25,8 +25,9 @@ from bayesight.formatting import from_percent
 from bayesight.ledger.records import CHANGES
 from bayesight.names import NAME_LIMIT, canonical, known_as
 from bayesight.report.words import plural
-from bayesight.service.auth import COOKIE, ScopeMissing, Who
-from bayesight.service.images import Upload, as_png, from_base64
+from bayesight.service.api.common import Admin, Labeller, Predicter, TheService
+from bayesight.service.http.auth import COOKIE, ScopeMissing, Who
+from bayesight.service.http.errors import STATUS, sentence
 from bayesight.service.page.docs import docs_values
 from bayesight.service.page.history import history_of
 from bayesight.service.page.pictures import Album
@@ -42,11 +43,10 @@ from bayesight.service.page.showing import (
 )
 from bayesight.service.page.stories import Seen, seen_in, story_of
 from bayesight.service.page.theorem import screening_from
-from bayesight.service.problems import STATUS, sentence
-from bayesight.service.queue import rank
-from bayesight.service.recording import SOON_S
-from bayesight.service.routes.common import Admin, Labeller, Predicter, TheService
 from bayesight.service.service import Correction, Service
+from bayesight.service.work.images import Upload, as_png, from_base64
+from bayesight.service.work.queue import rank
+from bayesight.service.work.recording import SOON_S
 
 __all__ = ["router"]
 

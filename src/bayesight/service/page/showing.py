@@ -14,12 +14,12 @@ from bayesight.ledger import Entry, Rename, Update, Withdrawal
 from bayesight.models.classifier import Classes, Classifier
 from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
-from bayesight.service.belief import Believed
 from bayesight.service.page.figures import counted, novelty_strip, share_dots, unstyled
 from bayesight.service.page.history import WINDOW, History, accuracy_figure, evidence_figure, prior_figure
 from bayesight.service.page.pictures import Album
 from bayesight.service.page.stories import Called, Story
-from bayesight.service.queue import Ranked
+from bayesight.service.work.belief import Believed
+from bayesight.service.work.queue import Ranked
 from bayesight.workflows.evaluate import verdict_now
 
 __all__ = [

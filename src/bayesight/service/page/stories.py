@@ -15,7 +15,7 @@ from bayesight.ledger.records import Features
 from bayesight.ledger.words import Words, own, words_of
 from bayesight.models.classifier import Classifier
 from bayesight.models.learning import take_back as take_back_label
-from bayesight.service.belief import Believed
+from bayesight.service.work.belief import Believed
 from bayesight.workflows.predict import Prediction as Answer
 from bayesight.workflows.predict import Readings, judge
 

@@ -1,0 +1,47 @@
+"""What routes share: the service of the request, who asks, and the refusals every route may answer with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, Request
+
+from bayesight.service.http.auth import Who, require
+from bayesight.service.http.schemas import Problem
+from bayesight.service.service import Service
+
+__all__ = ["REFUSALS", "Admin", "Labeller", "Predicter", "TheService", "service_of"]
+
+_REASONS = {
+    400: "a body that is cut off or damaged",
+    401: "no good token",
+    403: "the token does not allow it",
+    404: "no such thing",
+    409: "the idempotency key stands for other content",
+    413: "the body is too large",
+    415: "a body of another kind",
+    422: "a value that breaks the contract",
+    429: "too many requests",
+    503: "the ledger cannot be reached or written; repeat with the same key",
+}
+
+
+def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for refusals with these codes."""
+    return {code: {"model": Problem, "description": _REASONS[code]} for code in codes}
+
+
+REFUSALS = refusals(400, 401, 403, 413, 415, 422, 429, 503)
+"""What any route may answer with."""
+
+
+async def service_of(request: Request) -> Service:
+    """The worker's service, as a dependency."""
+    service: Service = request.app.state.service
+    return service
+
+
+TheService: TypeAlias = Annotated[Service, Depends(service_of)]
+Predicter: TypeAlias = Annotated[Who, Depends(require("predict"))]
+Labeller: TypeAlias = Annotated[Who, Depends(require("label"))]
+Admin: TypeAlias = Annotated[Who, Depends(require("admin"))]

@@ -1,0 +1,128 @@
+"""Images of many requests through one forward pass, and the four terms for each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from bayesight.service.ops.settings import Record
+from bayesight.service.work.belief import Believed, Keeper
+from bayesight.service.work.images import Pixels
+from bayesight.service.work.recording import Answered, Recorder
+from bayesight.workflows.predict import Prediction, Readings, judge
+
+__all__ = ["Answer", "Question", "predict_together"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request's images.
+
+    Args:
+        pixels: the images.
+        how: prior, repeated readings, level of the unknown; a prior of None is the one stated for this place.
+            None where only features are wanted.
+        person: who asks.
+    """
+
+    pixels: Pixels
+    how: Readings | None = field(default_factory=Readings)
+    person: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one request is told.
+
+    Args:
+        believed: the belief that answered.
+        predictions: one an image, in order; empty where only features were wanted.
+        features: (N, D).
+    """
+
+    believed: Believed
+    predictions: tuple[Prediction, ...]
+    features: Tensor
+
+
+def predict_together(
+    keeper: Keeper, recorder: Recorder, record: Record, questions: Sequence[Question]
+) -> list[Answer | Exception]:
+    """Answer several requests at once: one look at the ledger, one pass through the network.
+
+    Args:
+        keeper: of the belief.
+        recorder: of the answers.
+        record: when they are written.
+        questions: of concurrent requests.
+
+    Returns:
+        For each its answer, or what is wrong with it.
+
+    Raises:
+        StorageFailed: the ledger cannot be reached.
+    """
+    believed = keeper.fresh()
+    images = torch.cat([question.pixels.images for question in questions])
+    found = believed.classifier.features([(images, images)])
+    parts = found.split([len(question.pixels) for question in questions])
+    answers: list[Answer | Exception] = [Answer(believed, (), part) for part in parts]
+    for group in _alike(questions):
+        for index, predictions in zip(group, _judged(believed, questions, parts, group), strict=True):
+            if isinstance(predictions, Exception):
+                answers[index] = predictions
+            else:
+                answers[index] = Answer(believed, tuple(predictions), parts[index])
+    if record != "never":
+        write = recorder.write if record == "before" else recorder.soon
+        if answered := [one for pair in zip(questions, answers, strict=True) for one in _answered(*pair)]:
+            write(answered)
+    return answers
+
+
+def _alike(questions: Sequence[Question]) -> list[list[int]]:
+    """Questions that can be judged in one go: of one prior and level, and no readings of one subject."""
+    groups: dict[object, list[int]] = defaultdict(list)
+    for index, question in enumerate(questions):
+        if question.how is not None:
+            groups[index if question.how.same_subject else repr(question.how)].append(index)
+    return list(groups.values())
+
+
+def _judged(
+    believed: Believed, questions: Sequence[Question], parts: Sequence[Tensor], group: Sequence[int]
+) -> list[list[Prediction] | Exception]:
+    """Predictions for each question of a group; where one spoils it, each by itself."""
+    how = questions[group[0]].how
+    assert how is not None
+    if how.prior is None and believed.stated is not None:
+        how = replace(how, prior=believed.prior())
+    names = [name for index in group for name in questions[index].pixels.names]
+    try:
+        every = judge(believed.classifier, names, torch.cat([parts[index] for index in group]), how)
+    except Exception as problem:  # noqa: BLE001 - whoever asked is told
+        if len(group) == 1:
+            return [problem]
+        return [_judged(believed, questions, parts, [index])[0] for index in group]
+    found: list[list[Prediction] | Exception] = []
+    for index in group:
+        count = len(parts[index])
+        found.append(every[:count])
+        every = every[count:]
+    return found
+
+
+def _answered(question: Question, answer: Answer | Exception) -> list[Answered]:
+    if isinstance(answer, Exception):
+        return []
+    pixels, held = question.pixels, answer.believed.held
+    return [
+        Answered(held.run, held.belief, digest, said, question.person, features, image)
+        for digest, said, features, image in zip(
+            pixels.digests, answer.predictions, answer.features, pixels.images, strict=False
+        )
+    ]

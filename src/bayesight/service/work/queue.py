@@ -1,0 +1,62 @@
+"""Which images a label would teach most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bayesight.bayes.label_information import label_information
+from bayesight.ledger import Entry, Label, Prediction
+from bayesight.seeding import torch_generator
+from bayesight.service.work.belief import Believed
+
+__all__ = ["Ranked", "rank"]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An unlabelled image.
+
+    Args:
+        record: the latest prediction of it.
+        at: when that was made, UTC.
+        information_bits: what its label is expected to tell about the classes.
+    """
+
+    record: Prediction
+    at: str
+    information_bits: float
+
+
+def rank(now: Believed, entries: Sequence[Entry], waiting: Sequence[Entry]) -> list[Ranked]:
+    """Unlabelled images, those first whose label is expected to teach most.
+
+    Args:
+        now: the belief.
+        entries: predictions, newest first.
+        waiting: labels not absorbed yet, whose images are left out too.
+    """
+    labelled = {row.tobytes().hex() for row in now.classifier.absorbed.digests.numpy()}
+    labelled |= {entry.record.image for entry in waiting if isinstance(entry.record, Label)}
+    found: dict[str, tuple[Prediction, str]] = {}
+    for entry in entries:
+        record = entry.record
+        if isinstance(record, Prediction) and record.features is not None and record.image not in labelled:
+            found.setdefault(record.image, (record, entry.at))
+    if not found:
+        return []
+    rows = torch.from_numpy(np.array([record.features for record, _ in found.values()], dtype=np.float32))
+    shares = now.prior()
+    log_prior = torch.tensor([shares[name] for name in now.classifier.classes.names]).double().log()
+    told = label_information(
+        now.classifier.predictive, rows, log_prior, generator=torch_generator(0, "label queue")
+    )
+    ranked = [
+        Ranked(record, at, nats / math.log(2))
+        for (record, at), nats in zip(found.values(), told.tolist(), strict=True)
+    ]
+    return sorted(ranked, key=lambda one: (-one.information_bits, one.record.image))
