@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from bayesight.causal import Question, estimate, parse
 from bayesight.causal.arms import answer
 from bayesight.causal.sample import sample_of
 from bayesight.causal.strata import _between_sampled, standardise, stratify
@@ -175,3 +176,18 @@ def test_coverage_and_width(treated, controls, strata, spread, width):
         widths.append(high - low)
     assert 0.917 <= inside / 400 <= 0.983
     assert np.mean(widths) == pytest.approx(width, rel=0.06)
+
+
+def test_pairs_that_lost_a_member_are_left_out_and_the_others_compared():
+    """Of 400 pairs a third have lost one: the complete ones answer, by the paired t test, and it is said."""
+    rng = np.random.default_rng(9)
+    y = rng.normal(size=(400, 1)) * 3 + [0, 1] + rng.normal(size=(400, 2))
+    kept = np.ones((400, 2), bool)
+    kept[:133, 1] = False
+    z, t = np.indices((400, 2))[0][kept], np.indices((400, 2))[1][kept]
+    table = sample_of({"Z": [f"p{k}" for k in z], "T": t, "Y": y[kept]})
+    found = estimate(table, parse("Z -> T, Z -> Y, T -> Y"), Question("T", "Y"))
+    low, high = stats.ttest_rel(y[133:, 1], y[133:, 0]).confidence_interval()
+    assert (found.adjusted.effect.low, found.adjusted.effect.high) == pytest.approx((low, high))
+    assert found.overlap.without == 133
+    assert "133 of 400 strata lack a treatment" in found.notes[-1]

@@ -385,7 +385,8 @@ def _by_strata(work: _Work, held: tuple[str, ...]) -> _Found:
         arms = standardise(strata)
         return _Found(work.answer(arms, "as they are"), arms, strata)
     overlap = _overlap_of(strata, work.levels)
-    thin = len(strata.values) > _FEW and work.sample.total < _THIN * len(strata.values)
+    many = len(held) > 1 and len(strata.values) > _FEW  # one column's strata say all that its model could
+    thin = many and work.sample.total < _THIN * len(strata.values)
     if thin and overlap.share < 0.9:
         note = (
             f"{len(strata.values):,} strata for {work.sample.total:,.0f} rows, and {overlap.without:,} of "
@@ -423,7 +424,7 @@ def _by_model(work: _Work, held: tuple[str, ...]) -> _Found:
 def _opinions(work: _Work, held: Sequence[str], strata: Strata) -> list[Answer]:
     """Weighting and doubly robust: by strata one and the same; by a model where strata lack overlap."""
     names = ("inverse probability weighting", "doubly robust")
-    if bool(strata.overlap.all()):
+    if bool(strata.overlap.all()) or strata.sampled:
         arms = standardise(strata)
         return [work.answer(arms, f"{name}, probabilities by stratum") for name in names]
     task = work.task(held)
