@@ -32,9 +32,9 @@ from support.suite import part
 
 from bayesight import Recipe, RenderOptions, Run, TrainRequest, render, train_run
 from bayesight.ledger import (
-    Label,
+    LabelRecord,
     Ledger,
-    Prediction,
+    PredictionRecord,
     RunRecord,
     begin,
     belief_digest,
@@ -124,18 +124,18 @@ def measure(backend: str, place: Callable[[], str], run: Run, *, quick: bool, se
     return found
 
 
-def label(number: int) -> Label:
+def label(number: int) -> LabelRecord:
     features = np.random.default_rng(number).normal(size=SIZE).astype(np.float32)
-    return Label(
+    return LabelRecord(
         "run1", f"{number:032x}", "ABCDEFGHIJ"[number % 10], "alice", features, b"\x89PNG" + bytes(600)
     )
 
 
-def prediction(number: int) -> Prediction:
+def prediction(number: int) -> PredictionRecord:
     shares = dict(
         zip("ABCDEFGHIJ", np.random.default_rng(number).dirichlet(np.ones(10)).tolist(), strict=True)
     )
-    return Prediction("run1", "cd" * 32, f"{number:032x}", "A", shares, shares, -1234.5, shares, 0.5)
+    return PredictionRecord("run1", "cd" * 32, f"{number:032x}", "A", shares, shares, -1234.5, shares, 0.5)
 
 
 def appends(url: str, transactions: int, batch: int, seed: int, kind: str = "label") -> float:
@@ -256,14 +256,14 @@ def replays(url: str, run: Run, row: Callable[..., dict], updates: int) -> list[
     return found
 
 
-def told(run: str, base, number: int, batch: int) -> Label:
+def told(run: str, base, number: int, batch: int) -> LabelRecord:
     at = number % len(base.reference)
     name = base.classes.names[int(base.reference_labels[at])]
     image = f"{batch:016x}{number:016x}"
-    return Label(run, image, name, f"person {number % 10}", base.reference[at].numpy().copy())
+    return LabelRecord(run, image, name, f"person {number % 10}", base.reference[at].numpy().copy())
 
 
-def rows_of(labels: list[Label], base) -> Rows:
+def rows_of(labels: list[LabelRecord], base) -> Rows:
     names = base.classes.names
     return Rows(
         torch.from_numpy(np.stack([one.features for one in labels])),

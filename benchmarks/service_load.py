@@ -25,7 +25,7 @@ from support.record import append, facts
 from support.serving import label_body, served, small_run
 
 from bayesight.bayes import gaussian_head
-from bayesight.ledger import Label, Ledger, begin, verify
+from bayesight.ledger import LabelRecord, Ledger, begin, verify
 from bayesight.run import Run
 
 
@@ -79,7 +79,7 @@ def checked(run: Path, ledger: str, answers: list[dict], belief: str = "") -> di
     """
     with Ledger.open(ledger) as opened:
         held = begin(opened, Run.open(run), fresh=True)
-        labels: dict[int, Label] = {}
+        labels: dict[int, LabelRecord] = {}
         while entries := opened.labels_since(max(labels, default=0)):
             labels |= {entry.sequence: entry.record for entry in entries}
         good = verify(opened).broken is None

@@ -23,7 +23,7 @@ from support.record import append, facts
 from support.serving import served, small_run
 from support.suite import part
 
-from bayesight.ledger import Label, Ledger, Prior, create_token, find_token, revoke_token, verify
+from bayesight.ledger import LabelRecord, Ledger, PriorRecord, create_token, find_token, revoke_token, verify
 
 hostile = part("service/hostile.py")
 
@@ -63,7 +63,7 @@ def measure(run: Path, path: Path, options: argparse.Namespace, *, guarded: bool
     for name, number in statuses.items():
         by_status[name.rpartition(" ")[2]] += number
     with Ledger.open(str(path)) as ledger:
-        learned = len(ledger.since(0, kinds=(Label.kind, Prior.kind)))
+        learned = len(ledger.since(0, kinds=(LabelRecord.kind, PriorRecord.kind)))
         good = verify(ledger).broken is None
     return {
         **before, "requests": options.requests, "clients": options.clients, "seed": options.seed,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bayesight.ledger import Label, Ledger, Prediction, RunRecord, begin
+from bayesight.ledger import LabelRecord, Ledger, PredictionRecord, RunRecord, begin
 from bayesight.run import Run
 
 
@@ -40,7 +40,7 @@ def label():
 
     def make(number, name="bar", person="alice", run="run1", size=3):
         features = np.random.default_rng(number).normal(size=size).astype(np.float32)
-        return Label(run, image_of(number), name, person, features, pixels=b"PNG %d" % number)
+        return LabelRecord(run, image_of(number), name, person, features, pixels=b"PNG %d" % number)
 
     return make
 
@@ -51,7 +51,7 @@ def prediction():
 
     def make(number, person="", run="run1"):
         shares = {"bar": 0.25, "disc": 0.75}
-        return Prediction(
+        return PredictionRecord(
             run, "cd" * 32, image_of(number), "disc", {"bar": 0.5, "disc": 0.5}, {"bar": -3.5, "disc": -2.25},
             -2.5, shares, novelty=0.5, person=person, features=np.ones(3, np.float32), pixels=b"PNG",
         )  # fmt: skip
@@ -81,7 +81,7 @@ def drawn(held):
         right = base.classes.names[int(base.reference_labels[row])]
         noise = np.random.default_rng(number).normal(scale=0.01, size=base.head.dimension)
         features = (base.reference[row].numpy() + noise).astype(np.float32)
-        return Label(held.run, image_of(number + 1), name or right, person, features)
+        return LabelRecord(held.run, image_of(number + 1), name or right, person, features)
 
     return make
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from bayesight.errors import InvalidInput, KeyReused, UnknownName
 from bayesight.ledger import (
-    Label,
+    LabelRecord,
+    LearningOptions,
     Ledger,
-    Lesson,
-    Update,
+    UpdateRecord,
     absorb_queued,
     begin,
     belief_digest,
@@ -26,7 +26,7 @@ from bayesight.ledger import (
     verify,
 )
 from bayesight.ledger.applying import apply_update
-from bayesight.ledger.words import words_of
+from bayesight.ledger.label_history import label_histories
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ def same_belief(same_bits):
 def close(one, other):
     """Two beliefs of the same labels, to the accuracy of removal."""
     assert one.classes.names == other.classes.names
-    words = [
+    history = [
         sorted(zip(map(bytes, c.absorbed.digests.tolist()), c.absorbed.labels.tolist(), strict=True))
         for c in (one, other)
     ]
-    assert words[0] == words[1]
+    assert history[0] == history[1]
     torch.testing.assert_close(one.head.counts, other.head.counts, atol=1e-9, rtol=0)
     features = one.reference[:40]
     torch.testing.assert_close(
@@ -74,7 +74,7 @@ def discs_called_rings(held):
     known = held.base.absorbed
     rows = torch.nonzero(known.labels == held.base.classes.names.index("disc"))[:, 0].tolist()
     spread = dict(zip(known.exemplar_rows.tolist(), known.exemplars.float().numpy(), strict=True))
-    return [Label(held.run, trained(held, row)[0], "ring", "ann", spread[row]) for row in rows]
+    return [LabelRecord(held.run, trained(held, row)[0], "ring", "ann", spread[row]) for row in rows]
 
 
 def test_a_later_label_of_the_same_person_replaces_the_first(ledger, held, drawn, base_run, same_belief):
@@ -89,8 +89,8 @@ def test_a_later_label_of_the_same_person_replaces_the_first(ledger, held, drawn
     assert torch.equal(told.classifier.head.sums, after.classifier.head.sums)
     beside, _ = learn(ledger, told, [again(wrong, "ring", second_reading=True)])
     assert counts(beside)["ring"] == pytest.approx(counts(after)["ring"] + 1)
-    words = words_of(ledger, beside, [wrong.image])[wrong.image]
-    befores = [words.former(one.entry) for one in words.said]
+    history = label_histories(ledger, beside, [wrong.image])[wrong.image]
+    befores = [history.former(one.entry) for one in history.events]
     assert befores == [None, "bar", "ring", None]
     assert begin(ledger, base_run).exact
     assert same_belief(begin(ledger, base_run).classifier, beside.classifier)
@@ -99,7 +99,7 @@ def test_a_later_label_of_the_same_person_replaces_the_first(ledger, held, drawn
 
 def learn_apart(held, labels):
     """The belief that only ever saw these."""
-    made = Update(held.run, 0, "", "", corrects=True)
+    made = UpdateRecord(held.run, 0, "", "", corrects=True)
     names = held.base.classes.names
     made = replace(made, new_classes=tuple(dict.fromkeys(x.label for x in labels if x.label not in names)))
     return apply_update(held.base, made, labels)
@@ -115,8 +115,8 @@ def test_people_have_each_their_word_and_the_runs_own_gives_way(ledger, held, dr
     ben, _ = learn(ledger, ann, [again(label, others[1], person="ben")])
     assert counts(ben)[others[0]] == pytest.approx(counts(ann)[others[0]])
     assert counts(ben)[others[1]] == pytest.approx(counts(ann)[others[1]] + 1)
-    words = words_of(ledger, ben, [known])[known]
-    assert [words.former(one.entry) for one in words.said] == [was, None]
+    history = label_histories(ledger, ben, [known])[known]
+    assert [history.former(one.entry) for one in history.events] == [was, None]
 
 
 def test_an_old_ledger_in_which_labels_piled_up_is_replayed_as_it_was(
@@ -124,7 +124,7 @@ def test_an_old_ledger_in_which_labels_piled_up_is_replayed_as_it_was(
 ):
     labels = [drawn(1, "bar"), drawn(1, "ring"), drawn(1, "ring")]
     for label in labels:
-        old = Update(held.run, held.position, held.belief, "")
+        old = UpdateRecord(held.run, held.position, held.belief, "")
         after, _ = apply_update(held.classifier, old, [label])
         made = replace(old, after=belief_digest(after))
         receipt = ledger.append_update(made, [label])
@@ -133,7 +133,7 @@ def test_an_old_ledger_in_which_labels_piled_up_is_replayed_as_it_was(
     replayed = begin(ledger, base_run)
     assert replayed.exact
     assert same_belief(replayed.classifier, held.classifier)
-    assert len(words_of(ledger, replayed, [labels[0].image])[labels[0].image].standing()) == 3
+    assert len(label_histories(ledger, replayed, [labels[0].image])[labels[0].image].standing()) == 3
     now, _ = learn(ledger, replayed, [drawn(1, "disc")])  # a label of today replaces all of them
     assert close(now.classifier, learn_apart(held, [drawn(1, "disc")])[0])
 
@@ -189,7 +189,7 @@ def test_the_runs_own_label_comes_back_once_nobody_contradicts_it(ledger, held, 
     known, was = trained(held, 3)
     features = held.base.absorbed.exemplars[held.base.absorbed.exemplar_rows == 3][0].float().numpy()
     other = next(name for name in held.base.classes.names if name != was)
-    label = Label(held.run, known, other, "ann", features)
+    label = LabelRecord(held.run, known, other, "ann", features)
     now, _ = learn(ledger, held, [label])
     now, _ = learn(ledger, now, [replace(label, person="ben")])
     now, told = take_back(ledger, now, known, person="ann")
@@ -214,9 +214,9 @@ def test_a_class_is_renamed_for_what_was_and_what_is_queued(ledger, held, drawn,
         rename_class(ledger, after, "hoop", "wheel")
     with pytest.raises(UnknownName):
         rename_class(ledger, after, "circle", "round")
-    words = words_of(ledger, after, [drawn(1).image, drawn(4).image])
-    assert [words[drawn(n).image].said[0].label for n in (1, 4)] == ["wheel", "hoop"]
-    assert late.first == words[drawn(4).image].said[0].entry
+    history = label_histories(ledger, after, [drawn(1).image, drawn(4).image])
+    assert [history[drawn(n).image].events[0].label for n in (1, 4)] == ["wheel", "hoop"]
+    assert late.first == history[drawn(4).image].events[0].entry
     back, told = take_back(ledger, after, drawn(1).image, person="alice")
     assert told.was == "wheel"
     assert counts(back)["wheel"] == pytest.approx(2)
@@ -307,23 +307,25 @@ def test_whatever_is_corrected_replay_and_followers_agree(tmp_path_factory, base
         for number, (what, person, image, name) in enumerate(steps):
             features = base.reference[image].numpy() + np.float32(0.001 * image)
             digest = known if image == 0 else f"{image:032x}"
-            label = Label(held.run, digest, name, person, features)
+            label = LabelRecord(held.run, digest, name, person, features)
             now = held.classifier.classes.names
             try:
                 if what in ("learn", "discount"):
-                    held, _ = learn(ledger, held, [label], lesson=Lesson(0.75 if what == "discount" else 1.0))
+                    held, _ = learn(
+                        ledger, held, [label], options=LearningOptions(0.75 if what == "discount" else 1.0)
+                    )
                 elif what == "queue":
                     ledger.append([label])
                 elif what == "absorb":
                     held, _ = absorb_queued(ledger, held)
                 elif what == "back":
                     held, told = take_back(ledger, held, digest, person=person)
-                    said = words_of(ledger, held, [digest])[digest].said
+                    said = label_histories(ledger, held, [digest])[digest].events
                     assert told.was in {one.label for one in said if one.taken_back}
                 elif what == "rename":
                     held, _ = rename_class(ledger, held, now[image % len(now)], f"{name}{number}")
                 elif what == "remove" and name in now:
-                    held, _ = learn(ledger, held, [label], lesson=Lesson(remove=True))
+                    held, _ = learn(ledger, held, [label], options=LearningOptions(remove=True))
                 elif what == "erase":
                     held, _ = erase(ledger, held, person=person)
             except InvalidInput:  # nothing to take back or out
@@ -332,7 +334,7 @@ def test_whatever_is_corrected_replay_and_followers_agree(tmp_path_factory, base
                 follower = catch_up(ledger, follower)
             # What the ledger says stands is what the belief holds.
             for which in (known, *(f"{n:032x}" for n in (1, 2, 3))):
-                stands = words_of(ledger, held, [which])[which].standing()
+                stands = label_histories(ledger, held, [which])[which].standing()
                 rows = [
                     (int(s), held.classifier.classes.names[int(y)])
                     for d, y, s in zip(

@@ -9,13 +9,13 @@ import pytest
 
 from bayesight.ledger import Ledger, RunRecord, database
 from bayesight.ledger.database import file_system
-from bayesight.ledger.records import Label
+from bayesight.ledger.records import LabelRecord
 
 RUN = RunRecord("r", belief="00" * 32, classes=("A", "B"), features=2)
 
 
-def label(number: int) -> Label:
-    return Label("r", f"{number:032x}", "A", "", np.zeros(2, np.float32))
+def label(number: int) -> LabelRecord:
+    return LabelRecord("r", f"{number:032x}", "A", "", np.zeros(2, np.float32))
 
 
 def test_nothing_is_said_of_a_local_disk(tmp_path: Path, monkeypatch) -> None:

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import event
 
 from bayesight.errors import StorageFailed
-from bayesight.ledger import Ledger, Prior, verify
+from bayesight.ledger import Ledger, PriorRecord, verify
 
 KILLED = """
 import json, os, random, signal, sys, time
-from bayesight.ledger import Ledger, Prior
+from bayesight.ledger import Ledger, PriorRecord
 url, rounds, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 chance = random.Random(seed)
 Ledger.open(url).close()  # loads the driver once, not in every child
@@ -24,7 +24,7 @@ def work(number):
     ledger = Ledger.open(url)
     for n in range(10**6):
         key = f"{number}-{n}"
-        parts = [Prior("run1", {"a": 1.0}, detail={"key": key, "part": p}) for p in (0, 1)]
+        parts = [PriorRecord("run1", {"a": 1.0}, detail={"key": key, "part": p}) for p in (0, 1)]
         receipt = ledger.append(parts, key=key)
         os.write(1, (json.dumps([key, receipt.first, receipt.digest]) + "\\n").encode())
 
@@ -70,7 +70,7 @@ def test_a_writer_killed_again_and_again_loses_nothing_it_acknowledged(url, run_
         found = acknowledged_once(ledger, told)
         # A client repeats what it had no answer to: what was written is not written twice.
         for key in [*sorted(found)[:5], "0-999999"]:
-            parts = [Prior("run1", {"a": 1.0}, detail={"key": key, "part": p}) for p in (0, 1)]
+            parts = [PriorRecord("run1", {"a": 1.0}, detail={"key": key, "part": p}) for p in (0, 1)]
             assert ledger.append(parts, key=key).repeated == (key in found)
         acknowledged_once(ledger, told)
 
@@ -130,7 +130,7 @@ def test_postgresql_restarts_in_the_middle_of_a_stream(postgres, run_record, mod
         number = 0
         while not stop.is_set():
             key = str(number)
-            parts = [Prior("run1", {"a": 1.0}, detail={"key": key, "part": p}) for p in (0, 1)]
+            parts = [PriorRecord("run1", {"a": 1.0}, detail={"key": key, "part": p}) for p in (0, 1)]
             try:
                 receipt = ledger.append(parts, key=key)
             except StorageFailed as problem:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from bayesight.errors import InvalidInput, KeyReused
 from bayesight.ledger import (
-    Label,
+    LabelRecord,
+    LearningOptions,
     Ledger,
-    Lesson,
     absorb_queued,
     begin,
     belief_digest,
@@ -37,7 +37,7 @@ def rows_of(labels, names):
 
 def test_a_label_is_learned_as_the_run_itself_would_learn_it(ledger, held, drawn, same_bits):
     labels = [drawn(n) for n in range(7)]
-    after, learned = learn(ledger, held, labels, lesson=Lesson(trust_past=0.7, robust=True))
+    after, learned = learn(ledger, held, labels, options=LearningOptions(trust_past=0.7, robust=True))
     rows = rows_of(labels, held.base.classes.names)
     expected, found = absorb(held.base, rows, trust_past=0.7, robust=True)
     assert same_bits(after.classifier, expected)
@@ -51,13 +51,13 @@ def test_replay_is_exact_through_all_an_update_can_be(ledger, held, drawn, base_
     held, _ = learn(ledger, held, [drawn(n) for n in range(5)])
     held, found = learn(ledger, held, [drawn(5, "hoop"), drawn(6, "hoop"), drawn(7)])
     assert found.new_classes == ("hoop",)
-    held, _ = learn(ledger, held, [drawn(n) for n in range(10, 240)], lesson=Lesson(trust_past=0.5))
+    held, _ = learn(ledger, held, [drawn(n) for n in range(10, 240)], options=LearningOptions(trust_past=0.5))
     ledger.append([drawn(n, person="bob") for n in range(300, 320)])
     held, queued = absorb_queued(ledger, held, limit=12)
     held, rest = absorb_queued(ledger, held)
     held, nothing = absorb_queued(ledger, held)
     assert (queued.labels, rest.labels, nothing.labels, nothing.receipt) == (12, 8, 0, None)
-    held, _ = learn(ledger, held, [drawn(1), drawn(6, "hoop")], lesson=Lesson(remove=True))
+    held, _ = learn(ledger, held, [drawn(1), drawn(6, "hoop")], options=LearningOptions(remove=True))
     replayed = begin(ledger, base_run)
     assert (replayed.exact, replayed.differs_at) == (True, 0)
     assert same_bits(replayed.classifier, held.classifier)
@@ -136,22 +136,22 @@ def test_a_repeated_request_learns_once(ledger, held, drawn):
     with pytest.raises(KeyReused):
         learn(ledger, held, [drawn(1), drawn(3)], key="a")
     with pytest.raises(KeyReused):
-        learn(ledger, held, [drawn(1), drawn(2)], lesson=Lesson(robust=True), key="a")
+        learn(ledger, held, [drawn(1), drawn(2)], options=LearningOptions(robust=True), key="a")
 
 
 def test_what_cannot_be_learned_is_refused_and_leaves_no_trace(ledger, held, drawn):
     before = ledger.head()
     with pytest.raises(InvalidInput, match="1 of 1 images were never absorbed"):
-        learn(ledger, held, [drawn(1)], lesson=Lesson(remove=True))
+        learn(ledger, held, [drawn(1)], options=LearningOptions(remove=True))
     with pytest.raises(InvalidInput, match="class 'hoop'; expected one of bar, disc, ring"):
-        learn(ledger, held, [drawn(1, "hoop")], lesson=Lesson(remove=True))
+        learn(ledger, held, [drawn(1, "hoop")], options=LearningOptions(remove=True))
     with pytest.raises(InvalidInput, match="no labels"):
         learn(ledger, held, [])
     with pytest.raises(InvalidInput, match="labels of run other"):
-        learn(ledger, held, [Label(**{**vars(drawn(1)), "run": "other"})])
+        learn(ledger, held, [LabelRecord(**{**vars(drawn(1)), "run": "other"})])
     for wrong in ({"trust_past": 0.0}, {"trust_past": 1.5}, {"trust_past": 0.5, "remove": True}):
         with pytest.raises(InvalidInput):
-            Lesson(**wrong)
+            LearningOptions(**wrong)
     assert ledger.head() == before
 
 
@@ -174,7 +174,7 @@ def test_erasing_a_person_is_as_if_they_had_never_come(ledger, held, drawn, base
     follower = held
     held, _ = learn(ledger, held, kept[0])
     held, _ = learn(ledger, held, [drawn(10), drawn(11)], key="hers")
-    held, _ = learn(ledger, held, [*kept[1], drawn(12)], lesson=Lesson(trust_past=0.9))
+    held, _ = learn(ledger, held, [*kept[1], drawn(12)], options=LearningOptions(trust_past=0.9))
     ledger.append([drawn(13)])
     follower = catch_up(ledger, follower)
     held, erased = erase(ledger, held, person="alice")
@@ -203,7 +203,7 @@ def test_erasing_a_person_is_as_if_they_had_never_come(ledger, held, drawn, base
 
 def test_nothing_of_the_erased_is_left(ledger, held, drawn, tmp_path, url):
     hers = {"person": "Alice Liddell", "image": "9e107d9d372bb6826bd81d3542a419d6"}
-    alice = Label(**{**vars(drawn(1)), **hers, "pixels": b"her very own picture"})
+    alice = LabelRecord(**{**vars(drawn(1)), **hers, "pixels": b"her very own picture"})
     held, _ = learn(ledger, held, [alice, drawn(2, person="bob")])
     held, erased = erase(ledger, held, person="Alice Liddell")
     assert (erased.labels, erased.unlearned) == (1, 1)
@@ -229,7 +229,7 @@ def test_erasing_an_image_takes_everybodys_word_on_it(ledger, held, drawn, predi
     held, _ = learn(
         ledger, held, [replace(drawn(1), image=known), replace(drawn(2), image=known, person="bob")]
     )
-    held, _ = learn(ledger, held, [replace(drawn(2), image=known)], lesson=Lesson(remove=True))
+    held, _ = learn(ledger, held, [replace(drawn(2), image=known)], options=LearningOptions(remove=True))
     held, _ = learn(ledger, held, [drawn(3)])
     held, erased = erase(ledger, held, image=known)
     assert (erased.labels, erased.predictions, erased.unlearned, erased.in_base) == (3, 1, 3, 1)
@@ -274,17 +274,19 @@ def test_whatever_happens_replay_and_followers_agree(tmp_path_factory, base_run,
                 number += 1
                 features = base.reference[number % len(base.reference)].numpy()
                 labels.append(
-                    Label(held.run, f"{number:032x}", "bar" if number % 2 else "new", person, features)
+                    LabelRecord(held.run, f"{number:032x}", "bar" if number % 2 else "new", person, features)
                 )
             if what in ("learn", "discount"):
-                held, _ = learn(ledger, held, labels, lesson=Lesson(0.75 if what == "discount" else 1.0))
+                held, _ = learn(
+                    ledger, held, labels, options=LearningOptions(0.75 if what == "discount" else 1.0)
+                )
                 known += labels
             elif what == "queue":
                 ledger.append(labels)
             elif what == "absorb":
                 held, _ = absorb_queued(ledger, held, limit=count)
             elif what == "remove" and known:
-                held, _ = learn(ledger, held, [known.pop()], lesson=Lesson(remove=True))
+                held, _ = learn(ledger, held, [known.pop()], options=LearningOptions(remove=True))
             elif what == "erase":
                 held, _ = erase(ledger, held, person=person)
                 known = [label for label in known if label.person != person]
@@ -303,7 +305,7 @@ def test_a_snapshot_shortens_the_start_and_is_not_believed_blindly(
 ):
     monkeypatch.setattr("bayesight.ledger.replay.SNAPSHOT_AFTER_S", 0.0)
     held, _ = learn(ledger, held, [drawn(1), drawn(2, "hoop")])
-    held, _ = learn(ledger, held, [drawn(3)], lesson=Lesson(trust_past=0.5))
+    held, _ = learn(ledger, held, [drawn(3)], options=LearningOptions(trust_past=0.5))
     begin(ledger, base_run)
     folded = []
     monkeypatch.setattr(

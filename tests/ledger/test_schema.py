@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from bayesight.errors import LedgerBroken
-from bayesight.ledger import Label, Ledger, tables, verify
+from bayesight.ledger import LabelRecord, Ledger, tables, verify
 from bayesight.ledger.database import open_engine
 from bayesight.ledger.schema import migrate, schema_version, versions
 
@@ -101,4 +101,4 @@ def test_programs_that_start_at_once_make_one_ledger(url, run_record):
     with Ledger.open(url) as ledger:
         assert ledger.head().sequence == 1
         assert isinstance(ledger.runs()[0].record, type(run_record))
-    assert Label.kind == "label"
+    assert LabelRecord.kind == "label"

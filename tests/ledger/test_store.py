@@ -16,13 +16,13 @@ from bayesight.errors import (
     StorageFailed,
     UnknownName,
 )
-from bayesight.ledger import Erasure, Label, Ledger, Prior, RunRecord, Update, verify
+from bayesight.ledger import ErasureRecord, LabelRecord, Ledger, PriorRecord, RunRecord, UpdateRecord, verify
 from bayesight.ledger.database import open_engine
 
 
 def test_what_goes_in_comes_out(ledger, run_record, label, prediction):
     first = ledger.register(run_record)
-    written = [label(1), prediction(2, "bob"), Prior("run1", {"bar": 0.1, "disc": 0.9}, person="carl")]
+    written = [label(1), prediction(2, "bob"), PriorRecord("run1", {"bar": 0.1, "disc": 0.9}, person="carl")]
     receipt = ledger.append(written)
     assert (first.last, receipt.first, receipt.last) == (1, 2, 4)
     entries = ledger.since(0)
@@ -64,7 +64,7 @@ def test_registering_again_finds_the_run_and_refuses_another_belief(ledger, run_
 def test_a_key_gives_one_receipt_and_one_record(ledger, run_record, label):
     ledger.register(run_record)
     first = ledger.append([label(1), label(2)], key="a")
-    other_bits = Label(**{**vars(label(1)), "features": label(1).features + 1e-6})
+    other_bits = LabelRecord(**{**vars(label(1)), "features": label(1).features + 1e-6})
     again = ledger.append([other_bits, label(2)], key="a")
     assert (again, again.repeated, first.repeated) == (first, True, False)
     assert ledger.receipt("a") == first
@@ -88,7 +88,7 @@ def test_a_key_gives_one_receipt_and_one_record(ledger, run_record, label):
 )
 def test_a_label_nobody_could_replay_is_refused(label, change, words):
     with pytest.raises(InvalidInput, match=words):
-        Label(**{**vars(label(1)), **change})
+        LabelRecord(**{**vars(label(1)), **change})
 
 
 def test_refusals_write_nothing(ledger, run_record, label):
@@ -100,13 +100,13 @@ def test_refusals_write_nothing(ledger, run_record, label):
     with pytest.raises(UnknownName, match="did you mean 'run1'"):
         ledger.append([label(1, run="run2")])
     with pytest.raises(InvalidInput, match="of kind 'erasure'"):
-        ledger.append([Erasure("run1", (1,), 1, "", "")])
+        ledger.append([ErasureRecord("run1", (1,), 1, "", "")])
     with pytest.raises(InvalidInput, match="200 printable"):
         ledger.append([label(1, person="a\nb")])
     with pytest.raises(InvalidInput, match="200 printable"):
         ledger.append([label(1)], key="k" * 201)
     with pytest.raises(InvalidInput, match="finite numbers"):
-        ledger.append([Prior("run1", {"bar": float("nan")})])
+        ledger.append([PriorRecord("run1", {"bar": float("nan")})])
     with pytest.raises(UnknownName, match="no entry is called '7'"):
         ledger.entry(7)
     assert ledger.head().sequence == 1
@@ -122,7 +122,7 @@ def test_a_key_with_characters_no_database_takes_is_refused(ledger, run_record, 
 def test_an_update_and_its_labels_are_one(ledger, run_record, label):
     ledger.register(run_record)
     queued = ledger.append([label(1), label(2)])
-    made = Update("run1", 1, run_record.belief, "ef" * 32, labels=tuple(queued.sequences))
+    made = UpdateRecord("run1", 1, run_record.belief, "ef" * 32, labels=tuple(queued.sequences))
     receipt = ledger.append_update(made, [label(3)], key="u")
     assert (receipt.first, receipt.last) == (4, 5)
     assert ledger.entry(5).record.labels == (2, 3, 4)
@@ -133,7 +133,7 @@ def test_an_update_and_its_labels_are_one(ledger, run_record, label):
     assert [entry.sequence for entry in change.labels] == [2, 3, 4]
     assert ledger.append_update(made, [label(3)], key="u") == receipt
     with pytest.raises(KeyReused):
-        ledger.append_update(Update(**{**vars(made), "trust_past": 0.5}), [label(3)], key="u")
+        ledger.append_update(UpdateRecord(**{**vars(made), "trust_past": 0.5}), [label(3)], key="u")
 
 
 def test_a_queue_is_asked_again_and_again_and_misses_nothing(ledger, run_record, label):
@@ -143,22 +143,24 @@ def test_a_queue_is_asked_again_and_again_and_misses_nothing(ledger, run_record,
         assert ledger.queued("run1") == []
         first = ledger.append([label(10 * turn + n) for n in range(3)]).first
         assert [entry.sequence for entry in ledger.queued("run1", limit=2)] == [first, first + 1]
-        made = Update("run1", position, "", "", labels=(first, first + 2))  # the one between stays behind
+        made = UpdateRecord(
+            "run1", position, "", "", labels=(first, first + 2)
+        )  # the one between stays behind
         position = ledger.append_update(made).last
         assert [entry.sequence for entry in ledger.queued("run1")] == [first + 1]
-        position = ledger.append_update(Update("run1", position, "", "", labels=(first + 1,))).last
+        position = ledger.append_update(UpdateRecord("run1", position, "", "", labels=(first + 1,))).last
 
 
 def test_an_update_from_an_older_belief_is_refused(ledger, run_record, label):
     ledger.register(run_record)
-    ledger.append_update(Update("run1", 1, "", "aa"), [label(1)])
+    ledger.append_update(UpdateRecord("run1", 1, "", "aa"), [label(1)])
     with pytest.raises(BeliefMoved, match=r"computed from change 1 .* the last one is 3"):
-        ledger.append_update(Update("run1", 1, "", "bb"), [label(2)])
+        ledger.append_update(UpdateRecord("run1", 1, "", "bb"), [label(2)])
     assert ledger.head().sequence == 3
     for labels in ((2,), (1,), (99,), (4, 4)):
         ledger.append([label(9)])
         with pytest.raises(InvalidInput, match="expected sequence numbers of queued labels"):
-            ledger.append_update(Update("run1", 3, "", "bb", labels=labels))
+            ledger.append_update(UpdateRecord("run1", 3, "", "bb", labels=labels))
 
 
 def test_the_clock_decides_nothing(url, run_record, label):
@@ -213,7 +215,7 @@ def test_however_records_come_and_are_read_the_order_is_theirs(tmp_path_factory,
     with Ledger.open(str(path)) as ledger:
         ledger.register(RunRecord("run1", "", ("a",), 1))
         for size in sizes:
-            batch = [Prior("run1", {"a": 1.0}, detail={"n": number + i}) for i in range(size)]
+            batch = [PriorRecord("run1", {"a": 1.0}, detail={"n": number + i}) for i in range(size)]
             receipt = ledger.append(batch)
             assert list(receipt.sequences) == list(range(number + 2, number + 2 + size))
             number += size

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from bayesight.errors import LedgerBroken
-from bayesight.ledger import Head, Ledger, Prior, Update, verify
+from bayesight.ledger import ChainHead, Ledger, PriorRecord, UpdateRecord, verify
 
 
 @pytest.fixture
@@ -13,8 +13,8 @@ def filled(ledger, run_record, label, prediction):
     """Run 1, labels 2-4, prediction 5, update 6 (of 2 and 3), prior 7, label 8."""
     ledger.register(run_record)
     ledger.append([label(1), label(2), label(3, person="bob"), prediction(4)])
-    ledger.append_update(Update("run1", 1, "", "aa", labels=(2, 3)))
-    ledger.append([Prior("run1", {"bar": 1.0}), label(5)])
+    ledger.append_update(UpdateRecord("run1", 1, "", "aa", labels=(2, 3)))
+    ledger.append([PriorRecord("run1", {"bar": 1.0}), label(5)])
     return ledger
 
 
@@ -36,7 +36,7 @@ def test_a_good_ledger_is_good(filled):
     found = verify(filled, progress=lambda done, total: told.append((done, total)))
     assert (found.good, found.entries, found.erased, found.broken) == (True, 8, 0, None)
     assert found.head == filled.head()
-    assert verify(filled, receipt=Head(3, filled.entry(3).digest)).good
+    assert verify(filled, receipt=ChainHead(3, filled.entry(3).digest)).good
 
 
 def test_an_empty_ledger_is_good(ledger):

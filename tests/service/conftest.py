@@ -19,7 +19,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from bayesight.ledger import Label, Ledger, begin, verify
+from bayesight.ledger import LabelRecord, Ledger, begin, verify
 from bayesight.run import Run
 from bayesight.service import Settings, create_app
 
@@ -127,7 +127,7 @@ def kept(url: str, run, teachers: list[Teacher]) -> None:
         assert len(set(numbers)) == len(numbers)
         for answer in told:
             record = labels[answer["receipt"]["first"]]
-            assert isinstance(record, Label)
+            assert isinstance(record, LabelRecord)
             assert [record.image] == answer["images"]
         assert len(labels) <= sum(len(set(teacher.sent)) for teacher in teachers)
         images = [record.image for record in labels.values()]

@@ -9,7 +9,7 @@ import torch
 from fastapi.testclient import TestClient
 
 from bayesight.errors import StorageFailed
-from bayesight.ledger import Ledger, Prediction
+from bayesight.ledger import Ledger, PredictionRecord
 from bayesight.service import Settings, create_app
 from bayesight.service.work.images import Upload, read_uploads
 
@@ -47,7 +47,7 @@ def test_predictions_are_recorded_when_it_was_said(settings: Settings, draw, rec
         if record == "before":
             assert len(app.state.service.recent(10)) == 3
     with Ledger.open(settings.ledger_url) as ledger:
-        kept = [entry.record for entry in ledger.since(0, kinds=(Prediction.kind,))]
+        kept = [entry.record for entry in ledger.since(0, kinds=(PredictionRecord.kind,))]
     if record == "never":
         assert kept == []
         return

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bayesight.errors import InvalidInput
-from bayesight.ledger import Ledger, Lesson, begin, erase, learn, take_back
-from bayesight.ledger.beside import MARK, leave_mark, ledgers_of
-from bayesight.ledger.records import Label
+from bayesight.ledger import LearningOptions, Ledger, begin, erase, learn, take_back
+from bayesight.ledger.discovery import MARK, leave_mark, ledgers_of
+from bayesight.ledger.records import LabelRecord
 from bayesight.run import Run
 from bayesight.workflows.believing import belief_of, check_alone, ledger_note
 from bayesight.workflows.ledger import replay_run
@@ -21,7 +21,7 @@ def taught(run, url, labels=2):
     with Ledger.open(str(url)) as ledger:
         held = begin(ledger, run)
         features = held.base.reference.numpy()
-        said = [Label(held.run, f"{n:032x}", "hoop", "ann", features[n]) for n in range(labels + 1)]
+        said = [LabelRecord(held.run, f"{n:032x}", "hoop", "ann", features[n]) for n in range(labels + 1)]
         held, _ = learn(ledger, held, said)
         take_back(ledger, held, said[0].image, person="ann")
 
@@ -69,13 +69,13 @@ def test_what_a_ledger_holds_is_counted_by_the_labels_that_stand(run):
         held = begin(ledger, run)
         assert (ledger_note(run), ledgers_of(run)[0].holds) == ("", "holds no labels yet")
         features = held.base.reference.numpy()
-        said = [Label(held.run, f"{n:032x}", "bar", "ann", features[n]) for n in range(3)]
+        said = [LabelRecord(held.run, f"{n:032x}", "bar", "ann", features[n]) for n in range(3)]
         held, _ = learn(ledger, held, said)
         held, _ = learn(ledger, held, [replace(said[0], label="ring"), replace(said[1], person="ben")])
         assert ledgers_of(run)[0].labels == 4
         ledger.append([replace(said[2], image="0f" * 16)])  # queued
         assert ledgers_of(run)[0].labels == 5
-        held, _ = learn(ledger, held, [said[2]], lesson=Lesson(remove=True))
+        held, _ = learn(ledger, held, [said[2]], options=LearningOptions(remove=True))
         assert ledgers_of(run)[0].labels == 4
         for person in ("ann", "ben"):
             held, _ = erase(ledger, held, person=person)

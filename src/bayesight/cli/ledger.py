@@ -11,7 +11,7 @@ from bayesight.cli.common import JsonFlag, emit, progress_bar
 from bayesight.errors import LedgerBroken
 
 if TYPE_CHECKING:
-    from bayesight.ledger import Verified
+    from bayesight.ledger import Verification
     from bayesight.workflows.ledger import ErasureResult, ReplayResult
 
 __all__ = ["LedgerOption", "ledger_app"]
@@ -112,13 +112,13 @@ def erase(
     emit(found.as_dict(), as_json=as_json, text=lambda: _erased_text(found))
 
 
-def _verified(found: Verified) -> dict[str, Any]:
+def _verified(found: Verification) -> dict[str, Any]:
     head = {"sequence": found.head.sequence, "digest": found.head.digest}
     tree = {"good": found.good, "records": found.entries, "erased": found.erased}
     return tree | {"head": head, "broken": found.broken, "reason": found.reason}
 
 
-def _verified_text(found: Verified) -> str:
+def _verified_text(found: Verification) -> str:
     lines = [f"{found.entries:,} records, all as they were written"]
     if found.erased:
         lines.append(f"{found.erased:,} of them were erased on request")

@@ -73,7 +73,7 @@ def update(
 
     Example: bayesight update runs/letters corrected/ --trust-past 0.9
     """
-    from bayesight.ledger import Lesson
+    from bayesight.ledger import LearningOptions
     from bayesight.workflows.ledger import record_update
     from bayesight.workflows.update import update as work
 
@@ -103,7 +103,7 @@ def update(
                 run,
                 source,
                 ledger,
-                lesson=Lesson(trust_past, robust, remove),
+                learning=LearningOptions(trust_past, robust, remove),
                 person=person,
                 labels=labels,
                 options=options,

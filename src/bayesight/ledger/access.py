@@ -53,7 +53,7 @@ class Token:
     secret: str = field(default="", repr=False, compare=False)
 
     def allows(self, scope: str) -> bool:
-        """Whether it may do what ``scope`` names."""
+        """True where the token covers ``scope``."""
         return scope in self.scopes or "admin" in self.scopes
 
 

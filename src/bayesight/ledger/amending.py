@@ -1,4 +1,4 @@
-"""Changes of mind: a label is taken back, a class gets another name."""
+"""Withdrawals of labels and new names of classes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import torch
 from bayesight.checks import check
 from bayesight.errors import BeliefMoved
 from bayesight.ledger.applying import apply_withdrawal, labels_now, with_gone
-from bayesight.ledger.belief import Held, belief_digest
-from bayesight.ledger.records import Receipt, Rename, Withdrawal
+from bayesight.ledger.belief import BeliefState, belief_digest
+from bayesight.ledger.label_history import label_histories, own
+from bayesight.ledger.records import Receipt, RenameRecord, WithdrawalRecord
 from bayesight.ledger.replay import ATTEMPTS, absorb_queued, always_too_late, catch_up
 from bayesight.ledger.store import Ledger
-from bayesight.ledger.words import own, words_of
 
-__all__ = ["TakenBack", "rename_class", "take_back"]
+__all__ = ["WithdrawalOutcome", "rename_class", "take_back"]
 
 Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
-class TakenBack:
-    """A label taken back, and what stands since.
+class WithdrawalOutcome:
+    """The outcome of a withdrawal.
 
     Args:
         receipt: of the record of it.
@@ -40,8 +40,8 @@ class TakenBack:
 
 
 def take_back(
-    ledger: Ledger, held: Held, image: str, *, person: str = "", key: str = ""
-) -> tuple[Held, TakenBack]:
+    ledger: Ledger, held: BeliefState, image: str, *, person: str = "", key: str = ""
+) -> tuple[BeliefState, WithdrawalOutcome]:
     """Take back the last label a person gave an image: the belief is as if it had never been given.
 
     Labels that are queued are learned first.
@@ -61,13 +61,13 @@ def take_back(
         KeyReused, StorageFailed, BeliefMoved: as in ``replay.learn``.
     """
 
-    def computed(held: Held) -> tuple[Held, Withdrawal, TakenBack]:
-        words = words_of(ledger, held, [image])[image]
-        gone = words.last(person)
+    def computed(held: BeliefState) -> tuple[BeliefState, WithdrawalRecord, WithdrawalOutcome]:
+        history = label_histories(ledger, held, [image])[image]
+        gone = history.last(person)
         who = f"by {person!r}" if person else "without a name"
         check(bool(gone), "take back", f"image {image[:40]}", f"one with a label given {who} that stands")
         numbers = tuple(sorted(one.entry for one in gone))
-        made = Withdrawal(
+        made = WithdrawalRecord(
             held.run, image, person, held.position, held.belief, "", numbers, threads=torch.get_num_threads()
         )
         labels = labels_now([ledger.entry(numbers[0])], held.renames)
@@ -75,18 +75,18 @@ def take_back(
         after, left = with_gone(before, apply_withdrawal(before, made, labels))
         new = tuple(name for name in after.classes.names if name not in before.classes.names)
         made = replace(made, after=belief_digest(after), new_classes=new, gone_classes=left)
-        now = own(words.without(gone).standing(), person)
-        told = TakenBack(Receipt(0, 0, "", ""), gone[0].label, now, left)
+        now = own(history.without(gone).standing(), person)
+        told = WithdrawalOutcome(Receipt(0, 0, "", ""), gone[0].label, now, left)
         return replace(held, classifier=after), made, told
 
-    asked = Withdrawal(held.run, image, person, held.position, "", "")
+    asked = WithdrawalRecord(held.run, image, person, held.position, "", "")
     held, receipt, told = _changed(ledger, held, asked, computed, key)
-    return held, TakenBack(receipt) if told is None else replace(told, receipt=receipt)
+    return held, WithdrawalOutcome(receipt) if told is None else replace(told, receipt=receipt)
 
 
 def rename_class(
-    ledger: Ledger, held: Held, old: str, new: str, *, person: str = "", key: str = ""
-) -> tuple[Held, Receipt]:
+    ledger: Ledger, held: BeliefState, old: str, new: str, *, person: str = "", key: str = ""
+) -> tuple[BeliefState, Receipt]:
     """Call a class something else; its images, and what was said of it, stay its own.
 
     Args:
@@ -103,12 +103,12 @@ def rename_class(
         KeyReused, StorageFailed, BeliefMoved: as in ``replay.learn``.
     """
 
-    def computed(held: Held) -> tuple[Held, Rename, str]:
+    def computed(held: BeliefState) -> tuple[BeliefState, RenameRecord, str]:
         after = held.classifier.renamed(old, new)
-        made = Rename(held.run, old, new, held.position, held.belief, belief_digest(after), person)
+        made = RenameRecord(held.run, old, new, held.position, held.belief, belief_digest(after), person)
         return replace(held, classifier=after), made, new
 
-    asked = Rename(held.run, old, new, held.position, "", "", person)
+    asked = RenameRecord(held.run, old, new, held.position, "", "", person)
     held, receipt, done = _changed(ledger, held, asked, computed, key)
     if done is not None:
         held = replace(held, renames=(*held.renames, (receipt.last, old, new)))
@@ -117,11 +117,11 @@ def rename_class(
 
 def _changed(
     ledger: Ledger,
-    held: Held,
-    asked: Withdrawal | Rename,
-    computed: Callable[[Held], tuple[Held, Withdrawal | Rename, Told]],
+    held: BeliefState,
+    asked: WithdrawalRecord | RenameRecord,
+    computed: Callable[[BeliefState], tuple[BeliefState, WithdrawalRecord | RenameRecord, Told]],
     key: str,
-) -> tuple[Held, Receipt, Told | None]:
+) -> tuple[BeliefState, Receipt, Told | None]:
     """A change computed until no other comes first, and the belief after it; None where the key was used."""
     for _ in range(ATTEMPTS):
         held, learned = absorb_queued(ledger, held)

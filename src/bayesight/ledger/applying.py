@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from bayesight.bayes.gaussian_head import Absorbed
-from bayesight.ledger.records import Entry, Label, Rename, Update, Withdrawal
+from bayesight.ledger.records import Entry, LabelRecord, RenameRecord, UpdateRecord, WithdrawalRecord
 from bayesight.models.classifier import Classifier, Rows
 from bayesight.models.corrections import Corrections, compare
 from bayesight.models.learning import absorb, emptied, take_back
@@ -54,19 +54,19 @@ def source_of(person: str) -> int:
     return int.from_bytes(hashlib.sha256(person.encode()).digest()[:7], "big") + 1
 
 
-def labels_now(entries: Sequence[Entry], renames: Renames) -> list[Label]:
+def labels_now(entries: Sequence[Entry], renames: Renames) -> list[LabelRecord]:
     """The labels of entries, by the names their classes have now."""
     found = []
     for entry in entries:
         label = entry.record
-        if isinstance(label, Label):
+        if isinstance(label, LabelRecord):
             name = name_now(renames, label.label, entry.sequence)
             found.append(label if name == label.label else replace(label, label=name))
     return found
 
 
 def apply_update(
-    classifier: Classifier, made: Update, labels: Sequence[Label]
+    classifier: Classifier, made: UpdateRecord, labels: Sequence[LabelRecord]
 ) -> tuple[Classifier, Absorbed | None]:
     """The belief after an update, less the classes it says are gone.
 
@@ -86,7 +86,9 @@ def apply_update(
     return _without(after, made.gone_classes), learned
 
 
-def apply_withdrawal(classifier: Classifier, made: Withdrawal, labels: Sequence[Label]) -> Classifier:
+def apply_withdrawal(
+    classifier: Classifier, made: WithdrawalRecord, labels: Sequence[LabelRecord]
+) -> Classifier:
     """The belief after a label was taken back; as it was, where the label itself was erased."""
     if not labels:
         return classifier
@@ -95,7 +97,7 @@ def apply_withdrawal(classifier: Classifier, made: Withdrawal, labels: Sequence[
     return _without(after, made.gone_classes)
 
 
-def apply_rename(classifier: Classifier, made: Rename) -> Classifier:
+def apply_rename(classifier: Classifier, made: RenameRecord) -> Classifier:
     """The belief after a class got another name.
 
     It is as it was where an erasure brought back a class of the new name: then there are two.
@@ -106,7 +108,7 @@ def apply_rename(classifier: Classifier, made: Rename) -> Classifier:
     )
 
 
-def compare_labels(classifier: Classifier, made: Update, labels: Sequence[Label]) -> Corrections:
+def compare_labels(classifier: Classifier, made: UpdateRecord, labels: Sequence[LabelRecord]) -> Corrections:
     """The labels of an update beside those the belief held before it."""
     names = (*classifier.classes.names, *made.new_classes)
     return compare(classifier.absorbed, _rows(labels, names, classifier.head.dimension, made.corrects))
@@ -118,7 +120,7 @@ def with_gone(before: Classifier, after: Classifier) -> tuple[Classifier, tuple[
     return _without(after, gone), gone
 
 
-def row_of(label: Label) -> Rows:
+def row_of(label: LabelRecord) -> Rows:
     """A label as a belief sees it, but for its class."""
     return _rows([label], (label.label,), len(label.features), True)
 
@@ -132,7 +134,7 @@ def _without(classifier: Classifier, names: Sequence[str]) -> Classifier:
     return classifier
 
 
-def _rows(labels: Sequence[Label], names: tuple[str, ...], dimension: int, corrects: bool) -> Rows:
+def _rows(labels: Sequence[LabelRecord], names: tuple[str, ...], dimension: int, corrects: bool) -> Rows:
     number = {name: index for index, name in enumerate(names)}
     features = np.array([label.features for label in labels], dtype=np.float32).reshape(-1, dimension)
     digests = np.frombuffer(bytes.fromhex("".join(label.image for label in labels)), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A belief in memory, what it is called in a ledger, and the digest that proves it."""
+"""A belief in memory, its record in a ledger, and the digest that proves it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from bayesight.models.classifier import Classifier
 from bayesight.models.corrections import rows_of
 from bayesight.run import Run
 
-__all__ = ["Held", "belief_digest", "run_record"]
+__all__ = ["BeliefState", "belief_digest", "run_record"]
 
 
 @dataclass(frozen=True)
-class Held:
+class BeliefState:
     """A belief in memory, and how far along the ledger it is.
 
     Args:
@@ -57,7 +57,7 @@ class Held:
 
 
 def run_record(run: Run, base: Classifier) -> RunRecord:
-    """What the ledger is told of a run: its name is the digest of its network.
+    """The record a ledger begins with; the run's name is the digest of its network.
 
     Args:
         run: the folder.

@@ -1,4 +1,4 @@
-"""What makes the ledger a chain: one canonical form of an entry, a digest over it and all before."""
+"""The hash chain: one canonical form of an entry, and a digest over it and all entries before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bayesight.errors import InvalidInput
-from bayesight.ledger.records import Personal, Record, Rename, Update, Withdrawal
+from bayesight.ledger.records import PersonalPart, Record, RenameRecord, UpdateRecord, WithdrawalRecord
 
 __all__ = ["FORMAT", "START", "canonical", "content_digest", "entry_digest", "personal_digest"]
 
@@ -57,7 +57,7 @@ def entry_digest(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def personal_digest(salt: bytes, facts: str, personal: Personal) -> str:
+def personal_digest(salt: bytes, facts: str, personal: PersonalPart) -> str:
     """SHA-256 over the part of a record that can be erased.
 
     The salt is erased with it: without it nobody can try out names until one fits.
@@ -85,14 +85,14 @@ def content_digest(records: Iterable[Record]) -> str:
     total = hashlib.sha256()
     for record in records:
         personal = record.personal()
-        if isinstance(record, Update):
+        if isinstance(record, UpdateRecord):
             body: dict[str, Any] = {
                 "labels": list(record.labels), "trust_past": record.trust_past, "robust": record.robust,
                 "remove": record.remove,
             }  # fmt: skip
-        elif isinstance(record, Withdrawal):
+        elif isinstance(record, WithdrawalRecord):
             body = {}
-        elif isinstance(record, Rename):
+        elif isinstance(record, RenameRecord):
             body = {"old": record.old, "new": record.new}
         else:
             body = record.body()

@@ -1,4 +1,4 @@
-"""Where a ledger lies: engines for SQLite and PostgreSQL, transactions, and storage errors in plain words."""
+"""Engines for SQLite and PostgreSQL, transactions, and storage errors in plain words."""
 
 from __future__ import annotations
 

@@ -18,21 +18,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from bayesight.checks import check
 from bayesight.errors import BeliefMoved
 from bayesight.ledger import tables
-from bayesight.ledger.belief import Held, belief_digest
+from bayesight.ledger.belief import BeliefState, belief_digest
 from bayesight.ledger.database import reading, writing
-from bayesight.ledger.records import Erasure, Label, Prediction, Receipt, plain_text
+from bayesight.ledger.records import ErasureRecord, LabelRecord, PredictionRecord, Receipt, plain_text
 from bayesight.ledger.replay import ATTEMPTS, catch_up, rebuild
 from bayesight.ledger.rows import append_records, lock_head
 from bayesight.ledger.snapshots import drop_snapshot
 from bayesight.ledger.store import Ledger
 from bayesight.types import Progress
 
-__all__ = ["Erased", "erase", "runs_concerned"]
+__all__ = ["ErasureOutcome", "erase", "runs_concerned"]
 
 
 @dataclass(frozen=True)
-class Erased:
-    """What an erasure did.
+class ErasureOutcome:
+    """The outcome of an erasure.
 
     Args:
         receipt: of the record of it; None when there was nothing to erase.
@@ -59,8 +59,8 @@ def runs_concerned(ledger: Ledger, *, person: str = "", image: str = "") -> list
 
 
 def erase(
-    ledger: Ledger, held: Held, *, person: str = "", image: str = "", progress: Progress | None = None
-) -> tuple[Held, Erased]:
+    ledger: Ledger, held: BeliefState, *, person: str = "", image: str = "", progress: Progress | None = None
+) -> tuple[BeliefState, ErasureOutcome]:
     """Erase a person's records and images, or an image, from what is kept of one run.
 
     Of a person everything goes that names them, and everything about the images in it, whoever asked or
@@ -88,13 +88,13 @@ def erase(
             found = _found(connection, held.run, person, image)
             used = _used(connection, [number for number, *_ in found])
         if not found:
-            return held, Erased(None)
+            return held, ErasureOutcome(None)
         after = rebuild(ledger, held, without=used, progress=progress) if used else held
         if after.position != held.position:
             continue
         digest = belief_digest(after.classifier) if used else held.belief
         numbers = tuple(number for number, *_ in found)
-        made = Erasure(
+        made = ErasureRecord(
             held.run, numbers, held.position, held.belief, digest, torch.get_num_threads(), len(used)
         )
         try:
@@ -104,11 +104,11 @@ def erase(
         _overwrite(ledger)
         kinds = [kind for _, kind, _, _ in found]
         base = {bytes(row).hex() for row in held.base.absorbed.digests.numpy()}
-        erased = Erased(
+        erased = ErasureOutcome(
             receipt,
-            labels=kinds.count(Label.kind),
-            predictions=kinds.count(Prediction.kind),
-            other=len(kinds) - kinds.count(Label.kind) - kinds.count(Prediction.kind),
+            labels=kinds.count(LabelRecord.kind),
+            predictions=kinds.count(PredictionRecord.kind),
+            other=len(kinds) - kinds.count(LabelRecord.kind) - kinds.count(PredictionRecord.kind),
             unlearned=len(used),
             in_base=len({shown for *_, shown in found} & base),
         )
@@ -149,7 +149,7 @@ def _used(connection: Connection, numbers: list[int]) -> frozenset[int]:
     return frozenset(connection.execute(select(column).where(column.in_(numbers))).scalars())
 
 
-def _commit(ledger: Ledger, made: Erasure, person: str, image: str) -> Receipt:
+def _commit(ledger: Ledger, made: ErasureRecord, person: str, image: str) -> Receipt:
     """Write the erasure and delete what it speaks of, if nothing has changed since it was computed."""
     with writing(ledger.engine) as connection:
         lock_head(connection)

@@ -10,7 +10,7 @@ from typing import Any
 from bayesight.checks import check
 from bayesight.files import write_atomic
 from bayesight.ledger.chain import canonical
-from bayesight.ledger.records import Entry, Label, Prediction
+from bayesight.ledger.records import Entry, LabelRecord, PredictionRecord
 from bayesight.ledger.store import Ledger
 from bayesight.types import Progress
 
@@ -61,9 +61,9 @@ def _row(entry: Entry) -> dict[str, Any]:
             tree |= personal.facts
             person, image = personal.person, personal.image
         content = canonical(tree)
-    if isinstance(record, Label):
+    if isinstance(record, LabelRecord):
         said = record.label
-    elif isinstance(record, Prediction):
+    elif isinstance(record, PredictionRecord):
         said = record.prediction
     return {
         "sequence": entry.sequence, "at": entry.at, "kind": entry.kind, "run": entry.run, "person": person,

@@ -1,4 +1,4 @@
-"""What a ledger can be told, as frozen dataclasses, and what it answers with.
+"""The records of a ledger, as frozen dataclasses, and the receipts it answers with.
 
 Each record has two parts. Its *body* stays for ever and names nobody. Its *facts*, features and pixels say
 who and about which image; they lie beside the chain, which knows them by a salted digest only, so they can be
@@ -19,20 +19,20 @@ from bayesight.names import NAME_LIMIT
 
 __all__ = [
     "CHANGES",
+    "ChainHead",
     "Entry",
-    "Erasure",
+    "ErasureRecord",
     "Features",
-    "Head",
-    "Label",
-    "Personal",
-    "Prediction",
-    "Prior",
+    "LabelRecord",
+    "PersonalPart",
+    "PredictionRecord",
+    "PriorRecord",
     "Receipt",
     "Record",
-    "Rename",
+    "RenameRecord",
     "RunRecord",
-    "Update",
-    "Withdrawal",
+    "UpdateRecord",
+    "WithdrawalRecord",
     "from_parts",
     "numbers_in",
     "plain_text",
@@ -43,7 +43,7 @@ Features: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Personal:
+class PersonalPart:
     """The part of a record that can be erased.
 
     Args:
@@ -86,13 +86,13 @@ class RunRecord:
         """The part that stays."""
         return _plain(self)
 
-    def personal(self) -> Personal | None:
+    def personal(self) -> PersonalPart | None:
         """The part that can be erased: nothing."""
         return None
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PredictionRecord:
     """The four terms for one image.
 
     Args:
@@ -130,17 +130,17 @@ class Prediction:
         """The part that stays."""
         return {"belief": self.belief}
 
-    def personal(self) -> Personal:
+    def personal(self) -> PersonalPart:
         """The part that can be erased."""
         names = ("prediction", "log_evidence", "novelty", "known")
         facts = {name: getattr(self, name) for name in names}
         facts |= {name: dict(getattr(self, name)) for name in ("prior", "log_likelihood", "posterior")}
-        return Personal(facts, self.person, self.image, _bytes(self.features), self.pixels)
+        return PersonalPart(facts, self.person, self.image, _bytes(self.features), self.pixels)
 
 
 @dataclass(frozen=True)
-class Label:
-    """Somebody says what an image is.
+class LabelRecord:
+    """The class of an image, as a person states it.
 
     Args:
         run: its name.
@@ -177,15 +177,15 @@ class Label:
         """The part that stays."""
         return {}
 
-    def personal(self) -> Personal:
+    def personal(self) -> PersonalPart:
         """The part that can be erased."""
         facts = {"label": self.label} | ({"second_reading": True} if self.second_reading else {})
-        return Personal(facts, self.person, self.image, _bytes(self.features), self.pixels)
+        return PersonalPart(facts, self.person, self.image, _bytes(self.features), self.pixels)
 
 
 @dataclass(frozen=True)
-class Update:
-    """Labels taken into the belief, or out of it, as one batch in the order of their sequence numbers.
+class UpdateRecord:
+    """A batch of labels taken into the belief, or out of it, in the order of their sequence numbers.
 
     Args:
         run: its name.
@@ -221,14 +221,14 @@ class Update:
         """The part that stays."""
         return _plain(self)
 
-    def personal(self) -> Personal | None:
+    def personal(self) -> PersonalPart | None:
         """The part that can be erased: nothing."""
         return None
 
 
 @dataclass(frozen=True)
-class Withdrawal:
-    """Somebody takes their last label of an image back: the belief is as if it had never been given.
+class WithdrawalRecord:
+    """A person's last label of an image, taken back: the belief is as if it had never been given.
 
     What that label had replaced stands again.
 
@@ -236,12 +236,12 @@ class Withdrawal:
         run: its name.
         image: 32 hexadecimal digits.
         person: whose label it was, and who took it back; may be empty.
-        position: as in ``Update``.
+        position: as in ``UpdateRecord``.
         before: likewise.
         after: likewise.
         labels: sequence numbers of the labels taken back: the last, and those before it that said the same.
         new_classes: names of classes that come again with what stands again.
-        gone_classes: as in ``Update``.
+        gone_classes: as in ``UpdateRecord``.
         threads: likewise.
     """
 
@@ -261,20 +261,20 @@ class Withdrawal:
         """The part that stays."""
         return _plain(self, "image", "person")
 
-    def personal(self) -> Personal:
+    def personal(self) -> PersonalPart:
         """The part that can be erased: who, and which image."""
-        return Personal({}, self.person, self.image)
+        return PersonalPart({}, self.person, self.image)
 
 
 @dataclass(frozen=True)
-class Rename:
-    """A class is called something else from here on; what was said of it before is meant of it still.
+class RenameRecord:
+    """A new name for a class; labels and base rates under its old name stay its own.
 
     Args:
         run: its name.
         old: name of the class until now.
         new: from now on.
-        position: as in ``Update``.
+        position: as in ``UpdateRecord``.
         before: likewise.
         after: likewise.
         person: who said so; may be empty.
@@ -297,13 +297,13 @@ class Rename:
         """The part that stays."""
         return _plain(self, "person")
 
-    def personal(self) -> Personal | None:
+    def personal(self) -> PersonalPart | None:
         """The part that can be erased: who."""
-        return Personal({}, self.person) if self.person else None
+        return PersonalPart({}, self.person) if self.person else None
 
 
 @dataclass(frozen=True)
-class Prior:
+class PriorRecord:
     """Base rates, stated by somebody or inferred from unlabelled images.
 
     Args:
@@ -328,14 +328,14 @@ class Prior:
         """The part that stays."""
         return {"shares": dict(self.shares), "source": self.source, "detail": dict(self.detail)}
 
-    def personal(self) -> Personal | None:
+    def personal(self) -> PersonalPart | None:
         """The part that can be erased: the name."""
-        return Personal({}, self.person) if self.person else None
+        return PersonalPart({}, self.person) if self.person else None
 
 
 @dataclass(frozen=True)
-class Erasure:
-    """Personal parts of earlier records were deleted; written by ``erasure.erase`` alone.
+class ErasureRecord:
+    """The deletion of personal parts of earlier records; written by ``erasure.erase`` alone.
 
     Args:
         run: its name.
@@ -343,7 +343,7 @@ class Erasure:
         position: sequence number of the change of belief before this one.
         before: digest of the belief until now.
         after: digest of the belief that never saw the erased labels; ``before`` when there were none in it.
-        threads: as in ``Update``.
+        threads: as in ``UpdateRecord``.
         unlearned: how many labels were in the belief; it may be the same without them, if they had been taken
             out before.
     """
@@ -361,15 +361,24 @@ class Erasure:
         """The part that stays."""
         return _plain(self) if self.unlearned else _plain(self, "unlearned")
 
-    def personal(self) -> Personal | None:
+    def personal(self) -> PersonalPart | None:
         """The part that can be erased: nothing."""
         return None
 
 
-Record: TypeAlias = RunRecord | Prediction | Label | Update | Withdrawal | Rename | Prior | Erasure
+Record: TypeAlias = (
+    RunRecord
+    | PredictionRecord
+    | LabelRecord
+    | UpdateRecord
+    | WithdrawalRecord
+    | RenameRecord
+    | PriorRecord
+    | ErasureRecord
+)
 
 
-CHANGES = (RunRecord.kind, Update.kind, Withdrawal.kind, Rename.kind, Erasure.kind)
+CHANGES = (RunRecord.kind, UpdateRecord.kind, WithdrawalRecord.kind, RenameRecord.kind, ErasureRecord.kind)
 """Kinds of records after which the belief is another one."""
 
 
@@ -422,7 +431,7 @@ class Receipt:
 
 
 @dataclass(frozen=True)
-class Head:
+class ChainHead:
     """The end of the chain.
 
     Args:
@@ -434,7 +443,7 @@ class Head:
     digest: str
 
 
-def from_parts(kind: str, run: str, body: Mapping[str, Any], personal: Personal | None) -> Record | None:
+def from_parts(kind: str, run: str, body: Mapping[str, Any], personal: PersonalPart | None) -> Record | None:
     """The record whose parts these are; None where the erased part was all of it.
 
     Args:
@@ -449,21 +458,21 @@ def from_parts(kind: str, run: str, body: Mapping[str, Any], personal: Personal 
         lists = {name: tuple(body.get(name, ())) for name in ("new_classes", "gone_classes")}
         parts = {**body, **lists, "labels": numbers_in(body["labels"])}
         if kind == "update":
-            return Update(run=run, **parts)
-        left = personal or Personal({})
-        return Withdrawal(run=run, **parts, image=left.image, person=left.person)
+            return UpdateRecord(run=run, **parts)
+        left = personal or PersonalPart({})
+        return WithdrawalRecord(run=run, **parts, image=left.image, person=left.person)
     if kind == "erasure":
-        return Erasure(run=run, **{**body, "erased": numbers_in(body["erased"])})
+        return ErasureRecord(run=run, **{**body, "erased": numbers_in(body["erased"])})
     if kind in ("prior", "rename"):
-        made = Prior if kind == "prior" else Rename
+        made = PriorRecord if kind == "prior" else RenameRecord
         return made(run=run, **body, person=personal.person if personal else "")
     if personal is None:
         return None
     features = np.frombuffer(personal.features, "<f4").astype(np.float32) if personal.features else None
     shared: dict[str, Any] = {"image": personal.image, "person": personal.person, "pixels": personal.pixels}
     if kind == "prediction":
-        return Prediction(run=run, **body, **personal.facts, **shared, features=features)
-    return Label(run=run, **personal.facts, **shared, features=_present(features))
+        return PredictionRecord(run=run, **body, **personal.facts, **shared, features=features)
+    return LabelRecord(run=run, **personal.facts, **shared, features=_present(features))
 
 
 def plain_text(text: str, where: str, longest: int = 200) -> str:
@@ -482,7 +491,9 @@ def numbers_in(pairs: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return tuple(number for first, last in pairs for number in range(first, last + 1))
 
 
-def _plain(record: RunRecord | Update | Withdrawal | Rename | Erasure, *without: str) -> dict[str, Any]:
+def _plain(
+    record: RunRecord | UpdateRecord | WithdrawalRecord | RenameRecord | ErasureRecord, *without: str
+) -> dict[str, Any]:
     """A record as JSON knows it, less its run and these: names as a list, sequence numbers as ranges."""
     tree = {k: v for k, v in vars(record).items() if k not in ("run", *without)}
     for name, value in tree.items():

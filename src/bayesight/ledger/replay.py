@@ -1,10 +1,10 @@
 """From a run and a ledger to the belief that follows from both, and from labels to the next update.
 
-The run folder is the base and is never changed. A process holds the belief in memory as a ``Held`` and moves
-it along the ledger: ``catch_up`` applies what others learned, ``learn`` adds labels of its own. Replaying is
-exact: every update is absorbed as the same batch, from the same numbers, in the same order, with as many
-threads, and the digest recorded with each update proves it. On another kind of processor sums of floats may
-end in another last bit; then ``Held.exact`` is False and the belief agrees to rounding.
+The run folder is the base and is never changed. A process holds the belief in memory as a ``BeliefState`` and
+moves it along the ledger: ``catch_up`` applies what others learned, ``learn`` adds labels of its own.
+Replaying is exact: every update is absorbed as the same batch, from the same numbers, in the same order, with
+as many threads, and the digest recorded with each update proves it. On another kind of processor sums of
+floats may end in another last bit; then ``BeliefState.exact`` is False and the belief agrees to rounding.
 """
 
 from __future__ import annotations
@@ -26,10 +26,18 @@ from bayesight.ledger.applying import (
     labels_now,
     with_gone,
 )
-from bayesight.ledger.belief import Held, belief_digest, run_record
-from bayesight.ledger.beside import leave_mark
-from bayesight.ledger.records import Erasure, Label, Receipt, Rename, RunRecord, Update, Withdrawal
-from bayesight.ledger.rows import Change
+from bayesight.ledger.belief import BeliefState, belief_digest, run_record
+from bayesight.ledger.discovery import leave_mark
+from bayesight.ledger.records import (
+    ErasureRecord,
+    LabelRecord,
+    Receipt,
+    RenameRecord,
+    RunRecord,
+    UpdateRecord,
+    WithdrawalRecord,
+)
+from bayesight.ledger.rows import BeliefChange
 from bayesight.ledger.snapshots import load_snapshot, save_snapshot
 from bayesight.ledger.store import Ledger
 from bayesight.models.classifier import Classifier
@@ -38,8 +46,8 @@ from bayesight.run import Run
 from bayesight.types import Progress
 
 __all__ = [
-    "Learned",
-    "Lesson",
+    "LearningOptions",
+    "LearningOutcome",
     "absorb_queued",
     "always_too_late",
     "begin",
@@ -56,8 +64,8 @@ SNAPSHOT_AFTER_S = 2.0
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """How labels are to be taken.
+class LearningOptions:
+    """Options of learning: discount, robustness, or removal.
 
     Args:
         trust_past: in (0, 1], what an image absorbed earlier counts beside a new one.
@@ -79,8 +87,8 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What an update did.
+class LearningOutcome:
+    """The outcome of an update.
 
     Args:
         receipt: of the new labels and the update.
@@ -101,7 +109,7 @@ class Learned:
     gone_classes: tuple[str, ...] = ()
 
 
-def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress | None = None) -> Held:
+def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress | None = None) -> BeliefState:
     """The belief of a run and everything the ledger holds about it; registers the run where it is new.
 
     A start that takes long leaves a snapshot in the ledger, from which the next one goes on. The run folder
@@ -132,8 +140,8 @@ def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress |
     return held
 
 
-def catch_up(ledger: Ledger, held: Held, *, progress: Progress | None = None) -> Held:
-    """What is held and everything others learned since; the same object when there is nothing new.
+def catch_up(ledger: Ledger, held: BeliefState, *, progress: Progress | None = None) -> BeliefState:
+    """Bring a belief to the ledger's head; the same object when nothing is new.
 
     Where something that was absorbed has been erased, the belief is built again from the base, without it.
 
@@ -155,8 +163,12 @@ def catch_up(ledger: Ledger, held: Held, *, progress: Progress | None = None) ->
 
 
 def rebuild(
-    ledger: Ledger, held: Held, *, without: frozenset[int] = frozenset(), progress: Progress | None = None
-) -> Held:
+    ledger: Ledger,
+    held: BeliefState,
+    *,
+    without: frozenset[int] = frozenset(),
+    progress: Progress | None = None,
+) -> BeliefState:
     """The belief from the base on, as if what was erased had never come.
 
     Digests of updates that once held an erased label cannot be proven any more; those before it, the last
@@ -169,23 +181,28 @@ def rebuild(
         progress: told how many changes were applied.
     """
     while True:
-        erasures = ledger.since(0, run=held.run, kinds=(Erasure.kind,), limit=1_000_000)
-        last = max((e.sequence for e in erasures if _unlearns(Change(e))), default=0)
+        erasures = ledger.since(0, run=held.run, kinds=(ErasureRecord.kind,), limit=1_000_000)
+        last = max((e.sequence for e in erasures if _unlearns(BeliefChange(e))), default=0)
         found = _fold(ledger, held, last, without, progress)
         if found is not None:
             return found
 
 
 def learn(
-    ledger: Ledger, held: Held, labels: Sequence[Label], *, lesson: Lesson | None = None, key: str = ""
-) -> tuple[Held, Learned]:
+    ledger: Ledger,
+    held: BeliefState,
+    labels: Sequence[LabelRecord],
+    *,
+    options: LearningOptions | None = None,
+    key: str = "",
+) -> tuple[BeliefState, LearningOutcome]:
     """Absorb labels and write them down, both or neither: they are learned once this returns.
 
     Args:
         ledger: where evidence is kept.
         held: the belief so far; others may have moved on, this catches up first.
         labels: of this run; classes it does not know are new ones.
-        lesson: how to take them; by default with full trust.
+        options: how to take them; by default with full trust.
         key: idempotency key; a repeated call learns nothing and returns the first one's receipt.
 
     Raises:
@@ -193,37 +210,37 @@ def learn(
             removed that were never absorbed. What is held stays as it was.
         BeliefMoved: others kept coming first, a hundred times over.
     """
-    how = lesson or Lesson()
+    how = options or LearningOptions()
     check(len(labels) > 0, "learn", "no labels", "at least one")
     strangers = {label.run for label in labels} - {held.run}
     check(not strangers, "learn", f"labels of run {min(strangers, default='')}", f"labels of run {held.run}")
     for _ in range(ATTEMPTS):
         held = catch_up(ledger, held)
         if key and ledger.receipt(key) is not None:
-            asked = Update(held.run, held.position, "", "", **vars(how))
-            return held, Learned(ledger.append_update(asked, labels, key))
+            asked = UpdateRecord(held.run, held.position, "", "", **vars(how))
+            return held, LearningOutcome(ledger.append_update(asked, labels, key))
         after, made, learned = _computed(held, labels, how)
         try:
             receipt = ledger.append_update(made, labels, key)
         except BeliefMoved:
             continue
         if receipt.repeated:  # another process was asked the same at the same time
-            return catch_up(ledger, held), Learned(receipt)
+            return catch_up(ledger, held), LearningOutcome(receipt)
         held = replace(held, classifier=after, position=receipt.last, belief=made.after)
         return held, replace(learned, receipt=receipt)
     raise always_too_late()
 
 
 def absorb_queued(
-    ledger: Ledger, held: Held, *, limit: int = 1000, lesson: Lesson | None = None
-) -> tuple[Held, Learned]:
+    ledger: Ledger, held: BeliefState, *, limit: int = 1000, options: LearningOptions | None = None
+) -> tuple[BeliefState, LearningOutcome]:
     """Absorb labels that were written but not learned yet, whoever wrote them, as one batch.
 
     Args:
         ledger: where evidence is kept.
         held: the belief so far.
         limit: at most so many labels.
-        lesson: how to take them.
+        options: how to take them.
 
     Returns:
         The belief after it, and what was learned; ``receipt`` is None when nothing was queued.
@@ -231,12 +248,12 @@ def absorb_queued(
     Raises:
         StorageFailed, BeliefMoved: as in ``learn``.
     """
-    how = lesson or Lesson()
+    how = options or LearningOptions()
     for _ in range(ATTEMPTS):
         held = catch_up(ledger, held)
         waiting = ledger.queued(held.run, limit=limit)
         if not waiting:
-            return held, Learned(None)
+            return held, LearningOutcome(None)
         after, made, learned = _computed(held, labels_now(waiting, held.renames), how)
         made = replace(made, labels=tuple(entry.sequence for entry in waiting))
         try:
@@ -249,21 +266,23 @@ def absorb_queued(
 
 
 def always_too_late() -> BeliefMoved:
-    """Why a change of belief was given up."""
+    """The error of a change of belief that lost every race."""
     return BeliefMoved(f"update: {ATTEMPTS} times another one came first; try again when fewer are learning.")
 
 
-def _start(base: Classifier, run: str, position: int, belief: str) -> Held:
-    return Held(base, run, base, position, belief)
+def _start(base: Classifier, run: str, position: int, belief: str) -> BeliefState:
+    return BeliefState(base, run, base, position, belief)
 
 
-def _computed(held: Held, labels: Sequence[Label], how: Lesson) -> tuple[Classifier, Update, Learned]:
+def _computed(
+    held: BeliefState, labels: Sequence[LabelRecord], how: LearningOptions
+) -> tuple[Classifier, UpdateRecord, LearningOutcome]:
     """The belief after a batch, the record of it, and what was learned, but for the receipt."""
     before = held.classifier
     known = before.classes.names
     new = tuple(dict.fromkeys(label.label for label in labels if label.label not in known))
     check(not (how.remove and new), "remove", f"class {next(iter(new), '')!r}", f"one of {', '.join(known)}")
-    made = Update(
+    made = UpdateRecord(
         held.run,
         held.position,
         held.belief,
@@ -278,25 +297,25 @@ def _computed(held: Held, labels: Sequence[Label], how: Lesson) -> tuple[Classif
     made = replace(made, after=belief_digest(after), gone_classes=gone)
     found = None if how.remove else compare_labels(before, made, labels)
     left = tuple(name for name in new if name not in gone)
-    return after, made, Learned(None, len(labels), left, absorbed, found, known, gone)
+    return after, made, LearningOutcome(None, len(labels), left, absorbed, found, known, gone)
 
 
-def _unlearns(change: Change) -> bool:
-    """Whether something that was absorbed has been erased."""
+def _unlearns(change: BeliefChange) -> bool:
+    """True of an erasure that took something out of the belief."""
     record = change.entry.record
-    return isinstance(record, Erasure) and (record.before != record.after or record.unlearned > 0)
+    return isinstance(record, ErasureRecord) and (record.before != record.after or record.unlearned > 0)
 
 
-def _follow(held: Held, change: Change, *, provable: bool = True) -> Held:
+def _follow(held: BeliefState, change: BeliefChange, *, provable: bool = True) -> BeliefState:
     """One change applied, and its digest compared with the recorded one."""
     record, position = change.entry.record, change.entry.sequence
-    if isinstance(record, Erasure):
+    if isinstance(record, ErasureRecord):
         after = held.classifier
-    elif isinstance(record, Update):
+    elif isinstance(record, UpdateRecord):
         after, _ = apply_update(held.classifier, record, labels_now(change.labels, held.renames))
-    elif isinstance(record, Withdrawal):
+    elif isinstance(record, WithdrawalRecord):
         after = apply_withdrawal(held.classifier, record, labels_now(change.labels, held.renames))
-    elif isinstance(record, Rename):
+    elif isinstance(record, RenameRecord):
         after = apply_rename(held.classifier, record)
         if after is not held.classifier:
             held = replace(held, renames=(*held.renames, (position, record.old, record.new)))
@@ -309,14 +328,16 @@ def _follow(held: Held, change: Change, *, provable: bool = True) -> Held:
     )  # fmt: skip
 
 
-def _differs(after: Classifier, record: Update | Withdrawal | Rename | Erasure) -> bool:
+def _differs(
+    after: Classifier, record: UpdateRecord | WithdrawalRecord | RenameRecord | ErasureRecord
+) -> bool:
     # An erasure that changed nothing may find the base itself, whose digest is made another way.
     return record.after != belief_digest(after) and record.before != record.after
 
 
 def _fold(
-    ledger: Ledger, held: Held, last: int, without: frozenset[int], progress: Progress | None
-) -> Held | None:
+    ledger: Ledger, held: BeliefState, last: int, without: frozenset[int], progress: Progress | None
+) -> BeliefState | None:
     """Everything from the base on, knowing erasures up to entry ``last``; None when a later one shows."""
     first = ledger.latest(held.run, RunRecord.kind)[0]
     assert isinstance(first.record, RunRecord)

@@ -15,20 +15,20 @@ from bayesight.errors import InvalidInput, KeyReused
 from bayesight.ledger import tables
 from bayesight.ledger.chain import canonical, entry_digest, personal_digest
 from bayesight.ledger.records import (
+    ChainHead,
     Entry,
-    Head,
-    Label,
-    Personal,
+    LabelRecord,
+    PersonalPart,
     Receipt,
     Record,
-    Update,
-    Withdrawal,
+    UpdateRecord,
+    WithdrawalRecord,
     from_parts,
     plain_text,
 )
 
 __all__ = [
-    "Change",
+    "BeliefChange",
     "append_records",
     "change_of",
     "check_queued",
@@ -44,7 +44,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Change:
+class BeliefChange:
     """A change of belief with what is needed to make it again.
 
     Args:
@@ -58,10 +58,10 @@ class Change:
     erased: int = 0
 
 
-def lock_head(connection: Connection) -> Head:
+def lock_head(connection: Connection) -> ChainHead:
     """Wait for the other writers; from here on this transaction is alone. The end of the chain."""
     found = connection.execute(select(tables.head).with_for_update()).one()
-    return Head(found.sequence, found.digest)
+    return ChainHead(found.sequence, found.digest)
 
 
 def append_records(connection: Connection, records: Sequence[Record], now: datetime) -> Receipt:
@@ -122,31 +122,31 @@ def entry_of(row: Row[Any]) -> Entry:
     """The entry in a row of ``entries_with_payloads``."""
     personal = None
     if row.salt is not None:
-        personal = Personal(json.loads(row.facts), row.person, row.image, row.features, row.pixels)
+        personal = PersonalPart(json.loads(row.facts), row.person, row.image, row.features, row.pixels)
     record = from_parts(row.kind, row.run, json.loads(row.body), personal)
     return Entry(row.sequence, row.at, row.kind, row.run, record, row.digest, row.previous)
 
 
-def change_of(connection: Connection, entry: Entry) -> Change:
+def change_of(connection: Connection, entry: Entry) -> BeliefChange:
     """An entry together with the labels it absorbed or took back."""
     query = entries_with_payloads().order_by(tables.entries.c.sequence)
-    if isinstance(entry.record, Update):
+    if isinstance(entry.record, UpdateRecord):
         absorbed = tables.absorbed.c
         query = query.join(tables.absorbed, absorbed.label == tables.entries.c.sequence)
         query = query.where(absorbed.update_entry == entry.sequence)
-    elif isinstance(entry.record, Withdrawal):
+    elif isinstance(entry.record, WithdrawalRecord):
         query = query.where(tables.entries.c.sequence.in_(entry.record.labels))
     else:
-        return Change(entry)
+        return BeliefChange(entry)
     found = [entry_of(row) for row in connection.execute(query)]
-    labels = tuple(one for one in found if isinstance(one.record, Label))
-    return Change(entry, labels, len(found) - len(labels))
+    labels = tuple(one for one in found if isinstance(one.record, LabelRecord))
+    return BeliefChange(entry, labels, len(found) - len(labels))
 
 
-def head_of(connection: Connection) -> Head:
+def head_of(connection: Connection) -> ChainHead:
     """The end of the chain."""
     found = connection.execute(select(tables.head)).one()
-    return Head(found.sequence, found.digest)
+    return ChainHead(found.sequence, found.digest)
 
 
 def latest_of(connection: Connection, run: str, kinds: Sequence[str]) -> Row[Any] | None:
@@ -198,14 +198,14 @@ def remember(connection: Connection, key: str, content: str, receipt: Receipt) -
         connection.execute(insert(tables.keys), [row])
 
 
-def check_queued(connection: Connection, made: Update) -> None:
+def check_queued(connection: Connection, made: UpdateRecord) -> None:
     """Refuse labels that are not there to be absorbed."""
     columns = tables.entries.c
     query = (
         select(columns.sequence)
         .join(tables.payloads, tables.payloads.c.sequence == columns.sequence)
         .outerjoin(tables.absorbed, tables.absorbed.c.label == columns.sequence)
-        .where(columns.run == made.run, columns.kind == Label.kind, tables.absorbed.c.label.is_(None))
+        .where(columns.run == made.run, columns.kind == LabelRecord.kind, tables.absorbed.c.label.is_(None))
         .where(columns.sequence.in_(made.labels))
     )
     found = set(connection.execute(query).scalars())

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from bayesight.errors import RunUnreadable
 from bayesight.ledger import tables
-from bayesight.ledger.belief import Held, belief_digest
+from bayesight.ledger.belief import BeliefState, belief_digest
 from bayesight.ledger.database import reading, writing
-from bayesight.ledger.records import Erasure, Rename, Update, Withdrawal
+from bayesight.ledger.records import ErasureRecord, RenameRecord, UpdateRecord, WithdrawalRecord
 from bayesight.ledger.rows import lock_head
 from bayesight.ledger.store import Ledger
 from bayesight.models.classifier import Classifier
@@ -34,7 +34,7 @@ _OF_BASE = ("reference", "reference_labels", "reference_digests", "head.shift", 
 _SOURCES = "absorbed.sources"
 
 
-def save_snapshot(ledger: Ledger, held: Held) -> bool:
+def save_snapshot(ledger: Ledger, held: BeliefState) -> bool:
     """Keep a belief in the place of an earlier one of its run.
 
     Returns:
@@ -61,7 +61,7 @@ def save_snapshot(ledger: Ledger, held: Held) -> bool:
         lock_head(connection)
         later = tables.entries.c
         erased = select(later.sequence).where(
-            later.run == held.run, later.kind == Erasure.kind, later.sequence > held.position
+            later.run == held.run, later.kind == ErasureRecord.kind, later.sequence > held.position
         )
         found = select(columns.position).where(columns.run == held.run, columns.position >= held.position)
         if connection.execute(erased).first() or connection.execute(found).first():
@@ -72,7 +72,7 @@ def save_snapshot(ledger: Ledger, held: Held) -> bool:
     return True
 
 
-def load_snapshot(ledger: Ledger, start: Held) -> Held:
+def load_snapshot(ledger: Ledger, start: BeliefState) -> BeliefState:
     """The belief saved last, or ``start`` where there is none that can be believed.
 
     Args:
@@ -85,7 +85,10 @@ def load_snapshot(ledger: Ledger, start: Held) -> Held:
     if row is None:
         return start
     record = ledger.entry(row.position).record
-    if not isinstance(record, Update | Withdrawal | Rename | Erasure) or record.run != start.run:
+    if (
+        not isinstance(record, UpdateRecord | WithdrawalRecord | RenameRecord | ErasureRecord)
+        or record.run != start.run
+    ):
         return start
     found = _found(start, row.belief)
     if found is None or belief_digest(found.classifier) != record.after:
@@ -98,7 +101,7 @@ def drop_snapshot(connection: Connection, run: str) -> None:
     connection.execute(delete(tables.snapshots).where(tables.snapshots.c.run == run))
 
 
-def _found(start: Held, blob: bytes) -> Held | None:
+def _found(start: BeliefState, blob: bytes) -> BeliefState | None:
     """The belief in a snapshot; None where it holds no good one."""
     base = start.base
     try:

@@ -17,21 +17,21 @@ from bayesight.ledger.chain import content_digest
 from bayesight.ledger.database import caveats, open_engine, reading, shown, writing
 from bayesight.ledger.records import (
     CHANGES,
+    ChainHead,
     Entry,
-    Head,
-    Label,
-    Prediction,
-    Prior,
+    LabelRecord,
+    PredictionRecord,
+    PriorRecord,
     Receipt,
     Record,
-    Rename,
+    RenameRecord,
     RunRecord,
-    Update,
-    Withdrawal,
+    UpdateRecord,
+    WithdrawalRecord,
     plain_text,
 )
 from bayesight.ledger.rows import (
-    Change,
+    BeliefChange,
     append_records,
     change_of,
     check_queued,
@@ -84,10 +84,10 @@ class Ledger:
 
     Example:
         >>> import tempfile, numpy as np
-        >>> from bayesight.ledger import Label, RunRecord
+        >>> from bayesight.ledger import LabelRecord, RunRecord
         >>> ledger = Ledger.open(tempfile.mkdtemp() + "/ledger.sqlite")
         >>> _ = ledger.register(RunRecord("r1", belief="00" * 32, classes=("A", "B"), features=2))
-        >>> label = Label("r1", "0f" * 16, "B", "alice", np.zeros(2, np.float32))
+        >>> label = LabelRecord("r1", "0f" * 16, "B", "alice", np.zeros(2, np.float32))
         >>> receipt = ledger.append([label], key="request 7")
         >>> receipt.first, ledger.append([label], key="request 7") == receipt, ledger.head().sequence
         (2, True, 2)
@@ -144,7 +144,7 @@ class Ledger:
 
     @property
     def url(self) -> str:
-        """Where it is, without a password."""
+        """The ledger's URL, without a password."""
         return shown(self.engine)
 
     # Writing. Each call is one transaction; its receipt is given after the commit.
@@ -169,7 +169,9 @@ class Ledger:
             )  # fmt: skip
             return Receipt(found.sequence, found.sequence, found.at, found.digest, repeated=True)
 
-    def append(self, records: Sequence[Prediction | Label | Prior], key: str = "") -> Receipt:
+    def append(
+        self, records: Sequence[PredictionRecord | LabelRecord | PriorRecord], key: str = ""
+    ) -> Receipt:
         """Write predictions, labels (queued until an update absorbs them) and priors.
 
         Args:
@@ -189,7 +191,7 @@ class Ledger:
         return outcome
 
     def append_each(
-        self, batches: Sequence[tuple[Sequence[Prediction | Label | Prior], str]]
+        self, batches: Sequence[tuple[Sequence[PredictionRecord | LabelRecord | PriorRecord], str]]
     ) -> list[Receipt | InvalidInput]:
         """``append`` for several callers at once: one transaction, so one wait for the disk.
 
@@ -208,7 +210,10 @@ class Ledger:
             return [self._append_one(connection, records, key) for records, key in batches]
 
     def _append_one(
-        self, connection: Connection, records: Sequence[Prediction | Label | Prior], key: str
+        self,
+        connection: Connection,
+        records: Sequence[PredictionRecord | LabelRecord | PriorRecord],
+        key: str,
     ) -> Receipt | InvalidInput:
         try:  # everything that can be refused is, before the first row is written
             _check_appended(records)
@@ -222,7 +227,7 @@ class Ledger:
         remember(connection, key, content, receipt)
         return receipt
 
-    def append_update(self, made: Update, labels: Sequence[Label] = (), key: str = "") -> Receipt:
+    def append_update(self, made: UpdateRecord, labels: Sequence[LabelRecord] = (), key: str = "") -> Receipt:
         """Write an update, together with labels that come with it, in one transaction.
 
         ``replay.learn`` and ``replay.absorb_queued`` compute the update and come back when it is refused.
@@ -250,7 +255,7 @@ class Ledger:
             check_queued(connection, made)
             first = head_of(connection).sequence + 1
             new = range(first, first + len(labels))
-            whole = Update(**{**vars(made), "labels": (*sorted(made.labels), *new)})
+            whole = UpdateRecord(**{**vars(made), "labels": (*sorted(made.labels), *new)})
             receipt = append_records(connection, [*labels, whole], self.clock())
             rows = [{"label": label, "update_entry": receipt.last} for label in whole.labels]
             if rows:
@@ -258,7 +263,7 @@ class Ledger:
             remember(connection, key, content, receipt)
             return receipt
 
-    def append_change(self, made: Withdrawal | Rename, key: str = "") -> Receipt:
+    def append_change(self, made: WithdrawalRecord | RenameRecord, key: str = "") -> Receipt:
         """Write a change of the belief that brings no labels; ``replay`` computes it.
 
         Args:
@@ -282,7 +287,7 @@ class Ledger:
 
     # Reading. Each call sees one state of the ledger.
 
-    def head(self) -> Head:
+    def head(self) -> ChainHead:
         """The end of the chain: a cheap way to see whether anything is new."""
         with reading(self.engine) as connection:
             return head_of(connection)
@@ -307,7 +312,7 @@ class Ledger:
 
     def labels_since(self, sequence: int, *, run: str = "", limit: int = 1000) -> list[Entry]:
         """Labels after ``sequence``, in order."""
-        return self.since(sequence, run=run, kinds=(Label.kind,), limit=limit)
+        return self.since(sequence, run=run, kinds=(LabelRecord.kind,), limit=limit)
 
     def entry(self, sequence: int) -> Entry:
         """The entry with this number.
@@ -327,8 +332,10 @@ class Ledger:
 
     def renames(self, run: str) -> tuple[tuple[int, str, str], ...]:
         """(sequence number, old, new) of every new name a class of the run was given, in order."""
-        found = self.since(0, run=run, kinds=(Rename.kind,), limit=1_000_000)
-        return tuple((e.sequence, e.record.old, e.record.new) for e in found if isinstance(e.record, Rename))
+        found = self.since(0, run=run, kinds=(RenameRecord.kind,), limit=1_000_000)
+        return tuple(
+            (e.sequence, e.record.old, e.record.new) for e in found if isinstance(e.record, RenameRecord)
+        )
 
     def runs(self) -> list[Entry]:
         """Every run the ledger began with."""
@@ -341,7 +348,7 @@ class Ledger:
             .outerjoin(tables.absorbed, tables.absorbed.c.label == tables.entries.c.sequence)
             .where(
                 tables.entries.c.run == run,
-                tables.entries.c.kind == Label.kind,
+                tables.entries.c.kind == LabelRecord.kind,
                 tables.absorbed.c.label.is_(None),
                 tables.payloads.c.sequence.is_not(None),
             )
@@ -354,7 +361,7 @@ class Ledger:
         return [entry_of(row) for row in rows]
 
     def about(self, run: str, image: str, *, limit: int = 100) -> list[Entry]:
-        """What is known of an image, newest first: its predictions and labels, with features and pixels."""
+        """An image's predictions and labels, newest first, with features and pixels."""
         query = entries_with_payloads().where(
             tables.entries.c.run == run, tables.payloads.c.image == plain_text(image, "image")
         )
@@ -368,7 +375,7 @@ class Ledger:
             return {row.label: row.update_entry for row in rows}
 
     def receipt(self, key: str) -> Receipt | None:
-        """What the key was answered with; None for a key that was never used."""
+        """The receipt given for a key; None for a key that was never used."""
         with reading(self.engine) as connection:
             found = connection.execute(
                 select(tables.keys).where(tables.keys.c.key == plain_text(key, "key"))
@@ -386,7 +393,7 @@ class Ledger:
         found = latest_of(connection, run, CHANGES)
         return 0 if found is None else int(found.sequence)
 
-    def changes(self, run: str, since: int, *, limit: int = 100) -> list[Change]:
+    def changes(self, run: str, since: int, *, limit: int = 100) -> list[BeliefChange]:
         """Changes of a run's belief after entry ``since``, in order, with the labels they are made of."""
         with reading(self.engine) as connection:
             columns = tables.entries.c
@@ -400,7 +407,9 @@ class Ledger:
         with reading(self.engine) as connection:
             return [entry_of(row) for row in connection.execute(query)]
 
-    def _check_position(self, connection: Connection, made: Update | Withdrawal | Rename) -> None:
+    def _check_position(
+        self, connection: Connection, made: UpdateRecord | WithdrawalRecord | RenameRecord
+    ) -> None:
         """Refuse a change computed from another belief than the last one."""
         now = self.position_in(connection, made.run)
         if now != made.position:
@@ -418,7 +427,7 @@ class Ledger:
                     known = connection.execute(select(tables.entries.c.run).distinct()).scalars().all()
                     raise UnknownName("run of this ledger", record.run, known)
                 self._features[record.run] = json.loads(found.body)["features"]
-            if isinstance(record, Label | Prediction) and record.features is not None:
+            if isinstance(record, LabelRecord | PredictionRecord) and record.features is not None:
                 size, right = len(record.features), self._features[record.run]
                 mend = "Use the features of this run's network."
                 check(size == right, f"{record.kind} features", f"{size} numbers", f"{right}", mend)
@@ -428,5 +437,5 @@ def _check_appended(records: Sequence[Record]) -> None:
     """Refuse what others write: runs, updates, erasures."""
     check(len(records) > 0, "append", "no records", "at least one")
     for record in records:
-        good = isinstance(record, Prediction | Label | Prior)
+        good = isinstance(record, PredictionRecord | LabelRecord | PriorRecord)
         check(good, "append", f"a record of kind {record.kind!r}", "predictions, labels and priors")

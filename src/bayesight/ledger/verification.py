@@ -1,4 +1,4 @@
-"""Whether a ledger is what was once written: every entry, in order, and what lies beside it."""
+"""Verification of a ledger: every entry, in order, the personal parts, and the end of the chain."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bayesight.errors import LedgerBroken
 from bayesight.ledger import tables
 from bayesight.ledger.chain import START, entry_digest, personal_digest
 from bayesight.ledger.database import reading
-from bayesight.ledger.records import Erasure, Head, Personal, Receipt, Update, from_parts
+from bayesight.ledger.records import ChainHead, ErasureRecord, PersonalPart, Receipt, UpdateRecord, from_parts
 from bayesight.ledger.store import Ledger
 from bayesight.types import Progress
 
-__all__ = ["Verified", "verify"]
+__all__ = ["Verification", "verify"]
 
 CHUNK = 2000
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What was found.
+class Verification:
+    """The result of a verification.
 
     Args:
         entries: how many entries are good, counted from the first.
@@ -37,19 +37,19 @@ class Verified:
 
     entries: int
     erased: int
-    head: Head
+    head: ChainHead
     broken: int | None = None
     reason: str = ""
 
     @property
     def good(self) -> bool:
-        """Whether nothing is wrong."""
+        """True where nothing is wrong."""
         return self.broken is None
 
 
 def verify(
-    ledger: Ledger, *, receipt: Receipt | Head | None = None, progress: Progress | None = None
-) -> Verified:
+    ledger: Ledger, *, receipt: Receipt | ChainHead | None = None, progress: Progress | None = None
+) -> Verification:
     """Check every entry, the personal parts beside them, what was absorbed, and the end of the chain.
 
     A chain shows that nothing inside it was changed. Somebody who can write the whole database can also cut
@@ -64,10 +64,10 @@ def verify(
         StorageFailed: the database cannot be reached.
     """
     try:
-        return _scan(ledger, _State(Head(0, START), 0), receipt, progress, CHUNK)
+        return _scan(ledger, _State(ChainHead(0, START), 0), receipt, progress, CHUNK)
     except LedgerBroken:
         # The file itself is damaged somewhere: entry by entry, to say where.
-        state = _State(Head(0, START), 0)
+        state = _State(ChainHead(0, START), 0)
         try:
             return _scan(ledger, state, receipt, progress, 1)
         except LedgerBroken as damage:
@@ -75,8 +75,8 @@ def verify(
 
 
 def _scan(
-    ledger: Ledger, state: _State, receipt: Receipt | Head | None, progress: Progress | None, chunk: int
-) -> Verified:
+    ledger: Ledger, state: _State, receipt: Receipt | ChainHead | None, progress: Progress | None, chunk: int
+) -> Verification:
     with reading(ledger.engine) as connection:
         gone = _erased(connection)
         used = {row.label: row.update_entry for row in connection.execute(select(tables.absorbed))}
@@ -94,18 +94,18 @@ def _scan(
 
 
 class _State:
-    """How far the checking is, for the sentence about where it stopped."""
+    """The progress of a verification, for the sentence about its end."""
 
-    def __init__(self, head: Head, erased: int) -> None:
+    def __init__(self, head: ChainHead, erased: int) -> None:
         self.head, self.erased = head, erased
 
     def accept(self, row: Row[Any], gone: frozenset[int]) -> None:
-        self.head = Head(row.sequence, row.digest)
+        self.head = ChainHead(row.sequence, row.digest)
         self.erased += row.sequence in gone
 
-    def broken(self, reason: str, at: int | None = None) -> Verified:
+    def broken(self, reason: str, at: int | None = None) -> Verification:
         number = self.head.sequence + 1 if at is None else at
-        return Verified(number - 1, self.erased, self.head, number, reason)
+        return Verification(number - 1, self.erased, self.head, number, reason)
 
 
 def _rows(connection: Connection, chunk: int) -> Iterator[Row[Any]]:
@@ -121,7 +121,7 @@ def _rows(connection: Connection, chunk: int) -> Iterator[Row[Any]]:
 
 
 def _problem(row: Row[Any], state: _State, gone: frozenset[int], used: dict[int, int]) -> str:
-    """What is wrong with an entry; empty when nothing is."""
+    """The fault of an entry; empty for none."""
     if row.sequence != state.head.sequence + 1:
         return f"it is missing; the next one there is {row.sequence}"
     if row.previous != state.head.digest:
@@ -141,7 +141,7 @@ def _personal_problem(row: Row[Any], erased: bool) -> str:
         return "" if erased else "its personal part is missing, and no erasure speaks of it"
     if erased:
         return "an erasure speaks of it, and its personal part is still there"
-    personal = Personal({}, row.person, row.image, row.features, row.pixels)
+    personal = PersonalPart({}, row.person, row.image, row.features, row.pixels)
     if personal_digest(row.salt, row.facts, personal) != row.personal:
         return "its personal part is not what its digest was made of"
     return ""
@@ -149,18 +149,18 @@ def _personal_problem(row: Row[Any], erased: bool) -> str:
 
 def _absorbed_problem(row: Row[Any], used: dict[int, int]) -> str:
     """The table of absorbed labels is only a quicker way to ask, so it has to say what the updates say."""
-    if row.kind != Update.kind:
+    if row.kind != UpdateRecord.kind:
         return ""
     record = from_parts(row.kind, row.run, json.loads(row.body), None)
-    assert isinstance(record, Update)
+    assert isinstance(record, UpdateRecord)
     wrong = [label for label in record.labels if used.pop(label, None) != row.sequence]
     return f"the table of absorbed labels does not have label {wrong[0]} under it" if wrong else ""
 
 
 def _ending(
-    connection: Connection, state: _State, used: dict[int, int], receipt: Receipt | Head | None
-) -> Verified:
-    """Whether the chain ends where the head says, and everything beside it belongs to it."""
+    connection: Connection, state: _State, used: dict[int, int], receipt: Receipt | ChainHead | None
+) -> Verification:
+    """Check that the chain ends where the head says, and that no absorbed label is left over."""
     head = connection.execute(select(tables.head)).one()
     if head.sequence > state.head.sequence:
         return state.broken(f"it is missing; the head says there are {head.sequence}")
@@ -171,20 +171,20 @@ def _ending(
         return state.broken(f"label {label} is said to be absorbed by it, and it does not say so", at=by)
     if receipt and _end(receipt) > state.head.sequence:
         return state.broken(f"it is missing; a receipt was given for entry {_end(receipt)}")
-    return Verified(state.head.sequence, state.erased, state.head)
+    return Verification(state.head.sequence, state.erased, state.head)
 
 
-def _end(receipt: Receipt | Head) -> int:
+def _end(receipt: Receipt | ChainHead) -> int:
     return receipt.last if isinstance(receipt, Receipt) else receipt.sequence
 
 
 def _erased(connection: Connection) -> frozenset[int]:
     columns = tables.entries.c
-    query = select(columns.run, columns.body).where(columns.kind == Erasure.kind)
+    query = select(columns.run, columns.body).where(columns.kind == ErasureRecord.kind)
     gone: set[int] = set()
     for run, body in connection.execute(query):
         # One that was tampered with is named when its turn comes.
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            record = from_parts(Erasure.kind, run, json.loads(body), None)
-            gone.update(record.erased if isinstance(record, Erasure) else ())
+            record = from_parts(ErasureRecord.kind, run, json.loads(body), None)
+            gone.update(record.erased if isinstance(record, ErasureRecord) else ())
     return frozenset(gone)

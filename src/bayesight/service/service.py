@@ -16,9 +16,15 @@ from starlette.concurrency import run_in_threadpool
 
 from bayesight.checks import check
 from bayesight.errors import BayesightError, UnknownName
-from bayesight.ledger import Entry, Label, Ledger, Receipt, TakenBack
-from bayesight.ledger import Prediction as PredictionRecord
-from bayesight.ledger import Prior as PriorRecord
+from bayesight.ledger import (
+    Entry,
+    LabelRecord,
+    Ledger,
+    PredictionRecord,
+    PriorRecord,
+    Receipt,
+    WithdrawalOutcome,
+)
 from bayesight.ledger.records import Features
 from bayesight.names import canonical, known_as
 from bayesight.run import Run
@@ -183,7 +189,7 @@ class Service:
             self.absorb_soon()
         return replace(taught, images=tuple(label.image for label in labels))
 
-    async def take_back(self, image: str, *, person: str = "", key: str = "") -> TakenBack:
+    async def take_back(self, image: str, *, person: str = "", key: str = "") -> WithdrawalOutcome:
         """Take back the last label a person gave an image; what it had replaced stands again.
 
         Args:
@@ -317,7 +323,7 @@ class Service:
 
     async def _labels(
         self, corrections: Sequence[Correction], person: str, second_reading: bool
-    ) -> list[Label]:
+    ) -> list[LabelRecord]:
         """Labels with the features of their images, which are computed or looked up."""
         uploads = [c.upload for c in corrections if c.upload is not None]
         brought: list[tuple[str, Features, bytes]] = []
@@ -334,7 +340,7 @@ class Service:
                 digest = correction.image
                 features, png = await self._seen(digest)
             labels.append(
-                Label(self.keeper.name, digest, correction.label, person, features, png, second_reading)
+                LabelRecord(self.keeper.name, digest, correction.label, person, features, png, second_reading)
             )
         return labels
 
@@ -346,6 +352,6 @@ class Service:
                 return waiting.features.numpy(), as_png(waiting.pixels)
             for entry in await run_in_threadpool(self.ledger.about, self.keeper.name, digest):
                 record = entry.record
-                if isinstance(record, Label | PredictionRecord) and record.features is not None:
+                if isinstance(record, LabelRecord | PredictionRecord) and record.features is not None:
                     return record.features, record.pixels
         raise UnknownName("image seen here", digest[:40], [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 
 from bayesight.errors import InvalidInput
-from bayesight.ledger.beside import ledgers_of
+from bayesight.ledger.discovery import ledgers_of
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 

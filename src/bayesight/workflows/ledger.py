@@ -15,14 +15,14 @@ import torch
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.ledger import (
+    ChainHead,
     Entry,
-    Erased,
-    Head,
-    Label,
+    ErasureOutcome,
+    LabelRecord,
+    LearningOptions,
     Ledger,
-    Lesson,
     RunRecord,
-    Verified,
+    Verification,
     begin,
     catch_up,
     erase,
@@ -31,7 +31,7 @@ from bayesight.ledger import (
     run_record,
     verify,
 )
-from bayesight.ledger.beside import MARK
+from bayesight.ledger.discovery import MARK
 from bayesight.ledger.erasure import runs_concerned
 from bayesight.ledger.records import CHANGES
 from bayesight.progress import reporter
@@ -99,7 +99,7 @@ class ErasureResult:
     """
 
     ledger: str
-    by_run: dict[str, Erased]
+    by_run: dict[str, ErasureOutcome]
 
     def as_dict(self) -> dict[str, Any]:
         """What ``--json`` prints: sums over the runs, and the records of the erasure."""
@@ -110,7 +110,7 @@ class ErasureResult:
         return {"ledger": self.ledger, "runs": sorted(self.by_run), **sums, "records": records}
 
 
-def verify_ledger(url: str, *, receipt: str = "", progress: ShownProgress = None) -> Verified:
+def verify_ledger(url: str, *, receipt: str = "", progress: ShownProgress = None) -> Verification:
     """Check every record of a ledger.
 
     Args:
@@ -215,7 +215,7 @@ def erase_from(
         StorageFailed: the ledger cannot be written.
     """
     progress = reporter(progress, "replaying", "entries")
-    found: dict[str, Erased] = {}
+    found: dict[str, ErasureOutcome] = {}
     with Ledger.open(url, create=False) as ledger:
         for name in runs_concerned(ledger, person=person, image=image):
             run = _folder_of(ledger, name, run_path)
@@ -229,7 +229,7 @@ def record_update(
     source: str | Path,
     url: str,
     *,
-    lesson: Lesson,
+    learning: LearningOptions,
     person: str = "",
     labels: Path | None = None,
     by_name: bool = False,
@@ -245,7 +245,7 @@ def record_update(
         run_path: the run folder.
         source: labelled images; classes that are not known are new classes.
         url: the ledger; made where there is none.
-        lesson: how the labels are to be taken, or that they are to be taken out again.
+        learning: how the labels are to be taken, or that they are to be taken out again.
         person: who gave the labels; may be empty.
         labels: an IDX source's file of labels, when it is not beside it.
         by_name: labels of IDX data are names of (new) classes, not places in the run's order.
@@ -260,7 +260,7 @@ def record_update(
         StorageFailed: the ledger could not be written.
     """
     progress = reporter(progress, "replaying", "entries")
-    check(not (lesson.remove and second_reading), "second_reading", "given with --remove", "one of the two")
+    check(not (learning.remove and second_reading), "second_reading", "given with --remove", "one of the two")
     run = Run.open(run_path)
     with Ledger.open(url) as ledger:
         began = time.perf_counter()
@@ -269,26 +269,26 @@ def record_update(
         before = held.classifier
         data = read_labelled(
             source, before.classes,
-            labels=labels, new_classes=not lesson.remove, options=options.named(by_name), progress=progress,
+            labels=labels, new_classes=not learning.remove, options=options.named(by_name), progress=progress,
         )  # fmt: skip
         began = time.perf_counter()
         features = before.features(data.examples.in_order(EVALUATION_BATCH)).numpy()
         names = (*before.classes.names, *data.new_classes)
         digests, numbers = data.digests, data.examples.labels
         told = [
-            Label(held.run, bytes(digest).hex(), names[number], person, values, b"", second_reading)
+            LabelRecord(held.run, bytes(digest).hex(), names[number], person, values, b"", second_reading)
             for digest, number, values in zip(digests, numbers, features, strict=True)
         ]
         features_s = time.perf_counter() - began
         began = time.perf_counter()
         predicted = None
-        if not lesson.remove:
+        if not learning.remove:
             predicted = before.share_predicted(torch.from_numpy(features), torch.from_numpy(numbers))
-        held, learned = learn(ledger, held, told, lesson=lesson)
+        held, learned = learn(ledger, held, told, options=learning)
         found = UpdateResult(
             run,
             absorbed=0,
-            removed=len(told) if lesson.remove else 0,
+            removed=len(told) if learning.remove else 0,
             new_classes=learned.new_classes,
             repeated=0,
             log_evidence=learned.absorbed.log_evidence if learned.absorbed else None,
@@ -304,11 +304,11 @@ def record_update(
         return found if corrected is None else found.corrected_by(corrected, learned.known)
 
 
-def _receipt(text: str) -> Head:
+def _receipt(text: str) -> ChainHead:
     number, _, digest = text.partition(":")
     if not (number.isdecimal() and len(digest) == 64):
         raise InvalidInput(f"receipt: got {text[:80]!r}; expected NUMBER:DIGEST, as the ledger gave it.")
-    return Head(int(number), digest)
+    return ChainHead(int(number), digest)
 
 
 def _folder_of(ledger: Ledger, name: str, given: str | Path | None) -> Run:

@@ -9,9 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from bayesight.ledger import Label, Ledger, Prediction, Prior, RunRecord, Update, tables
+from bayesight.ledger import (
+    LabelRecord,
+    Ledger,
+    PredictionRecord,
+    PriorRecord,
+    RunRecord,
+    UpdateRecord,
+    tables,
+)
 from bayesight.ledger.database import open_engine
-from bayesight.ledger.records import Erasure
+from bayesight.ledger.records import ErasureRecord
 from bayesight.ledger.rows import append_records
 from bayesight.ledger.schema import migrate, versions
 
@@ -25,14 +33,16 @@ def main(version: str) -> None:
     labels = []
     for number, person in ((1, "alice"), (2, "bob")):
         features = np.random.default_rng(number).normal(size=3).astype(np.float32)
-        labels.append(Label("run1", f"{number:032x}", "bar", person, features, b"PNG %d" % number))
+        labels.append(LabelRecord("run1", f"{number:032x}", "bar", person, features, b"PNG %d" % number))
     half = {"bar": 0.5, "disc": 0.5}
     terms = ({"bar": -3.5, "disc": -2.25}, -2.5, {"bar": 0.25, "disc": 0.75})
-    ledger.append([*labels, Prediction("run1", "cd" * 32, f"{3:032x}", "disc", half, *terms)], key="first")
-    ledger.append_update(Update("run1", 1, "ab" * 32, "ef" * 32, labels=(2, 3)))
-    ledger.append([Prior("run1", half, person="carl")])
+    ledger.append(
+        [*labels, PredictionRecord("run1", "cd" * 32, f"{3:032x}", "disc", half, *terms)], key="first"
+    )
+    ledger.append_update(UpdateRecord("run1", 1, "ab" * 32, "ef" * 32, labels=(2, 3)))
+    ledger.append([PriorRecord("run1", half, person="carl")])
     with engine.begin() as connection:
-        append_records(connection, [Erasure("run1", (3,), 5, "ef" * 32, "01" * 32)], ledger.clock())
+        append_records(connection, [ErasureRecord("run1", (3,), 5, "ef" * 32, "01" * 32)], ledger.clock())
         connection.execute(tables.payloads.delete().where(tables.payloads.c.sequence == 3))
     ledger.close()
     with sqlite3.connect(path) as connection:

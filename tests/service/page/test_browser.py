@@ -15,7 +15,7 @@ from playwright.sync_api import Error
 
 from bayesight import formatting
 from bayesight.bayes import natural_frequencies, theorem
-from bayesight.ledger import Label, Prediction, create_token
+from bayesight.ledger import LabelRecord, PredictionRecord, create_token
 from bayesight.report import words
 
 VIEWS = ("/", "/queue", "/history", "/theorem", "/report")
@@ -34,14 +34,14 @@ def image_of(page) -> str:
 
 def labels_of(site, image: str) -> list[str]:
     entries = site.service.ledger.about(site.service.keeper.name, image)
-    return [entry.record.label for entry in entries if isinstance(entry.record, Label)]
+    return [entry.record.label for entry in entries if isinstance(entry.record, LabelRecord)]
 
 
-def recorded(site, image: str) -> Prediction:
+def recorded(site, image: str) -> PredictionRecord:
     """The newest prediction of an image; it is written shortly after it was answered."""
     for _ in range(100):
         for entry in site.service.ledger.about(site.service.keeper.name, image):
-            if isinstance(entry.record, Prediction):
+            if isinstance(entry.record, PredictionRecord):
                 return entry.record
         time.sleep(0.05)
     raise AssertionError("the prediction is not in the ledger")
@@ -470,7 +470,7 @@ def test_a_token_is_asked_for_once_and_kept_where_no_script_reaches(visit, guard
     ask(page, picture("disc", 70))
     page.click(".labels button[value=disc]")
     page.wait_for_selector(".told")
-    label = guarded.service.ledger.latest(guarded.service.keeper.name, Label.kind)[0].record
+    label = guarded.service.ledger.latest(guarded.service.keeper.name, LabelRecord.kind)[0].record
     assert (label.label, label.person) == ("disc", "alice")
     page.click("text=Use these base rates from now on")
     page.wait_for_selector(".problem")

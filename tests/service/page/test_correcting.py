@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bayesight.ledger import Label, Prediction, create_token
+from bayesight.ledger import LabelRecord, PredictionRecord, create_token
 
 
 def ask(page, picture) -> str:
@@ -19,7 +19,7 @@ def ask(page, picture) -> str:
 def written(site, image: str) -> None:
     for _ in range(100):
         entries = site.service.ledger.about(site.service.keeper.name, image)
-        if any(isinstance(entry.record, Prediction) for entry in entries):
+        if any(isinstance(entry.record, PredictionRecord) for entry in entries):
             return
         time.sleep(0.05)
     raise AssertionError("the prediction is not in the ledger")
@@ -237,7 +237,7 @@ def test_each_takes_back_their_own_and_may_rename_what_their_token_allows(visit,
     pages["ben"].click(".labels button[value=disc]")
     pages["ben"].wait_for_selector(".take-back button:text-is('Take back “disc”')")
     entries = service.ledger.about(service.keeper.name, image)
-    said = [(e.record.person, e.record.label) for e in entries if isinstance(e.record, Label)]
+    said = [(e.record.person, e.record.label) for e in entries if isinstance(e.record, LabelRecord)]
     assert said == [("ben", "disc"), ("ann", "ring")]
     now = service.keeper.fresh().classifier
     rows = [bytes(d).hex() for d in now.absorbed.digests[-2:].tolist()]

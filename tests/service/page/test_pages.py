@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from bayesight.data import open_store
-from bayesight.ledger import Label, Ledger, Prediction, Rename, RunRecord, Withdrawal
+from bayesight.ledger import LabelRecord, Ledger, PredictionRecord, RenameRecord, RunRecord, WithdrawalRecord
 from bayesight.service import Settings, create_app
 from bayesight.service.page import router
 from bayesight.service.page.history import accuracy_figure, history_of
@@ -68,7 +68,9 @@ def test_the_same_form_sent_twice_teaches_once(page_client, picture):
     service = page_client.app.state.service
     for _ in range(2):
         assert page_client.post(f"/images/{image}/label", data=form).status_code == 200
-    assert sum(isinstance(e.record, Label) for e in service.ledger.about(service.keeper.name, image)) == 1
+    assert (
+        sum(isinstance(e.record, LabelRecord) for e in service.ledger.about(service.keeper.name, image)) == 1
+    )
 
 
 def test_a_wrong_name_is_no_new_class_unless_it_is_said_to_be(page_client, picture):
@@ -94,7 +96,7 @@ def test_where_no_prediction_is_kept_an_answer_can_be_corrected_all_the_same(sha
         page = client.post("/answers", files=upload(picture("disc")))
         assert page.status_code == 200
         service = client.app.state.service
-        assert service.ledger.latest(service.keeper.name, Prediction.kind) == []
+        assert service.ledger.latest(service.keeper.name, PredictionRecord.kind) == []
         brought = re.search(r'name="picture" value="([^"]+)"', page.text).group(1)
         action = re.search(r'action="(/images/\w+/label)"', page.text).group(1)
         form = {"label": "disc", "key": key_of(page.text), "picture": brought}
@@ -158,12 +160,12 @@ def past(tmp_path):
         image, features = f"{number:032x}", np.zeros(2, np.float32)
         ledger.append(
             [
-                Prediction(
+                PredictionRecord(
                     "r", "b", image, answer, {"A": 0.5, "B": 0.5}, {"A": 0.0, "B": 0.0}, -float(number), p,
                     novelty=number / 2, known=known, features=features,
                 ),
-                Label("r", image, label, "", features),
-                Label("r", image, answer, "bob", features),
+                LabelRecord("r", image, label, "", features),
+                LabelRecord("r", image, answer, "bob", features),
             ]
         )  # fmt: skip
     yield ledger
@@ -182,13 +184,15 @@ def test_history_counts_what_was_said_before_it_was_told(past):
 
 def test_history_goes_by_the_label_that_stands(past):
     images, features = [f"{number:032x}" for number in range(4)], np.zeros(2, np.float32)
-    past.append([Label("r", images[1], "A", "", features), Label("r", images[0], "B", "", features)])
+    past.append(
+        [LabelRecord("r", images[1], "A", "", features), LabelRecord("r", images[0], "B", "", features)]
+    )
     assert history_of(past, "r", ("A", "B")).right.tolist() == [0, 1, 0, 1]
     position = past.position("r")
     wrong = past.labels_since(0)[-1].sequence
-    receipt = past.append_change(Withdrawal("r", images[0], "", position, "", "", (wrong,)))
+    receipt = past.append_change(WithdrawalRecord("r", images[0], "", position, "", "", (wrong,)))
     assert history_of(past, "r", ("A", "B")).right.tolist() == [1, 1, 0, 1]
-    past.append_change(Rename("r", "A", "alpha", receipt.last, "", ""))
+    past.append_change(RenameRecord("r", "A", "alpha", receipt.last, "", ""))
     renamed = history_of(past, "r", ("alpha", "B"))
     assert renamed.right.tolist() == [1, 1, 0, 1]
     assert renamed.priors.tolist() == [[0.5, 0.5]] * 4

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesight.bayes.rates import rate_interval
-from bayesight.ledger import Entry, Label, Ledger, Prediction, Update, Withdrawal
+from bayesight.ledger import Entry, LabelRecord, Ledger, PredictionRecord, UpdateRecord, WithdrawalRecord
 from bayesight.ledger.applying import Renames, name_now
 from bayesight.report.figures import Line, line_chart
 from bayesight.report.figures.canvas import (
@@ -71,14 +71,16 @@ def history_of(ledger: Ledger, run: str, classes: Sequence[str]) -> History:
         run: its name.
         classes: names the belief knows now.
     """
-    asked = ledger.latest(run, Prediction.kind, limit=SHOWN)[::-1]
-    labels = ledger.latest(run, Label.kind, limit=SHOWN)[::-1]
-    updates = ledger.latest(run, Update.kind, limit=SHOWN)
-    back = ledger.latest(run, Withdrawal.kind, limit=SHOWN)
-    gone = {label for entry in back if isinstance(entry.record, Withdrawal) for label in entry.record.labels}
+    asked = ledger.latest(run, PredictionRecord.kind, limit=SHOWN)[::-1]
+    labels = ledger.latest(run, LabelRecord.kind, limit=SHOWN)[::-1]
+    updates = ledger.latest(run, UpdateRecord.kind, limit=SHOWN)
+    back = ledger.latest(run, WithdrawalRecord.kind, limit=SHOWN)
+    gone = {
+        label for entry in back if isinstance(entry.record, WithdrawalRecord) for label in entry.record.labels
+    }
     labels = [entry for entry in labels if entry.sequence not in gone]
     renames = ledger.renames(run)
-    found = [entry.record for entry in asked if isinstance(entry.record, Prediction)]
+    found = [entry.record for entry in asked if isinstance(entry.record, PredictionRecord)]
     times = sorted(entry.at for entry in (*asked, *labels))
     return History(
         right=_right(asked, labels, renames),
@@ -132,7 +134,7 @@ def evidence_figure(history: History) -> str:
 def _priors(asked: Sequence[Entry], classes: Sequence[str], renames: Renames) -> FloatArray:
     rows = []
     for entry in asked:
-        if isinstance(entry.record, Prediction):
+        if isinstance(entry.record, PredictionRecord):
             prior = {name_now(renames, name, entry.sequence): p for name, p in entry.record.prior.items()}
             rows.append([prior.get(name, 0.0) for name in classes])
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(classes))
@@ -145,19 +147,19 @@ def _right(asked: Sequence[Entry], labels: Sequence[Entry], renames: Renames) ->
     """
     answers: dict[str, list[Entry]] = {}
     for entry in asked:
-        if isinstance(entry.record, Prediction):
+        if isinstance(entry.record, PredictionRecord):
             answers.setdefault(entry.record.image, []).append(entry)
     first: dict[str, Entry] = {}
     truth: dict[tuple[str, str], str] = {}
     for entry in labels:
-        if isinstance(label := entry.record, Label):
+        if isinstance(label := entry.record, LabelRecord):
             first.setdefault(label.image, entry)
             truth[label.image, label.person] = name_now(renames, label.label, entry.sequence)
     found = []
     for image, entry in first.items():
         before = [e for e in answers.get(image, ()) if e.sequence < entry.sequence]
         answer, label = before[-1].record if before else None, entry.record
-        if isinstance(answer, Prediction) and isinstance(label, Label):
+        if isinstance(answer, PredictionRecord) and isinstance(label, LabelRecord):
             told = truth[image, label.person]
             said = {name_now(renames, n, before[-1].sequence): p for n, p in answer.posterior.items()}
             best = max(said, key=lambda name: said[name])

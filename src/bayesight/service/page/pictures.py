@@ -11,7 +11,7 @@ import numpy as np
 
 from bayesight.data import Store, open_store
 from bayesight.errors import BayesightError
-from bayesight.ledger import Label, Ledger, Prediction
+from bayesight.ledger import LabelRecord, Ledger, PredictionRecord
 from bayesight.report.pictures import data_uri
 from bayesight.run import Run
 
@@ -47,7 +47,7 @@ class Album:
         """
         for entry in self._ledger.about(self._run, image, limit=5):
             record = entry.record
-            if isinstance(record, Prediction | Label) and record.pixels:
+            if isinstance(record, PredictionRecord | LabelRecord) and record.pixels:
                 return as_uri(record.pixels)
         wanted = np.frombuffer(bytes.fromhex(image), np.uint8)
         for store in self._stores:

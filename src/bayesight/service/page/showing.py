@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesight.ledger import Entry, Rename, Update, Withdrawal
+from bayesight.ledger import Entry, RenameRecord, UpdateRecord, WithdrawalRecord
 from bayesight.models.classifier import Classes, Classifier
 from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
@@ -185,15 +185,15 @@ def events(changes: Sequence[Entry]) -> list[dict[str, str]]:
     found = []
     for entry in changes:
         record = entry.record
-        if isinstance(record, Update):
+        if isinstance(record, UpdateRecord):
             what = f"{plural(len(record.labels), 'label')} {'taken out' if record.remove else 'learned'}"
-        elif isinstance(record, Withdrawal):
+        elif isinstance(record, WithdrawalRecord):
             what = "a label taken back"
-        elif isinstance(record, Rename):
+        elif isinstance(record, RenameRecord):
             what = f"{record.old} is called {record.new}"
         else:
             continue
-        if not isinstance(record, Rename):
+        if not isinstance(record, RenameRecord):
             what += f"; new: {', '.join(record.new_classes)}" if record.new_classes else ""
             what += f"; gone: {', '.join(record.gone_classes)}" if record.gone_classes else ""
         at = entry.at[:19].replace("T", " ")

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor
 
 from bayesight.evaluate.novelty import threshold
-from bayesight.ledger import Label, Ledger, Prediction, Withdrawal
+from bayesight.ledger import LabelRecord, Ledger, PredictionRecord, WithdrawalRecord
 from bayesight.ledger.applying import row_of, with_gone
+from bayesight.ledger.label_history import LabelHistory, label_histories, own
 from bayesight.ledger.records import Features
-from bayesight.ledger.words import Words, own, words_of
 from bayesight.models.classifier import Classifier
 from bayesight.models.learning import take_back as take_back_label
 from bayesight.service.work.belief import Believed
-from bayesight.workflows.predict import Prediction as Answer
-from bayesight.workflows.predict import Readings, judge
+from bayesight.workflows.predict import Prediction, Readings, judge
 
 __all__ = ["LEVEL", "Called", "Neighbour", "Seen", "Story", "nearest_known", "seen_in", "story_of"]
 
@@ -98,7 +97,7 @@ class Story:
     """
 
     seen: Seen
-    answer: Answer
+    answer: Prediction
     limit: float
     before: Mapping[str, float] | None
     called: tuple[Called, ...]
@@ -121,8 +120,8 @@ def story_of(ledger: Ledger, believed: Believed, seen: Seen, person: str = "") -
         seen: the image.
         person: who looks.
     """
-    words = words_of(ledger, believed.held, [seen.image])[seen.image]
-    mine = words.last(person)
+    history = label_histories(ledger, believed.held, [seen.image])[seen.image]
+    mine = history.last(person)
     rows = torch.from_numpy(seen.features[None])
     classifier = believed.classifier
     how = Readings(prior=believed.prior(), level=LEVEL)
@@ -130,11 +129,11 @@ def story_of(ledger: Ledger, believed: Believed, seen: Seen, person: str = "") -
         seen=seen,
         answer=judge(classifier, [seen.image], rows, how)[0],
         limit=threshold(classifier.novelty_reference, LEVEL),
-        before=_before(believed, seen, words),
-        called=_called(ledger, words),
+        before=_before(believed, seen, history),
+        called=_called(ledger, history),
         neighbours=nearest_known(classifier, rows, NEIGHBOURS),
         mine=mine[0].label if mine else None,
-        stands=own(words.standing(), person),
+        stands=own(history.standing(), person),
     )
 
 
@@ -148,7 +147,11 @@ def seen_in(ledger: Ledger, run: str, image: str) -> Seen | None:
     """
     for entry in ledger.about(run, image):
         record = entry.record
-        if isinstance(record, Prediction | Label) and record.features is not None and len(record.features):
+        if (
+            isinstance(record, PredictionRecord | LabelRecord)
+            and record.features is not None
+            and len(record.features)
+        ):
             return Seen(image, record.features, record.pixels)
     return None
 
@@ -172,12 +175,12 @@ def nearest_known(classifier: Classifier, features: Tensor, count: int) -> tuple
     )
 
 
-def _before(believed: Believed, seen: Seen, words: Words) -> Mapping[str, float] | None:
+def _before(believed: Believed, seen: Seen, history: LabelHistory) -> Mapping[str, float] | None:
     """The posterior of an image as it would be without its newest label."""
-    newest = max(words.said, key=lambda one: one.entry, default=None)
-    if newest is None or newest not in words.last(newest.person):
+    newest = max(history.events, key=lambda one: one.entry, default=None)
+    if newest is None or newest not in history.last(newest.person):
         return None
-    label = Label(believed.held.run, seen.image, newest.label, newest.person, seen.features)
+    label = LabelRecord(believed.held.run, seen.image, newest.label, newest.person, seen.features)
     now = believed.classifier
     then, _ = with_gone(now, take_back_label(now, row_of(label)))
     held = replace(believed, held=replace(believed.held, classifier=then))
@@ -186,14 +189,14 @@ def _before(believed: Believed, seen: Seen, words: Words) -> Mapping[str, float]
     return dict(zip(then.classes.names, posterior.tolist(), strict=True))
 
 
-def _called(ledger: Ledger, words: Words) -> tuple[Called, ...]:
+def _called(ledger: Ledger, history: LabelHistory) -> tuple[Called, ...]:
     called = []
-    for one in sorted(words.said, key=lambda one: -one.entry):
+    for one in sorted(history.events, key=lambda one: -one.entry):
         back = ledger.entry(one.taken_back).record if one.taken_back else None
-        gone = back.gone_classes if isinstance(back, Withdrawal) else ()
+        gone = back.gone_classes if isinstance(back, WithdrawalRecord) else ()
         called.append(
             Called(
-                one.entry, one.label, one.at, one.update is not None, one.removing, words.former(one.entry),
+                one.entry, one.label, one.at, one.update is not None, one.removing, history.former(one.entry),
                 one.taken_back, gone,
             )
         )  # fmt: skip

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
-from sqlalchemy import Connection, Select, func, select
-from sqlalchemy.exc import SQLAlchemyError
-
 from bayesight.errors import StorageFailed
 from bayesight.ledger import (
-    Held,
-    Learned,
+    BeliefState,
+    LearningOutcome,
     Ledger,
-    Prior,
+    PriorRecord,
     Receipt,
-    TakenBack,
+    WithdrawalOutcome,
     absorb_queued,
     begin,
     catch_up,
@@ -28,9 +24,7 @@ from bayesight.ledger import (
     save_snapshot,
     take_back,
 )
-from bayesight.ledger.database import storage_errors
-from bayesight.ledger.records import CHANGES
-from bayesight.ledger.tables import entries
+from bayesight.ledger.watch import watch
 from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.workflows.priors import complete_prior
@@ -39,7 +33,7 @@ __all__ = ["Believed", "Keeper"]
 
 Source: TypeAlias = Literal["training", "stated", "inferred"]
 TRAINING: Literal["training"] = "training"
-"""``Prior.detail["follows"]`` of a record that goes back to the shares absorbed so far."""
+"""``PriorRecord.detail["follows"]`` of a record that goes back to the shares absorbed so far."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ class Believed:
         source: where the base rates come from.
     """
 
-    held: Held
+    held: BeliefState
     stated: Mapping[str, float] | None = None
     stated_at: int = 0
     source: Source = TRAINING
@@ -87,10 +81,9 @@ class Keeper:
     Guarantee: ``fresh()`` returns a belief in which every update is absorbed that was committed, by whichever
     process on whichever machine, before the call began.
 
-    Asking costs microseconds on SQLite (``PRAGMA data_version`` tells whether anything was committed, and an
-    index whether it matters), and one small query on PostgreSQL. Updates are computed under a lock that
-    ``fresh`` takes only when there is something new: predictions go on with the old belief while a new one is
-    computed, until it is committed.
+    Asking costs what ``ledger.watch`` does. Updates are computed under a lock that ``fresh`` takes only when
+    there is something new: predictions go on with the old belief while a new one is computed, until it is
+    committed.
 
     Args:
         ledger: where evidence is kept.
@@ -104,7 +97,7 @@ class Keeper:
         self.ledger, self.run = ledger, run
         self._lock = threading.RLock()
         held = begin(ledger, run)
-        self._watch = _watch(ledger, held.run)
+        self._watch = watch(ledger, held.run)
         self._seen = self._watch.mark()
         self._now = self._with_prior(Believed(catch_up(ledger, held)))
 
@@ -137,7 +130,7 @@ class Keeper:
                 self._seen = mark
             return self._now
 
-    def absorb(self, *, limit: int = 1000) -> Learned:
+    def absorb(self, *, limit: int = 1000) -> LearningOutcome:
         """Absorb what is queued in the ledger as one batch.
 
         Raises:
@@ -149,7 +142,7 @@ class Keeper:
                 self._now = replace(self._now, held=held)
             return learned
 
-    def take_back(self, image: str, *, person: str, key: str = "") -> TakenBack:
+    def take_back(self, image: str, *, person: str, key: str = "") -> WithdrawalOutcome:
         """Take back the last label a person gave an image.
 
         Raises:
@@ -177,82 +170,13 @@ class Keeper:
             save_snapshot(self.ledger, self._now.held)
 
     def _with_prior(self, now: Believed) -> Believed:
-        newest = self.ledger.latest(now.held.run, Prior.kind)
+        newest = self.ledger.latest(now.held.run, PriorRecord.kind)
         if not newest or newest[0].sequence == now.stated_at:
             return now
         found = newest[0].record
-        assert isinstance(found, Prior)
+        assert isinstance(found, PriorRecord)
         if found.detail.get("follows") == TRAINING:
             return replace(now, stated=None, stated_at=newest[0].sequence, source=TRAINING)
         return replace(
             now, stated=found.shares, stated_at=newest[0].sequence, source=cast("Source", found.source)
         )
-
-
-class _File:
-    """The newest entries that matter in a SQLite file, looked for when others have committed something."""
-
-    def __init__(self, path: str, run: str) -> None:
-        self._query = str(_newest(run).compile(compile_kwargs={"literal_binds": True}))
-        self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-        self._lock = threading.Lock()
-        self._version: object = None
-        self._newest: object = None
-
-    def mark(self) -> object:
-        with self._lock:
-            try:  # this connection never writes, so every commit is another's and counts
-                version = self._connection.execute("PRAGMA data_version").fetchone()
-                if version != self._version:
-                    self._newest = self._connection.execute(self._query).fetchone()
-                    self._version = version  # of before the looking: a commit in between shows next time
-            except sqlite3.Error:  # like no other mark: whoever catches up is told what is wrong
-                return object()
-            return self._newest
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-class _Server:
-    """The same on a server, on a connection kept for it and made anew when it breaks."""
-
-    def __init__(self, ledger: Ledger, run: str) -> None:
-        self._ledger, self._query = ledger, _newest(run)
-        self._lock = threading.Lock()
-        self._connection = self._opened()
-
-    def mark(self) -> object:
-        with self._lock:
-            try:
-                return self._found(self._connection)
-            except SQLAlchemyError:  # the server was restarted, or closed an idle connection
-                self._connection.close()
-                with storage_errors(self._ledger.engine):
-                    self._connection = self._opened()
-                    return self._found(self._connection)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _found(self, connection: Connection) -> object:
-        return tuple(connection.execute(self._query).one())
-
-    def _opened(self) -> Connection:
-        return self._ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-
-
-def _watch(ledger: Ledger, run: str) -> _File | _Server:
-    if ledger.engine.dialect.name == "sqlite":
-        return _File(str(ledger.engine.url.database), run)
-    return _Server(ledger, run)
-
-
-def _newest(run: str) -> Select[tuple[int, ...]]:
-    """Where a run's newest entries stand that change what is believed; predictions and labels do not."""
-    columns = entries.c
-    parts = [
-        select(func.max(columns.sequence)).where(columns.run == run, columns.kind == kind).scalar_subquery()
-        for kind in (*CHANGES[1:], Prior.kind)
-    ]
-    return select(*parts)

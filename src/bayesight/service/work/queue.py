@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from bayesight.bayes.label_information import label_information
-from bayesight.ledger import Entry, Label, Prediction
+from bayesight.ledger import Entry, LabelRecord, PredictionRecord
 from bayesight.seeding import torch_generator
 from bayesight.service.work.belief import Believed
 
@@ -27,7 +27,7 @@ class Ranked:
         information_bits: what its label is expected to tell about the classes.
     """
 
-    record: Prediction
+    record: PredictionRecord
     at: str
     information_bits: float
 
@@ -41,11 +41,15 @@ def rank(now: Believed, entries: Sequence[Entry], waiting: Sequence[Entry]) -> l
         waiting: labels not absorbed yet, whose images are left out too.
     """
     labelled = {row.tobytes().hex() for row in now.classifier.absorbed.digests.numpy()}
-    labelled |= {entry.record.image for entry in waiting if isinstance(entry.record, Label)}
-    found: dict[str, tuple[Prediction, str]] = {}
+    labelled |= {entry.record.image for entry in waiting if isinstance(entry.record, LabelRecord)}
+    found: dict[str, tuple[PredictionRecord, str]] = {}
     for entry in entries:
         record = entry.record
-        if isinstance(record, Prediction) and record.features is not None and record.image not in labelled:
+        if (
+            isinstance(record, PredictionRecord)
+            and record.features is not None
+            and record.image not in labelled
+        ):
             found.setdefault(record.image, (record, entry.at))
     if not found:
         return []

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from bayesight.errors import BayesightError
-from bayesight.ledger import Ledger
-from bayesight.ledger import Prediction as Record
+from bayesight.ledger import Ledger, PredictionRecord
 from bayesight.service.work.images import as_png
 from bayesight.workflows.predict import Prediction
 
@@ -50,12 +49,12 @@ class Answered:
     features: Tensor
     pixels: Tensor
 
-    def record(self) -> Record:
+    def record(self) -> PredictionRecord:
         """What the ledger is told."""
         said = self.prediction
         names = ("prediction", "prior", "log_likelihood", "log_evidence", "posterior", "novelty", "known")
         terms = {name: getattr(said, name) for name in names}
-        return Record(
+        return PredictionRecord(
             run=self.run, belief=self.belief, image=self.image, person=self.person, **terms,
             features=self.features.numpy(), pixels=as_png(self.pixels),
         )  # fmt: skip

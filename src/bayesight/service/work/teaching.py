@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesight.errors import BayesightError
-from bayesight.ledger import Label, Ledger, Receipt
-from bayesight.ledger.words import words_of
+from bayesight.ledger import LabelRecord, Ledger, Receipt
+from bayesight.ledger.label_history import label_histories
 from bayesight.service.work.belief import Keeper
 
 __all__ = ["Lesson", "Taught", "teach_together"]
@@ -27,7 +27,7 @@ class Lesson:
         wait: absorb them before the answer; else they are queued.
     """
 
-    labels: tuple[Label, ...]
+    labels: tuple[LabelRecord, ...]
     key: str = ""
     wait: bool = True
 
@@ -125,7 +125,7 @@ def _outcomes(
     updates = ledger.absorbed_by([receipt.last for _, receipt in written]) if written else {}
     held = keeper.fresh().held
     images = [label.image for lesson, _ in written for label in lesson.labels]
-    words = words_of(ledger, held, images) if updates else {}
+    histories = label_histories(ledger, held, images) if updates else {}
     found: list[Taught | Exception] = []
     for lesson, receipt in zip(lessons, receipts, strict=True):
         if isinstance(receipt, Exception):
@@ -136,6 +136,6 @@ def _outcomes(
             found.append(Taught(receipt, False, None))
         else:
             pairs = zip(lesson.labels, receipt.sequences, strict=True)
-            was = tuple(words[label.image].former(number) for label, number in pairs)
+            was = tuple(histories[label.image].former(number) for label, number in pairs)
             found.append(Taught(receipt, True, update, former=was))
     return found

@@ -19,10 +19,17 @@ from pathlib import Path
 from bayesight.errors import BayesightError
 from bayesight.files import listed, write_atomic
 from bayesight.ledger.belief import run_record
-from bayesight.ledger.records import CHANGES, Label, RunRecord, Update, Withdrawal, numbers_in
+from bayesight.ledger.records import (
+    CHANGES,
+    LabelRecord,
+    RunRecord,
+    UpdateRecord,
+    WithdrawalRecord,
+    numbers_in,
+)
 from bayesight.run import Run
 
-__all__ = ["MARK", "Beside", "leave_mark", "ledgers_of"]
+__all__ = ["MARK", "LinkedLedger", "leave_mark", "ledgers_of"]
 
 MARK = "ledgers.json"
 """The file in which a run folder names the ledgers that began with it."""
@@ -37,7 +44,7 @@ _VARIABLE = "BAYESIGHT_LEDGER"  # where 'bayesight serve' finds its ledger too
 
 
 @dataclass(frozen=True)
-class Beside:
+class LinkedLedger:
     """A ledger that goes on from a run.
 
     Args:
@@ -78,7 +85,7 @@ def leave_mark(run: Run, url: str) -> None:
             write_atomic(run.folder / MARK, json.dumps(tree, indent=1) + "\n")
 
 
-def ledgers_of(run: Run) -> list[Beside]:
+def ledgers_of(run: Run) -> list[LinkedLedger]:
     """The ledgers that go on from a run as it is now, those that know most first.
 
     Args:
@@ -93,7 +100,7 @@ def ledgers_of(run: Run) -> list[Beside]:
         return []
     record = run_record(run, run.classifier())
     found = [one for name in files if (one := _counted(name, run, record)) is not None]
-    return sorted(found, key=lambda one: -(one.labels or 0)) + [Beside(name, None) for name in servers]
+    return sorted(found, key=lambda one: -(one.labels or 0)) + [LinkedLedger(name, None) for name in servers]
 
 
 def _named(run: Run) -> Iterator[str]:
@@ -132,24 +139,27 @@ def _is_database(path: Path) -> bool:
     return False
 
 
-def _counted(name: str, run: Run, record: RunRecord) -> Beside | None:
+def _counted(name: str, run: Run, record: RunRecord) -> LinkedLedger | None:
     """A ledger and what it holds of a run; None where it did not begin with the run as it is, and here."""
     uri = f"{Path(name).absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=5)) as ledger:
             rows = {kind: ledger.execute(_OF_RUN, (record.run, kind)).fetchall() for kind in CHANGES}
-            labels = ledger.execute(_LABELS, (record.run, Label.kind)).fetchall()
+            labels = ledger.execute(_LABELS, (record.run, LabelRecord.kind)).fetchall()
         if not rows[RunRecord.kind] or not _began(rows[RunRecord.kind][0][1], Path(name), run, record):
             return None
         trees = {kind: [json.loads(body) for _, body in found] for kind, found in rows.items()}
-        back, out = trees[Withdrawal.kind], [tree for tree in trees[Update.kind] if tree["remove"]]
+        back, out = (
+            trees[WithdrawalRecord.kind],
+            [tree for tree in trees[UpdateRecord.kind] if tree["remove"]],
+        )
         gone = {number for tree in back for number in numbers_in(tree["labels"])}
         removing = {number for tree in out for number in numbers_in(tree["labels"])}
     except (sqlite3.Error, ValueError, KeyError, TypeError):
         return None
     removed = {image for number, image, _ in labels if number in removing}
     stand = {(image, who) for number, image, who in labels if number not in gone and image not in removed}
-    return Beside(name, len(stand), sum(map(len, rows.values())) - 1)
+    return LinkedLedger(name, len(stand), sum(map(len, rows.values())) - 1)
 
 
 def _began(body: str, ledger: Path, run: Run, record: RunRecord) -> bool:

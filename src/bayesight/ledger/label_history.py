@@ -10,21 +10,21 @@ from sqlalchemy import select
 
 from bayesight.ledger import tables
 from bayesight.ledger.applying import source_of
-from bayesight.ledger.belief import Held
+from bayesight.ledger.belief import BeliefState
 from bayesight.ledger.database import reading
-from bayesight.ledger.records import Label, Withdrawal, numbers_in
+from bayesight.ledger.records import LabelRecord, WithdrawalRecord, numbers_in
 from bayesight.ledger.store import Ledger
 from bayesight.models.corrections import RUN, Word, tell
 
-__all__ = ["Said", "Words", "own", "words_of"]
+__all__ = ["LabelEvent", "LabelHistory", "label_histories", "own"]
 
 _LATER = 2**62
 _CHUNK = 500
 
 
 @dataclass(frozen=True)
-class Said:
-    """A label of an image, and what became of it.
+class LabelEvent:
+    """A label of an image, when it was learned, and whether it was taken back.
 
     Args:
         entry: its sequence number.
@@ -48,16 +48,16 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Words:
-    """Everything an image was called.
+class LabelHistory:
+    """The labels an image was given, by the run and by people.
 
     Args:
         run: the classes under which the run itself learned it, by today's names.
-        said: labels in the order in which they were learned, queued ones last.
+        events: labels in the order in which they were learned, queued ones last.
     """
 
     run: tuple[str, ...]
-    said: tuple[Said, ...]
+    events: tuple[LabelEvent, ...]
 
     def standing(self, *, before: int = _LATER) -> tuple[Word, ...]:
         """The labels that stand, by source and name; ``Word.place`` is the entry.
@@ -66,7 +66,7 @@ class Words:
             before: as it was just before this label was learned.
         """
         words = tuple(Word(RUN, name, 0) for name in self.run)
-        for one in self.said:
+        for one in self.events:
             if one.entry == before:
                 break
             if one.update is None or 0 < one.taken_back < before:
@@ -80,26 +80,26 @@ class Words:
 
     def former(self, entry: int) -> str | None:
         """The class the image had from the same person or else the run, before a label; None for none."""
-        label = next((one for one in self.said if one.entry == entry), None)
+        label = next((one for one in self.events if one.entry == entry), None)
         if label is None or label.second:  # a label that has been erased says nothing any more
             return None
         return own(self.standing(before=entry), label.person)
 
-    def last(self, person: str) -> tuple[Said, ...]:
+    def last(self, person: str) -> tuple[LabelEvent, ...]:
         """A person's last label that stands, and those after it that only said it again."""
         theirs = [word.place for word in self.standing() if word.source == source_of(person)]
         if not theirs:
             return ()
-        start = next(k for k, one in enumerate(self.said) if one.entry == theirs[-1])
+        start = next(k for k, one in enumerate(self.events) if one.entry == theirs[-1])
         return tuple(
             one
-            for one in self.said[start:]
+            for one in self.events[start:]
             if one.person == person and one.update and not one.taken_back and not one.removing
         )
 
-    def without(self, gone: Sequence[Said]) -> Words:
+    def without(self, gone: Sequence[LabelEvent]) -> LabelHistory:
         """The labels left when these are taken back."""
-        return Words(self.run, tuple(one for one in self.said if one not in gone))
+        return LabelHistory(self.run, tuple(one for one in self.events if one not in gone))
 
 
 def own(standing: Sequence[Word], person: str) -> str | None:
@@ -110,8 +110,8 @@ def own(standing: Sequence[Word], person: str) -> str | None:
     return None
 
 
-def words_of(ledger: Ledger, held: Held, images: Collection[str]) -> dict[str, Words]:
-    """Everything these images were called.
+def label_histories(ledger: Ledger, held: BeliefState, images: Collection[str]) -> dict[str, LabelHistory]:
+    """The label histories of images.
 
     Args:
         ledger: where labels are kept.
@@ -119,29 +119,31 @@ def words_of(ledger: Ledger, held: Held, images: Collection[str]) -> dict[str, W
         images: 32 hexadecimal digits each.
     """
     wanted = sorted(set(images))
-    said: dict[str, list[Said]] = {image: [] for image in wanted}
+    said: dict[str, list[LabelEvent]] = {image: [] for image in wanted}
     for start in range(0, len(wanted), _CHUNK):
         for image, one in _said(ledger, held, wanted[start : start + _CHUNK]):
             said[image].append(one)
     run = held.run_names(wanted)
     return {
-        image: Words(run.get(image, ()), tuple(sorted(s, key=lambda one: (one.update or _LATER, one.entry))))
+        image: LabelHistory(
+            run.get(image, ()), tuple(sorted(s, key=lambda one: (one.update or _LATER, one.entry)))
+        )
         for image, s in said.items()
     }
 
 
-def _said(ledger: Ledger, held: Held, images: Sequence[str]) -> list[tuple[str, Said]]:
+def _said(ledger: Ledger, held: BeliefState, images: Sequence[str]) -> list[tuple[str, LabelEvent]]:
     entries, kept, absorbed = tables.entries.c, tables.payloads.c, tables.absorbed.c
     query = (
         select(entries.sequence, entries.at, entries.kind, entries.body, kept.facts, kept.person, kept.image)
         .join(tables.payloads, kept.sequence == entries.sequence)
         .where(entries.run == held.run, kept.image.in_(images))
-        .where(entries.kind.in_((Label.kind, Withdrawal.kind)))
+        .where(entries.kind.in_((LabelRecord.kind, WithdrawalRecord.kind)))
         .order_by(entries.sequence)
     )
     with reading(ledger.engine) as connection:
         rows = connection.execute(query).all()
-        labels = [row for row in rows if row.kind == Label.kind]
+        labels = [row for row in rows if row.kind == LabelRecord.kind]
         by_label = select(absorbed.label, absorbed.update_entry, entries.body)
         by_label = by_label.join(tables.entries, entries.sequence == absorbed.update_entry)
         by_label = by_label.where(absorbed.label.in_([row.sequence for row in labels]))
@@ -151,7 +153,7 @@ def _said(ledger: Ledger, held: Held, images: Sequence[str]) -> list[tuple[str, 
     back = {
         label: row.sequence
         for row in rows
-        if row.kind == Withdrawal.kind
+        if row.kind == WithdrawalRecord.kind
         for label in numbers_in(json.loads(row.body)["labels"])
     }
     found = []
@@ -159,7 +161,7 @@ def _said(ledger: Ledger, held: Held, images: Sequence[str]) -> list[tuple[str, 
         facts, (update, how) = json.loads(row.facts), updates.get(row.sequence, (None, {}))
         second = bool(facts.get("second_reading")) or (update is not None and not how.get("corrects"))
         label = held.name_now(facts["label"], row.sequence)
-        said = Said(
+        said = LabelEvent(
             row.sequence, row.at, label, row.person, update, bool(how.get("remove")), second,
             back.get(row.sequence, 0),
         )  # fmt: skip

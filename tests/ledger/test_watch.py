@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bayesight.errors import StorageFailed
-from bayesight.ledger import Lesson, Prior, erase, learn
+from bayesight.ledger import LearningOptions, PriorRecord, erase, learn
 from bayesight.service.work.belief import Keeper
 
 
@@ -30,11 +30,11 @@ def test_every_change_by_others_is_in_the_next_belief(ledger, held, drawn, predi
     held, _ = learn(ledger, held, [drawn(1), drawn(2), drawn(3, "hoop")])
     assert same(keeper.fresh().held, held)
     assert "hoop" in keeper.last.prior()
-    held, _ = learn(ledger, held, [drawn(2)], lesson=Lesson(remove=True))
+    held, _ = learn(ledger, held, [drawn(2)], options=LearningOptions(remove=True))
     assert same(keeper.fresh().held, held)
     held, _ = erase(ledger, held, person="alice")
     assert same(keeper.fresh().held, held)
-    ledger.append([Prior(held.run, {"bar": 0.8, "disc": 0.1, "ring": 0.1})])
+    ledger.append([PriorRecord(held.run, {"bar": 0.8, "disc": 0.1, "ring": 0.1})])
     assert keeper.fresh().prior()["bar"] / keeper.last.prior()["disc"] == pytest.approx(8)
     assert keeper.fresh() is keeper.last
 
