@@ -135,7 +135,7 @@ def test_a_ledger_out_of_reach_is_a_503(client: TestClient, draw, monkeypatch) -
     assert "disk is full" in answer.json()["message"]
     monkeypatch.undo()
     assert client.post("/v1/labels", json=body, headers={"Idempotency-Key": "1"}).json()["absorbed"]
-    monkeypatch.setattr(service.keeper, "fresh", broken)
+    monkeypatch.setattr(service.beliefs, "fresh", broken)
     assert client.get("/ready").status_code == 503
     monkeypatch.undo()
     assert client.get("/ready").status_code == 200

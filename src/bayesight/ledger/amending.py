@@ -40,7 +40,7 @@ class WithdrawalOutcome:
 
 
 def take_back(
-    ledger: Ledger, held: BeliefState, image: str, *, person: str = "", key: str = ""
+    ledger: Ledger, state: BeliefState, image: str, *, person: str = "", key: str = ""
 ) -> tuple[BeliefState, WithdrawalOutcome]:
     """Take back the last label a person gave an image: the belief is as if it had never been given.
 
@@ -48,7 +48,7 @@ def take_back(
 
     Args:
         ledger: where evidence is kept.
-        held: the belief so far.
+        state: the belief so far.
         image: 32 hexadecimal digits.
         person: whose label; nobody takes back another's.
         key: idempotency key; a repeated call takes nothing further back.
@@ -61,37 +61,44 @@ def take_back(
         KeyReused, StorageFailed, BeliefMoved: as in ``replay.learn``.
     """
 
-    def computed(held: BeliefState) -> tuple[BeliefState, WithdrawalRecord, WithdrawalOutcome]:
-        history = label_histories(ledger, held, [image])[image]
+    def computed(state: BeliefState) -> tuple[BeliefState, WithdrawalRecord, WithdrawalOutcome]:
+        history = label_histories(ledger, state, [image])[image]
         gone = history.last(person)
         who = f"by {person!r}" if person else "without a name"
         check(bool(gone), "take back", f"image {image[:40]}", f"one with a label given {who} that stands")
         numbers = tuple(sorted(one.entry for one in gone))
         made = WithdrawalRecord(
-            held.run, image, person, held.position, held.belief, "", numbers, threads=torch.get_num_threads()
+            state.run,
+            image,
+            person,
+            state.position,
+            state.belief,
+            "",
+            numbers,
+            threads=torch.get_num_threads(),
         )
-        labels = labels_now([ledger.entry(numbers[0])], held.renames)
-        before = held.classifier
+        labels = labels_now([ledger.entry(numbers[0])], state.renames)
+        before = state.classifier
         after, left = with_gone(before, apply_withdrawal(before, made, labels))
         new = tuple(name for name in after.classes.names if name not in before.classes.names)
         made = replace(made, after=belief_digest(after), new_classes=new, gone_classes=left)
         now = own(history.without(gone).standing(), person)
         told = WithdrawalOutcome(Receipt(0, 0, "", ""), gone[0].label, now, left)
-        return replace(held, classifier=after), made, told
+        return replace(state, classifier=after), made, told
 
-    asked = WithdrawalRecord(held.run, image, person, held.position, "", "")
-    held, receipt, told = _changed(ledger, held, asked, computed, key)
-    return held, WithdrawalOutcome(receipt) if told is None else replace(told, receipt=receipt)
+    asked = WithdrawalRecord(state.run, image, person, state.position, "", "")
+    state, receipt, told = _changed(ledger, state, asked, computed, key)
+    return state, WithdrawalOutcome(receipt) if told is None else replace(told, receipt=receipt)
 
 
 def rename_class(
-    ledger: Ledger, held: BeliefState, old: str, new: str, *, person: str = "", key: str = ""
+    ledger: Ledger, state: BeliefState, old: str, new: str, *, person: str = "", key: str = ""
 ) -> tuple[BeliefState, Receipt]:
     """Call a class something else; its images, and what was said of it, stay its own.
 
     Args:
         ledger: where evidence is kept.
-        held: the belief so far.
+        state: the belief so far.
         old: name of the class.
         new: what it is to be called.
         person: who says so.
@@ -103,38 +110,38 @@ def rename_class(
         KeyReused, StorageFailed, BeliefMoved: as in ``replay.learn``.
     """
 
-    def computed(held: BeliefState) -> tuple[BeliefState, RenameRecord, str]:
-        after = held.classifier.renamed(old, new)
-        made = RenameRecord(held.run, old, new, held.position, held.belief, belief_digest(after), person)
-        return replace(held, classifier=after), made, new
+    def computed(state: BeliefState) -> tuple[BeliefState, RenameRecord, str]:
+        after = state.classifier.renamed(old, new)
+        made = RenameRecord(state.run, old, new, state.position, state.belief, belief_digest(after), person)
+        return replace(state, classifier=after), made, new
 
-    asked = RenameRecord(held.run, old, new, held.position, "", "", person)
-    held, receipt, done = _changed(ledger, held, asked, computed, key)
+    asked = RenameRecord(state.run, old, new, state.position, "", "", person)
+    state, receipt, done = _changed(ledger, state, asked, computed, key)
     if done is not None:
-        held = replace(held, renames=(*held.renames, (receipt.last, old, new)))
-    return held, receipt
+        state = replace(state, renames=(*state.renames, (receipt.last, old, new)))
+    return state, receipt
 
 
 def _changed(
     ledger: Ledger,
-    held: BeliefState,
+    state: BeliefState,
     asked: WithdrawalRecord | RenameRecord,
     computed: Callable[[BeliefState], tuple[BeliefState, WithdrawalRecord | RenameRecord, Told]],
     key: str,
 ) -> tuple[BeliefState, Receipt, Told | None]:
     """A change computed until no other comes first, and the belief after it; None where the key was used."""
     for _ in range(ATTEMPTS):
-        held, learned = absorb_queued(ledger, held)
+        state, learned = absorb_queued(ledger, state)
         while learned.receipt is not None:
-            held, learned = absorb_queued(ledger, held)
+            state, learned = absorb_queued(ledger, state)
         if key and ledger.receipt(key) is not None:
-            return held, ledger.append_change(asked, key), None
-        after, made, told = computed(held)
+            return state, ledger.append_change(asked, key), None
+        after, made, told = computed(state)
         try:
             receipt = ledger.append_change(made, key)
         except BeliefMoved:
             continue
         if receipt.repeated:  # another process was asked the same at the same time
-            return catch_up(ledger, held), receipt, None
+            return catch_up(ledger, state), receipt, None
         return replace(after, position=receipt.last, belief=made.after), receipt, told
     raise always_too_late()

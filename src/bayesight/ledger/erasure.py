@@ -59,7 +59,7 @@ def runs_concerned(ledger: Ledger, *, person: str = "", image: str = "") -> list
 
 
 def erase(
-    ledger: Ledger, held: BeliefState, *, person: str = "", image: str = "", progress: Progress | None = None
+    ledger: Ledger, state: BeliefState, *, person: str = "", image: str = "", progress: Progress | None = None
 ) -> tuple[BeliefState, ErasureOutcome]:
     """Erase a person's records and images, or an image, from what is kept of one run.
 
@@ -68,7 +68,7 @@ def erase(
 
     Args:
         ledger: where evidence is kept.
-        held: the run's belief; erasing needs its base.
+        state: the run's belief; erasing needs its base.
         person: whose.
         image: 32 hexadecimal digits; one of the two.
         progress: told how many changes of the belief were made again.
@@ -83,19 +83,19 @@ def erase(
     """
     _check_asked(person, image)
     for _ in range(ATTEMPTS):
-        held = catch_up(ledger, held)
+        state = catch_up(ledger, state)
         with reading(ledger.engine) as connection:
-            found = _found(connection, held.run, person, image)
+            found = _found(connection, state.run, person, image)
             used = _used(connection, [number for number, *_ in found])
         if not found:
-            return held, ErasureOutcome(None)
-        after = rebuild(ledger, held, without=used, progress=progress) if used else held
-        if after.position != held.position:
+            return state, ErasureOutcome(None)
+        after = rebuild(ledger, state, without=used, progress=progress) if used else state
+        if after.position != state.position:
             continue
-        digest = belief_digest(after.classifier) if used else held.belief
+        digest = belief_digest(after.classifier) if used else state.belief
         numbers = tuple(number for number, *_ in found)
         made = ErasureRecord(
-            held.run, numbers, held.position, held.belief, digest, torch.get_num_threads(), len(used)
+            state.run, numbers, state.position, state.belief, digest, torch.get_num_threads(), len(used)
         )
         try:
             receipt = _commit(ledger, made, person, image)
@@ -103,7 +103,7 @@ def erase(
             continue
         _overwrite(ledger)
         kinds = [kind for _, kind, _, _ in found]
-        base = {bytes(row).hex() for row in held.base.absorbed.digests.numpy()}
+        base = {bytes(row).hex() for row in state.base.absorbed.digests.numpy()}
         erased = ErasureOutcome(
             receipt,
             labels=kinds.count(LabelRecord.kind),

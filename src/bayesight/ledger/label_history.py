@@ -110,20 +110,20 @@ def own(standing: Sequence[Word], person: str) -> str | None:
     return None
 
 
-def label_histories(ledger: Ledger, held: BeliefState, images: Collection[str]) -> dict[str, LabelHistory]:
+def label_histories(ledger: Ledger, state: BeliefState, images: Collection[str]) -> dict[str, LabelHistory]:
     """The label histories of images.
 
     Args:
         ledger: where labels are kept.
-        held: of the run; its names of classes are today's.
+        state: of the run; its names of classes are today's.
         images: 32 hexadecimal digits each.
     """
     wanted = sorted(set(images))
     said: dict[str, list[LabelEvent]] = {image: [] for image in wanted}
     for start in range(0, len(wanted), _CHUNK):
-        for image, one in _said(ledger, held, wanted[start : start + _CHUNK]):
+        for image, one in _said(ledger, state, wanted[start : start + _CHUNK]):
             said[image].append(one)
-    run = held.run_names(wanted)
+    run = state.run_names(wanted)
     return {
         image: LabelHistory(
             run.get(image, ()), tuple(sorted(s, key=lambda one: (one.update or _LATER, one.entry)))
@@ -132,12 +132,12 @@ def label_histories(ledger: Ledger, held: BeliefState, images: Collection[str]) 
     }
 
 
-def _said(ledger: Ledger, held: BeliefState, images: Sequence[str]) -> list[tuple[str, LabelEvent]]:
+def _said(ledger: Ledger, state: BeliefState, images: Sequence[str]) -> list[tuple[str, LabelEvent]]:
     entries, kept, absorbed = tables.entries.c, tables.payloads.c, tables.absorbed.c
     query = (
         select(entries.sequence, entries.at, entries.kind, entries.body, kept.facts, kept.person, kept.image)
         .join(tables.payloads, kept.sequence == entries.sequence)
-        .where(entries.run == held.run, kept.image.in_(images))
+        .where(entries.run == state.run, kept.image.in_(images))
         .where(entries.kind.in_((LabelRecord.kind, WithdrawalRecord.kind)))
         .order_by(entries.sequence)
     )
@@ -160,7 +160,7 @@ def _said(ledger: Ledger, held: BeliefState, images: Sequence[str]) -> list[tupl
     for row in labels:
         facts, (update, how) = json.loads(row.facts), updates.get(row.sequence, (None, {}))
         second = bool(facts.get("second_reading")) or (update is not None and not how.get("corrects"))
-        label = held.name_now(facts["label"], row.sequence)
+        label = state.name_now(facts["label"], row.sequence)
         said = LabelEvent(
             row.sequence, row.at, label, row.person, update, bool(how.get("remove")), second,
             back.get(row.sequence, 0),

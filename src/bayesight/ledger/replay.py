@@ -134,37 +134,37 @@ def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress |
     if fresh:
         return catch_up(ledger, start, progress=progress)
     began = time.perf_counter()
-    held = catch_up(ledger, load_snapshot(ledger, start), progress=progress)
+    state = catch_up(ledger, load_snapshot(ledger, start), progress=progress)
     if time.perf_counter() - began > SNAPSHOT_AFTER_S:
-        save_snapshot(ledger, held)
-    return held
+        save_snapshot(ledger, state)
+    return state
 
 
-def catch_up(ledger: Ledger, held: BeliefState, *, progress: Progress | None = None) -> BeliefState:
+def catch_up(ledger: Ledger, state: BeliefState, *, progress: Progress | None = None) -> BeliefState:
     """Bring a belief to the ledger's head; the same object when nothing is new.
 
     Where something that was absorbed has been erased, the belief is built again from the base, without it.
 
     Args:
         ledger: where evidence is kept.
-        held: the belief so far; it is not changed.
+        state: the belief so far; it is not changed.
         progress: told how many changes were applied.
     """
     done = 0
-    while changes := ledger.changes(held.run, held.position):
+    while changes := ledger.changes(state.run, state.position):
         for change in changes:
             if _unlearns(change):
-                return rebuild(ledger, held, progress=progress)
-            held = _follow(held, change)
+                return rebuild(ledger, state, progress=progress)
+            state = _follow(state, change)
             done += 1
             if progress:
                 progress(done, None)
-    return held
+    return state
 
 
 def rebuild(
     ledger: Ledger,
-    held: BeliefState,
+    state: BeliefState,
     *,
     without: frozenset[int] = frozenset(),
     progress: Progress | None = None,
@@ -176,21 +176,21 @@ def rebuild(
 
     Args:
         ledger: where evidence is kept.
-        held: its base is used.
+        state: its base is used.
         without: sequence numbers of further labels to leave out, on the way to an erasure.
         progress: told how many changes were applied.
     """
     while True:
-        erasures = ledger.since(0, run=held.run, kinds=(ErasureRecord.kind,), limit=1_000_000)
+        erasures = ledger.since(0, run=state.run, kinds=(ErasureRecord.kind,), limit=1_000_000)
         last = max((e.sequence for e in erasures if _unlearns(BeliefChange(e))), default=0)
-        found = _fold(ledger, held, last, without, progress)
+        found = _fold(ledger, state, last, without, progress)
         if found is not None:
             return found
 
 
 def learn(
     ledger: Ledger,
-    held: BeliefState,
+    state: BeliefState,
     labels: Sequence[LabelRecord],
     *,
     options: LearningOptions | None = None,
@@ -200,7 +200,7 @@ def learn(
 
     Args:
         ledger: where evidence is kept.
-        held: the belief so far; others may have moved on, this catches up first.
+        state: the belief so far; others may have moved on, this catches up first.
         labels: of this run; classes it does not know are new ones.
         options: how to take them; by default with full trust.
         key: idempotency key; a repeated call learns nothing and returns the first one's receipt.
@@ -212,33 +212,33 @@ def learn(
     """
     how = options or LearningOptions()
     check(len(labels) > 0, "learn", "no labels", "at least one")
-    strangers = {label.run for label in labels} - {held.run}
-    check(not strangers, "learn", f"labels of run {min(strangers, default='')}", f"labels of run {held.run}")
+    strangers = {label.run for label in labels} - {state.run}
+    check(not strangers, "learn", f"labels of run {min(strangers, default='')}", f"labels of run {state.run}")
     for _ in range(ATTEMPTS):
-        held = catch_up(ledger, held)
+        state = catch_up(ledger, state)
         if key and ledger.receipt(key) is not None:
-            asked = UpdateRecord(held.run, held.position, "", "", **vars(how))
-            return held, LearningOutcome(ledger.append_update(asked, labels, key))
-        after, made, learned = _computed(held, labels, how)
+            asked = UpdateRecord(state.run, state.position, "", "", **vars(how))
+            return state, LearningOutcome(ledger.append_update(asked, labels, key))
+        after, made, learned = _computed(state, labels, how)
         try:
             receipt = ledger.append_update(made, labels, key)
         except BeliefMoved:
             continue
         if receipt.repeated:  # another process was asked the same at the same time
-            return catch_up(ledger, held), LearningOutcome(receipt)
-        held = replace(held, classifier=after, position=receipt.last, belief=made.after)
-        return held, replace(learned, receipt=receipt)
+            return catch_up(ledger, state), LearningOutcome(receipt)
+        state = replace(state, classifier=after, position=receipt.last, belief=made.after)
+        return state, replace(learned, receipt=receipt)
     raise always_too_late()
 
 
 def absorb_queued(
-    ledger: Ledger, held: BeliefState, *, limit: int = 1000, options: LearningOptions | None = None
+    ledger: Ledger, state: BeliefState, *, limit: int = 1000, options: LearningOptions | None = None
 ) -> tuple[BeliefState, LearningOutcome]:
     """Absorb labels that were written but not learned yet, whoever wrote them, as one batch.
 
     Args:
         ledger: where evidence is kept.
-        held: the belief so far.
+        state: the belief so far.
         limit: at most so many labels.
         options: how to take them.
 
@@ -250,18 +250,18 @@ def absorb_queued(
     """
     how = options or LearningOptions()
     for _ in range(ATTEMPTS):
-        held = catch_up(ledger, held)
-        waiting = ledger.queued(held.run, limit=limit)
+        state = catch_up(ledger, state)
+        waiting = ledger.queued(state.run, limit=limit)
         if not waiting:
-            return held, LearningOutcome(None)
-        after, made, learned = _computed(held, labels_now(waiting, held.renames), how)
+            return state, LearningOutcome(None)
+        after, made, learned = _computed(state, labels_now(waiting, state.renames), how)
         made = replace(made, labels=tuple(entry.sequence for entry in waiting))
         try:
             receipt = ledger.append_update(made)
         except BeliefMoved:
             continue
-        held = replace(held, classifier=after, position=receipt.last, belief=made.after)
-        return held, replace(learned, receipt=receipt)
+        state = replace(state, classifier=after, position=receipt.last, belief=made.after)
+        return state, replace(learned, receipt=receipt)
     raise always_too_late()
 
 
@@ -275,17 +275,17 @@ def _start(base: Classifier, run: str, position: int, belief: str) -> BeliefStat
 
 
 def _computed(
-    held: BeliefState, labels: Sequence[LabelRecord], how: LearningOptions
+    state: BeliefState, labels: Sequence[LabelRecord], how: LearningOptions
 ) -> tuple[Classifier, UpdateRecord, LearningOutcome]:
     """The belief after a batch, the record of it, and what was learned, but for the receipt."""
-    before = held.classifier
+    before = state.classifier
     known = before.classes.names
     new = tuple(dict.fromkeys(label.label for label in labels if label.label not in known))
     check(not (how.remove and new), "remove", f"class {next(iter(new), '')!r}", f"one of {', '.join(known)}")
     made = UpdateRecord(
-        held.run,
-        held.position,
-        held.belief,
+        state.run,
+        state.position,
+        state.belief,
         "",
         new_classes=new,
         threads=torch.get_num_threads(),
@@ -306,25 +306,25 @@ def _unlearns(change: BeliefChange) -> bool:
     return isinstance(record, ErasureRecord) and (record.before != record.after or record.unlearned > 0)
 
 
-def _follow(held: BeliefState, change: BeliefChange, *, provable: bool = True) -> BeliefState:
+def _follow(state: BeliefState, change: BeliefChange, *, provable: bool = True) -> BeliefState:
     """One change applied, and its digest compared with the recorded one."""
     record, position = change.entry.record, change.entry.sequence
     if isinstance(record, ErasureRecord):
-        after = held.classifier
+        after = state.classifier
     elif isinstance(record, UpdateRecord):
-        after, _ = apply_update(held.classifier, record, labels_now(change.labels, held.renames))
+        after, _ = apply_update(state.classifier, record, labels_now(change.labels, state.renames))
     elif isinstance(record, WithdrawalRecord):
-        after = apply_withdrawal(held.classifier, record, labels_now(change.labels, held.renames))
+        after = apply_withdrawal(state.classifier, record, labels_now(change.labels, state.renames))
     elif isinstance(record, RenameRecord):
-        after = apply_rename(held.classifier, record)
-        if after is not held.classifier:
-            held = replace(held, renames=(*held.renames, (position, record.old, record.new)))
+        after = apply_rename(state.classifier, record)
+        if after is not state.classifier:
+            state = replace(state, renames=(*state.renames, (position, record.old, record.new)))
     else:
-        raise LedgerBroken(f"entry {position}: run {held.run} begins twice.")
-    differs = provable and held.exact and _differs(after, record)
+        raise LedgerBroken(f"entry {position}: run {state.run} begins twice.")
+    differs = provable and state.exact and _differs(after, record)
     return replace(
-        held, classifier=after, position=position, belief=record.after,
-        exact=held.exact and not differs, differs_at=position if differs else held.differs_at,
+        state, classifier=after, position=position, belief=record.after,
+        exact=state.exact and not differs, differs_at=position if differs else state.differs_at,
     )  # fmt: skip
 
 
@@ -336,22 +336,22 @@ def _differs(
 
 
 def _fold(
-    ledger: Ledger, held: BeliefState, last: int, without: frozenset[int], progress: Progress | None
+    ledger: Ledger, state: BeliefState, last: int, without: frozenset[int], progress: Progress | None
 ) -> BeliefState | None:
     """Everything from the base on, knowing erasures up to entry ``last``; None when a later one shows."""
-    first = ledger.latest(held.run, RunRecord.kind)[0]
+    first = ledger.latest(state.run, RunRecord.kind)[0]
     assert isinstance(first.record, RunRecord)
-    held = _start(held.base, held.run, first.sequence, first.record.belief)
+    state = _start(state.base, state.run, first.sequence, first.record.belief)
     provable, done = True, 0
-    while changes := ledger.changes(held.run, held.position):
+    while changes := ledger.changes(state.run, state.position):
         for change in changes:
             if _unlearns(change) and change.entry.sequence > last:
                 return None
             kept = tuple(entry for entry in change.labels if entry.sequence not in without)
             provable = provable and not change.erased and len(kept) == len(change.labels)
             provable = provable or (change.entry.sequence == last and not without)
-            held = _follow(held, replace(change, labels=kept), provable=provable)
+            state = _follow(state, replace(change, labels=kept), provable=provable)
             done += 1
             if progress:
                 progress(done, None)
-    return held
+    return state

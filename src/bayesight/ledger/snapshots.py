@@ -34,7 +34,7 @@ _OF_BASE = ("reference", "reference_labels", "reference_digests", "head.shift", 
 _SOURCES = "absorbed.sources"
 
 
-def save_snapshot(ledger: Ledger, held: BeliefState) -> bool:
+def save_snapshot(ledger: Ledger, state: BeliefState) -> bool:
     """Keep a belief in the place of an earlier one of its run.
 
     Returns:
@@ -44,16 +44,16 @@ def save_snapshot(ledger: Ledger, held: BeliefState) -> bool:
     Raises:
         StorageFailed: as in ``Ledger.append``.
     """
-    if not held.exact or held.classifier is held.base:
+    if not state.exact or state.classifier is state.base:
         return False
-    tensors, values = held.classifier.tensors()
-    base = held.base.tensors()[0]
+    tensors, values = state.classifier.tensors()
+    base = state.base.tensors()[0]
     tensors = {k: v for k, v in tensors.items() if not (k in _OF_BASE and v is base[k])}
-    tensors[_SOURCES] = held.classifier.absorbed.sources
+    tensors[_SOURCES] = state.classifier.absorbed.sources
     values["replaced"] = [
-        [one.image.hex(), *list(vars(one).values())[1:]] for one in held.classifier.replaced
+        [one.image.hex(), *list(vars(one).values())[1:]] for one in state.classifier.replaced
     ]
-    values["renames"] = held.renames
+    values["renames"] = state.renames
     whole = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     blob = safetensors.torch.save(whole, {"values": json.dumps(values)})
     columns = tables.snapshots.c
@@ -61,13 +61,13 @@ def save_snapshot(ledger: Ledger, held: BeliefState) -> bool:
         lock_head(connection)
         later = tables.entries.c
         erased = select(later.sequence).where(
-            later.run == held.run, later.kind == ErasureRecord.kind, later.sequence > held.position
+            later.run == state.run, later.kind == ErasureRecord.kind, later.sequence > state.position
         )
-        found = select(columns.position).where(columns.run == held.run, columns.position >= held.position)
+        found = select(columns.position).where(columns.run == state.run, columns.position >= state.position)
         if connection.execute(erased).first() or connection.execute(found).first():
             return False
-        drop_snapshot(connection, held.run)
-        row = {"run": held.run, "position": held.position, "belief": blob}
+        drop_snapshot(connection, state.run)
+        row = {"run": state.run, "position": state.position, "belief": blob}
         connection.execute(insert(tables.snapshots), [row])
     return True
 

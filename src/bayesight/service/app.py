@@ -13,9 +13,14 @@ from starlette.middleware import Middleware
 import bayesight
 from bayesight.service.api import belief, labels, operations, predictions
 from bayesight.service.http import errors as problems
-from bayesight.service.http.auth import Access
-from bayesight.service.http.limits import BodyLimit, CrossOrigin, Limits, SameSite
-from bayesight.service.http.middleware import Shell
+from bayesight.service.http.auth import AccessControl
+from bayesight.service.http.limits import (
+    BodyLimitMiddleware,
+    CrossOriginMiddleware,
+    RateLimiter,
+    SameSiteMiddleware,
+)
+from bayesight.service.http.middleware import RequestMiddleware
 from bayesight.service.http.proxies import ProxyMiddleware
 from bayesight.service.ops.metrics import Metrics
 from bayesight.service.ops.settings import Settings
@@ -39,7 +44,7 @@ def create_app(settings: Settings, *, routers: Sequence[APIRouter] = ()) -> Fast
             answer = await service.predict(pixels, Readings(...), person=who.name)
             taught = await service.teach([Correction("A", image=digest)], person=who.name, key=key)
             await service.state_prior({"A": 0.01}, person=who.name)
-            now = await service.believed()      # .classifier, .held.position, .held.belief, .prior(), .source
+            now = await service.current_belief()    # .classifier, .state.position, .prior(), .source
             service.ledger, service.run         # blocking: call them in ``run_in_threadpool``
 
     ``Predicter``, ``Labeller`` and ``Admin`` ask for a token with that scope (in the header, or in the cookie
@@ -58,14 +63,14 @@ def create_app(settings: Settings, *, routers: Sequence[APIRouter] = ()) -> Fast
     """
     metrics = Metrics()
     middleware = [
-        Middleware(Shell, metrics=metrics),
+        Middleware(RequestMiddleware, metrics=metrics),
         Middleware(ProxyMiddleware, trusted=settings.proxies, root=settings.root_path),
-        Middleware(SameSite, settings=settings),
-        Middleware(BodyLimit, most=settings.body_bytes),
+        Middleware(SameSiteMiddleware, settings=settings),
+        Middleware(BodyLimitMiddleware, most=settings.body_bytes),
     ]
     if settings.origins:
         cors = Middleware(
-            CrossOrigin, allow_origins=list(settings.origins), allow_methods=["GET", "POST", "PUT"],
+            CrossOriginMiddleware, allow_origins=list(settings.origins), allow_methods=["GET", "POST", "PUT"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
         )  # fmt: skip
         middleware.insert(2, cors)
@@ -102,7 +107,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     service = await run_in_threadpool(Service, settings)
     app.state.service = service
-    app.state.access = Access(service.ledger, Limits(settings.rate), needed=settings.tokens_needed)
+    app.state.access = AccessControl(
+        service.ledger, RateLimiter(settings.rate), needed=settings.tokens_needed
+    )
     service.absorb_soon()  # what an earlier process acknowledged and could not absorb any more
     try:
         yield

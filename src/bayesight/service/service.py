@@ -30,11 +30,11 @@ from bayesight.names import canonical, known_as
 from bayesight.run import Run
 from bayesight.service.ops.settings import Settings
 from bayesight.service.work.batching import Batcher
-from bayesight.service.work.belief import TRAINING, Believed, Keeper
+from bayesight.service.work.belief import TRAINING, BeliefCache, CurrentBelief
 from bayesight.service.work.images import Pixels, Upload, as_png, is_small, read_uploads
-from bayesight.service.work.predicting import Answer, Question, predict_together
-from bayesight.service.work.recording import SOON_S, Recorder
-from bayesight.service.work.teaching import Lesson, Taught, teach_together
+from bayesight.service.work.predicting import PredictionJob, PredictionOutcome, predict_together
+from bayesight.service.work.recording import SOON_S, ImageFeatures, Recorder, find_features
+from bayesight.service.work.teaching import TeachingJob, TeachingOutcome, teach_together
 from bayesight.workflows.infer_prior import InferredPrior, infer
 from bayesight.workflows.predict import Readings
 from bayesight.workflows.priors import complete_prior, parse_prior
@@ -69,10 +69,10 @@ class Service:
     One object serves one worker process, its threads and its event loop. Methods that are coroutines may be
     awaited by any number of requests at once.
 
-    Guarantees: ``predict`` and ``believed`` answer from a belief that holds every update committed before
-    they were called, by whichever worker. When ``teach`` returns, its labels are in the ledger and on the
-    disk; once, whatever is repeated with the same key. After ``close`` everything acknowledged is written and
-    absorbed.
+    Guarantees: ``predict`` and ``current_belief`` answer from a belief that holds every update committed
+    before they were called, by whichever worker. When ``teach`` returns, its labels are in the ledger and on
+    the disk; once, whatever is repeated with the same key. After ``close`` everything acknowledged is written
+    and absorbed.
 
     Args:
         settings: how it is run.
@@ -87,16 +87,16 @@ class Service:
         self.settings = settings
         self.run = Run.open(settings.run)
         self.ledger = ledger or Ledger.open(settings.ledger_url)
-        self.keeper = Keeper(self.ledger, self.run)
-        self.classes = self.keeper.last.classifier.classes
+        self.beliefs = BeliefCache(self.ledger, self.run)
+        self.classes = self.beliefs.last.classifier.classes
         self._lock = threading.Lock()
         self.recorder = Recorder(self.ledger, self._lock)
-        self._predictor: Batcher[Question, Answer] = Batcher(
-            partial(predict_together, self.keeper, self.recorder, settings.record),
+        self._predictor: Batcher[PredictionJob, PredictionOutcome] = Batcher(
+            partial(predict_together, self.beliefs, self.recorder, settings.record),
             size=lambda question: len(question.pixels), limit=IMAGES_AT_ONCE, name="predictor",
         )  # fmt: skip
-        self._teacher: Batcher[Lesson, Taught] = Batcher(
-            partial(teach_together, self.ledger, self.keeper, self._lock),
+        self._teacher: Batcher[TeachingJob, TeachingOutcome] = Batcher(
+            partial(teach_together, self.ledger, self.beliefs, self._lock),
             limit=LESSONS_AT_ONCE, name="teacher",
         )  # fmt: skip
         self._background: set[asyncio.Task[Any]] = set()
@@ -107,12 +107,12 @@ class Service:
         self._teacher.close()
         self.recorder.close()
         try:
-            while self.keeper.absorb().receipt is not None:
+            while self.beliefs.absorb().receipt is not None:
                 pass
         except BayesightError as problem:  # it is in the ledger; the next start absorbs it
             log.warning("labels stay queued", extra={"event": "close", "reason": str(problem)})
-        self.keeper.keep()
-        self.keeper.close()
+        self.beliefs.keep()
+        self.beliefs.close()
         self.ledger.close()
 
     async def read(self, uploads: Sequence[Upload]) -> Pixels:
@@ -127,7 +127,9 @@ class Service:
         work = partial(read_uploads, uploads, self.classes, pixels=self.settings.pixels)
         return work() if is_small(uploads) else await run_in_threadpool(work)
 
-    async def predict(self, pixels: Pixels, how: Readings | None = None, *, person: str = "") -> Answer:
+    async def predict(
+        self, pixels: Pixels, how: Readings | None = None, *, person: str = ""
+    ) -> PredictionOutcome:
         """The four terms for images, from the belief as it is now.
 
         Args:
@@ -140,15 +142,15 @@ class Service:
             Impossible: no class with a positive prior allows an image.
             StorageFailed: the ledger cannot be reached.
         """
-        return await self._predictor.ask(Question(pixels, how or Readings(), person))
+        return await self._predictor.ask(PredictionJob(pixels, how or Readings(), person))
 
-    async def believed(self) -> Believed:
+    async def current_belief(self) -> CurrentBelief:
         """The belief with everything committed so far.
 
         Raises:
             StorageFailed: the ledger cannot be reached.
         """
-        return await run_in_threadpool(self.keeper.fresh)
+        return await run_in_threadpool(self.beliefs.fresh)
 
     async def teach(
         self,
@@ -159,7 +161,7 @@ class Service:
         new_classes: bool = False,
         second_reading: bool = False,
         wait: bool = True,
-    ) -> Taught:
+    ) -> TeachingOutcome:
         """Take in labels.
 
         Args:
@@ -176,7 +178,7 @@ class Service:
                 repeat with the same key: what was written is not written twice.
         """
         check(len(corrections) > 0, "labels", "none", "at least one")
-        names = self.keeper.last.classifier.classes.names
+        names = self.beliefs.last.classifier.classes.names
         corrections = [replace(c, label=known_as(c.label, names) or canonical(c.label)) for c in corrections]
         if not new_classes:
             await self._check_known(corrections)
@@ -184,7 +186,7 @@ class Service:
         told = {label.image for label in labels}
         if any(map(self.recorder.find, told)):  # first the answer, then what is said of it
             await run_in_threadpool(self.recorder.settle, told)
-        taught = await self._teacher.ask(Lesson(tuple(labels), key, wait))
+        taught = await self._teacher.ask(TeachingJob(tuple(labels), key, wait))
         if not taught.absorbed:
             self.absorb_soon()
         return replace(taught, images=tuple(label.image for label in labels))
@@ -201,7 +203,7 @@ class Service:
             InvalidInput: no label of theirs stands for it.
             KeyReused, StorageFailed: as elsewhere.
         """
-        return await run_in_threadpool(partial(self.keeper.take_back, image, person=person, key=key))
+        return await run_in_threadpool(partial(self.beliefs.take_back, image, person=person, key=key))
 
     async def rename_class(self, old: str, new: str, *, person: str = "", key: str = "") -> Receipt:
         """Call a class something else, here and for every worker.
@@ -217,8 +219,8 @@ class Service:
             InvalidInput: no name, or that of another class.
             KeyReused, StorageFailed: as elsewhere.
         """
-        old = known_as(old, self.keeper.last.classifier.classes.names) or old
-        rename = partial(self.keeper.rename, old, canonical(new), person=person, key=key)
+        old = known_as(old, self.beliefs.last.classifier.classes.names) or old
+        rename = partial(self.beliefs.rename, old, canonical(new), person=person, key=key)
         return await run_in_threadpool(rename)
 
     def absorb_soon(self) -> None:
@@ -233,8 +235,22 @@ class Service:
         Raises:
             UnknownName: it was never seen, not kept, or erased.
         """
-        _, png = await self._seen(digest)
-        return png
+        return (await self.find_image(digest)).pixels
+
+    async def find_image(self, digest: str) -> ImageFeatures:
+        """An image predicted or labelled earlier, by whichever worker, also while it is being written down.
+
+        Raises:
+            UnknownName: it was never seen, not kept, or erased.
+        """
+        for patience_s in (0.0, 2 * SOON_S, 4 * SOON_S):  # another worker may be about to write it
+            await asyncio.sleep(patience_s)
+            if (waiting := self.recorder.find(digest)) is not None:
+                return ImageFeatures(digest, waiting.features.numpy(), as_png(waiting.pixels))
+            found = await run_in_threadpool(find_features, self.ledger, self.beliefs.name, digest)
+            if found is not None:
+                return found
+        raise UnknownName("image seen here", digest[:40], [])
 
     async def state_prior(
         self,
@@ -257,7 +273,7 @@ class Service:
             UnknownName, InvalidInput: a class that is not known, or no prior.
             StorageFailed: it could not be written.
         """
-        classifier = (await self.believed()).classifier
+        classifier = (await self.current_belief()).classifier
         names, training = classifier.classes.names, classifier.prior
         if isinstance(prior, str):
             check(
@@ -268,7 +284,7 @@ class Service:
             shares = complete_prior(prior, names, training)
         told = dict(detail or {}) | ({"follows": TRAINING} if prior == TRAINING else {})
         record = PriorRecord(
-            self.keeper.name, dict(zip(names, shares.tolist(), strict=True)), source, told, person
+            self.beliefs.name, dict(zip(names, shares.tolist(), strict=True)), source, told, person
         )
         return await run_in_threadpool(self._append, [record])
 
@@ -288,10 +304,10 @@ class Service:
         """
         check(0 < level < 1, "level", f"got {level:g}", "a share strictly between 0 and 1")
         if pixels is not None:
-            answer = await self._predictor.ask(Question(pixels, None))
-            classifier, features = answer.believed.classifier, answer.features
+            answer = await self._predictor.ask(PredictionJob(pixels, None))
+            classifier, features = answer.current.classifier, answer.features
         else:
-            classifier = (await self.believed()).classifier
+            classifier = (await self.current_belief()).classifier
             found = await run_in_threadpool(self.recent, recent)
             records = [entry.record for entry in found if isinstance(entry.record, PredictionRecord)]
             rows = [record.features for record in records if record.features is not None]
@@ -301,7 +317,7 @@ class Service:
 
     def recent(self, limit: int) -> list[Entry]:
         """The newest predictions, newest first; those answered in the last moment may be missing."""
-        return self.ledger.latest(self.keeper.name, PredictionRecord.kind, limit=limit)
+        return self.ledger.latest(self.beliefs.name, PredictionRecord.kind, limit=limit)
 
     def _append(self, records: Sequence[PriorRecord]) -> Receipt:
         with self._lock:
@@ -309,15 +325,15 @@ class Service:
 
     async def _absorb(self) -> None:
         try:
-            await self._teacher.ask(Lesson(()))
+            await self._teacher.ask(TeachingJob(()))
         except BayesightError as problem:
             log.error("labels stay queued", extra={"event": "absorb", "reason": str(problem)})
 
     async def _check_known(self, corrections: Sequence[Correction]) -> None:
         asked = {correction.label for correction in corrections}
-        if asked <= set(self.keeper.last.classifier.classes.names):
+        if asked <= set(self.beliefs.last.classifier.classes.names):
             return
-        known = (await self.believed()).classifier.classes.names
+        known = (await self.current_belief()).classifier.classes.names
         for label in sorted(asked - set(known)):
             raise UnknownName("class", label[:60], known)
 
@@ -329,7 +345,7 @@ class Service:
         brought: list[tuple[str, Features, bytes]] = []
         if uploads:
             pixels = await self.read(uploads)
-            answer = await self._predictor.ask(Question(pixels, None))
+            answer = await self._predictor.ask(PredictionJob(pixels, None))
             images = map(as_png, pixels.images)
             brought = list(zip(pixels.digests, answer.features.numpy(), images, strict=True))
         labels = []
@@ -338,20 +354,11 @@ class Service:
                 digest, features, png = brought.pop(0)
             else:
                 digest = correction.image
-                features, png = await self._seen(digest)
+                known = await self.find_image(digest)
+                features, png = known.features, known.pixels
             labels.append(
-                LabelRecord(self.keeper.name, digest, correction.label, person, features, png, second_reading)
+                LabelRecord(
+                    self.beliefs.name, digest, correction.label, person, features, png, second_reading
+                )
             )
         return labels
-
-    async def _seen(self, digest: str) -> tuple[Features, bytes]:
-        """Features and PNG of an image that was predicted or labelled before, by whichever worker."""
-        for patience_s in (0.0, 2 * SOON_S, 4 * SOON_S):  # another worker may be about to write it
-            await asyncio.sleep(patience_s)
-            if (waiting := self.recorder.find(digest)) is not None:
-                return waiting.features.numpy(), as_png(waiting.pixels)
-            for entry in await run_in_threadpool(self.ledger.about, self.keeper.name, digest):
-                record = entry.record
-                if isinstance(record, LabelRecord | PredictionRecord) and record.features is not None:
-                    return record.features, record.pixels
-        raise UnknownName("image seen here", digest[:40], [])

@@ -46,7 +46,7 @@ def test_the_ledger_tells_an_answer_before_the_label_that_corrects_it(
     image = predicted(client, strange)["image"]
     client.post("/v1/labels", json={"labels": [{"label": "ring", "image": image}]})
     service = client.app.state.service
-    kinds = [entry.record.kind for entry in service.ledger.about(service.keeper.name, image)]  # newest first
+    kinds = [entry.record.kind for entry in service.ledger.about(service.beliefs.name, image)]  # newest first
     assert kinds == ["label", "prediction"]
 
 
@@ -173,7 +173,7 @@ def test_a_later_label_of_one_image_replaces_the_first_and_the_answer_says_so(
 
 def test_an_image_the_run_was_trained_on_is_corrected(client: TestClient, shapes) -> None:
     store = open_store(shapes)
-    held = client.app.state.service.keeper.last.held
+    held = client.app.state.service.beliefs.last.state
     known = {bytes(row).hex() for row in held.base.absorbed.digests.numpy()}
     row = next(r for r in range(len(store)) if store.digests[r].tobytes().hex() in known)
     was, before = store.classes[store.labels[row]], counts(client)

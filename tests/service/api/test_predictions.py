@@ -31,7 +31,7 @@ def test_an_image_comes_as_json_as_a_file_or_bare(client: TestClient, disc: byte
 
 
 def test_the_answer_is_that_of_judge(client: TestClient, disc: bytes) -> None:
-    classifier = client.app.state.service.keeper.last.classifier
+    classifier = client.app.state.service.beliefs.last.classifier
     pixels = read_uploads([Upload("mine", disc)], classifier.classes, pixels=1000)
     features = classifier.features([(pixels.images, pixels.images)])
     expected = judge(classifier, ["mine"], features, Readings({"bar": 0.9}, level=0.2))[0].as_dict()

@@ -136,7 +136,7 @@ def test_limits_do_not_go_by_a_clock_that_can_be_set(monkeypatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(limits.time, "time", lambda: 0.0)  # set back by decades
-    counted = limits.Limits("2/minute")
+    counted = limits.RateLimiter("2/minute")
     for step in (0.0, 61.0, 61.0):
         now[0] += step
         counted.count("a")

@@ -11,7 +11,7 @@ import uvicorn
 
 from bayesight.ledger import Ledger, create_token, find_token, revoke_token, verify
 from bayesight.service import Settings, create_app
-from bayesight.service.http.protocol import HEAD_BYTES, Wire
+from bayesight.service.http.protocol import HEAD_BYTES, HeadLimitProtocol
 from bayesight.service.page import router as page
 
 spec = importlib.util.spec_from_file_location("hostile", Path(__file__).parents[1] / "hostile.py")
@@ -29,7 +29,7 @@ def served(request, shapes_run, tmp_path_factory):
         tokens["expired"] = create_token(ledger, "expired", ["admin"], expires_in_s=1e-6).secret
         revoke_token(ledger, find_token(ledger, tokens["revoked"]).id)
     app = create_app(Settings(str(shapes_run), where, rate="", require_token=request.param), routers=(page,))
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, http=Wire, ws="none")
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, http=HeadLimitProtocol, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -272,7 +272,7 @@ def test_rates_go_by_client_too(settings: Settings) -> None:
 
 def test_counting_many_clients_takes_no_memory_without_end(monkeypatch) -> None:
     monkeypatch.setattr(limits, "MOST_WINDOWS", 100)
-    counted = limits.Limits("1000/hour")
+    counted = limits.RateLimiter("1000/hour")
     for n in range(500):
         counted.count(f"address {n}")
         counted.count_failure(f"{n}")

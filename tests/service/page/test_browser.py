@@ -33,14 +33,14 @@ def image_of(page) -> str:
 
 
 def labels_of(site, image: str) -> list[str]:
-    entries = site.service.ledger.about(site.service.keeper.name, image)
+    entries = site.service.ledger.about(site.service.beliefs.name, image)
     return [entry.record.label for entry in entries if isinstance(entry.record, LabelRecord)]
 
 
 def recorded(site, image: str) -> PredictionRecord:
     """The newest prediction of an image; it is written shortly after it was answered."""
     for _ in range(100):
-        for entry in site.service.ledger.about(site.service.keeper.name, image):
+        for entry in site.service.ledger.about(site.service.beliefs.name, image):
             if isinstance(entry.record, PredictionRecord):
                 return entry.record
         time.sleep(0.05)
@@ -176,12 +176,12 @@ def test_stated_base_rates_stay(visit, site, picture):
 def test_one_click_corrects_and_the_ledger_holds_it(visit, site, picture):
     page = visit(site.url)
     ask(page, picture("ring", 8))
-    image, before = image_of(page), site.service.keeper.fresh().held
+    image, before = image_of(page), site.service.beliefs.fresh().state
     terms = json.loads(page.get_attribute("[data-live=answer]", "data-terms"))
     page.click(".labels button[value=bar]")
     page.wait_for_selector(".told")
     assert labels_of(site, image) == ["bar"]
-    after = site.service.keeper.fresh().held
+    after = site.service.beliefs.fresh().state
     assert (after.belief, after.position) != (before.belief, before.position)
     counts = after.classifier.head.counts - before.classifier.head.counts
     assert counts[terms["names"].index("bar")].item() == 1
@@ -211,7 +211,7 @@ def test_what_is_like_nothing_known_is_unknown_and_a_new_class_is_taught_from_a_
     assert "5 images of stripes, a class that is new to it" in page.inner_text(".told")
     ask(page, picture("stripes", 99))
     assert page.inner_text("[data-best] >> nth=0") == "stripes"
-    assert "stripes" in site.service.keeper.fresh().classifier.classes.names
+    assert "stripes" in site.service.beliefs.fresh().classifier.classes.names
 
 
 def test_a_drawing_joins_the_handful(visit, site):
@@ -470,7 +470,7 @@ def test_a_token_is_asked_for_once_and_kept_where_no_script_reaches(visit, guard
     ask(page, picture("disc", 70))
     page.click(".labels button[value=disc]")
     page.wait_for_selector(".told")
-    label = guarded.service.ledger.latest(guarded.service.keeper.name, LabelRecord.kind)[0].record
+    label = guarded.service.ledger.latest(guarded.service.beliefs.name, LabelRecord.kind)[0].record
     assert (label.label, label.person) == ("disc", "alice")
     page.click("text=Use these base rates from now on")
     page.wait_for_selector(".problem")

@@ -18,7 +18,7 @@ def ask(page, picture) -> str:
 
 def written(site, image: str) -> None:
     for _ in range(100):
-        entries = site.service.ledger.about(site.service.keeper.name, image)
+        entries = site.service.ledger.about(site.service.beliefs.name, image)
         if any(isinstance(entry.record, PredictionRecord) for entry in entries):
             return
         time.sleep(0.05)
@@ -26,7 +26,7 @@ def written(site, image: str) -> None:
 
 
 def counts(site) -> dict[str, float]:
-    now = site.service.keeper.fresh().classifier
+    now = site.service.beliefs.fresh().classifier
     return dict(zip(now.classes.names, now.head.counts.tolist(), strict=True))
 
 
@@ -236,9 +236,9 @@ def test_each_takes_back_their_own_and_may_rename_what_their_token_allows(visit,
     assert pages["ben"].locator(".take-back").count() == 0
     pages["ben"].click(".labels button[value=disc]")
     pages["ben"].wait_for_selector(".take-back button:text-is('Take back “disc”')")
-    entries = service.ledger.about(service.keeper.name, image)
+    entries = service.ledger.about(service.beliefs.name, image)
     said = [(e.record.person, e.record.label) for e in entries if isinstance(e.record, LabelRecord)]
     assert said == [("ben", "disc"), ("ann", "ring")]
-    now = service.keeper.fresh().classifier
+    now = service.beliefs.fresh().classifier
     rows = [bytes(d).hex() for d in now.absorbed.digests[-2:].tolist()]
     assert rows == [image, image]  # both count

@@ -69,7 +69,7 @@ def test_the_same_form_sent_twice_teaches_once(page_client, picture):
     for _ in range(2):
         assert page_client.post(f"/images/{image}/label", data=form).status_code == 200
     assert (
-        sum(isinstance(e.record, LabelRecord) for e in service.ledger.about(service.keeper.name, image)) == 1
+        sum(isinstance(e.record, LabelRecord) for e in service.ledger.about(service.beliefs.name, image)) == 1
     )
 
 
@@ -81,7 +81,7 @@ def test_a_wrong_name_is_no_new_class_unless_it_is_said_to_be(page_client, pictu
     assert "did you mean &#39;ring&#39;" in refused.text
     taught = page_client.post(f"/images/{image}/label", data={"label": "rign", "key": key, "new": "yes"})
     assert taught.status_code == 200
-    assert "rign" in page_client.app.state.service.keeper.fresh().classifier.classes.names
+    assert "rign" in page_client.app.state.service.beliefs.fresh().classifier.classes.names
 
 
 def test_an_image_nobody_asked_about_is_refused_in_a_sentence(page_client):
@@ -96,7 +96,7 @@ def test_where_no_prediction_is_kept_an_answer_can_be_corrected_all_the_same(sha
         page = client.post("/answers", files=upload(picture("disc")))
         assert page.status_code == 200
         service = client.app.state.service
-        assert service.ledger.latest(service.keeper.name, PredictionRecord.kind) == []
+        assert service.ledger.latest(service.beliefs.name, PredictionRecord.kind) == []
         brought = re.search(r'name="picture" value="([^"]+)"', page.text).group(1)
         action = re.search(r'action="(/images/\w+/label)"', page.text).group(1)
         form = {"label": "disc", "key": key_of(page.text), "picture": brought}

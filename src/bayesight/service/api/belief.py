@@ -20,9 +20,9 @@ from bayesight.service.http.schemas import (
     PriorAnswer,
     PriorRequest,
     QueueAnswer,
-    Queued,
+    QueueItem,
 )
-from bayesight.service.work.belief import Believed
+from bayesight.service.work.belief import CurrentBelief
 from bayesight.service.work.queue import rank
 
 __all__ = ["router"]
@@ -33,8 +33,8 @@ router = APIRouter(responses=REFUSALS)
 @router.get("/v1/belief", summary="What is believed now")
 async def belief(service: TheService, who: Predicter) -> BeliefAnswer:
     """Classes, what was absorbed of each, base rates, and where in the ledger the belief stands."""
-    now = await service.believed()
-    queued = await run_in_threadpool(service.ledger.queued, service.keeper.name, limit=10_000)
+    now = await service.current_belief()
+    queued = await run_in_threadpool(service.ledger.queued, service.beliefs.name, limit=10_000)
     head, names = now.classifier.head, now.classifier.classes.names
     prior, training = now.prior(), now.classifier.prior.tolist()
     classes = {
@@ -42,10 +42,10 @@ async def belief(service: TheService, who: Predicter) -> BeliefAnswer:
         for name, count, share in zip(names, head.counts.tolist(), training, strict=True)
     }
     return BeliefAnswer(
-        run=now.held.run,
-        belief=now.held.belief,
-        position=now.held.position,
-        exact=now.held.exact,
+        run=now.state.run,
+        belief=now.state.belief,
+        position=now.state.position,
+        exact=now.state.exact,
         classes=classes,
         images=float(head.counts.sum()),
         temperature=now.classifier.temperature,
@@ -63,7 +63,7 @@ async def state_prior(request: Request, service: TheService, who: Admin) -> Prio
     """Say how common each class is where the service is used; every worker goes by it from now on."""
     asked = await body_of(request, PriorRequest)
     await service.state_prior(asked.prior, person=who.name)
-    return _prior(await service.believed())
+    return _prior(await service.current_belief())
 
 
 @router.post(
@@ -99,12 +99,12 @@ async def queue(
     recent: Annotated[int, Query(ge=1, le=2000, description="among so many of the latest predictions")] = 500,
 ) -> QueueAnswer:
     """Unlabelled images among the latest predictions, those first whose label is expected to teach most."""
-    now = await service.believed()
+    now = await service.current_belief()
     entries = await run_in_threadpool(service.recent, recent)
-    waiting = await run_in_threadpool(service.ledger.queued, service.keeper.name, limit=10_000)
+    waiting = await run_in_threadpool(service.ledger.queued, service.beliefs.name, limit=10_000)
     ranked = await run_in_threadpool(partial(rank, now, entries, waiting))
     images = [
-        Queued(
+        QueueItem(
             image=one.record.image,
             prediction=one.record.prediction,
             posterior=dict(one.record.posterior),
@@ -118,5 +118,5 @@ async def queue(
     return QueueAnswer(considered=len(ranked), images=images)
 
 
-def _prior(now: Believed) -> PriorAnswer:
+def _prior(now: CurrentBelief) -> PriorAnswer:
     return PriorAnswer(prior=now.prior(), source=now.source, entry=now.stated_at)

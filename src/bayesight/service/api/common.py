@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request
 
-from bayesight.service.http.auth import Who, require
+from bayesight.service.http.auth import Caller, require
 from bayesight.service.http.schemas import Problem
 from bayesight.service.service import Service
 
@@ -42,6 +42,6 @@ async def service_of(request: Request) -> Service:
 
 
 TheService: TypeAlias = Annotated[Service, Depends(service_of)]
-Predicter: TypeAlias = Annotated[Who, Depends(require("predict"))]
-Labeller: TypeAlias = Annotated[Who, Depends(require("label"))]
-Admin: TypeAlias = Annotated[Who, Depends(require("admin"))]
+Predicter: TypeAlias = Annotated[Caller, Depends(require("predict"))]
+Labeller: TypeAlias = Annotated[Caller, Depends(require("label"))]
+Admin: TypeAlias = Annotated[Caller, Depends(require("admin"))]

@@ -16,8 +16,8 @@ from bayesight.service.http.bodies import body_of, openapi_body, read
 from bayesight.service.http.errors import response as refused
 from bayesight.service.http.schemas import (
     TINY_PNG,
-    Corrected,
-    Encoded,
+    CorrectionItem,
+    EncodedImage,
     LabelAnswer,
     LabelOptions,
     LabelRequest,
@@ -29,7 +29,7 @@ from bayesight.service.http.schemas import (
 )
 from bayesight.service.service import Correction
 from bayesight.service.work.images import Upload
-from bayesight.service.work.teaching import Taught
+from bayesight.service.work.teaching import TeachingOutcome
 
 __all__ = ["router", "said"]
 
@@ -88,7 +88,7 @@ async def labels(
         said=said(corrected, unchanged, len(corrections)),
         absorbed=taught.absorbed,
         update=taught.update,
-        belief=service.keeper.last.held.belief,
+        belief=service.beliefs.last.state.belief,
     )
 
 
@@ -114,7 +114,7 @@ async def take_back(request: Request, service: TheService, who: Labeller, key: K
         now=told.now,
         gone_classes=list(told.gone_classes),
         repeated=told.receipt.repeated,
-        belief=service.keeper.last.held.belief,
+        belief=service.beliefs.last.state.belief,
     )
 
 
@@ -134,12 +134,12 @@ async def rename(request: Request, service: TheService, who: Admin, key: Key = "
     receipt = await service.rename_class(
         asked.name, asked.to.strip(), person=who.name, key=f"rename {who.id}:{key}" if key else ""
     )
-    held = service.keeper.last.held
+    state = service.beliefs.last.state
     return RenameAnswer(
         receipt=_receipt(receipt),
-        classes=list(held.classifier.classes.names),
+        classes=list(state.classifier.classes.names),
         repeated=receipt.repeated,
-        belief=held.belief,
+        belief=state.belief,
     )
 
 
@@ -160,11 +160,11 @@ async def image(
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
-def said(corrected: Sequence[Corrected], unchanged: int, labels: int) -> str:
+def said(corrected: Sequence[CorrectionItem], unchanged: int, labels: int) -> str:
     """Labels beside those before, in words; empty where there were none before.
 
     Example:
-        >>> one = Corrected(image="0f" * 16, was="cross", now="ring")
+        >>> one = CorrectionItem(image="0f" * 16, was="cross", now="ring")
         >>> said([one], 0, 1), said([], 1, 1)
         ('was cross, is ring', 'repeated: it has this label already')
         >>> said([one], 2, 10)
@@ -178,10 +178,10 @@ def said(corrected: Sequence[Corrected], unchanged: int, labels: int) -> str:
     return "; ".join(parts + ([f"{unchanged} of {labels} repeated"] if unchanged else []))
 
 
-def _compared(taught: Taught, names: Sequence[str]) -> tuple[list[Corrected], int]:
+def _compared(taught: TeachingOutcome, names: Sequence[str]) -> tuple[list[CorrectionItem], int]:
     """The labels that corrected another one, and how many only said the same again."""
     rows = list(zip(taught.images, taught.former, names, strict=False))  # no former ones while queued
-    corrected = [Corrected(image=i, was=was, now=now) for i, was, now in rows if was not in (None, now)]
+    corrected = [CorrectionItem(image=i, was=was, now=now) for i, was, now in rows if was not in (None, now)]
     return corrected, sum(was == now for _, was, now in rows)
 
 
@@ -194,7 +194,7 @@ def _from_json(whole: LabelRequest) -> list[Correction]:
     for item in whole.labels:
         one = (item.image is None) != (item.data is None)
         check(one, f"label {item.label[:40]!r}", "not one of image and data", "either of them")
-        upload = Encoded(data=item.data, name="").upload() if item.data is not None else None
+        upload = EncodedImage(data=item.data, name="").upload() if item.data is not None else None
         found.append(Correction(item.label, item.image or "", upload))
     return found
 

@@ -24,7 +24,7 @@ async def runs(service: TheService, who: Predicter) -> RunsAnswer:
             model=entry.record.model,
             classes=list(entry.record.classes),
             began=entry.at,
-            served=entry.run == service.keeper.name,
+            served=entry.run == service.beliefs.name,
         )
         for entry in entries
         if isinstance(entry.record, RunRecord)
@@ -41,7 +41,7 @@ async def health() -> StatusAnswer:
 @router.get("/ready", summary="Whether it can answer", responses=refusals(503))
 async def ready(service: TheService) -> StatusAnswer:
     """Whether the ledger can be reached and the belief is at its head."""
-    await service.believed()
+    await service.current_belief()
     return StatusAnswer(status="ok")
 
 
@@ -55,5 +55,5 @@ async def metrics(request: Request, service: TheService, who: Admin) -> Response
     """Requests, times, images, labels, and where the belief stands."""
     figures = request.app.state.metrics
     figures.dropped.set(service.recorder.dropped)
-    figures.position.set(service.keeper.last.held.position)
+    figures.position.set(service.beliefs.last.state.position)
     return Response(figures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -48,7 +48,7 @@ async def predictions(request: Request, service: TheService, who: Predicter) -> 
     metrics = request.app.state.metrics
     metrics.images.labels("yes").inc(known)
     metrics.images.labels("no").inc(len(found) - known)
-    held = answer.believed.held
-    tree = {"belief": held.belief, "position": held.position, "predictions": found}
+    state = answer.current.state
+    tree = {"belief": state.belief, "position": state.position, "predictions": found}
     # Written here and not by FastAPI, which would check and copy every number of what we just made.
     return Response(json.dumps(tree, ensure_ascii=False, allow_nan=False), media_type="application/json")

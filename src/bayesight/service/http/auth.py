@@ -19,9 +19,9 @@ from starlette.exceptions import HTTPException
 from bayesight.errors import NotAllowed
 from bayesight.ledger import Ledger, Token, find_token
 from bayesight.service.http.errors import CHALLENGE
-from bayesight.service.http.limits import Limits, client_of
+from bayesight.service.http.limits import RateLimiter, client_of
 
-__all__ = ["COOKIE", "Access", "ScopeMissing", "Who", "require"]
+__all__ = ["COOKIE", "AccessControl", "Caller", "ScopeMissing", "require"]
 
 COOKIE = "bayesight_token"
 """Where a page may keep the token, as an HttpOnly, SameSite=Strict cookie; the header comes first."""
@@ -32,7 +32,7 @@ KNOWN = 1024
 
 
 @dataclass(frozen=True)
-class Who:
+class Caller:
     """Who asks.
 
     Args:
@@ -63,7 +63,7 @@ class ScopeMissing(HTTPException):
         self.held = held
 
 
-class Access:
+class AccessControl:
     """Lets in who holds a token of the ledger with the scope wanted.
 
     Args:
@@ -72,12 +72,12 @@ class Access:
         limits: what counts requests.
     """
 
-    def __init__(self, ledger: Ledger, limits: Limits, *, needed: bool) -> None:
+    def __init__(self, ledger: Ledger, limits: RateLimiter, *, needed: bool) -> None:
         self.ledger, self.limits, self.needed = ledger, limits, needed
         self._known: OrderedDict[bytes, tuple[Token, float]] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
 
-    async def who(self, request: Request, scope: str) -> Who:
+    async def who(self, request: Request, scope: str) -> Caller:
         """Who asks, if they may.
 
         Raises:
@@ -86,7 +86,7 @@ class Access:
         client = client_of(request.client.host if request.client else "")
         if not self.needed:
             self.limits.count(f"address {client}")
-            return Who()
+            return Caller()
         try:
             token = await self._find(_secret(request), client)
         except NotAllowed as problem:
@@ -95,7 +95,7 @@ class Access:
         if not token.allows(scope):
             held = ", ".join(token.scopes)
             raise ScopeMissing(f"token {token.id}: it allows {held}; expected {scope!r}.", token.scopes)
-        return Who(token.name, token.id, token.scopes)
+        return Caller(token.name, token.id, token.scopes)
 
     async def _find(self, secret: str, client: str) -> Token:
         """The token with this secret; a right one is found whatever its neighbours have shown.
@@ -126,7 +126,7 @@ class Access:
         return token
 
 
-class _Required(SecurityBase):
+class _ScopeDependency(SecurityBase):
     """The dependency of ``require``; one for the description and the check, as each takes FastAPI time."""
 
     scheme_name = "HTTPBearer"
@@ -135,20 +135,20 @@ class _Required(SecurityBase):
     def __init__(self, scope: str) -> None:
         self.scope = scope
 
-    async def __call__(self, request: Request) -> Who:
-        access: Access = request.app.state.access
+    async def __call__(self, request: Request) -> Caller:
+        access: AccessControl = request.app.state.access
         found = await access.who(request, self.scope)
         request.scope["bayesight_who"] = found.id
         return found
 
 
-def require(scope: str) -> Callable[..., Awaitable[Who]]:
+def require(scope: str) -> Callable[..., Awaitable[Caller]]:
     """A dependency that lets in who may do what ``scope`` names, and says who it is.
 
     Args:
         scope: "predict", "label" or "admin".
     """
-    return _Required(scope)
+    return _ScopeDependency(scope)
 
 
 def _digest(secret: str) -> bytes:

@@ -22,7 +22,7 @@ from bayesight.service.http.proxies import ORIGINAL_HOST, address_of
 from bayesight.service.ops import memory
 from bayesight.service.ops.settings import Settings, is_loopback
 
-__all__ = ["BodyLimit", "CrossOrigin", "Limits", "SameSite", "client_of"]
+__all__ = ["BodyLimitMiddleware", "CrossOriginMiddleware", "RateLimiter", "SameSiteMiddleware", "client_of"]
 
 FAILURES = "30/minute"
 """Wrong tokens an address may show."""
@@ -32,7 +32,7 @@ MOST_WINDOWS = 65_536
 """Windows kept; beyond them the oldest is forgotten, so that many addresses cost no memory without end."""
 
 
-class Limits:
+class RateLimiter:
     """Counts requests of one worker in windows of fixed length; setting the clock changes nothing.
 
     Args:
@@ -42,7 +42,7 @@ class Limits:
     def __init__(self, rate: str) -> None:
         self._rate = rates.parse(rate) if rate else None
         self._failures = rates.parse(FAILURES)
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._windows: OrderedDict[str, _RateWindow] = OrderedDict()
         self._sweep_s = time.monotonic()
 
     def count(self, who: str) -> None:
@@ -86,13 +86,13 @@ class Limits:
             self._windows.pop(who, None)
             if len(self._windows) >= MOST_WINDOWS:
                 self._windows.popitem(last=False)
-            window = self._windows[who] = _Window(now + rate.get_expiry())
+            window = self._windows[who] = _RateWindow(now + rate.get_expiry())
         window.count += 1
         return window.count
 
 
 @dataclass(slots=True)
-class _Window:
+class _RateWindow:
     end_s: float
     count: int = 0
 
@@ -111,7 +111,7 @@ def client_of(address: str) -> str:
     return str(found) if found is not None else address
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     """Refuses bodies over a size, by their announced length or as they come, and cleans up after large ones.
 
     Args:
@@ -151,7 +151,7 @@ class BodyLimit:
         return f"the body is larger than {self.most:,} bytes, the limit. Send fewer images at a time."
 
 
-class SameSite:
+class SameSiteMiddleware:
     """Refuses what other web sites make a visitor's browser send.
 
     A browser says with every request that changes something which page it comes from. A page of another site
@@ -194,7 +194,7 @@ class SameSite:
         )
 
 
-class CrossOrigin(CORSMiddleware):
+class CrossOriginMiddleware(CORSMiddleware):
     """Lets pages of allowed origins read answers, however their origin is written."""
 
     def is_allowed_origin(self, origin: str) -> bool:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bayesight.service.http.errors import response
 from bayesight.service.ops.metrics import Metrics
 
-__all__ = ["CONTENT_POLICY", "Shell"]
+__all__ = ["CONTENT_POLICY", "RequestMiddleware"]
 
 log = logging.getLogger("bayesight.service")
 
@@ -37,7 +37,7 @@ GONE = 499
 _QUIET = ("/health", "/ready", "/metrics")
 
 
-class Shell:
+class RequestMiddleware:
     """The outermost layer of the application.
 
     Args:

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from bayesight.service.http.errors import response
 
-__all__ = ["HEAD_BYTES", "Wire"]
+__all__ = ["HEAD_BYTES", "HeadLimitProtocol"]
 
 HEAD_BYTES = 64 * 1024
 """Most that the address and headers of a request may take up."""
@@ -17,7 +17,7 @@ LINGER_S = 2.0
 """How long a refused sender may go on before the connection is cut; cut at once, it might not read why."""
 
 
-class Wire(HttpToolsProtocol):
+class HeadLimitProtocol(HttpToolsProtocol):
     """uvicorn's protocol with two differences.
 
     Bytes that are no HTTP are answered like every other refusal. And what is not content (headers, trailers,

@@ -145,7 +145,7 @@ class ProxyMiddleware:
         if not self._trusts(peer):
             self._hint(f"they came from {peer}, which no --trusted-proxy names")
             return ""
-        word = _Word.of(said)
+        word = _ForwardedChain.of(said)
         client, hop = self._client(peer, word)
         if client is not None:
             scope["client"] = (str(client), 0)
@@ -155,7 +155,7 @@ class ProxyMiddleware:
             _set_host(scope, host)
         return word.prefix
 
-    def _client(self, peer: str, word: _Word) -> tuple[Address | None, int]:
+    def _client(self, peer: str, word: _ForwardedChain) -> tuple[Address | None, int]:
         """The client, and how many elements from the right say so.
 
         A proxy writes one of the two lists and hands on whatever a client put into the other. Where they
@@ -193,7 +193,7 @@ class ProxyMiddleware:
 
 
 @dataclass(frozen=True)
-class _Word:
+class _ForwardedChain:
     """Forwarded headers as lists, in the order in which proxies wrote them.
 
     Attributes:
@@ -211,7 +211,7 @@ class _Word:
     prefix: str
 
     @classmethod
-    def of(cls, said: Sequence[tuple[bytes, bytes]]) -> _Word:
+    def of(cls, said: Sequence[tuple[bytes, bytes]]) -> _ForwardedChain:
         """Read the headers; of one that is malformed there is nobody's word left, and not none at all."""
         text: dict[bytes, str] = {}
         for name, value in said:

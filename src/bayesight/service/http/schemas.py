@@ -24,8 +24,8 @@ __all__ = [
     "TINY_PNG",
     "BeliefAnswer",
     "ClassBelief",
-    "Corrected",
-    "Encoded",
+    "CorrectionItem",
+    "EncodedImage",
     "InferOptions",
     "InferRequest",
     "InferredAnswer",
@@ -41,7 +41,7 @@ __all__ = [
     "PriorRequest",
     "Problem",
     "QueueAnswer",
-    "Queued",
+    "QueueItem",
     "ReceiptAnswer",
     "RenameAnswer",
     "RenameRequest",
@@ -77,11 +77,11 @@ TINY_PNG = (
 """The letter A, 28 by 28 pixels, base64."""
 
 
-class _Model(BaseModel):
+class _ApiModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Problem(_Model):
+class Problem(_ApiModel):
     """Why a request was refused."""
 
     error: str = Field(description="kind of problem", examples=["InvalidInput"])
@@ -91,7 +91,7 @@ class Problem(_Model):
     )
 
 
-class Encoded(_Model):
+class EncodedImage(_ApiModel):
     """An image file in a JSON body."""
 
     data: str = Field(description="the file in base64, bare or as a data URL", examples=[TINY_PNG])
@@ -111,7 +111,7 @@ class Encoded(_Model):
         return Upload(self.name, content)
 
 
-class PredictionOptions(_Model):
+class PredictionOptions(_ApiModel):
     """How images are to be read."""
 
     prior: Annotated[
@@ -137,10 +137,10 @@ class PredictionOptions(_Model):
 class PredictionRequest(PredictionOptions):
     """Images and how to read them."""
 
-    images: list[Encoded] = Field(min_length=1, max_length=10_000, description="image files in base64")
+    images: list[EncodedImage] = Field(min_length=1, max_length=10_000, description="image files in base64")
 
 
-class OnePrediction(_Model):
+class OnePrediction(_ApiModel):
     """The four terms for one image."""
 
     image: Digest = Field(description="digest of the image; a label may name it")
@@ -156,7 +156,7 @@ class OnePrediction(_Model):
     reason: str = Field(description="why not; empty when known")
 
 
-class PredictionAnswer(_Model):
+class PredictionAnswer(_ApiModel):
     """One prediction an image, and which belief made them."""
 
     belief: str = Field(description="digest of the belief")
@@ -164,7 +164,7 @@ class PredictionAnswer(_Model):
     predictions: list[OnePrediction]
 
 
-class LabelItem(_Model):
+class LabelItem(_ApiModel):
     """What one image is: an image predicted earlier, or one that comes along."""
 
     label: ClassName = Field(examples=["A"])
@@ -172,7 +172,7 @@ class LabelItem(_Model):
     data: str | None = Field(None, description="an image file in base64", examples=[TINY_PNG])
 
 
-class _HowLabels(_Model):
+class _LabelRequestOptions(_ApiModel):
     new_classes: bool = Field(False, description="names that are no class yet are new classes")
     second_reading: bool = Field(
         False,
@@ -182,13 +182,13 @@ class _HowLabels(_Model):
     wait: bool = Field(True, description="absorb the labels before the answer; else queue them")
 
 
-class LabelOptions(_HowLabels):
+class LabelOptions(_LabelRequestOptions):
     """The ``options`` of a multipart request of labels."""
 
     labels: list[ClassName] = Field(min_length=1, max_length=10_000, description="one a file, or one for all")
 
 
-class LabelRequest(_HowLabels):
+class LabelRequest(_LabelRequestOptions):
     """Labels to learn."""
 
     labels: list[LabelItem] = Field(
@@ -196,7 +196,7 @@ class LabelRequest(_HowLabels):
     )
 
 
-class ReceiptAnswer(_Model):
+class ReceiptAnswer(_ApiModel):
     """Proof that labels are in the ledger."""
 
     first: int = Field(description="number of the first entry")
@@ -205,7 +205,7 @@ class ReceiptAnswer(_Model):
     digest: str = Field(description="of the last entry and, through the chain, of all before it")
 
 
-class Corrected(_Model):
+class CorrectionItem(_ApiModel):
     """An image that was called something else before."""
 
     image: Digest
@@ -213,7 +213,7 @@ class Corrected(_Model):
     now: str = Field(description="the class it has now")
 
 
-class LabelAnswer(_Model):
+class LabelAnswer(_ApiModel):
     """What became of the labels."""
 
     receipt: ReceiptAnswer
@@ -224,7 +224,7 @@ class LabelAnswer(_Model):
         "these labels already"
     )
     unchanged: int = Field(description="labels that said what the same person, or the run, had said already")
-    corrected: list[Corrected] = Field(
+    corrected: list[CorrectionItem] = Field(
         description="images that the same person, or the run, had called something else"
     )
     said: str = Field(description="the same in words", examples=["was cross, is ring"])
@@ -233,13 +233,13 @@ class LabelAnswer(_Model):
     belief: str = Field(description="digest of the belief now")
 
 
-class TakeBackRequest(_Model):
+class TakeBackRequest(_ApiModel):
     """A label that is not meant any more."""
 
     image: Digest = Field(description="the image whose last label of the same token is taken back")
 
 
-class TakeBackAnswer(_Model):
+class TakeBackAnswer(_ApiModel):
     """What stands now that a label was taken back."""
 
     receipt: ReceiptAnswer
@@ -251,14 +251,14 @@ class TakeBackAnswer(_Model):
     belief: str = Field(description="digest of the belief now")
 
 
-class RenameRequest(_Model):
+class RenameRequest(_ApiModel):
     """Another name for a class."""
 
     name: ClassName = Field(description="the class", examples=["A"])
     to: ClassName = Field(description="what it is to be called", examples=["alpha"])
 
 
-class RenameAnswer(_Model):
+class RenameAnswer(_ApiModel):
     """The classes as they are called now."""
 
     receipt: ReceiptAnswer
@@ -267,7 +267,7 @@ class RenameAnswer(_Model):
     belief: str = Field(description="digest of the belief now")
 
 
-class ClassBelief(_Model):
+class ClassBelief(_ApiModel):
     """What is believed of one class."""
 
     images: float = Field(description="images absorbed, as they count now")
@@ -275,7 +275,7 @@ class ClassBelief(_Model):
     training: float = Field(description="share absorbed so far")
 
 
-class BeliefAnswer(_Model):
+class BeliefAnswer(_ApiModel):
     """The belief now."""
 
     run: str
@@ -289,7 +289,7 @@ class BeliefAnswer(_Model):
     queued: int = Field(description="labels waiting to be absorbed")
 
 
-class PriorRequest(_Model):
+class PriorRequest(_ApiModel):
     """Base rates of the place where the service is used."""
 
     prior: Annotated[
@@ -300,7 +300,7 @@ class PriorRequest(_Model):
     )
 
 
-class PriorAnswer(_Model):
+class PriorAnswer(_ApiModel):
     """The base rates now in force."""
 
     prior: dict[str, float]
@@ -308,7 +308,7 @@ class PriorAnswer(_Model):
     entry: int = Field(description="entry of the ledger that says so; 0 for none")
 
 
-class InferOptions(_Model):
+class InferOptions(_ApiModel):
     """How base rates are to be inferred."""
 
     level: float = Field(0.9, gt=0, lt=1, description="share of the posterior inside each interval")
@@ -319,13 +319,13 @@ class InferOptions(_Model):
 class InferRequest(InferOptions):
     """Unlabelled images, or the latest predicted ones."""
 
-    images: list[Encoded] | None = Field(
+    images: list[EncodedImage] | None = Field(
         None, min_length=2, max_length=10_000, description="image files in base64; by default recent ones"
     )
     recent: int = Field(500, ge=2, le=5000, description="without images: how many of the latest predictions")
 
 
-class InferredAnswer(_Model):
+class InferredAnswer(_ApiModel):
     """Base rates that unlabelled images speak for."""
 
     prior: dict[str, float]
@@ -340,7 +340,7 @@ class InferredAnswer(_Model):
     entry: int = Field(description="entry of the ledger that says so; 0 for none")
 
 
-class Queued(_Model):
+class QueueItem(_ApiModel):
     """An image a label of which would teach much."""
 
     image: Digest
@@ -352,14 +352,14 @@ class Queued(_Model):
     at: str = Field(description="when it was predicted, UTC")
 
 
-class QueueAnswer(_Model):
+class QueueAnswer(_ApiModel):
     """Images in the order in which labels would teach most."""
 
     considered: int = Field(description="unlabelled images among the latest predictions")
-    images: list[Queued]
+    images: list[QueueItem]
 
 
-class RunAnswer(_Model):
+class RunAnswer(_ApiModel):
     """A run the ledger knows."""
 
     run: str
@@ -369,13 +369,13 @@ class RunAnswer(_Model):
     served: bool
 
 
-class RunsAnswer(_Model):
+class RunsAnswer(_ApiModel):
     """Every run the ledger knows."""
 
     runs: list[RunAnswer]
 
 
-class StatusAnswer(_Model):
+class StatusAnswer(_ApiModel):
     """Whether the service is well."""
 
     status: Literal["ok"]

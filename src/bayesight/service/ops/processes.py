@@ -83,7 +83,7 @@ def read_sources(settings: Settings, progress: Progress | None = None) -> None:
 def _serve(workers: int, listener: socket.socket) -> None:
     options: dict[str, Any] = {
         "factory": True,
-        "http": "bayesight.service.http.protocol:Wire",
+        "http": "bayesight.service.http.protocol:HeadLimitProtocol",
         "ws": "none",
         "log_config": None,
         "access_log": False,

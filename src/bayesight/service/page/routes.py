@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import functools
 import hashlib
@@ -26,7 +25,7 @@ from bayesight.ledger.records import CHANGES
 from bayesight.names import NAME_LIMIT, canonical, known_as
 from bayesight.report.words import plural
 from bayesight.service.api.common import Admin, Labeller, Predicter, TheService
-from bayesight.service.http.auth import COOKIE, ScopeMissing, Who
+from bayesight.service.http.auth import COOKIE, Caller, ScopeMissing
 from bayesight.service.http.errors import STATUS, sentence
 from bayesight.service.page.docs import docs_values
 from bayesight.service.page.history import history_of
@@ -41,12 +40,12 @@ from bayesight.service.page.showing import (
     new_key,
     queue_values,
 )
-from bayesight.service.page.stories import Seen, seen_in, story_of
+from bayesight.service.page.stories import story_of
 from bayesight.service.page.theorem import screening_from
 from bayesight.service.service import Correction, Service
 from bayesight.service.work.images import Upload, as_png, from_base64
 from bayesight.service.work.queue import rank
-from bayesight.service.work.recording import SOON_S
+from bayesight.service.work.recording import ImageFeatures, find_features
 
 __all__ = ["router"]
 
@@ -103,11 +102,11 @@ async def ask(
     taken_back: Annotated[int, Query(ge=0, le=10_000)] = 0,
 ) -> HTMLResponse:
     """The first view: show an image, teach a class, give a class another name."""
-    believed = await service.believed()
+    current = await service.current_belief()
     told = f"{plural(taken_back, 'label was', 'labels were')} taken back." if taken_back else ""
-    if renamed in believed.classifier.classes.names:
+    if renamed in current.classifier.classes.names:
         told = f"The class is called {renamed} now."
-    return render(request, "ask", "/", **ask_values(believed, told), may_rename=who.allows("admin"))
+    return render(request, "ask", "/", **ask_values(current, told), may_rename=who.allows("admin"))
 
 
 @router.post("/answers")
@@ -119,14 +118,14 @@ async def answer(
     found = await service.predict(pixels, person=who.name)
     if service.settings.record != "never":
         return _to(request, f"/images/{pixels.digests[0]}")
-    seen = Seen(pixels.digests[0], found.features[0].numpy(), as_png(pixels.images[0]))
+    seen = ImageFeatures(pixels.digests[0], found.features[0].numpy(), as_png(pixels.images[0]))
     return await _image_page(request, service, who, seen, kept=False)
 
 
 @router.get("/images/{image}")
 async def image(request: Request, service: TheService, who: Predicter, image: str) -> HTMLResponse:
     """What is believed of an image, and what was."""
-    return await _image_page(request, service, who, await _seen(service, image))
+    return await _image_page(request, service, who, await service.find_image(image))
 
 
 @router.post("/images/{image}/label")
@@ -206,7 +205,7 @@ async def lesson(
     pixels = await service.read(uploads)
     asked = await service.predict(pixels, person=who.name)
     corrections = [Correction(name, upload=upload) for upload in uploads]
-    known = name in asked.believed.classifier.classes.names
+    known = name in asked.current.classifier.classes.names
     await service.teach(corrections, person=who.name, key=f"page {who.id} {key}", new_classes=True)
     again = await service.predict(pixels, person=who.name)
     taught = [
@@ -221,7 +220,7 @@ async def lesson(
     ]  # fmt: skip
     kind = "more of a class it knew" if known else "a class that is new to it"
     said = f"It has learned {len(taught)} image{'s' if len(taught) != 1 else ''} of {name}, {kind}."
-    classes = again.believed.classifier.classes
+    classes = again.current.classifier.classes
     return render(
         request, "lesson", "/", label=name, taught=taught, said=said, size=classes.size,
         drawn=can_be_drawn(classes), key=new_key(),
@@ -238,7 +237,7 @@ async def prior(
     image: Annotated[str, Form()] = "",
 ) -> Response:
     """State how common a class is here, in per cent; the others share the rest as they do now."""
-    shares = (await service.believed()).prior()
+    shares = (await service.current_belief()).prior()
     known = known_as(name, shares)
     if known is None:
         raise UnknownName("class", name[:60], shares)
@@ -259,13 +258,13 @@ async def queue(
 ) -> HTMLResponse:
     """The images a label would teach most, less those that were skipped, and what came of the last one."""
     skipped = _skipped(skip)
-    believed = await service.believed()
+    current = await service.current_belief()
 
     def values() -> dict[str, Any]:
-        waiting = service.ledger.queued(service.keeper.name, limit=10_000)
-        ranked = rank(believed, service.recent(CONSIDERED), waiting)
-        found = seen_in(service.ledger, service.keeper.name, told) if told else None
-        story = story_of(service.ledger, believed, found, who.name) if found else None
+        waiting = service.ledger.queued(service.beliefs.name, limit=10_000)
+        ranked = rank(current, service.recent(CONSIDERED), waiting)
+        found = find_features(service.ledger, service.beliefs.name, told) if told else None
+        story = story_of(service.ledger, current, found, who.name) if found else None
         return queue_values(ranked, QUEUED, skipped, story)
 
     return render(request, "queue", "/queue", **await run_in_threadpool(values))
@@ -274,8 +273,8 @@ async def queue(
 @router.get("/history")
 async def history(request: Request, service: TheService, who: Predicter) -> HTMLResponse:
     """The belief over time."""
-    believed = await service.believed()
-    values = await run_in_threadpool(_past, service, believed)
+    current = await service.current_belief()
+    values = await run_in_threadpool(_past, service, current)
     return render(request, "history", "/history", **values)
 
 
@@ -356,30 +355,14 @@ def _to(request: Request, path: str) -> RedirectResponse:
     return RedirectResponse(request.scope.get("root_path", "") + path, 303)
 
 
-async def _seen(service: Service, image: str) -> Seen:
-    """An image somebody asked about or labelled, also one that is just being written down.
-
-    Raises:
-        UnknownName: there is none.
-    """
-    for patience_s in (0.0, 2 * SOON_S, 4 * SOON_S):  # another worker may be about to write it
-        await asyncio.sleep(patience_s)
-        if (waiting := service.recorder.find(image)) is not None:
-            return Seen(image, waiting.features.numpy(), as_png(waiting.pixels))
-        found = await run_in_threadpool(seen_in, service.ledger, service.keeper.name, image)
-        if found is not None:
-            return found
-    raise UnknownName("image seen here", image[:40], [])
-
-
 async def _image_page(
-    request: Request, service: Service, who: Who, seen: Seen, *, kept: bool = True
+    request: Request, service: Service, who: Caller, seen: ImageFeatures, *, kept: bool = True
 ) -> HTMLResponse:
-    believed = await service.believed()
+    current = await service.current_belief()
 
     def values() -> dict[str, Any]:
-        story = story_of(service.ledger, believed, seen, who.name)
-        return image_values(story, believed, _album(request, service))
+        story = story_of(service.ledger, current, seen, who.name)
+        return image_values(story, current, _album(request, service))
 
     shown = await run_in_threadpool(values)
     if not kept:
@@ -391,17 +374,17 @@ def _album(request: Request, service: Service) -> Album:
     """Made once a worker: the sources are opened when the first picture is wanted."""
     state = request.app.state
     if not hasattr(state, "album"):
-        state.album = Album(service.ledger, service.keeper.name, service.run, service.settings.sources)
+        state.album = Album(service.ledger, service.beliefs.name, service.run, service.settings.sources)
     found: Album = state.album
     return found
 
 
-def _past(service: Service, believed: Any) -> dict[str, Any]:
-    ledger, run = service.ledger, service.keeper.name
-    history = history_of(ledger, run, believed.classifier.classes.names)
+def _past(service: Service, current: Any) -> dict[str, Any]:
+    ledger, run = service.ledger, service.beliefs.name
+    history = history_of(ledger, run, current.classifier.classes.names)
     changes = [e for kind in CHANGES[1:] for e in ledger.latest(run, kind, limit=EVENTS)]
     newest = sorted(changes, key=lambda entry: -entry.sequence)[:EVENTS]
-    return history_values(history, believed.classifier, newest)
+    return history_values(history, current.classifier, newest)
 
 
 def _skipped(skip: Sequence[str] | None) -> list[str]:

@@ -18,8 +18,8 @@ from bayesight.service.page.figures import counted, novelty_strip, share_dots, u
 from bayesight.service.page.history import WINDOW, History, accuracy_figure, evidence_figure, prior_figure
 from bayesight.service.page.pictures import Album
 from bayesight.service.page.stories import Called, Story
-from bayesight.service.work.belief import Believed
-from bayesight.service.work.queue import Ranked
+from bayesight.service.work.belief import CurrentBelief
+from bayesight.service.work.queue import QueueCandidate
 from bayesight.workflows.evaluate import verdict_now
 
 __all__ = [
@@ -65,14 +65,14 @@ def new_key() -> str:
     return secrets.token_hex(12)
 
 
-def ask_values(believed: Believed, told: str = "") -> dict[str, Any]:
+def ask_values(current: CurrentBelief, told: str = "") -> dict[str, Any]:
     """The values of the first view.
 
     Args:
-        believed: the belief now.
+        current: the belief now.
         told: what was done last, a sentence.
     """
-    classifier = believed.classifier
+    classifier = current.classifier
     words = {
         "stated": "These base rates were stated for this place.",
         "inferred": "These base rates were inferred from unlabelled images of this place.",
@@ -86,9 +86,9 @@ def ask_values(believed: Believed, told: str = "") -> dict[str, Any]:
         "names": classifier.classes.names,
         "size": classifier.classes.size,
         "drawn": can_be_drawn(classifier.classes),
-        "prior": believed.prior(),
+        "prior": current.prior(),
         "counts": classifier.head.counts.tolist(),
-        "prior_words": words.get(believed.source, shares),
+        "prior_words": words.get(current.source, shares),
         "key": new_key(),
         "told": told,
     }
@@ -99,16 +99,16 @@ def can_be_drawn(classes: Classes) -> bool:
     return classes.mode == "L" and max(classes.size) <= DRAWN_SIDE
 
 
-def image_values(story: Story, believed: Believed, album: Album) -> dict[str, Any]:
+def image_values(story: Story, current: CurrentBelief, album: Album) -> dict[str, Any]:
     """What is shown of one image."""
-    answer, names = story.answer, believed.classifier.classes.names
+    answer, names = story.answer, current.classifier.classes.names
     ranked = sorted(names, key=lambda name: -answer.posterior[name])
     chosen = story.best
     share = min(max(answer.prior[chosen], 0.0), 1.0)
     return {
         "story": story,
-        "size": believed.classifier.classes.size,
-        "drawn": can_be_drawn(believed.classifier.classes),
+        "size": current.classifier.classes.size,
+        "drawn": can_be_drawn(current.classifier.classes),
         "names": names if len(names) <= 26 else tuple(ranked),
         "rows": _rows(story, names, ranked),
         "left_out": max(0, len(names) - ROWS),
@@ -126,12 +126,12 @@ def image_values(story: Story, believed: Believed, album: Album) -> dict[str, An
         "prior_people": counted(share),
         "posterior_people": counted(answer.posterior[chosen]),
         "strip": novelty_strip(
-            believed.classifier.novelty_reference.scores.numpy(), answer.novelty, story.limit
+            current.classifier.novelty_reference.scores.numpy(), answer.novelty, story.limit
         ),
         "strangeness": _strangeness(answer.p_value, answer.known),
         "said": _said(story),
         "change": _change(story),
-        "total": float(believed.classifier.head.counts.sum()),
+        "total": float(current.classifier.head.counts.sum()),
         "neighbours": [vars(one) | {"pixels": album.picture(one.image)} for one in story.neighbours],
         "has_sources": album.has_sources,
         "key": new_key(),
@@ -140,7 +140,7 @@ def image_values(story: Story, believed: Believed, album: Album) -> dict[str, An
 
 
 def queue_values(
-    ranked: Sequence[Ranked], shown: int, skipped: Sequence[str], told: Story | None
+    ranked: Sequence[QueueCandidate], shown: int, skipped: Sequence[str], told: Story | None
 ) -> dict[str, Any]:
     """What is shown of the images a label would teach most.
 
@@ -201,7 +201,7 @@ def events(changes: Sequence[Entry]) -> list[dict[str, str]]:
     return found
 
 
-def _card(ranked: Ranked) -> dict[str, Any]:
+def _card(ranked: QueueCandidate) -> dict[str, Any]:
     """One image of the queue; the most probable classes can be said with a click."""
     posterior = ranked.record.posterior
     names = sorted(posterior, key=lambda name: -posterior[name])

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from bayesight.evaluate.novelty import threshold
-from bayesight.ledger import LabelRecord, Ledger, PredictionRecord, WithdrawalRecord
+from bayesight.ledger import LabelRecord, Ledger, WithdrawalRecord
 from bayesight.ledger.applying import row_of, with_gone
 from bayesight.ledger.label_history import LabelHistory, label_histories, own
-from bayesight.ledger.records import Features
 from bayesight.models.classifier import Classifier
 from bayesight.models.learning import take_back as take_back_label
-from bayesight.service.work.belief import Believed
+from bayesight.service.work.belief import CurrentBelief
+from bayesight.service.work.recording import ImageFeatures
 from bayesight.workflows.predict import Prediction, Readings, judge
 
-__all__ = ["LEVEL", "Called", "Neighbour", "Seen", "Story", "nearest_known", "seen_in", "story_of"]
+__all__ = ["LEVEL", "Called", "Neighbour", "Story", "nearest_known", "story_of"]
 
 LEVEL = 0.05
 """Share of images of known kinds that may be called unknown."""
@@ -67,21 +67,6 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """An image the network has read.
-
-    Attributes:
-        image: 32 hexadecimal digits.
-        features: (D,) float32.
-        pixels: a PNG file; empty where it was not kept.
-    """
-
-    image: str
-    features: Features
-    pixels: bytes
-
-
-@dataclass(frozen=True)
 class Story:
     """An image and what is believed of it.
 
@@ -96,7 +81,7 @@ class Story:
         stands: the class the image has now from the same person, or the run; None for none.
     """
 
-    seen: Seen
+    seen: ImageFeatures
     answer: Prediction
     limit: float
     before: Mapping[str, float] | None
@@ -111,49 +96,30 @@ class Story:
         return max(self.answer.posterior, key=lambda name: self.answer.posterior[name])
 
 
-def story_of(ledger: Ledger, believed: Believed, seen: Seen, person: str = "") -> Story:
+def story_of(ledger: Ledger, current: CurrentBelief, seen: ImageFeatures, person: str = "") -> Story:
     """Everything known of an image.
 
     Args:
         ledger: where labels and earlier answers are kept.
-        believed: the belief now, and the base rates in force.
+        current: the belief now, and the base rates in force.
         seen: the image.
         person: who looks.
     """
-    history = label_histories(ledger, believed.held, [seen.image])[seen.image]
+    history = label_histories(ledger, current.state, [seen.image])[seen.image]
     mine = history.last(person)
     rows = torch.from_numpy(seen.features[None])
-    classifier = believed.classifier
-    how = Readings(prior=believed.prior(), level=LEVEL)
+    classifier = current.classifier
+    how = Readings(prior=current.prior(), level=LEVEL)
     return Story(
         seen=seen,
         answer=judge(classifier, [seen.image], rows, how)[0],
         limit=threshold(classifier.novelty_reference, LEVEL),
-        before=_before(believed, seen, history),
+        before=_before(current, seen, history),
         called=_called(ledger, history),
         neighbours=nearest_known(classifier, rows, NEIGHBOURS),
         mine=mine[0].label if mine else None,
         stands=own(history.standing(), person),
     )
-
-
-def seen_in(ledger: Ledger, run: str, image: str) -> Seen | None:
-    """An image of the ledger, for which features were kept; None where there is none.
-
-    Args:
-        ledger: where predictions and labels are kept.
-        run: its name.
-        image: 32 hexadecimal digits.
-    """
-    for entry in ledger.about(run, image):
-        record = entry.record
-        if (
-            isinstance(record, PredictionRecord | LabelRecord)
-            and record.features is not None
-            and len(record.features)
-        ):
-            return Seen(image, record.features, record.pixels)
-    return None
 
 
 def nearest_known(classifier: Classifier, features: Tensor, count: int) -> tuple[Neighbour, ...]:
@@ -175,16 +141,16 @@ def nearest_known(classifier: Classifier, features: Tensor, count: int) -> tuple
     )
 
 
-def _before(believed: Believed, seen: Seen, history: LabelHistory) -> Mapping[str, float] | None:
+def _before(current: CurrentBelief, seen: ImageFeatures, history: LabelHistory) -> Mapping[str, float] | None:
     """The posterior of an image as it would be without its newest label."""
     newest = max(history.events, key=lambda one: one.entry, default=None)
     if newest is None or newest not in history.last(newest.person):
         return None
-    label = LabelRecord(believed.held.run, seen.image, newest.label, newest.person, seen.features)
-    now = believed.classifier
+    label = LabelRecord(current.state.run, seen.image, newest.label, newest.person, seen.features)
+    now = current.classifier
     then, _ = with_gone(now, take_back_label(now, row_of(label)))
-    held = replace(believed, held=replace(believed.held, classifier=then))
-    log_prior = torch.tensor([held.prior()[name] for name in then.classes.names], dtype=torch.float64).log()
+    before = replace(current, state=replace(current.state, classifier=then))
+    log_prior = torch.tensor([before.prior()[name] for name in then.classes.names], dtype=torch.float64).log()
     posterior = (then.log_likelihood(torch.from_numpy(seen.features[None])) + log_prior).softmax(dim=1)[0]
     return dict(zip(then.classes.names, posterior.tolist(), strict=True))
 

@@ -53,7 +53,7 @@ class Batcher(Generic[Job, Result]):
     ) -> None:
         self._work, self._size, self._limit = work, size, limit
         self._begun = False  # there is work that the thread has not taken
-        self._waiting: deque[_Asked[Job, Result]] = deque()
+        self._waiting: deque[_PendingJob[Job, Result]] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -66,7 +66,7 @@ class Batcher(Generic[Job, Result]):
             StorageFailed: the service is stopping.
             Exception: whatever ``work`` answered.
         """
-        asked: _Asked[Job, Result] = _Asked(job)
+        asked: _PendingJob[Job, Result] = _PendingJob(job)
         with self._changed:
             if self._closed:
                 raise StorageFailed("the service is stopping; ask again in a moment.")
@@ -105,12 +105,12 @@ class Batcher(Generic[Job, Result]):
                 answers = [problem] * len(taken)
             _deliver(taken, answers)
 
-    def _take(self) -> list[_Asked[Job, Result]]:
+    def _take(self) -> list[_PendingJob[Job, Result]]:
         """All that waits, up to the limit; nothing when closed and empty."""
         with self._changed:
             while not self._begun and not self._closed:
                 self._changed.wait()
-            taken: list[_Asked[Job, Result]] = []
+            taken: list[_PendingJob[Job, Result]] = []
             total = 0
             while self._waiting:
                 total += self._size(self._waiting[0].job)
@@ -121,7 +121,7 @@ class Batcher(Generic[Job, Result]):
             return taken
 
 
-class _Asked(Generic[Job, Result]):
+class _PendingJob(Generic[Job, Result]):
     """A job and where its answer is waited for."""
 
     __slots__ = ("future", "job", "loop")
@@ -132,7 +132,7 @@ class _Asked(Generic[Job, Result]):
         self.future: asyncio.Future[Result] = self.loop.create_future()
 
 
-def _deliver(taken: Sequence[_Asked[Job, Result]], answers: Sequence[Result | Exception]) -> None:
+def _deliver(taken: Sequence[_PendingJob[Job, Result]], answers: Sequence[Result | Exception]) -> None:
     """Wake each event loop once, not once a job."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]] = {}
     for asked, answer in zip(taken, answers, strict=True):

@@ -29,7 +29,7 @@ from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.workflows.priors import complete_prior
 
-__all__ = ["Believed", "Keeper"]
+__all__ = ["BeliefCache", "CurrentBelief"]
 
 Source: TypeAlias = Literal["training", "stated", "inferred"]
 TRAINING: Literal["training"] = "training"
@@ -37,17 +37,17 @@ TRAINING: Literal["training"] = "training"
 
 
 @dataclass(frozen=True)
-class Believed:
+class CurrentBelief:
     """What is believed at one moment.
 
     Args:
-        held: the classifier and how far along the ledger it is.
+        state: the classifier and how far along the ledger it is.
         stated: base rates stated or inferred for this place, by class; None where nobody has.
         stated_at: sequence number of the record that says so; 0 for none.
         source: where the base rates come from.
     """
 
-    held: BeliefState
+    state: BeliefState
     stated: Mapping[str, float] | None = None
     stated_at: int = 0
     source: Source = TRAINING
@@ -55,7 +55,7 @@ class Believed:
     @property
     def classifier(self) -> Classifier:
         """The network and what is believed about its classes."""
-        return self.held.classifier
+        return self.state.classifier
 
     def prior(self) -> dict[str, float]:
         """Base rates of all classes here and now.
@@ -64,7 +64,7 @@ class Believed:
         is the others', in the proportions stated.
         """
         names, training = self.classifier.classes.names, self.classifier.prior
-        said = {self.held.name_now(name, self.stated_at): p for name, p in (self.stated or {}).items()}
+        said = {self.state.name_now(name, self.stated_at): p for name, p in (self.stated or {}).items()}
         stated = {name: said[name] for name in names if name in said}
         total = math.fsum(stated.values())
         if total == 0:  # nobody said anything, or of classes only that are no more
@@ -75,7 +75,7 @@ class Believed:
         return dict(zip(names, complete_prior(whole, names, training).tolist(), strict=True))
 
 
-class Keeper:
+class BeliefCache:
     """Keeps a belief at the head of a ledger; any number of threads may ask.
 
     Guarantee: ``fresh()`` returns a belief in which every update is absorbed that was committed, by whichever
@@ -96,10 +96,10 @@ class Keeper:
     def __init__(self, ledger: Ledger, run: Run) -> None:
         self.ledger, self.run = ledger, run
         self._lock = threading.RLock()
-        held = begin(ledger, run)
-        self._watch = watch(ledger, held.run)
+        state = begin(ledger, run)
+        self._watch = watch(ledger, state.run)
         self._seen = self._watch.mark()
-        self._now = self._with_prior(Believed(catch_up(ledger, held)))
+        self._now = self._with_prior(CurrentBelief(catch_up(ledger, state)))
 
     def close(self) -> None:
         """Give the connection back."""
@@ -108,14 +108,14 @@ class Keeper:
     @property
     def name(self) -> str:
         """The run's name in the ledger."""
-        return self._now.held.run
+        return self._now.state.run
 
     @property
-    def last(self) -> Believed:
-        """What was believed when somebody last looked; for what need not be the newest."""
+    def last(self) -> CurrentBelief:
+        """The belief at the last look at the ledger; for uses that need not have the newest."""
         return self._now
 
-    def fresh(self) -> Believed:
+    def fresh(self) -> CurrentBelief:
         """The belief with everything committed so far.
 
         Raises:
@@ -126,7 +126,7 @@ class Keeper:
             return self._now
         with self._lock:
             if mark != self._seen:  # the mark is of before the reading: a commit in between shows next time
-                self._now = self._with_prior(replace(self._now, held=catch_up(self.ledger, self._now.held)))
+                self._now = self._with_prior(replace(self._now, state=catch_up(self.ledger, self._now.state)))
                 self._seen = mark
             return self._now
 
@@ -137,9 +137,9 @@ class Keeper:
             StorageFailed, BeliefMoved: as in ``ledger.absorb_queued``.
         """
         with self._lock:
-            held, learned = absorb_queued(self.ledger, self._now.held, limit=limit)
-            if held is not self._now.held:
-                self._now = replace(self._now, held=held)
+            state, learned = absorb_queued(self.ledger, self._now.state, limit=limit)
+            if state is not self._now.state:
+                self._now = replace(self._now, state=state)
             return learned
 
     def take_back(self, image: str, *, person: str, key: str = "") -> WithdrawalOutcome:
@@ -149,8 +149,8 @@ class Keeper:
             InvalidInput, KeyReused, StorageFailed, BeliefMoved: as in ``ledger.take_back``.
         """
         with self._lock:
-            held, told = take_back(self.ledger, self._now.held, image, person=person, key=key)
-            self._now = replace(self._now, held=held)
+            state, told = take_back(self.ledger, self._now.state, image, person=person, key=key)
+            self._now = replace(self._now, state=state)
             return told
 
     def rename(self, old: str, new: str, *, person: str, key: str = "") -> Receipt:
@@ -160,17 +160,17 @@ class Keeper:
             UnknownName, InvalidInput, KeyReused, StorageFailed, BeliefMoved: as in ``ledger.rename_class``.
         """
         with self._lock:
-            held, receipt = rename_class(self.ledger, self._now.held, old, new, person=person, key=key)
-            self._now = replace(self._now, held=held)
+            state, receipt = rename_class(self.ledger, self._now.state, old, new, person=person, key=key)
+            self._now = replace(self._now, state=state)
             return receipt
 
     def keep(self) -> None:
         """Leave a snapshot in the ledger, so that the next start need not replay every update."""
         with contextlib.suppress(StorageFailed):  # it would only have saved time
-            save_snapshot(self.ledger, self._now.held)
+            save_snapshot(self.ledger, self._now.state)
 
-    def _with_prior(self, now: Believed) -> Believed:
-        newest = self.ledger.latest(now.held.run, PriorRecord.kind)
+    def _with_prior(self, now: CurrentBelief) -> CurrentBelief:
+        newest = self.ledger.latest(now.state.run, PriorRecord.kind)
         if not newest or newest[0].sequence == now.stated_at:
             return now
         found = newest[0].record

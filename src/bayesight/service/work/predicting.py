@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from bayesight.service.ops.settings import Record
-from bayesight.service.work.belief import Believed, Keeper
+from bayesight.service.work.belief import BeliefCache, CurrentBelief
 from bayesight.service.work.images import Pixels
-from bayesight.service.work.recording import Answered, Recorder
+from bayesight.service.work.recording import PendingPrediction, Recorder
 from bayesight.workflows.predict import Prediction, Readings, judge
 
-__all__ = ["Answer", "Question", "predict_together"]
+__all__ = ["PredictionJob", "PredictionOutcome", "predict_together"]
 
 
 @dataclass(frozen=True)
-class Question:
+class PredictionJob:
     """One request's images.
 
     Args:
@@ -35,27 +35,27 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class PredictionOutcome:
     """What one request is told.
 
     Args:
-        believed: the belief that answered.
+        current: the belief that answered.
         predictions: one an image, in order; empty where only features were wanted.
         features: (N, D).
     """
 
-    believed: Believed
+    current: CurrentBelief
     predictions: tuple[Prediction, ...]
     features: Tensor
 
 
 def predict_together(
-    keeper: Keeper, recorder: Recorder, record: Record, questions: Sequence[Question]
-) -> list[Answer | Exception]:
+    beliefs: BeliefCache, recorder: Recorder, record: Record, questions: Sequence[PredictionJob]
+) -> list[PredictionOutcome | Exception]:
     """Answer several requests at once: one look at the ledger, one pass through the network.
 
     Args:
-        keeper: of the belief.
+        beliefs: of the belief.
         recorder: of the answers.
         record: when they are written.
         questions: of concurrent requests.
@@ -66,17 +66,17 @@ def predict_together(
     Raises:
         StorageFailed: the ledger cannot be reached.
     """
-    believed = keeper.fresh()
+    current = beliefs.fresh()
     images = torch.cat([question.pixels.images for question in questions])
-    found = believed.classifier.features([(images, images)])
+    found = current.classifier.features([(images, images)])
     parts = found.split([len(question.pixels) for question in questions])
-    answers: list[Answer | Exception] = [Answer(believed, (), part) for part in parts]
+    answers: list[PredictionOutcome | Exception] = [PredictionOutcome(current, (), part) for part in parts]
     for group in _alike(questions):
-        for index, predictions in zip(group, _judged(believed, questions, parts, group), strict=True):
+        for index, predictions in zip(group, _judged(current, questions, parts, group), strict=True):
             if isinstance(predictions, Exception):
                 answers[index] = predictions
             else:
-                answers[index] = Answer(believed, tuple(predictions), parts[index])
+                answers[index] = PredictionOutcome(current, tuple(predictions), parts[index])
     if record != "never":
         write = recorder.write if record == "before" else recorder.soon
         if answered := [one for pair in zip(questions, answers, strict=True) for one in _answered(*pair)]:
@@ -84,7 +84,7 @@ def predict_together(
     return answers
 
 
-def _alike(questions: Sequence[Question]) -> list[list[int]]:
+def _alike(questions: Sequence[PredictionJob]) -> list[list[int]]:
     """Questions that can be judged in one go: of one prior and level, and no readings of one subject."""
     groups: dict[object, list[int]] = defaultdict(list)
     for index, question in enumerate(questions):
@@ -94,20 +94,20 @@ def _alike(questions: Sequence[Question]) -> list[list[int]]:
 
 
 def _judged(
-    believed: Believed, questions: Sequence[Question], parts: Sequence[Tensor], group: Sequence[int]
+    current: CurrentBelief, questions: Sequence[PredictionJob], parts: Sequence[Tensor], group: Sequence[int]
 ) -> list[list[Prediction] | Exception]:
     """Predictions for each question of a group; where one spoils it, each by itself."""
     how = questions[group[0]].how
     assert how is not None
-    if how.prior is None and believed.stated is not None:
-        how = replace(how, prior=believed.prior())
+    if how.prior is None and current.stated is not None:
+        how = replace(how, prior=current.prior())
     names = [name for index in group for name in questions[index].pixels.names]
     try:
-        every = judge(believed.classifier, names, torch.cat([parts[index] for index in group]), how)
+        every = judge(current.classifier, names, torch.cat([parts[index] for index in group]), how)
     except Exception as problem:  # noqa: BLE001 - whoever asked is told
         if len(group) == 1:
             return [problem]
-        return [_judged(believed, questions, parts, [index])[0] for index in group]
+        return [_judged(current, questions, parts, [index])[0] for index in group]
     found: list[list[Prediction] | Exception] = []
     for index in group:
         count = len(parts[index])
@@ -116,12 +116,12 @@ def _judged(
     return found
 
 
-def _answered(question: Question, answer: Answer | Exception) -> list[Answered]:
+def _answered(question: PredictionJob, answer: PredictionOutcome | Exception) -> list[PendingPrediction]:
     if isinstance(answer, Exception):
         return []
-    pixels, held = question.pixels, answer.believed.held
+    pixels, state = question.pixels, answer.current.state
     return [
-        Answered(held.run, held.belief, digest, said, question.person, features, image)
+        PendingPrediction(state.run, state.belief, digest, said, question.person, features, image)
         for digest, said, features, image in zip(
             pixels.digests, answer.predictions, answer.features, pixels.images, strict=False
         )

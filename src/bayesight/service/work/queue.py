@@ -12,13 +12,13 @@ import torch
 from bayesight.bayes.label_information import label_information
 from bayesight.ledger import Entry, LabelRecord, PredictionRecord
 from bayesight.seeding import torch_generator
-from bayesight.service.work.belief import Believed
+from bayesight.service.work.belief import CurrentBelief
 
-__all__ = ["Ranked", "rank"]
+__all__ = ["QueueCandidate", "rank"]
 
 
 @dataclass(frozen=True)
-class Ranked:
+class QueueCandidate:
     """An unlabelled image.
 
     Args:
@@ -32,7 +32,7 @@ class Ranked:
     information_bits: float
 
 
-def rank(now: Believed, entries: Sequence[Entry], waiting: Sequence[Entry]) -> list[Ranked]:
+def rank(now: CurrentBelief, entries: Sequence[Entry], waiting: Sequence[Entry]) -> list[QueueCandidate]:
     """Unlabelled images, those first whose label is expected to teach most.
 
     Args:
@@ -60,7 +60,7 @@ def rank(now: Believed, entries: Sequence[Entry], waiting: Sequence[Entry]) -> l
         now.classifier.predictive, rows, log_prior, generator=torch_generator(0, "label queue")
     )
     ranked = [
-        Ranked(record, at, nats / math.log(2))
+        QueueCandidate(record, at, nats / math.log(2))
         for (record, at), nats in zip(found.values(), told.tolist(), strict=True)
     ]
     return sorted(ranked, key=lambda one: (-one.information_bits, one.record.image))

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from bayesight.errors import BayesightError
-from bayesight.ledger import Ledger, PredictionRecord
+from bayesight.ledger import LabelRecord, Ledger, PredictionRecord
+from bayesight.ledger.records import Features
 from bayesight.service.work.images import as_png
 from bayesight.workflows.predict import Prediction
 
-__all__ = ["Answered", "Recorder"]
+__all__ = ["ImageFeatures", "PendingPrediction", "Recorder", "find_features"]
 
 log = logging.getLogger("bayesight.service")
 
@@ -28,7 +29,22 @@ MOST = 20_000
 
 
 @dataclass(frozen=True)
-class Answered:
+class ImageFeatures:
+    """An image and its evidence features.
+
+    Args:
+        image: 32 hexadecimal digits.
+        features: (D,) float32.
+        pixels: a PNG file; empty where it was not kept.
+    """
+
+    image: str
+    features: Features
+    pixels: bytes
+
+
+@dataclass(frozen=True)
+class PendingPrediction:
     """One answer, as it was given.
 
     Args:
@@ -75,15 +91,15 @@ class Recorder:
 
     def __init__(self, ledger: Ledger, lock: threading.Lock) -> None:
         self._ledger, self._lock = ledger, lock
-        self._pending: list[Answered] = []
-        self._writing: list[Answered] = []
+        self._pending: list[PendingPrediction] = []
+        self._writing: list[PendingPrediction] = []
         self._changed = threading.Condition()
         self._closed = False
         self.written, self.dropped = 0, 0
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def soon(self, answers: Sequence[Answered]) -> None:
+    def soon(self, answers: Sequence[PendingPrediction]) -> None:
         """Write these shortly."""
         with self._changed:
             self._pending += answers
@@ -93,7 +109,7 @@ class Recorder:
                 self.dropped += surplus
             self._changed.notify_all()
 
-    def write(self, answers: Sequence[Answered]) -> None:
+    def write(self, answers: Sequence[PendingPrediction]) -> None:
         """Write these now.
 
         Raises:
@@ -104,7 +120,7 @@ class Recorder:
             self._ledger.append(records)
         self.written += len(answers)
 
-    def find(self, image: str) -> Answered | None:
+    def find(self, image: str) -> PendingPrediction | None:
         """The newest answer about an image that may not be in the ledger yet."""
         with self._changed:
             both = (*self._writing, *self._pending)
@@ -156,3 +172,22 @@ class Recorder:
             self._writing = []
             self._changed.notify_all()
         return True
+
+
+def find_features(ledger: Ledger, run: str, image: str) -> ImageFeatures | None:
+    """An image in a ledger, with its features; None where none were kept, or they were erased.
+
+    Args:
+        ledger: where predictions and labels are kept.
+        run: its name.
+        image: 32 hexadecimal digits.
+    """
+    for entry in ledger.about(run, image):
+        record = entry.record
+        if (
+            isinstance(record, PredictionRecord | LabelRecord)
+            and record.features is not None
+            and len(record.features)
+        ):
+            return ImageFeatures(image, record.features, record.pixels)
+    return None

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from bayesight.errors import BayesightError
 from bayesight.ledger import LabelRecord, Ledger, Receipt
 from bayesight.ledger.label_history import label_histories
-from bayesight.service.work.belief import Keeper
+from bayesight.service.work.belief import BeliefCache
 
-__all__ = ["Lesson", "Taught", "teach_together"]
+__all__ = ["TeachingJob", "TeachingOutcome", "teach_together"]
 
 log = logging.getLogger("bayesight.service")
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TeachingJob:
     """One request's labels.
 
     Args:
@@ -33,7 +33,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Taught:
+class TeachingOutcome:
     """What became of them.
 
     Args:
@@ -53,8 +53,8 @@ class Taught:
 
 
 def teach_together(
-    ledger: Ledger, keeper: Keeper, lock: threading.Lock, lessons: Sequence[Lesson]
-) -> list[Taught | Exception]:
+    ledger: Ledger, beliefs: BeliefCache, lock: threading.Lock, lessons: Sequence[TeachingJob]
+) -> list[TeachingOutcome | Exception]:
     """Write down the labels of several requests, absorb them as one batch, and answer each.
 
     Labels are durable first and absorbed second, so a process killed in between has lost nothing: they are
@@ -62,7 +62,7 @@ def teach_together(
 
     Args:
         ledger: where evidence is kept.
-        keeper: of the belief.
+        beliefs: of the belief.
         lock: held while writing.
         lessons: of concurrent requests.
 
@@ -75,18 +75,18 @@ def teach_together(
         for lesson, receipt in zip(lessons, receipts, strict=True)
         if lesson.wait and not isinstance(receipt, Exception)
     ]
-    problem = _absorbed(ledger, keeper, wanted) if wanted else None
-    outcomes = _outcomes(ledger, keeper, lessons, receipts)
+    problem = _absorbed(ledger, beliefs, wanted) if wanted else None
+    outcomes = _outcomes(ledger, beliefs, lessons, receipts)
     if problem is None:
         return outcomes
     return [
-        problem if lesson.wait and isinstance(outcome, Taught) else outcome
+        problem if lesson.wait and isinstance(outcome, TeachingOutcome) else outcome
         for lesson, outcome in zip(lessons, outcomes, strict=True)
     ]
 
 
 def _written(
-    ledger: Ledger, lock: threading.Lock, lessons: Sequence[Lesson]
+    ledger: Ledger, lock: threading.Lock, lessons: Sequence[TeachingJob]
 ) -> list[Receipt | Exception | None]:
     batches = [(lesson.labels, lesson.key) for lesson in lessons if lesson.labels]
     try:
@@ -97,10 +97,10 @@ def _written(
     return [next(receipts) if lesson.labels else None for lesson in lessons]
 
 
-def _absorbed(ledger: Ledger, keeper: Keeper, wanted: Sequence[Receipt | None]) -> Exception | None:
+def _absorbed(ledger: Ledger, beliefs: BeliefCache, wanted: Sequence[Receipt | None]) -> Exception | None:
     """Absorb until nothing wanted is queued; a problem, if one came up."""
     try:
-        while keeper.absorb().receipt is not None and _left(ledger, wanted):
+        while beliefs.absorb().receipt is not None and _left(ledger, wanted):
             pass
     except BayesightError as problem:
         log.error("labels are queued, not absorbed", extra={"event": "absorb", "reason": str(problem)})
@@ -114,8 +114,11 @@ def _left(ledger: Ledger, wanted: Sequence[Receipt | None]) -> bool:
 
 
 def _outcomes(
-    ledger: Ledger, keeper: Keeper, lessons: Sequence[Lesson], receipts: Sequence[Receipt | Exception | None]
-) -> list[Taught | Exception]:
+    ledger: Ledger,
+    beliefs: BeliefCache,
+    lessons: Sequence[TeachingJob],
+    receipts: Sequence[Receipt | Exception | None],
+) -> list[TeachingOutcome | Exception]:
     """Each lesson as it stands: written down, absorbed, or refused."""
     written = [
         (lesson, receipt)
@@ -123,19 +126,19 @@ def _outcomes(
         if isinstance(receipt, Receipt)
     ]
     updates = ledger.absorbed_by([receipt.last for _, receipt in written]) if written else {}
-    held = keeper.fresh().held
+    state = beliefs.fresh().state
     images = [label.image for lesson, _ in written for label in lesson.labels]
-    histories = label_histories(ledger, held, images) if updates else {}
-    found: list[Taught | Exception] = []
+    histories = label_histories(ledger, state, images) if updates else {}
+    found: list[TeachingOutcome | Exception] = []
     for lesson, receipt in zip(lessons, receipts, strict=True):
         if isinstance(receipt, Exception):
             found.append(receipt)
         elif receipt is None:
-            found.append(Taught(None, True, None))
+            found.append(TeachingOutcome(None, True, None))
         elif (update := updates.get(receipt.last)) is None:
-            found.append(Taught(receipt, False, None))
+            found.append(TeachingOutcome(receipt, False, None))
         else:
             pairs = zip(lesson.labels, receipt.sequences, strict=True)
             was = tuple(histories[label.image].former(number) for label, number in pairs)
-            found.append(Taught(receipt, True, update, former=was))
+            found.append(TeachingOutcome(receipt, True, update, former=was))
     return found
