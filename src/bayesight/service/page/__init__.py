@@ -2,7 +2,7 @@
 
 ```
 routes      views and forms             rendering  templates, headers
-stories     all that is known of an     history    the belief over time
+details     all that is known of an     history    the belief over time
             image                       theorem    a test in one's hands
 showing     rows, sentences, figures    figures    drawings a script moves
 pictures    of known images

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from bayesight.service.page.rendering import REFUSED, VIEWS, View, render
+from bayesight.service.page.rendering import REFUSED, VIEWS, PageView, render
 
 __all__ = ["opened_by", "refusal_page"]
 
@@ -42,7 +42,7 @@ def refusal_page(
     return page
 
 
-def opened_by(held: Sequence[str] | None) -> View:
+def opened_by(held: Sequence[str] | None) -> PageView:
     """The first view that a token with these scopes opens; for everybody the first of all."""
     if held is None or "admin" in held:
         return VIEWS[0]

@@ -17,7 +17,7 @@ from bayesight.service.http.auth import COOKIE
 from bayesight.service.page.figures import RARE
 from bayesight.service.page.pictures import as_uri
 
-__all__ = ["API", "REFUSED", "VIEWS", "View", "render"]
+__all__ = ["API", "REFUSED", "VIEWS", "PageView", "render"]
 
 _POLICY = {
     "default-src": "'none'",
@@ -33,7 +33,7 @@ _POLICY = {
 
 
 @dataclass(frozen=True)
-class View:
+class PageView:
     """One page of the service.
 
     Attributes:
@@ -52,33 +52,33 @@ class View:
 
 
 VIEWS = (
-    View(
+    PageView(
         "/",
         "Ask",
         "What is it, and how sure?",
         "Show an image, say how common things are, and see what an answer is worth here.",
     ),
-    View(
+    PageView(
         "/queue",
         "Teach",
         "What would teach it most?",
         "Images whose label would tell the classifier most, best first. One click is one label.",
         "label",
     ),
-    View(
+    PageView(
         "/history",
         "History",
         "What it believed, and when",
         "How often it was right before it was told, its base rates, and how strange the images were.",
     ),
-    View(
+    PageView(
         "/theorem",
         "Theorem",
         "What is a positive worth?",
         "Bayes’ theorem with a test in your hands: move a slider, and all that follows from it moves.",
         "",
     ),
-    View(
+    PageView(
         "/report",
         "Report",
         "The report of the run",
@@ -87,7 +87,7 @@ VIEWS = (
 )
 
 
-API = View(
+API = PageView(
     "/docs",
     "API",
     "The service for programs",
@@ -96,7 +96,7 @@ API = View(
 )
 
 
-REFUSED = View("", "Refused", "Not done", "The service says why, and where to go from here.", "")
+REFUSED = PageView("", "Refused", "Not done", "The service says why, and where to go from here.", "")
 """The page of a refusal; no part of the service leads to it."""
 
 

@@ -27,6 +27,7 @@ from bayesight.report.words import plural
 from bayesight.service.api.common import Admin, Labeller, Predicter, TheService
 from bayesight.service.http.auth import COOKIE, Caller, ScopeMissing
 from bayesight.service.http.errors import STATUS, sentence
+from bayesight.service.page.details import details_of
 from bayesight.service.page.docs import docs_values
 from bayesight.service.page.history import history_of
 from bayesight.service.page.pictures import Album
@@ -40,7 +41,6 @@ from bayesight.service.page.showing import (
     new_key,
     queue_values,
 )
-from bayesight.service.page.stories import story_of
 from bayesight.service.page.theorem import screening_from
 from bayesight.service.service import Correction, Service
 from bayesight.service.work.images import Upload, as_png, from_base64
@@ -64,7 +64,7 @@ _REPORT_POLICY = (
 _KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
-class _Page(APIRoute):
+class _PageRoute(APIRoute):
     """A route whose refusals are pages too."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -90,7 +90,7 @@ class _Page(APIRoute):
         return handled
 
 
-router = APIRouter(route_class=_Page, include_in_schema=False, default_response_class=HTMLResponse)
+router = APIRouter(route_class=_PageRoute, include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/")
@@ -264,7 +264,7 @@ async def queue(
         waiting = service.ledger.queued(service.beliefs.name, limit=10_000)
         ranked = rank(current, service.recent(CONSIDERED), waiting)
         found = find_features(service.ledger, service.beliefs.name, told) if told else None
-        story = story_of(service.ledger, current, found, who.name) if found else None
+        story = details_of(service.ledger, current, found, who.name) if found else None
         return queue_values(ranked, QUEUED, skipped, story)
 
     return render(request, "queue", "/queue", **await run_in_threadpool(values))
@@ -361,7 +361,7 @@ async def _image_page(
     current = await service.current_belief()
 
     def values() -> dict[str, Any]:
-        story = story_of(service.ledger, current, seen, who.name)
+        story = details_of(service.ledger, current, seen, who.name)
         return image_values(story, current, _album(request, service))
 
     shown = await run_in_threadpool(values)

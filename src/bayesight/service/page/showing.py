@@ -14,10 +14,10 @@ from bayesight.ledger import Entry, RenameRecord, UpdateRecord, WithdrawalRecord
 from bayesight.models.classifier import Classes, Classifier
 from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
+from bayesight.service.page.details import ImageDetails, LabelView
 from bayesight.service.page.figures import counted, novelty_strip, share_dots, unstyled
 from bayesight.service.page.history import WINDOW, History, accuracy_figure, evidence_figure, prior_figure
 from bayesight.service.page.pictures import Album
-from bayesight.service.page.stories import Called, Story
 from bayesight.service.work.belief import CurrentBelief
 from bayesight.service.work.queue import QueueCandidate
 from bayesight.workflows.evaluate import verdict_now
@@ -99,7 +99,7 @@ def can_be_drawn(classes: Classes) -> bool:
     return classes.mode == "L" and max(classes.size) <= DRAWN_SIDE
 
 
-def image_values(story: Story, current: CurrentBelief, album: Album) -> dict[str, Any]:
+def image_values(story: ImageDetails, current: CurrentBelief, album: Album) -> dict[str, Any]:
     """What is shown of one image."""
     answer, names = story.answer, current.classifier.classes.names
     ranked = sorted(names, key=lambda name: -answer.posterior[name])
@@ -140,7 +140,7 @@ def image_values(story: Story, current: CurrentBelief, album: Album) -> dict[str
 
 
 def queue_values(
-    ranked: Sequence[QueueCandidate], shown: int, skipped: Sequence[str], told: Story | None
+    ranked: Sequence[QueueCandidate], shown: int, skipped: Sequence[str], told: ImageDetails | None
 ) -> dict[str, Any]:
     """What is shown of the images a label would teach most.
 
@@ -248,7 +248,7 @@ def _figures(history: History) -> list[dict[str, str]]:
     return [f | {"svg": unstyled(f["svg"]) if f["svg"] else ""} for f in found]
 
 
-def _rows(story: Story, names: Sequence[str], ranked: Sequence[str]) -> list[_Row]:
+def _rows(story: ImageDetails, names: Sequence[str], ranked: Sequence[str]) -> list[_Row]:
     answer = story.answer
     most = max(answer.log_likelihood.values())
     shown = set(ranked[:ROWS])
@@ -261,14 +261,14 @@ def _rows(story: Story, names: Sequence[str], ranked: Sequence[str]) -> list[_Ro
     ]
 
 
-def _runner(story: Story, ranked: Sequence[str]) -> tuple[str, float] | None:
+def _runner(story: ImageDetails, ranked: Sequence[str]) -> tuple[str, float] | None:
     """The second most probable class, where it is worth a word."""
     if len(ranked) < 2 or story.answer.posterior[ranked[1]] < 0.001:
         return None
     return ranked[1], story.answer.posterior[ranked[1]]
 
 
-def _change(story: Story) -> list[_Change]:
+def _change(story: ImageDetails) -> list[_Change]:
     """The classes a label moved: what it named, what it had been called, what was believed, what is now."""
     if story.before is None or not story.called:
         return []
@@ -277,7 +277,7 @@ def _change(story: Story) -> list[_Change]:
     return [_Change(name, before.get(name, 0.0), after.get(name, 0.0)) for name in dict.fromkeys(named)]
 
 
-def _said(story: Story) -> str:
+def _said(story: ImageDetails) -> str:
     """What came of the newest label, in a sentence; who gave it is nobody else's business."""
     if not story.called:
         return ""
@@ -301,7 +301,7 @@ def _said(story: Story) -> str:
     return f"{changed}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
 
 
-def _taken_back(story: Story, back: Called) -> str:
+def _taken_back(story: ImageDetails, back: LabelView) -> str:
     """A label that was taken back, and what stands now, in a sentence or two."""
     stands = f"it is called {story.stands} again" if story.stands else "it has no label now"
     gone = "".join(f" The class {name} had no other image and is gone." for name in back.gone)

@@ -18,7 +18,7 @@ from bayesight.service.work.belief import CurrentBelief
 from bayesight.service.work.recording import ImageFeatures
 from bayesight.workflows.predict import Prediction, Readings, judge
 
-__all__ = ["LEVEL", "Called", "Neighbour", "Story", "nearest_known", "story_of"]
+__all__ = ["LEVEL", "ImageDetails", "LabelView", "Neighbour", "details_of", "nearest_known"]
 
 LEVEL = 0.05
 """Share of images of known kinds that may be called unknown."""
@@ -27,7 +27,7 @@ NEIGHBOURS = 6
 
 
 @dataclass(frozen=True)
-class Called:
+class LabelView:
     """Somebody called an image something.
 
     Attributes:
@@ -67,7 +67,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Story:
+class ImageDetails:
     """An image and what is believed of it.
 
     Attributes:
@@ -85,7 +85,7 @@ class Story:
     answer: Prediction
     limit: float
     before: Mapping[str, float] | None
-    called: tuple[Called, ...]
+    called: tuple[LabelView, ...]
     neighbours: tuple[Neighbour, ...]
     mine: str | None = None
     stands: str | None = None
@@ -96,7 +96,7 @@ class Story:
         return max(self.answer.posterior, key=lambda name: self.answer.posterior[name])
 
 
-def story_of(ledger: Ledger, current: CurrentBelief, seen: ImageFeatures, person: str = "") -> Story:
+def details_of(ledger: Ledger, current: CurrentBelief, seen: ImageFeatures, person: str = "") -> ImageDetails:
     """Everything known of an image.
 
     Args:
@@ -110,7 +110,7 @@ def story_of(ledger: Ledger, current: CurrentBelief, seen: ImageFeatures, person
     rows = torch.from_numpy(seen.features[None])
     classifier = current.classifier
     how = Readings(prior=current.prior(), level=LEVEL)
-    return Story(
+    return ImageDetails(
         seen=seen,
         answer=judge(classifier, [seen.image], rows, how)[0],
         limit=threshold(classifier.novelty_reference, LEVEL),
@@ -155,13 +155,13 @@ def _before(current: CurrentBelief, seen: ImageFeatures, history: LabelHistory) 
     return dict(zip(then.classes.names, posterior.tolist(), strict=True))
 
 
-def _called(ledger: Ledger, history: LabelHistory) -> tuple[Called, ...]:
+def _called(ledger: Ledger, history: LabelHistory) -> tuple[LabelView, ...]:
     called = []
     for one in sorted(history.events, key=lambda one: -one.entry):
         back = ledger.entry(one.taken_back).record if one.taken_back else None
         gone = back.gone_classes if isinstance(back, WithdrawalRecord) else ()
         called.append(
-            Called(
+            LabelView(
                 one.entry, one.label, one.at, one.update is not None, one.removing, history.former(one.entry),
                 one.taken_back, gone,
             )
