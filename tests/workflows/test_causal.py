@@ -53,7 +53,7 @@ def test_simulation_depends_on_its_seed_alone(tmp_path):
 
 
 def test_a_table_too_large_for_memory_gives_the_same_slopes(tmp_path, monkeypatch):
-    """Sums over parts of the file against the rows at once: the same slopes, and nearly the same errors."""
+    """Sums over parts of the file against least squares on all rows: the same slopes, errors nearly so."""
     import bayesight.data.tables as tables
 
     graph = "A->T, A->Y, B->T, B->Y, T->Y"
@@ -70,11 +70,12 @@ def test_a_table_too_large_for_memory_gives_the_same_slopes(tmp_path, monkeypatc
     assert parts.effect.held == ("A", "B", "g")
     for one, other in (
         (whole.conditional, parts.effect.conditional),
-        (whole.adjusted, parts.effect.adjusted),
+        (whole.others[0], parts.effect.adjusted),
     ):
         assert other.slope.mean == pytest.approx(one.slope.mean, rel=1e-9)
         assert other.slope.high - other.slope.low == pytest.approx(one.slope.high - one.slope.low, rel=0.01)
     assert "too large for memory" in parts.effect.notes[0]
+    assert "acts in a straight line cannot be checked" in parts.effect.notes[0]
     made.path.write_text(made.path.read_text() + "1,1,1,,p\n")
     with pytest.raises(InvalidInput, match="missing values"):
         ask(made.path, **asked)
@@ -215,12 +216,15 @@ def test_a_line_through_codes_is_said_and_refuted(tmp_path):
     path = sites(tmp_path / "sites.csv", 21)
     request = CausalRequest(path, "T", "Y", "site->T,site->Y,T->Y", numeric=("site",), refute=True)
     found = causal_effect(request)
-    assert found.held == {"site": ("a straight line", 21)}
-    assert found.held_words == "Held fixed as straight lines: site (--text makes categories of one)."
-    assert found.as_dict()["held"] == {"site": {"as": "a straight line", "values": 21}}
-    assert found.effect.adjusted.effect.mean > 20  # wrong, and called that:
+    assert found.held == {"site": ("a quantity", 21)}
+    said = "Held fixed as quantities, which may bend: site (--text makes categories of one)."
+    assert found.held_words == said
+    assert found.as_dict()["held"] == {"site": {"as": "a quantity", "values": 21}}
+    assert found.effect.adjusted.effect.mean == pytest.approx(1, abs=0.15)
+    assert found.effect.others[0].effect.mean > 20  # a straight line through codes, and called that:
+    assert "Straight lines (standardisation by regression) would say 22" in found.effect.notes[1]
     other = next(r for r in found.refutations if "categories" in r.name)
-    assert not other.passed
+    assert other.passed
     assert other.effect.mean == pytest.approx(1, abs=0.15)
 
 
@@ -233,7 +237,7 @@ def test_a_line_that_is_one_survives(tmp_path):
     lines = [f"{a},{t},{y:.4f}" for a, t, y in zip(age, treated, outcome, strict=True)]
     path.write_text("age,T,Y\n" + "\n".join(lines) + "\n")
     found = causal_effect(CausalRequest(path, "T", "Y", "age->T,age->Y,T->Y", refute=True))
-    assert found.held == {"age": ("a straight line", 50)}
+    assert found.held == {"age": ("a quantity", 50)}
     assert all(attempt.passed for attempt in found.refutations)
 
 

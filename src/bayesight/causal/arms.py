@@ -88,12 +88,14 @@ class Answer:
         means: treatment to mean outcome; empty for a continuous treatment.
         differences: each treatment against the reference.
         slope: for a continuous treatment.
+        on: on whom the effect is, one of ``EFFECTS``.
     """
 
     method: str
     means: Mapping[str, Estimate] = field(default_factory=dict)
     differences: tuple[Contrast, ...] = ()
     slope: Estimate | None = None
+    on: str = "ate"
 
     @property
     def difference(self) -> Contrast | None:
@@ -108,12 +110,13 @@ class Answer:
         return self.differences[-1].estimate
 
     def as_dict(self) -> dict[str, object]:
-        """``method`` with ``means``, ``difference`` and ``differences``, or with ``slope``."""
+        """``method`` and ``on`` with ``means``, ``difference`` and ``differences``, or with ``slope``."""
         if self.slope is not None:
-            return {"method": self.method, "slope": self.slope.as_dict()}
+            return {"method": self.method, "on": self.on, "slope": self.slope.as_dict()}
         last = self.difference
         return {
             "method": self.method,
+            "on": self.on,
             "means": {name: e.as_dict() for name, e in self.means.items()},
             "difference": last.as_dict() if last else None,
             "differences": [d.as_dict() for d in self.differences],

@@ -7,8 +7,8 @@ the treatment were set. What cannot be known from the graph and the columns is s
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +28,13 @@ from bayesight.causal.coding import Choice, reference_of, success_of
 from bayesight.causal.graph import Dag
 from bayesight.causal.models import design, least_squares
 from bayesight.causal.moments import Moments, slope
+from bayesight.causal.nuisance import LEARNERS
+from bayesight.causal.orthogonal import CHANCE, Nuisance, arms_of, partial_line, prepare, unfolded
 from bayesight.causal.other_ways import WEAK, front_door_arms, front_door_line, instrument_line
 from bayesight.causal.sample import MAX_TREATMENTS, Column, Discrete, Numeric, Sample, as_numbers
 from bayesight.causal.simpson import EValue, Reversal, e_value, find_reversal
 from bayesight.causal.strata import Strata, standardise, stratify
 from bayesight.causal.weighting import (
-    FLOOR,
     Task,
     doubly_robust,
     inverse_probability,
@@ -44,8 +45,21 @@ from bayesight.checks import check, probability
 from bayesight.errors import InvalidInput, UnknownName, listed
 from bayesight.types import FloatArray
 
-__all__ = ["EFFECTS", "Effect", "Overlap", "Question", "estimate", "estimate_from_moments"]
+__all__ = ["EFFECTS", "ON_WHOM", "Effect", "Overlap", "Question", "estimate", "estimate_from_moments"]
 
+ON_WHOM = {
+    "ate": "everybody",
+    "att": "those who had the treatment",
+    "atc": "those who did not have the treatment",
+    "overlap": "those who could have had either",
+}
+"""Effect to the rows it is about, in words."""
+CROSS_FITTED = "doubly robust, cross-fitted"
+_INSTEAD = ("overlap", "att", "atc")
+_MOST_WITHOUT = 0.05
+"""Share of rows without overlap beyond which no answer is given to the question as it was asked."""
+_LEAST_EFFECTIVE = 5.0
+"""Rows that the weighted rows of a treatment have to be worth."""
 _NO_OVERLAP_NAMED = 10
 _THIN = 10
 """Rows a stratum, on average, below which strata are too thin to stand on their own."""
@@ -97,12 +111,14 @@ class Overlap:
     """Positivity: whether every treatment occurs among the like.
 
     Attributes:
-        share: of all rows, those in strata where every treatment occurs; by a model, those whose probability
-            of each treatment is at least 0.005.
+        share: of the rows the effect is about, those in strata where every treatment occurs; by a model,
+            those whose probability of each treatment is at least 0.01.
         strata: how many strata there are; 0 when treatment was modelled.
         empty: strata in which some treatment never occurs, in words, with what is missing; the largest ten.
         without: how many such strata there are.
         least: smallest probability of a treatment in any stratum or row.
+        effective: by a model, rows that the weighted rows of the thinnest treatment are worth (Kish).
+        lacking: whether there is too little of it for the question that was asked.
     """
 
     share: float
@@ -110,6 +126,8 @@ class Overlap:
     empty: tuple[str, ...]
     without: int
     least: float
+    effective: float | None = None
+    lacking: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """All of it, as a dictionary."""
@@ -119,6 +137,8 @@ class Overlap:
             "strata_without_overlap": self.without,
             "named": list(self.empty),
             "least_probability": self.least,
+            "effective_rows": self.effective,
+            "lacking": self.lacking,
         }
 
 
@@ -131,7 +151,9 @@ class Effect:
         identification: what the graph says.
         held: what was held fixed; None when the effect was not found by adjusting.
         conditional: rows as they are.
-        adjusted: what would happen; None when it cannot be known.
+        adjusted: what would happen; None when it cannot be known, or not without trusting a model where
+            there are no rows.
+        instead: where overlap is lacking, answers to other questions for which there is some.
         others: second opinions on the adjusted answer.
         overlap: positivity, when something was held fixed.
         reversal: Simpson's, when there is one.
@@ -141,6 +163,8 @@ class Effect:
         rows: rows of the table.
         binary: whether the outcome is yes or no, so that means are probabilities.
         counted: the value of the outcome that counts as 1, and why; None where it is a number as it stands.
+        warning: what has to be read before any number; empty where nothing has.
+        models: share of each kind of model in the predictions of ``outcome`` and of ``treatment``.
     """
 
     question: Question
@@ -157,15 +181,25 @@ class Effect:
     rows: float = 0.0
     binary: bool = False
     counted: Choice | None = None
+    warning: str = ""
+    instead: tuple[Answer, ...] = ()
+    models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def offered(self) -> Answer | None:
+        """The adjusted answer, or the first that is offered instead."""
+        return self.adjusted or (self.instead[0] if self.instead else None)
 
 
-def estimate(sample: Sample, dag: Dag, question: Question) -> Effect:
+def estimate(sample: Sample, dag: Dag, question: Question, *, learners: Sequence[str] = LEARNERS) -> Effect:
     """Answer a question from a table and a graph.
 
     Args:
         sample: the table; it must hold treatment, outcome and what has to be held fixed.
         dag: the graph.
         question: what is asked.
+        learners: kinds of model that may predict outcome and treatment where strata do not do, of
+            ``LEARNERS``.
 
     Raises:
         InvalidInput: a constant treatment, an outcome that is no number, no overlap anywhere.
@@ -191,7 +225,7 @@ def estimate(sample: Sample, dag: Dag, question: Question) -> Effect:
         2
     """
     probability(question.level, "level", open_interval=True)
-    work = _Work.of(sample, question)
+    work = _Work.of(sample, question, tuple(learners))
     known = identify(dag, question.treatment, question.outcome, direct=question.direct)
     conditional, _ = work.adjust((), "as they are")
     notes: list[str] = list(work.notes)
@@ -202,6 +236,9 @@ def estimate(sample: Sample, dag: Dag, question: Question) -> Effect:
         if wrong:
             notes.append(f"By this graph, holding {_named(held)} fixed does not give the effect: {wrong}.")
     if held is None:
+        if not isinstance(known, NotIdentified):
+            came = f"{question.effect!r}, and the effect is not found by adjusting"
+            check(question.effect == "ate", "effect", came, "'ate'")
         adjusted, more = _otherwise(work, known)
         return Effect(
             question,
@@ -242,7 +279,10 @@ def estimate_from_moments(moments: Moments, dag: Dag, question: Question) -> Eff
     names = [n for n in moments.names if n.split("=")[0] in held or n in held]
     line = slope(moments, question.treatment, question.outcome, names)
     adjusted = answer(line, "least squares from moments", level=question.level)
-    notes = ["The table is too large for memory: slopes come from sums, without second opinions."]
+    notes = [
+        "The table is too large for memory: slopes come from sums, without second opinions. Whether what is "
+        "held fixed acts in a straight line cannot be checked there; try a sample of the rows."
+    ]
     if wrong:
         notes.append(f"By this graph, holding {_named(held)} fixed does not give the effect: {wrong}.")
     reversal = find_reversal(conditional, adjusted, None, tuple(held))
@@ -258,6 +298,25 @@ def estimate_from_moments(moments: Moments, dag: Dag, question: Question) -> Eff
     )
 
 
+def leftovers(
+    sample: Sample, question: Question, held: Sequence[str], learners: Sequence[str]
+) -> tuple[Sample, FloatArray, FloatArray]:
+    """The rows, and what cross-fitted models leave of the outcome (under each row's own treatment) and of the
+    treatment (of the second of two, or the quantity).
+    """  # noqa: D205
+    work = _Work.of(sample, question, tuple(learners))
+    name = question.treatment
+    if work.levels:
+        found = prepare(work.sample, name, work.y, held, binary=work.binary, learners=work.learners)
+        rows = unfolded(work.sample)[0]
+        own = found.mean[np.arange(len(found.y)), found.arm]
+        return rows, found.y - own, found.arm - found.p[:, -1]
+    t = as_numbers(work.sample.column(name), name)
+    left = partial_line(work.sample, t, work.y, held, work.learners)
+    rows = unfolded(work.sample)[0]
+    return rows, left.outcome - left.line.slope * left.treatment, left.treatment
+
+
 @dataclass(frozen=True)
 class _Work:
     """A question made ready: the outcome as numbers, the treatment's levels."""
@@ -270,9 +329,10 @@ class _Work:
     reference: str
     counted: Choice | None
     notes: tuple[str, ...]
+    learners: tuple[str, ...]
 
     @classmethod
-    def of(cls, sample: Sample, question: Question) -> _Work:
+    def of(cls, sample: Sample, question: Question, learners: tuple[str, ...]) -> _Work:
         treatment = _as_set(sample.column(question.treatment), question.reference)
         sample = sample.with_column(question.treatment, treatment)
         y, binary, counted, note = _outcome(sample, question)
@@ -290,7 +350,7 @@ class _Work:
         reference = question.reference or (reference_of(levels).value if levels else "")
         if reference and reference not in levels:
             raise UnknownName(f"value of {question.treatment}", reference, levels)
-        return cls(sample, question, y, binary, levels, reference, counted, note)
+        return cls(sample, question, y, binary, levels, reference, counted, note, learners)
 
     def adjust(self, names: Sequence[str], method: str) -> tuple[Answer, Strata | None]:
         """By strata where everything is discrete, by a straight line where the treatment is continuous."""
@@ -325,6 +385,36 @@ class _Work:
     def answer(self, found: Arms | Line, method: str) -> Answer:
         return answer(found, method, self.levels, self.reference, self.question.level)
 
+    def answer_on(self, found: Nuisance, effect: str, method: str) -> Answer:
+        """The answer on the rows an effect is about; beyond two treatments, pair by pair."""
+        if effect == "ate":
+            return self.answer(arms_of(found), method)
+        base, level = self.levels.index(self.reference), self.question.level
+        answers = []
+        for k, name in enumerate(self.levels):
+            if k != base:
+                arms = arms_of(found.pair(k, base), effect)
+                answers.append(answer(arms, method, (self.reference, name), self.reference, level))
+        return replace(self.of_pairs(answers, method), on=effect)
+
+    def answer_by_strata(self, strata: Strata, method: str) -> Answer:
+        """The answer from strata on the rows that were asked about; beyond two treatments, pair by pair."""
+        effect, level, base = self.question.effect, self.question.level, self.levels.index(self.reference)
+        if effect == "ate":
+            return self.answer(standardise(strata), method)
+        answers = []
+        for k, name in enumerate(self.levels):
+            if k != base:
+                arms = standardise(strata.of([base, k]), effect)
+                answers.append(answer(arms, method, (self.reference, name), self.reference, level))
+        return self.of_pairs(answers, method)
+
+    def of_pairs(self, answers: Sequence[Answer], method: str) -> Answer:
+        """Differences of several pairs of treatments; their means too if there is one pair."""
+        means = answers[0].means if len(answers) == 1 else {}
+        gaps = tuple(c for a in answers for c in a.differences)
+        return Answer(method, means, gaps, on=self.question.effect)
+
     def task(self, names: Sequence[str]) -> Task:
         arm = self.sample.discrete(self.question.treatment)
         x = design(self.sample, names).matrix
@@ -335,12 +425,15 @@ class _Work:
 class _Found:
     """What one way of adjusting gives."""
 
-    adjusted: Answer
+    adjusted: Answer | None
     arms: Arms | None = None
     strata: Strata | None = None
     overlap: Overlap | None = None
     others: tuple[Answer, ...] = ()
     notes: tuple[str, ...] = ()
+    instead: tuple[Answer, ...] = ()
+    warning: str = ""
+    models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def _adjusted(
@@ -348,7 +441,7 @@ def _adjusted(
 ) -> Effect:
     """The answer with ``held`` held fixed, second opinions, overlap, reversal and E-value."""
     if not work.levels:
-        found = _Found(work.answer(work.line(held), "least squares" if held else "as they are"))
+        found = _by_line(work, held)
     elif work.sample.is_discrete(held):
         found = _by_strata(work, held)
     else:
@@ -357,8 +450,9 @@ def _adjusted(
     if found.arms is not None and len(work.levels) == 2:
         base, z = work.levels.index(work.reference), float(norm.ppf((1 + work.question.level) / 2))
         strength = e_value(found.arms, 1 - base, base, _spread(work.sample, work.y), z)
-    reversal = find_reversal(conditional, found.adjusted, found.strata, held)
-    if reversal and all(a.effect.low <= 0 <= a.effect.high for a in (conditional, found.adjusted)):
+    adjusted = found.adjusted
+    reversal = find_reversal(conditional, adjusted, found.strata, held) if adjusted else None
+    if reversal and adjusted and all(a.effect.low <= 0 <= a.effect.high for a in (conditional, adjusted)):
         notes.append("Neither of the two is beyond chance: both intervals include no effect.")
     return Effect(
         work.question,
@@ -375,6 +469,9 @@ def _adjusted(
         work.sample.total,
         work.binary,
         work.counted,
+        found.warning,
+        found.instead,
+        found.models,
     )
 
 
@@ -390,35 +487,117 @@ def _by_strata(work: _Work, held: tuple[str, ...]) -> _Found:
     if thin and overlap.share < 0.9:
         note = (
             f"{len(strata.values):,} strata for {work.sample.total:,.0f} rows, and {overlap.without:,} of "
-            "them lack a treatment: the answer comes from models in main effects, not from strata."
+            "them lack a treatment: the answer comes from models, not from strata."
         )
         found = _by_model(work, held)
-        return replace(found, strata=strata, overlap=overlap, notes=(note,))
-    arms = standardise(strata)
-    adjusted = work.answer(arms, "standardisation over strata")
+        return replace(found, strata=strata, notes=(note, *found.notes))
+    adjusted = work.answer_by_strata(strata, "standardisation over strata")
     notes = tuple(_overlap_notes(overlap))
-    return _Found(adjusted, arms, strata, overlap, tuple(_opinions(work, held, strata)), notes)
+    if work.question.effect != "ate":
+        return _Found(adjusted, None, strata, overlap, notes=notes)
+    opinions = tuple(_opinions(work, held, strata))
+    return _Found(adjusted, standardise(strata), strata, overlap, opinions, notes)
+
+
+def _by_line(work: _Work, held: tuple[str, ...]) -> _Found:
+    """The slope of a quantity: what is left of the outcome on what is left of the treatment."""
+    name, effect = work.question.treatment, work.question.effect
+    came = f"{effect!r}, and {name} is a quantity that everybody has some of"
+    mend = f"Make categories of it (--text {shlex.quote(name)})."
+    check(effect in ("ate", "overlap"), "effect", came, "'ate'", mend)
+    straight = work.line(held)
+    if not held:
+        return _Found(work.answer(straight, "as they are"))
+    t = as_numbers(work.sample.column(name), name)
+    found = partial_line(work.sample, t, work.y, held, work.learners)
+    adjusted = work.answer(found.line, "partially linear, cross-fitted")
+    plain = work.answer(straight, "least squares, straight lines")
+    notes = (_models_note(found.outcome_models, found.treatment_models), *_disagreement(adjusted, plain))
+    models = {"outcome": found.outcome_models, "treatment": found.treatment_models}
+    return _Found(adjusted, others=(plain,), notes=notes, models=models)
 
 
 def _by_model(work: _Work, held: tuple[str, ...]) -> _Found:
-    """Doubly robust from models of outcome and treatment in main effects."""
+    """From cross-fitted models of outcome and treatment; where overlap is lacking, to other questions."""
+    name, asked = work.question.treatment, work.question.effect
+    nuisance = prepare(work.sample, name, work.y, held, binary=work.binary, learners=work.learners)
+    overlap = _model_overlap(work, nuisance, asked)
+    answers = {e: work.answer_on(nuisance, e, CROSS_FITTED) for e in dict.fromkeys((asked, *_INSTEAD))}
+    plain = _main_effects(work, held, asked)
+    models = {"outcome": nuisance.outcome_models, "treatment": nuisance.treatment_models}
+    said = _models_note(nuisance.outcome_models, nuisance.treatment_models)
+    if not overlap.lacking:
+        notes = (said, *_disagreement(answers[asked], plain[0]))
+        arms = arms_of(nuisance) if asked == "ate" else None
+        return _Found(answers[asked], arms, None, overlap, plain, notes, models=models)
+    possible = [e for e in _INSTEAD if e != asked and not _model_overlap(work, nuisance, e).lacking]
+    instead = tuple(answers[e] for e in possible)
+    others = (*plain, replace(answers[asked], method=f"{CROSS_FITTED}, everybody"))
+    return _Found(
+        None, None, None, overlap, others, (said,), instead, _lacking_words(overlap, asked, instead), models
+    )
+
+
+def _model_overlap(work: _Work, nuisance: Nuisance, effect: str) -> Overlap:
+    """How much overlap there is for an effect; for the poorest pair of treatments, if there are several."""
+    base = work.levels.index(work.reference)
+    pairs = [nuisance.pair(k, base) for k in range(len(work.levels)) if k != base]
+    parts = [nuisance] if effect == "ate" else pairs
+    share = 1 - max(part.without(effect) for part in parts)
+    effective = min(part.effective(effect) for part in parts)
+    lacking = share < 1 - _MOST_WITHOUT or effective < _LEAST_EFFECTIVE
+    return Overlap(share, 0, (), 0, float(nuisance.p.min()), effective, lacking)
+
+
+def _main_effects(work: _Work, held: tuple[str, ...], effect: str) -> tuple[Answer, ...]:
+    """The same question answered by models in straight lines, the first to be compared with."""
+    if effect != "ate":
+        name, learners = work.question.treatment, LEARNERS[:1]
+        found = prepare(work.sample, name, work.y, held, binary=work.binary, learners=learners)
+        return (work.answer_on(found, effect, "doubly robust, main effects"),)
     task = work.task(held)
     who = propensity(task)
-    arms = doubly_robust(task, who)
-    others = (
+    return (
         work.answer(regression_standardised(task), "standardisation by regression"),
         work.answer(inverse_probability(task, who), "inverse probability weighting"),
     )
-    low = (who.raw < FLOOR).any(axis=1)
-    share = 1 - float(work.sample.n[low].sum() / work.sample.total)
-    overlap = Overlap(share, 0, (), 0, float(who.raw.min()))
-    note = (
-        f"{1 - share:.1%} of the rows had next to no chance of one of the treatments; "
-        "the answer leans on the model there."
+
+
+def _models_note(outcome: Mapping[str, float], treatment: Mapping[str, float]) -> str:
+    """Which models predicted, in words."""
+
+    def mix(share: Mapping[str, float]) -> str:
+        return ", ".join(f"{name} {s:.0%}" for name, s in share.items() if s >= 0.005)
+
+    return (
+        "What is held fixed may bend and interact: each row's outcome was predicted from other rows by "
+        f"{mix(outcome)}, its treatment by {mix(treatment)}, mixed by out-of-fold loss."
     )
-    return _Found(
-        work.answer(arms, "doubly robust"), arms, None, overlap, others, (note,) if share < 0.99 else ()
+
+
+def _disagreement(adjusted: Answer, plain: Answer) -> tuple[str, ...]:
+    """A sentence where straight lines give another answer."""
+    one, other = adjusted.effect, plain.effect
+    if one.low <= other.mean <= one.high or other.low <= one.mean <= other.high:
+        return ()
+    return (
+        f"Straight lines ({plain.method}) would say {other.mean:.4g} ({other.low:.4g} to {other.high:.4g}): "
+        "the two disagree, so what is held fixed bends or interacts, and the answer above allows for it.",
     )
+
+
+def _lacking_words(overlap: Overlap, asked: str, instead: Sequence[Answer]) -> str:
+    far = (
+        f"{1 - overlap.share:.1%} of {ON_WHOM[asked]} had less than 1 chance in {1 / CHANCE:.0f} of one of "
+        "the treatments"
+    )
+    if overlap.share >= 1 - _MOST_WITHOUT:
+        far = f"once weighted, the rows of one treatment are worth {overlap.effective or 0:.0f} rows"
+    said = (
+        f"Overlap is lacking: {far}. The effect on {ON_WHOM[asked]} cannot be told without trusting a model "
+        "where there are no rows"
+    )
+    return f"{said}; below are answers to another question." if instead else f"{said}, nor can another."
 
 
 def _opinions(work: _Work, held: Sequence[str], strata: Strata) -> list[Answer]:

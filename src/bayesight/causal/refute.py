@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from bayesight.bayes.rates import Estimate
 from bayesight.causal.adjustment import Instrument
-from bayesight.causal.effect import Effect, estimate
+from bayesight.causal.effect import Effect, Question, estimate, leftovers
 from bayesight.causal.graph import Dag
+from bayesight.causal.nuisance import LEARNERS
 from bayesight.causal.sample import Discrete, Numeric, Sample
 from bayesight.errors import InvalidInput, listed
 from bayesight.seeding import numpy_generator
@@ -23,7 +24,12 @@ from bayesight.types import IntArray
 __all__ = ["Refutation", "refute"]
 
 DRAWS = 20
-STEPS, MOST_STEPS = 20, 100
+_FEW_DRAWS = 6
+"""Draws where trees have to be grown for each."""
+_BINS = 10
+_MOST_CODES, _ROWS_A_CODE = 100, 20
+_MIXED_IN = 0.1
+"""Share of a kind of model in the predictions from which attempts use it too."""
 _RANDOM = "a random common cause"
 
 
@@ -56,28 +62,37 @@ class Refutation:
 def refute(
     sample: Sample, dag: Dag, found: Effect, *, seed: int, draws: int = DRAWS
 ) -> tuple[Refutation, ...]:
-    """Try to break an answer in four ways.
+    """Try to break an answer: nothing should come of a treatment drawn at random, nothing change otherwise.
+
+    Where models answered, two attempts look for curves they missed: a pattern that outcome and treatment have
+    in common, after prediction, along one of the variables held fixed; and the effect found in the lower and
+    the upper half of each of them.
 
     Args:
         sample: the table the answer came from.
         dag: its graph.
         found: the answer.
         seed: every random choice follows from it.
-        draws: how often each attempt is repeated.
+        draws: how often each attempt is repeated, at most.
 
     Returns:
         The attempts; none when there is no adjusted answer.
     """
-    if found.adjusted is None:
+    offered = found.offered
+    if offered is None:
         return ()
-    question = found.question if found.held is None else replace(found.question, adjust=found.held)
-    original = found.adjusted.effect
+    question = replace(found.question, effect=offered.on)
+    question = question if found.held is None else replace(question, adjust=found.held)
+    original = offered.effect
+    learners = _used(found)
+    if found.models and "trees" in learners:
+        draws = min(draws, _FEW_DRAWS)
 
     def effect_of(table: Sample, graph: Dag = dag, extra: tuple[str, ...] = ()) -> float:
         asked = (
             replace(question, adjust=(*question.adjust, *extra)) if question.adjust is not None else question
         )
-        answer = estimate(table, graph, asked).adjusted
+        answer = estimate(table, graph, asked, learners=learners).offered
         return answer.effect.mean if answer is not None else np.nan
 
     def repeat(
@@ -98,12 +113,16 @@ def refute(
         passed = bool(abs(placebo.mean()) <= 3.5 * error) if len(placebo) > 1 else False
         attempts.append(Refutation("placebo treatment", "no effect", _range(placebo), passed))
     half = (original.high - original.low) / 2
-    lines = [n for n in question.adjust or () if isinstance(sample.column(n), Numeric)]
-    if lines:
-        steps = repeat("steps", lambda rng: effect_of(_in_steps(sample, lines)), 1)
-        same = bool(len(steps)) and abs(float(steps.mean()) - original.mean) <= half
-        name = f"{listed(lines)} as categories instead of a straight line"
-        attempts.append(Refutation(name, "the same effect", _range(steps), same))
+    if found.models:
+        codes = [n for n in question.adjust or () if _few_values(sample, n)]
+        if codes:
+            steps = repeat("steps", lambda rng: effect_of(_as_categories(sample, codes)), 1)
+            same = bool(len(steps)) and abs(float(steps.mean()) - original.mean) <= half
+            attempts.append(
+                Refutation(f"{listed(codes)} as categories", "the same effect", _range(steps), same)
+            )
+        attempts += _along(sample, found, half)
+        attempts += _halves(sample, dag, question, original, learners)
     if question.adjust is not None:
         wider = replace(
             dag,
@@ -117,6 +136,72 @@ def refute(
     same = bool(len(fewer)) and abs(float(fewer.mean()) - original.mean) <= half
     attempts.append(Refutation("four rows in five", "the same effect", _range(fewer), same))
     return tuple(attempts)
+
+
+def _used(found: Effect) -> tuple[str, ...]:
+    """Kinds of model that had a say in the answer."""
+    shares = found.models.values()
+    used = [i + 1 for i, name in enumerate(LEARNERS) if any(s[name] >= _MIXED_IN for s in shares)]
+    return LEARNERS[: max(used, default=len(LEARNERS))]
+
+
+def _along(sample: Sample, found: Effect, half: float) -> list[Refutation]:
+    """The bias that a pattern common to what is left of outcome and treatment would make, by confounder.
+
+    Residuals are averaged in tenths of each variable; the means' products are what an orthogonal score is
+    off by, had the models missed that curve.
+    """
+    lines = [n for n in found.held or () if isinstance(sample.column(n), Numeric)]
+    if not lines or len(found.conditional.means) > 2:
+        return []
+    rows, outcome, treatment = leftovers(sample, found.question, found.held or (), _used(found))
+    size = float(rows.n @ treatment**2)
+    bias = []
+    for name in lines:
+        column = rows.column(name)
+        assert isinstance(column, Numeric)
+        cuts = np.unique(np.quantile(column.values, np.linspace(0, 1, _BINS + 1)[1:-1]))
+        place = np.searchsorted(cuts, column.values)
+        count, y, t = (np.bincount(place, rows.n * v) for v in (np.ones_like(outcome), outcome, treatment))
+        bias.append(float((y * t / np.maximum(count, 1e-300)).sum()) / size)
+    worst = max(bias, key=abs)
+    name = f"a curve that was missed, worst along {lines[bias.index(worst)]}"
+    range_ = Estimate(worst, min(*bias, worst), max(*bias, worst))
+    return [Refutation(name, "no bias", range_, abs(worst) <= half)]
+
+
+def _halves(
+    sample: Sample, dag: Dag, question: Question, original: Estimate, learners: tuple[str, ...]
+) -> list[Refutation]:
+    """The effect put together from the lower and the upper half of each confounder."""
+    together: dict[str, tuple[float, float]] = {}
+    for name in question.adjust or ():
+        column = sample.column(name)
+        if not isinstance(column, Numeric):
+            continue
+        upper = column.values > np.median(column.values)
+        answers = []
+        for rows in (np.flatnonzero(~upper), np.flatnonzero(upper)):
+            part = replace(sample.take(rows, sample.n[rows]), squares=sample.squares[rows])
+            try:
+                answer = estimate(part, dag, question, learners=learners).adjusted
+            except InvalidInput:  # a half may lack a treatment
+                answer = None
+            if answer is not None:
+                width = answer.effect.high - answer.effect.low
+                weight = part.total if question.effect == "ate" and answer.slope is None else width**-2
+                answers.append((weight, answer.effect.mean, width / 2))
+        if len(answers) == 2:
+            (a, one, r), (b, other, q) = answers
+            together[name] = (a * one + b * other) / (a + b), float(np.hypot(a * r, b * q)) / (a + b)
+    if not together:
+        return []
+    worst = max(together, key=lambda name: abs(together[name][0] - original.mean))
+    values, reach = np.array([v for v, _ in together.values()]), together[worst][1]
+    passed = abs(together[worst][0] - original.mean) <= max(reach, (original.high - original.low) / 2)
+    name = f"halves, apart and together, worst for {worst}"
+    range_ = Estimate(together[worst][0], float(values.min()), float(values.max()))
+    return [Refutation(name, "the same effect", range_, bool(passed))]
 
 
 def _range(values: npt.NDArray[np.float64]) -> Estimate:
@@ -135,19 +220,23 @@ def _placebo(sample: Sample, treatment: str, rng: np.random.Generator) -> Sample
     return _spread_over(sample, treatment, column.levels, p, rng)
 
 
-def _in_steps(sample: Sample, names: Sequence[str]) -> Sample:
-    """The table with quantities as categories: of each value where they are few, of twentieths otherwise."""
+def _few_values(sample: Sample, name: str) -> bool:
+    """Whether a quantity could be a code: as many rows as make a category of each of its values."""
+    column = sample.column(name)
+    if not isinstance(column, Numeric):
+        return False
+    values = len(np.unique(column.values))
+    return values <= _MOST_CODES and _ROWS_A_CODE * values <= len(column.values)
+
+
+def _as_categories(sample: Sample, names: Sequence[str]) -> Sample:
+    """The table with a category for each value of some quantities."""
     for name in names:
         column = sample.column(name)
         assert isinstance(column, Numeric)
         different, codes = np.unique(column.values, return_inverse=True)
-        if len(different) > MOST_STEPS:
-            cuts = np.unique(np.quantile(column.values, np.linspace(0, 1, STEPS + 1)[1:-1]))
-            codes = np.searchsorted(cuts, column.values, side="left")
-            different, codes = np.unique(codes, return_inverse=True)
-        sample = sample.with_column(
-            name, Discrete(codes.astype(np.int64), tuple(map(str, range(len(different)))))
-        )
+        categories = Discrete(codes.astype(np.int64), tuple(map(str, range(len(different)))), named=True)
+        sample = sample.with_column(name, categories)
     return sample
 
 

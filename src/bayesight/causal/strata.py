@@ -9,7 +9,7 @@ occurs says nothing about that treatment: it is named, and left out of the answe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,14 @@ class Strata:
     def share(self) -> float:
         """Share of all rows that lie in such strata."""
         return float(self.n[:, self.overlap].sum() / self.n.sum())
+
+    def of(self, treatments: Sequence[int]) -> Strata:
+        """Some of the treatments, in the order given."""
+        k = list(treatments)
+        names = tuple(self.treatments[i] for i in k) if self.treatments else ()
+        return replace(
+            self, n=self.n[k], squares=self.squares[k], mean=self.mean[k], ss=self.ss[k], treatments=names
+        )
 
     def label(self, s: int) -> str:
         """A stratum in words, such as ``size=large, sex=f``."""

@@ -50,6 +50,14 @@ def effect(
         str | None, typer.Option(metavar="A,B,...", help="Hold these fixed, whatever the graph says.")
     ] = None,
     direct: DirectFlag = False,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--effect",
+            metavar="ate|att|atc|overlap",
+            help="On everybody, on the treated, on the untreated, or on those who could have been either.",
+        ),
+    ] = "ate",
     unobserved: UnobservedOption = None,
     counts: Annotated[
         str, typer.Option(metavar="COLUMN", help="How many rows each line stands for; 'none': one.")
@@ -89,6 +97,7 @@ def effect(
         success=success,
         adjust=None if adjust is None else _names(adjust),
         direct=direct,
+        effect=on,
         unobserved=_all(unobserved),
         counts=counts,
         weights=weights,
@@ -165,9 +174,12 @@ def simulate(
 
 
 def _tell(found: CausalAnswer) -> str:
+    from bayesight.causal.effect import ON_WHOM
+
     document = found.as_dict()
     effect = found.effect
-    lines = [found.title] if found.title else []
+    lines = [effect.warning, ""] if effect.warning else []
+    lines += [found.title] if found.title else []
     lines += [f"graph: {document['graph']}", f"{effect.rows:,.0f} rows"]
     lines += [*(use.sentence for use in found.columns), *found.notes, ""]
     what = f"{document['treatment']} on {document['outcome']}" + (
@@ -175,14 +187,15 @@ def _tell(found: CausalAnswer) -> str:
     )
     lines += [f"Effect of {what}: {_how(document)}", ""]
     lines += _answer_lines("as they are", effect.conditional, effect.question.level)
-    if effect.adjusted is not None:
-        lines += _answer_lines(
-            f"if it were set ({effect.adjusted.method})", effect.adjusted, effect.question.level
-        )
-    else:
+    for answer in (effect.adjusted,) if effect.adjusted else effect.instead:
+        title = f"if it were set, {ON_WHOM[answer.on]} ({answer.method})"
+        lines += _answer_lines(title, answer, effect.question.level)
+    if effect.adjusted is None and not effect.warning:
         lines += [f"Cannot be known: {document['reason']}.", ""]
     if effect.reversal:
         lines += [effect.reversal.sentence, ""]
+    if effect.warning:
+        lines.append(f"What models say of {ON_WHOM[effect.question.effect]}, none of them the answer:")
     lines += [f"{a.method}: {_interval(a.effect)}" for a in effect.others]
     if found.bayes:
         lines += _answer_lines("Bayesian, if it were set", found.bayes, effect.question.level)

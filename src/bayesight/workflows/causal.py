@@ -62,7 +62,7 @@ __all__ = [
 
 EXAMPLE = "example:"
 NONE = "none"
-CATEGORIES, LINE = "categories", "a straight line"
+CATEGORIES, LINE, QUANTITY = "categories", "a straight line", "a quantity"
 _SLOPE = "its effect is a straight line's slope"
 
 
@@ -90,6 +90,7 @@ class CausalRequest:
         bayes: also the Bayesian answer.
         refute: also try to break the answer.
         seed: every random choice follows from it.
+        effect: on whom: ``ate``, ``att``, ``atc`` or ``overlap``.
     """
 
     table: str | os.PathLike[str]
@@ -110,6 +111,7 @@ class CausalRequest:
     bayes: bool = False
     refute: bool = False
     seed: int = 0
+    effect: str = "ate"
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ class CausalAnswer:
         dropped: lines left out for missing values.
         title: what the table is about, for an example.
         source: where its numbers come from.
-        held: each variable that is held fixed: "categories" or "a straight line", and how many values it has.
+        held: each variable that is held fixed: "categories", "a quantity" (which may bend) or, in a table
+            read by parts, "a straight line", and how many values it has.
         columns: what each column was taken for, treatment and outcome first.
         notes: rows that were left out, spellings that are one, and a column that might hold counts.
     """
@@ -201,10 +204,16 @@ class CausalAnswer:
 
     @property
     def held_words(self) -> str:
-        """A sentence or two on the straight lines and the many categories; empty where there are none."""
+        """A sentence or two on the quantities and the many categories; empty where there are none."""
         lines = [name for name, (kind, _) in self.held.items() if kind == LINE]
-        many = [f"{n} ({k} values)" for n, (kind, k) in self.held.items() if kind != LINE and k > MAX_LEVELS]
+        bent = [name for name, (kind, _) in self.held.items() if kind == QUANTITY]
+        many = [
+            f"{n} ({k} values)" for n, (kind, k) in self.held.items() if kind == CATEGORIES and k > MAX_LEVELS
+        ]
         said = [f"as straight lines: {listed(lines)} (--text makes categories of one)"] if lines else []
+        said += [f"as quantities, which may bend: {listed(bent)} (--text makes categories of one)"] * bool(
+            bent
+        )
         said += [f"as categories: {listed(many)} (--numeric makes a line of one)"] if many else []
         held = [f"Held fixed {'; '.join(said)}."] if said else []
         return " ".join([self._slope_words, *held] if self._slope_words else held)
@@ -240,11 +249,15 @@ class CausalAnswer:
             "exact": self.exact.as_dict() if self.exact else None,
             "forbidden": self.forbidden,
             "conditional": e.conditional.as_dict(),
+            "on": e.question.effect,
+            "warning": e.warning or None,
             "adjusted": e.adjusted.as_dict() if e.adjusted else None,
+            "instead": [a.as_dict() for a in e.instead],
             "others": [a.as_dict() for a in e.others],
             "bayes": self.bayes.as_dict() if self.bayes else None,
             "simpson": e.reversal.as_dict() if e.reversal else None,
             "overlap": e.overlap.as_dict() if e.overlap else None,
+            "models": {name: dict(share) for name, share in e.models.items()} or None,
             "e_value": e.e_value.as_dict() if e.e_value else None,
             "refutations": [r.as_dict() for r in self.refutations],
             "level": e.question.level,
@@ -574,6 +587,7 @@ def _question(request: CausalRequest) -> Question:
         request.adjust,
         request.direct,
         request.level,
+        request.effect,
     )
 
 
@@ -640,7 +654,7 @@ def _held(found: Effect, sample: Sample) -> dict[str, tuple[str, int]]:
     return {
         name: (CATEGORIES, len(column.levels))
         if isinstance(column, Discrete)
-        else (LINE, len(np.unique(column.values)))
+        else (QUANTITY, len(np.unique(column.values)))
         for name, column in columns.items()
     }
 
@@ -719,6 +733,7 @@ def _suggestion(guess: CountsColumn | None) -> tuple[str, ...]:
 
 
 def _bayes(request: CausalRequest, found: Effect) -> Answer:
+    check(request.effect == "ate", "Bayesian intervals", f"--effect {request.effect}", "--effect ate")
     if found.strata is None:
         raise InvalidInput(
             "Bayesian intervals: the answer does not come from strata; expected a discrete treatment and "

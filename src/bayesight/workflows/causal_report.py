@@ -9,6 +9,7 @@ import numpy as np
 
 from bayesight.bayes.rates import Estimate
 from bayesight.causal import AdjustFor, Answer, FrontDoor, Instrument, NotIdentified, Strata
+from bayesight.causal.effect import ON_WHOM
 from bayesight.causal.refute import Refutation
 from bayesight.report import CausalGraph, Contrasted, Section, SeeingAndDoing, StrataTable, Stratum
 from bayesight.report.words import joined
@@ -37,6 +38,7 @@ def causal_sections(found: CausalAnswer) -> list[Section]:
     answers = [_contrasted("as they are", effect.conditional)]
     if effect.adjusted is not None:
         answers.append(_contrasted("if it were set", effect.adjusted))
+    answers += [_contrasted(f"if it were set, {ON_WHOM[a.on]}", a) for a in effect.instead]
     others = {} if found.bayes is None else {"Bayesian, Dirichlet and Beta": found.bayes.effect}
     others |= {a.method: a.effect for a in effect.others}
     sections: list[Section] = [
@@ -97,6 +99,8 @@ def _graph_sentences(found: CausalAnswer) -> tuple[str, ...]:
 
 def _headline(found: CausalAnswer) -> str:
     effect = found.effect
+    if effect.warning:
+        return effect.warning
     if effect.reversal is not None:
         return effect.reversal.sentence
     if effect.adjusted is None:
