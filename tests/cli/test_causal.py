@@ -33,7 +33,13 @@ def test_every_example_runs_and_names_its_source(program, name):
 def test_words_of_an_answer(program):
     status, out, err = program("causal", "effect", "example:kidney-stones", "--refute", "--bayes")
     assert (status, err) == (0, "")
-    for said in ("hold size fixed", "as they are, 95% intervals", "Simpson's reversal", "E-value", "placebo"):
+    for said in (
+        "hold size fixed",
+        "as they are, 95 % intervals",
+        "Simpson's reversal",
+        "E-value",
+        "placebo",
+    ):
         assert said in out
 
 

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from bayesight.cli.common import this_program
+from bayesight.formatting import percent
 from bayesight.workflows import demo as workflow
 
 SMALL = workflow.Sizes(learn=24, test=10, later=6, strange=4, unlabelled=40, epochs=2)
@@ -33,7 +34,7 @@ def test_json_words_and_what_is_left_behind(small, program, tmp_path):
         assert f"{step['title']} (" in err  # told as it ends
         assert step["words"] in err
     words = " ".join(step["words"] for step in document["steps"])
-    assert f"Of {8 * SMALL.test} letters {document['accuracy']:.1%} are called rightly." in words
+    assert f"Of {8 * SMALL.test} letters {percent(document['accuracy'])} are called rightly." in words
     assert f"{2 * SMALL.later} labelled images were absorbed" in words
     assert titles[6].startswith(f"Infer base rates from {SMALL.unlabelled} letters")
     page = (run / "report.html").read_text()

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from bayesight.data import open_store
+from bayesight.formatting import percent
 from bayesight.train import hardware
 from bayesight.workflows import labels
 
@@ -55,12 +56,10 @@ def test_words_hold_the_numbers(program, shapes_run, mislabelled):
     assert status == 0
     low, high = found["wrong_share_interval"]
     assert low < found["wrong_share"] < high
-    head = (
-        f"About {found['wrong_share']:.1%} of the labels seem wrong (95 % interval {low:.1%} to {high:.1%})"
-    )
-    assert f"{head}; the most suspicious:" in out
+    share, low, high = map(percent, (found["wrong_share"], low, high))
+    assert f"About {share} of the labels seem wrong (95 % interval {low} to {high}); the most" in out
     for row in found["suspicious"]:
-        assert f"{row['probability_wrong']:.3f}  {row['label']}, more like {row['suggested']}: " in out
+        assert f"{percent(row['probability_wrong'])}  {row['label']}, more like {row['suggested']}: " in out
     assert out.count(", more like ") == 4
 
 

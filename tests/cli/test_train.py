@@ -61,7 +61,7 @@ def test_words_and_a_line_an_epoch(program, shapes, more_shapes, tmp_path):
     lines = [line for line in err.splitlines() if f" of {steps} (epoch " in line]
     assert len(lines) == 3
     assert re.fullmatch(
-        rf"step {steps} of {steps} \(epoch 3 of 3\): loss \d\.\d+, accuracy \d\.\d+, log-loss \d\.\d+, "
+        rf"step {steps} of {steps} \(epoch 3 of 3\): loss \d\.\d+, accuracy \d+\.\d+ %, log-loss \d\.\d+, "
         r"\d+\.\d s, 0 s left",
         lines[-1],
     )

@@ -44,7 +44,7 @@ def test_the_summary_says_what_a_positive_is_worth():
     assert "Of 100 images it never learned from, it names 95 rightly (95 %: 94–96)." in words
     assert "least when it says B: of 100 images called B, 97 are B (95 %: 95–98)." in words
     assert "most when it says A: of 1,000 images called A, 990 are A" in words
-    assert "off by 0.8 percentage points" in words
+    assert "off by 0.82 percentage points" in words
 
 
 def test_a_class_never_called_is_not_the_most_trusted():

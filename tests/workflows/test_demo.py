@@ -19,9 +19,9 @@ def test_every_sentence_holds(tmp_path, seed):
         assert found, (title, words)
         return [word if word.isalpha() else float(word.replace(",", "")) for word in found.groups()]
 
-    (held_out,) = numbers("Train", r"it is right in ([\d.]+)%")
+    (held_out,) = numbers("Train", r"it is right in ([\d.]+) %")
     right, flagged, false, auroc = numbers(
-        "Measure", r"letters ([\d.]+)% are.* digits (\d+)% are.* letters (\d+)% \(AUROC ([\d.]+)\)"
+        "Measure", r"letters ([\d.]+) % are.* digits ([\d.]+) % are.* letters ([\d.]+) % \(AUROC ([\d.]+)\)"
     )
     assert min(held_out, right) > 95
     assert flagged > 5 * false
@@ -29,27 +29,29 @@ def test_every_sentence_holds(tmp_path, seed):
 
     drawn, before, p_before, one_in, after, p_after, left = numbers(
         "Ask again",
-        r"drawn as (\w), is read as (\w) \(probability ([\d.]+)\).* one letter in ([\d,]+) is \2, "
-        r".* read as (\w) \(([\d.]+)\), and \2 has ([\d.]+)",
+        r"drawn as (\w), is read as (\w) \(probability ([\d.]+) %\).* one letter in ([\d,]+) is \2, "
+        r".* read as (\w) \(([\d.]+) %\), and \2 has ([\d.]+) %",
     )
     assert drawn in "ABCDEFGH"
     assert before != after
     assert one_in >= 100
-    assert left < p_before < 0.9
+    assert left < p_before < 90
     assert left < p_after
 
-    first, both, dependent = numbers("Read the same", r"is ([\d.]+), after the second ([\d.]+) \(([\d.]+) if")
-    assert 0.5 < first < 0.98
+    first, both, dependent = numbers(
+        "Read the same", r"is ([\d.]+) %, after the second ([\d.]+) % \(([\d.]+) % if"
+    )
+    assert 50 < first < 98
     assert first < dependent < both
 
-    common, rare, gap = numbers("Infer", r"where (\w) is common \(60%\) and (\w) rare, .* most ([\d.]+)%")
+    common, rare, gap = numbers("Infer", r"where (\w) is common \(60 %\) and (\w) rare, .* most ([\d.]+) %")
     assert common != rare
     assert gap < 5
-    with_them, without = numbers("Infer", r"With them ([\d.]+)% of the letters .* instead of ([\d.]+)%")
+    with_them, without = numbers("Infer", r"With them ([\d.]+) % of the letters .* instead of ([\d.]+) %")
     assert with_them > without
 
     new, old, was = numbers(
-        "Teach", r"new letters ([\d.]+)% are right now, of the old ones ([\d.]+)% \(before: ([\d.]+)%"
+        "Teach", r"new letters ([\d.]+) % are right now, of the old ones ([\d.]+) % \(before: ([\d.]+) %"
     )
     assert new > 75
     assert was - old < 2

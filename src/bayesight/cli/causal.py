@@ -219,12 +219,14 @@ def _tell(found: CausalAnswer) -> str:
 
 
 def _answer_lines(title: str, answer: Answer, level: float) -> list[str]:
+    from bayesight.formatting import percent
+
     rows = [(name, e) for name, e in answer.means.items()]
     rows += [(f"{d.of} - {d.versus}", d.estimate) for d in answer.differences]
     if answer.slope is not None:
         rows.append(("for one more unit", answer.slope))
     width = max(len(name) for name, _ in rows)
-    head = f"{title}, {level:.0%} intervals"
+    head = f"{title}, {percent(level, 0)} intervals"
     return [head, *(f"  {name:<{width}}  {_interval(e)}" for name, e in rows), ""]
 
 

@@ -105,16 +105,19 @@ def _suspicious(source: Path, top: int, report: Path | None, **options: Any) -> 
 
 
 def _suspicious_text(labels: dict[str, Any] | None) -> str:
+    from bayesight.formatting import percent
+
     if labels is None:
         return ""
     lines = [
-        f"  {row['probability_wrong']:.3f}  {row['label']}, more like {row['suggested']}: {row['path']}"
+        f"  {percent(row['probability_wrong']):>8}  {row['label']}, more like {row['suggested']}: "
+        f"{row['path']}"
         for row in labels["suspicious"]
     ]
     low, high = labels["wrong_share_interval"]
     head = (
-        f"\n\nAbout {labels['wrong_share']:.1%} of the labels seem wrong "
-        f"(95 % interval {low:.1%} to {high:.1%}); the most suspicious:\n"
+        f"\n\nAbout {percent(labels['wrong_share'])} of the labels seem wrong "
+        f"(95 % interval {percent(low)} to {percent(high)}); the most suspicious:\n"
     )
     return head + "\n".join(lines)
 

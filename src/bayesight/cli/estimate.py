@@ -213,6 +213,8 @@ def _prior(kind: str, given: dict[str, float], k: int) -> Any:
 
 
 def _tell(kind: str, names: list[str], snapshots: tuple[Snapshot, ...], level: float) -> str:
+    from bayesight.formatting import percent
+
     key = _KEYS[kind]
     labels = {"dirichlet": names, "regression": names, "wishart": [f"mean of {n}" for n in names]}.get(
         kind, [key]
@@ -220,7 +222,8 @@ def _tell(kind: str, names: list[str], snapshots: tuple[Snapshot, ...], level: f
     lines = []
     for j, label in enumerate(labels):
         lines.append(
-            f"{label}\n{'n':>9}  {'max. likelihood':>15}  {'posterior mean':>14}  {level:.0%} interval"
+            f"{label}\n{'n':>9}  {'max. likelihood':>15}  {'posterior mean':>14}  "
+            f"{percent(level, 0)} interval"
         )
         for s in snapshots:
             best = _n(s.mle[key].reshape(-1)[j].item()) if s.mle else "open"

@@ -129,7 +129,7 @@ def evaluate(
 
 
 def _text(result: EvaluateResult) -> str:
-    from bayesight.report.words import percent
+    from bayesight.formatting import decimal, percent
 
     found = result.evaluation
     where = "at the stated base rates" if found.prior is not None else "base rates as among these images"
@@ -156,7 +156,7 @@ def _text(result: EvaluateResult) -> str:
             "",
             f"unknown: of {figures['unknown_examples']:,} images of other kinds "
             f"{percent(figures['unknown_flagged'])} are flagged, and {percent(figures['known_flagged'])} "
-            f"of the known; AUROC {figures['auroc']:.4f}",
+            f"of the known; AUROC {decimal(figures['auroc'], 4)}",
         ]
     lines += ["", "precision: of the images called so, the share that are. Intervals: 95 %."]
     return "\n".join(lines)

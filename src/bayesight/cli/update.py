@@ -116,6 +116,8 @@ def update(
 
 
 def _text(found: UpdateResult) -> str:
+    from bayesight.formatting import percent
+
     seconds = f"in {found.features_s + found.belief_s:.2f} s (features {found.features_s:.2f} s)"
     gone = f"gone, for no image of it is left: {', '.join(found.gone_classes)}"
     if found.removed:
@@ -124,7 +126,7 @@ def _text(found: UpdateResult) -> str:
     if found.new_classes:
         lines.append(f"new classes: {', '.join(found.new_classes)}")
     if found.predicted is not None and found.predicted == found.predicted:
-        lines.append(f"before that, {found.predicted:.1%} of those of known classes were called rightly")
+        lines.append(f"before that, {percent(found.predicted)} of those of known classes were called rightly")
     return "\n".join([*lines, *[gone] * bool(found.gone_classes)])
 
 

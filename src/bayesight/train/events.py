@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bayesight.formatting import percent
 from bayesight.progress import duration
 
 __all__ = [
@@ -139,7 +140,7 @@ class Epochs:
 def measured(row: Mapping[str, float]) -> str:
     """The figures of an evaluation that are worth a line."""
     if "accuracy" in row:
-        return f"accuracy {row['accuracy']:.4f}, log-loss {row['log_loss']:.4f}"
+        return f"accuracy {percent(row['accuracy'], 2)}, log-loss {row['log_loss']:.4f}"
     words = {
         "squared_error": "squared error",
         "bound": "negative evidence bound",

@@ -18,6 +18,7 @@ from bayesight.bayes.diagnostic import from_rates
 from bayesight.data import open_store
 from bayesight.data.audit import audit
 from bayesight.evaluate import most_confused, one_vs_rest
+from bayesight.formatting import decimal, percent
 from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
@@ -170,7 +171,7 @@ def demo(
         found = result.metrics["validation"]
         words.append(
             f"A residual network learned {result.metrics['examples']['train']:,} letters; on "
-            f"{found['examples']} held out it is right in {found['accuracy']:.1%}."
+            f"{found['examples']} held out it is right in {percent(found['accuracy'])}."
         )
     run = result.run
     measured = _evaluate(story, run, sources, out)
@@ -270,13 +271,14 @@ def _evaluate(story: _Story, run: Run, sources: dict[str, Path], out: Path) -> E
         result = evaluate(run.folder, sources["test"], unknown=sources["strange"])
         novelty = result.novelty
         words.append(
-            f"Of {len(result.evaluation.labels)} letters {result.evaluation.accuracy:.1%} are called rightly."
+            f"Of {len(result.evaluation.labels)} letters {percent(result.evaluation.accuracy)} are called "
+            "rightly."
         )
         if novelty is not None:
             figures = novelty.as_dict()
             words.append(
-                f"Of the digits {figures['unknown_flagged']:.0%} are called unknown, and of the letters "
-                f"{figures['known_flagged']:.0%} (AUROC {figures['auroc']:.3f})."
+                f"Of the digits {percent(figures['unknown_flagged'], 0)} are called unknown, and of the "
+                f"letters {percent(figures['known_flagged'], 0)} (AUROC {decimal(figures['auroc'], 3)})."
             )
     return result
 
@@ -297,10 +299,11 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
         "Ask again where that letter is rare", f"bayesight predict {out} IMAGE --prior {names[top]}={rate:g}"
     ) as words:
         words.append(
-            f"The hardest letter, drawn as {shown}, is read as {names[top]} (probability {before[top]:.2f}) "
-            f"where all letters are equally common. Where one letter in {1 / rate:,.0f} is {names[top]}, the "
-            f"same picture is read as {names[taken]} ({after[taken]:.2f}), and {names[top]} has "
-            f"{after[top]:.3f}: another prior, another answer."
+            f"The hardest letter, drawn as {shown}, is read as {names[top]} (probability "
+            f"{percent(float(before[top]))}) where all letters are equally common. Where one letter "
+            f"in {1 / rate:,.0f} is {names[top]}, the same picture is read as {names[taken]} "
+            f"({percent(float(after[taken]))}), and {names[top]} has {percent(float(after[top]))}: another "
+            "prior, another answer."
         )
     rates = one_vs_rest(measured.evaluation.confusion)
     sensitivity = float((rates.tp[top] + 0.5) / (rates.tp[top] + rates.fn[top] + 1))
@@ -348,9 +351,9 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult, out: Path
         "Read the same letter twice", f"bayesight predict {out} FIRST SECOND --same-subject"
     ) as words:
         words.append(
-            f"Two doubtful pictures of one {truth}: after the first its probability is {values[0]:.3f}, "
-            f"after the second {values[1]:.3f} ({float(alike.log_p[at].exp()):.3f} if the two readings are "
-            "half dependent). The posterior of the first reading is the prior of the second."
+            f"Two doubtful pictures of one {truth}: after the first its probability is {percent(values[0])}, "
+            f"after the second {percent(values[1])} ({percent(float(alike.log_p[at].exp()))} if the two "
+            "readings are half dependent). The posterior of the first reading is the prior of the second."
         )
     beliefs = [("prior", prior.log_p), *((f"reading {i}", s.posterior.log_p) for i, s in enumerate(steps, 1))]
     return [
@@ -390,8 +393,9 @@ def _inferred(
         seen = np.bincount(labels[chosen], minlength=len(names)) / len(chosen)
         gap = float(np.abs(found.estimate.prior.numpy() - seen).max())
         words.append(
-            f"In a place where {names[common]} is common ({COMMON:.0%}) and {names[rare]} rare, the shares "
-            f"inferred without a label are at most {gap:.1%} from the true ones. {_gain(scores, sure)}"
+            f"In a place where {names[common]} is common ({percent(COMMON, 0)}) and {names[rare]} rare, the "
+            f"shares inferred without a label are at most {percent(gap)} from the true ones. "
+            f"{_gain(scores, sure)}"
         )
     estimate = found.estimate
     return [
@@ -410,11 +414,14 @@ def _inferred(
 def _gain(right: Sequence[float], probability: Sequence[float]) -> str:
     """A sentence on what inferred base rates change: (without, with them) of two measures."""
     if right[1] > right[0]:
-        return f"With them {right[1]:.1%} of the letters are read rightly instead of {right[0]:.1%}."
+        return (
+            f"With them {percent(right[1])} of the letters are read rightly instead of {percent(right[0])}."
+        )
     verb = "rises" if probability[1] > probability[0] else "does not rise"
     return (
-        f"Of the letters {right[1]:.1%} are read rightly with them, {right[0]:.1%} without; the mean "
-        f"probability of the right one {verb}: {probability[0]:.3f} without, {probability[1]:.3f} with them."
+        f"Of the letters {percent(right[1])} are read rightly with them, {percent(right[0])} without; the "
+        f"mean probability of the right one {verb}: {percent(probability[0])} without, "
+        f"{percent(probability[1])} with them."
     )
 
 
@@ -430,8 +437,8 @@ def _new_classes(
         words.append(
             f"{result.absorbed} labelled images were absorbed in "
             f"{result.features_s + result.belief_s:.2f} s. Of the new letters "
-            f"{later.evaluation.accuracy:.1%} are right now, of the old ones {again.evaluation.accuracy:.1%} "
-            f"(before: {measured.evaluation.accuracy:.1%})."
+            f"{percent(later.evaluation.accuracy)} are right now, of the old ones "
+            f"{percent(again.evaluation.accuracy)} (before: {percent(measured.evaluation.accuracy)})."
         )
     names = again.evaluation.classes
     before, after = _sensitivity(measured.evaluation.confusion), _sensitivity(again.evaluation.confusion)

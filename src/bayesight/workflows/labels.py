@@ -23,6 +23,7 @@ from bayesight.data.batches import Examples
 from bayesight.data.dataset import gather
 from bayesight.data.splits import split
 from bayesight.errors import InvalidInput
+from bayesight.formatting import percent
 from bayesight.frame import Fit
 from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
@@ -179,9 +180,9 @@ def labels_report(found: LabelAudit, path: str | Path) -> Path:
         for at, row, image in zip(order, rows, images, strict=True)
     )
     expected = round(found.wrong_share * len(found.rows))
-    low, high = found.interval
+    share, low, high = map(percent, (found.wrong_share, *found.interval))
     note = (
-        f"About {found.wrong_share:.1%} of the labels seem wrong (95 % interval {low:.1%} to {high:.1%}). "
+        f"About {share} of the labels seem wrong (95 % interval {low} to {high}). "
         f"Judged out of fold, with {found.how}."
     )
     sections = [SuspiciousLabels(pictures, total=expected, note=note), *data_sections(store)]

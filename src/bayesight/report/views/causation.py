@@ -89,7 +89,7 @@ def _digits(section: SeeingAndDoing) -> int:
 
 def _numbers(section: SeeingAndDoing) -> Table:
     names = list(dict.fromkeys(n for a in section.answers for n in a.values))
-    interval = f"{100 * section.level:.0f} % interval"
+    interval = f"{percent(section.level, 0)} interval"
     columns = (Column("", numeric=False), *(Column(a.title, interval) for a in section.answers))
     rows = tuple((Cell(n), *(_cell(a, n, section) for a in section.answers)) for n in names)
     return Table(columns, rows, "Both answers")

@@ -33,7 +33,6 @@ from bayesight.report.sections import (
 )
 from bayesight.report.views.overview import worth
 from bayesight.report.words import (
-    THIN,
     count,
     interval,
     mean_of,
@@ -42,6 +41,7 @@ from bayesight.report.words import (
     rate,
     ratio,
     ratio_interval,
+    spread,
 )
 from bayesight.types import FloatArray
 
@@ -98,7 +98,7 @@ def per_class(section: PerClass, uid: str) -> tuple[Block, ...]:
         )
         for r in section.readings
     )
-    level = f"{100 * section.level:g}{THIN}%"
+    level = rate(section.level)
     words = (
         f"Each class is read as a test: it, or anything else. Sensitivity and false alarm belong to the "
         f"classifier; precision belongs to the place as well, here with the base rates of "
@@ -199,10 +199,10 @@ def _at(curve: PrecisionCurve, point: float) -> Cell:
     def read(values: object) -> float:
         return float(np.interp(point, grid, floats(values)))  # type: ignore[arg-type]
 
-    spread = ""
+    ends = ""
     if curve.low is not None and curve.high is not None:
-        spread = f"{100 * read(curve.low):.1f}–{100 * read(curve.high):.1f}{THIN}%"
-    return Cell(percent(read(curve.precision)), spread)
+        ends = spread((read(curve.low), read(curve.high)))
+    return Cell(percent(read(curve.precision)), ends)
 
 
 def _verdict(stated: float, right: float) -> str:

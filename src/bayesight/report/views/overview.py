@@ -66,7 +66,7 @@ def summary(section: Summary, uid: str) -> tuple[Block, ...]:
     if len(ranked) > 1:
         sentences.append(f"Trust it most when it says {ranked[-1].name}: {worth(ranked[-1], section.level)}")
     if section.calibration_error is not None:
-        off = f"{100 * section.calibration_error:.1f}".rstrip("0").rstrip(".")
+        off = rate(section.calibration_error).removesuffix(f"{THIN}%")
         sentences.append(f"The probabilities it states are off by {off} percentage points on average.")
     tiles = [Tile("accuracy", rate(section.accuracy), _range(interval(section.accuracy), section.level))]
     if section.log_loss is not None:
@@ -235,8 +235,8 @@ def _option(setting: Any) -> str:
 
 def _level(spread: str, level: float) -> str:
     """A spread with its credible level, in brackets."""
-    return f" ({100 * level:g}{THIN}%: {spread})" if spread else ""
+    return f" ({rate(level)}: {spread})" if spread else ""
 
 
 def _range(spread: str, level: float) -> str:
-    return f"{100 * level:g}{THIN}%: {spread}" if spread else ""
+    return f"{rate(level)}: {spread}" if spread else ""
