@@ -135,21 +135,20 @@ def sufficient_statistics(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Counts (K,), sums (K, D) and second moments (2, D, D) of standardised rows.
 
-    They are the blocks of one matrix product, [x, e_y]^T [x, e_y] with e_y the one-hot label.
+    The rows are only centred; the scale divides the finished sums, which saves a pass over the data. Time and
+    memory follow the rows and D^2; K enters as the size of the result alone.
     """
     features, labels, weights = _checked(head, features, labels, weights)
-    size = head.dimension
+    counts, sums = torch.zeros_like(head.counts), torch.zeros_like(head.sums)
+    second = torch.zeros_like(head.second_moments)
     late = labels >= head.founding
-    if not bool(late.any()):
-        gram = _gram(head, features, labels, weights)
-        second = torch.stack([gram[:size, :size], torch.zeros_like(gram[:size, :size])])
-    else:
-        grams = [
-            _gram(head, features[rows], labels[rows], None if weights is None else weights[rows])
-            for rows in (~late, late)
-        ]
-        gram, second = grams[0] + grams[1], torch.stack([g[:size, :size] for g in grams])
-    return gram.diagonal()[size:].clone(), gram[size:, :size].clone(), second
+    for group, of in enumerate((~late, late) if bool(late.any()) else (slice(None),)):
+        parts = (features[of], labels[of], None if weights is None else weights[of])
+        _add(second[group], sums, counts, head.shift, *parts)
+    check_finite(second)  # what is not finite in a row is not finite here
+    sums.div_(head.scale)
+    second.div_(head.scale).div_(head.scale[:, None])
+    return counts, sums, second
 
 
 def once_a_head(function: Callable[[GaussianHead], Result]) -> Callable[[GaussianHead], Result]:
@@ -202,24 +201,27 @@ def shapes(*tensors: Tensor) -> str:
     return " and ".join(str(tuple(t.shape)) for t in tensors)
 
 
-def _gram(head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """[x, e_y]^T [x, e_y] of standardised rows, (D + K, D + K), block by block.
+def _add(
+    second: Tensor, sums: Tensor, counts: Tensor, shift: Tensor,
+    features: Tensor, labels: Tensor, weights: Tensor | None,
+) -> None:  # fmt: skip
+    """Add X^T W X to ``second``, E^T W X to ``sums`` and the weights to ``counts``, block by block of rows.
 
-    The rows are only centred; the scale divides the finished product, which saves a pass over the data.
+    X are the centred rows and E their one-hot labels, in which each block has a column for its own classes.
     """
-    size, count = head.dimension, len(head.classes)
-    gram = torch.zeros(size + count, size + count, dtype=torch.float64, device=features.device)
-    block = torch.empty(min(_ROWS, len(features)), size + count, dtype=torch.float64, device=features.device)
+    centred = torch.empty(min(_ROWS, len(features)), len(shift), dtype=torch.float64, device=shift.device)
+    first = torch.arange(min(2, len(counts)), device=labels.device)
     for start in range(0, len(features), _ROWS):
-        part = features[start : start + _ROWS]
-        rows = block[: len(part)]
-        torch.sub(part, head.shift, out=rows[:, :size])
-        rows[:, size:].zero_().scatter_(1, labels[start : start + _ROWS, None], 1.0)
-        weighted = rows if weights is None else rows * weights[start : start + _ROWS, None]
-        gram.addmm_(weighted.T, rows)
-    check_finite(gram)  # what is not finite in a row is not finite here
-    scale = torch.cat([head.scale, head.scale.new_ones(count)])
-    return gram.div_(scale).div_(scale[:, None])
+        block = slice(start, start + _ROWS)
+        part, named = features[block], labels[block]
+        rows = torch.sub(part, shift, out=centred[: len(part)])
+        weight = rows.new_ones(len(part)) if weights is None else weights[block]
+        second.addmm_((rows if weights is None else rows * weight[:, None]).T, rows)
+        classes = torch.cat([named, first]).unique()  # a lone column would be added up in another order
+        column = torch.searchsorted(classes, named)[:, None]
+        one_hot = rows.new_zeros(len(part), len(classes)).scatter_(1, column, weight[:, None])
+        sums[classes] = torch.addmm(sums[classes], one_hot.T, rows)
+        counts.index_add_(0, named, weight)
 
 
 def _checked(
