@@ -55,28 +55,27 @@ def fit_bcts(
     shapes = f"{tuple(scores.shape)} and {tuple(labels.shape)}"
     good = scores.ndim == 2 and len(scores) > 0 and labels.shape == scores.shape[:1]
     check(good, "scores and labels", shapes, "(N, K) and (N,) with N >= 1")
-    z = scores.double() - scores.double().logsumexp(1, keepdim=True)
-    z = z.clamp_min(-700.0)
+    z = _log_shares(scores)
     w = torch.ones(len(z), dtype=torch.float64) if weights is None else weights.double()
-    design = _design(z, bias)
-    prior = ridge
-    centre = torch.zeros(design.shape[-1], dtype=torch.float64)
+    centre = torch.zeros(z.shape[1] if bias else 1, dtype=torch.float64)
     centre[0] = 1.0
     theta = centre.clone()
-    value = _objective(design, labels, w, theta, centre, prior)
+
+    def objective(at: Tensor) -> float:
+        log_p = torch.log_softmax(_softened(z, at), dim=1)
+        loss = -(log_p.gather(1, labels[:, None])[:, 0] * w).sum()
+        return float(loss + 0.5 * ridge * (at - centre).square().sum())
+
+    value = objective(theta)
     for _ in range(50):
-        p = torch.softmax(design @ theta, dim=1)
-        given = design[torch.arange(len(z)), labels]
-        mean = (p[..., None] * design).sum(1)
-        gradient = ((mean - given) * w[:, None]).sum(0) + prior * (theta - centre)
-        weighted = design * (p * w[:, None])[..., None]
-        hessian = torch.einsum("nkp,nkq->pq", weighted, design) - (mean * w[:, None]).T @ mean
-        hessian.diagonal().add_(prior)
+        gradient, hessian = _derivatives(z, labels, w, theta)
+        hessian.diagonal().add_(ridge)
+        gradient += ridge * (theta - centre)
         step = torch.linalg.solve(hessian, gradient)
         size, decrement = 1.0, float(gradient @ step)
         while size > 1e-6:
             proposed = theta - size * step
-            trial = _objective(design, labels, w, proposed, centre, prior)
+            trial = objective(proposed)
             if proposed[0] > 1e-4 and trial <= value - 1e-4 * size * decrement:
                 break
             size /= 2
@@ -91,22 +90,39 @@ def fit_bcts(
 
 def apply(calibration: Calibration, scores: Tensor) -> Tensor:
     """Calibrated log posterior, nats, (N, K)."""
-    z = scores.double() - scores.double().logsumexp(-1, keepdim=True)
-    return torch.log_softmax(z.clamp_min(-700.0) / calibration.temperature + calibration.bias, dim=-1)
+    z = _log_shares(scores)
+    return torch.log_softmax(z / calibration.temperature + calibration.bias, dim=-1)
 
 
-def _design(z: Tensor, bias: bool) -> Tensor:
-    """(N, K, P): the score times the inverse temperature, and an indicator for every class but the last."""
-    count = z.shape[1]
-    columns = [z[..., None]]
-    if bias:
-        columns.append(torch.eye(count, dtype=torch.float64)[:, :-1].expand(len(z), count, count - 1))
-    return torch.cat(columns, dim=-1)
+def _log_shares(scores: Tensor) -> Tensor:
+    """Normalised scores, nats, float64, none so low that its product with a weight of 0 is no number."""
+    z = scores.double()
+    return (z - z.logsumexp(-1, keepdim=True)).clamp_min_(-700.0)
 
 
-def _objective(
-    design: Tensor, labels: Tensor, weights: Tensor, theta: Tensor, centre: Tensor, prior: float
-) -> float:
-    log_p = torch.log_softmax(design @ theta, dim=1)
-    loss = -(log_p.gather(1, labels[:, None])[:, 0] * weights).sum()
-    return float(loss + 0.5 * prior * (theta - centre).square().sum())
+def _softened(z: Tensor, theta: Tensor) -> Tensor:
+    """Scores (N, K) at an inverse temperature, with a bias for every class but the last where there are any."""
+    softened = z * theta[0]
+    softened[:, : len(theta) - 1] += theta[1:]
+    return softened
+
+
+def _derivatives(z: Tensor, labels: Tensor, weights: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient (P,) and Hessian (P, P) of the summed log-loss.
+
+    The design has a column of scores and one of indicators a class; only their products are ever formed, so
+    that memory follows N x K and P^2, not N x K x P.
+    """
+    count = len(theta) - 1
+    p = _softened(z, theta).softmax(dim=1)
+    mean = (p * z).sum(1)
+    given = z.gather(1, labels[:, None])[:, 0]
+    weighted = p * weights[:, None]
+    hessian = torch.empty(count + 1, count + 1, dtype=torch.float64)
+    spread = weighted * (z - mean[:, None])  # of the score about its mean, at each class
+    hessian[0, 0] = (spread * z).sum()
+    hessian[0, 1:] = hessian[1:, 0] = spread.sum(0)[:count]
+    hessian[1:, 1:] = -(weighted.T[:count] @ p[:, :count])
+    hessian.diagonal()[1:] += weighted.sum(0)[:count]
+    observed = torch.zeros(z.shape[1], dtype=torch.float64).index_add_(0, labels, weights)
+    return torch.cat([((mean - given) @ weights)[None], (weighted.sum(0) - observed)[:count]]), hessian

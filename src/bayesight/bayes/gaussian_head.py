@@ -78,6 +78,7 @@ __all__ = [
 _SHRINKAGES = (1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 _USUAL_SHRINKAGE = 0.1
 _MANY_CLASSES = 100
+_VALUES = 1 << 20  # densities held at once
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def fit(
         labels: (N,) indices into ``classes``.
         classes: names.
         weights: (N,) in [0, 1], the trust in each label; all 1 when left out.
-        validation: (features, labels) that trained nothing; they choose the shrinkage.
+        validation: (features, labels) that trained nothing; they, or ``sharpness.judges`` of very many,
+            choose the shrinkage.
         prior: hyperparameters, when they are not to be chosen.
 
     Example:
@@ -138,19 +140,20 @@ def fit(
     head = empty(classes, shift, scale, prior)
     counts, sums, second = sufficient_statistics(head, features, labels, weights)
     head = replace(head, counts=counts, sums=sums, second_moments=second)
-    total = float(counts.sum())
-    candidates = [prior] if prior else [HeadPrior(scatter=s * max(total, 1.0)) for s in _SHRINKAGES]
-    heads = [replace(head, prior=p) for p in candidates]
-    if validation is None:
-        return max(heads, key=log_evidence)
+    if prior is not None:
+        return head
+    total = max(float(counts.sum()), 1.0)
 
-    def log_posterior_of(head: GaussianHead) -> float:
-        ready = predictive(head)
-        losses = judged_losses(ready, distances(ready, validation[0]), validation[1])
-        decades = math.log10(head.prior.scatter / max(total, 1.0) / _USUAL_SHRINKAGE)
+    def probable(prior: HeadPrior) -> float:
+        candidate = replace(head, prior=prior)
+        if validation is None:
+            return log_evidence(candidate)
+        ready, some = predictive(candidate), sharpness.judges(len(validation[1]), len(head.classes))
+        losses = judged_losses(ready, distances(ready, validation[0][some]), validation[1][some])
+        decades = math.log10(prior.scatter / total / _USUAL_SHRINKAGE)
         return sharpness.log_evidence(losses) - 0.5 * decades**2
 
-    return max(heads, key=log_posterior_of)
+    return replace(head, prior=max((HeadPrior(scatter=s * total) for s in _SHRINKAGES), key=probable))
 
 
 def absorb(
@@ -339,10 +342,14 @@ def judged_losses(
     """
     weights = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights.double()
     known = (ready.log_prior[labels] > -math.inf).nonzero()[:, 0]
-    rows, prior = rows.at(known), ready.log_prior
-    return sharpness.judged_losses(
-        lambda t: density_at(ready, rows, t) + prior, prior, labels[known], weights.to(labels.device)[known]
-    )
+    labels, weights, prior = labels[known], weights.to(labels.device)[known], ready.log_prior
+    count = max(1, _VALUES // len(prior))
+    parts = zip(rows.at(known).split(count), labels.split(count), weights.split(count), strict=True)
+    losses = [
+        sharpness.judged_losses(lambda t, some=some: density_at(ready, some, t) + prior, prior, *given)
+        for some, *given in parts
+    ]
+    return torch.stack(losses).sum(dim=0)
 
 
 def sharpened(

@@ -76,12 +76,14 @@ class Predictive:
 class Distances:
     """Rows as the classes see them, at no temperature yet.
 
+    All but the distances have one row where it is the same for every image.
+
     Args:
         size: D, the number of features.
         squared: (N, K) squared distance from each class mean in the metric of the scatter.
-        strength: (N, K) rows behind each mean.
-        dof: (N, 1) degrees of freedom.
-        log_det: (N, 1) log determinant of the scale matrix.
+        strength: (N, K) or (1, K) rows behind each mean.
+        dof: (N, 1) or (1, 1) degrees of freedom.
+        log_det: (N, 1) or (1, 1) log determinant of the scale matrix.
     """
 
     size: int
@@ -92,17 +94,26 @@ class Distances:
 
     def joined(self, other: Distances) -> Distances:
         """These rows and then the others."""
-        pairs = zip(self._parts, other._parts, strict=True)
-        return Distances(self.size, *(torch.cat(pair) for pair in pairs))
+        both = ([part.expand(len(rows), -1) for part in rows._parts] for rows in (self, other))
+        return Distances(self.size, *(torch.cat(pair) for pair in zip(*both, strict=True)))
 
     def at(self, rows: Tensor) -> Distances:
         """Those at the given positions."""
-        return Distances(self.size, *(part[rows] for part in self._parts))
+        return Distances(self.size, *(part if self._shared(part) else part[rows] for part in self._parts))
 
     def split(self, count: int) -> list[Distances]:
         """At most ``count`` rows at a time."""
-        pieces = zip(*(part.split(count) for part in self._parts), strict=True)
-        return [Distances(self.size, *four) for four in pieces]
+        starts = range(0, max(len(self), 1), count)
+        columns = [
+            [part] * len(starts) if self._shared(part) else part.split(count) for part in self._parts
+        ]
+        return [Distances(self.size, *four) for four in zip(*columns, strict=True)]
+
+    def __len__(self) -> int:
+        return len(self.squared)
+
+    def _shared(self, part: Tensor) -> bool:
+        return len(part) == 1 and len(self) != 1
 
     @property
     def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -156,9 +167,8 @@ def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor
 def distances(ready: Predictive, features: Tensor) -> Distances:
     """Rows (N, D) that the head has not absorbed, or should judge as if it had not."""
     x = _whitened(ready, features)
-    squared = squared_distance(x, ready.means)
-    dof, log_det = squared.new_tensor([ready.dof, ready.log_det])[:, None, None].expand(2, len(x), 1)
-    return Distances(x.shape[1], squared, ready.strength.expand(len(x), -1), dof, log_det)
+    dof, log_det = x.new_tensor([ready.dof, ready.log_det])[:, None, None]
+    return Distances(x.shape[1], squared_distance(x, ready.means), ready.strength[None], dof, log_det)
 
 
 def left_out(ready: Predictive, features: Tensor, labels: Tensor, weights: Tensor) -> Distances:
@@ -201,7 +211,8 @@ def density_at(ready: Predictive, rows: Distances, temperature: float | Tensor |
     tail = (rows.dof + rows.size) / 2
     constant = torch.lgamma(tail) - torch.lgamma(rows.dof / 2) - rows.size / 2 * (rows.dof * math.pi).log()
     log_scale = rows.log_det + rows.size * width.log()
-    return constant - 0.5 * log_scale - tail * torch.log1p(rows.squared.clamp_min(0) / (rows.dof * width))
+    ratio = rows.squared.clamp_min(0) / (rows.dof * width)
+    return constant - 0.5 * log_scale - ratio.log1p_().mul_(tail)
 
 
 def squared_distance(x: Tensor, means: Tensor) -> Tensor:
@@ -280,7 +291,7 @@ def _averaged_density(ready: Predictive, rows: Distances) -> Tensor:
         sharpness.averaged(
             ready.sharpness, density_at(ready, part, temperatures) + ready.log_prior, ready.log_prior
         )
-        for part in rows.split(max(1, _VALUES // (len(temperatures) * rows.squared.shape[1])))
+        for part in rows.split(max(1, _VALUES // (len(temperatures) * len(ready.means))))
     ]
     shared = log_evidence + torch.cat(log_posterior) - ready.log_prior
     return torch.where(ready.log_prior.isneginf(), at_centre, shared)

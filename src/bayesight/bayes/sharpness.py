@@ -37,7 +37,9 @@ __all__ = [
     "averaged",
     "centre",
     "judged_losses",
+    "judges",
     "log_evidence",
+    "most_judges",
     "plain",
     "posterior",
     "thinned",
@@ -63,8 +65,25 @@ _SLIP_LOG_PRIOR = (SLIPS.log() + torch.log1p(-SLIPS)).log_softmax(dim=0)
 GRID = (len(TEMPERATURES), len(SLIPS))
 """Shape of recorded losses."""
 
+_MOST_JUDGED, _FEWEST_JUDGES = 4_000_000, 200  # answers, images times classes; images
+
 _NEGLIGIBLE = 1e-7
 _VALUES = 1 << 20  # probabilities held at once
+
+
+def most_judges(classes: int) -> int:
+    """How many images may judge answers about so many classes: 4 million answers, at least 200 images."""
+    return max(_FEWEST_JUDGES, _MOST_JUDGED // classes)
+
+
+def judges(images: int, classes: int) -> Tensor:
+    """Positions of the images that judge: all, or every n-th where they are more than ``most_judges``.
+
+    Example:
+        >>> judges(4, 10).tolist(), judges(10_000, 10_000)[:3].tolist()
+        ([0, 1, 2, 3], [0, 25, 50])
+    """
+    return torch.arange(0, images, max(1, -(-images // most_judges(classes))))
 
 
 def judged_losses(

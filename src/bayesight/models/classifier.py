@@ -34,10 +34,10 @@ from bayesight.models.base import ImageModel
 from bayesight.models.belief_check import check_belief
 from bayesight.models.corrections import RUN, Replaced
 from bayesight.models.judged import (
-    LATER_JUDGES,
     Judged,
     judge,
     later_judges,
+    most_later_judges,
     moved_on,
     nearest_other,
 )
@@ -48,9 +48,6 @@ __all__ = ["Absorptions", "Classes", "Classifier", "Rows", "fit_classifier", "fr
 
 EXEMPLARS = 20_000
 """Training images kept for distances; as many again may be absorbed later."""
-
-MOST_JUDGED, FEWEST_JUDGES = 4_000_000, 200
-"""At most so many answers, images times classes, judge a belief; at least so many images, where there are."""
 
 _REFERENCE = ("reference", "reference_labels", "reference_digests")
 
@@ -275,8 +272,7 @@ class Classifier:
         left = (~torch.isin(_words(self.reference_digests), _words(self.absorbed.digests))).nonzero()[:, 0]
         if len(left) + len(self._later) < 2:
             left = torch.arange(len(self.reference))
-        most = max(FEWEST_JUDGES, MOST_JUDGED // len(self.classes.names))
-        return left[torch.arange(0, len(left), max(1, -(-len(left) // most)))]
+        return left[sharpness.judges(len(left), len(self.classes.names))]
 
     @property
     def _judged_distance(self) -> Tensor:
@@ -286,7 +282,8 @@ class Classifier:
     @cached_property
     def _later(self) -> Tensor:
         """(L,) positions of the exemplars that judge the belief."""
-        return later_judges(self.absorbed.digests, self.absorbed.exemplar_rows, self.absorbed.trained)
+        absorbed, most = self.absorbed, most_later_judges(len(self.classes.names))
+        return later_judges(absorbed.digests, absorbed.exemplar_rows, absorbed.trained, most)
 
     @cached_property
     def _later_distance(self) -> Tensor:
@@ -409,7 +406,8 @@ class Classifier:
         after = replace(self, head=head, absorbed=self.absorbed.without(positions))
         if exemplars_return and "_reference_distance" in vars(self):
             vars(after)["_reference_distance"] = self._reference_distance
-        if exemplars_return and "_later_distance" in vars(self) and len(self._later) < LATER_JUDGES:
+        whole = len(self._later) < most_later_judges(len(self.classes.names))
+        if exemplars_return and "_later_distance" in vars(self) and whole:
             stays = ~torch.isin(self.absorbed.exemplar_rows[self._later], positions)
             vars(after)["_later_distance"] = self._later_distance[stays]
         return after

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bayesight.bayes import sharpness
 from bayesight.bayes.gaussian_head import Distances, Predictive, distances, left_out
 from bayesight.evaluate.novelty import ExemplarBank, nearest_distance
 
-__all__ = ["LATER_JUDGES", "Judged", "judge", "later_judges", "moved_on", "nearest_other"]
+__all__ = ["Judged", "judge", "later_judges", "most_later_judges", "moved_on", "nearest_other"]
 
 LATER_JUDGES = 1000
 """At most so many images absorbed after training judge the belief; the reference always does."""
@@ -59,17 +60,23 @@ def judge(
     return Judged(rows, labels, weights * (weights.sum() / weights.square().sum().clamp_min(1e-300)))
 
 
-def later_judges(digests: Tensor, rows: Tensor, trained: Tensor) -> Tensor:
+def most_later_judges(classes: int) -> int:
+    """How many images absorbed after training may judge a belief about so many classes."""
+    return min(LATER_JUDGES, sharpness.most_judges(classes))
+
+
+def later_judges(digests: Tensor, rows: Tensor, trained: Tensor, most: int) -> Tensor:
     """Positions among the exemplars of those that judge; the same whatever order they were absorbed in.
 
     Args:
         digests: (N, 16) of every absorbed image.
         rows: (M,) which of them the exemplars are.
         trained: (N,) whether the network was trained on it.
+        most: how many may judge.
     """
     late = (~trained[rows]).nonzero()[:, 0]
     keys = digests[rows[late]].reshape(-1).view(torch.int64)[::2]
-    return late[keys.argsort(stable=True)[:LATER_JUDGES]].sort().values
+    return late[keys.argsort(stable=True)[:most]].sort().values
 
 
 def nearest_other(bank: ExemplarBank, positions: Tensor) -> Tensor:
