@@ -79,6 +79,13 @@ class Examples:
             positions = np.arange(start, min(start + batch, len(self)))
             yield self.images(positions), torch.from_numpy(self.labels[positions])
 
+    def at(self, positions: IntArray) -> Examples:
+        """Those at the given positions."""
+        environments = None if self.environments is None else self.environments[positions]
+        return replace(
+            self, rows=self.rows[positions], labels=self.labels[positions], environments=environments
+        )
+
     def without_environments(self) -> Examples:
         """The same images, for a loss that does not see where they come from."""
         return replace(self, environments=None)

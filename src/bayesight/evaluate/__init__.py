@@ -8,6 +8,7 @@ frechet      how far made images are from real ones
 """
 
 from bayesight.evaluate.calibration import (
+    Answers,
     Reliability,
     brier_score,
     expected_calibration_error,
@@ -24,10 +25,12 @@ from bayesight.evaluate.confusion import (
     never_named,
     no_better_than,
     one_vs_rest,
+    sparse_confusion,
 )
 from bayesight.evaluate.frechet import Moments, class_entropy, frechet_distance, moments
 
 __all__ = [
+    "Answers",
     "ConfusedPair",
     "Moments",
     "OneVsRest",
@@ -46,4 +49,5 @@ __all__ = [
     "no_better_than",
     "one_vs_rest",
     "reliability",
+    "sparse_confusion",
 ]

@@ -1,11 +1,14 @@
 """Whether a stated probability means what it says: log-loss, Brier score, calibration error, reliability.
 
 Every function takes log-posteriors (N, K) in nats and the true class indices (N,), as arrays or tensors.
+``Answers`` keeps of both what log-loss and reliability need, three numbers an example: posteriors over very
+many classes go through it in blocks of rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +18,7 @@ from bayesight.checks import check, probability
 from bayesight.evaluate.arrays import class_indices, floats, log_probabilities
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["Reliability", "brier_score", "expected_calibration_error", "log_loss", "reliability"]
+__all__ = ["Answers", "Reliability", "brier_score", "expected_calibration_error", "log_loss", "reliability"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,66 @@ class Reliability:
         return float(np.sum(self.mass * gaps))
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What posteriors say of each example, without the posteriors.
+
+    Attributes:
+        labels: true class indices (N,).
+        predicted: class indices of the largest probability (N,).
+        log_p: log-probability of the predicted class (N,), nats.
+        log_p_true: log-probability of the true class (N,), nats.
+    """
+
+    labels: IntArray
+    predicted: IntArray
+    log_p: FloatArray
+    log_p_true: FloatArray
+
+    @classmethod
+    def of(cls, log_p: npt.ArrayLike, labels: npt.ArrayLike, where: str = "Answers") -> Answers:
+        """The answers of log-posteriors (N, K) about examples of classes ``labels`` (N,).
+
+        Raises:
+            InvalidInput: shapes differ, a row is no distribution, an index is outside the classes.
+        """
+        p = log_probabilities(log_p, f"{where} log_p")
+        true = class_indices(labels, p.shape[1], f"{where} labels")
+        check(len(true) == len(p), where, f"{len(p)} posteriors and {len(true)} labels", "one label for each")
+        return cls(true, p.argmax(axis=1), p.max(axis=1), p[np.arange(len(true)), true])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Answers]) -> Answers:
+        """All of them, in order."""
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+    def at(self, rows: npt.NDArray[np.generic]) -> Answers:
+        """Those at positions, or where a mask holds."""
+        return Answers(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @property
+    def accuracy(self) -> float:
+        """Share whose predicted class is the true one."""
+        return float((self.predicted == self.labels).mean())
+
+    def log_loss(self, weights: npt.ArrayLike | None = None) -> float:
+        """The function ``log_loss`` of the posteriors."""
+        w = _weights(weights, len(self.labels), "log_loss")
+        # A row of weight 0 counts for nothing, also where its log-probability is minus infinity.
+        losses = np.where(w > 0, -self.log_p_true, 0.0)
+        return float(np.sum(w * losses) / np.sum(w))
+
+    def reliability(
+        self, bins: int = 15, level: float = 0.95, weights: npt.ArrayLike | None = None
+    ) -> Reliability:
+        """The function ``reliability`` of the posteriors."""
+        check(bins >= 1, "reliability bins", f"got {bins}", "at least 1")
+        probability(level, "reliability level", open_interval=True)
+        top, right = np.exp(self.log_p), self.predicted == self.labels
+        w = _weights(weights, len(self.labels), "reliability")
+        return _binned(top, right, w, bins, level)
+
+
 def log_loss(log_p: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> float:
     """Mean negative log-probability of the true class, in nats: 0 is perfect, infinite if ruled out once.
 
@@ -68,11 +131,7 @@ def log_loss(log_p: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike
         >>> round(log_loss(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)
         0.4581
     """
-    p, true = _checked(log_p, labels, "log_loss")
-    w = _weights(weights, len(true), "log_loss")
-    # A row of weight 0 counts for nothing, also where its log-probability is minus infinity.
-    losses = np.where(w > 0, -p[np.arange(len(true)), true], 0.0)
-    return float(np.sum(w * losses) / np.sum(w))
+    return Answers.of(log_p, labels, "log_loss").log_loss(weights)
 
 
 def brier_score(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
@@ -91,8 +150,8 @@ def brier_score(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         >>> round(brier_score(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)
         0.29
     """
-    p, true = _checked(log_p, labels, "brier_score")
-    distance = np.exp(p)
+    true = Answers.of(log_p, labels, "brier_score").labels
+    distance = np.exp(log_probabilities(log_p, "brier_score log_p"))
     distance[np.arange(len(true)), true] -= 1
     return float(np.mean(np.sum(distance**2, axis=1)))
 
@@ -123,34 +182,7 @@ def reliability(
         >>> diagram.counts.tolist(), diagram.confidence.round(2).tolist(), diagram.accuracy.round(2).tolist()
         ([0, 3], [nan, 0.8], [nan, 0.67])
     """
-    p, true = _checked(log_p, labels, "reliability")
-    check(bins >= 1, "reliability bins", f"got {bins}", "at least 1")
-    probability(level, "reliability level", open_interval=True)
-    top = np.exp(p.max(axis=1))
-    right = p.argmax(axis=1) == true
-    edges = np.linspace(0, 1, bins + 1)
-    # Renormalising can leave a certain prediction a rounding error above 1.
-    index = np.clip(np.searchsorted(edges, top, side="left") - 1, 0, bins - 1)
-    w = _weights(weights, len(true), "reliability")
-    counts = np.bincount(index, minlength=bins).astype(np.int64)
-    mass = np.bincount(index, weights=w, minlength=bins)
-    empty = mass == 0
-    safe = np.where(empty, 1.0, mass)
-    share = np.bincount(index, weights=w * right, minlength=bins) / safe
-    squares = np.bincount(index, weights=w * w, minlength=bins)
-    n = np.where(empty, 1.0, safe**2 / np.where(empty, 1.0, squares))
-    low = np.where(share == 0, 0.0, betaincinv(share * n + 0.5, (1 - share) * n + 0.5, (1 - level) / 2))
-    high = np.where(share == 1, 1.0, betaincinv(share * n + 0.5, (1 - share) * n + 0.5, (1 + level) / 2))
-    return Reliability(
-        edges=edges,
-        counts=counts,
-        mass=mass / mass.sum(),
-        confidence=np.where(empty, np.nan, np.bincount(index, weights=w * top, minlength=bins) / safe),
-        accuracy=np.where(empty, np.nan, share),
-        low=np.where(empty, np.nan, low),
-        high=np.where(empty, np.nan, high),
-        level=level,
-    )
+    return Answers.of(log_p, labels, "reliability").reliability(bins, level, weights)
 
 
 def expected_calibration_error(
@@ -187,9 +219,29 @@ def _weights(weights: npt.ArrayLike | None, count: int, where: str) -> FloatArra
     return w
 
 
-def _checked(log_p: npt.ArrayLike, labels: npt.ArrayLike, where: str) -> tuple[FloatArray, IntArray]:
-    """The log-posteriors and labels as arrays that belong together."""
-    p = log_probabilities(log_p, f"{where} log_p")
-    true = class_indices(labels, p.shape[1], f"{where} labels")
-    check(len(true) == len(p), where, f"{len(p)} posteriors and {len(true)} labels", "one label for each")
-    return p, true
+def _binned(
+    top: FloatArray, right: npt.NDArray[np.bool_], w: FloatArray, bins: int, level: float
+) -> Reliability:
+    """The diagram of probabilities of the predicted class (N,), whether it was right, and weights."""
+    edges = np.linspace(0, 1, bins + 1)
+    # Renormalising can leave a certain prediction a rounding error above 1.
+    index = np.clip(np.searchsorted(edges, top, side="left") - 1, 0, bins - 1)
+    counts = np.bincount(index, minlength=bins).astype(np.int64)
+    mass = np.bincount(index, weights=w, minlength=bins)
+    empty = mass == 0
+    safe = np.where(empty, 1.0, mass)
+    share = np.bincount(index, weights=w * right, minlength=bins) / safe
+    squares = np.bincount(index, weights=w * w, minlength=bins)
+    n = np.where(empty, 1.0, safe**2 / np.where(empty, 1.0, squares))
+    low = np.where(share == 0, 0.0, betaincinv(share * n + 0.5, (1 - share) * n + 0.5, (1 - level) / 2))
+    high = np.where(share == 1, 1.0, betaincinv(share * n + 0.5, (1 - share) * n + 0.5, (1 + level) / 2))
+    return Reliability(
+        edges=edges,
+        counts=counts,
+        mass=mass / mass.sum(),
+        confidence=np.where(empty, np.nan, np.bincount(index, weights=w * top, minlength=bins) / safe),
+        accuracy=np.where(empty, np.nan, share),
+        low=np.where(empty, np.nan, low),
+        high=np.where(empty, np.nan, high),
+        level=level,
+    )
