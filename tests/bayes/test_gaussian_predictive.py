@@ -64,3 +64,37 @@ def test_with_much_data_it_is_linear_discriminant_analysis(sample):
     np.testing.assert_allclose(
         gh.log_posterior(head, fresh).exp().numpy(), reference.predict_proba(fresh.numpy()), atol=0.01
     )
+
+
+def test_rows_that_share_their_strength_are_those_that_each_have_it(sample, start):
+    head, _ = gh.absorb(start(), *sample(60, seed=6))
+    ready, (x, y) = gh.predictive(head), sample(30, seed=2)
+    shared, left = gh.distances(ready, x), gh.left_out(ready, x[:9], y[:9], torch.full((9,), 0.5))
+    shapes = (ready.strength, shared.dof[0], shared.log_det[0])
+    each = gh.Distances(6, shared.squared, *(part.repeat(30, 1) for part in shapes))
+    none = torch.empty(0, dtype=torch.long)
+    for one, other in (
+        (shared, each),
+        (shared.at(torch.tensor([3, 1])), each.at(torch.tensor([3, 1]))),
+        (shared.at(torch.tensor([7])).at(torch.tensor([0, 0])), each.at(torch.tensor([7, 7]))),
+        (shared.at(none), each.at(none)),
+        (shared.joined(left), each.joined(left)),
+        (left.joined(shared), left.joined(each)),
+        (shared.split(7)[4], each.split(7)[4]),
+        (shared.joined(left).split(20)[1], each.joined(left).split(20)[1]),
+    ):
+        assert len(one) == len(other)
+        assert torch.equal(gh.density_at(ready, one, 3.7), gh.density_at(ready, other, 3.7))
+    assert [len(part) for part in shared.split(7)] == [7, 7, 7, 7, 2]
+    assert gh.density_at(ready, shared.at(none).split(4)[0]).shape == (0, 4)
+
+
+def test_losses_of_many_judges_are_the_sum_over_blocks_of_them(sample, start, monkeypatch):
+    head, _ = gh.absorb(start(), *sample(60, seed=6))
+    ready, (x, y) = gh.predictive(head), sample(50, seed=3)
+    weights = torch.linspace(0.1, 1, 50, dtype=torch.float64)
+    whole = gh.judged_losses(ready, gh.distances(ready, x), y, weights)
+    monkeypatch.setattr(gh, "_VALUES", 28)  # seven rows of four classes
+    torch.testing.assert_close(
+        gh.judged_losses(ready, gh.distances(ready, x), y, weights), whole, rtol=1e-12, atol=1e-12
+    )

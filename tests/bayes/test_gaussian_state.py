@@ -58,3 +58,29 @@ def test_bad_rows_are_refused(features, labels, message, start):
 def test_bad_states_are_refused(make, start):
     with pytest.raises(InvalidInput):
         make(start)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 1300), st.booleans(), st.integers(0, 9))
+def test_statistics_are_the_blocks_of_one_product(rows, weighted, seed):
+    """[x, e_y]^T W [x, e_y] with e_y the one-hot label, dense: (D + K)^2 numbers of which few are wanted."""
+    draw, size, count = torch.Generator().manual_seed(seed), 5, 40
+    x = torch.randn(rows, size, generator=draw)
+    y = torch.randint(count, (rows,), generator=draw)
+    weights = torch.rand(rows, generator=draw).double() if weighted else torch.ones(rows).double()
+    head = gh.empty([str(k) for k in range(count)], torch.linspace(-1, 1, size), torch.linspace(0.5, 2, size))
+    joint = torch.cat([(x.double() - head.shift) / head.scale, torch.eye(count).double()[y]], dim=1)
+    dense = joint.T @ (weights[:, None] * joint)
+    counts, sums, second = gh.sufficient_statistics(head, x, y, weights if weighted else None)
+    torch.testing.assert_close(counts, dense.diagonal()[size:], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(sums, dense[size:, :size], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(second[0], dense[:size, :size], rtol=1e-12, atol=1e-12)
+
+
+def test_a_hundred_thousand_classes_take_their_own_number():
+    count = 100_000  # whose square would be 75 GB
+    y = torch.arange(0, count, 97)
+    head = gh.empty([str(k) for k in range(count)], torch.zeros(3), torch.ones(3))
+    counts, sums, _ = gh.sufficient_statistics(head, torch.ones(len(y), 3), y)
+    assert counts.sum() == len(y) == sums[:, 1].sum()
+    assert sums[y].eq(1).all()

@@ -140,3 +140,29 @@ def test_another_shift_than_of_the_prior_is_noticed():
 def test_refusals(call):
     with pytest.raises(InvalidInput):
         call()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("values", [1 << 18, 70])
+def test_calibration_is_where_newtons_method_on_the_whole_design_stops(bias, values, monkeypatch):
+    """The design, N x K x P, is written out here; the fit forms its products alone, in blocks of rows."""
+    monkeypatch.setattr(calibrate, "_VALUES", values)
+    scores, labels = draw(UNIFORM, 300, 5)
+    weights = torch.rand(300, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = calibrate.fit_bcts(2 * scores, labels, bias=bias, weights=weights, ridge=3.0)
+    z = (2 * scores).double().log_softmax(1)
+    indicators = torch.eye(4, dtype=torch.float64)[:, :-1].expand(300, 4, 3)
+    design = torch.cat([z[..., None], indicators], 2) if bias else z[..., None]
+    centre = torch.zeros(design.shape[2], dtype=torch.float64).index_fill_(0, torch.tensor([0]), 1.0)
+    theta = centre.clone()
+    for _ in range(30):
+        p = (design @ theta).softmax(1)
+        mean = (p[..., None] * design).sum(1)
+        gradient = ((mean - design[torch.arange(300), labels]) * weights[:, None]).sum(0)
+        gradient += 3.0 * (theta - centre)
+        about = design - mean[:, None]
+        hessian = torch.einsum("n,nk,nkp,nkq->pq", weights, p, about, about)
+        theta = theta - torch.linalg.solve(hessian + 3.0 * torch.eye(len(theta)).double(), gradient)
+    expected = torch.cat([theta[1:], torch.zeros(1).double()]) if bias else torch.zeros(4).double()
+    assert found.temperature == pytest.approx(float(1 / theta[0]), rel=1e-9)
+    torch.testing.assert_close(found.bias, expected - expected.mean(), atol=1e-9, rtol=0)

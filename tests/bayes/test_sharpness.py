@@ -221,3 +221,13 @@ def test_a_class_nobody_has_shown_yet_changes_no_other(perfect):
     torch.testing.assert_close(
         gh.log_density(wider, rows)[:, :4], gh.log_density(judged(*perfect), rows), atol=1e-9, rtol=0
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "classes", "judging"),
+    [(8000, 26, 8000), (4000, 1000, 4000), (4001, 1000, 2001), (10_000, 10_000, 400), (10**6, 10**6, 200)],
+)
+def test_of_very_many_answers_every_nth_image_judges(images, classes, judging):
+    found = sharpness.judges(images, classes)
+    assert len(found) == judging <= max(200, 4_000_000 // classes)
+    assert len(set(found.diff().tolist())) <= 1

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from torchmetrics.classification import MulticlassCalibrationError
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import brier_score, expected_calibration_error, log_loss, reliability
+from bayesight.evaluate import Answers, brier_score, expected_calibration_error, log_loss, reliability
 
 
 def draw(seed: int, n: int, classes: int, sharpness: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
@@ -179,3 +179,17 @@ def test_wrong_weights_are_refused():
     for weights in ([1.0], [-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0]):
         with pytest.raises(InvalidInput, match="weights"):
             log_loss(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1], weights=weights)
+
+
+def test_answers_gathered_block_by_block_are_scored_as_the_posteriors_are():
+    log_p, labels = draw(3, 200, 7)
+    weights = np.random.default_rng(3).gamma(0.7, size=200)
+    parts = [slice(0, 1), slice(1, 90), slice(90, 200)]
+    answers = Answers.joined([Answers.of(log_p[rows], labels[rows]) for rows in parts])
+    assert answers.accuracy == np.mean(log_p.argmax(axis=1) == labels)
+    assert answers.log_loss(weights) == log_loss(log_p, labels, weights=weights)
+    ours, theirs = answers.reliability(9, 0.8, weights), reliability(log_p, labels, 9, 0.8, weights)
+    for name, part in vars(theirs).items():
+        np.testing.assert_array_equal(getattr(ours, name), part)
+    chosen = labels == 2
+    assert answers.at(chosen).log_loss() == log_loss(log_p[chosen], labels[chosen])

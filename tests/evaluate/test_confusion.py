@@ -10,7 +10,16 @@ from sklearn.metrics import multilabel_confusion_matrix
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import accuracy, at_prior, confusion_matrix, most_confused, one_vs_rest
+from bayesight.evaluate import (
+    accuracy,
+    at_prior,
+    confusion_matrix,
+    most_confused,
+    never_named,
+    no_better_than,
+    one_vs_rest,
+    sparse_confusion,
+)
 
 
 def draw(seed: int, n: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -154,3 +163,30 @@ def test_most_confused_is_ordered_by_count_then_share():
 def test_what_breaks_the_contract_is_refused_with_its_mend(call, message):
     with pytest.raises(InvalidInput, match=message):
         call()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 60), st.integers(2, 9), st.booleans(), st.integers(0, 99))
+def test_a_sparse_matrix_is_read_like_the_same_in_full(n, classes, weighted, seed):
+    true, predicted = draw(seed, n, classes)
+    weights = np.random.default_rng(seed).gamma(0.7, size=n) if weighted else None
+    dense = confusion_matrix(true, predicted, classes, weights)
+    sparse = sparse_confusion(true, predicted, classes, weights)
+    assert sparse.nnz <= n
+    np.testing.assert_array_equal(sparse.toarray(), dense)
+    for name, part in vars(one_vs_rest(dense)).items():
+        np.testing.assert_allclose(getattr(one_vs_rest(sparse), name), part, rtol=1e-12, atol=1e-12)
+    assert accuracy(sparse) == pytest.approx(np.trace(dense) / dense.sum(), rel=1e-12)
+    assert most_confused(sparse, 99) == most_confused(dense, 99)
+    assert (never_named(sparse), no_better_than(sparse)) == (never_named(dense), no_better_than(dense))
+    met = dense.sum(axis=1) > 0
+    prior = np.where(met, np.arange(1, classes + 1), 0) / np.arange(1, classes + 1)[met].sum()
+    np.testing.assert_allclose(at_prior(sparse, prior).toarray(), at_prior(dense, prior), rtol=1e-12)
+
+
+def test_ten_thousand_classes_take_as_many_cells_as_examples():
+    true = np.arange(10_000)  # in full it would be 800 MB
+    cells = sparse_confusion(true, np.roll(true, 1), 10_000)
+    assert cells.nnz == 10_000
+    assert one_vs_rest(cells).fn.tolist() == [1] * 10_000
+    assert accuracy(cells) == 0

@@ -132,3 +132,35 @@ def test_wrong_names_options_and_shapes_are_refused():
     with pytest.raises(InvalidInput, match="depth"):
         build("resnet", (1, 28, 28), 10, depth=0)
     assert MODELS["mlp"] is MLP
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_logits_of_very_many_classes_are_folded_into_signed_sums(alone):
+    network = build("linear", (1, 6, 5), 40, seed=3).eval()
+    network.answers_alone = alone
+    images = torch.rand(50, 1, 6, 5, generator=torch.Generator().manual_seed(1))
+    logits = network(images)
+    if alone:
+        logits = logits - logits.mean(1, keepdim=True)
+    torch.testing.assert_close(network.evidence_features(images), logits, rtol=0, atol=0)
+    network.widest = 12
+    folded = network.evidence_features(images)
+    assert folded.shape == (50, 12)
+    # Each sum is of every twelfth logit, plus or minus: a column of +1, -1 and 0 that least squares finds.
+    found = torch.linalg.lstsq(logits[:, 0::12].double(), folded[:, :1].double()).solution[:, 0]
+    torch.testing.assert_close(found.abs(), torch.ones(4).double(), atol=1e-3, rtol=0)
+    assert folded.dtype == torch.float32
+
+
+def test_folded_logits_keep_distances_on_average():
+    network = build("linear", (1, 40, 40), 3000, seed=3)
+    network.widest = 500
+    logits = torch.randn(40, 3000, generator=torch.Generator().manual_seed(2))
+    ratio = F.pdist(network.folded(logits)) / F.pdist(logits)
+    assert ratio.mean() == pytest.approx(1, abs=0.02)
+    assert ratio.std() < 0.06  # 1 / sqrt(2 * 500) is .032
+
+
+def test_no_more_sums_than_the_logits_have_dimensions():
+    assert build("linear", (1, 6, 5), 2000, seed=3).evidence_size == 30
+    assert build("linear", (1, 6, 5), 1024, seed=3).evidence_size == 1024

@@ -12,8 +12,10 @@ from scipy import stats
 
 from bayesight.errors import InvalidInput
 from bayesight.evaluate import never_named, no_better_than
+from bayesight.evaluate.arrays import row_blocks
 from bayesight.run import Run
-from bayesight.workflows.evaluate import measure, verdict_now
+from bayesight.workflows import evaluate as work
+from bayesight.workflows.evaluate import Likelihoods, measure, verdict_now
 
 
 def measured(run, table, prior=None):
@@ -126,3 +128,36 @@ def test_few_images_are_no_proof_that_a_constant_does_as_well(shapes_run):
 
 def test_of_equally_common_classes_the_constant_is_the_one_said_most():
     assert no_better_than([[0, 0, 60], [0, 0, 60], [0, 0, 60]]) == 2
+
+
+def test_likelihoods_computed_in_blocks_give_the_figures_of_the_whole(shapes_run, monkeypatch):
+    classifier = Run.open(shapes_run).classifier()
+    features, labels = classifier.reference, classifier.reference_labels
+    prior = torch.tensor([0.2, 0.3, 0.5], dtype=torch.float64)
+    whole = measure(classifier, classifier.log_likelihood(features), labels, prior)
+    monkeypatch.setattr(work, "row_blocks", lambda rows, columns: row_blocks(rows, columns, values=10))
+    parts = measure(classifier, Likelihoods(classifier.log_likelihood, features), labels, prior)
+    np.testing.assert_allclose(parts.log_p, whole.log_p, rtol=1e-10, atol=1e-12)
+    assert parts.log_loss == pytest.approx(whole.log_loss, rel=1e-10)
+    assert parts.per_class() == whole.per_class()
+    assert parts.per_class([2]) == {whole.classes[2]: parts.per_class([2])[whole.classes[2]]}
+
+
+def test_of_very_many_classes_the_least_precise_and_the_confusions_are_told(shapes_run, monkeypatch):
+    found = measured(shapes_run, [[40, 0, 10], [0, 20, 0], [5, 0, 15]])
+    assert found.least_precise(2) == [0, 2]
+    assert found.least_precise(1) == [2]
+    told = found.as_dict()
+    assert "confused" not in told
+    assert set(told["per_class"]) == set(found.classes)
+    monkeypatch.setattr(work, "WHOLE", 2)
+    monkeypatch.setattr(work, "MOST_CLASSES", 2)
+    many = found.as_dict()
+    bar, _, ring = found.classes
+    assert many["confusion"] is None
+    assert many["confused"] == [
+        {"true": bar, "predicted": ring, "count": 10},
+        {"true": ring, "predicted": bar, "count": 5},
+    ]
+    assert list(many["per_class"]) == [bar, ring]
+    assert many["per_class"][bar]["precision"] == told["per_class"][bar]["precision"]

@@ -7,6 +7,7 @@ adaptation* (2020), section 3.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor
 from bayesight.checks import check
 
 __all__ = ["Calibration", "apply", "fit_bcts"]
+
+_VALUES = 1 << 18  # scores worked on at once: what is made of them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,20 @@ def fit_bcts(
     centre = torch.zeros(z.shape[1] if bias else 1, dtype=torch.float64)
     centre[0] = 1.0
     theta = centre.clone()
+    rows = max(1, _VALUES // z.shape[1])
+    blocks = list(zip(z.split(rows), labels.split(rows), w.split(rows), strict=True))
 
     def objective(at: Tensor) -> float:
-        log_p = torch.log_softmax(_softened(z, at), dim=1)
-        loss = -(log_p.gather(1, labels[:, None])[:, 0] * w).sum()
-        return float(loss + 0.5 * ridge * (at - centre).square().sum())
+        loss = 0.5 * ridge * (at - centre).square().sum()
+        for some, named, counted in blocks:
+            log_p = torch.log_softmax(_softened(some, at), dim=1)
+            loss = loss - (log_p.gather(1, named[:, None])[:, 0] * counted).sum()
+        return float(loss)
 
     value = objective(theta)
     for _ in range(50):
-        gradient, hessian = _derivatives(z, labels, w, theta)
+        parts = [_derivatives(*block, theta) for block in blocks]
+        gradient, hessian = (functools.reduce(Tensor.add_, part) for part in zip(*parts, strict=True))
         hessian.diagonal().add_(ridge)
         gradient += ridge * (theta - centre)
         step = torch.linalg.solve(hessian, gradient)
@@ -101,7 +109,7 @@ def _log_shares(scores: Tensor) -> Tensor:
 
 
 def _softened(z: Tensor, theta: Tensor) -> Tensor:
-    """Scores (N, K) at an inverse temperature, with a bias for every class but the last where there are any."""
+    """Scores (N, K) at an inverse temperature, plus the biases, if any, of every class but the last."""
     softened = z * theta[0]
     softened[:, : len(theta) - 1] += theta[1:]
     return softened

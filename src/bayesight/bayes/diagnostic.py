@@ -12,11 +12,13 @@ Where a quantity mixes several uncertain rates it is Monte Carlo, and `Estimate.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csc_array, sparray
 from scipy.special import digamma
 
 from bayesight.bayes.rates import (
@@ -208,13 +210,14 @@ def from_counts(
 
 
 def diagnose_classes(
-    confusion: npt.ArrayLike,
+    confusion: npt.ArrayLike | sparray,
     prior: npt.ArrayLike | None = None,
     *,
     pseudo: tuple[float, float] = JEFFREYS,
     level: float = 0.95,
     seed: int = 0,
     draws: int = 20_000,
+    only: Sequence[int] | None = None,
 ) -> tuple[Diagnosis, ...]:
     """Each class of a classifier read as a test for that class.
 
@@ -230,15 +233,16 @@ def diagnose_classes(
     likelihood ratios.
 
     Args:
-        confusion: (K, K) counts, rows true, columns answered, K >= 2.
+        confusion: (K, K) counts, rows true, columns answered, K >= 2; an array, or a sparse one of SciPy.
         prior: (K,) probabilities of the classes where the classifier is used.
         pseudo: pseudo-counts of right and wrong answers.
         level: probability inside every interval.
         seed: of the Monte Carlo draws.
         draws: how many; time grows as draws x (K + cells off the diagonal that are not empty).
+        only: numbers of the classes to read; all when left out. The others count all the same.
 
     Returns:
-        One `Diagnosis` a class, in the order of the rows.
+        One `Diagnosis` a class, in the order of the rows or of ``only``.
 
     Raises:
         InvalidInput: not a square table of counts, or a prior of another length or sum.
@@ -248,29 +252,36 @@ def diagnose_classes(
         >>> round(cats.precision.mean, 1), round(dogs.precision.mean, 3)
         (0.3, 0.998)
     """
-    table = np.asarray(confusion, float)
-    square = table.ndim == 2 and table.shape[0] == table.shape[1] and len(table) >= 2
-    check(square, "diagnose_classes", f"a table of shape {table.shape}", "(K, K) with K at least 2")
-    check_counts("diagnose_classes", table)
+    given: Any = confusion if isinstance(confusion, sparray) else np.asarray(confusion, float)
+    square = given.ndim == 2 and given.shape[0] == given.shape[1] and given.shape[0] >= 2
+    check(square, "diagnose_classes", f"a table of shape {given.shape}", "(K, K) with K at least 2")
+    table: Any = csc_array(given, dtype=float)
+    check_counts("diagnose_classes", table.data)
     check_shapes(pseudo)
-    right = np.diag(table)
+    right, support, called = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    chosen = range(table.shape[0]) if only is None else only
     if prior is None:
-        missed, wrong = table.sum(1) - right, table.sum(0) - right
-        quads = zip(right, missed, wrong, table.sum() - right - missed - wrong, strict=True)
+        missed, wrong = support - right, called - right
+        cleared = support.sum() - right - missed - wrong
         return tuple(
-            from_counts(*map(float, quad), prior=pseudo, level=level, seed=seed, draws=draws)
-            for quad in quads
-        )
-    base = _check_simplex(np.asarray(prior, float), len(table))
+            from_counts(
+                *(float(part[j]) for part in (right, missed, wrong, cleared)),
+                prior=pseudo, level=level, seed=seed, draws=draws,
+            )
+            for j in chosen
+        )  # fmt: skip
+    base = _check_simplex(np.asarray(prior, float), table.shape[0])
     check(draws >= 100, "draws", f"got {draws}", "at least 100")
-    rng, support, readings = numpy_generator(seed, "diagnostic", "classes"), table.sum(1), []
-    for j, p in enumerate(base):
+    rng, readings = numpy_generator(seed, "diagnostic", "classes"), []
+    for j in chosen:
+        p = base[j]
         exact = UncertainRate(float(right[j] + pseudo[0]), float(support[j] - right[j] + pseudo[1]))
         others = np.arange(len(base)) != j
         # Where one class has all of the prior the others have no mixture; they then count alike.
         weights = base[others] if base[others].any() else np.ones(len(base) - 1)
+        mistaken = table[:, [j]].toarray()[others, 0]
         alarm = mixture_draws(
-            table[others, j], support[others], weights, rng, prior=(pseudo[1], pseudo[0]), draws=draws
+            mistaken, support[others], weights, rng, prior=(pseudo[1], pseudo[0]), draws=draws
         )
         drawn = _from_draws(
             _draw(exact, draws, rng), np.clip(alarm, 1e-300, np.nextafter(1, 0)), np.full(1, p), level=level

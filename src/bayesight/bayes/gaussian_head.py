@@ -133,7 +133,8 @@ def fit(
             finite.
     """
     check(features.ndim == 2 and len(features) > 0, "features", shapes(features), "(N, D) with N >= 1")
-    scale, shift = torch.std_mean(features.double(), dim=0, correction=0)
+    columns = [torch.std_mean(some.double(), dim=0, correction=0) for some in features.split(128, dim=1)]
+    scale, shift = (torch.cat(part) for part in zip(*columns, strict=True))
     scale = torch.where(
         scale > 1e-6 * scale.max(), scale, scale.max().clamp_min(1e-12)
     )  # a dead feature stays silent
@@ -345,11 +346,14 @@ def judged_losses(
     labels, weights, prior = labels[known], weights.to(labels.device)[known], ready.log_prior
     count = max(1, _VALUES // len(prior))
     parts = zip(rows.at(known).split(count), labels.split(count), weights.split(count), strict=True)
-    losses = [
-        sharpness.judged_losses(lambda t, some=some: density_at(ready, some, t) + prior, prior, *given)
-        for some, *given in parts
-    ]
-    return torch.stack(losses).sum(dim=0)
+    losses = torch.zeros(sharpness.GRID, dtype=torch.float64, device=prior.device)
+    for some, named, counted in parts:
+
+        def scores(temperatures: Tensor, some: Distances = some) -> Tensor:
+            return density_at(ready, some, temperatures) + prior
+
+        losses += sharpness.judged_losses(scores, prior, named, counted)
+    return losses
 
 
 def sharpened(

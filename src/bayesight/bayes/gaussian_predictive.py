@@ -104,9 +104,7 @@ class Distances:
     def split(self, count: int) -> list[Distances]:
         """At most ``count`` rows at a time."""
         starts = range(0, max(len(self), 1), count)
-        columns = [
-            [part] * len(starts) if self._shared(part) else part.split(count) for part in self._parts
-        ]
+        columns = [[part] * len(starts) if self._shared(part) else part.split(count) for part in self._parts]
         return [Distances(self.size, *four) for four in zip(*columns, strict=True)]
 
     def __len__(self) -> int:

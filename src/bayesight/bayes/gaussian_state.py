@@ -142,9 +142,12 @@ def sufficient_statistics(
     counts, sums = torch.zeros_like(head.counts), torch.zeros_like(head.sums)
     second = torch.zeros_like(head.second_moments)
     late = labels >= head.founding
-    for group, of in enumerate((~late, late) if bool(late.any()) else (slice(None),)):
-        parts = (features[of], labels[of], None if weights is None else weights[of])
-        _add(second[group], sums, counts, head.shift, *parts)
+    if not bool(late.any()):
+        _add(second[0], sums, counts, head.shift, features, labels, weights)
+    else:
+        for group, of in enumerate((~late, late)):
+            parts = features[of], labels[of], None if weights is None else weights[of]
+            _add(second[group], sums, counts, head.shift, *parts)
     check_finite(second)  # what is not finite in a row is not finite here
     sums.div_(head.scale)
     second.div_(head.scale).div_(head.scale[:, None])

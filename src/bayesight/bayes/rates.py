@@ -31,6 +31,8 @@ __all__ = [
     "rate_interval",
 ]
 
+_DRAWS = 500  # held at once of every group
+
 JEFFREYS = (0.5, 0.5)
 """Jeffreys' prior for a proportion: half a right and half a wrong answer."""
 
@@ -306,7 +308,9 @@ def mixture_draws(
     part = np.maximum(moved / moved.sum(), 1e-9)
     a, b = won + prior[0] * part, tried - won + prior[1] * part
     some = won > 0
-    drawn: FloatArray = rng.beta(a[some], b[some], (draws, int(some.sum()))) @ w[some]
+    parts = np.full(-(-draws // _DRAWS), _DRAWS)
+    parts[-1] -= parts.sum() - draws
+    drawn = np.concatenate([rng.beta(a[some], b[some], (n, int(some.sum()))) @ w[some] for n in parts])
     if some.all():
         return drawn
     whole = float(w[~some].sum())

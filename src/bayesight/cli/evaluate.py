@@ -165,15 +165,12 @@ def _text(result: EvaluateResult) -> str:
 def _table(found: Evaluation) -> list[str]:
     """A line a class, the least precise where there are too many to read."""
     from bayesight.report.words import percent, spread
-    from bayesight.workflows.evaluate import MOST_CLASSES, least_precise
+    from bayesight.workflows.evaluate import MOST_CLASSES, WHOLE
 
-    rows = found.per_class()
+    rows, count = found.per_class(found.least_precise(MOST_CLASSES)), len(found.classes)
     width = min(40, max(5, *(len(name) for name in rows)))
     lines = [f"{'class':{width}}  images  {'sensitivity':20}  {'false alarm':20}  precision"]
-    shown = least_precise(rows)
     for name, row in rows.items():
-        if name not in shown:
-            continue
         cells = []
         for key in ("sensitivity", "false_alarm", "precision"):
             digits = 2 if key == "false_alarm" else 1
@@ -183,10 +180,9 @@ def _table(found: Evaluation) -> list[str]:
         lines.append(
             f"{listed([name]):{width}}  {row['support']:6,}  {cells[0]:20}  {cells[1]:20}  {cells[2]}"
         )
-    if len(rows) > MOST_CLASSES:
-        lines.append(
-            f"{len(rows) - MOST_CLASSES:,} classes of higher precision are not listed; --json has all."
-        )
+    if count > len(rows):
+        rest = f"{count - len(rows):,} classes of higher precision are not listed"
+        lines.append(f"{rest}; --json has {'all' if count <= WHOLE else 'every confusion'}.")
     return lines
 
 

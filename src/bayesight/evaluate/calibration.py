@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import betaincinv
 
 from bayesight.checks import check, probability
-from bayesight.evaluate.arrays import class_indices, floats, log_probabilities
+from bayesight.evaluate.arrays import class_indices, floats, log_probabilities, log_scores
 from bayesight.types import FloatArray, IntArray
 
 __all__ = ["Answers", "Reliability", "brier_score", "expected_calibration_error", "log_loss", "reliability"]
@@ -78,10 +78,11 @@ class Answers:
         Raises:
             InvalidInput: shapes differ, a row is no distribution, an index is outside the classes.
         """
-        p = log_probabilities(log_p, f"{where} log_p")
+        p, total = log_scores(log_p, f"{where} log_p")
         true = class_indices(labels, p.shape[1], f"{where} labels")
         check(len(true) == len(p), where, f"{len(p)} posteriors and {len(true)} labels", "one label for each")
-        return cls(true, p.argmax(axis=1), p.max(axis=1), p[np.arange(len(true)), true])
+        rows, predicted = np.arange(len(true)), p.argmax(axis=1)
+        return cls(true, predicted, p[rows, predicted] - total, p[rows, true] - total)
 
     @classmethod
     def joined(cls, parts: Sequence[Answers]) -> Answers:

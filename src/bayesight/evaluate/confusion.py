@@ -18,7 +18,6 @@ from scipy.special import betaincinv
 
 from bayesight.checks import check
 from bayesight.evaluate.arrays import class_indices, floats
-from bayesight.types import FloatArray
 
 __all__ = [
     "ConfusedPair",
@@ -95,7 +94,8 @@ def confusion_matrix(
         >>> confusion_matrix([0, 0, 1, 2], [0, 1, 1, 2], ["A", "B", "C"]).tolist()
         [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
     """
-    return sparse_confusion(true, predicted, classes, weights).toarray()
+    matrix: npt.NDArray[Any] = sparse_confusion(true, predicted, classes, weights).toarray()
+    return matrix
 
 
 def sparse_confusion(

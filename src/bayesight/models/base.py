@@ -55,18 +55,21 @@ class ImageModel(nn.Module):
 
     Attributes:
         head: the last linear layer.
+        widest: logits that are evidence features as they are; more are ``folded``.
         answers_alone: the evidence is the centred logits and nothing else. So it is for a network trained to
             leave something aside: its other features may still tell it, and a density fitted to them would
             bring it back.
     """
 
     head: nn.Linear
+    widest: int
     answers_alone: bool
 
     def __init__(self, image_shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
         self.image_shape = image_shape
         self.classes = classes
+        self.widest = 1024
         self.answers_alone = False
         self.standardise = Standardise(image_shape[0])
 
@@ -124,7 +127,24 @@ class ImageModel(nn.Module):
     def centred_logits(self, x: Tensor) -> Tensor:
         """Logits (B, K) less their mean: as much as the probabilities of the classes tell, and no more."""
         logits: Tensor = self(x).float()
-        return logits - logits.mean(dim=1, keepdim=True)
+        return self.folded(logits - logits.mean(dim=1, keepdim=True))
+
+    def folded(self, logits: Tensor) -> Tensor:
+        """Logits (B, K) as evidence features: of more than ``widest`` classes, signed sums of the logits.
+
+        A density over K features takes K^2 numbers. Each logit goes into one of ``widest`` sums, or of as
+        many as the penultimate features have dimensions, with a sign of its own. That keeps squared distances
+        on average, and nearly so where many logits differ (count sketch: Weinberger et al. 2009, "Feature
+        Hashing for Large Scale Multitask Learning", section 3).
+        """
+        if logits.shape[1] <= self.widest:
+            return logits
+        generator = torch.Generator().manual_seed(0)
+        signs = torch.randint(0, 2, logits.shape[1:], generator=generator).mul_(2).sub_(1)
+        width = min(self.widest, self.feature_size)
+        place = torch.arange(logits.shape[1], device=logits.device) % width
+        sums = logits.new_zeros(len(logits), width, dtype=torch.float32)
+        return sums.index_add_(1, place, logits.float() * signs.to(sums))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, K) of images (B, C, H, W) in [0, 1]."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, Predictive
 from bayesight.bayes.label_noise import fit_noise
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, RunUnreadable, UnknownName
+from bayesight.evaluate.arrays import row_blocks
 from bayesight.evaluate.novelty import (
     ExemplarBank,
     NoveltyReference,
@@ -310,7 +311,7 @@ class Classifier:
     def log_evidence(self, features: Tensor, prior: Tensor | None = None) -> Tensor:
         """(N,) log p(features), nats, under ``prior``; by default every class alike."""
         shares = torch.full_like(self.prior, 1 / len(self.prior)) if prior is None else prior
-        return torch.logsumexp(self.log_likelihood(features) + shares.log(), dim=1)
+        return self._each(features, lambda likelihood: torch.logsumexp(likelihood + shares.log(), dim=1))
 
     def novelty(self, features: Tensor, log_likelihood: Tensor | None = None) -> Tensor:
         """(N,) how unlike anything seen, in standard deviations of images of known kinds.
@@ -319,10 +320,12 @@ class Classifier:
             features: (N, D).
             log_likelihood: (N, K) of these features, where it is known already.
         """
-        if log_likelihood is None:
-            log_likelihood = self.log_likelihood(features)
         near = nearest_distance(features, self._bank)
-        return novelty_score(self.novelty_reference, _even_evidence(log_likelihood), near)
+        if log_likelihood is None:
+            even = self._each(features, _even_evidence)
+        else:
+            even = _even_evidence(log_likelihood)
+        return novelty_score(self.novelty_reference, even, near)
 
     def share_predicted(self, features: Tensor, labels: Tensor) -> float:
         """The share of images of known classes that are named rightly; NaN where there are none.
@@ -332,8 +335,14 @@ class Classifier:
             labels: (N,) class numbers; those from K on are not known.
         """
         known = labels < len(self.classes.names)
-        log_p = self.log_likelihood(features[known]) + self.prior.log()
-        return float((log_p.argmax(dim=1) == labels[known]).double().mean())
+        named = self._each(features[known], lambda likelihood: (likelihood + self.prior.log()).argmax(dim=1))
+        return float((named == labels[known]).double().mean())
+
+    def _each(self, features: Tensor, what: Callable[[Tensor], Tensor]) -> Tensor:
+        """(N,) something of the log-likelihoods of each image, of which few are held at once."""
+        blocks = row_blocks(len(features), len(self.classes.names))
+        parts = [what(self.log_likelihood(features[rows])) for rows in blocks]
+        return torch.cat(parts or [what(self.log_likelihood(features))])
 
     def absorb(
         self,

@@ -31,5 +31,5 @@ class LinearModel(ImageModel):
         return [self.standardise(x).flatten(1)]
 
     def evidence_features(self, x: Tensor) -> Tensor:
-        """The logits (B, K): a density over every pixel would need more images than there are."""
-        return self.centred_logits(x) if self.answers_alone else self.forward(x)
+        """The logits, ``folded``: a density over every pixel would need more images than there are."""
+        return self.centred_logits(x) if self.answers_alone else self.folded(self.forward(x))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
+from scipy.sparse import sparray
 
 from bayesight.evaluate import Reliability
 from bayesight.report.words import Number
@@ -232,12 +233,12 @@ class ConfusionTable(Section):
     """Who was taken for whom.
 
     Attributes:
-        matrix: counts (K, K), rows true, columns predicted.
+        matrix: counts (K, K), rows true, columns predicted; an array, or a sparse one of SciPy.
         classes: names (K,).
         worst: how many of the most confused pairs to put into words.
     """
 
-    matrix: npt.ArrayLike
+    matrix: npt.ArrayLike | sparray
     classes: tuple[str, ...]
     worst: int = 5
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from bayesight.bayes import calibrate
+from bayesight.bayes import calibrate, sharpness
 from bayesight.causal.invariance import backdoor_weights, group_means
 from bayesight.checks import check
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples, Mixture
-from bayesight.evaluate.calibration import expected_calibration_error, log_loss
+from bayesight.evaluate.calibration import Answers
 from bayesight.losses import ClassificationLoss, EnvironmentLoss, build_loss, sees_environments
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.optim import build_optimizer, build_schedule
@@ -24,7 +24,14 @@ from bayesight.train.engine import Batch, Budget, Task, Update
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 
-__all__ = ["Classification", "classification", "environment_metrics", "group_counts", "log_probabilities"]
+__all__ = [
+    "Classification",
+    "classification",
+    "environment_metrics",
+    "group_counts",
+    "log_probabilities",
+    "log_probability_blocks",
+]
 
 EVALUATION_BATCH = 1024
 _GROUPED = ("adjusted_accuracy", "adjusted_log_loss", "worst_group_accuracy", "worst_group_log_loss")
@@ -43,7 +50,7 @@ class Classification:
             temperature is fitted after training in any case, and plain log-loss would stop a network that
             goes on getting better while it grows too sure of itself. Where the validation images have
             environments, also those of ``environment_metrics``, one of which chooses the weights of a loss
-            that sees environments.
+            that sees environments; where they have none, ``sharpness.judges`` of very many are measured.
         network: the model, also in ``task.model``.
     """
 
@@ -176,7 +183,6 @@ def new_network(recipe: Recipe, train: Examples, classes: int) -> ImageModel:
     return network
 
 
-@torch.no_grad()
 def log_probabilities(
     model: nn.Module, examples: Examples, *, dtype: torch.dtype = torch.float32, batch: int = EVALUATION_BATCH
 ) -> Tensor:
@@ -191,12 +197,17 @@ def log_probabilities(
     Returns:
         (N, K) float64, nats, on the CPU.
     """
+    return torch.cat(list(log_probability_blocks(model, examples, dtype=dtype, batch=batch)))
+
+
+@torch.no_grad()
+def log_probability_blocks(
+    model: nn.Module, examples: Examples, *, dtype: torch.dtype = torch.float32, batch: int = EVALUATION_BATCH
+) -> Iterator[Tensor]:
+    """``log_probabilities`` of one batch after the other."""
     device = next(model.parameters()).device
-    parts = [
-        model(images.to(device=device, dtype=dtype).div_(255)).double().log_softmax(dim=1).cpu()
-        for images, _ in examples.in_order(batch)
-    ]
-    return torch.cat(parts)
+    for images, _ in examples.in_order(batch):
+        yield model(images.to(device=device, dtype=dtype).div_(255)).double().log_softmax(dim=1).cpu()
 
 
 def _augment(recipe: Recipe) -> Augment | None:
@@ -241,6 +252,8 @@ def _check_pieces(recipe: Recipe) -> None:
 def _evaluation(
     validation: Examples, classes: int, dtype: torch.dtype
 ) -> Callable[[nn.Module], Mapping[str, float]]:
+    if validation.environments is None:
+        validation = validation.at(sharpness.judges(len(validation), classes).numpy())
     labels = torch.from_numpy(validation.labels)
     given = None if validation.environments is None else torch.from_numpy(validation.environments)
 
@@ -249,11 +262,12 @@ def _evaluation(
         if bool(log_p.isnan().any()):  # finite weights, and a product that is not: the engine says so
             return dict.fromkeys(("accuracy", "log_loss", "calibrated_log_loss", "ece", *_GROUPED), math.nan)
         calibrated = calibrate.apply(calibrate.fit_bcts(log_p, labels, bias=False), log_p)
+        plain = Answers.of(log_p, labels)
         return {
-            "accuracy": (log_p.argmax(1) == labels).double().mean().item(),
-            "log_loss": log_loss(log_p, labels),
-            "calibrated_log_loss": log_loss(calibrated, labels),
-            "ece": expected_calibration_error(log_p, labels),
+            "accuracy": plain.accuracy,
+            "log_loss": plain.log_loss(),
+            "calibrated_log_loss": Answers.of(calibrated, labels).log_loss(),
+            "ece": plain.reliability().expected_error,
             **({} if given is None else environment_metrics(log_p, labels, given, classes)),
         }
 

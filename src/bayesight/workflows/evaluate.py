@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -20,16 +20,17 @@ from bayesight.checks import check
 from bayesight.data.notes import reading_notes
 from bayesight.errors import listed
 from bayesight.evaluate import (
+    Answers,
+    Reliability,
     accuracy,
     at_prior,
-    confusion_matrix,
-    expected_calibration_error,
-    log_loss,
+    most_confused,
     never_named,
     no_better_than,
     one_vs_rest,
-    reliability,
+    sparse_confusion,
 )
+from bayesight.evaluate.arrays import row_blocks
 from bayesight.evaluate.novelty import auroc, false_positive_rate, threshold
 from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
@@ -48,9 +49,9 @@ __all__ = [
     "MOST_CLASSES",
     "EvaluateResult",
     "Evaluation",
+    "Likelihoods",
     "NoveltyCheck",
     "evaluate",
-    "least_precise",
     "measure",
     "verdict_now",
 ]
@@ -59,8 +60,29 @@ CALIBRATION_BINS = 15
 ACCURACY_DRAWS = 4000
 MOST_CLASSES = 100
 """So many classes are listed for people; of more, the least precise."""
+WHOLE = 1000
+"""Beyond so many classes ``--json`` too lists the least precise, and a confusion matrix by its cells."""
 SCORED = ("test", "validation", "train")
 """Parts of a source in the order in which they are scored: the first that is there."""
+
+
+@dataclass(frozen=True)
+class Likelihoods:
+    """Log p(features | class), nats, of images: rows of it are computed when asked for, and not kept.
+
+    Args:
+        of: features (N, D) to log-likelihoods (N, K).
+        features: of all the images.
+    """
+
+    of: Callable[[Tensor], Tensor]
+    features: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        return self.of(self.features[rows])
 
 
 @dataclass(frozen=True)
@@ -69,36 +91,53 @@ class Evaluation:
 
     Args:
         classes: names (K,).
-        log_p: (N, K) log-posteriors, nats, under ``prior`` or the training shares.
-        labels: (N,) class numbers.
+        answers: what it says of each image.
         prior: (K,) stated base rates, or None: the images are then a sample of where it is used.
-        confusion: (K, K) counts, rows true, columns predicted.
         accuracy: fraction, at the prior's base rates where there is one, as are the next two.
         log_loss: nats.
         ece: calibration error over 15 bins of equal width.
-        readings: each class as a diagnostic test, with intervals; empty for a single class.
         accuracy_interval: 95 % credible interval of the accuracy.
         log_loss_error: standard error of the log-loss, nats.
+        posteriors: gives ``log_p``.
     """
 
     classes: tuple[str, ...]
-    log_p: FloatArray
-    labels: IntArray
+    answers: Answers
     prior: FloatArray | None
-    confusion: IntArray
     accuracy: float
     log_loss: float
     ece: float
-    readings: tuple[Diagnosis, ...]
     accuracy_interval: tuple[float, float]
     log_loss_error: float
+    posteriors: Callable[[], Iterable[FloatArray]] = field(repr=False)
+
+    @property
+    def labels(self) -> IntArray:
+        """(N,) class numbers."""
+        return self.answers.labels
+
+    @property
+    def log_p(self) -> FloatArray:
+        """(N, K) log-posteriors, nats, under ``prior`` or the training shares; computed when asked for."""
+        return np.concatenate(list(self.posteriors()))
+
+    @property
+    def confusion(self) -> IntArray:
+        """(K, K) counts, rows true, columns predicted."""
+        table: IntArray = self.cells.toarray()
+        return table
+
+    @cached_property
+    def cells(self) -> Any:
+        """``confusion`` as a sparse array."""
+        return _cells(self.answers, self.classes)
 
     @property
     def unmet(self) -> tuple[str, ...]:
         """Classes with a stated base rate of which there is no image: nothing is known of their answers."""
         if self.prior is None:
             return ()
-        absent = (self.confusion.sum(axis=1) == 0) & (self.prior > 0)
+        absent = (self.cells.sum(axis=1) == 0) & (self.prior > 0)
         return tuple(self.classes[k] for k in np.flatnonzero(absent))
 
     @property
@@ -106,35 +145,46 @@ class Evaluation:
         """A sentence on why it is no classifier, or empty: classes never named, a constant as good."""
         return _verdict(self._table * len(self.labels) / self._table.sum(), self.classes)
 
-    @property
-    def _table(self) -> FloatArray:
-        """(K, K) of the images, as often as the base rates of the classes that are among them say."""
-        table: FloatArray = self.confusion.astype(np.float64)
-        return table if self.prior is None else at_prior(table, _met(self.confusion, self.prior))
+    @cached_property
+    def _table(self) -> Any:
+        """``cells``, as often as the base rates of the classes that are among them say."""
+        table = self.cells.astype(np.float64)
+        return table if self.prior is None else at_prior(table, _met(self.cells, self.prior))
 
     @property
     def predictions(self) -> IntArray:
         """(N,) class numbers."""
-        found: IntArray = self.log_p.argmax(axis=1)
-        return found
+        return self.answers.predicted
 
     @property
     def weights(self) -> FloatArray | None:
         """(N,) how much each image counts at the prior's base rates; None without a prior."""
         if self.prior is None:
             return None
-        return _weights(self.labels, _met(self.confusion, self.prior))
+        return _weights(self.labels, _met(self.cells, self.prior))
 
-    def per_class(self) -> dict[str, dict[str, Any]]:
+    def least_precise(self, most: int) -> list[int]:
+        """The numbers of the ``most`` least precise classes, ascending; those never named come first."""
+        rates = one_vs_rest(self._table)
+        called = rates.tp + rates.fp
+        precision = np.where(called > 0, rates.tp / np.where(called > 0, called, 1), -1.0)
+        return sorted(np.argsort(precision, kind="stable")[:most].tolist())
+
+    def per_class(self, only: Sequence[int] | None = None) -> dict[str, dict[str, Any]]:
         """Rates of each class by name, their 95 % intervals under ``intervals``.
 
         A rate is a share of the images. One that they leave open is None, and ``undefined`` says why: "never
         said" where no image was called the class, "not in this sample" where none is of it, "infinite".
+
+        Args:
+            only: numbers of the classes to read; all when left out.
         """
-        rates, own = one_vs_rest(self._table), one_vs_rest(self.confusion)
-        support = self.confusion.sum(axis=1)
+        rates, own = one_vs_rest(self._table), one_vs_rest(self.cells)
+        support = self.cells.sum(axis=1)
+        chosen = range(len(self.classes)) if only is None else only
         table = {}
-        for k, name in enumerate(self.classes):
+        for k, reading in zip(chosen, self._readings(chosen), strict=True):
+            name = self.classes[k]
             tp, fn, fp, tn = (float(part[k]) for part in (rates.tp, rates.fn, rates.fp, rates.tn))
             # Of images of the class alone, so that no base rate matters, not even one of 0.
             sensitivity = _ratio(float(own.tp[k]), float(own.tp[k] + own.fn[k]))
@@ -158,27 +208,29 @@ class Evaluation:
                 "support": int(support[k]),
                 **{n: None if n in undefined else v for n, v in figures.items()},
                 "undefined": undefined,
-                "intervals": self._intervals(k, figures),
+                "intervals": {} if reading is None else _intervals(reading, figures),
             }
         return table
 
-    def _intervals(self, k: int, figures: Mapping[str, float]) -> dict[str, list[float]]:
-        """The credible intervals of a class's rates, wide enough for the shares of the images themselves."""
-        estimates = self.readings[k].estimates() if self.readings else {}
-        spans = {}
-        for name, e in estimates.items():
-            share = figures.get(name, math.nan)
-            spans[name] = [min(e.low, share), max(e.high, share)] if math.isfinite(share) else [e.low, e.high]
-        return spans
+    def _readings(self, chosen: Sequence[int]) -> Sequence[Diagnosis | None]:
+        """Classes as diagnostic tests, with intervals; None for a single class."""
+        if len(self.classes) < 2:
+            return [None] * len(chosen)
+        return diagnose_classes(self.cells, self.prior, draws=4000, only=chosen)
+
+    def reliability(self) -> Reliability:
+        """Stated probability against how often it came true."""
+        return self.answers.reliability(CALIBRATION_BINS, weights=self.weights)
 
     def reliability_data(self) -> dict[str, Any]:
         """Each bin of stated probability: edges, images, mean confidence, accuracy with interval."""
-        data = reliability(self.log_p, self.labels, CALIBRATION_BINS, weights=self.weights)
+        data = self.reliability()
         names = ("edges", "counts", "confidence", "accuracy", "low", "high")
         return {name: getattr(data, name).tolist() for name in names}
 
     def as_dict(self) -> dict[str, Any]:
-        """The numbers ``--json`` prints."""
+        """The numbers ``--json`` prints; of more than ``WHOLE`` classes the least precise, and the cells."""
+        many = len(self.classes) > WHOLE
         return {
             "examples": len(self.labels),
             "verdict": self.verdict,
@@ -192,9 +244,18 @@ class Evaluation:
             "classes": self.classes,
             "prior": None if self.prior is None else dict(zip(self.classes, self.prior, strict=True)),
             "not_in_this_sample": list(self.unmet),
-            "confusion": self.confusion,
-            "per_class": self.per_class(),
+            "confusion": None if many else self.confusion,
+            **({"confused": self._confused()} if many else {}),
+            "per_class": self.per_class(self.least_precise(MOST_CLASSES) if many else None),
         }
+
+    def _confused(self) -> list[dict[str, Any]]:
+        """The cells of the confusion matrix off its diagonal, the fullest first."""
+        names = self.classes
+        return [
+            {"true": names[pair.true], "predicted": names[pair.predicted], "count": int(pair.count)}
+            for pair in most_confused(self.cells, limit=len(self.labels))
+        ]
 
 
 @dataclass(frozen=True)
@@ -348,13 +409,14 @@ def evaluate(
     features = classifier.features(data.examples.in_order(EVALUATION_BATCH))
     true = torch.from_numpy(data.examples.labels)
     likelihood = classifier.log_likelihood if head == "gaussian" else _laplace_likelihood(classifier)
-    log_likelihood = likelihood(features)
-    found = measure(classifier, log_likelihood, true, stated)
+    found = measure(classifier, Likelihoods(likelihood, features), true, stated)
     learned, chosen = classifier.seen(torch.from_numpy(data.digests))
     new = ~(learned | chosen)
     unseen = None
     if 0 < int(new.sum()) < len(new):
-        unseen = measure(classifier, log_likelihood[new], true[new], stated)
+        unseen = _figures(
+            found.classes, found.answers.at(new.numpy()), found.prior, lambda: [found.log_p[new.numpy()]]
+        )
     novelty = None
     if unknown is not None:
         strangers, store = read_unlabelled(
@@ -388,13 +450,13 @@ def _laplace_likelihood(classifier: Classifier) -> Callable[[Tensor], Tensor]:
 
 
 def measure(
-    classifier: Classifier, log_likelihood: Tensor, labels: Tensor, prior: Tensor | None = None
+    classifier: Classifier, log_likelihood: Tensor | Likelihoods, labels: Tensor, prior: Tensor | None = None
 ) -> Evaluation:
     """All figures of a classifier on labelled images.
 
     Args:
         classifier: whose prior and class names count.
-        log_likelihood: (N, K) of the images, nats.
+        log_likelihood: (N, K) of the images, nats; read in blocks of rows.
         labels: (N,) class numbers.
         prior: (K,) base rates where the classifier is used; None takes the images as a sample of it.
 
@@ -403,30 +465,38 @@ def measure(
     """
     names = classifier.classes.names
     log_prior = (classifier.prior if prior is None else prior).log()
-    log_p, true = (log_likelihood + log_prior).log_softmax(dim=1).numpy(), labels.numpy()
-    table = confusion_matrix(true, log_p.argmax(axis=1), len(names))
-    stated = None if prior is None else prior.numpy()
-    weights = None if stated is None else _weights(true, _met(table, stated))
-    right, span = _accuracy(table, stated)
+    blocks = list(row_blocks(len(labels), len(names)))
+
+    def posteriors() -> Iterator[FloatArray]:
+        for rows in blocks:
+            yield (log_likelihood[rows] + log_prior).log_softmax(dim=1).numpy()
+
+    pairs = zip(posteriors(), blocks, strict=True)
+    answers = Answers.joined([Answers.of(log_p, labels[rows], "measure") for log_p, rows in pairs])
+    return _figures(names, answers, None if prior is None else prior.numpy(), posteriors)
+
+
+def _figures(
+    classes: tuple[str, ...],
+    answers: Answers,
+    prior: FloatArray | None,
+    posteriors: Callable[[], Iterable[FloatArray]],
+) -> Evaluation:
+    """All figures of answers."""
+    table = _cells(answers, classes)
+    weights = None if prior is None else _weights(answers.labels, _met(table, prior))
+    right, span = _accuracy(table, prior)
     return Evaluation(
-        classes=names,
-        log_p=log_p,
-        labels=true,
-        prior=stated,
-        confusion=table,
+        classes=classes,
+        answers=answers,
+        prior=prior,
         accuracy=right,
-        log_loss=log_loss(log_p, true, weights=weights),
-        ece=expected_calibration_error(log_p, true, CALIBRATION_BINS, weights=weights),
-        readings=diagnose_classes(table, stated, draws=4000) if len(names) > 1 else (),
+        log_loss=answers.log_loss(weights),
+        ece=answers.reliability(CALIBRATION_BINS, weights=weights).expected_error,
         accuracy_interval=span,
-        log_loss_error=_log_loss_error(log_p, true, weights),
+        log_loss_error=_log_loss_error(-answers.log_p_true, weights),
+        posteriors=posteriors,
     )
-
-
-def least_precise(rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The classes of ``Evaluation.per_class`` to list for people: all, or of many the least precise."""
-    order = sorted(rows, key=lambda name: -1 if (p := rows[name]["precision"]) is None else p)
-    return set(order[:MOST_CLASSES])
 
 
 def verdict_now(classifier: Classifier) -> str:
@@ -435,26 +505,40 @@ def verdict_now(classifier: Classifier) -> str:
     called = (classifier.judged_log_likelihood + classifier.prior.log()).argmax(dim=1)
     names = classifier.classes.names
     return _verdict(
-        confusion_matrix(judged.labels.numpy(), called.numpy(), len(names), judged.weights.numpy()), names
+        sparse_confusion(judged.labels.numpy(), called.numpy(), len(names), judged.weights.numpy()), names
     )
 
 
-def _verdict(table: npt.ArrayLike, classes: tuple[str, ...]) -> str:
+def _cells(answers: Answers, classes: tuple[str, ...]) -> Any:
+    """(K, K) counts, sparse, rows true, columns predicted."""
+    return sparse_confusion(answers.labels, answers.predicted, len(classes))
+
+
+def _intervals(reading: Diagnosis, figures: Mapping[str, float]) -> dict[str, list[float]]:
+    """The credible intervals of a class's rates, wide enough for the shares of the images themselves."""
+    spans = {}
+    for name, e in reading.estimates().items():
+        share = figures.get(name, math.nan)
+        spans[name] = [min(e.low, share), max(e.high, share)] if math.isfinite(share) else [e.low, e.high]
+    return spans
+
+
+def _verdict(table: Any, classes: tuple[str, ...]) -> str:
     silent, constant = never_named(table), no_better_than(table)
     said = [f"never says {listed((classes[k] for k in silent), 3)}"] if silent else []
     if constant is not None:
-        more = accuracy(table) > np.sum(table, axis=1)[constant] / np.sum(table)
+        more = accuracy(table) > table.sum(axis=1)[constant] / table.sum()
         may = "may be" if more else "is"
         said.append(f"{may} no better than always saying {listed([classes[constant]])}")
     return f"This classifier {'; it '.join(said)}." if said else ""
 
 
-def _accuracy(table: IntArray, prior: FloatArray | None) -> tuple[float, tuple[float, float]]:
+def _accuracy(table: Any, prior: FloatArray | None) -> tuple[float, tuple[float, float]]:
     """The share named rightly, and its 95 % interval: at a prior that of a mixture of the classes' shares.
 
     A class of which there is no image may be named rightly in any share; one half is as good a guess as any.
     """
-    right, support = np.diagonal(table), table.sum(axis=1)
+    right, support = table.diagonal(), table.sum(axis=1)
     if prior is None:
         _, low, high = rate_interval(float(right.sum()), float(support.sum()))
         share = accuracy(table)
@@ -467,20 +551,20 @@ def _accuracy(table: IntArray, prior: FloatArray | None) -> tuple[float, tuple[f
     return share, (min(float(low), share), max(float(high), share))
 
 
-def _log_loss_error(log_p: FloatArray, labels: IntArray, weights: FloatArray | None) -> float:
+def _log_loss_error(losses: FloatArray, weights: FloatArray | None) -> float:
     """Standard error of a (weighted) mean log-loss, nats; infinite for a single image."""
-    if len(labels) < 2:
+    count = len(losses)
+    if count < 2:
         return math.inf
-    losses = -log_p[np.arange(len(labels)), labels]
     if weights is not None and not (weights > 0).all():  # of a class with a base rate of 0
         met = weights > 0
-        return _log_loss_error(log_p[met], labels[met], weights[met])
-    share = np.full(len(labels), 1 / len(labels)) if weights is None else weights / weights.sum()
+        return _log_loss_error(losses[met], weights[met])
+    share = np.full(count, 1 / count) if weights is None else weights / weights.sum()
     spread = losses - float(share @ losses)
-    return float(np.sqrt((share**2 @ spread**2) * len(labels) / (len(labels) - 1)))
+    return float(np.sqrt((share**2 @ spread**2) * count / (count - 1)))
 
 
-def _met(table: IntArray, prior: FloatArray) -> FloatArray:
+def _met(table: Any, prior: FloatArray) -> FloatArray:
     """The base rates of the classes that are in the sample, made to sum to 1."""
     met = np.where(table.sum(axis=1) > 0, prior, 0.0)
     came = "no image of a class that has one"

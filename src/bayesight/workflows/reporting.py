@@ -17,7 +17,7 @@ from bayesight.data import Store
 from bayesight.data.audit import audit
 from bayesight.data.batches import Examples
 from bayesight.data.notes import notes
-from bayesight.evaluate import one_vs_rest, reliability
+from bayesight.evaluate import one_vs_rest
 from bayesight.report import (
     ClassCounts,
     ClassReading,
@@ -49,10 +49,10 @@ from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, ImageArray
 from bayesight.workflows.evaluate import (
     CALIBRATION_BINS,
+    MOST_CLASSES,
     EvaluateResult,
     Evaluation,
     NoveltyCheck,
-    least_precise,
 )
 
 __all__ = [
@@ -184,12 +184,11 @@ def evaluation_sections(
             judged=judged,
             note=note,
         ),
-        ConfusionTable(evaluation.confusion, evaluation.classes),
+        ConfusionTable(evaluation.cells, evaluation.classes),
     ]
     if readings:
         sections += [PerClass(readings, base_rates=where), _precision_curves(evaluation)]
-    data = reliability(evaluation.log_p, evaluation.labels, CALIBRATION_BINS, weights=evaluation.weights)
-    return [*sections, ReliabilityDiagram(data)]
+    return [*sections, ReliabilityDiagram(evaluation.reliability())]
 
 
 def mistakes(
@@ -203,16 +202,16 @@ def mistakes(
         store: where they come from.
         rows: (N,) their rows in the store, when not all of it in order.
     """
-    predicted = evaluation.predictions
+    predicted, sure = evaluation.predictions, evaluation.answers.log_p
     wrong = np.flatnonzero(predicted != evaluation.labels)
-    order = wrong[np.argsort(-evaluation.log_p.max(axis=1)[wrong], kind="stable")][:MISTAKES]
+    order = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
     images = examples.images(order).permute(0, 2, 3, 1).numpy()
     pictures = [
         Picture(
             image=image[:, :, 0] if image.shape[2] == 1 else image,
             label=evaluation.classes[evaluation.labels[i]],
             prediction=evaluation.classes[predicted[i]],
-            probability=float(np.exp(evaluation.log_p[i].max())),
+            probability=float(np.exp(sure[i])),
             path=store.path_of(int(i if rows is None else rows[i])),
         )
         for i, image in zip(order, images, strict=True)
@@ -308,8 +307,8 @@ def _stored(images: Tensor) -> ImageArray:
 
 def _readings(evaluation: Evaluation) -> tuple[ClassReading, ...]:
     """Each class with its shares of the images and their intervals; of many, the least precise."""
-    rows = evaluation.per_class() if evaluation.readings else {}
-    kept = least_precise(rows)
+    several = len(evaluation.classes) > 1
+    rows = evaluation.per_class(evaluation.least_precise(MOST_CLASSES)) if several else {}
     return tuple(
         ClassReading(
             name=name,
@@ -318,7 +317,7 @@ def _readings(evaluation: Evaluation) -> tuple[ClassReading, ...]:
             undefined=row["undefined"],
         )
         for name, row in rows.items()
-        if name in kept and (row["support"] > 0 or name in evaluation.unmet)
+        if row["support"] > 0 or name in evaluation.unmet
     )
 
 
@@ -331,11 +330,12 @@ def _number(row: dict[str, Any], key: str) -> Estimate:
 
 def _precision_curves(evaluation: Evaluation) -> PrecisionCurves:
     """Precision of each class at every base rate, from draws of its two rates' Beta posteriors."""
-    rates = one_vs_rest(evaluation.confusion)
+    rates = one_vs_rest(evaluation.cells)
     grid = np.geomspace(1e-4, 0.999, 41)
-    total = evaluation.confusion.sum()
+    total = len(evaluation.labels)
     curves = []
-    for k, name in list(enumerate(evaluation.classes))[:CURVES]:
+    for k in evaluation.least_precise(CURVES):
+        name = evaluation.classes[k]
         rng = numpy_generator(0, "precision curve", k)
         s = rng.beta(rates.tp[k] + 0.5, rates.fn[k] + 0.5, (CURVE_DRAWS, 1))
         f = rng.beta(rates.fp[k] + 0.5, rates.tn[k] + 0.5, (CURVE_DRAWS, 1))

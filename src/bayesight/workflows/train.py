@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import bayesight
 from bayesight.bayes import gaussian_head, sharpness
@@ -24,7 +23,7 @@ from bayesight.data.notes import notes as source_notes
 from bayesight.data.notes import source_facts
 from bayesight.data.store import only_rows, require_no_class_lost, without_classes
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import expected_calibration_error, log_loss
+from bayesight.evaluate import Answers
 from bayesight.losses import sees_environments
 from bayesight.models import ImageModel
 from bayesight.models.classifier import Classes, Classifier, Rows, fit_classifier
@@ -38,6 +37,7 @@ from bayesight.train.classification import (
     Classification,
     classification,
     log_probabilities,
+    log_probability_blocks,
 )
 from bayesight.train.engine import State
 from bayesight.train.events import Epochs, Listener, SourceRead
@@ -51,7 +51,7 @@ from bayesight.workflows.environments import (
     read_environments,
     require_groups,
 )
-from bayesight.workflows.evaluate import Evaluation, measure
+from bayesight.workflows.evaluate import Evaluation, Likelihoods, measure
 from bayesight.workflows.fitting import described, fit_run, hardware_facts
 from bayesight.workflows.generate import train_generator
 from bayesight.workflows.pretrain import pretrain, pretraining_images
@@ -409,8 +409,8 @@ def _finish(
     measuring = time.perf_counter()
     network = goal.network.eval()
     classifier, validation_rows = _classifier(network, material, hardware.precision)
-    found = measure(classifier, classifier.log_likelihood(validation_rows.features), validation_rows.labels)
-    logits = log_probabilities(network, material.validation)
+    likelihoods = Likelihoods(classifier.log_likelihood, validation_rows.features)
+    found = measure(classifier, likelihoods, validation_rows.labels)
     began, read_s = clock
     metrics = {
         "bayesight": bayesight.__version__,
@@ -439,7 +439,7 @@ def _finish(
             "verdict": found.verdict,
         },
         **_environment_metrics(found, material),
-        "softmax": _softmax(logits, validation_rows.labels),
+        "softmax": _softmax(network, material.validation),
         "steps": state.step,
         "best_step": state.best_step or state.step,  # without a monitor the last weights are kept
         "total_steps": goal.budget.steps,
@@ -487,7 +487,7 @@ def _classifier(network: ImageModel, material: Material, precision: Precision) -
     train, validation = rows["train"], rows["validation"]
     candidates = [train] if "also" not in rows else [train, train.joined(rows["also"])]
     fitted = [fit_classifier(network, material.classes, part, validation, precision) for part in candidates]
-    return max(fitted, key=_judged_evidence), validation
+    return fitted[0] if len(fitted) == 1 else max(fitted, key=_judged_evidence), validation
 
 
 def _judged_evidence(classifier: Classifier) -> float:
@@ -501,13 +501,22 @@ def _rows(reader: ImageModel, examples: Examples, digests: np.ndarray) -> Rows:
     return Rows(features, torch.from_numpy(examples.labels), torch.from_numpy(digests))
 
 
-def _softmax(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """The same figures for the network's own softmax with a fitted temperature, to compare the head with."""
-    calibration = fit_bcts(logits, labels, bias=False)
-    log_p = apply(calibration, logits)
+def _softmax(network: ImageModel, validation: Examples) -> dict[str, float]:
+    """The same figures for the network's own softmax with a fitted temperature, to compare the head with.
+
+    ``sharpness.judges`` of the images choose the temperature; the figures are of all.
+    """
+    judges = validation.at(sharpness.judges(len(validation), network.classes).numpy())
+    scores = log_probabilities(network, judges)
+    calibration = fit_bcts(scores, torch.from_numpy(judges.labels), bias=False)
+    blocks = log_probability_blocks(network, validation)
+    labels = torch.from_numpy(validation.labels).split(EVALUATION_BATCH)
+    answers = Answers.joined(
+        [Answers.of(apply(calibration, block), given) for block, given in zip(blocks, labels, strict=True)]
+    )
     return {
-        "accuracy": (log_p.argmax(1) == labels).double().mean().item(),
-        "log_loss": log_loss(log_p, labels),
-        "ece": expected_calibration_error(log_p, labels),
+        "accuracy": answers.accuracy,
+        "log_loss": answers.log_loss(),
+        "ece": answers.reliability().expected_error,
         "temperature": calibration.temperature,
     }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from scipy.sparse import csr_array, sparray
 
 from bayesight.evaluate import ConfusedPair, most_confused
 from bayesight.evaluate.arrays import floats
@@ -53,8 +56,10 @@ _POINTS = (0.001, 0.01, 0.1, 0.5)
 
 def confusion(section: ConfusionTable, uid: str) -> tuple[Block, ...]:
     """The heat map with the worst pairs in words."""
-    matrix, classes = floats(section.matrix), list(section.classes)
-    mistakes = float(matrix.sum() - np.trace(matrix))
+    given: Any = section.matrix if isinstance(section.matrix, sparray) else floats(section.matrix)
+    matrix: Any = csr_array(given)
+    classes = list(section.classes)
+    mistakes = float(matrix.sum() - matrix.diagonal().sum())
     said: list[Block] = []
     if mistakes == 0:
         said.append(Words((f"Not one of {plural(matrix.sum(), 'image')} was taken for another class.",)))
@@ -65,11 +70,11 @@ def confusion(section: ConfusionTable, uid: str) -> tuple[Block, ...]:
     said.append(
         Words(("A row holds the images of one class, a column those that were called it.",), quiet=True)
     )
-    matrix, classes, left_out = _largest(matrix, classes)
+    drawn, classes, left_out = _largest(matrix, classes)
     if left_out:
         said.append(Words((left_out,), quiet=True))
     keys = (Key("c1", "band", "rightly named"), Key("c2", "band", "mistaken"))
-    svg = confusion_heat_map(matrix, classes)
+    svg = confusion_heat_map(drawn, classes)
     if width_of(svg) <= _BESIDE:
         return (Beside(Chart(svg, keys), tuple(said)),)
     return (Chart(svg, keys, scrolls=True), *said)
@@ -160,14 +165,14 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _largest(matrix: FloatArray, classes: list[str]) -> tuple[FloatArray, list[str], str]:
+def _largest(matrix: Any, classes: list[str]) -> tuple[FloatArray, list[str], str]:
     """The classes with most mistakes, when there are more than can be drawn, and a sentence that says so."""
     if len(classes) <= LARGEST:
-        return matrix, classes, ""
-    wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diagonal(matrix)
+        return matrix.toarray(), classes, ""
+    wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
     kept = np.sort(np.argsort(-wrong, kind="stable")[:LARGEST])
     said = f"Of {len(classes)} classes, the {LARGEST} with most mistakes are drawn."
-    return matrix[np.ix_(kept, kept)], [classes[i] for i in kept], said
+    return matrix[kept][:, kept].toarray(), [classes[i] for i in kept], said
 
 
 def _precision(curve: PrecisionCurve, log: bool) -> tuple[Block, ...]:
