@@ -17,6 +17,7 @@ from bayesight.models.classifier import (
     Absorptions,
     Classes,
     Classifier,
+    Rows,
     fit_classifier,
 )
 from bayesight.models.reading import features_of, reader_of
@@ -329,6 +330,21 @@ def test_evidence_features_are_what_they_are_said_to_be(name, shape):
 
 
 # Saving.
+
+
+def test_a_belief_of_before_logits_were_folded_is_read_as_it_was_written():
+    network, size = build("linear", (1, 6, 5), 40, seed=1).eval(), (1, 6, 5)
+    draw = torch.Generator().manual_seed(4)
+    images = torch.randint(0, 256, (120, *size), generator=draw, dtype=torch.uint8)
+    features, labels = features_of(network, [(images, None)]), torch.arange(120) % 40
+    digests = torch.randint(0, 256, (120, 16), generator=draw, dtype=torch.uint8)
+    train, held = (Rows(features[p], labels[p], digests[p]) for p in (slice(0, 80), slice(80, 120)))
+    classes = Classes(tuple(f"c{k}" for k in range(40)), "L", (6, 5))
+    tensors, values = fit_classifier(network, classes, train, held, precision="32").tensors()
+    later = build("linear", size, 40, seed=1).eval()
+    later.widest = 12
+    again = Classifier.from_tensors(later, classes, tensors, values)
+    assert torch.equal(again.features([(images, None)]), features)
 
 
 @pytest.fixture

@@ -518,6 +518,9 @@ class Classifier:
             RunUnreadable: something is missing, of the wrong kind, shape or range, or no statistic of any
                 rows; see ``check_belief``.
         """
+        shift = tensors.get("head.shift")
+        if shift is not None and shift.numel() == network.classes:
+            network.widest = max(network.widest, network.classes)  # a belief of before logits were folded
         try:
             head, precision, absorbed = check_belief(tensors, values, network.evidence_size)
         except ValueError as problem:

@@ -218,7 +218,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
         log_evidence = torch.stack([step.log_evidence for step in steps])
     else:
         posterior, log_evidence = theorem.update(prior, likelihoods)
-        after, before = posterior.log_p.exp(), base.expand_as(likelihoods)
+        after, before = posterior.log_p.exp(), base[None]
     novelty = classifier.novelty(features, likelihoods)
     limit = threshold(classifier.novelty_reference, how.level)
     known = (novelty <= limit).tolist()
@@ -227,6 +227,8 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
     best, strange, evidence = after.argmax(1).tolist(), novelty.tolist(), log_evidence.tolist()
     p = p_value(classifier.novelty_reference, novelty).tolist()
     priors, terms, posteriors = (_named(names, rows) for rows in (before, likelihoods, after))
+    if not how.same_subject:
+        priors *= len(paths)  # one and the same for every image
     return [
         Prediction(
             path=path,
