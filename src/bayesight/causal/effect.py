@@ -63,6 +63,8 @@ _LEAST_EFFECTIVE = 5.0
 _NO_OVERLAP_NAMED = 10
 _THIN = 10
 """Rows a stratum, on average, below which strata are too thin to stand on their own."""
+_MOST_VALUES = 300
+"""Values of what is held fixed, in all, beyond which there is no model of main effects."""
 _FEW = 20
 """Strata of which one that lacks a treatment is a fact to be told, and no accident of thin ice."""
 
@@ -482,8 +484,9 @@ def _by_strata(work: _Work, held: tuple[str, ...]) -> _Found:
         arms = standardise(strata)
         return _Found(work.answer(arms, "as they are"), arms, strata)
     overlap = _overlap_of(strata, work.levels)
-    many = len(held) > 1 and len(strata.values) > _FEW  # one column's strata say all that its model could
-    thin = many and work.sample.total < _THIN * len(strata.values)
+    values = sum(len(work.sample.discrete(name).levels) for name in held)
+    modelled = len(held) > 1 and values <= _MOST_VALUES  # one column's strata say all that its model could
+    thin = modelled and len(strata.values) > _FEW and work.sample.total < _THIN * len(strata.values)
     if thin and overlap.share < 0.9:
         note = (
             f"{len(strata.values):,} strata for {work.sample.total:,.0f} rows, and {overlap.without:,} of "
