@@ -338,7 +338,7 @@ def _differs(
 def _fold(
     ledger: Ledger, state: BeliefState, last: int, without: frozenset[int], progress: Progress | None
 ) -> BeliefState | None:
-    """Everything from the base on, knowing erasures up to entry ``last``; None when a later one shows."""
+    """Replay from the base on, knowing erasures up to entry ``last``; None when a later one shows."""
     first = ledger.latest(state.run, RunRecord.kind)[0]
     assert isinstance(first.record, RunRecord)
     state = _start(state.base, state.run, first.sequence, first.record.belief)

@@ -1,4 +1,4 @@
-"""What the routes and the pages of a service call: one object a worker, made from a run and a ledger."""
+"""The service behind routes and pages: one object a worker, made from a run and a ledger."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ LESSONS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Correction:
-    """What somebody says an image is.
+    """A label a person gives an image.
 
     Args:
         label: the class.

@@ -1,4 +1,4 @@
-"""What routes share: the service of the request, who asks, and the refusals every route may answer with."""
+"""Dependencies of the routes: the service, the caller, and the refusals any route may answer with."""
 
 from __future__ import annotations
 

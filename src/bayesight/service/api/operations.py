@@ -1,4 +1,4 @@
-"""What operators ask: runs, health, readiness, figures."""
+"""Routes for operators: runs, health, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def health() -> StatusAnswer:
 
 @router.get("/ready", summary="Whether it can answer", responses=refusals(503))
 async def ready(service: TheService) -> StatusAnswer:
-    """Whether the ledger can be reached and the belief is at its head."""
+    """Ready once the ledger can be reached and the belief is at its head."""
     await service.current_belief()
     return StatusAnswer(status="ok")
 

@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: bearer tokens with scopes, as ``bayesight token create`` makes them."""
+"""Authentication by bearer tokens with scopes, as ``bayesight token create`` makes them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KNOWN = 1024
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks.
+    """The caller of a request.
 
     Args:
         name: the person named in the token; empty where no tokens are asked for.
@@ -46,7 +46,7 @@ class Caller:
     scopes: tuple[str, ...] = ("admin",)
 
     def allows(self, scope: str) -> bool:
-        """Whether they may do what ``scope`` names."""
+        """True where the token covers ``scope``."""
         return scope in self.scopes or "admin" in self.scopes
 
 
@@ -78,7 +78,7 @@ class AccessControl:
         self._one_at_a_time = asyncio.Lock()
 
     async def who(self, request: Request, scope: str) -> Caller:
-        """Who asks, if they may.
+        """The caller of a request, if the token covers the scope.
 
         Raises:
             HTTPException: 401 without a good token, 403 when it lacks the scope, 429 too often.

@@ -1,4 +1,4 @@
-"""Requests that bring images: as JSON, as multipart files, or as one bare file."""
+"""Bodies that bring images: as JSON, as multipart files, or as one bare file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Options = TypeVar("Options", bound=BaseModel)
 async def read(
     request: Request, whole: type[Whole], options: type[Options]
 ) -> tuple[Whole | None, Options | None, list[Upload]]:
-    """What a request with images says.
+    """Read a request with images.
 
     Args:
         request: the request.

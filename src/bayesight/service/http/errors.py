@@ -1,4 +1,4 @@
-"""What goes wrong, as an HTTP status and one clear sentence."""
+"""Errors as an HTTP status and one clear sentence."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def install(app: FastAPI) -> None:
 
 
 class Refusal(JSONResponse):
-    """Why not: JSON for programs, a page with a way back for those who would rather read HTML."""
+    """A refusal: JSON for programs, a page with a way back for those who would rather read HTML."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -100,7 +100,7 @@ def prefers_html(accept: str) -> bool:
 
 
 def sentence(problems: list[Any]) -> str:
-    """What pydantic found, in one sentence; what came is not repeated, for it may be large or secret.
+    """Validation errors in one sentence; the value itself is not repeated, for it may be large or secret.
 
     Example:
         >>> sentence([{"loc": ("body", "level"), "msg": "Input should be less than 1"}])

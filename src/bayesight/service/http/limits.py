@@ -1,4 +1,4 @@
-"""How much and how often: the size of a body, requests per token or address, and whose pages may ask."""
+"""Limits on the size of a body, on requests per token or address, and on the sites whose pages may ask."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class RateLimiter:
         self._hit(self._failures, f"failures {client}")
 
     def _hit(self, rate: rates.RateLimitItem, who: str) -> int:
-        """How many it are in this window."""
+        """Count a request, and return the number in this window."""
         now = time.monotonic()
         if now > self._sweep_s:
             self._windows = OrderedDict((who, one) for who, one in self._windows.items() if one.end_s > now)

@@ -1,4 +1,4 @@
-"""What surrounds every request: its number, its time, its line in the log, its figures, and safe headers."""
+"""The outermost middleware: a request's number, time, log line and metrics, and safe headers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _QUIET = ("/health", "/ready", "/metrics")
 
 
 class RequestMiddleware:
-    """The outermost layer of the application.
+    """The outermost middleware of the application.
 
     Args:
         app: the application.

@@ -1,4 +1,4 @@
-"""HTTP as it comes over the wire: what is none is refused in our shape, and headers have to end."""
+"""uvicorn's HTTP protocol with a limit on headers, and refusals of broken HTTP in the service's own shape."""
 
 from __future__ import annotations
 

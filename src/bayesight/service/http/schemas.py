@@ -1,4 +1,4 @@
-"""What requests and answers of the API look like."""
+"""Schemas of the API's requests and answers."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class EncodedImage(_ApiModel):
 
 
 class PredictionOptions(_ApiModel):
-    """How images are to be read."""
+    """Options of a prediction."""
 
     prior: Annotated[
         Annotated[Shares, _BY_CLASS] | Annotated[Literal["uniform", "training", "stated"], Tag("word")],
@@ -165,7 +165,7 @@ class PredictionAnswer(_ApiModel):
 
 
 class LabelItem(_ApiModel):
-    """What one image is: an image predicted earlier, or one that comes along."""
+    """A label for one image: an image predicted earlier, or one that comes along."""
 
     label: ClassName = Field(examples=["A"])
     image: Digest | None = Field(None, description="digest of an image predicted earlier")
@@ -214,7 +214,7 @@ class CorrectionItem(_ApiModel):
 
 
 class LabelAnswer(_ApiModel):
-    """What became of the labels."""
+    """The receipt of labels, and their effect on the belief."""
 
     receipt: ReceiptAnswer
     labels: int
@@ -240,7 +240,7 @@ class TakeBackRequest(_ApiModel):
 
 
 class TakeBackAnswer(_ApiModel):
-    """What stands now that a label was taken back."""
+    """The label that stands now that one was taken back."""
 
     receipt: ReceiptAnswer
     image: Digest
@@ -268,7 +268,7 @@ class RenameAnswer(_ApiModel):
 
 
 class ClassBelief(_ApiModel):
-    """What is believed of one class."""
+    """The belief about one class."""
 
     images: float = Field(description="images absorbed, as they count now")
     prior: float = Field(description="base rate here")
@@ -309,7 +309,7 @@ class PriorAnswer(_ApiModel):
 
 
 class InferOptions(_ApiModel):
-    """How base rates are to be inferred."""
+    """Options of an inference of base rates."""
 
     level: float = Field(0.9, gt=0, lt=1, description="share of the posterior inside each interval")
     seed: int = Field(0, ge=0, lt=2**31)
@@ -376,6 +376,6 @@ class RunsAnswer(_ApiModel):
 
 
 class StatusAnswer(_ApiModel):
-    """Whether the service is well."""
+    """The status of the service."""
 
     status: Literal["ok"]

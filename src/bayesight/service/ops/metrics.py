@@ -1,4 +1,4 @@
-"""Figures for Prometheus, of one worker or of all of a machine's."""
+"""Metrics for Prometheus, of one worker or of all of a machine's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
 
 
 class Metrics:
-    """What is counted.
+    """The metrics of one application.
 
     With ``PROMETHEUS_MULTIPROC_DIR`` in the environment before Python starts, workers add up in that folder
     and each tells the figures of all; ``bayesight serve --workers`` sets it.

@@ -1,4 +1,4 @@
-"""How a service is run, in one frozen value that worker processes get as text."""
+"""The settings of a service, in one frozen value that worker processes get as text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Record: TypeAlias = Literal["after", "before", "never"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a service is run.
+    """The settings of a service.
 
     Args:
         run: the run folder.
@@ -97,16 +97,16 @@ class Settings:
 
     @property
     def tokens_needed(self) -> bool:
-        """Whether a request needs a token: always, but on loopback unless asked for there too."""
+        """True where a request needs a token: always, but on loopback unless asked for there too."""
         return self.require_token or not is_loopback(self.host)
 
     @property
     def ledger_url(self) -> str:
-        """Where the ledger is."""
+        """The path or URL of the ledger."""
         return self.ledger or self.run
 
     def to_environment(self) -> dict[str, str]:
-        """What a worker's environment needs to hold."""
+        """The settings as environment variables of a worker."""
         return {ENVIRONMENT: json.dumps(asdict(self))}
 
     @classmethod
@@ -124,7 +124,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a service that listens there.
+    """True of an address that only this machine can reach.
 
     Example:
         >>> [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "example.org", "")]

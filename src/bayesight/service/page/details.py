@@ -1,4 +1,4 @@
-"""What can be said of one image: the four terms now and before, what people called it, its neighbours."""
+"""The details of one image: the four terms now and before, its labels, its neighbours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEIGHBOURS = 6
 
 @dataclass(frozen=True)
 class LabelView:
-    """Somebody called an image something.
+    """A label of an image, as the page shows it.
 
     Attributes:
         entry: its sequence number.
@@ -97,7 +97,7 @@ class ImageDetails:
 
 
 def details_of(ledger: Ledger, current: CurrentBelief, seen: ImageFeatures, person: str = "") -> ImageDetails:
-    """Everything known of an image.
+    """The details of one image.
 
     Args:
         ledger: where labels and earlier answers are kept.

@@ -119,7 +119,7 @@ def posterior_curves(sensitivity: float, false_alarm: float, here: float) -> Mar
 
 
 def novelty_strip(scores: Sequence[float] | FloatArray, here: float, limit: float) -> Markup:
-    """Where an image stands among images of known kinds, and where the unknown begins.
+    """An image's novelty among images of known kinds, and the threshold of the unknown.
 
     Args:
         scores: novelty of images of known kinds (V,), standard deviations.

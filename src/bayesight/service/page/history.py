@@ -37,7 +37,7 @@ WINDOW = 25
 
 @dataclass(frozen=True)
 class History:
-    """What happened, oldest first.
+    """The record of answers, labels and updates, oldest first.
 
     Attributes:
         right: for each image that was labelled after it was asked about, whether the answer had been right

@@ -162,7 +162,7 @@ def environment() -> jinja2.Environment:
 
 
 def odds(fraction: float) -> str:
-    """How much smaller than the largest, as people write it.
+    """A ratio to the largest, as people write it.
 
     Example:
         >>> odds(1.0), odds(0.25), odds(1 / 8300), odds(1e-30)

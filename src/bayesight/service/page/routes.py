@@ -124,7 +124,7 @@ async def answer(
 
 @router.get("/images/{image}")
 async def image(request: Request, service: TheService, who: Predicter, image: str) -> HTMLResponse:
-    """What is believed of an image, and what was."""
+    """The belief about an image, now and before."""
     return await _image_page(request, service, who, await service.find_image(image))
 
 

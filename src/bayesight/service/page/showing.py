@@ -100,7 +100,7 @@ def can_be_drawn(classes: Classes) -> bool:
 
 
 def image_values(story: ImageDetails, current: CurrentBelief, album: Album) -> dict[str, Any]:
-    """What is shown of one image."""
+    """Values of one image's page."""
     answer, names = story.answer, current.classifier.classes.names
     ranked = sorted(names, key=lambda name: -answer.posterior[name])
     chosen = story.best
@@ -142,7 +142,7 @@ def image_values(story: ImageDetails, current: CurrentBelief, album: Album) -> d
 def queue_values(
     ranked: Sequence[QueueCandidate], shown: int, skipped: Sequence[str], told: ImageDetails | None
 ) -> dict[str, Any]:
-    """What is shown of the images a label would teach most.
+    """Values of the queue's page.
 
     Args:
         ranked: all of them.
@@ -163,7 +163,7 @@ def queue_values(
 
 
 def history_values(history: History, classifier: Classifier, updates: Sequence[Entry]) -> dict[str, Any]:
-    """What is shown of the past."""
+    """Values of the history's page."""
     asked, told = len(history.novelty), len(history.right)
     tiles = [
         Tile("asked about", count(asked), "images"),
@@ -278,7 +278,7 @@ def _change(story: ImageDetails) -> list[_Change]:
 
 
 def _said(story: ImageDetails) -> str:
-    """What came of the newest label, in a sentence; who gave it is nobody else's business."""
+    """The effect of the newest label, in a sentence; who gave it is nobody else's business."""
     if not story.called:
         return ""
     last = story.called[0]
@@ -309,7 +309,7 @@ def _taken_back(story: ImageDetails, back: LabelView) -> str:
 
 
 def _strangeness(p_value: float, known: bool) -> str:
-    """How strange an image is beside those of known kinds."""
+    """An image's p-value of novelty, in words."""
     if p_value < 0.0095:
         told = "Fewer than 1 in 100 images of known kinds are as strange as this one."
     else:

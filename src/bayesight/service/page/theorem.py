@@ -50,7 +50,7 @@ class Screening:
         return self.prevalence * self.sensitivity + (1 - self.prevalence) * self.false_alarm
 
     def shown(self) -> dict[str, Any]:
-        """Everything the page says of it."""
+        """The figures and sentences of the page."""
         before, once, twice = self.after("++")
         people, drawn = (natural_frequencies(**vars(self), people=n) for n in (None, SMALLEST))
         return {

@@ -76,7 +76,7 @@ class Batcher(Generic[Job, Result]):
 
     @property
     def waiting(self) -> int:
-        """How many jobs nobody works on yet."""
+        """The number of jobs nobody works on yet."""
         return len(self._waiting)
 
     def close(self) -> None:

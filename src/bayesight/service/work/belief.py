@@ -38,7 +38,7 @@ TRAINING: Literal["training"] = "training"
 
 @dataclass(frozen=True)
 class CurrentBelief:
-    """What is believed at one moment.
+    """The belief and the base rates in force at one moment.
 
     Args:
         state: the classifier and how far along the ledger it is.

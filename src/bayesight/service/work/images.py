@@ -58,7 +58,7 @@ class Pixels:
 
 
 def is_small(uploads: Sequence[Upload]) -> bool:
-    """Whether reading them takes so little that handing it to another thread would take longer."""
+    """True of images that are read sooner than handed to another thread."""
     return len(uploads) <= _SMALL_IMAGES and sum(len(upload.content) for upload in uploads) <= 16_384
 
 

@@ -36,7 +36,7 @@ class PredictionJob:
 
 @dataclass(frozen=True)
 class PredictionOutcome:
-    """What one request is told.
+    """The answer to one request.
 
     Args:
         current: the belief that answered.

@@ -1,4 +1,4 @@
-"""Which images a label would teach most."""
+"""The label queue: images in the order of the information their labels are expected to bring."""
 
 from __future__ import annotations
 

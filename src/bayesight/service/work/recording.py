@@ -66,7 +66,7 @@ class PendingPrediction:
     pixels: Tensor
 
     def record(self) -> PredictionRecord:
-        """What the ledger is told."""
+        """The record for the ledger."""
         said = self.prediction
         names = ("prediction", "prior", "log_likelihood", "log_evidence", "posterior", "novelty", "known")
         terms = {name: getattr(said, name) for name in names}
@@ -133,7 +133,7 @@ class Recorder:
 
     @property
     def waiting(self) -> int:
-        """How many answers are not in the ledger yet."""
+        """The number of answers not in the ledger yet."""
         return len(self._pending) + len(self._writing)
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ class TeachingJob:
 
 @dataclass(frozen=True)
 class TeachingOutcome:
-    """What became of them.
+    """The outcome of one request's labels.
 
     Args:
         receipt: of the labels: they are in the ledger, on the disk.
