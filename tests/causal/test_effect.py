@@ -290,6 +290,24 @@ def test_doubly_robust_survives_either_model_being_wrong():
         assert abs(arms.mean[1] - arms.mean[0] - 1) < 4 * error + 0.01
 
 
+def test_doubly_robust_counts_the_estimation_of_both_models():
+    """The spread over samples is the error, where propensities are steep, the outcome not straight."""
+    gaps, errors = [], []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        z = rng.normal(size=300)
+        x = np.column_stack([np.ones(300), z])
+        t = (rng.random(300) < 1 / (1 + np.exp(-1.5 * z))).astype(np.int64)
+        y = t + np.exp(z / 2) * (1 + t) + rng.normal(size=300)
+        one = np.ones(300)
+        task = Task(x, t, 2, y, one, one, False)
+        arms = doubly_robust(task, propensity(task))
+        c = arms.covariance
+        gaps.append(arms.mean[1] - arms.mean[0])
+        errors.append(c[0, 0] + c[1, 1] - 2 * c[0, 1])
+    assert np.sqrt(np.mean(errors)) == pytest.approx(np.std(gaps), rel=0.2)
+
+
 def test_no_overlap_is_named_and_left_out():
     columns = {"Z": ["a"] * 4 + ["b"] * 4 + ["c"] * 2, "T": [0, 0, 1, 1] * 2 + [1, 1], "Y": [0, 1] * 5}
     found = estimate(sample_of(columns, counts=[5] * 10), TRIANGLE, Question("T", "Y"))

@@ -381,10 +381,10 @@ def _stack(p: FloatArray, y: FloatArray, n: FloatArray, binary: bool) -> FloatAr
             owed = likelihood * share
             share = n @ (owed / owed.sum(axis=1, keepdims=True)) / n.sum()
         return share
-    root = np.sqrt(n)[:, None]
-    scale = np.sqrt(float(n @ y**2)) or 1.0
-    rows = np.vstack([p * root / scale, np.full((1, models), 1e3)])
-    share = nnls(rows, np.append(y * root[:, 0] / scale, 1e3))[0]
+    centre = float(np.average(y, weights=n))
+    root = np.sqrt(n)[:, None] / (np.sqrt(float(n @ (y - centre) ** 2)) or 1.0)
+    rows = np.vstack([(p - centre) * root, np.full((1, models), 1e3)])
+    share = nnls(rows, np.append((y - centre) * root[:, 0], 1e3))[0]
     return np.asarray(share / share.sum())
 
 

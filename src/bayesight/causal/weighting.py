@@ -103,16 +103,35 @@ def inverse_probability(task: Task, who: Propensity) -> Arms:
 
 
 def doubly_robust(task: Task, who: Propensity) -> Arms:
-    """Predictions plus weighted residuals (augmented inverse probability weighting)."""
-    predicted, _ = _predictions(task)
+    """Predictions plus weighted residuals (augmented inverse probability weighting).
+
+    The variance is that of the stacked estimating equations of both models and the means (Lunceford and
+    Davidian 2004).
+    """
     given = task.arm[:, None] == np.arange(task.arms)
-    corrected = predicted + given / who.p * (task.y[:, None] - predicted)
-    mean = _mean(task, corrected)
-    return _arms(task, mean, corrected - mean)
+    predicted, moved = _predictions(task, 1 - given / who.p)
+    residual = given / who.p * (task.y[:, None] - predicted)
+    mean = _mean(task, predicted + residual)
+    return _arms(task, mean, predicted + residual - mean + moved + _moved_by_propensity(task, who, residual))
 
 
-def _predictions(task: Task) -> tuple[FloatArray, FloatArray]:
-    """Predicted outcome under each treatment (R, K), and how estimating it moves the averages (R, K)."""
+def _moved_by_propensity(task: Task, who: Propensity, residual: FloatArray) -> FloatArray:
+    """How estimating the probabilities of treatment moves the averages of weighted residuals (R, K)."""
+    moved = np.zeros_like(residual)
+    for k in range(task.arms):
+        fitted = 0 if task.arms == 2 else k  # of two treatments, the second has what the first leaves
+        p = who.raw[:, fitted]
+        slope = np.where(who.raw[:, k] >= FLOOR, p * (1 - p), 0.0) * (1 if fitted == k else -1)
+        gradient = task.x.T @ (-task.n * residual[:, k] / who.p[:, k] * slope)
+        gram = task.x.T @ (task.x * (task.n * np.maximum(p * (1 - p), 1e-10))[:, None])
+        score = task.x * ((task.arm == fitted) - p)[:, None]
+        moved[:, k] = score @ (np.linalg.pinv(gram, hermitian=True) @ gradient)
+    return moved
+
+
+def _predictions(task: Task, weight: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Predicted outcome under each treatment (R, K), and how estimating it moves weighted averages (R, K)."""
+    weight = np.ones((len(task.y), task.arms)) if weight is None else weight
     predicted = np.zeros((len(task.y), task.arms))
     moved = np.zeros_like(predicted)
     for k in range(task.arms):
@@ -132,7 +151,7 @@ def _predictions(task: Task) -> tuple[FloatArray, FloatArray]:
             slope = np.ones(len(task.y))
             influence = np.zeros_like(x)
             influence[:, kept] = fit.influence
-        gradient = task.x.T @ (task.n * slope)
+        gradient = task.x.T @ (task.n * slope * weight[:, k])
         moved[rows, k] = influence @ gradient
     return predicted, moved
 
