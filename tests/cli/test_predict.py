@@ -1,5 +1,6 @@
 """``bayesight predict``: its JSON, its words, its refusals."""
 
+import io
 import json
 import tarfile
 
@@ -40,6 +41,17 @@ def test_readings_of_one_subject_go_on_from_each_other(program, shapes_run, pict
     assert second["posterior"]["bar"] > first["posterior"]["bar"] > 0.01
     first, same = json.loads(program("predict", shapes_run, *options, "--dependence", 1)[1])
     assert same["posterior"] == pytest.approx(first["posterior"])
+
+
+@pytest.mark.parametrize("stated", ["disc=50%\n", '{"disc": 0.5}', '{"prior": {"disc": 0.5, "bar": 0.25}}'])
+def test_a_prior_is_read_from_standard_input(program, shapes_run, pictures, monkeypatch, stated):
+    monkeypatch.setattr("sys.stdin", io.StringIO(stated))
+    (found,) = json.loads(program("predict", shapes_run, pictures[0], "--prior", "-", "--json")[1])
+    assert found["prior"] == pytest.approx({"bar": 0.25, "disc": 0.5, "ring": 0.25})
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    status, _, err = program("predict", shapes_run, pictures[0], "--prior", "-")
+    assert status == 1
+    assert "nothing is stated" in err
 
 
 def test_words_hold_the_numbers(program, shapes_run, pictures, strange):

@@ -13,9 +13,11 @@ from scipy import stats
 from bayesight.errors import InvalidInput
 from bayesight.evaluate import never_named, no_better_than
 from bayesight.evaluate.arrays import row_blocks
+from bayesight.report import PrecisionCurves
 from bayesight.run import Run
 from bayesight.workflows import evaluate as work
 from bayesight.workflows.evaluate import Likelihoods, measure, verdict_now
+from bayesight.workflows.reporting import evaluation_sections
 
 
 def measured(run, table, prior=None):
@@ -161,3 +163,30 @@ def test_of_very_many_classes_the_least_precise_and_the_confusions_are_told(shap
     ]
     assert list(many["per_class"]) == [bar, ring]
     assert many["per_class"][bar]["precision"] == told["per_class"][bar]["precision"]
+
+
+@pytest.mark.parametrize("prior", [None, [0.05, 0.65, 0.3]])
+def test_the_curve_of_a_class_is_what_the_tables_say_of_it(shapes_run, prior):
+    found = measured(shapes_run, [[40, 3, 2], [9, 70, 1], [0, 2, 25]], prior)
+    curves = next(s for s in evaluation_sections(found) if isinstance(s, PrecisionCurves)).curves
+    rows = found.per_class()
+    assert {curve.name for curve in curves} == set(rows)
+    for curve in curves:
+        k = found.classes.index(curve.name)
+        assert np.all(curve.low <= curve.precision)
+        assert np.all(curve.precision <= curve.high)
+        assert curve.sample_rate == pytest.approx([45, 80, 27][k] / 152)
+        at = curve.base_rate.tolist().index(curve.sample_rate if prior is None else prior[k])
+        assert curve.precision[at] == pytest.approx(rows[curve.name]["precision"], rel=1e-12)
+        if prior is not None:
+            assert curve.stated_rate == prior[k]
+            ends = rows[curve.name]["intervals"]["precision"]
+            assert [curve.low[at], curve.high[at]] == pytest.approx(ends, rel=0.12)
+
+
+def test_the_curve_of_a_class_without_images_has_no_line(shapes_run):
+    found = measured(shapes_run, [[40, 0, 2], [0, 0, 0], [0, 0, 25]], [0.4, 0.3, 0.3])
+    curves = next(s for s in evaluation_sections(found) if isinstance(s, PrecisionCurves)).curves
+    lines = {curve.name: curve.precision for curve in curves}
+    assert np.isnan(lines["disc"]).all()
+    assert np.isfinite(lines["bar"]).all()

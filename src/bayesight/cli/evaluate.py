@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,11 +49,18 @@ class Part(StrEnum):
     test = "test"
 
 
+def _prior_text(given: str | None) -> str | None:
+    """What ``--prior`` states; of ``-``, what standard input does."""
+    return sys.stdin.read() if given == "-" else given
+
+
 PriorOption = Annotated[
     str | None,
     typer.Option(
         "--prior",
-        help="Base rates where it is used: A=0.5,B=10% (the rest shared), uniform, or JSON as of 'prior'.",
+        callback=_prior_text,
+        help="Base rates where it is used: A=0.5,B=10% (the rest shared), uniform, or JSON as of 'prior'; "
+        "- reads standard input.",
     ),
 ]
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 import bayesight
+from bayesight.bayes.rates import mixture_draws
 from bayesight.data import Store
 from bayesight.data.audit import audit
 from bayesight.data.batches import Examples
 from bayesight.data.notes import notes
-from bayesight.evaluate import one_vs_rest
 from bayesight.report import (
     ClassCounts,
     ClassReading,
@@ -329,19 +329,33 @@ def _number(row: dict[str, Any], key: str) -> Estimate:
 
 
 def _precision_curves(evaluation: Evaluation) -> PrecisionCurves:
-    """Precision of each class at every base rate, from draws of its two rates' Beta posteriors."""
-    rates = one_vs_rest(evaluation.cells)
-    grid = np.geomspace(1e-4, 0.999, 41)
-    total = len(evaluation.labels)
-    curves = []
-    for k in evaluation.least_precise(CURVES):
-        name = evaluation.classes[k]
-        rng = numpy_generator(0, "precision curve", k)
-        s = rng.beta(rates.tp[k] + 0.5, rates.fn[k] + 0.5, (CURVE_DRAWS, 1))
-        f = rng.beta(rates.fp[k] + 0.5, rates.tn[k] + 0.5, (CURVE_DRAWS, 1))
-        precision: FloatArray = grid * s / (grid * s + (1 - grid) * f)
-        low, high = np.quantile(precision, [0.025, 0.975], axis=0)
-        stated = None if evaluation.prior is None else float(evaluation.prior[k])
-        share = float((rates.tp[k] + rates.fn[k]) / total)
-        curves.append(PrecisionCurve(name, grid, precision.mean(axis=0), low, high, share or None, stated))
-    return PrecisionCurves(tuple(curves))
+    """Precision of each class at every base rate, the others as common beside each other as they are."""
+    return PrecisionCurves(tuple(_precision_curve(evaluation, k) for k in evaluation.least_precise(CURVES)))
+
+
+def _precision_curve(evaluation: Evaluation, k: int) -> PrecisionCurve:
+    """A line of the shares of the images, as the tables are, in the interval of draws of the two rates."""
+    cells = evaluation.cells
+    called, support, others = cells[:, [k]].toarray()[:, 0], cells.sum(axis=1), np.arange(cells.shape[0]) != k
+    here = support / support.sum()
+    weights = (here if evaluation.prior is None else evaluation.prior)[others]
+    weights = weights if weights.any() else np.ones(len(weights))
+    met = np.where(support[others] > 0, weights, 0.0)
+    rng = numpy_generator(0, "precision curve", k)
+    s = rng.beta(called[k] + 0.5, support[k] - called[k] + 0.5, CURVE_DRAWS)
+    f = mixture_draws(called[others], support[others], weights, rng, draws=CURVE_DRAWS)
+    marks = [float(here[k]), None if evaluation.prior is None else float(evaluation.prior[k])]
+    grid = np.union1d(np.geomspace(1e-4, 0.999, 41), [x for x in marks if x])
+    with np.errstate(invalid="ignore"):
+        shares = called[others] / np.maximum(support[others], 1)
+        line = _precision_at(grid, called[k] / support[k], met @ shares / met.sum())
+    drawn = _precision_at(grid, s[:, None], f[:, None])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    low, high = np.fmin(low, line), np.fmax(high, line)
+    return PrecisionCurve(evaluation.classes[k], grid, line, low, high, marks[0] or None, marks[1])
+
+
+def _precision_at(base_rate: FloatArray, sensitivity: Any, false_alarm: Any) -> FloatArray:
+    found = base_rate * sensitivity
+    precision: FloatArray = found / (found + (1 - base_rate) * false_alarm)
+    return precision
