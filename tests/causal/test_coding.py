@@ -36,6 +36,8 @@ from bayesight.causal.sample import Numeric
         ("test", "positive", "negative"),
         ("exam", "pass", "fail"),
         ("event", "event", "censored"),
+        ("state", "healthy", "ill"),
+        ("disease", "diseased", "healthy"),
         ("y", "2", "1"),
         ("y", "1", "0"),
         ("y", "1", "-1"),

@@ -191,6 +191,7 @@ def test_pairs_that_lost_a_member_are_left_out_and_the_others_compared():
     low, high = stats.ttest_rel(y[133:, 1], y[133:, 0]).confidence_interval()
     assert (found.adjusted.effect.low, found.adjusted.effect.high) == pytest.approx((low, high))
     assert found.overlap.without == 133
+    assert found.notes[0].startswith("The 267 pairs are taken as a sample of such pairs, and the interval")
     assert "133 of 400 strata lack a treatment" in found.notes[-1]
 
 

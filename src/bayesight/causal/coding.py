@@ -28,17 +28,17 @@ _COUNTED = frozenset(
     success successful succeeded admitted accepted approved granted hired passed pass won win survived
     survivor alive lived living cured recovered improved better good case cases event positive pos present
     exposed treated high employed bought purchased clicked converted responder response graduated enrolled
-    relapse relapsed diseased disease sick defective default defaulted churned erfolg erfolgreich
-    zugelassen angenommen bestanden überlebt geheilt positiv vorhanden fall 성공 합격 생존 승인 채택 양성
-    있음 찬성 환자 발생 완치
+    erfolg erfolgreich zugelassen angenommen bestanden überlebt geheilt positiv vorhanden fall 성공 합격
+    생존 승인 채택 양성 있음 찬성 환자 발생 완치 healthy well intact ok stayed gesund 정상 remission
     """.split()  # noqa: SIM905
 )
 _UNCOUNTED = frozenset(
     """
     failure failed fail unsuccessful rejected refused denied declined lost lose loss died dead deceased
-    perished drowned ill worse bad control controls censored none negative neg absent low healthy well
-    intact ok stayed misserfolg gescheitert abgelehnt durchgefallen gestorben tot verstorben krank negativ
-    kontrolle gesund 실패 불합격 사망 거절 기각 음성 없음 반대 대조 대조군 정상 미발생
+    perished drowned ill worse bad control controls censored none negative neg absent low misserfolg
+    gescheitert abgelehnt durchgefallen gestorben tot verstorben krank negativ kontrolle 실패 불합격 사망
+    거절 기각 음성 없음 반대 대조 대조군 미발생 relapse relapsed diseased disease sick defective default
+    defaulted churned
     """.split()  # noqa: SIM905
 )
 _REFERENCE = frozenset(

@@ -494,11 +494,12 @@ def _by_strata(work: _Work, held: tuple[str, ...]) -> _Found:
         )
         found = _by_model(work, held)
         return replace(found, strata=strata, notes=(note, *found.notes))
-    adjusted = work.answer_by_strata(strata, "standardisation over strata")
-    notes = tuple(_overlap_notes(overlap))
+    method = "differences within strata" if strata.sampled else "standardisation over strata"
+    adjusted = work.answer_by_strata(strata, method)
+    notes = (*filter(None, [strata.words]), *_overlap_notes(overlap))
     if work.question.effect != "ate":
         return _Found(adjusted, None, strata, overlap, notes=notes)
-    opinions = tuple(_opinions(work, held, strata))
+    opinions = () if strata.sampled else tuple(_opinions(work, held, strata))
     return _Found(adjusted, standardise(strata), strata, overlap, opinions, notes)
 
 
@@ -606,7 +607,7 @@ def _lacking_words(overlap: Overlap, asked: str, instead: Sequence[Answer]) -> s
 def _opinions(work: _Work, held: Sequence[str], strata: Strata) -> list[Answer]:
     """Weighting and doubly robust: by strata one and the same; by a model where strata lack overlap."""
     names = ("inverse probability weighting", "doubly robust")
-    if bool(strata.overlap.all()) or strata.sampled:
+    if bool(strata.overlap.all()):
         arms = standardise(strata)
         return [work.answer(arms, f"{name}, probabilities by stratum") for name in names]
     task = work.task(held)

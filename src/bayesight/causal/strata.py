@@ -71,6 +71,22 @@ class Strata:
         return bool(strata > 1 and (few or thin))
 
     @property
+    def words(self) -> str:
+        """The sentence that strata are taken as a sample; empty where they are fixed."""
+        if not self.sampled:
+            return ""
+        n = self.n[:, self.overlap]
+        kind = "strata"
+        if bool((n == 1).all()):
+            kind = "pairs" if len(n) == 2 else "blocks"
+        elif bool((n == 1).all(axis=1).any()):
+            kind = "matched sets"
+        return (
+            f"The {n.shape[1]:,} {kind} are taken as a sample of such {kind}, and the interval rests on how "
+            "much they differ from one another."
+        )
+
+    @property
     def share(self) -> float:
         """Share of all rows that lie in such strata."""
         return float(self.n[:, self.overlap].sum() / self.n.sum())
