@@ -15,6 +15,7 @@ from bayesight.run import Run
 from bayesight.train.engine import fit
 from bayesight.train.events import Evaluated, StepDone
 from bayesight.train.recipe import Recipe
+from bayesight.workflows import train as work
 from bayesight.workflows.train import TrainRequest, read_material, train
 
 SMALL = Recipe.default("mlp").changed(
@@ -290,3 +291,11 @@ def test_two_processes_train_as_one(shapes, tmp_path):
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
         np.testing.assert_allclose(one[name], two[name], rtol=1e-3, atol=1e-5)
+
+
+def test_a_run_says_when_a_sample_of_the_images_chose_its_weights():
+    recipe = Recipe.default("linear")
+    assert work._selection(recipe, 8000, 26) == work.SELECTION
+    assert work._selection(recipe, 10_000, 10_000).endswith(
+        "the same images, 400 of the 10,000 held out, for there are 10,000 classes"
+    )

@@ -428,7 +428,7 @@ def _finish(
         **({} if pretrained is None else {"pretraining": pretrained}),
         "model": {"name": recipe.model.name, "why": material.why},
         "seed": recipe.seed,
-        "selection": _selection(recipe),
+        "selection": _selection(recipe, len(material.validation), len(material.classes.names)),
         "validation": {
             "accuracy": found.accuracy,
             "log_loss": found.log_loss,
@@ -461,11 +461,14 @@ def _finish(
     return metrics
 
 
-def _selection(recipe: Recipe) -> str:
-    """How the kept weights were chosen, in words."""
-    if not sees_environments(recipe.loss.name):
+def _selection(recipe: Recipe, images: int, classes: int) -> str:
+    """How the kept weights were chosen, in words; of very many images times classes a sample judges."""
+    if sees_environments(recipe.loss.name):
+        return ENVIRONMENT_SELECTION[recipe.loss.name]
+    judges = len(sharpness.judges(images, classes))
+    if judges == images:
         return SELECTION
-    return ENVIRONMENT_SELECTION[recipe.loss.name]
+    return f"{SELECTION}, {judges:,} of the {images:,} held out, for there are {classes:,} classes"
 
 
 def _environment_metrics(found: Evaluation, material: Material) -> dict[str, Any]:
