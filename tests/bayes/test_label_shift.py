@@ -70,16 +70,6 @@ def test_map_is_nearer_the_truth_than_maximum_likelihood_for_few_images():
     assert np.mean(mapped) < np.mean(plain) - 0.02
 
 
-def test_intervals_cover_the_truth_at_their_level():
-    covered = []
-    for seed in range(60):
-        truth = torch.from_numpy(np.random.default_rng(seed).dirichlet([0.3] * 4))
-        log_p, _ = draw(truth, 400, seed)
-        low, high = label_shift.prior_interval(log_p.expand(12, -1, -1), UNIFORM, seed=seed)
-        covered.append(((low <= truth) & (truth <= high)).double().mean())
-    assert 0.84 <= float(torch.stack(covered).mean()) <= 0.96
-
-
 def test_miscalibrated_posteriors_are_calibrated_before_em():
     validation, labels = draw(UNIFORM, 3000, 6)
     distort = torch.tensor([2.5, -1.5, 0.0, -1.0], dtype=torch.float64)
@@ -96,6 +86,86 @@ def test_miscalibrated_posteriors_are_calibrated_before_em():
     assert float((estimate.second_opinion - truth).abs().sum()) < 0.1
     assert bool(((estimate.low <= estimate.prior) & (estimate.prior <= estimate.high)).all())
     assert estimate.images == 3000
+    assert estimate.unknown is None
+
+
+TRUE_SHARES = {
+    "as in training": [0.25, 0.25, 0.25, 0.25],
+    "skewed": [0.7, 0.2, 0.08, 0.02],
+    "one missing": [0.4, 0.0, 0.3, 0.3],
+    "one only": [0.0, 0.0, 1.0, 0.0],
+}
+
+
+@pytest.mark.parametrize("shares", TRUE_SHARES.values(), ids=TRUE_SHARES)
+def test_the_pull_to_the_training_shares_follows_from_the_images(shares):
+    truth, validation = torch.tensor(shares, dtype=torch.float64), draw(UNIFORM, 600, 41)
+    found, covered, widths = [], [], []
+    for seed in range(25):
+        log_p, _ = draw(truth, 40, 200 + seed)
+        new = label_shift.infer_prior(log_p, *validation, UNIFORM, level=0.95, resamples=12, seed=seed)
+        pulled = label_shift.em_prior(log_p, UNIFORM, concentration=2.0)
+        answers = (new.prior, label_shift.em_prior(log_p, UNIFORM), pulled)
+        found.append([float((prior - truth).abs().sum()) / 2 for prior in answers])
+        covered.append(((new.low <= truth) & (truth <= new.high)).double().mean())
+        widths.append((new.high - new.low).mean())
+    found = np.array(found)
+    better = found[:, 1 + int(np.argmin(found[:, 1:].mean(0)))]
+    error = (found[:, 0] - better).std() / np.sqrt(len(found))
+    assert found[:, 0].mean() <= 1.1 * better.mean() + 2 * error
+    assert np.mean(covered) >= 0.9
+    # At least what knowing every class would leave open on the average, and far from saying nothing.
+    known = float((truth * (1 - truth) / 40).sqrt().mean())
+    assert 0.2 * known <= np.mean(widths) <= 0.42
+
+
+def unfamiliar(truth, share, rows, seed):
+    """Images, labels (-1 for unknown ones) and their novelty, which differs from class to class."""
+    log_p, labels = draw(truth, rows, seed)
+    generator = torch.Generator().manual_seed(900 + seed)
+    novelty = torch.randn(rows, generator=generator) * (1 + labels / 4) + labels
+    strange = torch.rand(rows, generator=generator) < share
+    novelty[strange] = 3 + labels[strange] + 1.5 * torch.rand(int(strange.sum()), generator=generator)
+    other = draw(torch.tensor([0.1, 0.1, 0.2, 0.6]), rows, seed + 7000)[0]
+    return torch.where(strange[:, None], other, log_p), torch.where(strange, -1, labels), novelty
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_unknown_images_are_a_share_of_their_own(share):
+    truth = torch.tensor([0.6, 0.25, 0.1, 0.05], dtype=torch.float64)
+    log_v, labels, score = unfamiliar(UNIFORM, 0.0, 800, 1)
+    covered, alone, held, found = [], [], [], []
+    for seed in range(20):
+        log_p, _, novelty = unfamiliar(truth, share, 300, 50 + seed)
+        options = {"level": 0.95, "resamples": 12, "seed": seed}
+        new = label_shift.infer_prior(log_p, log_v, labels, UNIFORM, novelty=(score, novelty), **options)
+        old = label_shift.infer_prior(log_p, log_v, labels, UNIFORM, **options)
+        covered.append(((new.low <= truth) & (truth <= new.high)).double().mean())
+        alone.append(((old.low <= truth) & (truth <= old.high)).double().mean())
+        held.append(new.unknown.low <= share <= new.unknown.high)
+        found.append(new.unknown.found)
+        assert new.unknown.high - new.unknown.low < 0.3
+    assert 0.88 <= np.mean(covered) <= 0.999
+    assert np.mean(held) >= 0.85
+    if share:
+        assert np.mean(found) == 1
+        assert np.mean(alone) < 0.75
+    else:
+        assert np.mean(found) <= 0.1
+
+
+@pytest.mark.parametrize(("images", "widest"), [(1, 0.8), (5, 0.5)])
+def test_very_few_images_leave_much_open(images, widest):
+    validation, truth = draw(UNIFORM, 600, 41), torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
+    covered, widths = [], []
+    for seed in range(30):
+        log_p, _ = draw(truth, images, seed)
+        found = label_shift.infer_prior(log_p, *validation, UNIFORM, level=0.95, resamples=8, seed=seed)
+        assert float(found.prior.sum()) == pytest.approx(1)
+        covered.append(((found.low <= truth) & (truth <= found.high)).double().mean())
+        widths.append(float((found.high - found.low).max()))
+    assert np.mean(covered) >= 0.85
+    assert np.mean(widths) >= widest
 
 
 def test_calibration_recovers_what_was_done_to_the_scores():
@@ -133,7 +203,8 @@ def test_another_shift_than_of_the_prior_is_noticed():
         lambda: label_shift.em_prior(torch.zeros(0, 4), UNIFORM),
         lambda: label_shift.em_prior(torch.zeros(3, 4), UNIFORM, concentration=0.5),
         lambda: label_shift.bbse(torch.zeros(3, 4), torch.tensor([0, 1, 2]), torch.zeros(3, 4)),
-        lambda: label_shift.prior_interval(torch.zeros(1, 3, 4), UNIFORM, level=1.0),
+        lambda: label_shift.infer_prior(draw(UNIFORM, 9, 1)[0], *draw(UNIFORM, 40, 2), UNIFORM, level=1.0),
+        lambda: label_shift.infer_prior(torch.zeros(0, 4), *draw(UNIFORM, 40, 2), UNIFORM),
         lambda: calibrate.fit_bcts(torch.zeros(0, 4), torch.zeros(0).long()),
     ],
 )

@@ -5,8 +5,7 @@ ratio of the priors, and an unknown prior is the maximum of a concave likelihood
 
 Sources: M. Saerens, P. Latinne and C. Decaestecker, *Neural Computation* 14 (2002), eq. 2.4 (known prior) and
 2.9 (EM); A. Alexandari, A. Kundaje and A. Shrikumar (2020) for calibrating first; Z. Lipton, Y.-X. Wang and
-A. Smola (2018), eq. 4 for BBSE. The interval is a posterior interval by Gibbs sampling (J. Diebolt and C.
-Robert, *JRSS B* 56, 1994).
+A. Smola (2018), eq. 4 for BBSE. The answer and its interval are a posterior's; see ``class_shares``.
 """
 
 from __future__ import annotations
@@ -19,23 +18,45 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes.calibrate import apply, fit_bcts
+from bayesight.bayes.class_shares import draw_shares, novelty_levels
 from bayesight.checks import check
 from bayesight.seeding import torch_generator
 
 __all__ = [
     "PriorEstimate",
     "ShiftCheck",
+    "UnknownShare",
     "bbse",
     "check_prior_shift",
     "em_prior",
     "infer_prior",
-    "prior_interval",
     "reweight",
 ]
 
 _STEPS = 5000
-_SWEEPS = 60
-_BURN_IN = 30
+_ANY = 0.02
+
+
+@dataclass(frozen=True)
+class UnknownShare:
+    """Images of no known class among unlabelled ones.
+
+    Args:
+        share: posterior mean.
+        low: lower end of the shortest interval, at the level of the prior's.
+        high: upper end.
+        probability: that there are more than 2 % of them.
+    """
+
+    share: float
+    low: float
+    high: float
+    probability: float
+
+    @property
+    def found(self) -> bool:
+        """There are such images, beyond reasonable doubt (probability .975)."""
+        return self.probability >= 0.975
 
 
 @dataclass(frozen=True)
@@ -49,6 +70,8 @@ class PriorEstimate:
         level: share of the posterior in each interval.
         second_opinion: (K,) BBSE's estimate.
         images: how many unlabelled images it rests on.
+        weight: images that the old prior counts for beside them, inferred (posterior median).
+        unknown: the share of images of unknown kinds, which ``prior`` leaves out; None without novelty.
     """
 
     prior: Tensor
@@ -57,6 +80,8 @@ class PriorEstimate:
     level: float
     second_opinion: Tensor
     images: int
+    weight: float
+    unknown: UnknownShare | None
 
 
 @dataclass(frozen=True)
@@ -152,95 +177,58 @@ def bbse(validation: Tensor, labels: Tensor, unlabelled: Tensor) -> Tensor:
     return prior / prior.sum()
 
 
-def prior_interval(
-    log_posteriors: Tensor,
-    old_prior: Tensor,
-    *,
-    noise: Tensor | None = None,
-    level: float = 0.9,
-    concentration: float = 0.5,
-    seed: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """Shortest posterior intervals of the base rates, (K,) low and (K,) high.
-
-    The unknown labels and the unknown prior are drawn in turn. Each chain can have its own calibration, so
-    that what is not known about the classifier widens the interval too.
-
-    Args:
-        log_posteriors: (C, N, K) nats: the same N images, calibrated in C ways; one chain each.
-        old_prior: (K,) probabilities behind them.
-        noise: (C, K) added to the draws of each chain, for what else is uncertain; none when left out.
-        level: share of the posterior inside.
-        concentration: of the Dirichlet prior, per class; 0.5 is Jeffreys' prior.
-        seed: of the draws.
-    """
-    check(0 < level < 1, "level", f"got {level}", "a share strictly between 0 and 1")
-    chains, _, count = log_posteriors.shape
-    old = _prior(old_prior, "old_prior", count)
-    ratio = torch.stack([_ratios(one, old) for one in log_posteriors])
-    generator = torch_generator(seed, "prior_interval")
-    prior = old.expand(chains, count)
-    kept = []
-    for sweep in range(_SWEEPS):
-        cumulative = (ratio * prior[:, None]).cumsum(-1)
-        at = torch.rand(cumulative.shape[:2], generator=generator, dtype=torch.float64) * cumulative[..., -1]
-        drawn = torch.searchsorted(cumulative, at[..., None])[..., 0].clamp_max(count - 1)
-        counts = torch.zeros(chains, count, dtype=torch.float64)
-        counts.scatter_add_(1, drawn, torch.ones_like(at))
-        gammas = torch._standard_gamma(counts + concentration, generator=generator)
-        prior = gammas / gammas.sum(1, keepdim=True)
-        if sweep >= _BURN_IN:
-            kept.append(prior)
-    draws = torch.stack(kept)
-    if noise is not None:
-        draws = (draws + noise).clamp_min(0)
-        draws = draws / draws.sum(-1, keepdim=True)
-    return _shortest(draws.flatten(0, 1), level)
-
-
 def infer_prior(
     unlabelled: Tensor,
     validation: Tensor,
     labels: Tensor,
     old_prior: Tensor,
     *,
+    novelty: tuple[Tensor, Tensor] | None = None,
     level: float = 0.9,
-    concentration: float = 1.0,
     weights: Tensor | None = None,
     resamples: int = 40,
     seed: int = 0,
 ) -> PriorEstimate:
-    """Base rates of unlabelled images: calibrated with a bias per class, EM, an interval, a second opinion.
+    """Base rates of unlabelled images: calibration with a bias per class, posterior mean, interval.
 
     Three things make the interval: the unlabelled images are a sample, the calibration was fitted to one, and
-    how each class is mistaken for the others is known from a sample only.
+    how each class is mistaken for the others is known from a sample only. How far the answer is drawn to
+    ``old_prior`` and how many images are of unknown kinds is inferred with it; see ``class_shares``.
 
     Args:
         unlabelled: (N, K) log posteriors, nats.
         validation: (V, K) log posteriors of labelled images that trained nothing.
         labels: (V,) their classes.
         old_prior: (K,) prior behind the posteriors, which is that of the validation images.
+        novelty: (V,) and (N,) novelty of both, larger is more novel; without it all are of known kinds.
         level: of the intervals.
-        concentration: as in ``em_prior``.
         weights: (V,) what each validation image counts, so that they have the shares of ``old_prior``; all 1
             when left out.
         resamples: calibrations on resampled validation images, one Gibbs chain each.
         seed: of resampling and draws.
+
+    Raises:
+        InvalidInput: no images, a prior that is none, or a level outside (0, 1).
     """
-    counted = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights
+    check(0 < level < 1, "level", f"got {level}", "a share strictly between 0 and 1")
+    old = _prior(old_prior, "old_prior", unlabelled.shape[-1])
+    counted = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights.double()
     calibration = fit_bcts(validation, labels, weights=counted)
-    estimate = em_prior(apply(calibration, unlabelled), old_prior, concentration=concentration)
     generator = torch_generator(seed, "validation")
-    versions = []
-    for _ in range(resamples):
-        draws = torch.randint(len(labels), (len(labels),), generator=generator)
-        resampled = torch.bincount(draws, minlength=len(labels)) * counted
-        versions.append(apply(fit_bcts(validation, labels, weights=resampled), unlabelled))
-    noise = _confusion_noise(apply(calibration, validation), labels, old_prior, estimate, resamples, seed)
-    low, high = prior_interval(torch.stack(versions), old_prior, noise=noise, level=level, seed=seed)
+    drawn = torch.randint(len(labels), (resamples, len(labels)), generator=generator)
+    resampled = torch.stack([torch.bincount(row, minlength=len(labels)) * counted for row in drawn])
+    versions = [apply(fit_bcts(validation, labels, weights=one), unlabelled) for one in resampled]
+    levels = None if novelty is None else novelty_levels(novelty[0], labels, resampled, novelty[1], len(old))
+    draws = draw_shares(torch.stack(versions) - old.log(), old, levels, seed=seed)
+    estimate = draws.prior.flatten(0, 1).mean(0)
+    noise = _confusion_noise(apply(calibration, validation), labels, old, estimate, resamples, seed)
+    noisy = (draws.prior + noise).clamp_min(0)
+    low, high = _shortest((noisy / noisy.sum(-1, keepdim=True)).flatten(0, 1), level)
     second = bbse(apply(calibration, validation), labels, apply(calibration, unlabelled))
     low, high = torch.minimum(low, estimate), torch.maximum(high, estimate)
-    return PriorEstimate(estimate, low, high, level, second, len(unlabelled))
+    unknown = None if levels is None else _unknown(draws.unknown.flatten(), level)
+    weight = float(draws.weight.median())
+    return PriorEstimate(estimate, low, high, level, second, len(unlabelled), weight, unknown)
 
 
 def check_prior_shift(
@@ -304,15 +292,28 @@ def _ratios(log_posterior: Tensor, old: Tensor) -> Tensor:
     return (log_ratio - log_ratio.max(dim=-1, keepdim=True).values).exp()
 
 
+def _unknown(draws: Tensor, level: float) -> UnknownShare:
+    low, high = _shortest(draws[:, None], level)
+    probability = (draws > _ANY).double().mean()
+    return UnknownShare(float(draws.mean()), float(low), float(high), float(probability))
+
+
 def _shortest(draws: Tensor, level: float) -> tuple[Tensor, Tensor]:
-    """The shortest interval holding ``level`` of each column; it reaches 0 when the draws pile up there."""
+    """The shortest interval holding ``level`` of each column of shares.
+
+    It reaches 0 or 1 when the draws pile up there: next to none of those left out lie on that side, and the
+    outermost is near.
+    """
     ranked = draws.sort(0).values
     inside = round(level * (len(ranked) - 1))
     width = ranked[inside:] - ranked[: len(ranked) - inside]
-    start = width.argmin(0)
+    start, out = width.argmin(0), len(ranked) - 1 - inside
     columns = torch.arange(draws.shape[1])
     low, high = ranked[start, columns], ranked[start + inside, columns]
-    return torch.where(start <= 0.01 * len(ranked), torch.zeros_like(low), low), high
+    near = 0.1 * (high - low)
+    to_0 = (start <= 0.1 * out) & (ranked[0] <= near)
+    to_1 = (out - start <= 0.1 * out) & (1 - ranked[-1] <= near)
+    return torch.where(to_0, torch.zeros_like(low), low), torch.where(to_1, torch.ones_like(high), high)
 
 
 def _prior(prior: Tensor, name: str, count: int) -> Tensor:

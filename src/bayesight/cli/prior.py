@@ -74,4 +74,8 @@ def _text(found: InferredPrior) -> str:
         for name, p in tree["prior"].items()
     ]
     head = f"{'class':{width}}    here  {tree['level']:.0%} interval       second opinion"
+    unknown = found.estimate.unknown
+    if unknown is not None:
+        span = f"{unknown.low:6.1%} to {unknown.high:6.1%}"
+        rows.append(f"{'':{width}}  of all images {unknown.share:.1%} are of unknown kinds ({span.strip()})")
     return "\n".join([head, *rows, "", found.method])

@@ -24,18 +24,14 @@ from bayesight.workflows.sources import read_unlabelled
 
 __all__ = ["InferredPrior", "infer", "infer_prior"]
 
-FEW = 500
-"""Below this many images the estimate is drawn towards the training shares."""
-FEW_CONCENTRATION = 2.0
-
 
 @dataclass(frozen=True)
 class InferredPrior:
-    """Base rates that unlabelled images speak for.
+    """Base rates that unlabelled images of known kinds speak for, and how many are of unknown ones.
 
     Args:
         classes: names (K,).
-        estimate: the prior, its intervals and a second opinion.
+        estimate: the prior, its intervals, a second opinion and the share of unknown kinds.
         shift: whether other base rates alone explain the images.
         method: how it was found, one sentence.
         source: what was left out of the source and what was done to its images, and the notes that say so.
@@ -58,8 +54,16 @@ class InferredPrior:
             "method": self.method,
             "second_opinion": dict(zip(self.classes, found.second_opinion.tolist(), strict=True)),
             "images": found.images,
+            "training_weight": found.weight,
+            "unknown": None
+            if found.unknown is None
+            else {
+                "share": found.unknown.share,
+                "interval": [found.unknown.low, found.unknown.high],
+                "probability": found.unknown.probability,
+            },
             "prior_shift": {
-                "believed": self.shift.prior_shift,
+                "believed": self.shift.prior_shift and not self._strange,
                 "statistic": self.shift.statistic,
                 "p_value": self.shift.p_value,
             },
@@ -68,8 +72,19 @@ class InferredPrior:
         }
 
     @property
+    def _strange(self) -> bool:
+        return self.estimate.unknown is not None and self.estimate.unknown.found
+
+    @property
     def warning(self) -> str | None:
         """What to beware of, in a sentence, if anything."""
+        unknown = self.estimate.unknown
+        if unknown is not None and self._strange:
+            return (
+                f"about {unknown.share:.0%} of these images ({unknown.low:.0%} to {unknown.high:.0%}) seem "
+                "to be of unknown kinds, or taken in another way. The base rates are those of the others. "
+                "Look at them with 'bayesight predict' before you trust this prior."
+            )
         if self.shift.prior_shift:
             return None
         return (
@@ -123,24 +138,28 @@ def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed:
         seed: of resampling and draws.
     """
     judged, old = classifier.judged, classifier.prior
-    labels = judged.labels
-    log_prior = old.log()
-    few = len(features) < FEW
+    log_likelihood = classifier.log_likelihood(features)
+    novelty = classifier.novelty(features, log_likelihood)
     found = estimate(
-        (classifier.log_likelihood(features) + log_prior).log_softmax(dim=1),
-        (classifier.judged_log_likelihood + log_prior).log_softmax(dim=1),
-        labels,
+        (log_likelihood + old.log()).log_softmax(dim=1),
+        (classifier.judged_log_likelihood + old.log()).log_softmax(dim=1),
+        judged.labels,
         old,
+        novelty=(classifier.judged_novelty, novelty),
         weights=judged.weights,
         level=level,
-        concentration=FEW_CONCENTRATION if few else 1.0,
         seed=seed,
     )
-    shift = check_prior_shift(classifier.judged_novelty, labels, classifier.novelty(features), found.prior)
-    way = "posterior mode under a Dirichlet prior about the training shares" if few else "maximum likelihood"
+    shift = check_prior_shift(classifier.judged_novelty, judged.labels, novelty, found.prior)
     method = (
-        f"calibration with a bias a class on {len(labels):,} held-out images, then expectation maximisation "
-        f"({way}) over {len(features):,} images; {level:.0%} intervals from Gibbs draws "
+        f"calibration with a bias a class on {len(judged.labels):,} held-out images, then the posterior mean "
+        f"over {len(features):,} images, with the share of unknown kinds and the weight of the training "
+        f"shares (here {_rounded(found.weight)} images) unknown too; {level:.0%} intervals from Gibbs draws "
         f"over resampled calibrations, seed {seed}"
     )
     return InferredPrior(classifier.classes.names, found, shift, method)
+
+
+def _rounded(weight: float) -> str:
+    """Two significant digits, without an exponent."""
+    return f"{weight:,.0f}" if weight >= 10 else f"{weight:.2g}"

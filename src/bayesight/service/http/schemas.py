@@ -50,6 +50,7 @@ __all__ = [
     "StatusAnswer",
     "TakeBackAnswer",
     "TakeBackRequest",
+    "UnknownAnswer",
 ]
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -325,6 +326,14 @@ class InferRequest(InferOptions):
     recent: int = Field(500, ge=2, le=5000, description="without images: how many of the latest predictions")
 
 
+class UnknownAnswer(_ApiModel):
+    """The share of images of no known class, which the base rates leave out."""
+
+    share: float
+    interval: Annotated[list[float], Field(min_length=2, max_length=2)]
+    probability: float = Field(description="that more than 2 % are")
+
+
 class InferredAnswer(_ApiModel):
     """Base rates that unlabelled images speak for."""
 
@@ -334,6 +343,8 @@ class InferredAnswer(_ApiModel):
     method: str
     second_opinion: dict[str, float]
     images: int
+    training_weight: float = Field(description="images that the training shares count for, inferred")
+    unknown: UnknownAnswer | None
     prior_shift: dict[str, Any]
     warning: str | None
     adopted: bool
