@@ -59,48 +59,46 @@ def test_the_order_of_images_and_of_classes_does_not_matter():
     torch.testing.assert_close(back, there[turned], atol=0.02, rtol=0)
 
 
-def test_novelty_levels_are_uniform_tails_in_every_class_and_agree_with_a_slow_version():
+def test_novelty_tails_are_uniform_in_every_class_and_agree_with_a_slow_version():
     generator = torch.Generator().manual_seed(5)
-    labels, fresh = (torch.randint(3, (n,), generator=generator) for n in (900, 6000))
-    noise = torch.randn(6900, generator=generator)
-    scores, new = noise[:900] * (1 + labels / 2) + labels, noise[900:] * (1 + fresh / 2) + fresh
-    weights = torch.rand(2, 900, generator=generator)
-    levels = class_shares.novelty_levels(scores, labels, weights, new, 3)
-    assert levels.shape == (2, 6000, 3)
-    own = levels[0, torch.arange(6000), fresh]
+    labels, fresh = (torch.randint(3, (n,), generator=generator) for n in (3000, 6000))
+    noise = torch.randn(9000, generator=generator)
+    scores, new = noise[:3000] * (1 + labels / 2) + labels, noise[3000:] * (1 + fresh / 2) + fresh
+    weights = torch.rand(2, 3000, generator=generator)
+    tails = class_shares.novelty_tails(scores, labels, weights, new, 3)
+    assert tails.shape == (2, 6000, 3)
+    own = tails[0, torch.arange(6000), fresh]
     for k in range(3):
-        for level in (1, 2, 3):
-            share = float((own[fresh == k] >= level).double().mean())
-            assert share == pytest.approx(2.0 ** -(level + 1), rel=0.35)
-    w, s, y, rows = weights[1].double().numpy(), scores.double().numpy(), labels.numpy(), range(0, 6000, 997)
+        for share in (0.02, 0.1, 0.3):
+            assert float((own[fresh == k] <= share).double().mean()) == pytest.approx(share, abs=0.05)
+    w, s, y = weights[1].double().numpy(), scores.double().numpy(), labels.numpy()
     mean, total = np.average(s, weights=w), w.sum()
     spread = np.average((s - mean) ** 2, weights=w)
+    centre, scale = np.empty(3), np.empty(3)
+    for j in range(3):
+        v, u = s[y == j], w[y == j]
+        centre[j] = (u @ v + 5 * mean) / (u.sum() + 5)
+        scale[j] = np.sqrt((u @ (v - centre[j]) ** 2 + 5 * spread) / (u.sum() + 5))
+    standard = (s - centre[y]) / scale[y]
     for k in range(3):
-        centre, scale = [], []
-        for j in range(3):
-            v, u = s[y == j], w[y == j]
-            centre.append((u @ v + 5 * mean) / (u.sum() + 5))
-            scale.append(np.sqrt((u @ (v - centre[j]) ** 2 + 5 * spread) / (u.sum() + 5)))
-        standard = (s - np.array(centre)[y]) / np.array(scale)[y]
-        for i in rows:
+        for i in range(0, 6000, 997):
             rarer = w[standard >= (float(new[i]) - centre[k]) / scale[k]].sum()
-            slow = max(0, int(np.floor(-np.log2((1 + rarer) / (1 + total)))) - 1)
-            assert abs(int(levels[1, i, k]) - slow) == 0
+            assert float(tails[1, i, k]) == pytest.approx((1 + rarer) / (1 + total), rel=1e-9)
 
 
 def test_only_unknown_images_leave_the_shares_open():
-    levels = torch.full((20, 80, 3), 7, dtype=torch.uint8)
-    draws = class_shares.draw_shares(sure((80, 0, 0), chains=20), OLD, levels)
+    tails = torch.full((20, 80, 3), 0.002, dtype=torch.float64)
+    draws = class_shares.draw_shares(sure((80, 0, 0), chains=20), OLD, tails)
     assert float(draws.unknown.mean()) > 0.9
     assert bool(torch.isfinite(draws.prior).all())
     assert float(draws.prior[..., 0].std()) > 0.15
 
 
 def test_familiar_images_are_all_of_known_kinds():
-    levels = torch.zeros(20, 80, 3, dtype=torch.uint8)
-    draws = class_shares.draw_shares(sure((50, 20, 10), chains=20), OLD, levels)
+    tails = torch.full((20, 80, 3), 0.4, dtype=torch.float64)
+    draws = class_shares.draw_shares(sure((50, 20, 10), chains=20), OLD, tails)
     assert float(draws.unknown.max()) < 0.1
-    again = class_shares.draw_shares(sure((50, 20, 10), chains=20), OLD, levels)
+    again = class_shares.draw_shares(sure((50, 20, 10), chains=20), OLD, tails)
     torch.testing.assert_close(draws.prior, again.prior, atol=0, rtol=0)
 
 

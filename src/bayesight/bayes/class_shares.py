@@ -2,14 +2,14 @@
 
 Image i has density
 
-    (1 - u) sum_k pi_k p_k(i) + u sum_k q_k p_k(i) g(v_ik),
+    (1 - u) sum_k pi_k p_k(i) + u g(v_i) sum_k q_k p_k(i),
 
-where p_k is the likelihood of class k, u the share of images of unknown kinds, and q says which classes
-those are taken for. v_ik is the share of images of class k at least as novel as image i: it is uniform for
-images of the class, so that g is a proper density on (0, 1). An image of an unknown kind has a low v; g is a
-mixture of the uniform densities on (0, 1/4), (0, 1/8), (0, 1/16), ..., which is any density that falls in
-these steps. Unknown images that look as familiar as those of a known class are counted to that class: nothing
-in them says otherwise.
+where p_k is the likelihood of class k, u the share of images of unknown kinds, and q says which classes those
+are taken for. v_i is the share of known images at least as novel as image i among those that may be of the
+same classes: it is uniform for images of known kinds, so that g is a proper density on (0, 1). An image of an
+unknown kind has a low v; g is a mixture of the uniform densities on (0, 1/4), (0, 1/8), (0, 1/16), ..., which
+is any density that falls in these steps. Unknown images that look as familiar as those of a known class are
+counted to that class: nothing in them says otherwise.
 
 pi is Dirichlet about the training shares with a weight of A images, and A is unknown too: A / (1 + A), the
 part of the training shares in the answer from one image, has Jeffreys' prior for a share, Beta(1/2, 1/2). So
@@ -31,7 +31,7 @@ from torch import Tensor
 from bayesight.checks import check
 from bayesight.seeding import torch_generator
 
-__all__ = ["ShareDraws", "draw_shares", "novelty_levels"]
+__all__ = ["ShareDraws", "draw_shares", "novelty_tails"]
 
 SWEEPS, BURN_IN = 80, 40
 
@@ -66,10 +66,10 @@ class ShareDraws:
     weight: Tensor
 
 
-def novelty_levels(
+def novelty_tails(
     validation: Tensor, labels: Tensor, weights: Tensor, scores: Tensor, classes: int
 ) -> Tensor:
-    """How rare the novelty of an image is in each class: (C, N, K) 0 to 60, floor(-log2 v) - 1.
+    """The share of images of each class that are at least as novel as an unlabelled one, (C, N, K) in (0, 1].
 
     Classes differ in how novel their images look, and have too few images each to tell a tail. So each is
     standardised by its own mean and spread, and the tail is that of all.
@@ -82,7 +82,7 @@ def novelty_levels(
         classes: K.
     """
     score, new = validation.double(), scores.double()
-    levels = []
+    tails = []
     for weight in weights.double():
         total = weight.sum()
         mean = score @ weight / total
@@ -97,13 +97,12 @@ def novelty_levels(
         ranked, order = ((score - centre[labels]) / scale[labels]).sort()
         below = torch.cat([none[:1], weight[order].cumsum(0)])
         place = torch.searchsorted(ranked, (new[:, None] - centre) / scale)
-        rare = (1 + total - below[place]) / (1 + total)
-        levels.append((-rare.log2()).floor().sub(_COMMON - 1).clamp(0, 60).to(torch.uint8))
-    return torch.stack(levels)
+        tails.append((1 + total - below[place]) / (1 + total))
+    return torch.stack(tails)
 
 
 def draw_shares(
-    log_likelihoods: Tensor, old_prior: Tensor, levels: Tensor | None = None, *, seed: int = 0
+    log_likelihoods: Tensor, old_prior: Tensor, tails: Tensor | None = None, *, seed: int = 0
 ) -> ShareDraws:
     """Posterior draws of the class shares, of the unknown share and of the weight of the training shares.
 
@@ -113,7 +112,7 @@ def draw_shares(
     Args:
         log_likelihoods: (C, N, K) nats up to a constant an image: the same N images, in C ways.
         old_prior: (K,) the training shares, all positive.
-        levels: (C, N, K) of ``novelty_levels``; without them every image is of a known kind.
+        tails: (C, N, K) of ``novelty_tails``; without them every image is of a known kind.
         seed: of the draws.
 
     Example:
@@ -136,14 +135,14 @@ def draw_shares(
     chains, _, count = log_likelihoods.shape
     generator, old = torch_generator(seed, "class shares"), old_prior.double()
     scaled = log_likelihoods.double() - log_likelihoods.double().amax(-1, keepdim=True)
-    likelihood, tail = scaled.exp(), None if levels is None else _Tail(levels, old, generator)
+    likelihood, tail = scaled.exp(), None if tails is None else _Unknown(tails, old, generator)
     prior, share = old.expand(chains, count), torch.full((chains, 1), 0.05, dtype=torch.float64)
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
     for sweep in range(SWEEPS):
         joint = likelihood * prior[:, None]
         known = torch.ones(joint.shape[:2], dtype=torch.bool)
         if tail is not None:
-            strange = likelihood * tail.density()
+            strange = likelihood * tail.density(joint)
             one, other = (1 - share) * joint.sum(-1), share * strange.sum(-1)
             known = torch.rand(one.shape, generator=generator, dtype=torch.float64) * (one + other) >= other
             joint = torch.where(known[..., None], joint, strange)
@@ -162,32 +161,38 @@ def draw_shares(
     return ShareDraws(*(torch.stack(part) for part in zip(*kept, strict=True)))
 
 
-class _Tail:
+class _Unknown:
     """Images of unknown kinds: which classes they are taken for, and how novel they are."""
 
-    def __init__(self, levels: Tensor, old: Tensor, generator: torch.Generator) -> None:
-        self._levels, self._old, self._generator = levels, old, generator
-        self._steps = max(1, int(levels.max()))
+    def __init__(self, tails: Tensor, old: Tensor, generator: torch.Generator) -> None:
+        self._tails, self._old, self._generator = tails, old, generator
+        self._steps = max(1, int(_level(tails.min())))
         self._heights = 2.0 ** (torch.arange(self._steps, dtype=torch.float64) + _COMMON)
-        chains = len(levels)
+        chains = len(tails)
         self._taken_for = old.expand(chains, len(old))
         self._step = torch.full((chains, self._steps), 1 / self._steps, dtype=torch.float64)
+        self._levels = torch.empty(0)
 
-    def density(self) -> Tensor:
-        """(C, N, K) q_k g(v_ik)."""
+    def density(self, known: Tensor) -> Tensor:
+        """(C, N, K) q_k g(v_i), where ``known`` (C, N, K) is what classes are likely, unnormalised."""
+        rare = (known * self._tails).sum(-1) / known.sum(-1).clamp_min(1e-300)
+        self._levels = _level(rare).clamp(0, self._steps)
         steps = torch.nn.functional.pad((self._step * self._heights).cumsum(1), (1, 0))
-        found = steps.gather(1, self._levels.flatten(1).long()).view(self._levels.shape)
-        return found * self._taken_for[:, None]
+        return steps.gather(1, self._levels)[..., None] * self._taken_for[:, None]
 
     def learn(self, drawn: Tensor, unknown: Tensor) -> None:
         """Draw q and g anew, given the unknown images and the classes (C, N) they are taken for."""
         count, generator = len(self._old), self._generator
         counts = _count(drawn, unknown, count)
         self._taken_for = _dirichlet(_TAKEN_FOR * count * self._old + counts, generator)
-        level = self._levels.gather(2, drawn[..., None]).long()
-        under = torch.arange(self._steps) < level
+        under = torch.arange(self._steps) < self._levels[..., None]
         step = _pick((self._step * self._heights)[:, None] * under, generator)
         self._step = _dirichlet(_STEP + _count(step, unknown, self._steps), generator)
+
+
+def _level(rare: Tensor) -> Tensor:
+    """The number of steps 1/4, 1/8, ... that a share of images is below or at; negative for none."""
+    return (-rare.log2()).floor().long() - (_COMMON - 1)
 
 
 def _weight(counts: Tensor, old: Tensor, generator: torch.Generator) -> Tensor:

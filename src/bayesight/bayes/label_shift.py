@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes.calibrate import apply, fit_bcts
-from bayesight.bayes.class_shares import draw_shares, novelty_levels
+from bayesight.bayes.class_shares import draw_shares, novelty_tails
 from bayesight.checks import check
 from bayesight.seeding import torch_generator
 
@@ -218,15 +218,15 @@ def infer_prior(
     drawn = torch.randint(len(labels), (resamples, len(labels)), generator=generator)
     resampled = torch.stack([torch.bincount(row, minlength=len(labels)) * counted for row in drawn])
     versions = [apply(fit_bcts(validation, labels, weights=one), unlabelled) for one in resampled]
-    levels = None if novelty is None else novelty_levels(novelty[0], labels, resampled, novelty[1], len(old))
-    draws = draw_shares(torch.stack(versions) - old.log(), old, levels, seed=seed)
+    tails = None if novelty is None else novelty_tails(novelty[0], labels, resampled, novelty[1], len(old))
+    draws = draw_shares(torch.stack(versions) - old.log(), old, tails, seed=seed)
     estimate = draws.prior.flatten(0, 1).mean(0)
     noise = _confusion_noise(apply(calibration, validation), labels, old, estimate, resamples, seed)
     noisy = (draws.prior + noise).clamp_min(0)
     low, high = _shortest((noisy / noisy.sum(-1, keepdim=True)).flatten(0, 1), level)
     second = bbse(apply(calibration, validation), labels, apply(calibration, unlabelled))
     low, high = torch.minimum(low, estimate), torch.maximum(high, estimate)
-    unknown = None if levels is None else _unknown(draws.unknown.flatten(), level)
+    unknown = None if tails is None else _unknown(draws.unknown.flatten(), level)
     weight = float(draws.weight.median())
     return PriorEstimate(estimate, low, high, level, second, len(unlabelled), weight, unknown)
 
@@ -301,19 +301,17 @@ def _unknown(draws: Tensor, level: float) -> UnknownShare:
 def _shortest(draws: Tensor, level: float) -> tuple[Tensor, Tensor]:
     """The shortest interval holding ``level`` of each column of shares.
 
-    It reaches 0 or 1 when the draws pile up there: next to none of those left out lie on that side, and the
-    outermost is near.
+    An end that is nearer to 0 or 1 than a tenth of the interval's width lies there: draws of a share that may
+    be 0 pile up beside it and never reach it.
     """
     ranked = draws.sort(0).values
     inside = round(level * (len(ranked) - 1))
     width = ranked[inside:] - ranked[: len(ranked) - inside]
-    start, out = width.argmin(0), len(ranked) - 1 - inside
-    columns = torch.arange(draws.shape[1])
+    start, columns = width.argmin(0), torch.arange(draws.shape[1])
     low, high = ranked[start, columns], ranked[start + inside, columns]
     near = 0.1 * (high - low)
-    to_0 = (start <= 0.1 * out) & (ranked[0] <= near)
-    to_1 = (out - start <= 0.1 * out) & (1 - ranked[-1] <= near)
-    return torch.where(to_0, torch.zeros_like(low), low), torch.where(to_1, torch.ones_like(high), high)
+    low_end = torch.where(low <= near, torch.zeros_like(low), low)
+    return low_end, torch.where(1 - high <= near, torch.ones_like(high), high)
 
 
 def _prior(prior: Tensor, name: str, count: int) -> Tensor:
