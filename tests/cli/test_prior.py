@@ -5,6 +5,7 @@ import json
 import pytest
 
 KEYS = {"prior", "interval", "method", "level", "second_opinion", "images", "prior_shift", "warning"}
+KEYS |= {"unknown", "training_weight"}
 
 
 @pytest.fixture
@@ -41,6 +42,9 @@ def test_words_hold_the_numbers(program, shapes_run, place):
         for figure in (p, low, high, document["second_opinion"][name]):
             assert f"{figure:.1%}" in line
     assert "90% interval" in out
+    unknown = document["unknown"]
+    low, high = unknown["interval"]
+    assert f"of all images {unknown['share']:.1%} are of unknown kinds ({low:.1%} to {high:.1%})" in out
     assert document["method"] in out
 
 
@@ -55,7 +59,12 @@ def test_images_of_unknown_kinds_are_warned_of(program, shapes_run, tmp_path):
         Image.fromarray(pixels).save(tmp_path / "noise" / f"{i}.png")
     status, out, err = program("prior", shapes_run, tmp_path / "noise", "--json")
     assert status == 0
-    warning = json.loads(out)["warning"]
+    document = json.loads(out)
+    warning, unknown = document["warning"], document["unknown"]
+    assert unknown["interval"][0] > 0.8
+    assert 0.8 < unknown["share"] <= unknown["interval"][1] <= 1
+    assert unknown["probability"] == 1
+    assert not document["prior_shift"]["believed"]
     assert "unknown kinds" in warning
     assert err == f"warning: {warning}\n"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import scipy.optimize
 import scipy.stats
 import torch
@@ -213,12 +214,16 @@ def infer_prior(
     check(0 < level < 1, "level", f"got {level}", "a share strictly between 0 and 1")
     old = _prior(old_prior, "old_prior", unlabelled.shape[-1])
     counted = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights.double()
+    order = torch.from_numpy(np.lexsort(unlabelled.T.numpy()))  # draws are the same whatever the order
+    unlabelled = unlabelled[order]
     calibration = fit_bcts(validation, labels, weights=counted)
     generator = torch_generator(seed, "validation")
     drawn = torch.randint(len(labels), (resamples, len(labels)), generator=generator)
     resampled = torch.stack([torch.bincount(row, minlength=len(labels)) * counted for row in drawn])
     versions = [apply(fit_bcts(validation, labels, weights=one), unlabelled) for one in resampled]
-    tails = None if novelty is None else novelty_tails(novelty[0], labels, resampled, novelty[1], len(old))
+    tails = None
+    if novelty is not None:
+        tails = novelty_tails(novelty[0], labels, resampled, novelty[1][order], len(old))
     draws = draw_shares(torch.stack(versions) - old.log(), old, tails, seed=seed)
     estimate = draws.prior.flatten(0, 1).mean(0)
     noise = _confusion_noise(apply(calibration, validation), labels, old, estimate, resamples, seed)

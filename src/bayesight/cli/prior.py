@@ -76,6 +76,6 @@ def _text(found: InferredPrior) -> str:
     head = f"{'class':{width}}    here  {tree['level']:.0%} interval       second opinion"
     unknown = found.estimate.unknown
     if unknown is not None:
-        span = f"{unknown.low:6.1%} to {unknown.high:6.1%}"
-        rows.append(f"{'':{width}}  of all images {unknown.share:.1%} are of unknown kinds ({span.strip()})")
+        span = f"{unknown.low:.1%} to {unknown.high:.1%}"
+        rows.append(f"of all images {unknown.share:.1%} are of unknown kinds ({span})")
     return "\n".join([head, *rows, "", found.method])
