@@ -43,7 +43,9 @@ def inspect(
     split_folders: SplitFoldersOption = None,
     names: NamesOption = None,
     follow_links: FollowLinksFlag = False,
-    near: Annotated[bool, typer.Option("--near", help="Look for images that look alike, too.")] = False,
+    near: Annotated[
+        bool, typer.Option("--near", help="List shifted, cropped or otherwise changed copies of images, too.")
+    ] = False,
     labels: Annotated[
         bool,
         typer.Option("--wrong-labels", "--labels", help="List probably mislabelled images."),
@@ -51,7 +53,7 @@ def inspect(
     run: Annotated[
         Path | None, typer.Option(help="With --wrong-labels: take this run's network, and train none.")
     ] = None,
-    top: Annotated[int, typer.Option(help="With --wrong-labels: how many to list.")] = 50,
+    top: Annotated[int, typer.Option(min=0, help="With --wrong-labels or --near: how many to list.")] = 50,
     report: Annotated[
         Path | None, typer.Option(help="With --wrong-labels: write their pictures to this HTML file.")
     ] = None,
@@ -77,7 +79,7 @@ def inspect(
             **options.reading,
             progress=progress,
         )
-    found = audit(store, near=near)
+    found = audit(store, near=near, pairs=top)
     document = report_document(store, found)
     if labels or run is not None or report is not None:
         document["labels"] = _suspicious(

@@ -140,8 +140,11 @@ def _duplicates(found: Audit) -> list[str]:
             f"{found.across_parts:,} images lie in several parts of the source; training leaves them out."
         )
     if found.near is not None:
-        lines.append(f"{found.near_pairs:,} pairs of images look alike without being equal.")
-        for pair in found.near[:_SHOWN]:
+        total = found.near_pairs or 0
+        pairs = "1 pair of images looks" if total == 1 else f"{total:,} pairs of images look"
+        more = f"; the {len(found.near):,} most alike:" if len(found.near) < total else ":" if total else "."
+        lines.append(f"{pairs} alike without being equal{more}")
+        for pair in found.near:
             note = "" if pair.same_class else " (different classes)"
             lines.append(f"  {pair.first} and {pair.second}{note}")
     return lines
