@@ -51,6 +51,15 @@ def test_dependence_discounts_the_second_reading():
     assert none < some < free
 
 
+def test_percentages_are_taken_as_they_are_typed():
+    typed = ["--prior", "10%", "--sensitivity", "99 %", "--false-alarm", "10%", "--result", "+"]
+    assert steps(*typed) == steps(*RATES, "--result", "+")
+    words = ["--likelihood", "A=90%,B=10%,C=30%"]
+    first = steps("--hypotheses", "A=20%,B=50%,C=30%", *words)[0]
+    assert first["posterior"] == pytest.approx({"A": 0.5625, "B": 0.15625, "C": 0.28125})
+    assert run("--prior", "much", *RATES[2:], "--result", "+").exit_code == 2
+
+
 def test_many_hypotheses():
     found = steps(*MANY, "--likelihood", "A=.9,B=.1,C=.3", "--likelihood", "C=1,B=0,A=.5")
     assert found[0]["evidence"] == pytest.approx(0.32)

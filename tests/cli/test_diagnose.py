@@ -55,6 +55,12 @@ def test_prevalence_as_number_interval_and_counts():
     assert (counted["low"], counted["high"]) == pytest.approx(stats.beta(12.5, 328.5).interval(0.95))
 
 
+def test_percentages_are_taken_as_they_are_typed():
+    assert document(*COUNTS, "--prevalence", "0.5%-2%") == document(*COUNTS, "--prevalence", "0.005-0.02")
+    typed = document("--sensitivity", "99%", "--false-alarm", "10%", "--prevalence", "1%")
+    assert typed == document(*RATES, "--prevalence", "0.01")
+
+
 def test_the_seed_decides():
     words = [*COUNTS, "--prevalence", "0.01"]
     assert document(*words) == document(*words)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit
+from bayesight.cli.common import JsonFlag, emit, share
 from bayesight.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
@@ -18,9 +18,15 @@ _RESULTS = {"+": "+", "positive": "+", "pos": "+", "-": "-", "negative": "-", "n
 
 
 def bayes(
-    prior: Annotated[float | None, typer.Option(help="P(has it) before the test.")] = None,
-    sensitivity: Annotated[float | None, typer.Option(help="P(positive | has it).")] = None,
-    false_alarm: Annotated[float | None, typer.Option(help="P(positive | does not have it).")] = None,
+    prior: Annotated[
+        float | None, typer.Option(parser=share, metavar="P", help="P(has it) before the test: 0.1 or 10%.")
+    ] = None,
+    sensitivity: Annotated[
+        float | None, typer.Option(parser=share, metavar="P", help="P(positive | has it).")
+    ] = None,
+    false_alarm: Annotated[
+        float | None, typer.Option(parser=share, metavar="P", help="P(positive | does not have it).")
+    ] = None,
     result: Annotated[
         list[str] | None, typer.Option(metavar="+|-", help="A result of the test; repeat for each reading.")
     ] = None,
@@ -186,7 +192,7 @@ def _pairs(text: str, where: str) -> dict[str, float]:
     for part in text.split(","):
         name, equals, number = part.partition("=")
         try:
-            value = float(number)
+            value = share(number)
         except ValueError:
             equals = ""
         if not equals or not name.strip():

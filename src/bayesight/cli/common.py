@@ -40,6 +40,7 @@ __all__ = [
     "progress_bar",
     "quality",
     "say",
+    "share",
     "source_options",
     "this_program",
     "when_interrupted",
@@ -101,6 +102,20 @@ FollowLinksFlag = Annotated[
 ByPositionFlag = Annotated[
     bool, typer.Option("--by-position", help="Labels 0, 1, ... are places in the run's order of classes.")
 ]
+
+
+def share(text: str) -> float:
+    """A probability as it is typed: ``0.1`` or ``10%``.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    from bayesight.formatting import from_percent
+
+    value = from_percent(text) if text.strip().endswith("%") else float(text)
+    if math.isnan(value) and text.strip().casefold() != "nan":
+        raise ValueError(text)
+    return value
 
 
 def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:

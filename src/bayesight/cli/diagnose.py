@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, SeedOption, emit
+from bayesight.cli.common import JsonFlag, SeedOption, emit, share
 from bayesight.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ def diagnose(
         typer.Option(metavar="TP FN FP TN", help="People tried: ill +, ill -, healthy +, healthy -."),
     ] = None,
     sensitivity: Annotated[
-        float | None, typer.Option(help="P(positive | has it), instead of counts.")
+        float | None,
+        typer.Option(parser=share, metavar="P", help="P(positive | has it), instead of counts: 0.9 or 90%."),
     ] = None,
     false_alarm: Annotated[
-        float | None, typer.Option(help="P(positive | does not), instead of counts.")
+        float | None,
+        typer.Option(parser=share, metavar="P", help="P(positive | does not), instead of counts."),
     ] = None,
     prevalence: Annotated[
         str | None,
@@ -102,7 +104,7 @@ def _prevalence(text: str, level: float) -> Rate:
     """A number, an interval ``0.05-0.15``, or counts ``12/340``."""
     from bayesight.bayes.diagnostic import UncertainRate
 
-    ends = re.split(r"(?<=[\d.])-(?=[\d.])", text.strip())
+    ends = re.split(r"(?<=[\d.%])-(?=[\d.])", text.strip())
     try:
         if "/" in text:
             some, total = map(float, text.split("/"))
@@ -110,12 +112,12 @@ def _prevalence(text: str, level: float) -> Rate:
                 raise InvalidInput(f"--prevalence: {some:g} of {total:g}; expected no more than the total.")
             return UncertainRate.from_counts(some, total - some)
         if len(ends) == 2:
-            return UncertainRate.from_interval(float(ends[0]), float(ends[1]), level)
-        return float(text)
+            return UncertainRate.from_interval(share(ends[0]), share(ends[1]), level)
+        return share(text)
     except ValueError as error:
         if isinstance(error, InvalidInput):
             raise
-        expected = "a number (0.1), an interval (0.05-0.15) or counts (12/340)"
+        expected = "a number (0.1, 10%), an interval (0.05-0.15) or counts (12/340)"
         raise InvalidInput(f"--prevalence: got {text!r}; expected {expected}.") from None
 
 

@@ -97,7 +97,7 @@ def posterior_curves(sensitivity: float, false_alarm: float, here: float) -> Mar
     positive = _after(x, sensitivity, false_alarm)
     negative = _after(x, 1 - sensitivity, 1 - false_alarm)
     parts = grid(frame, [0, 0.25, 0.5, 0.75, 1], "probability of being ill")
-    parts += horizontal_axis(frame, [10.0**e for e in range(-6, 1)], "how common it is here (prevalence)")
+    parts += horizontal_axis(frame, [1e-6, 1e-4, 1e-3, 1e-2, 0.1, 1], "how common it is here (prevalence)")
     now = float(_after(np.array([here]), sensitivity, false_alarm)[0])
     moving = {
         "here": rule(frame, here, "muted", dash="2 2", top=1.0),
