@@ -65,6 +65,8 @@ _THIN = 10
 """Rows a stratum, on average, below which strata are too thin to stand on their own."""
 _MOST_VALUES = 300
 """Values of what is held fixed, in all, beyond which there is no model of main effects."""
+_ROWS_A_VALUE = 5
+"""Rows that such a model needs for each of these values."""
 _FEW = 20
 """Strata of which one that lacks a treatment is a fact to be told, and no accident of thin ice."""
 
@@ -485,7 +487,8 @@ def _by_strata(work: _Work, held: tuple[str, ...]) -> _Found:
         return _Found(work.answer(arms, "as they are"), arms, strata)
     overlap = _overlap_of(strata, work.levels)
     values = sum(len(work.sample.discrete(name).levels) for name in held)
-    modelled = len(held) > 1 and values <= _MOST_VALUES  # one column's strata say all that its model could
+    few = values <= min(_MOST_VALUES, work.sample.total / _ROWS_A_VALUE)
+    modelled = len(held) > 1 and few  # one column's strata say all that its model could
     thin = modelled and len(strata.values) > _FEW and work.sample.total < _THIN * len(strata.values)
     if thin and overlap.share < 0.9:
         note = (
