@@ -39,11 +39,11 @@ def create_app(settings: Settings, *, routers: Sequence[APIRouter] = ()) -> Fast
     handlers take what they need as dependencies, all of them in ``bayesight.service.api.common``::
 
         @router.get("/somewhere")
-        async def somewhere(service: TheService, who: Labeller) -> Response:
+        async def somewhere(service: TheService, caller: Labeller) -> Response:
             pixels = await service.read([Upload(name, content)])   # decoded, within the limits
-            answer = await service.predict(pixels, Readings(...), person=who.name)
-            taught = await service.teach([Correction("A", image=digest)], person=who.name, key=key)
-            await service.state_prior({"A": 0.01}, person=who.name)
+            answer = await service.predict(pixels, Readings(...), person=caller.name)
+            taught = await service.teach([Correction("A", image=digest)], person=caller.name, key=key)
+            await service.state_prior({"A": 0.01}, person=caller.name)
             now = await service.current_belief()    # .classifier, .state.position, .prior(), .source
             service.ledger, service.run         # blocking: call them in ``run_in_threadpool``
 

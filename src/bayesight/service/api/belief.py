@@ -31,7 +31,7 @@ router = APIRouter(responses=REFUSALS)
 
 
 @router.get("/v1/belief", summary="What is believed now")
-async def belief(service: TheService, who: Predicter) -> BeliefAnswer:
+async def belief(service: TheService, caller: Predicter) -> BeliefAnswer:
     """Classes, what was absorbed of each, base rates, and where in the ledger the belief stands."""
     now = await service.current_belief()
     queued = await run_in_threadpool(service.ledger.queued, service.beliefs.name, limit=10_000)
@@ -59,10 +59,10 @@ async def belief(service: TheService, who: Predicter) -> BeliefAnswer:
     summary="State the base rates",
     openapi_extra=openapi_body(PriorRequest, None, {"prior": {"A": 0.01}}),
 )
-async def state_prior(request: Request, service: TheService, who: Admin) -> PriorAnswer:
+async def state_prior(request: Request, service: TheService, caller: Admin) -> PriorAnswer:
     """Say how common each class is where the service is used; every worker goes by it from now on."""
     asked = await body_of(request, PriorRequest)
-    await service.state_prior(asked.prior, person=who.name)
+    await service.state_prior(asked.prior, person=caller.name)
     return _prior(await service.current_belief())
 
 
@@ -71,14 +71,14 @@ async def state_prior(request: Request, service: TheService, who: Admin) -> Prio
     summary="Infer the base rates",
     openapi_extra=openapi_body(InferRequest, InferOptions, {"recent": 500, "level": 0.9}),
 )
-async def infer_prior(request: Request, service: TheService, who: Predicter) -> InferredAnswer:
+async def infer_prior(request: Request, service: TheService, caller: Predicter) -> InferredAnswer:
     """Base rates that unlabelled images speak for: images that come along, or those predicted last."""
     whole, options, uploads = await read(request, InferRequest, InferOptions)
     if whole is not None:
         uploads = [image.upload() for image in whole.images or ()]
     asked = whole or options
     assert asked is not None
-    if asked.adopt and not who.allows("admin"):
+    if asked.adopt and not caller.allows("admin"):
         raise HTTPException(403, "adopting base rates needs the scope 'admin'; expected a token that has it.")
     pixels = await service.read(uploads) if uploads or whole is None else None
     recent = whole.recent if whole is not None else 0
@@ -86,7 +86,9 @@ async def infer_prior(request: Request, service: TheService, who: Predicter) -> 
     tree, entry = found.as_dict(), 0
     if asked.adopt:
         detail = {name: value for name, value in tree.items() if name not in ("prior", "second_opinion")}
-        receipt = await service.state_prior(tree["prior"], person=who.name, source="inferred", detail=detail)
+        receipt = await service.state_prior(
+            tree["prior"], person=caller.name, source="inferred", detail=detail
+        )
         entry = receipt.last
     return InferredAnswer(**tree, adopted=asked.adopt, entry=entry)
 
@@ -94,7 +96,7 @@ async def infer_prior(request: Request, service: TheService, who: Predicter) -> 
 @router.get("/v1/queue", summary="What to label next")
 async def queue(
     service: TheService,
-    who: Labeller,
+    caller: Labeller,
     limit: Annotated[int, Query(ge=1, le=200, description="at most so many images")] = 20,
     recent: Annotated[int, Query(ge=1, le=2000, description="among so many of the latest predictions")] = 500,
 ) -> QueueAnswer:

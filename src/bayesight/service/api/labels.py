@@ -54,7 +54,7 @@ Key = Annotated[
     openapi_extra=openapi_body(LabelRequest, LabelOptions, _EXAMPLE),
 )
 async def labels(
-    request: Request, response: Response, service: TheService, who: Labeller, key: Key = ""
+    request: Request, response: Response, service: TheService, caller: Labeller, key: Key = ""
 ) -> LabelAnswer:
     """Take in labels, of images that come along or of images predicted earlier, named by their digest.
 
@@ -70,7 +70,7 @@ async def labels(
     most = service.settings.images
     check(len(corrections) <= most, "labels", f"{len(corrections)}", f"at most {most} in one request")
     taught = await service.teach(
-        corrections, person=who.name, key=f"{who.id}:{key}" if key else "",
+        corrections, person=caller.name, key=f"{caller.id}:{key}" if key else "",
         new_classes=asked.new_classes, second_reading=asked.second_reading, wait=asked.wait,
     )  # fmt: skip
     receipt = taught.receipt
@@ -98,7 +98,7 @@ async def labels(
     responses={**REFUSALS, **refusals(409)},
     openapi_extra=openapi_body(TakeBackRequest, None, {"image": "0f" * 16}),
 )
-async def take_back(request: Request, service: TheService, who: Labeller, key: Key = "") -> TakeBackAnswer:
+async def take_back(request: Request, service: TheService, caller: Labeller, key: Key = "") -> TakeBackAnswer:
     """Take back the last label that the same token's holder gave an image.
 
     The belief is as if it had never been given: what it had replaced stands again, and a class without
@@ -106,7 +106,9 @@ async def take_back(request: Request, service: TheService, who: Labeller, key: K
     one, the label before is taken back next.
     """
     image = (await body_of(request, TakeBackRequest)).image
-    told = await service.take_back(image, person=who.name, key=f"take back {who.id}:{key}" if key else "")
+    told = await service.take_back(
+        image, person=caller.name, key=f"take back {caller.id}:{key}" if key else ""
+    )
     return TakeBackAnswer(
         receipt=_receipt(told.receipt),
         image=image,
@@ -124,7 +126,7 @@ async def take_back(request: Request, service: TheService, who: Labeller, key: K
     responses={**REFUSALS, **refusals(409)},
     openapi_extra=openapi_body(RenameRequest, None, {"name": "A", "to": "alpha"}),
 )
-async def rename(request: Request, service: TheService, who: Admin, key: Key = "") -> RenameAnswer:
+async def rename(request: Request, service: TheService, caller: Admin, key: Key = "") -> RenameAnswer:
     """Call a class something else, for every worker and from now on.
 
     Its images stay its own, and what was said of it before, in labels that are queued and in stated base
@@ -132,7 +134,7 @@ async def rename(request: Request, service: TheService, who: Admin, key: Key = "
     """
     asked = await body_of(request, RenameRequest)
     receipt = await service.rename_class(
-        asked.name, asked.to.strip(), person=who.name, key=f"rename {who.id}:{key}" if key else ""
+        asked.name, asked.to.strip(), person=caller.name, key=f"rename {caller.id}:{key}" if key else ""
     )
     state = service.beliefs.last.state
     return RenameAnswer(
@@ -150,7 +152,7 @@ async def rename(request: Request, service: TheService, who: Admin, key: Key = "
     responses={**REFUSALS, **refusals(404), 200: {"content": {"image/png": {}}, "description": "a PNG file"}},
 )
 async def image(
-    service: TheService, who: Labeller, digest: Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+    service: TheService, caller: Labeller, digest: Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 ) -> Response:
     """An image that was predicted or labelled, as the run sees it."""
     try:

@@ -15,7 +15,7 @@ router = APIRouter()
 
 
 @router.get("/v1/runs", summary="Runs the ledger knows", responses=REFUSALS)
-async def runs(service: TheService, who: Predicter) -> RunsAnswer:
+async def runs(service: TheService, caller: Predicter) -> RunsAnswer:
     """Every run the ledger began with, and which of them this service answers with."""
     entries = await run_in_threadpool(service.ledger.runs)
     found = [
@@ -51,7 +51,7 @@ async def ready(service: TheService) -> StatusAnswer:
     response_class=Response,
     responses={**REFUSALS, 200: {"content": {"text/plain": {}}, "description": "in Prometheus' text format"}},
 )
-async def metrics(request: Request, service: TheService, who: Admin) -> Response:
+async def metrics(request: Request, service: TheService, caller: Admin) -> Response:
     """Requests, times, images, labels, and where the belief stands."""
     figures = request.app.state.metrics
     figures.dropped.set(service.recorder.dropped)

@@ -27,7 +27,7 @@ _TERMS = (
     responses=REFUSALS,
     openapi_extra=openapi_body(PredictionRequest, PredictionOptions, _EXAMPLE),
 )
-async def predictions(request: Request, service: TheService, who: Predicter) -> Response:
+async def predictions(request: Request, service: TheService, caller: Predicter) -> Response:
     """Prior, likelihood, evidence and posterior of each image, and whether it is like anything seen.
 
     Images come as JSON (base64), as multipart files called ``images`` with an optional field ``options``, or
@@ -39,7 +39,7 @@ async def predictions(request: Request, service: TheService, who: Predicter) -> 
     asked = whole or options
     assert asked is not None
     pixels = await service.read(uploads)
-    answer = await service.predict(pixels, asked.readings(), person=who.name)
+    answer = await service.predict(pixels, asked.readings(), person=caller.name)
     found = [
         {"image": digest, "name": said.path} | {term: getattr(said, term) for term in _TERMS}
         for digest, said in zip(pixels.digests, answer.predictions, strict=True)

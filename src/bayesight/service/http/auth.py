@@ -77,7 +77,7 @@ class AccessControl:
         self._known: OrderedDict[bytes, tuple[Token, float]] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
 
-    async def who(self, request: Request, scope: str) -> Caller:
+    async def caller(self, request: Request, scope: str) -> Caller:
         """The caller of a request, if the token covers the scope.
 
         Raises:
@@ -137,13 +137,13 @@ class _ScopeDependency(SecurityBase):
 
     async def __call__(self, request: Request) -> Caller:
         access: AccessControl = request.app.state.access
-        found = await access.who(request, self.scope)
-        request.scope["bayesight_who"] = found.id
+        found = await access.caller(request, self.scope)
+        request.scope["bayesight_caller"] = found.id
         return found
 
 
 def require(scope: str) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that lets in who may do what ``scope`` names, and says who it is.
+    """A dependency that lets in a caller whose token covers ``scope``, and returns it.
 
     Args:
         scope: "predict", "label" or "admin".

@@ -90,7 +90,7 @@ class RequestMiddleware:
             "event": "request", "method": method, "route": route, "status": status,
             "elapsed_ms": round(elapsed_s * 1e3, 2), "request": number,
         }  # fmt: skip
-        if token := scope.get("bayesight_who"):
+        if token := scope.get("bayesight_caller"):
             told["token"] = token
         log.info("served", extra=told)
 

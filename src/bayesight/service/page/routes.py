@@ -97,7 +97,7 @@ router = APIRouter(route_class=_PageRoute, include_in_schema=False, default_resp
 async def ask(
     request: Request,
     service: TheService,
-    who: Predicter,
+    caller: Predicter,
     renamed: Annotated[str, Query(max_length=NAME_LIMIT)] = "",
     taken_back: Annotated[int, Query(ge=0, le=10_000)] = 0,
 ) -> HTMLResponse:
@@ -106,33 +106,33 @@ async def ask(
     told = f"{plural(taken_back, 'label was', 'labels were')} taken back." if taken_back else ""
     if renamed in current.classifier.classes.names:
         told = f"The class is called {renamed} now."
-    return render(request, "ask", "/", **ask_values(current, told), may_rename=who.allows("admin"))
+    return render(request, "ask", "/", **ask_values(current, told), may_rename=caller.allows("admin"))
 
 
 @router.post("/answers")
 async def answer(
-    request: Request, service: TheService, who: Predicter, file: Annotated[UploadFile, File()]
+    request: Request, service: TheService, caller: Predicter, file: Annotated[UploadFile, File()]
 ) -> Response:
     """Ask about an image; its own page answers."""
     pixels = await service.read([Upload(file.filename or "", await file.read())])
-    found = await service.predict(pixels, person=who.name)
+    found = await service.predict(pixels, person=caller.name)
     if service.settings.record != "never":
         return _to(request, f"/images/{pixels.digests[0]}")
     seen = ImageFeatures(pixels.digests[0], found.features[0].numpy(), as_png(pixels.images[0]))
-    return await _image_page(request, service, who, seen, kept=False)
+    return await _image_page(request, service, caller, seen, kept=False)
 
 
 @router.get("/images/{image}")
-async def image(request: Request, service: TheService, who: Predicter, image: str) -> HTMLResponse:
+async def image(request: Request, service: TheService, caller: Predicter, image: str) -> HTMLResponse:
     """The belief about an image, now and before."""
-    return await _image_page(request, service, who, await service.find_image(image))
+    return await _image_page(request, service, caller, await service.find_image(image))
 
 
 @router.post("/images/{image}/label")
 async def label(
     request: Request,
     service: TheService,
-    who: Labeller,
+    caller: Labeller,
     image: str,
     label: Annotated[str, Form(max_length=NAME_LIMIT)],
     key: Annotated[str, Form(max_length=60)],
@@ -146,7 +146,7 @@ async def label(
     brought = Upload("", _decoded(picture)) if picture else None
     correction = Correction(name, "" if brought else image, brought)
     await service.teach(
-        [correction], person=who.name, key=f"page {who.id} {key} {_key_of(name)}", new_classes=bool(new)
+        [correction], person=caller.name, key=f"page {caller.id} {key} {_key_of(name)}", new_classes=bool(new)
     )
     return _to(request, _queue(image, skip) if back == "queue" else f"/images/{image}")
 
@@ -155,7 +155,7 @@ async def label(
 async def take_back(
     request: Request,
     service: TheService,
-    who: Labeller,
+    caller: Labeller,
     image: Annotated[list[str], Form(min_length=1, max_length=256)],
     key: Annotated[str, Form(max_length=60)],
     back: Annotated[str, Form()] = "",
@@ -165,7 +165,7 @@ async def take_back(
     problems = []
     for one in image:
         try:
-            await service.take_back(one, person=who.name, key=f"page {who.id} {key} {one}")
+            await service.take_back(one, person=caller.name, key=f"page {caller.id} {key} {one}")
         except InvalidInput as problem:  # of a lesson, one may have been taken back by itself
             problems.append(problem)
     if len(problems) == len(image):
@@ -179,14 +179,14 @@ async def take_back(
 async def rename(
     request: Request,
     service: TheService,
-    who: Admin,
+    caller: Admin,
     name: Annotated[str, Form()],
     to: Annotated[str, Form(max_length=NAME_LIMIT)],
     key: Annotated[str, Form(max_length=60)],
 ) -> Response:
     """Call a class something else."""
     new = canonical(to.strip())
-    await service.rename_class(name, new, person=who.name, key=f"page {who.id} {key} {_key_of(new)}")
+    await service.rename_class(name, new, person=caller.name, key=f"page {caller.id} {key} {_key_of(new)}")
     return _to(request, "/?" + urlencode({"renamed": new}))
 
 
@@ -194,7 +194,7 @@ async def rename(
 async def lesson(
     request: Request,
     service: TheService,
-    who: Labeller,
+    caller: Labeller,
     label: Annotated[str, Form(max_length=NAME_LIMIT)],
     key: Annotated[str, Form(max_length=60)],
     files: Annotated[list[UploadFile], File()],
@@ -203,11 +203,11 @@ async def lesson(
     name = canonical(label.strip())
     uploads = [Upload(file.filename or "", await file.read()) for file in files]
     pixels = await service.read(uploads)
-    asked = await service.predict(pixels, person=who.name)
+    asked = await service.predict(pixels, person=caller.name)
     corrections = [Correction(name, upload=upload) for upload in uploads]
     known = name in asked.current.classifier.classes.names
-    await service.teach(corrections, person=who.name, key=f"page {who.id} {key}", new_classes=True)
-    again = await service.predict(pixels, person=who.name)
+    await service.teach(corrections, person=caller.name, key=f"page {caller.id} {key}", new_classes=True)
+    again = await service.predict(pixels, person=caller.name)
     taught = [
         {
             "image": digest, "pixels": as_png(shown),
@@ -231,7 +231,7 @@ async def lesson(
 async def prior(
     request: Request,
     service: TheService,
-    who: Admin,
+    caller: Admin,
     name: Annotated[str, Form()],
     share: Annotated[str, Form(max_length=40)],
     image: Annotated[str, Form()] = "",
@@ -244,7 +244,7 @@ async def prior(
     name, rest, stated = known, 1 - shares[known], from_percent(share)
     check(0 <= stated <= 1, "base rate", f"got {shown(share)}", "per cent from 0 to 100, such as 0.5 or 30%")
     moved = {other: p * (1 - stated) / rest for other, p in shares.items()} if rest > 0 else {}
-    await service.state_prior(moved | {name: stated}, person=who.name)
+    await service.state_prior(moved | {name: stated}, person=caller.name)
     return _to(request, f"/images/{image}" if image else "/")
 
 
@@ -252,7 +252,7 @@ async def prior(
 async def queue(
     request: Request,
     service: TheService,
-    who: Labeller,
+    caller: Labeller,
     told: str = "",
     skip: Annotated[list[str] | None, Query()] = None,
 ) -> HTMLResponse:
@@ -264,14 +264,14 @@ async def queue(
         waiting = service.ledger.queued(service.beliefs.name, limit=10_000)
         ranked = rank(current, service.recent(CONSIDERED), waiting)
         found = find_features(service.ledger, service.beliefs.name, told) if told else None
-        story = details_of(service.ledger, current, found, who.name) if found else None
-        return queue_values(ranked, QUEUED, skipped, story)
+        details = details_of(service.ledger, current, found, caller.name) if found else None
+        return queue_values(ranked, QUEUED, skipped, details)
 
     return render(request, "queue", "/queue", **await run_in_threadpool(values))
 
 
 @router.get("/history")
-async def history(request: Request, service: TheService, who: Predicter) -> HTMLResponse:
+async def history(request: Request, service: TheService, caller: Predicter) -> HTMLResponse:
     """The belief over time."""
     current = await service.current_belief()
     values = await run_in_threadpool(_past, service, current)
@@ -292,7 +292,7 @@ async def docs(request: Request) -> HTMLResponse:
 
 
 @router.get("/report")
-async def report(request: Request, service: TheService, who: Predicter) -> HTMLResponse:
+async def report(request: Request, service: TheService, caller: Predicter) -> HTMLResponse:
     """The run's report, walled off."""
     folder = service.run.folder
     there = (folder / "report.html").is_file()
@@ -300,7 +300,7 @@ async def report(request: Request, service: TheService, who: Predicter) -> HTMLR
 
 
 @router.get("/report/file")
-async def report_file(request: Request, service: TheService, who: Predicter) -> Response:
+async def report_file(request: Request, service: TheService, caller: Predicter) -> Response:
     """The report itself: it may load nothing, run nothing and belongs to no origin."""
     path = service.run.folder / "report.html"
     if not path.is_file():
@@ -356,13 +356,13 @@ def _to(request: Request, path: str) -> RedirectResponse:
 
 
 async def _image_page(
-    request: Request, service: Service, who: Caller, seen: ImageFeatures, *, kept: bool = True
+    request: Request, service: Service, caller: Caller, seen: ImageFeatures, *, kept: bool = True
 ) -> HTMLResponse:
     current = await service.current_belief()
 
     def values() -> dict[str, Any]:
-        story = details_of(service.ledger, current, seen, who.name)
-        return image_values(story, current, _album(request, service))
+        details = details_of(service.ledger, current, seen, caller.name)
+        return image_values(details, current, _album(request, service))
 
     shown = await run_in_threadpool(values)
     if not kept:

@@ -99,20 +99,20 @@ def can_be_drawn(classes: Classes) -> bool:
     return classes.mode == "L" and max(classes.size) <= DRAWN_SIDE
 
 
-def image_values(story: ImageDetails, current: CurrentBelief, album: Album) -> dict[str, Any]:
+def image_values(details: ImageDetails, current: CurrentBelief, album: Album) -> dict[str, Any]:
     """Values of one image's page."""
-    answer, names = story.answer, current.classifier.classes.names
+    answer, names = details.answer, current.classifier.classes.names
     ranked = sorted(names, key=lambda name: -answer.posterior[name])
-    chosen = story.best
+    chosen = details.best
     share = min(max(answer.prior[chosen], 0.0), 1.0)
     return {
-        "story": story,
+        "details": details,
         "size": current.classifier.classes.size,
         "drawn": can_be_drawn(current.classifier.classes),
         "names": names if len(names) <= 26 else tuple(ranked),
-        "rows": _rows(story, names, ranked),
+        "rows": _rows(details, names, ranked),
         "left_out": max(0, len(names) - ROWS),
-        "runner": _runner(story, ranked),
+        "runner": _runner(details, ranked),
         "terms": {
             "names": names,
             "prior": [answer.prior[name] for name in names],
@@ -126,13 +126,13 @@ def image_values(story: ImageDetails, current: CurrentBelief, album: Album) -> d
         "prior_people": counted(share),
         "posterior_people": counted(answer.posterior[chosen]),
         "strip": novelty_strip(
-            current.classifier.novelty_reference.scores.numpy(), answer.novelty, story.limit
+            current.classifier.novelty_reference.scores.numpy(), answer.novelty, details.limit
         ),
         "strangeness": _strangeness(answer.p_value, answer.known),
-        "said": _said(story),
-        "change": _change(story),
+        "said": _said(details),
+        "change": _change(details),
         "total": float(current.classifier.head.counts.sum()),
-        "neighbours": [vars(one) | {"pixels": album.picture(one.image)} for one in story.neighbours],
+        "neighbours": [vars(one) | {"pixels": album.picture(one.image)} for one in details.neighbours],
         "has_sources": album.has_sources,
         "key": new_key(),
         "picture": "",
@@ -248,8 +248,8 @@ def _figures(history: History) -> list[dict[str, str]]:
     return [f | {"svg": unstyled(f["svg"]) if f["svg"] else ""} for f in found]
 
 
-def _rows(story: ImageDetails, names: Sequence[str], ranked: Sequence[str]) -> list[_Row]:
-    answer = story.answer
+def _rows(details: ImageDetails, names: Sequence[str], ranked: Sequence[str]) -> list[_Row]:
+    answer = details.answer
     most = max(answer.log_likelihood.values())
     shown = set(ranked[:ROWS])
     return [
@@ -261,30 +261,30 @@ def _rows(story: ImageDetails, names: Sequence[str], ranked: Sequence[str]) -> l
     ]
 
 
-def _runner(story: ImageDetails, ranked: Sequence[str]) -> tuple[str, float] | None:
+def _runner(details: ImageDetails, ranked: Sequence[str]) -> tuple[str, float] | None:
     """The second most probable class, where it is worth a word."""
-    if len(ranked) < 2 or story.answer.posterior[ranked[1]] < 0.001:
+    if len(ranked) < 2 or details.answer.posterior[ranked[1]] < 0.001:
         return None
-    return ranked[1], story.answer.posterior[ranked[1]]
+    return ranked[1], details.answer.posterior[ranked[1]]
 
 
-def _change(story: ImageDetails) -> list[_Change]:
+def _change(details: ImageDetails) -> list[_Change]:
     """The classes a label moved: what it named, what it had been called, what was believed, what is now."""
-    if story.before is None or not story.called:
+    if details.before is None or not details.called:
         return []
-    before, after, last = story.before, story.answer.posterior, story.called[0]
-    named = (last.label, last.former or last.label, max(before, key=lambda name: before[name]), story.best)
+    before, after, last = details.before, details.answer.posterior, details.called[0]
+    named = (last.label, last.former or last.label, max(before, key=lambda name: before[name]), details.best)
     return [_Change(name, before.get(name, 0.0), after.get(name, 0.0)) for name in dict.fromkeys(named)]
 
 
-def _said(story: ImageDetails) -> str:
+def _said(details: ImageDetails) -> str:
     """The effect of the newest label, in a sentence; who gave it is nobody else's business."""
-    if not story.called:
+    if not details.called:
         return ""
-    last = story.called[0]
-    back = max(story.called, key=lambda one: one.taken_back)
+    last = details.called[0]
+    back = max(details.called, key=lambda one: one.taken_back)
     if back.taken_back > last.entry:
-        return _taken_back(story, back)
+        return _taken_back(details, back)
     if last.removed:
         return f"The label {last.label} was taken out."
     if not last.learned:
@@ -294,16 +294,16 @@ def _said(story: ImageDetails) -> str:
     changed = (
         f"Corrected: was {last.former}, is {last.label}" if last.former else f"Learned: this is {last.label}"
     )
-    now = story.answer.posterior.get(last.label, 0.0)
-    if story.before is None:
+    now = details.answer.posterior.get(last.label, 0.0)
+    if details.before is None:
         return f"{changed}. Belief in {last.label} is {rate(now)} now."
-    then = story.before.get(last.label, 0.0)
+    then = details.before.get(last.label, 0.0)
     return f"{changed}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
 
 
-def _taken_back(story: ImageDetails, back: LabelView) -> str:
+def _taken_back(details: ImageDetails, back: LabelView) -> str:
     """A label that was taken back, and what stands now, in a sentence or two."""
-    stands = f"it is called {story.stands} again" if story.stands else "it has no label now"
+    stands = f"it is called {details.stands} again" if details.stands else "it has no label now"
     gone = "".join(f" The class {name} had no other image and is gone." for name in back.gone)
     return f"The label {back.label} was taken back; {stands}.{gone}"
 
