@@ -36,7 +36,7 @@ from bayesight.data import split
 from bayesight.data.batches import Examples
 from bayesight.train.classification import classification
 from bayesight.train.engine import Budget, fit
-from bayesight.train.events import Event, StepDone
+from bayesight.train.events import Event, StepEvent
 from bayesight.train.hardware import available_cores, choose_hardware
 
 SUPPORT = Path(__file__).parent / "support"
@@ -210,7 +210,7 @@ def _our_rate(bench: Bench, plan: Plan, batch: int, threads: int) -> Rate:
         times: list[float] = []
 
         def listen(event: Event) -> None:
-            if isinstance(event, StepDone):
+            if isinstance(event, StepEvent):
                 times.append(time.perf_counter())
 
         fit(

@@ -106,11 +106,11 @@ INTERRUPTED = """if True:
     from contextlib import contextmanager
     import bayesight.cli.train as command
     from bayesight.cli import main
-    from bayesight.train.events import StepDone
+    from bayesight.train.events import StepEvent
     listeners_as_ever = command.training_listeners
 
     def interrupt(event):
-        if isinstance(event, StepDone) and event.step == 7:
+        if isinstance(event, StepEvent) and event.step == 7:
             os.kill(os.getpid(), signal.SIGINT)
 
     @contextmanager

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesight.milestones import Arm, Claim, Keys, Measured, Milestone, Paper, Setting, Smoke, key
+from bayesight.milestones import Arm, Claim, Keys, Measurement, Milestone, Paper, Setting, Smoke, key
 
 
 class Counting:
@@ -21,7 +21,7 @@ class Counting:
         picture = np.full((4, 4), 200, np.uint8)
         value = recipes[-1].model["size"] * 0.1 + bench.seed * 0.01
         curve = tuple((float(s), 1.0 / s) for s in range(1, steps + 1))
-        return Measured({"accuracy": value}, curve, {"a square": picture})
+        return Measurement({"accuracy": value}, curve, {"a square": picture})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from bayesight.milestones import Bench
 from bayesight.milestones.bench.few_labels import draws_of, embedded, ridge_regression
 from bayesight.milestones.bench.workbench import Sources
-from bayesight.models import Projected, build
+from bayesight.models import ProjectionHead, build
 from bayesight.train.hardware import choose_hardware
 
 
@@ -45,7 +45,7 @@ def test_a_draw_has_so_many_labels_of_each_class_and_another_draw_others(bench):
 
 def test_embeddings_are_of_unit_length_and_in_order(bench):
     _, letters = bench.sources.letters.split()
-    model = Projected(build("mlp", letters.image_shape, 10, hidden=(16,)), size=4)
+    model = ProjectionHead(build("mlp", letters.image_shape, 10, hidden=(16,)), size=4)
     found = embedded(model, letters)
     assert torch.allclose(found.norm(dim=1), torch.ones(len(letters), dtype=torch.float64))
     with torch.no_grad():

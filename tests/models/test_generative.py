@@ -8,11 +8,11 @@ from torch import nn
 from bayesight.data import open_store
 from bayesight.data.batches import Batches, Examples
 from bayesight.errors import InvalidConfig, InvalidInput, UnknownName
-from bayesight.models import GAN, GENERATORS, VAE, Autoencoder, Projected, build, build_generator
-from bayesight.models.convolutional import Downward, Upward
+from bayesight.models import GAN, GENERATORS, VAE, Autoencoder, ProjectionHead, build, build_generator
+from bayesight.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from bayesight.optim import build_optimizer
 from bayesight.train.engine import Budget, Task, Update, fit
-from bayesight.train.generation import WithNoise, generative_losses
+from bayesight.train.generation import NoiseBatches, generative_losses
 from bayesight.train.hardware import choose_hardware
 
 SHAPES = [(1, 28, 28), (3, 19, 33)]
@@ -92,7 +92,7 @@ def test_learns_one_batch(name, shapes):
     losses = generative_losses(name, model.loss)
     turn, part = next(iter(model.parts().items()))
     updates = [Update(turn, build_optimizer("adam", part, lr=1e-2))]
-    data = WithNoise(Batches(examples, 16, 0), model.code, 0)
+    data = NoiseBatches(Batches(examples, 16, 0), model.code, 0)
     task = Task(lambda m, step: data(m, 0), model, losses, updates)
     state = fit(task, Budget(60, 20, monitor=None), fabric=choose_hardware(precision="32", threads=1).fabric)
     first, *_, last = [row[f"{updates[0].name}.total"] for row in state.history]
@@ -160,14 +160,14 @@ def test_vae_codes_move_with_the_noise():
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (28, 28), (30, 41)])
 def test_up_and_down_meet(height, width):
-    up = Upward((2, height, width), 5, widths=(6, 4)).eval()
-    down = Downward((2, height, width), 3, widths=(4, 6)).eval()
+    up = ConvolutionalDecoder((2, height, width), 5, widths=(6, 4)).eval()
+    down = ConvolutionalEncoder((2, height, width), 3, widths=(4, 6)).eval()
     assert down(up(torch.randn(2, 5)).sigmoid()).shape == (2, 3)
 
 
 def test_projection_drops_nothing_of_the_network():
     network = build("mlp", (1, 28, 28), 3, hidden=(12,))
-    model = Projected(network, size=5, seed=1)
+    model = ProjectionHead(network, size=5, seed=1)
     images = torch.rand(4, 1, 28, 28)
     assert model(images).shape == (4, 5)
     assert torch.equal(model(images), model.out(model.hidden(network.features(images)).relu()))

@@ -269,8 +269,8 @@ def makers():
     losses = {"generator": [1.2, 0.9, 0.8], "discriminator": [0.6, 0.65, 0.67]}
     return (
         r.LossCurves([1, 2, 3], losses, best_epoch=2),
-        r.Made(pictures),
-        r.Remembered(pictures, pictures[:, ::-1]),
+        r.GeneratedImages(pictures),
+        r.Reconstructions(pictures, pictures[:, ::-1]),
     )
 
 

@@ -12,7 +12,7 @@ from bayesight.optim import build_schedule
 from bayesight.train.average import WeightAverage
 from bayesight.train.checkpoint import FileCheckpointer
 from bayesight.train.engine import Budget, Task, Update, fit
-from bayesight.train.events import Evaluated, Finished, Started, StepDone
+from bayesight.train.events import EvaluationEvent, StepEvent, TrainingEnd, TrainingStart
 
 
 def fabric():
@@ -49,13 +49,13 @@ def test_learns_and_tells_what_happens():
     budget = Budget(steps=60, evaluate_every=20)
     state = fit(task, budget, fabric=fabric(), evaluate=evaluate, listeners=[events.append])
     assert state.best < 0.05 < evaluate(regression()[0].model)["log_loss"]
-    assert events[0] == Started(0, 60, 20)
-    assert events[-1] == Finished(60, stopped_early=False)
-    assert [e.step for e in events if isinstance(e, StepDone)] == list(range(1, 61))
-    rows = [e.row for e in events if isinstance(e, Evaluated)]
+    assert events[0] == TrainingStart(0, 60, 20)
+    assert events[-1] == TrainingEnd(60, stopped_early=False)
+    assert [e.step for e in events if isinstance(e, StepEvent)] == list(range(1, 61))
+    rows = [e.row for e in events if isinstance(e, EvaluationEvent)]
     assert rows == state.history
     assert [row["step"] for row in rows] == [20, 40, 60]
-    losses = [e.losses["net.total"] for e in events if isinstance(e, StepDone)]
+    losses = [e.losses["net.total"] for e in events if isinstance(e, StepEvent)]
     assert math.isclose(rows[1]["net.total"], sum(losses[20:40]) / 20, rel_tol=1e-9)
 
 
@@ -108,7 +108,7 @@ def test_resumed_training_ends_with_the_same_bits(tmp_path, stop_at):
         keeper = FileCheckpointer(folder, {"recipe": 1}, every_s=0.0)
 
         def listen(event):
-            if isinstance(event, StepDone) and event.step == interrupt:
+            if isinstance(event, StepEvent) and event.step == interrupt:
                 raise InterruptError
 
         budget = Budget(steps=60, evaluate_every=20, seed=3)
@@ -183,7 +183,7 @@ def test_not_a_number_stops_names_the_step_and_keeps_the_last_good_weights():
     steps = [0]
 
     def count(event):
-        steps[0] = event.step if isinstance(event, StepDone) else steps[0]
+        steps[0] = event.step if isinstance(event, StepEvent) else steps[0]
 
     broken = Task(task.data, task.model, {"net": bad_after}, task.updates)
     with pytest.raises(
@@ -336,7 +336,7 @@ def test_data_that_acts_with_the_model_resumes_with_its_memory(tmp_path):
             return {"total": (model(torch.ones(1, 1)) - batch[0].mean() - 1).square().mean()}
 
         def listen(event):
-            if isinstance(event, StepDone) and event.step == interrupt:
+            if isinstance(event, StepEvent) and event.step == interrupt:
                 raise InterruptError
 
         update = Update("agent", torch.optim.Adam(model.parameters(), lr=0.1))

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from bayesight.errors import MissingExtra
-from bayesight.train.events import Evaluated, Finished, StepDone
+from bayesight.train.events import EvaluationEvent, StepEvent, TrainingEnd
 from bayesight.train.tensorboard import TensorBoardListener
 
 
@@ -14,10 +14,14 @@ def test_scalars_are_read_back(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     listen = TensorBoardListener(tmp_path)
-    listen(StepDone(1, {"classifier.total": 2.0}))
+    listen(StepEvent(1, {"classifier.total": 2.0}))
     for step, value in ((10, 0.5), (20, 0.75)):
-        listen(Evaluated(step, {"step": float(step), "accuracy": value, "classifier.total": 1 - value}, True))
-    listen(Finished(20, stopped_early=False))
+        listen(
+            EvaluationEvent(
+                step, {"step": float(step), "accuracy": value, "classifier.total": 1 - value}, True
+            )
+        )
+    listen(TrainingEnd(20, stopped_early=False))
     read = EventAccumulator(str(tmp_path)).Reload()
     assert set(read.Tags()["scalars"]) == {"accuracy", "classifier/total"}
     assert [(e.step, e.value) for e in read.Scalars("accuracy")] == [(10, 0.5), (20, 0.75)]

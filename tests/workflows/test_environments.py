@@ -14,7 +14,7 @@ from bayesight.data import open_store
 from bayesight.data.layout import LOWEST, LayoutOptions, LayoutUnclear
 from bayesight.errors import InvalidInput, SourceUnreadable, TrainingDiverged, UnknownName
 from bayesight.run import Run
-from bayesight.train.events import StepDone
+from bayesight.train.events import StepEvent
 from bayesight.train.recipe import Recipe
 from bayesight.workflows.environments import environment_scores, read_environments, require_groups
 from bayesight.workflows.evaluate import evaluate
@@ -189,7 +189,7 @@ def test_resuming_goes_on_with_the_same_bits(places, tmp_path):
             pass
 
         def stop(event):
-            if isinstance(event, StepDone) and event.step == 7:
+            if isinstance(event, StepEvent) and event.step == 7:
                 raise Stopped
 
         request = TrainRequest(places, tmp_path / loss / "cut", recipe, threads=1, checkpoint_every_s=0.0)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from bayesight.errors import InvalidInput, RunUnreadable, TrainingDiverged
 from bayesight.run import Run
-from bayesight.train.events import StepDone
+from bayesight.train.events import StepEvent
 from bayesight.train.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.generate import sheet
@@ -81,7 +81,7 @@ def _samples_of(run):
 @every_model
 def test_resume_after_an_interruption_gives_the_same_bits(shapes, tmp_path, name):
     def stop(event):
-        if isinstance(event, StepDone) and event.step == 7:
+        if isinstance(event, StepEvent) and event.step == 7:
             raise KilledError
 
     train(request(shapes, tmp_path / "straight", recipe(name)))

@@ -8,7 +8,7 @@ import torch
 from bayesight.data import open_store
 from bayesight.errors import InvalidInput
 from bayesight.run import Run
-from bayesight.train.events import StepDone
+from bayesight.train.events import StepEvent
 from bayesight.train.recipe import Recipe
 from bayesight.workflows.pretrain import pretraining_images
 from bayesight.workflows.train import TrainRequest, read_material, train
@@ -97,8 +97,8 @@ def test_resume_in_either_stage_gives_the_same_bits(few_labels, tmp_path, stop_a
 
     def stop(event):
         nonlocal steps
-        steps += isinstance(event, StepDone)
-        if isinstance(event, StepDone) and steps == stop_at:
+        steps += isinstance(event, StepEvent)
+        if isinstance(event, StepEvent) and steps == stop_at:
             raise KilledError
 
     train(request(few_labels, tmp_path / "straight"))

@@ -9,14 +9,21 @@ import pytest
 from bayesight.data import open_store
 from bayesight.data.layout import LOWEST, LayoutOptions
 from bayesight.errors import InvalidInput
-from bayesight.workflows.coloured import Letters, Plan, coloured, make_world, read_letters, write_world
+from bayesight.workflows.coloured import (
+    ColourPlan,
+    GreyLetters,
+    coloured,
+    make_world,
+    read_letters,
+    write_world,
+)
 from bayesight.workflows.environments import read_environments
 from bayesight.workflows.shift import METHODS, Arm, ShiftOptions, ShiftResult, shift
 from bayesight.workflows.shift_report import shift_report
 
 
 @pytest.fixture(scope="module")
-def letters() -> Letters:
+def letters() -> GreyLetters:
     """Bars on the left or on the right, 14 x 14, noisy enough to be told apart in most images only."""
     rng = np.random.default_rng(0)
     labels = np.arange(6000) % 2
@@ -25,7 +32,7 @@ def letters() -> Letters:
         images[row, 3:11, 2 + 7 * label : 5 + 7 * label] += 100
     order = rng.permutation(6000)
     parts = {"train": np.sort(order[:4000]), "test": np.sort(order[4000:])}
-    return Letters(images, labels, parts, (("left",), ("right",)), "bars")
+    return GreyLetters(images, labels, parts, (("left",), ("right",)), "bars")
 
 
 def test_colours_and_labels_are_as_often_right_as_stated(letters):
@@ -45,20 +52,20 @@ def test_colours_and_labels_are_as_often_right_as_stated(letters):
 
 
 def test_one_seed_uses_no_letter_twice_and_the_test_labels_stay(letters):
-    world = make_world(letters, Plan(), 1)
+    world = make_world(letters, ColourPlan(), 1)
     assert len(world.train.labels) + len(world.validation.labels) + 200 == 4000
     greys = [part.images.max(axis=3) for part in (world.train, world.validation, world.balanced)]
     seen = [image.tobytes() for part in greys for image in part]
     assert len(set(seen)) == len(seen) == 4000
     first, *others = world.test
-    for other, share in zip(others, Plan().test[1:], strict=True):
+    for other, share in zip(others, ColourPlan().test[1:], strict=True):
         assert (other.labels == first.labels).all()
         assert (other.images.max(axis=3) == first.images.max(axis=3)).all()
         assert abs((other.colours == other.labels).mean() - share) < 0.05
 
 
 def test_in_the_balanced_batch_colour_says_nothing(letters):
-    batch = make_world(letters, Plan(), 2).balanced
+    batch = make_world(letters, ColourPlan(), 2).balanced
     for label in (0, 1):
         inside = batch.colours[batch.labels == label]
         assert abs(inside.sum() - (len(inside) - inside.sum())) <= 1
@@ -79,7 +86,7 @@ def arms(adjusted: float, test: float) -> tuple[Arm, ...]:
     return tuple(Arm((0.9, 0.8), (0.9 - e, 0.8), adjusted + e, (test - e,) * 9) for e in (0.0, 0.01, 0.05))
 
 
-def made(letters: Letters) -> ShiftResult:
+def made(letters: GreyLetters) -> ShiftResult:
     """Figures put together by hand."""
     found = {name: arms(0.5, 0.2) for name in METHODS}
     found |= {"reweight": arms(0.7, 0.6), "irm": arms(0.6, 0.9), "dfr": arms(0.9, 0.7)}
@@ -108,7 +115,7 @@ def test_the_report_tells_the_story(letters, tmp_path):
 
 def test_what_is_written_is_what_is_measured(letters, tmp_path):
     small = dataclasses.replace(letters, parts={k: v[:2000] for k, v in letters.parts.items()})
-    plan = Plan(test=(0.1, 0.9))
+    plan = ColourPlan(test=(0.1, 0.9))
     files = write_world(small, plan, 0, tmp_path / "out")
     store = open_store(files["train.tar.gz"], layout=LayoutOptions(class_level=LOWEST))
     assert store.manifest.mode == "RGB"
@@ -131,9 +138,9 @@ def test_what_is_written_is_what_is_measured(letters, tmp_path):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Plan(noise=25), "noise: got 25.*write 0.25"),
-        (lambda: Plan(train=(0.9,)), "got 1 environments; expected two or more"),
-        (lambda: Plan(balanced=2), "balanced: got 2"),
+        (lambda: ColourPlan(noise=25), "noise: got 25.*write 0.25"),
+        (lambda: ColourPlan(train=(0.9,)), "got 1 environments; expected two or more"),
+        (lambda: ColourPlan(balanced=2), "balanced: got 2"),
         (lambda: ShiftOptions(seeds=0), "seeds: got 0"),
         (lambda: ShiftOptions(methods=("imr",)), "no method is called 'imr'; did you mean 'irm'"),
     ],
@@ -146,7 +153,7 @@ def test_options_out_of_range(make, words):
 def test_too_few_letters(letters):
     few = dataclasses.replace(letters, parts={"train": np.arange(300), "test": np.arange(300, 400)})
     with pytest.raises(InvalidInput, match="300 letters to train on; expected 2000 or more"):
-        make_world(few, Plan(), 0)
+        make_world(few, ColourPlan(), 0)
 
 
 def test_letters_of_a_source_are_halved_by_class(real_data):

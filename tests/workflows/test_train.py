@@ -13,7 +13,7 @@ import torch
 from bayesight.errors import InvalidInput, RunExists, RunUnreadable, SourceUnreadable, TrainingDiverged
 from bayesight.run import Run
 from bayesight.train.engine import fit
-from bayesight.train.events import Evaluated, StepDone
+from bayesight.train.events import EvaluationEvent, StepEvent
 from bayesight.train.recipe import Recipe
 from bayesight.workflows import train as work
 from bayesight.workflows.train import TrainRequest, read_material, train
@@ -84,7 +84,7 @@ def test_resume_after_an_interruption_gives_the_same_bits(shapes, tmp_path, mode
     )
 
     def stop(event):
-        if isinstance(event, StepDone) and event.step == stop_at:
+        if isinstance(event, StepEvent) and event.step == stop_at:
             raise KilledError
 
     train(request(shapes, tmp_path / "straight", recipe))
@@ -105,12 +105,12 @@ def test_resume_after_kill_9(shapes, tmp_path):
     code = """if True:
         import os, signal, sys
         from pathlib import Path
-        from bayesight.train.events import StepDone
+        from bayesight.train.events import StepEvent
         from bayesight.train.recipe import Recipe
         from bayesight.workflows.train import TrainRequest, train
         source, recipe, out, stop = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
         def kill(event):
-            if isinstance(event, StepDone) and event.step == stop:
+            if isinstance(event, StepEvent) and event.step == stop:
                 os.kill(os.getpid(), signal.SIGKILL)
         how = {"threads": 1, "resume": True, "checkpoint_every_s": 0.02}
         train(TrainRequest(source, out, Recipe.load(recipe), **how), listeners=[kill])
@@ -178,7 +178,7 @@ def test_late_divergence_leaves_weights_to_start_from(shapes, tmp_path, monkeypa
         def stop(event):
             for listener in listeners:
                 listener(event)
-            if isinstance(event, Evaluated) and event.step >= 12:
+            if isinstance(event, EvaluationEvent) and event.step >= 12:
                 raise TrainingDiverged("loss became nan at step 13.")
 
         return fit(*args, listeners=[stop], **options)
@@ -234,7 +234,7 @@ def test_start_from_another_run(shapes, shapes_run, tmp_path):
 
 def test_resume_with_another_recipe_or_data_is_refused(shapes, more_shapes, tmp_path):
     def stop(event):
-        if isinstance(event, StepDone) and event.step == 7:
+        if isinstance(event, StepEvent) and event.step == 7:
             raise KilledError
 
     with pytest.raises(KilledError):

@@ -23,7 +23,7 @@ from bayesight.cli import (
     update,
 )
 from bayesight.cli.causal import causal_app
-from bayesight.cli.common import INTERRUPTED, STOPPED, Told, say
+from bayesight.cli.common import INTERRUPTED, STOPPED, ReportedStatus, say
 from bayesight.cli.data import data_app
 from bayesight.cli.ledger import ledger_app
 from bayesight.cli.milestones import milestones_app
@@ -88,7 +88,7 @@ def run() -> None:
         say(f"bayesight: {refused}")
         sys.exit(1)
     except SystemExit as leave:
-        if leave.code != INTERRUPTED or isinstance(leave.code, Told):
+        if leave.code != INTERRUPTED or isinstance(leave.code, ReportedStatus):
             raise
         say(STOPPED)
-        sys.exit(Told(INTERRUPTED))
+        sys.exit(ReportedStatus(INTERRUPTED))

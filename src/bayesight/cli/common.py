@@ -32,9 +32,9 @@ __all__ = [
     "LabelsFileOption",
     "LedgerOption",
     "NamesOption",
+    "ReportedStatus",
     "SeedOption",
     "SplitFoldersOption",
-    "Told",
     "emit",
     "ledger_words",
     "progress_bar",
@@ -196,7 +196,7 @@ def source_options(
     return replace(options, numbers="positions") if by_position else options
 
 
-class Told(int):
+class ReportedStatus(int):
     """The exit status of an interrupted command that has said so already."""
 
 
@@ -212,7 +212,7 @@ def when_interrupted(words: Callable[[], str]) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         say(f"bayesight: interrupted; {words()}")
-        raise SystemExit(Told(INTERRUPTED)) from None
+        raise SystemExit(ReportedStatus(INTERRUPTED)) from None
 
 
 def this_program() -> list[str]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 
-class Head(StrEnum):
+class HeadChoice(StrEnum):
     """What answers."""
 
     gaussian = "gaussian"
@@ -74,8 +74,8 @@ def evaluate(
     ] = None,
     level: Annotated[float, typer.Option(help="Share of known images that may be called unknown.")] = 0.05,
     head: Annotated[
-        Head, typer.Option(help="gaussian, the run's belief, or laplace, a softmax to compare it with.")
-    ] = Head.gaussian,
+        HeadChoice, typer.Option(help="gaussian, the run's belief, or laplace, a softmax to compare it with.")
+    ] = HeadChoice.gaussian,
     labels: LabelsFileOption = None,
     environments: Annotated[
         str | None,

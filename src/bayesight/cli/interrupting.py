@@ -48,9 +48,9 @@ class _Interruption:
 
 def _leave(end: BaseException) -> None:
     """End the program at once: its threads may be in the middle of something."""
-    from bayesight.cli.common import INTERRUPTED, STOPPED, Told, say
+    from bayesight.cli.common import INTERRUPTED, STOPPED, ReportedStatus, say
 
-    if not (isinstance(end, SystemExit) and isinstance(end.code, Told)):
+    if not (isinstance(end, SystemExit) and isinstance(end.code, ReportedStatus)):
         say(STOPPED)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -47,12 +47,12 @@ def shift(
     from bayesight.train.startup import defer_compiler
 
     defer_compiler()
-    from bayesight.workflows.coloured import Plan, read_letters, write_world
+    from bayesight.workflows.coloured import ColourPlan, read_letters, write_world
     from bayesight.workflows.shift import METHODS, ShiftOptions
     from bayesight.workflows.shift import shift as work
     from bayesight.workflows.shift_report import shift_report
 
-    plan = Plan(balanced=balanced)
+    plan = ColourPlan(balanced=balanced)
     if write is not None:
         files = write_world(read_letters(data), plan, 0, write)
         document = {"files": {name: str(path) for name, path in files.items()}}

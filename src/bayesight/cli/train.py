@@ -255,7 +255,7 @@ def training_listeners(
     out: Path, *, tensorboard: bool = False, quiet: bool = False
 ) -> Iterator[list[Listener]]:
     """A bar, or unless ``quiet`` a line an epoch, on standard error, and TensorBoard if asked for."""
-    from bayesight.train.events import Epochs, SourceRead, StepDone
+    from bayesight.train.events import Epochs, SourceEvent, StepEvent
 
     with progress_bar("training", "steps") as bar:
         lines = not quiet and not sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
@@ -263,9 +263,9 @@ def training_listeners(
 
         def show(event: Event) -> None:
             epochs(event)
-            if isinstance(event, StepDone):
+            if isinstance(event, StepEvent):
                 bar(event.step, epochs.started.total_steps, epochs.now(event))
-            elif isinstance(event, SourceRead) and not quiet and os.environ.get("RANK", "0") == "0":
+            elif isinstance(event, SourceEvent) and not quiet and os.environ.get("RANK", "0") == "0":
                 for note in event.notes:
                     say(note)
 

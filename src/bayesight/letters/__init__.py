@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bayesight.lazy import door
 
 if TYPE_CHECKING:
-    from bayesight.letters.glyphs import Rendered as Rendered
+    from bayesight.letters.glyphs import RenderedImages as RenderedImages
     from bayesight.letters.glyphs import RenderOptions as RenderOptions
     from bayesight.letters.glyphs import RenderSummary as RenderSummary
     from bayesight.letters.glyphs import render as render

@@ -35,7 +35,7 @@ from bayesight.progress import reporter
 from bayesight.seeding import numpy_generator, torch_generator
 from bayesight.types import ImageArray, IntArray, Progress, ShownProgress
 
-__all__ = ["RenderOptions", "RenderSummary", "Rendered", "folder_names", "render", "render_arrays"]
+__all__ = ["RenderOptions", "RenderSummary", "RenderedImages", "folder_names", "render", "render_arrays"]
 
 _CHUNK_CANVAS_PIXELS = 128 * 98 * 98
 _SUFFIXES = (".tar.gz", ".tgz")
@@ -91,7 +91,7 @@ class RenderOptions:
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedImages:
     """Rendered images in memory.
 
     Args:
@@ -147,7 +147,7 @@ class _Plan:
     font_of: IntArray
 
 
-def render_arrays(options: RenderOptions | None = None, *, progress: ShownProgress = None) -> Rendered:
+def render_arrays(options: RenderOptions | None = None, *, progress: ShownProgress = None) -> RenderedImages:
     """Render into memory.
 
     Args:
@@ -168,7 +168,7 @@ def render_arrays(options: RenderOptions | None = None, *, progress: ShownProgre
     images = np.empty((len(plan.labels), plan.options.size, plan.options.size), dtype=np.uint8)
     for places, drawn in _chunks(plan, progress):
         images[places] = drawn
-    return Rendered(
+    return RenderedImages(
         images, plan.labels, plan.true_labels, plan.font_of, plan.classes, plan.fonts, plan.left_out
     )
 

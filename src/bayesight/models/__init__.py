@@ -6,7 +6,7 @@ Those in ``MODELS`` answer with a class, those in ``GENERATORS`` make images.
 from bayesight.models.alexnet import AlexNet
 from bayesight.models.autoencoder import Autoencoder
 from bayesight.models.base import ImageModel, Standardise, channels_last, kaiming_normal
-from bayesight.models.contrastive import Projected
+from bayesight.models.contrastive import ProjectionHead
 from bayesight.models.gan import GAN
 from bayesight.models.generative import GENERATORS, GenerativeModel, build_generator
 from bayesight.models.linear import LinearModel
@@ -28,7 +28,7 @@ __all__ = [
     "GenerativeModel",
     "ImageModel",
     "LinearModel",
-    "Projected",
+    "ProjectionHead",
     "ResNet",
     "ResidualBlock",
     "Standardise",

@@ -10,10 +10,10 @@ from bayesight.checks import check
 from bayesight.models.base import ImageModel
 from bayesight.seeding import derive
 
-__all__ = ["Projected"]
+__all__ = ["ProjectionHead"]
 
 
-class Projected(nn.Module):
+class ProjectionHead(nn.Module):
     """Features of a network, through one hidden layer, into the space where likeness is measured.
 
     What the loss makes the projection throw away, the features below it may keep: the projection is dropped
@@ -29,7 +29,7 @@ class Projected(nn.Module):
 
     Example:
         >>> from bayesight.models import build
-        >>> Projected(build("mlp", (1, 28, 28), 10), size=16)(torch.rand(4, 1, 28, 28)).shape
+        >>> ProjectionHead(build("mlp", (1, 28, 28), 10), size=16)(torch.rand(4, 1, 28, 28)).shape
         torch.Size([4, 16])
     """
 

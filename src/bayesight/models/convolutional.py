@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from bayesight.checks import check, probability
 
-__all__ = ["Downward", "Upward"]
+__all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder"]
 
 
-class Downward(nn.Module):
+class ConvolutionalEncoder(nn.Module):
     """Images to numbers: convolutions of stride 2 with leaky rectifiers, then one linear layer.
 
     Radford, Metz, Chintala 2016, "Unsupervised Representation Learning with Deep Convolutional Generative
@@ -57,7 +57,7 @@ class Downward(nn.Module):
         return answer
 
 
-class Upward(nn.Module):
+class ConvolutionalDecoder(nn.Module):
     """Codes to images: one linear layer onto a small map, then transposed convolutions of stride 2.
 
     Args:

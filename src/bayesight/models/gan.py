@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bayesight.models.convolutional import Downward, Upward, check_widths
+from bayesight.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, check_widths
 from bayesight.models.generative import GENERATORS, GenerativeModel
 from bayesight.values import BelowOne, Width, Widths
 
@@ -47,8 +47,8 @@ class GAN(GenerativeModel):
     ) -> None:
         super().__init__(image_shape, code)
         check_widths(widths, image_shape, "gan")
-        self.generator = Upward(image_shape, code, widths=widths)
-        self.discriminator = Downward(image_shape, 1, widths=widths[::-1], dropout=dropout)
+        self.generator = ConvolutionalDecoder(image_shape, code, widths=widths)
+        self.discriminator = ConvolutionalEncoder(image_shape, 1, widths=widths[::-1], dropout=dropout)
         _initialise(self)
 
     def parts(self) -> Mapping[str, nn.Module]:

@@ -39,7 +39,7 @@ def outline(
         >>> outline(lambda: nn.Linear(20_000, 10_000), "a layer").weight.shape
         torch.Size([10000, 20000])
     """
-    with torch.device("meta"), _Uninitialised():
+    with torch.device("meta"), _SkipInitialisation():
         network = make()
     numbers = sum(part.numel() for part in network.state_dict().values())
     mend = "Choose fewer or narrower layers, or smaller images (--size)."
@@ -52,7 +52,7 @@ def outline(
     return network
 
 
-class _Uninitialised(TorchFunctionMode):
+class _SkipInitialisation(TorchFunctionMode):
     """Leaves out drawing initial weights, which there is nothing to write to.
 
     On the meta device it would also load PyTorch's compiler, which takes seconds.

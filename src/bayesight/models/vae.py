@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from bayesight.models.convolutional import Downward, Upward, check_widths
+from bayesight.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, check_widths
 from bayesight.models.generative import GENERATORS, GenerativeModel
 from bayesight.values import Width, Widths
 
@@ -39,8 +39,8 @@ class VAE(GenerativeModel):
     ) -> None:
         super().__init__(image_shape, code)
         check_widths(widths, image_shape, "vae")
-        self.encoder = Downward(image_shape, 2 * code, widths=widths[::-1], norm=True)
-        self.decoder = Upward(image_shape, code, widths=widths)
+        self.encoder = ConvolutionalEncoder(image_shape, 2 * code, widths=widths[::-1], norm=True)
+        self.decoder = ConvolutionalDecoder(image_shape, code, widths=widths)
 
     def parts(self) -> Mapping[str, nn.Module]:
         """One turn: everything learns together."""

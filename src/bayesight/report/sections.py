@@ -24,9 +24,9 @@ __all__ = [
     "Conflict",
     "ConfusionTable",
     "Duplicates",
+    "GeneratedImages",
     "LearningCurves",
     "LossCurves",
-    "Made",
     "Mistakes",
     "PerClass",
     "Picture",
@@ -34,8 +34,8 @@ __all__ = [
     "PrecisionCurves",
     "Prose",
     "Quarantine",
+    "Reconstructions",
     "ReliabilityDiagram",
-    "Remembered",
     "Section",
     "Source",
     "Step",
@@ -205,7 +205,7 @@ class LossCurves(Section):
 
 
 @dataclass(frozen=True)
-class Made(Section):
+class GeneratedImages(Section):
     """Images that a model made.
 
     Attributes:
@@ -216,7 +216,7 @@ class Made(Section):
 
 
 @dataclass(frozen=True)
-class Remembered(Section):
+class Reconstructions(Section):
     """Images and how their codes bring them back.
 
     Attributes:

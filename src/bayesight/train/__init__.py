@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from bayesight.train.engine import Task as Task
     from bayesight.train.engine import Update as Update
     from bayesight.train.engine import fit as fit
-    from bayesight.train.events import Evaluated as Evaluated
+    from bayesight.train.events import EvaluationEvent as EvaluationEvent
     from bayesight.train.events import Event as Event
-    from bayesight.train.events import Finished as Finished
     from bayesight.train.events import Listener as Listener
-    from bayesight.train.events import Started as Started
-    from bayesight.train.events import StepDone as StepDone
+    from bayesight.train.events import StepEvent as StepEvent
+    from bayesight.train.events import TrainingEnd as TrainingEnd
+    from bayesight.train.events import TrainingStart as TrainingStart
     from bayesight.train.hardware import Hardware as Hardware
     from bayesight.train.hardware import choose_hardware as choose_hardware
     from bayesight.train.recipe import Recipe as Recipe

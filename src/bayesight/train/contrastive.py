@@ -13,7 +13,7 @@ from bayesight.checks import check
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples
 from bayesight.losses import nt_xent
-from bayesight.models import ImageModel, Projected
+from bayesight.models import ImageModel, ProjectionHead
 from bayesight.optim import build_optimizer, build_schedule
 from bayesight.seeding import derive, torch_generator
 from bayesight.train.engine import Batch, Budget, Loss, Task, Update
@@ -94,7 +94,7 @@ def contrastive(
     dtype = torch.bfloat16 if hardware.precision == "bf16" else torch.float32
     batches = Batches(examples, key.batch, derive(seed, "pretrain data"))
     steps = max(1, math.ceil(key.epochs * batches.steps_per_epoch))
-    model = Projected(network, size=key.projection, seed=seed).to(hardware.fabric.device)
+    model = ProjectionHead(network, size=key.projection, seed=seed).to(hardware.fabric.device)
     views = TwoViews(
         batches, augmentation(key.augment.name, **key.augment.options), derive(seed, "views"), dtype
     )

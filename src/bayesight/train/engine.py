@@ -21,7 +21,7 @@ from bayesight.errors import TrainingDiverged
 from bayesight.optim import Schedule
 from bayesight.seeding import derive
 from bayesight.train.average import WeightAverage
-from bayesight.train.events import Evaluated, Finished, Listener, Started, StepDone
+from bayesight.train.events import EvaluationEvent, Listener, StepEvent, TrainingEnd, TrainingStart
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -213,7 +213,7 @@ class _Loop:
 
     def run(self) -> None:
         """Every step that is left."""
-        self.tell(Started(self.state.step, self.budget.steps, self.budget.evaluate_every))
+        self.tell(TrainingStart(self.state.step, self.budget.steps, self.budget.evaluate_every))
         began = time.perf_counter() - self.state.elapsed_s
         stopped = self.out_of_patience()
         self.model.train()
@@ -226,7 +226,7 @@ class _Loop:
                 stopped = self.out_of_patience()
             self.save(force=stopped or self.state.step == self.budget.steps)
         self.require_hope()
-        self.tell(Finished(self.state.step, stopped))
+        self.tell(TrainingEnd(self.state.step, stopped))
 
     def step(self, step: int) -> None:
         """One batch, every update, then the hooks."""
@@ -244,7 +244,7 @@ class _Loop:
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + value
         self.state.summed += 1
-        self.tell(StepDone(step + 1, terms))
+        self.tell(StepEvent(step + 1, terms))
 
     def turn(self, index: int, update: Update, batch: Batch, step: int) -> dict[str, float]:
         """One optimizer's turn; returns its loss terms."""
@@ -290,7 +290,7 @@ class _Loop:
                     improved = self.remember(metrics[monitor], hopeless=bool(self.beyond_hope(row)))
             self.model.train()
         state.history.append(row)
-        self.tell(Evaluated(state.step, row, improved))
+        self.tell(EvaluationEvent(state.step, row, improved))
 
     def remember(self, value: float, *, hopeless: bool) -> bool:
         """Keep the weights the model carries now if ``value`` is the best so far, and they are worth it."""
@@ -343,7 +343,7 @@ class _Loop:
         if self.checkpointer is not None and self.fabric.is_global_zero:
             self.checkpointer.save(self.task, self.average, self.state, force=force)
 
-    def tell(self, event: Started | StepDone | Evaluated | Finished) -> None:
+    def tell(self, event: TrainingStart | StepEvent | EvaluationEvent | TrainingEnd) -> None:
         """Pass an event on."""
         for listener in self.listeners:
             listener(event)

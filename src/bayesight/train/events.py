@@ -15,19 +15,19 @@ from bayesight.progress import duration
 
 __all__ = [
     "Epochs",
-    "Evaluated",
+    "EvaluationEvent",
     "Event",
-    "Finished",
     "Listener",
-    "SourceRead",
-    "Started",
-    "StepDone",
+    "SourceEvent",
+    "StepEvent",
+    "TrainingEnd",
+    "TrainingStart",
     "measured",
 ]
 
 
 @dataclass(frozen=True)
-class SourceRead:
+class SourceEvent:
     """The images are there; training has not begun.
 
     Args:
@@ -38,7 +38,7 @@ class SourceRead:
 
 
 @dataclass(frozen=True)
-class Started:
+class TrainingStart:
     """Training begins, or goes on from a checkpoint.
 
     Args:
@@ -53,7 +53,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class StepDone:
+class StepEvent:
     """One step is over.
 
     Args:
@@ -66,7 +66,7 @@ class StepDone:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationEvent:
     """The model was measured.
 
     Args:
@@ -81,7 +81,7 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class Finished:
+class TrainingEnd:
     """Training is over.
 
     Args:
@@ -102,15 +102,15 @@ class Epochs:
 
     def __init__(self, tell: Callable[[str], None] = lambda line: None) -> None:
         self.tell = tell
-        self.started = Started(0, 1)
+        self.started = TrainingStart(0, 1)
         self.began = time.monotonic()
         self.measured = ""
 
     def __call__(self, event: Event) -> None:
         """Take an event in."""
-        if isinstance(event, Started):
+        if isinstance(event, TrainingStart):
             self.started, self.began = event, time.monotonic()
-        elif isinstance(event, Evaluated):
+        elif isinstance(event, EvaluationEvent):
             self.measured = measured(event.row)
             losses = {n.removesuffix(".total"): v for n, v in event.row.items() if n.endswith(".total")}
             named = {"pretrain": "pretraining "} if len(losses) == 1 else {n: f"{n} " for n in losses}
@@ -130,7 +130,7 @@ class Epochs:
         done = max(step - self.started.step, 1)
         return duration((self.started.total_steps - step) * (time.monotonic() - self.began) / done)
 
-    def now(self, event: StepDone) -> str:
+    def now(self, event: StepEvent) -> str:
         """The present step in a few words, for a bar."""
         loss = next((value for name, value in event.losses.items() if name.endswith(".total")), None)
         words = [self.epoch(event.step), *([] if loss is None else [f"loss {loss:.3f}"]), self.measured]
@@ -149,5 +149,5 @@ def measured(row: Mapping[str, float]) -> str:
     return ", ".join(f"{said} {row[name]:.4f}" for name, said in words.items() if name in row)
 
 
-Event: TypeAlias = SourceRead | Started | StepDone | Evaluated | Finished
+Event: TypeAlias = SourceEvent | TrainingStart | StepEvent | EvaluationEvent | TrainingEnd
 Listener: TypeAlias = Callable[[Event], None]

@@ -30,7 +30,7 @@ from bayesight.train.engine import Batch, Budget, Loss, Task, Update
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 
-__all__ = ["FEWEST", "Generation", "WithNoise", "generation", "generative_losses", "measure_generator"]
+__all__ = ["FEWEST", "Generation", "NoiseBatches", "generation", "generative_losses", "measure_generator"]
 
 FEWEST = 16
 """Images below which nothing is learned that could be called a likeness."""
@@ -57,7 +57,7 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class WithNoise:
+class NoiseBatches:
     """Batches of images, their labels replaced by standard normal noise of the model's code.
 
     Args:
@@ -106,7 +106,7 @@ def generation(recipe: Recipe, train: Examples, validation: Examples, hardware: 
     losses = generative_losses(recipe.model.name, recipe.loss.name, **recipe.loss.options)
     monitor = MONITOR[recipe.loss.name]
     return Generation(
-        Task(WithNoise(batches, network.code, seed), network, losses, updates),
+        Task(NoiseBatches(batches, network.code, seed), network, losses, updates),
         Budget(
             steps,
             evaluate_every=batches.steps_per_epoch,

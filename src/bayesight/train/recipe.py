@@ -49,10 +49,10 @@ from bayesight.optim import OPTIMIZERS, SCHEDULES
 from bayesight.registry import Registry, option_problems
 from bayesight.values import BelowOne, Each, Width, Within, sentence_of
 
-__all__ = ["DataKey", "LossKey", "ModelKey", "Named", "OptimizationKey", "PretrainKey", "Recipe"]
+__all__ = ["DataKey", "LossKey", "ModelKey", "NamedOptions", "OptimizationKey", "PretrainKey", "Recipe"]
 
 
-class Named(BaseModel):
+class NamedOptions(BaseModel):
     """Something registered, and its options.
 
     Args:
@@ -80,7 +80,7 @@ def _sides(value: Any) -> Any:
     return value if value is None else side.checked(value, whole=True)
 
 
-Choice = Annotated[Named, BeforeValidator(_named)]
+Choice = Annotated[NamedOptions, BeforeValidator(_named)]
 Positive = Annotated[float, Within(0, 1e6, above=True)]
 Rate = Annotated[float, Within(0, 1e30, above=True)]
 LARGEST_SIDE = 4096
@@ -107,7 +107,7 @@ class DataKey(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     batch: Annotated[int, Within(1, 1_000_000)] = 256
     validation: Annotated[float, Within(0, 0.5, above=True)] = 0.1
-    augment: Choice = Named(name="none")
+    augment: Choice = NamedOptions(name="none")
     size: Annotated[int | tuple[int, int] | None, BeforeValidator(_sides)] = None
     fit: Fit = "crop"
     mode: Literal["L", "RGB"] | None = None
@@ -115,19 +115,19 @@ class DataKey(BaseModel):
     environments: StrictStr | None = None
 
 
-class ModelKey(Named):
+class ModelKey(NamedOptions):
     """What it computes."""
 
     name: StrictStr = "mlp"
 
 
-class LossKey(Named):
+class LossKey(NamedOptions):
     """What counts as wrong."""
 
     name: StrictStr = "cross_entropy"
 
 
-class OptimizationKey(Named):
+class OptimizationKey(NamedOptions):
     """How the parameters move.
 
     Args:
@@ -147,7 +147,7 @@ class OptimizationKey(Named):
     lr: Rate = 1e-3
     weight_decay: Annotated[float, Within(0, 1e6)] = 0.0
     epochs: Positive = 10
-    schedule: Choice = Named(name="cosine")
+    schedule: Choice = NamedOptions(name="cosine")
     accumulate: Annotated[int, Within(1, 1_000_000)] = 1
     clip_norm: Positive | None = None
     average: BelowOne | None = None
@@ -180,7 +180,7 @@ class PretrainKey(BaseModel):
     weight_decay: Annotated[float, Within(0, 1e6)] = 1e-4
     temperature: Positive = 0.2
     projection: Width = 64
-    augment: Choice = Named.model_validate(
+    augment: Choice = NamedOptions.model_validate(
         {
             "name": "glyph",
             "rotate_deg": 15,
@@ -333,7 +333,7 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
     wanted: list[tuple[str, Registry[Any], type[BaseModel]]] = [
         ("loss", GENERATIVE_LOSSES if makes_images else LOSSES, LossKey),
         ("optimization", OPTIMIZERS, OptimizationKey),
-        ("optimization.schedule", SCHEDULES, Named),
+        ("optimization.schedule", SCHEDULES, NamedOptions),
     ]
     if model is not None and model[0] not in GENERATORS and model[0] not in MODELS:
         problems.append(str(UnknownName("model", model[0], (*MODELS.names(), *GENERATORS.names()))))
@@ -362,7 +362,7 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
 
 def _augment_problems(tree: Mapping[str, Any], path: str) -> list[str]:
     """What is wrong with the augmentation a table names."""
-    found = _name_and_options(tree, path, Named)
+    found = _name_and_options(tree, path, NamedOptions)
     if found is None:
         return []
     name, options = found

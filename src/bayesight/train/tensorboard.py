@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesight.errors import MissingExtra
-from bayesight.train.events import Evaluated, Event, Finished
+from bayesight.train.events import EvaluationEvent, Event, TrainingEnd
 
 __all__ = ["TensorBoardListener"]
 
@@ -30,9 +30,9 @@ class TensorBoardListener:
 
     def __call__(self, event: Event) -> None:
         """Write what ``event`` measured."""
-        if isinstance(event, Evaluated):
+        if isinstance(event, EvaluationEvent):
             for name, value in event.row.items():
                 if name != "step":
                     self._writer.add_scalar(name.replace(".", "/"), value, event.step)
-        elif isinstance(event, Finished):
+        elif isinstance(event, TrainingEnd):
             self._writer.close()

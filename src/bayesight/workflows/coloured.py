@@ -31,11 +31,20 @@ from bayesight.letters import RenderOptions, render_arrays
 from bayesight.seeding import derive, numpy_generator
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Coloured", "Letters", "Plan", "World", "coloured", "make_world", "read_letters", "write_world"]
+__all__ = [
+    "ColourPlan",
+    "ColourWorld",
+    "ColouredLetters",
+    "GreyLetters",
+    "coloured",
+    "make_world",
+    "read_letters",
+    "write_world",
+]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ColourPlan:
     """How much goes with what.
 
     Args:
@@ -65,7 +74,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Letters:
+class GreyLetters:
     """Grey images of two kinds, split once and for all.
 
     Args:
@@ -84,7 +93,7 @@ class Letters:
 
 
 @dataclass(frozen=True)
-class Coloured:
+class ColouredLetters:
     """Letters in colour.
 
     Args:
@@ -110,13 +119,13 @@ class Coloured:
         """(N,) 2 * label + colour."""
         return torch.from_numpy(2 * self.labels + self.colours)
 
-    def at(self, rows: IntArray) -> Coloured:
+    def at(self, rows: IntArray) -> ColouredLetters:
         """Those at ``rows``."""
-        return Coloured(self.images[rows], self.labels[rows], self.colours[rows], self.places[rows])
+        return ColouredLetters(self.images[rows], self.labels[rows], self.colours[rows], self.places[rows])
 
 
 @dataclass(frozen=True)
-class World:
+class ColourWorld:
     """One seed's letters in colour.
 
     Args:
@@ -126,13 +135,13 @@ class World:
         test: the test letters at each agreement, their labels the same throughout.
     """
 
-    train: Coloured
-    validation: Coloured
-    balanced: Coloured
-    test: tuple[Coloured, ...]
+    train: ColouredLetters
+    validation: ColouredLetters
+    balanced: ColouredLetters
+    test: tuple[ColouredLetters, ...]
 
 
-def read_letters(data: Path | None, *, images_per_class: int = 800) -> Letters:
+def read_letters(data: Path | None, *, images_per_class: int = 800) -> GreyLetters:
     """Grey letters of two kinds, 14 pixels high as in the original experiment, and their fixed split.
 
     Seven tenths are for training, whatever the seed of a repetition.
@@ -150,12 +159,14 @@ def read_letters(data: Path | None, *, images_per_class: int = 800) -> Letters:
     half = len(classes) // 2
     parts = split(fine, digests, {"train": 0.7, "test": 0.3}, derive(0, "shift", "letters"))
     small = images.reshape(len(images), 14, 2, 14, 2).mean(axis=(2, 4)).round().astype(np.uint8)
-    return Letters(small, (fine >= half).astype(np.int64), parts, (classes[:half], classes[half:]), source)
+    return GreyLetters(
+        small, (fine >= half).astype(np.int64), parts, (classes[:half], classes[half:]), source
+    )
 
 
 def coloured(
-    letters: Letters, rows: IntArray, agreements: tuple[float, ...], noise: float, seed: int
-) -> Coloured:
+    letters: GreyLetters, rows: IntArray, agreements: tuple[float, ...], noise: float, seed: int
+) -> ColouredLetters:
     """Letters with noisy labels, in the colour of their label as often as stated.
 
     Args:
@@ -173,7 +184,7 @@ def coloured(
     return _painted(letters.images[rows], labels, labels ^ differs, places)
 
 
-def make_world(letters: Letters, plan: Plan, seed: int) -> World:
+def make_world(letters: GreyLetters, plan: ColourPlan, seed: int) -> ColourWorld:
     """One seed's draw of environments, labels and colours.
 
     Args:
@@ -192,7 +203,7 @@ def make_world(letters: Letters, plan: Plan, seed: int) -> World:
     made = coloured(letters, order[batch:], plan.train, plan.noise, derive(seed, "shift", "train"))
     validation, train = np.arange(held), np.arange(held, len(made.labels))
     test_seed = derive(seed, "shift", "test")
-    return World(
+    return ColourWorld(
         made.at(train),
         made.at(validation),
         _balanced(letters, order[:batch], plan.noise, derive(seed, "shift", "balanced")),
@@ -202,7 +213,7 @@ def make_world(letters: Letters, plan: Plan, seed: int) -> World:
     )
 
 
-def _balanced(letters: Letters, rows: IntArray, noise: float, seed: int) -> Coloured:
+def _balanced(letters: GreyLetters, rows: IntArray, noise: float, seed: int) -> ColouredLetters:
     """Letters whose colours are dealt out evenly within each of their labels, which are as noisy as all."""
     labels = letters.labels[rows] ^ (numpy_generator(seed, "noise").random(len(rows)) < noise)
     colours = np.empty_like(labels)
@@ -212,10 +223,10 @@ def _balanced(letters: Letters, rows: IntArray, noise: float, seed: int) -> Colo
     return _painted(letters.images[rows], labels, colours, np.zeros_like(labels))
 
 
-def _painted(images: ImageArray, labels: IntArray, colours: IntArray, places: IntArray) -> Coloured:
+def _painted(images: ImageArray, labels: IntArray, colours: IntArray, places: IntArray) -> ColouredLetters:
     painted = np.zeros((*images.shape, 3), dtype=np.uint8)
     painted[np.arange(len(images)), :, :, colours] = images
-    return Coloured(painted, labels.astype(np.int64), colours.astype(np.int64), places)
+    return ColouredLetters(painted, labels.astype(np.int64), colours.astype(np.int64), places)
 
 
 def _digests(images: ImageArray) -> ImageArray:
@@ -223,7 +234,7 @@ def _digests(images: ImageArray) -> ImageArray:
     return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 16)
 
 
-def write_world(letters: Letters, plan: Plan, seed: int, folder: Path) -> dict[str, Path]:
+def write_world(letters: GreyLetters, plan: ColourPlan, seed: int, folder: Path) -> dict[str, Path]:
     """Write one seed's letters as archives, to train and measure with by hand.
 
     Args:
@@ -281,7 +292,7 @@ def _percent(agreement: float) -> str:
     return f"agrees-{100 * agreement:g}"
 
 
-def _kind(letters: Letters, part: Coloured, row: int) -> str:
+def _kind(letters: GreyLetters, part: ColouredLetters, row: int) -> str:
     """Folder name of an image's label: the first and the last class of its half."""
     names = letters.kinds[int(part.labels[row])]
     return names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}"

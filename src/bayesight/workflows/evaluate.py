@@ -42,7 +42,13 @@ from bayesight.types import FloatArray, IntArray, ShownProgress
 from bayesight.workflows.believing import belief_of
 from bayesight.workflows.environments import environment_scores, read_environments
 from bayesight.workflows.priors import parse_prior
-from bayesight.workflows.sources import AS_IT_IS, Labelled, SourceOptions, read_labelled, read_unlabelled
+from bayesight.workflows.sources import (
+    AS_IT_IS,
+    LabelledImages,
+    SourceOptions,
+    read_labelled,
+    read_unlabelled,
+)
 
 __all__ = [
     "CALIBRATION_BINS",
@@ -307,7 +313,7 @@ class EvaluateResult:
     """
 
     run: Run
-    data: Labelled
+    data: LabelledImages
     evaluation: Evaluation
     novelty: NoveltyCheck | None = None
     environments: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

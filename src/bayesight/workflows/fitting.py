@@ -15,7 +15,7 @@ from bayesight.run import Run
 from bayesight.train.checkpoint import FileCheckpointer
 from bayesight.train.classification import Classification
 from bayesight.train.engine import State, fit
-from bayesight.train.events import Evaluated, Event, Listener
+from bayesight.train.events import EvaluationEvent, Event, Listener
 from bayesight.train.generation import Generation
 from bayesight.train.hardware import Hardware
 
@@ -34,11 +34,11 @@ def fit_run(
     Raises:
         TrainingDiverged: with what to do about it.
     """
-    kept: Evaluated | None = None
+    kept: EvaluationEvent | None = None
 
     def watch(event: Event) -> None:
         nonlocal kept
-        if isinstance(event, Evaluated) and event.improved:
+        if isinstance(event, EvaluationEvent) and event.improved:
             kept = event
 
     try:

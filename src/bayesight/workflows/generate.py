@@ -27,7 +27,7 @@ from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
 from bayesight.train.checkpoint import FileCheckpointer
 from bayesight.train.engine import State
-from bayesight.train.events import Listener, SourceRead
+from bayesight.train.events import Listener, SourceEvent
 from bayesight.train.generation import FEWEST, Generation, generation, measure_generator
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
@@ -106,7 +106,7 @@ def train_generator(
     notes = tuple(note for store in pictures.stores for note in source_notes(store))
     listeners = tuple(listeners)
     for listener in listeners:
-        listener(SourceRead(notes))
+        listener(SourceEvent(notes))
     goal = generation(recipe, pictures.train, pictures.validation, hardware)
     if not resuming:
         made = Run.create(request.out, overwrite=request.overwrite)

@@ -24,11 +24,11 @@ from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.sources import read_unlabelled
 
-__all__ = ["Gathered", "Unread", "gather_pictures", "read_images"]
+__all__ = ["ImageCollection", "UnreadImage", "gather_pictures", "read_images"]
 
 
 @dataclass(frozen=True)
-class Unread:
+class UnreadImage:
     """An image that could not be read.
 
     Args:
@@ -76,11 +76,11 @@ def _read_file(given: str | Path, classes: Classes) -> tuple[Tensor, Treatment]:
 
 
 @dataclass
-class Gathered:
+class ImageCollection:
     """Images from files, folders and archives, in the order given."""
 
     classes: Classes
-    rows: list[str | Unread] = field(default_factory=list)
+    rows: list[str | UnreadImage] = field(default_factory=list)
     notes: dict[str, Sequence[str]] = field(default_factory=dict)
     sources: dict[str, Sequence[str]] = field(default_factory=dict)
     within: dict[str, str] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class Gathered:
         base = given.rstrip("/")
         names = [f"{base}/{paths[row]}" for row in order]
         self.rows += names
-        self.rows += [Unread(f"{base}/{one.path}", one.reason) for one in store.manifest.quarantined]
+        self.rows += [UnreadImage(f"{base}/{one.path}", one.reason) for one in store.manifest.quarantined]
         self.within |= dict.fromkeys(names, given)
 
 
@@ -134,9 +134,9 @@ def gather_pictures(
     classes: Classes,
     container: ContainerOptions = AS_STORED,
     progress: Progress | None = None,
-) -> Gathered:
+) -> ImageCollection:
     """Images from files, folders and archives; those that cannot be read are named among them."""
-    found = Gathered(classes)
+    found = ImageCollection(classes)
     for given in map(str, images):
         try:
             if holds_images(existing_path(given)):
@@ -145,5 +145,5 @@ def gather_pictures(
                 found.take_file(given)
         except (SourceNotFound, SourceUnreadable) as problem:
             found.first_error = found.first_error or problem
-            found.rows.append(Unread(given, str(problem)))
+            found.rows.append(UnreadImage(given, str(problem)))
     return found

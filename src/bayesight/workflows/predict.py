@@ -21,10 +21,19 @@ from bayesight.run import Run
 from bayesight.types import Progress
 from bayesight.workflows.believing import belief_of
 from bayesight.workflows.decisions import Choice, Stakes, choose, parse_costs, reading_of
-from bayesight.workflows.pictures import Unread, gather_pictures, read_images
+from bayesight.workflows.pictures import UnreadImage, gather_pictures, read_images
 from bayesight.workflows.priors import complete_prior, parse_prior
 
-__all__ = ["Answers", "Prediction", "Readings", "Unread", "answers_for", "judge", "predict", "read_images"]
+__all__ = [
+    "Answers",
+    "Prediction",
+    "Readings",
+    "UnreadImage",
+    "answers_for",
+    "judge",
+    "predict",
+    "read_images",
+]
 
 UNKNOWN = "unknown"
 
@@ -107,15 +116,15 @@ class Answers:
         within: the folder or archive of each image that came from one.
     """
 
-    rows: tuple[Prediction | Unread, ...]
+    rows: tuple[Prediction | UnreadImage, ...]
     notes: Mapping[str, Sequence[str]]
     sources: Mapping[str, Sequence[str]]
     within: Mapping[str, str]
 
     @property
-    def unread(self) -> list[Unread]:
+    def unread(self) -> list[UnreadImage]:
         """The images that could not be read."""
-        return [row for row in self.rows if isinstance(row, Unread)]
+        return [row for row in self.rows if isinstance(row, UnreadImage)]
 
     @property
     def predictions(self) -> list[Prediction]:
@@ -194,7 +203,7 @@ def answers_for(
         raise gathered.refusal(len(images))
     features = torch.cat([classifier.features(part) for part in gathered.parts()])
     found = iter(judge(classifier, gathered.names, features, how or Readings()))
-    rows = tuple(row if isinstance(row, Unread) else next(found) for row in gathered.rows)
+    rows = tuple(row if isinstance(row, UnreadImage) else next(found) for row in gathered.rows)
     return Answers(rows, gathered.notes, gathered.sources, gathered.within)
 
 

@@ -25,9 +25,9 @@ from bayesight.report import (
     ConfusionTable,
     Duplicates,
     Estimate,
+    GeneratedImages,
     LearningCurves,
     LossCurves,
-    Made,
     Mistakes,
     Novelty,
     PerClass,
@@ -35,8 +35,8 @@ from bayesight.report import (
     PrecisionCurve,
     PrecisionCurves,
     Quarantine,
+    Reconstructions,
     ReliabilityDiagram,
-    Remembered,
     Report,
     Section,
     Source,
@@ -118,9 +118,9 @@ def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -
     Returns:
         The path of the report.
     """
-    sections: list[Section] = [Made(_stored(samples))]
+    sections: list[Section] = [GeneratedImages(_stored(samples))]
     if remembered:
-        sections.append(Remembered(*map(_stored, remembered)))
+        sections.append(Reconstructions(*map(_stored, remembered)))
     metrics, rows = run.metrics(), run.history()
     sections.append(_training(run, metrics))
     if len(rows) > 1:

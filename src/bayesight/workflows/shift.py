@@ -28,7 +28,14 @@ from bayesight.train.engine import fit
 from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import IntArray, Progress
-from bayesight.workflows.coloured import Coloured, Letters, Plan, World, make_world, read_letters
+from bayesight.workflows.coloured import (
+    ColouredLetters,
+    ColourPlan,
+    ColourWorld,
+    GreyLetters,
+    make_world,
+    read_letters,
+)
 
 __all__ = [
     "METHODS",
@@ -157,7 +164,7 @@ class ShiftOptions:
 
     data: Path | None = None
     seeds: int = 5
-    plan: Plan = field(default_factory=Plan)
+    plan: ColourPlan = field(default_factory=ColourPlan)
     epochs: float = RECIPE.optimization.epochs
     methods: tuple[str, ...] = tuple(METHODS)
     threads: int | None = None
@@ -197,7 +204,7 @@ class ShiftResult:
     """
 
     options: ShiftOptions
-    letters: Letters
+    letters: GreyLetters
     arms: Mapping[str, tuple[Arm, ...]]
 
     @property
@@ -242,7 +249,7 @@ class ShiftResult:
 
 
 def shift(
-    options: ShiftOptions, letters: Letters | None = None, *, progress: Progress | None = None
+    options: ShiftOptions, letters: GreyLetters | None = None, *, progress: Progress | None = None
 ) -> ShiftResult:
     """Train every method on every seed and measure it in every environment.
 
@@ -270,7 +277,7 @@ def shift(
 
 
 def measure_seed(
-    letters: Letters,
+    letters: GreyLetters,
     options: ShiftOptions,
     seed: int,
     hardware: Hardware,
@@ -295,7 +302,9 @@ def measure_seed(
     return arms
 
 
-def _trained(name: str, world: World, options: ShiftOptions, seed: int, hardware: Hardware) -> ImageModel:
+def _trained(
+    name: str, world: ColourWorld, options: ShiftOptions, seed: int, hardware: Hardware
+) -> ImageModel:
     """The network a method ends with, at the weights its rule chooses."""
     method, grey = METHODS[name], name == "grey"
     epochs = options.epochs * method.passes
@@ -309,12 +318,14 @@ def _trained(name: str, world: World, options: ShiftOptions, seed: int, hardware
     return goal.network.eval()
 
 
-def _softmax(network: ImageModel, *, grey: bool) -> Callable[[Coloured], IntArray]:
+def _softmax(network: ImageModel, *, grey: bool) -> Callable[[ColouredLetters], IntArray]:
     """What the network itself says."""
     return lambda part: log_probabilities(network, part.examples("place", grey=grey)).argmax(1).numpy()
 
 
-def _believing(network: ImageModel, world: World, *, absorb: bool) -> Callable[[Coloured], IntArray]:
+def _believing(
+    network: ImageModel, world: ColourWorld, *, absorb: bool
+) -> Callable[[ColouredLetters], IntArray]:
     """What the Gaussian head says of an ordinarily trained network's features.
 
     A first head, fitted to the training letters, knows four groups: each label in each colour. Its
@@ -330,7 +341,7 @@ def _believing(network: ImageModel, world: World, *, absorb: bool) -> Callable[[
         prior=HeadPrior(scatter=len(world.train.labels)),
     )
 
-    def coordinates(part: Coloured) -> Tensor:
+    def coordinates(part: ColouredLetters) -> Tensor:
         return gaussian_head.log_likelihood(past, _layers(network, part)) @ _CONTRASTS
 
     head = gaussian_head.fit(
@@ -342,7 +353,7 @@ def _believing(network: ImageModel, world: World, *, absorb: bool) -> Callable[[
     if absorb:
         head, _ = gaussian_head.absorb(head, coordinates(world.balanced), world.balanced.groups)
 
-    def answer(part: Coloured) -> IntArray:
+    def answer(part: ColouredLetters) -> IntArray:
         likelihood = gaussian_head.log_likelihood(head, coordinates(part)).view(-1, 2, 2)
         return likelihood.logsumexp(dim=2).argmax(dim=1).numpy()
 
@@ -355,17 +366,17 @@ _CONTRASTS = torch.tensor([[-1, -1, 1], [-1, 1, -1], [1, -1, -1], [1, 1, 1]], dt
 
 
 @torch.no_grad()
-def _layers(network: ImageModel, part: Coloured) -> Tensor:
+def _layers(network: ImageModel, part: ColouredLetters) -> Tensor:
     """(N, D) square roots of every hidden layer's activations, each layer at length 1."""
     images = torch.from_numpy(part.images).permute(0, 3, 1, 2).float() / 255
     return torch.cat([F.normalize(layer.sqrt(), dim=1) for layer in network.stages(images)], dim=1)
 
 
-def _measured(answer: Callable[[Coloured], IntArray], world: World) -> Arm:
-    def right(part: Coloured) -> Any:
+def _measured(answer: Callable[[ColouredLetters], IntArray], world: ColourWorld) -> Arm:
+    def right(part: ColouredLetters) -> Any:
         return answer(part) == part.labels
 
-    def by_place(part: Coloured) -> tuple[float, ...]:
+    def by_place(part: ColouredLetters) -> tuple[float, ...]:
         found = right(part)
         return tuple(float(found[part.places == k].mean()) for k in range(int(part.places.max()) + 1))
 

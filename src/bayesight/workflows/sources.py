@@ -23,7 +23,7 @@ from bayesight.types import ImageArray, IntArray, Progress
 
 __all__ = [
     "AS_IT_IS",
-    "Labelled",
+    "LabelledImages",
     "SourceOptions",
     "class_numbers",
     "pictures_of",
@@ -80,7 +80,7 @@ AS_IT_IS = SourceOptions()
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledImages:
     """Images with their classes in a run's order.
 
     Args:
@@ -103,7 +103,7 @@ class Labelled:
         found: ImageArray = np.asarray(self.store.digests)[self.examples.rows]
         return found
 
-    def only(self, kept: np.ndarray) -> Labelled:
+    def only(self, kept: np.ndarray) -> LabelledImages:
         """Those of the images for which ``kept`` (N,) is true."""
         held = self.examples
         return replace(self, examples=Examples(held.arrays, held.rows[kept], held.labels[kept]))
@@ -133,7 +133,7 @@ def read_labelled(
     options: SourceOptions = AS_IT_IS,
     parts: Sequence[str] = ("train",),
     progress: Progress | None = None,
-) -> Labelled:
+) -> LabelledImages:
     """Open labelled images for a run.
 
     Folders that could be read in several ways are read in the one that gives classes the run knows.
@@ -185,7 +185,7 @@ def read_labelled(
     if part:
         notes.append(f"of the parts of the source, {part} is taken: {len(rows):,} images")
     examples = Examples((store.images,), rows, number_of[store.labels[rows]])
-    return Labelled(examples, store, "; ".join([*notes, *([note] if note else [])]), new, part)
+    return LabelledImages(examples, store, "; ".join([*notes, *([note] if note else [])]), new, part)
 
 
 def read_unlabelled(

@@ -40,7 +40,7 @@ from bayesight.train.classification import (
     log_probability_blocks,
 )
 from bayesight.train.engine import State
-from bayesight.train.events import Epochs, Listener, SourceRead
+from bayesight.train.events import Epochs, Listener, SourceEvent
 from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import IntArray, Progress, ShownProgress
@@ -57,7 +57,7 @@ from bayesight.workflows.generate import train_generator
 from bayesight.workflows.pretrain import pretrain, pretraining_images
 from bayesight.workflows.reporting import training_report
 from bayesight.workflows.sides import among, sides
-from bayesight.workflows.sources import AS_IT_IS, Labelled, SourceOptions, read_labelled
+from bayesight.workflows.sources import AS_IT_IS, LabelledImages, SourceOptions, read_labelled
 
 __all__ = [
     "ENVIRONMENT_SELECTION",
@@ -230,7 +230,7 @@ def train(
     )
     start = _start_from(request.init_from, goal.network, material.classes)
     for listener in listeners:
-        listener(SourceRead((*material.notes, *_said_of(recipe, why))))
+        listener(SourceEvent((*material.notes, *_said_of(recipe, why))))
     if first and not resuming:
         made = Run.create(request.out, overwrite=request.overwrite)
         made.save_recipe(recipe)
@@ -321,7 +321,9 @@ def _open_source(request: TrainRequest, recipe: Recipe, progress: Progress | Non
     )
 
 
-def _read_also(path: Path, classes: Classes, request: TrainRequest, progress: Progress | None) -> Labelled:
+def _read_also(
+    path: Path, classes: Classes, request: TrainRequest, progress: Progress | None
+) -> LabelledImages:
     """Further images of the same classes."""
     try:
         return read_labelled(path, classes, options=request.options, progress=progress)

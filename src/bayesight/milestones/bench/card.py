@@ -13,7 +13,7 @@ from PIL import Image
 
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
-from bayesight.milestones.bench.claim import KEYS, Arm, Curve, Measured, Milestone
+from bayesight.milestones.bench.claim import KEYS, Arm, Curve, Measurement, Milestone
 from bayesight.milestones.bench.running import Outcome
 from bayesight.report.figures import Line, line_chart
 
@@ -218,7 +218,7 @@ def _command(outcome: Outcome) -> str:
     return " ".join(words)
 
 
-def _line(name: str, ones: Sequence[Measured]) -> Line | None:
+def _line(name: str, ones: Sequence[Measurement]) -> Line | None:
     curves: list[Curve] = [one.curve for one in ones if one.curve]
     if not curves:
         return None

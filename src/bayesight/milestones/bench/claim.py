@@ -26,7 +26,7 @@ __all__ = [
     "Claim",
     "Key",
     "Keys",
-    "Measured",
+    "Measurement",
     "Milestone",
     "Paper",
     "Smoke",
@@ -129,7 +129,7 @@ class Keys:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What one arm gave with one seed.
 
     Args:
@@ -143,7 +143,7 @@ class Measured:
     pictures: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
 
-Trial: TypeAlias = "Callable[[Sequence[Keys], Bench], Measured]"
+Trial: TypeAlias = "Callable[[Sequence[Keys], Bench], Measurement]"
 """Trains an arm's recipes in order, each starting from the one before, and measures what came out."""
 
 
@@ -350,7 +350,7 @@ def differing_keys(one: Arm, other: Arm) -> tuple[str, ...]:
 
     Example:
         >>> base = Keys(key("letters"), key("mlp"), key("cross_entropy"), key("adam", lr=0.1))
-        >>> trial = lambda recipes, bench: Measured({})
+        >>> trial = lambda recipes, bench: Measurement({})
         >>> differing_keys(
         ...     Arm("a", (base,), trial), Arm("b", (base.changed({"optimization.lr": 0.2}),), trial)
         ... )

@@ -20,7 +20,7 @@ from bayesight.checks import check
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples
 from bayesight.losses import ClassificationLoss, build_loss
-from bayesight.milestones.bench.claim import Key, Keys, Measured
+from bayesight.milestones.bench.claim import Key, Keys, Measurement
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.seeding import numpy_generator
@@ -33,7 +33,7 @@ TAIL = 0.1
 """The final training loss is the mean over this last share of the steps."""
 
 
-def classify(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def classify(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Train one classifier and judge it on letters held out.
 
     Returns:
@@ -45,7 +45,7 @@ def classify(recipes: Sequence[Keys], bench: Bench) -> Measured:
     network = network_of(recipe.model, train, bench)
     losses = train_classifier(network, recipe, train, bench)
     values = {"accuracy": accuracy_of(network, test, bench), **_told(losses, network)}
-    return Measured(values, thinned(losses))
+    return Measurement(values, thinned(losses))
 
 
 def letters_of(data: Key, bench: Bench) -> tuple[Examples, Examples]:
@@ -123,7 +123,7 @@ def accuracy_of(network: nn.Module, examples: Examples, bench: Bench, batch: int
     return right / len(examples)
 
 
-def classify_xor(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def classify_xor(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Train on the four points of exclusive or and judge on the same.
 
     Returns:
@@ -142,7 +142,7 @@ def classify_xor(recipes: Sequence[Keys], bench: Bench) -> Measured:
     losses = bench.fit(task, recipe.optimization["steps"])
     with torch.no_grad():
         right = (network.eval()(batch[0]).argmax(1) == batch[1]).double().mean().item()
-    return Measured({"accuracy": right, **_told(losses, network)}, thinned(losses))
+    return Measurement({"accuracy": right, **_told(losses, network)}, thinned(losses))
 
 
 def _terms(loss: ClassificationLoss) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:

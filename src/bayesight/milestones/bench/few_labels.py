@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bayesight.data.augment import Augment
 from bayesight.data.batches import Batches, Examples
-from bayesight.milestones.bench.claim import Key, Keys, Measured, key
+from bayesight.milestones.bench.claim import Key, Keys, Measurement, key
 from bayesight.milestones.bench.classifying import (
     accuracy_of,
     augment_of,
@@ -29,7 +29,7 @@ from bayesight.milestones.bench.classifying import (
 )
 from bayesight.milestones.bench.pictures import page_of, pixels_of, spread
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
-from bayesight.models import Projected
+from bayesight.models import ProjectionHead
 from bayesight.seeding import numpy_generator
 from bayesight.train.contrastive import TwoViews, recognise_the_other_view
 from bayesight.train.engine import Task
@@ -38,7 +38,7 @@ from bayesight.types import ImageArray
 __all__ = ["draws_of", "embedded", "from_scratch", "probe", "ridge_regression"]
 
 
-def probe(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def probe(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Pretrain without labels, then a linear model on what comes out.
 
     Returns:
@@ -48,7 +48,7 @@ def probe(recipes: Sequence[Keys], bench: Bench) -> Measured:
     first, second = recipes
     letters, test = letters_of(first.data, bench)
     network = network_of(_without(first.model, "projection"), letters, bench)
-    model = Projected(network, size=first.model["projection"], seed=bench.seed)
+    model = ProjectionHead(network, size=first.model["projection"], seed=bench.seed)
     augment = augment_of(first.data)
     assert augment is not None
     batches = Batches(letters, first.data["batch"], bench.derive("pretrain data"))
@@ -66,10 +66,10 @@ def probe(recipes: Sequence[Keys], bench: Bench) -> Measured:
             fitted = ridge_regression(everything[rows], answers, second.loss["ridge"])
             right.append((fitted(held_out).argmax(1) == truth).double().mean().item())
         values[f"accuracy_{labels}"] = median(right)
-    return Measured(values, thinned(seen), {"two views of ten letters": _pairs(letters, augment)})
+    return Measurement(values, thinned(seen), {"two views of ten letters": _pairs(letters, augment)})
 
 
-def from_scratch(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def from_scratch(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """The same network from the labels alone, with the same augmentation."""
     (recipe,) = recipes
     letters, test = letters_of(recipe.data, bench)
@@ -84,7 +84,7 @@ def from_scratch(recipes: Sequence[Keys], bench: Bench) -> Measured:
             train_classifier(network, recipe, known, bench)
             right.append(accuracy_of(network, test, bench))
         values[f"accuracy_{labels}"] = median(right)
-    return Measured(values)
+    return Measurement(values)
 
 
 def ridge_regression(points: Tensor, targets: Tensor, ridge: float) -> Callable[[Tensor], Tensor]:
@@ -120,7 +120,7 @@ def draws_of(letters: Examples, labels: int, draws: int, bench: Bench) -> list[n
 
 
 @torch.no_grad()
-def embedded(model: Projected, examples: Examples) -> Tensor:
+def embedded(model: ProjectionHead, examples: Examples) -> Tensor:
     """The projection's hidden layer of every image at unit length, (N, D) float64, fp32 throughout.
 
     Likeness is the angle between two embeddings, so that lengths mean nothing and only add noise.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bayesight.data.batches import Batches, Examples
 from bayesight.evaluate.frechet import class_entropy, frechet_distance, moments
-from bayesight.milestones.bench.claim import Keys, Measured
+from bayesight.milestones.bench.claim import Keys, Measurement
 from bayesight.milestones.bench.classifying import letters_of, network_of, train_classifier
 from bayesight.milestones.bench.pictures import page_of, pixels_of
 from bayesight.milestones.bench.workbench import Bench, update_of
@@ -25,14 +25,14 @@ from bayesight.models import GenerativeModel, ImageModel, build_generator, chann
 from bayesight.seeding import derive, numpy_generator, torch_generator
 from bayesight.train.average import WeightAverage
 from bayesight.train.engine import Task
-from bayesight.train.generation import WithNoise, generative_losses
+from bayesight.train.generation import NoiseBatches, generative_losses
 
 __all__ = ["draw_gaussian", "generate"]
 
 LOOKS, SHOWN = 6, 40
 
 
-def generate(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def generate(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Train a model that makes images, and let the judge look at as many as there are letters held out.
 
     Returns:
@@ -56,14 +56,14 @@ def generate(recipes: Sequence[Keys], bench: Bench) -> Measured:
                 curve.append((float(step + 1), judged(_made(model, len(test), bench))["frechet"]))
 
     updates = [update_of(recipe.optimization, part, name) for name, part in model.parts().items()]
-    noise = WithNoise(batches, model.code, derive(bench.seed, "noise"))
+    noise = NoiseBatches(batches, model.code, derive(bench.seed, "noise"))
     task = Task(noise, model, losses, updates, after=(look,))
     bench.fit(task, steps, average=average)
     images = _made(model, len(test), bench)
-    return Measured(judged(images), tuple(curve), {"made": page_of(images[:SHOWN].tensor_split(4))})
+    return Measurement(judged(images), tuple(curve), {"made": page_of(images[:SHOWN].tensor_split(4))})
 
 
-def draw_gaussian(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def draw_gaussian(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Images drawn from one Gaussian over the letters' principal components."""
     judge, recipe = recipes
     train, test = letters_of(recipe.data, bench)
@@ -76,7 +76,7 @@ def draw_gaussian(recipes: Sequence[Keys], bench: Bench) -> Measured:
         len(test), kept, generator=torch_generator(bench.seed, "samples"), dtype=torch.float64
     )
     images = (mean + noise @ root.T).clamp(0, 1).float().view(-1, *test.image_shape)
-    return Measured(judged(images), (), {"made": page_of(images[:SHOWN].tensor_split(4))})
+    return Measurement(judged(images), (), {"made": page_of(images[:SHOWN].tensor_split(4))})
 
 
 def _judgement(

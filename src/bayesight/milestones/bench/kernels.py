@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bayesight.data.batches import Examples
-from bayesight.milestones.bench.claim import Keys, Measured
+from bayesight.milestones.bench.claim import Keys, Measurement
 from bayesight.milestones.bench.classifying import letters_of
 from bayesight.milestones.bench.workbench import Bench
 from bayesight.seeding import torch_generator
@@ -78,7 +78,7 @@ def fit_kernel_machine(
     return KernelMachine(points, labels, classes, width=width, ridge=ridge)
 
 
-def kernel_machine(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def kernel_machine(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Fit the machine and judge it on letters held out.
 
     Returns:
@@ -94,7 +94,7 @@ def kernel_machine(recipes: Sequence[Keys], bench: Bench) -> Measured:
     machine = fit_kernel_machine((points - mean) / deviation, labels, classes, grid, generator)
     judged, truth = _flat(test)
     right = (machine((judged - mean) / deviation).argmax(1) == truth).double().mean().item()
-    return Measured({"accuracy": right, "parameters": float(len(points) * classes)})
+    return Measurement({"accuracy": right, "parameters": float(len(points) * classes)})
 
 
 def _flat(examples: Examples) -> tuple[Tensor, Tensor]:

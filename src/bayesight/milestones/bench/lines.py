@@ -16,15 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from bayesight.bayes.conjugate import regression
-from bayesight.milestones.bench.claim import Key, Keys, Measured
+from bayesight.milestones.bench.claim import Key, Keys, Measurement
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.seeding import torch_generator
 from bayesight.train.engine import Batch, Task
 
-__all__ = ["Line", "fit_by_averages", "fit_by_bayes", "fit_by_descent", "least_squares", "points_of"]
+__all__ = ["StraightLine", "fit_by_averages", "fit_by_bayes", "fit_by_descent", "least_squares", "points_of"]
 
 
-class Line(nn.Module):
+class StraightLine(nn.Module):
     """y = slope x + intercept, both zero at the start."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ def points_of(data: Key, bench: Bench) -> tuple[Tensor, Tensor]:
     return x, data["slope"] * x + data["intercept"] + noise
 
 
-def fit_by_descent(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def fit_by_descent(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """The line that the engine finds, every point in every batch."""
     (recipe,) = recipes
     x, y = points_of(recipe.data, bench)
@@ -54,15 +54,15 @@ def fit_by_descent(recipes: Sequence[Keys], bench: Bench) -> Measured:
         inputs, targets = batch
         return {"total": (model(inputs) - targets).square().mean()}
 
-    line = Line()
+    line = StraightLine()
     device = bench.hardware.fabric.device
     batch: Batch = tuple(part.to(device) for part in single)
     task = Task(lambda model, step: batch, line, {"train": terms}, [update_of(recipe.optimization, line)])
     losses = bench.in_float32().fit(task, recipe.optimization["steps"])
-    return Measured(_errors(line.slope.item(), line.intercept.item(), x, y), thinned(losses))
+    return Measurement(_errors(line.slope.item(), line.intercept.item(), x, y), thinned(losses))
 
 
-def fit_by_bayes(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def fit_by_bayes(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """The posterior's means, and its 95 % intervals."""
     (recipe,) = recipes
     x, y = points_of(recipe.data, bench)
@@ -76,16 +76,16 @@ def fit_by_bayes(recipes: Sequence[Keys], bench: Bench) -> Measured:
         "slope_low": float(low[1]),
         "slope_high": float(high[1]),
     }
-    return Measured(_errors(slope, intercept, x, y) | limits)
+    return Measurement(_errors(slope, intercept, x, y) | limits)
 
 
-def fit_by_averages(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def fit_by_averages(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """The line through the centres of the left and the right half of the points (Mayer 1750)."""
     (recipe,) = recipes
     x, y = points_of(recipe.data, bench)
     left, right = x.argsort().tensor_split(2)
     slope = ((y[right].mean() - y[left].mean()) / (x[right].mean() - x[left].mean())).item()
-    return Measured(_errors(slope, (y.mean() - slope * x.mean()).item(), x, y))
+    return Measurement(_errors(slope, (y.mean() - slope * x.mean()).item(), x, y))
 
 
 def least_squares(x: Tensor, y: Tensor) -> tuple[float, float]:

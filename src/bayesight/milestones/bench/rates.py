@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bayesight.errors import TrainingDiverged
-from bayesight.milestones.bench.claim import Keys, Measured, key
+from bayesight.milestones.bench.claim import Keys, Measurement, key
 from bayesight.milestones.bench.classifying import letters_of, network_of, train_classifier
 from bayesight.milestones.bench.language import train_language_model
 from bayesight.milestones.bench.workbench import Bench, thinned
@@ -17,12 +17,12 @@ LAST = 6
 """The mean loss over the last sixth of the steps is what counts."""
 
 
-def best_rate_on_text(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def best_rate_on_text(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """``best_rate`` of a language model."""
     return best_rate(recipes, bench, lambda recipe, bench: train_language_model(recipe, bench)[1])
 
 
-def best_rate_on_letters(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def best_rate_on_letters(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """``best_rate`` of a classifier."""
 
     def losses(recipe: Keys, bench: Bench) -> list[float]:
@@ -33,7 +33,9 @@ def best_rate_on_letters(recipes: Sequence[Keys], bench: Bench) -> Measured:
     return best_rate(recipes, bench, losses)
 
 
-def best_rate(recipes: Sequence[Keys], bench: Bench, train: Callable[[Keys, Bench], list[float]]) -> Measured:
+def best_rate(
+    recipes: Sequence[Keys], bench: Bench, train: Callable[[Keys, Bench], list[float]]
+) -> Measurement:
     """Train with each of the recipe's learning rates; all else, the seed too, is the same.
 
     Args:
@@ -61,4 +63,4 @@ def best_rate(recipes: Sequence[Keys], bench: Bench, train: Callable[[Keys, Benc
     if not found:
         raise TrainingDiverged(f"{recipe.optimization}: diverged with every rate; name lower ones.")
     loss, rate, losses = min(found, key=lambda one: one[0])
-    return Measured({"train_loss": loss, "lr": rate}, thinned(losses))
+    return Measurement({"train_loss": loss, "lr": rate}, thinned(losses))

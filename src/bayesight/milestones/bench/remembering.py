@@ -16,21 +16,21 @@ import torch
 
 from bayesight.data.batches import Batches
 from bayesight.losses import squared_error
-from bayesight.milestones.bench.claim import Keys, Measured
+from bayesight.milestones.bench.claim import Keys, Measurement
 from bayesight.milestones.bench.classifying import augment_of, letters_of
 from bayesight.milestones.bench.pictures import page_of, pixels_of, spread
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import Autoencoder, build_generator
 from bayesight.seeding import derive
 from bayesight.train.engine import Task
-from bayesight.train.generation import WithNoise, generative_losses, measure_generator
+from bayesight.train.generation import NoiseBatches, generative_losses, measure_generator
 
 __all__ = ["project", "remember"]
 
 SHOWN = 10
 
 
-def remember(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def remember(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Train an autoencoder; ``squared_error`` of an image held out, summed over its pixels in [0, 1]."""
     (recipe,) = recipes
     train, test = letters_of(recipe.data, bench)
@@ -40,7 +40,7 @@ def remember(recipes: Sequence[Keys], bench: Bench) -> Measured:
     batches = Batches(train, recipe.data["batch"], seed, augment=augment_of(recipe.data), dtype=bench.dtype)
     losses = generative_losses(recipe.model.name, recipe.loss.name)
     task = Task(
-        WithNoise(batches, network.code, derive(seed, "noise")),
+        NoiseBatches(batches, network.code, derive(seed, "noise")),
         network,
         losses,
         [update_of(recipe.optimization, network, name) for name in losses],
@@ -51,10 +51,10 @@ def remember(recipes: Sequence[Keys], bench: Bench) -> Measured:
     shown = pixels_of(test, spread(len(test), SHOWN))
     with torch.no_grad():
         picture = page_of([shown, network(shown)])
-    return Measured(values, thinned(seen), {"held-out letters, and from 30 numbers": picture})
+    return Measurement(values, thinned(seen), {"held-out letters, and from 30 numbers": picture})
 
 
-def project(recipes: Sequence[Keys], bench: Bench) -> Measured:
+def project(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """The same from as many principal components, in float64: the best that linear maps can do."""
     (recipe,) = recipes
     train, test = letters_of(recipe.data, bench)
@@ -66,4 +66,4 @@ def project(recipes: Sequence[Keys], bench: Bench) -> Measured:
     error = squared_error(held_out, copies).mean().item()
     shown = torch.from_numpy(spread(len(test), SHOWN))
     picture = page_of([part[shown].view(-1, *test.image_shape) for part in (held_out, copies)])
-    return Measured({"squared_error": error}, (), {"held-out letters, and from 30 components": picture})
+    return Measurement({"squared_error": error}, (), {"held-out letters, and from 30 components": picture})

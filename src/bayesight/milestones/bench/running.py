@@ -22,12 +22,12 @@ from PIL import Image
 from bayesight.checks import check
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
-from bayesight.milestones.bench.claim import Arm, Curve, Measured, Milestone, Verdict, judge
+from bayesight.milestones.bench.claim import Arm, Curve, Measurement, Milestone, Verdict, judge
 from bayesight.milestones.bench.workbench import Bench, Sources
 from bayesight.train.hardware import choose_hardware
 from bayesight.types import ImageArray, Progress
 
-__all__ = ["Outcome", "Setting", "Summary", "Tell", "budgeted", "measure", "run"]
+__all__ = ["MetricSummary", "Outcome", "Setting", "Tell", "budgeted", "measure", "run"]
 
 Tell: TypeAlias = Callable[[str], None]
 """Told, in a sentence, of each trial that ends."""
@@ -57,7 +57,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Summary:
+class MetricSummary:
     """One metric of one arm over the seeds: middle, smallest and largest."""
 
     median: float
@@ -83,7 +83,7 @@ class Outcome:
     origin: str
     smoke: bool
     seeds: tuple[int, ...]
-    measured: Mapping[str, tuple[Measured, ...]]
+    measured: Mapping[str, tuple[Measurement, ...]]
     verdicts: tuple[Verdict, ...]
     seconds: float
 
@@ -92,10 +92,10 @@ class Outcome:
         """Whether every claim held."""
         return all(verdict.holds for verdict in self.verdicts)
 
-    def summary(self, arm: str, metric: str) -> Summary | None:
+    def summary(self, arm: str, metric: str) -> MetricSummary | None:
         """The metric over the seeds; None where the arm does not have it."""
         values = [one.values[metric] for one in self.measured[arm] if metric in one.values]
-        return Summary(median(values), min(values), max(values)) if values else None
+        return MetricSummary(median(values), min(values), max(values)) if values else None
 
     def as_dict(self) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -154,7 +154,7 @@ def run(
     seeds = tuple(range(own if setting.seeds is None else setting.seeds))
     kept = _Kept(writable(setting.out) / ".unfinished" / milestone.name, fresh=setting.fresh)
     sources = Sources(milestone, setting.data, setting.smoke, progress)
-    measured: dict[str, list[Measured]] = {arm.name: [] for arm in milestone.arms}
+    measured: dict[str, list[Measurement]] = {arm.name: [] for arm in milestone.arms}
     seconds = 0.0
     for seed in seeds:  # a seed's arms one after the other, so that an early stop compares like with like
         for arm in milestone.arms:
@@ -192,7 +192,7 @@ def measure(
     progress: Progress | None = None,
     *,
     one_batch: bool = False,
-) -> Measured:
+) -> Measurement:
     """Train and measure one arm with one seed; the same bits for the same seed, threads and precision."""
     hardware = choose_hardware(threads=setting.threads, precision=setting.precision)
     bench = Bench(sources, seed, hardware, progress or (lambda done, total: None), one_batch)
@@ -232,17 +232,17 @@ class _Kept:
             self._remove()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def find(self, identity: str) -> tuple[Measured, float] | None:
+    def find(self, identity: str) -> tuple[Measurement, float] | None:
         """A kept trial and the seconds it took; None where there is none, or one that cannot be read."""
         try:
             document = json.loads((self.folder / f"{identity}.json").read_text(encoding="utf-8"))
             pictures = {name: _from_png(text) for name, text in document["pictures"].items()}
             curve: Curve = tuple((float(x), float(y)) for x, y in document["curve"])
-            return Measured(document["values"], curve, pictures), float(document["seconds"])
+            return Measurement(document["values"], curve, pictures), float(document["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def keep(self, identity: str, one: Measured, seconds: float) -> None:
+    def keep(self, identity: str, one: Measurement, seconds: float) -> None:
         """Keep a trial."""
         document = {
             "values": dict(one.values),

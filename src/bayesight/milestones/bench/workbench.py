@@ -16,7 +16,7 @@ from bayesight.optim import Schedule, build_optimizer, build_schedule
 from bayesight.seeding import derive
 from bayesight.train.average import WeightAverage
 from bayesight.train.engine import Batch, Budget, Task, Update, fit
-from bayesight.train.events import Event, StepDone
+from bayesight.train.events import Event, StepEvent
 from bayesight.train.hardware import Hardware, choose_hardware
 from bayesight.types import Progress
 
@@ -117,7 +117,7 @@ class Bench:
         seen: list[float] = []
 
         def listen(event: Event) -> None:
-            if isinstance(event, StepDone):
+            if isinstance(event, StepEvent):
                 seen.append(event.losses[watched])
                 self.progress(event.step, steps)
 

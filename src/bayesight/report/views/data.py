@@ -7,11 +7,11 @@ from bayesight.report.pictures import data_uri
 from bayesight.report.sections import (
     Conflict,
     Duplicates,
-    Made,
+    GeneratedImages,
     Mistakes,
     Picture,
     Quarantine,
-    Remembered,
+    Reconstructions,
     SuspiciousLabels,
 )
 from bayesight.report.words import count, joined, plural, rate
@@ -49,7 +49,7 @@ def suspicious_labels(section: SuspiciousLabels, uid: str) -> tuple[Block, ...]:
     return Words((words,)), Gallery(cards)
 
 
-def made(section: Made, uid: str) -> tuple[Block, ...]:
+def made(section: GeneratedImages, uid: str) -> tuple[Block, ...]:
     """The images, none of which was ever in the archive."""
     shown = section.images[:_PICTURES]
     cards = tuple(Card(data_uri(image), f"made image {n}", "") for n, image in enumerate(shown, start=1))
@@ -58,7 +58,7 @@ def made(section: Made, uid: str) -> tuple[Block, ...]:
     )
 
 
-def remembered(section: Remembered, uid: str) -> tuple[Block, ...]:
+def remembered(section: Reconstructions, uid: str) -> tuple[Block, ...]:
     """Original and copy in turns."""
     cards: list[Card] = []
     pairs = zip(section.originals, section.copies, strict=True)
