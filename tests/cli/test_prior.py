@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from bayesight.formatting import percent
+
 KEYS = {"prior", "interval", "method", "level", "second_opinion", "images", "prior_shift", "warning"}
 KEYS |= {"unknown", "training_weight"}
 
@@ -40,11 +42,11 @@ def test_words_hold_the_numbers(program, shapes_run, place):
         line = next(line for line in out.splitlines() if line.startswith(name))
         low, high = document["interval"][name]
         for figure in (p, low, high, document["second_opinion"][name]):
-            assert f"{figure:.1%}" in line
-    assert "90% interval" in out
+            assert percent(figure) in line
+    assert "90 % interval" in out
     unknown = document["unknown"]
-    low, high = unknown["interval"]
-    assert f"of all images {unknown['share']:.1%} are of unknown kinds ({low:.1%} to {high:.1%})" in out
+    share, low, high = map(percent, (unknown["share"], *unknown["interval"]))
+    assert f"of all images {share} are of unknown kinds ({low} to {high})" in out
     assert document["method"] in out
 
 

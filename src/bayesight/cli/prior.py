@@ -66,16 +66,19 @@ def prior(
 
 
 def _text(found: InferredPrior) -> str:
+    from bayesight.formatting import percent
+
     tree = found.as_dict()
     width = max(5, *map(len, found.classes))
     rows = [
-        f"{name:{width}}  {p:6.1%}  {tree['interval'][name][0]:6.1%} to {tree['interval'][name][1]:6.1%}  "
-        f"{tree['second_opinion'][name]:6.1%}"
+        f"{name:{width}}  {percent(p):>8}  {' to '.join(map(percent, tree['interval'][name])):>18}  "
+        f"{percent(tree['second_opinion'][name]):>14}"
         for name, p in tree["prior"].items()
     ]
-    head = f"{'class':{width}}    here  {tree['level']:.0%} interval       second opinion"
+    spread = f"{percent(tree['level'], 0)} interval"
+    head = f"{'class':{width}}  {'here':>8}  {spread:>18}  {'second opinion':>14}"
     unknown = found.estimate.unknown
     if unknown is not None:
-        span = f"{unknown.low:.1%} to {unknown.high:.1%}"
-        rows.append(f"of all images {unknown.share:.1%} are of unknown kinds ({span})")
+        share, low, high = map(percent, (unknown.share, unknown.low, unknown.high))
+        rows.append(f"of all images {share} are of unknown kinds ({low} to {high})")
     return "\n".join([head, *rows, "", found.method])

@@ -14,6 +14,7 @@ from bayesight.bayes.label_shift import infer_prior as estimate
 from bayesight.checks import check
 from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.data.notes import notes, source_facts
+from bayesight.formatting import percent
 from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
 from bayesight.run import Run
@@ -80,8 +81,9 @@ class InferredPrior:
         """What to beware of, in a sentence, if anything."""
         unknown = self.estimate.unknown
         if unknown is not None and self._strange:
+            share, low, high = (percent(x, 0) for x in (unknown.share, unknown.low, unknown.high))
             return (
-                f"about {unknown.share:.0%} of these images ({unknown.low:.0%} to {unknown.high:.0%}) seem "
+                f"about {share} of these images ({low} to {high}) seem "
                 "to be of unknown kinds, or taken in another way. The base rates are those of the others. "
                 "Look at them with 'bayesight predict' before you trust this prior."
             )
@@ -154,8 +156,8 @@ def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed:
     method = (
         f"calibration with a bias a class on {len(judged.labels):,} held-out images, then the posterior mean "
         f"over {len(features):,} images, with the share of unknown kinds and the weight of the training "
-        f"shares (here {_rounded(found.weight)} images) unknown too; {level:.0%} intervals from Gibbs draws "
-        f"over resampled calibrations, seed {seed}"
+        f"shares (here {_rounded(found.weight)} images) unknown too; {percent(level, 0)} intervals from Gibbs "
+        f"draws over resampled calibrations, seed {seed}"
     )
     return InferredPrior(classifier.classes.names, found, shift, method)
 
