@@ -156,8 +156,8 @@ def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed:
     method = (
         f"calibration with a bias a class on {len(judged.labels):,} held-out images, then the posterior mean "
         f"over {len(features):,} images, with the share of unknown kinds and the weight of the training "
-        f"shares (here {_rounded(found.weight)} images) unknown too; {percent(level, 0)} intervals from Gibbs "
-        f"draws over resampled calibrations, seed {seed}"
+        f"shares (here {_rounded(found.weight)} images) unknown too; {percent(level, 0)} intervals from "
+        f"Gibbs draws over resampled calibrations, seed {seed}"
     )
     return InferredPrior(classifier.classes.names, found, shift, method)
 
