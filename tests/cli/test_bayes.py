@@ -95,6 +95,10 @@ def test_small_probabilities_keep_their_figures_and_are_counted_in_enough_people
     assert "Probability of having it: 99.999 % before, 99.99999 % after." in sure
     # In no population that can be counted is there one who has it.
     assert "such people" not in run("--prior", "1e-20", *rates, "--result", "+").stdout
+    nearly = ["--sensitivity", "0.999999999999", "--false-alarm", "1e-13", "--result", "+", "--result", "+"]
+    text = run("--prior", "0.5", *nearly).stdout
+    assert "before, > 99.9999999 % after" in text
+    assert text.count("positives have it") == 1  # after the second nobody is left to be alarmed
     table = run("--hypotheses", "A=0.00001,B=0.99999", "--likelihood", "A=1e-3,B=.1").stdout
     assert "0.00001      0.0010  0.00000001  0.0000001" in table
 

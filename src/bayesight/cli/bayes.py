@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -121,9 +122,9 @@ def _tell_test(
     lines = ["posterior = prior x likelihood / evidence", ""]
     for i, (sign, step) in enumerate(zip(signs, steps, strict=True), 1):
         word = "positive" if sign == "+" else "negative"
-        p, q = step.prior.p.tolist()
+        p, q = _short_of_1(step.prior)
         like = _effective(step)
-        evidence, posterior = step.log_evidence.exp().item(), step.posterior.of("has it").item()
+        evidence, posterior = step.log_evidence.exp().item(), _short_of_1(step.posterior)[0]
         discounted = i > 1 and dependence > 0
         lines += [
             f"Reading {i}: {word}"
@@ -133,7 +134,8 @@ def _tell_test(
         ]
         f = natural_frequencies(prevalence=p, sensitivity=rates[0], false_alarm=rates[1])
         have, do_not = (f.tp, f.fp) if sign == "+" else (f.fn, f.tn)
-        countable = have or posterior == 0  # not where even the largest population has nobody who has it
+        # Even the largest population may have nobody of a kind that there is.
+        countable = (have or posterior == 0) and (do_not or posterior == 1)
         if not discounted and countable:
             lines.append(
                 f"  Of {f.people:,} such people {f.ill:,} have it, and {have:,} of them test {word}; "
@@ -141,7 +143,7 @@ def _tell_test(
             )
             lines.append(f"  {have:,} of {have + do_not:,} {word}s have it.")
         lines.append("")
-    before, after = steps[0].prior.of("has it").item(), steps[-1].posterior.of("has it").item()
+    before, after = _short_of_1(steps[0].prior)[0], _short_of_1(steps[-1].posterior)[0]
     lines.append(f"Probability of having it: {percent(before, 2)} before, {percent(after, 2)} after.")
     return "\n".join(lines)
 
@@ -160,7 +162,11 @@ def _tell_many(steps: tuple[Step, ...], dependence: float) -> str:
             f"  {'hypothesis':<{width}}  {'prior':>8}  {'likelihood':>10}  {'product':>10}  {'posterior':>9}"
         )
         rows = zip(
-            step.prior.names, step.prior.p.tolist(), _effective(step), step.posterior.p.tolist(), strict=True
+            step.prior.names,
+            _short_of_1(step.prior),
+            _effective(step),
+            _short_of_1(step.posterior),
+            strict=True,
         )
         lines += [
             f"  {name:<{width}}  {decimal(p, 4):>8}  {decimal(like, 4):>10}  {decimal(p * like, 4):>10}"
@@ -178,6 +184,12 @@ def _effective(step: Step) -> list[float]:
         u if u == u else like
         for u, like in zip(used.tolist(), step.log_likelihood.exp().tolist(), strict=True)
     ]
+
+
+def _short_of_1(belief: Belief) -> list[float]:
+    """The probabilities; one that is 1 by rounding alone is the number before it."""
+    p: list[float] = belief.p.tolist()
+    return p if p.count(0.0) == len(p) - 1 else [min(x, math.nextafter(1, 0)) for x in p]
 
 
 def _sign(text: str) -> str:

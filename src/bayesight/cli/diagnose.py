@@ -134,4 +134,4 @@ def _shapes(text: str) -> tuple[float, float]:
 def _ratio(x: float) -> str:
     from bayesight.formatting import decimal
 
-    return "infinite" if math.isinf(x) else decimal(x)
+    return "infinite" if math.isinf(x) else decimal(x) if x < 1000 else f"{x:,.0f}"
