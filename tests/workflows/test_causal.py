@@ -306,3 +306,30 @@ def test_berkeley_is_counted_and_can_be_asked_line_by_line():
     )
     assert found.as_dict()["success"] == "Admitted"
     assert causal_effect(replace(asked, counts="none")).effect.rows == 24
+
+
+def test_lack_of_overlap_is_said_first_everywhere(tmp_path):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=400)
+    t = (rng.random(400) < 1 / (1 + np.exp(3 - 4 * z))).astype(int)
+    y = t + z + rng.normal(size=400)
+    path = tmp_path / "far.csv"
+    rows = "\n".join(f"{a:.4f},{b},{c:.4f}" for a, b, c in zip(z, t, y, strict=True))
+    path.write_text(f"Z,T,Y\n{rows}\n")
+    request = CausalRequest(path, "T", "Y", "Z->T, Z->Y, T->Y")
+    found = causal_effect(request)
+    document = found.as_dict()
+    assert document["adjusted"] is None
+    assert document["e_value"] is None
+    assert document["overlap"]["lacking"]
+    assert document["instead"][0]["on"] == "overlap"
+    assert document["instead"][0]["difference"]["low"] < 1 < document["instead"][0]["difference"]["high"]
+    assert found.effect.warning == document["warning"]
+    page = causal_report(found, tmp_path / "far.html").read_text()
+    assert page.count("Overlap is lacking") == 1
+    assert "those who could have had either" in page
+    tried = causal_effect(replace(request, refute=True)).refutations
+    assert {r.name for r in tried} >= {"placebo treatment", "four rows in five"}
+    whole = causal_effect(replace(request, effect="overlap"))
+    assert whole.effect.adjusted.effect == found.effect.instead[0].effect
+    assert whole.effect.warning == ""

@@ -58,7 +58,7 @@ CROSS_FITTED = "doubly robust, cross-fitted"
 _INSTEAD = ("overlap", "att", "atc")
 _MOST_WITHOUT = 0.05
 """Share of rows without overlap beyond which no answer is given to the question as it was asked."""
-_LEAST_EFFECTIVE = 5.0
+_LEAST_EFFECTIVE = 3.0
 """Rows that the weighted rows of a treatment have to be worth."""
 _NO_OVERLAP_NAMED = 10
 _THIN = 10
@@ -539,7 +539,7 @@ def _by_model(work: _Work, held: tuple[str, ...]) -> _Found:
         return _Found(answers[asked], arms, None, overlap, plain, notes, models=models)
     possible = [e for e in _INSTEAD if e != asked and not _model_overlap(work, nuisance, e).lacking]
     instead = tuple(answers[e] for e in possible)
-    others = (*plain, replace(answers[asked], method=f"{CROSS_FITTED}, everybody"))
+    others = (*plain, answers[asked])
     return _Found(
         None, None, None, overlap, others, (said,), instead, _lacking_words(overlap, asked, instead), models
     )
@@ -563,11 +563,11 @@ def _main_effects(work: _Work, held: tuple[str, ...], effect: str) -> tuple[Answ
         found = prepare(work.sample, name, work.y, held, binary=work.binary, learners=learners)
         return (work.answer_on(found, effect, "doubly robust, main effects"),)
     task = work.task(held)
-    who = propensity(task)
-    return (
-        work.answer(regression_standardised(task), "standardisation by regression"),
-        work.answer(inverse_probability(task, who), "inverse probability weighting"),
-    )
+    weighted = work.answer(inverse_probability(task, propensity(task)), "inverse probability weighting")
+    try:
+        return work.answer(regression_standardised(task), "standardisation by regression"), weighted
+    except InvalidInput:  # a treatment of fewer rows than there are coefficients
+        return (weighted,)
 
 
 def _models_note(outcome: Mapping[str, float], treatment: Mapping[str, float]) -> str:

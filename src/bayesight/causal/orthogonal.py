@@ -231,7 +231,7 @@ def arms_of(found: Nuisance, effect: str = "ate") -> Arms:
     the weighted rows of an arm do not balance those they stand for, as far as main effects go (stacked
     estimating equations; it vanishes as the table grows, unless probabilities had to be bounded). Degrees of
     freedom follow from how unequally rows contribute to the variance of the last difference (Satterthwaite's,
-    by the fourth moment).
+    by the fourth moment), and are fewer than the rows of the smallest arm.
 
     Args:
         found: the table with its predictions.
@@ -259,7 +259,8 @@ def arms_of(found: Nuisance, effect: str = "ate") -> Arms:
     factor = found.rows / max(spare, found.rows / 2)
     covariance = factor * influence.T @ (influence * found.squares[:, None])
     freedom = _freedom(influence[:, -1] - influence[:, 0], found.squares, found.rows)
-    return Arms(mean, covariance, freedom, found.binary)
+    least = min(float(n[found.arm == k].sum()) for k in range(arms)) * found.rows / float(n.sum())
+    return Arms(mean, covariance, max(min(freedom, least - 1), 1.0), found.binary)
 
 
 def _moved(x: FloatArray, residual: FloatArray, n: FloatArray, gap: FloatArray) -> FloatArray:
@@ -285,4 +286,4 @@ def _freedom(influence: FloatArray, squares: FloatArray, rows: float) -> float:
         return rows
     part = part / part.sum()
     excess = float(part @ (part / np.maximum(squares / squares.min(), 1.0))) - 1 / rows
-    return float(np.clip(2 / excess if excess > 0 else rows, 3.0, rows))
+    return float(np.clip(2 / excess if excess > 0 else rows, 1.0, rows))

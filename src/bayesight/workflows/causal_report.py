@@ -38,9 +38,11 @@ def causal_sections(found: CausalAnswer) -> list[Section]:
     answers = [_contrasted("as they are", effect.conditional)]
     if effect.adjusted is not None:
         answers.append(_contrasted("if it were set", effect.adjusted))
-    answers += [_contrasted(f"if it were set, {ON_WHOM[a.on]}", a) for a in effect.instead]
+    answers += [_contrasted(f"if it were set, {ON_WHOM[a.on]}", a) for a in effect.instead[:1]]
     others = {} if found.bayes is None else {"Bayesian, Dirichlet and Beta": found.bayes.effect}
-    others |= {a.method: a.effect for a in effect.others}
+    others |= {f"{a.method}, {ON_WHOM[a.on]}": a.effect for a in effect.instead[1:]}
+    said = f", {ON_WHOM[question.effect]}: not the answer" if effect.warning else ""
+    others |= {a.method + said: a.effect for a in effect.others}
     sections: list[Section] = [
         CausalGraph(
             found.dag.nodes,

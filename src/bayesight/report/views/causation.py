@@ -47,7 +47,7 @@ def seeing_and_doing(section: SeeingAndDoing, uid: str) -> tuple[Block, ...]:
     blocks += [Grid(tuple(charts)), _numbers(section)]
     if section.others:
         said = tuple(f"{name}: {_said(e, section)}" for name, e in section.others.items())
-        blocks += [Words(("Other estimators of the same effect:",), quiet=True), Items(said)]
+        blocks += [Words(("Beside it:",), quiet=True), Items(said)]
     if section.sentences:
         blocks.append(Items(section.sentences))
     return tuple(blocks)
