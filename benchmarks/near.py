@@ -3,10 +3,10 @@
     python benchmarks/near.py                # 4,000 letters and 4,000 photographs, 200 copies of each kind
     python benchmarks/near.py --images 8000
 
-Shifts are in pixels of 28 (scaled to other sizes), crops in percent of a side, enlarged to the size again. One
-row for each set in results/near.csv: the share of each kind found; pairs found among the originals; and the
-precision, the share of listed pairs that are a copy and its original, two copies of one image, or copies of
-two originals that look alike themselves. Processor seconds are of one thread.
+Shifts are in pixels of 28 (scaled to other sizes), crops in percent of a side, enlarged to the size again.
+One row for each set in results/near.csv: the share of each kind found; pairs found among the originals; and
+the precision, the share of listed pairs that are a copy and its original, two copies of one image, or copies
+of two originals that look alike themselves. Processor seconds are of one thread.
 """
 
 from __future__ import annotations
