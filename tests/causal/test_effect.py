@@ -315,6 +315,9 @@ def test_no_overlap_is_named_and_left_out():
     assert found.overlap.empty == ("Z=c: no 0 among 10 rows",)
     assert found.overlap.share == pytest.approx(0.8)
     assert "the answer is for the other 80.0% of the rows" in found.notes[0]
+    assert found.warning == f"Overlap is lacking: {found.notes[0]}"
+    assert found.overlap.lacking
+    assert found.e_value is None
     assert "main effects" in found.others[0].method
     nothing = {"Z": [0, 0, 1, 1], "T": [0, 0, 1, 1], "Y": [0, 1, 0, 1]}
     with pytest.raises(InvalidInput, match="in every stratum of Z some treatment never occurs"):

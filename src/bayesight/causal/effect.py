@@ -503,6 +503,10 @@ def _by_strata(work: _Work, held: tuple[str, ...]) -> _Found:
     if work.question.effect != "ate":
         return _Found(adjusted, None, strata, overlap, notes=notes)
     opinions = () if strata.sampled else tuple(_opinions(work, held, strata))
+    if overlap.share < 1 - _MOST_WITHOUT:
+        said = f"Overlap is lacking: {_overlap_notes(overlap)[0]}"
+        lacking = replace(overlap, lacking=True)
+        return _Found(adjusted, None, strata, lacking, opinions, notes, warning=said)
     return _Found(adjusted, standardise(strata), strata, overlap, opinions, notes)
 
 

@@ -194,7 +194,7 @@ def _tell(found: CausalAnswer) -> str:
         lines += [f"Cannot be known: {document['reason']}.", ""]
     if effect.reversal:
         lines += [effect.reversal.sentence, ""]
-    if effect.warning:
+    if effect.warning and effect.adjusted is None:
         lines.append(f"What models say of {ON_WHOM[effect.question.effect]}, none of them the answer:")
     lines += [f"{a.method}: {_interval(a.effect)}" for a in effect.others]
     if found.bayes:

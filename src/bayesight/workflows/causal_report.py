@@ -41,7 +41,7 @@ def causal_sections(found: CausalAnswer) -> list[Section]:
     answers += [_contrasted(f"if it were set, {ON_WHOM[a.on]}", a) for a in effect.instead[:1]]
     others = {} if found.bayes is None else {"Bayesian, Dirichlet and Beta": found.bayes.effect}
     others |= {f"{a.method}, {ON_WHOM[a.on]}": a.effect for a in effect.instead[1:]}
-    said = f", {ON_WHOM[question.effect]}: not the answer" if effect.warning else ""
+    said = f", {ON_WHOM[question.effect]}: not the answer" if effect.adjusted is None else ""
     others |= {a.method + said: a.effect for a in effect.others}
     sections: list[Section] = [
         CausalGraph(
