@@ -177,17 +177,22 @@ def _table(found: Evaluation) -> list[str]:
 
     rows, count = found.per_class(found.least_precise(MOST_CLASSES)), len(found.classes)
     width = min(40, max(5, *(len(name) for name in rows)))
-    lines = [f"{'class':{width}}  images  {'sensitivity':20}  {'false alarm':20}  precision"]
-    for name, row in rows.items():
+    table = [["sensitivity", "false alarm", "precision"]]
+    for row in rows.values():
         cells = []
         for key in ("sensitivity", "false_alarm", "precision"):
             digits = 2 if key == "false_alarm" else 1
             value = row["undefined"].get(key) or percent(row[key], digits)
             reach = f" ({spread(row['intervals'][key], digits)})" if key in row["intervals"] else ""
             cells.append(f"{value}{reach}")
-        lines.append(
-            f"{listed([name]):{width}}  {row['support']:6,}  {cells[0]:20}  {cells[1]:20}  {cells[2]}"
-        )
+        table.append(cells)
+    wide = [max(map(len, column)) for column in zip(*table, strict=True)]
+    heads = [f"{'class':{width}}  images"]
+    heads += [f"{listed([name]):{width}}  {row['support']:6,}" for name, row in rows.items()]
+    lines = [
+        "  ".join([head, *(f"{cell:{w}}" for cell, w in zip(cells, wide, strict=True))]).rstrip()
+        for head, cells in zip(heads, table, strict=True)
+    ]
     if count > len(rows):
         rest = f"{count - len(rows):,} classes of higher precision are not listed"
         lines.append(f"{rest}; --json has {'all' if count <= WHOLE else 'every confusion'}.")
