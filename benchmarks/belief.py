@@ -26,6 +26,7 @@ from torch import Tensor
 
 from bayesight import Recipe, RenderOptions, Run, Store, TrainRequest, open_store, render, train_run
 from bayesight.bayes.calibrate import apply, fit_bcts
+from bayesight.bayes.label_shift import PriorEstimate, em_prior
 from bayesight.data.batches import Examples
 from bayesight.data.splits import split
 from bayesight.evaluate import expected_calibration_error, log_loss
@@ -103,6 +104,13 @@ def measured(setting: Setting, draws: int, here: Path) -> Iterator[tuple[str, di
     yield "after half the past's trust, 1,000 letters absorbed", discounted(classifier, held, 0.5)
     yield "after a tenth of the past's trust, 1,000 letters absorbed", discounted(classifier, held, 0.1)
     yield "base rates of another place", base_rates(classifier, held, draws, setting.seed)
+    for images in (30, 100, 300, 1000):
+        for name, shares in true_shares(len(classifier.prior)).items():
+            question = f"base rates of {images} images, {name}"
+            yield question, small_samples(classifier, held, images, shares, min(draws, 25))
+    for share in (0.1, 0.3):
+        question = f"base rates of 1000 images, {share:.0%} of them digits"
+        yield question, mixed_samples(setting, classifier, held, share, min(draws, 25))
     yield from unknown_kinds(setting, classifier, held, here)
     for count in (100, 1000):
         yield f"A-G learned, then {count} labelled H-J", new_classes(setting, here, count)
@@ -170,8 +178,7 @@ def base_rates(classifier: Classifier, held: Rows, draws: int, seed: int) -> dic
     accuracies, covered, widths = [], [], []
     for draw in range(draws):
         prior = rng.dirichlet(np.full(len(base), 0.3))
-        weight = prior[true] / np.bincount(true)[true]
-        chosen = rng.choice(len(true), 2000, p=weight / weight.sum())
+        chosen = drawn(held, prior, 2000, rng)
         found = infer(classifier, held.features[chosen], seed=draw).estimate
 
         def accuracy(p: Tensor, chosen: np.ndarray = chosen) -> float:
@@ -179,9 +186,9 @@ def base_rates(classifier: Classifier, held: Rows, draws: int, seed: int) -> dic
             return float((answers == true[chosen]).mean())
 
         accuracies.append([accuracy(p) for p in (base, torch.from_numpy(prior), found.prior)])
-        inside = (found.low.numpy() <= prior + 1e-12) & (prior - 1e-12 <= found.high.numpy())
-        covered.append(inside.mean())
-        widths.append(float((found.high - found.low).mean()))
+        inside, width = coverage(found, prior)
+        covered.append(inside)
+        widths.append(width)
     old, known, inferred = np.mean(accuracies, axis=0)
     return {
         "draws": draws,
@@ -193,6 +200,91 @@ def base_rates(classifier: Classifier, held: Rows, draws: int, seed: int) -> dic
         "coverage_of_90_percent_intervals": float(np.mean(covered)),
         "mean_width": float(np.mean(widths)),
     }
+
+
+def true_shares(classes: int) -> dict[str, np.ndarray | None]:
+    """Kinds of places; None draws the shares from Dirichlet(.3)."""
+    even = np.ones(classes)
+    missing, only = even.copy(), np.zeros(classes)
+    missing[3], only[5] = 0, 1
+    kinds = {
+        "as in training": even,
+        "skewed": 0.6 ** np.arange(classes),
+        "one missing": missing,
+        "one only": only,
+    }
+    return {name: shares / shares.sum() for name, shares in kinds.items()} | {"Dirichlet(.3)": None}
+
+
+def small_samples(
+    classifier: Classifier, held: Rows, images: int, shares: np.ndarray | None, draws: int
+) -> dict[str, float | str]:
+    """Total variation from the truth, beside maximum likelihood and a fixed pull to the training shares."""
+    rng, found = np.random.default_rng(7), []
+    judged, old = classifier.judged, classifier.prior
+    validation = (classifier.judged_log_likelihood + old.log()).log_softmax(1)
+    calibration = fit_bcts(validation, judged.labels, weights=judged.weights)
+    for draw in range(draws):
+        prior = rng.dirichlet(np.full(len(old), 0.3)) if shares is None else shares
+        features = held.features[drawn(held, prior, images, rng)]
+        given = apply(calibration, (classifier.log_likelihood(features) + old.log()).log_softmax(1))
+        new = infer(classifier, features, level=0.95, seed=draw).estimate
+        answers = (new.prior, em_prior(given, old), em_prior(given, old, concentration=2.0))
+        off = [0.5 * np.abs(answer.numpy() - prior).sum() for answer in answers]
+        found.append([*off, *coverage(new, prior), new.unknown is not None and new.unknown.found])
+    new_tv, plain, pulled, covered, width, warned = np.mean(found, axis=0).tolist()
+    return {
+        "draws": draws,
+        "examples": images,
+        "total_variation": new_tv,
+        "total_variation_maximum_likelihood": plain,
+        "total_variation_fixed_pull": pulled,
+        "coverage_of_95_percent_intervals": covered,
+        "mean_width": width,
+        "unknown_found": warned,
+    }
+
+
+def mixed_samples(
+    setting: Setting, classifier: Classifier, held: Rows, share: float, draws: int
+) -> dict[str, float | str]:
+    """Letters of Dirichlet(.3) shares and digits among them, which nobody has told of."""
+    digits, _ = read_unlabelled(DATA / "mnist" / "mnist-half-images-idx3-ubyte.gz", classifier.classes)
+    strange, rng, found = classifier.features(digits.in_order(1024)), np.random.default_rng(8), []
+    for draw in range(draws):
+        prior = rng.dirichlet(np.full(len(classifier.prior), 0.3))
+        others = int(rng.binomial(1000, share))
+        known = held.features[drawn(held, prior, 1000 - others, rng)]
+        features = torch.cat([known, strange[rng.choice(len(strange), others, replace=False)]])
+        new = infer(classifier, features, level=0.95, seed=draw).estimate
+        assert new.unknown is not None
+        off = 0.5 * np.abs(new.prior.numpy() - prior).sum()
+        inside = new.unknown.low <= share <= new.unknown.high
+        found.append([off, *coverage(new, prior), new.unknown.found, new.unknown.share, inside])
+    tv, covered, width, warned, unknown, inside = np.mean(found, axis=0).tolist()
+    return {
+        "draws": draws,
+        "examples": 1000,
+        "total_variation": tv,
+        "coverage_of_95_percent_intervals": covered,
+        "mean_width": width,
+        "unknown_found": warned,
+        "unknown_share": unknown,
+        "unknown_share_covered": inside,
+    }
+
+
+def drawn(held: Rows, prior: np.ndarray, images: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions of held-out images with these class shares."""
+    true = held.labels.numpy()
+    weight = prior[true] / np.bincount(true)[true]
+    return rng.choice(len(true), images, p=weight / weight.sum())
+
+
+def coverage(found: PriorEstimate, prior: np.ndarray) -> tuple[float, float]:
+    """Share of the intervals that hold the truth, and their mean width."""
+    inside = (found.low.numpy() <= prior + 1e-12) & (prior - 1e-12 <= found.high.numpy())
+    return float(inside.mean()), float((found.high - found.low).mean())
 
 
 def unknown_kinds(

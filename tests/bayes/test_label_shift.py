@@ -210,6 +210,20 @@ def test_another_shift_than_of_the_prior_is_noticed():
     assert moved.p_value < 0.001
 
 
+def test_images_between_the_classes_are_noticed_and_other_base_rates_are_not():
+    truth = torch.tensor([0.7, 0.1, 0.15, 0.05], dtype=torch.float64)
+    clean, mixed = [], []
+    for seed in range(60):
+        validation = draw(UNIFORM, 1200, 9000 + seed)
+        log_p, _ = draw(truth, 400, 500 + seed)
+        clean.append(label_shift.check_ambiguity(*validation, log_p, UNIFORM, truth))
+        between = torch.log_softmax(0.1 * torch.randn(100, 4, dtype=torch.float64), 1)
+        mixed.append(label_shift.check_ambiguity(*validation, torch.cat([log_p, between]), UNIFORM, truth))
+    assert np.mean(np.array(clean) < 0.05) <= 0.12
+    assert 0.35 < np.mean(clean) < 0.65
+    assert max(mixed) < 0.01
+
+
 @pytest.mark.parametrize(
     "call",
     [

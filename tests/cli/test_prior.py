@@ -67,6 +67,7 @@ def test_images_of_unknown_kinds_are_warned_of(program, shapes_run, tmp_path):
     assert 0.8 < unknown["share"] <= unknown["interval"][1] <= 1
     assert unknown["probability"] == 1
     assert not document["prior_shift"]["believed"]
+    assert 0 <= document["prior_shift"]["ambiguity_p_value"] <= 1
     assert "unknown kinds" in warning
     assert err == f"warning: {warning}\n"
 

@@ -28,6 +28,7 @@ __all__ = [
     "ShiftCheck",
     "UnknownShare",
     "bbse",
+    "check_ambiguity",
     "check_prior_shift",
     "em_prior",
     "infer_prior",
@@ -269,6 +270,41 @@ def check_prior_shift(
     size = (effective * len(new) / (effective + len(new))) ** 0.5
     p_value = float(scipy.stats.kstwobign.sf(statistic * size))
     return ShiftCheck(statistic, p_value, p_value >= alarm)
+
+
+def check_ambiguity(
+    validation: Tensor, labels: Tensor, unlabelled: Tensor, old_prior: Tensor, prior: Tensor
+) -> float:
+    """One-sided p-value that unlabelled images are no more ambiguous than known ones under ``prior``.
+
+    Images of an unknown kind that look as familiar as known ones still fall between the classes. Ambiguity is
+    the entropy of the posterior under ``prior``; its mean rank among validation images is compared with
+    theirs, mixed by ``prior`` (a rank-sum test with weights; the variance is the sum of both samples').
+
+    Args:
+        validation: (V, K) log posteriors, nats, of labelled images.
+        labels: (V,) their classes.
+        unlabelled: (N, K) log posteriors.
+        old_prior: (K,) prior behind both.
+        prior: (K,) inferred base rates.
+    """
+    weight = prior[labels] / torch.bincount(labels, minlength=len(prior)).double()[labels]
+    known, new = (_entropy(reweight(log_p, old_prior, prior)) for log_p in (validation, unlabelled))
+    weight, ranked = weight / weight.sum(), known.sort().values
+
+    def rank(values: Tensor) -> Tensor:
+        below, up_to = (torch.searchsorted(ranked, values, side=side) for side in ("left", "right"))
+        return (below + up_to).double() / (2 * len(ranked))
+
+    expected = weight @ rank(known)
+    variance = weight.square() @ (rank(known) - expected).square() + rank(new).var(correction=0) / len(new)
+    shift = float(rank(new).mean() - expected)
+    return float(scipy.stats.norm.sf(shift / max(float(variance) ** 0.5, 1e-12)))
+
+
+def _entropy(log_p: Tensor) -> Tensor:
+    nats: Tensor = torch.special.entr(log_p.exp()).sum(-1)
+    return nats
 
 
 def _confusion_noise(

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bayesight.bayes.label_shift import PriorEstimate, ShiftCheck, check_prior_shift
+from bayesight.bayes.label_shift import PriorEstimate, ShiftCheck, check_ambiguity, check_prior_shift
 from bayesight.bayes.label_shift import infer_prior as estimate
 from bayesight.checks import check
 from bayesight.data.containers import AS_STORED, ContainerOptions
@@ -26,6 +26,10 @@ from bayesight.workflows.sources import read_unlabelled
 __all__ = ["InferredPrior", "infer", "infer_prior"]
 
 
+AMBIGUOUS = 0.05
+"""Below this p-value images are warned of that fall between the classes."""
+
+
 @dataclass(frozen=True)
 class InferredPrior:
     """Base rates that unlabelled images of known kinds speak for, and how many are of unknown ones.
@@ -34,6 +38,7 @@ class InferredPrior:
         classes: names (K,).
         estimate: the prior, its intervals, a second opinion and the share of unknown kinds.
         shift: whether other base rates alone explain the images.
+        ambiguity: p-value that they are no more ambiguous than images of known kinds.
         method: how it was found, one sentence.
         source: what was left out of the source and what was done to its images, and the notes that say so.
     """
@@ -41,6 +46,7 @@ class InferredPrior:
     classes: tuple[str, ...]
     estimate: PriorEstimate
     shift: ShiftCheck
+    ambiguity: float
     method: str
     source: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,9 +70,10 @@ class InferredPrior:
                 "probability": found.unknown.probability,
             },
             "prior_shift": {
-                "believed": self.shift.prior_shift and not self._strange,
+                "believed": self.warning is None,
                 "statistic": self.shift.statistic,
                 "p_value": self.shift.p_value,
+                "ambiguity_p_value": self.ambiguity,
             },
             "warning": self.warning,
             **self.source,
@@ -87,8 +94,14 @@ class InferredPrior:
                 "to be of unknown kinds, or taken in another way. The base rates are those of the others. "
                 "Look at them with 'bayesight predict' before you trust this prior."
             )
-        if self.shift.prior_shift:
+        if self.shift.prior_shift and self.ambiguity >= AMBIGUOUS:
             return None
+        if self.shift.prior_shift:
+            return (
+                "more of these images fall between the classes than other base rates explain "
+                f"(p = {self.ambiguity:.2g}): some may be of unknown kinds that look familiar. Look at them "
+                "with 'bayesight predict' before you trust this prior."
+            )
         return (
             "other base rates alone do not explain these images (their evidence is distributed otherwise, "
             f"p = {self.shift.p_value:.2g}): some may be of unknown kinds, or taken in another way. Look at "
@@ -141,10 +154,12 @@ def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed:
     """
     judged, old = classifier.judged, classifier.prior
     log_likelihood = classifier.log_likelihood(features)
+    log_p = (log_likelihood + old.log()).log_softmax(dim=1)
+    validation = (classifier.judged_log_likelihood + old.log()).log_softmax(dim=1)
     novelty = classifier.novelty(features, log_likelihood)
     found = estimate(
-        (log_likelihood + old.log()).log_softmax(dim=1),
-        (classifier.judged_log_likelihood + old.log()).log_softmax(dim=1),
+        log_p,
+        validation,
         judged.labels,
         old,
         novelty=(classifier.judged_novelty, novelty),
@@ -153,13 +168,14 @@ def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed:
         seed=seed,
     )
     shift = check_prior_shift(classifier.judged_novelty, judged.labels, novelty, found.prior)
+    ambiguity = check_ambiguity(validation, judged.labels, log_p, old, found.prior)
     method = (
         f"calibration with a bias a class on {len(judged.labels):,} held-out images, then the posterior mean "
         f"over {len(features):,} images, with the share of unknown kinds and the weight of the training "
         f"shares (here {_rounded(found.weight)} images) unknown too; {percent(level, 0)} intervals from "
         f"Gibbs draws over resampled calibrations, seed {seed}"
     )
-    return InferredPrior(classifier.classes.names, found, shift, method)
+    return InferredPrior(classifier.classes.names, found, shift, ambiguity, method)
 
 
 def _rounded(weight: float) -> str:
