@@ -5,7 +5,7 @@ The middle of an image is compared with windows of every other: moved by up to a
 cells, less their mean and of unit length, so that brightness and contrast drop out, and a crop that was
 enlarged meets the window it came from. Middles are sorted into groups of like ones, and a window is compared
 with those of the two groups that suit it best (an inverted file), so that time grows with the number of
-images, not with its square. The sixteen likeliest partners of an image are aligned with it by Gauss-Newton
+images, not with its square. The 24 likeliest partners of an image are aligned with it by Gauss-Newton
 steps in shift and scale, and compared pixel by pixel.
 
 Sources: J. Sivic and A. Zisserman, *Video Google* (2003), for inverted files of image descriptors; B. D.
@@ -36,7 +36,7 @@ _MIDDLE = 0.75
 _WINDOWS = ((1.0, 0.11, 7), (0.96, 0.02, 3), (0.92, 0.04, 4), (0.88, 0.06, 5), (0.84, 0.08, 6))
 _FLAT = 2.0  # grey levels of contrast below which there is nothing to compare
 _GROUP, _GROUPS_MET = 256, 2
-_LIKELY, _PARTNERS = 0.93, 16
+_LIKELY, _PARTNERS = 0.93, 24
 _IMAGES = 512  # whose windows are looked up at once
 _SAMPLES, _PAIRS = 24, 4096
 _ALIKE_CORRELATION, _ALIKE_LEVELS = 0.96, 5.0
