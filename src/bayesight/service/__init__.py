@@ -1,6 +1,8 @@
 """A run in daily use: an HTTP service that answers, learns when it is corrected, and writes down both.
 
-``app.create_app`` makes the application; ``service.Service`` is what its routes and pages call.
+``app.create_app`` makes the application; ``service.Service`` is what its routes (``api``) and pages
+(``page``) call, and ``work`` what it does behind them. ``http`` lies around the application: middleware,
+tokens, bodies, schemas, refusals. ``ops`` holds settings, processes, logging and metrics.
 """
 
 from __future__ import annotations
