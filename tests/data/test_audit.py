@@ -5,6 +5,7 @@ import pytest
 
 from bayesight.data import open_store
 from bayesight.data.audit import audit
+from bayesight.data.inspection import report_text
 
 
 @pytest.fixture
@@ -56,6 +57,9 @@ def test_near_duplicates_are_found_and_others_are_not(tmp_path, make):
     assert pairs == {(f"A/{i}.png", f"B/{i}.png") for i in range(len(shapes))}
     assert found.near_pairs == len(shapes)
     assert all(p.difference == 3 and p.aligned_difference < 0.1 and not p.same_class for p in found.near)
+    said = report_text(open_store(tmp_path / "x.tar", cache=tmp_path), found)
+    assert "5 pairs of images look alike without being equal:\n" in said
+    assert said.count(" (different classes)") == 5
     assert set(found.as_dict()["near"][0]) == {
         "first", "second", "difference", "aligned_difference", "same_class",
     }  # fmt: skip

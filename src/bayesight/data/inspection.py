@@ -142,7 +142,8 @@ def _duplicates(found: Audit) -> list[str]:
     if found.near is not None:
         total = found.near_pairs or 0
         pairs = "1 pair of images looks" if total == 1 else f"{total:,} pairs of images look"
-        more = f"; the {len(found.near):,} most alike:" if len(found.near) < total else ":" if total else "."
+        more = f"; the {len(found.near):,} most alike:" if len(found.near) < total else ":"
+        more = more if found.near else "."
         lines.append(f"{pairs} alike without being equal{more}")
         for pair in found.near:
             note = "" if pair.same_class else " (different classes)"

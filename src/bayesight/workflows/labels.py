@@ -193,7 +193,7 @@ def _labelled(store: Store) -> IntArray:
     """Rows of the images that have a label, enough of them to be judged."""
     require_classes(store, 2)
     rows = np.flatnonzero(store.labels >= 0)
-    check(len(rows) >= 4, "inspect --labels", f"{len(rows)} images", "at least 4")
+    check(len(rows) >= 4, "inspect --wrong-labels", f"{len(rows)} images", "at least 4")
     return rows
 
 
