@@ -14,7 +14,7 @@ from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.evaluate.novelty import fit_novelty, pick_exemplars
 from bayesight.models import MODELS, build, classifier
 from bayesight.models.classifier import (
-    Absorptions,
+    AbsorbedRows,
     Classes,
     Classifier,
     Rows,
@@ -151,7 +151,7 @@ def test_of_a_discounted_and_a_fresh_copy_the_fresh_one_goes_first(rows, believe
 @given(st.data())
 def test_bookkeeping_is_that_of_a_plain_list(rows, data):
     """Each row in a list of its own, with its exemplar if it has one, is the slow and obvious version."""
-    absorbed = Absorptions(
+    absorbed = AbsorbedRows(
         torch.empty(0, 16, dtype=torch.uint8),
         torch.empty(0, dtype=torch.int64),
         torch.empty(0, dtype=torch.float64),

@@ -284,7 +284,7 @@ def causes():
         r.CausalGraph(("size", "treatment", "success"), arrows, "treatment", "success", ("size",)),
         r.SeeingAndDoing(
             "success",
-            (r.Contrasted("as they are", seen, ("A - B",)), r.Contrasted("if it were set", done)),
+            (r.TitledAnswer("as they are", seen, ("A - B",)), r.TitledAnswer("if it were set", done)),
             fraction=True,
         ),
         r.StrataTable(("A", "B"), (r.Stratum("size = small", (87, 270), (0.931, 0.867)),), fraction=True),

@@ -48,7 +48,7 @@ from bayesight.bayes.gaussian_state import (
 from bayesight.checks import check
 
 __all__ = [
-    "Absorbed",
+    "AbsorbedBatch",
     "Distances",
     "GaussianHead",
     "HeadPrior",
@@ -82,7 +82,7 @@ _VALUES = 1 << 20  # densities held at once
 
 
 @dataclass(frozen=True)
-class Absorbed:
+class AbsorbedBatch:
     """What was learned on the way.
 
     Args:
@@ -159,7 +159,7 @@ def fit(
 
 def absorb(
     head: GaussianHead, features: Tensor, labels: Tensor, weights: Tensor | None = None
-) -> tuple[GaussianHead, Absorbed]:
+) -> tuple[GaussianHead, AbsorbedBatch]:
     """Yesterday's posterior is today's prior: add labelled rows.
 
     Args:
@@ -182,7 +182,7 @@ def absorb(
         second_moments=head.second_moments + second,
     )
     weight = float(counts.sum())
-    return after, Absorbed(len(features), weight, log_evidence(after) - log_evidence(head))
+    return after, AbsorbedBatch(len(features), weight, log_evidence(after) - log_evidence(head))
 
 
 def remove(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from bayesight.causal.text import Written, is_dot, read_arrows, read_dot
+from bayesight.causal.text import GraphText, is_dot, read_arrows, read_dot
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, UnknownName
 
@@ -133,7 +133,7 @@ def parse(
         (('Z', 'T', 'Y'), ['U_T_Y'])
     """
     if isinstance(source, Dag):
-        written = Written(source.nodes, source.edges, latent=tuple(source.unobserved))
+        written = GraphText(source.nodes, source.edges, latent=tuple(source.unobserved))
     elif isinstance(source, str):
         written = read_dot(source) if is_dot(source) else read_arrows(source)
     elif isinstance(source, nx.Graph):
@@ -184,17 +184,17 @@ def _cycle(edges: tuple[tuple[str, str], ...]) -> list[str]:
     return [str(found[0][0]), *(str(edge[1]) for edge in found)]
 
 
-def _from_mapping(source: Mapping[str, Iterable[str]]) -> Written:
+def _from_mapping(source: Mapping[str, Iterable[str]]) -> GraphText:
     edges = []
     for cause, effects in source.items():
         one_name = isinstance(effects, str)
         check(not one_name, "graph", f"{cause!r}: {effects!r}", "a list of effects", f"Write [{effects!r}].")
         edges += [(str(cause), str(effect)) for effect in effects]
     nodes = dict.fromkeys([*map(str, source), *(b for _, b in edges)])
-    return Written(tuple(nodes), tuple(dict.fromkeys(edges)))
+    return GraphText(tuple(nodes), tuple(dict.fromkeys(edges)))
 
 
-def _from_networkx(source: nx.Graph[Any]) -> Written:
+def _from_networkx(source: nx.Graph[Any]) -> GraphText:
     check(source.is_directed(), "graph", "an undirected networkx graph", "a networkx.DiGraph")
     edges = dict.fromkeys((str(a), str(b)) for a, b in source.edges())
-    return Written(tuple(dict.fromkeys(map(str, source.nodes()))), tuple(edges))
+    return GraphText(tuple(dict.fromkeys(map(str, source.nodes()))), tuple(edges))

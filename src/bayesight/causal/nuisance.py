@@ -25,7 +25,7 @@ from bayesight.causal.sample import Numeric, Sample
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["LEARNERS", "Basis", "Folds", "Learned", "basis_of", "cross_fit", "folds_of"]
+__all__ = ["LEARNERS", "Basis", "CrossFit", "Folds", "basis_of", "cross_fit", "folds_of"]
 
 LEARNERS = ("main effects", "splines", "trees")
 _OWN = ("main effects", "splines")
@@ -127,7 +127,7 @@ class Folds:
 
 
 @dataclass(frozen=True)
-class Learned:
+class CrossFit:
     """Predictions of rows by models that have not seen them.
 
     Attributes:
@@ -190,7 +190,7 @@ def folds_of(keys: Sequence[FloatArray], arm: IntArray, seed: int = 0) -> Folds:
 def cross_fit(
     basis: Basis, y: FloatArray, n: FloatArray, folds: Folds, *,
     arm: IntArray | None = None, arms: int = 1, binary: bool = False, learners: Sequence[str] = LEARNERS,
-) -> Learned:  # fmt: skip
+) -> CrossFit:  # fmt: skip
     """Predict each row's target from models that have not seen it.
 
     Args:
@@ -225,7 +225,7 @@ def cross_fit(
         predicted[:, a] = np.tensordot(share, every[:, :, a], 1)
         for name, s in zip(out, share, strict=True):
             shares[name][a] = s
-    return Learned(predicted, shares)
+    return CrossFit(predicted, shares)
 
 
 def _fitted(

@@ -22,7 +22,7 @@ import numpy as np
 
 from bayesight.causal.arms import Arms, Line
 from bayesight.causal.models import independent
-from bayesight.causal.nuisance import LEARNERS, Learned, basis_of, cross_fit, folds_of
+from bayesight.causal.nuisance import LEARNERS, CrossFit, basis_of, cross_fit, folds_of
 from bayesight.causal.sample import Sample
 from bayesight.checks import check
 from bayesight.types import FloatArray, IntArray
@@ -171,7 +171,7 @@ def partial_line(
     return Residuals(line, left_y, left_t, kinds([outcome]), kinds([dose]))
 
 
-def kinds(found: Sequence[Learned]) -> dict[str, float]:
+def kinds(found: Sequence[CrossFit]) -> dict[str, float]:
     """Share of each kind of model in a prediction, averaged over what was predicted."""
     share = dict.fromkeys(LEARNERS, 0.0)
     for learned in found:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bayesight.errors import InvalidInput
 
-__all__ = ["Written", "is_dot", "read_arrows", "read_dot"]
+__all__ = ["GraphText", "is_dot", "read_arrows", "read_dot"]
 
 _ARROWS = {"->": "->", "→": "->", "<-": "<-", "←": "<-", "<->": "<->", "↔": "<->"}
 _ARROW = r"<->|->|<-|[↔→←]"
@@ -30,7 +30,7 @@ _DOT_BOTH = re.compile(r'\bdir\s*=\s*"?both', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Written:
+class GraphText:
     """What stands in a text.
 
     Attributes:
@@ -46,7 +46,7 @@ class Written:
     latent: tuple[str, ...] = ()
 
 
-def read_arrows(text: str) -> Written:
+def read_arrows(text: str) -> GraphText:
     """Chains of arrows, separated by commas, semicolons or lines.
 
     Raises:
@@ -77,7 +77,7 @@ def is_dot(text: str) -> bool:
     return _DOT_HEAD.match(text) is not None
 
 
-def read_dot(text: str) -> Written:
+def read_dot(text: str) -> GraphText:
     """A ``digraph`` of DOT, or a ``dag`` as dagitty writes it; ``[latent]`` marks the unobserved.
 
     Raises:
@@ -189,8 +189,8 @@ class _Collector:
         if chain.arrows and _DOT_BOTH.search(attributes):
             chain.arrows[:] = ["<->"] * len(chain.arrows)
 
-    def written(self) -> Written:
-        return Written(tuple(self.nodes), tuple(self.edges), tuple(self.two_headed), tuple(self.latent))
+    def written(self) -> GraphText:
+        return GraphText(tuple(self.nodes), tuple(self.edges), tuple(self.two_headed), tuple(self.latent))
 
 
 def _dot_tokens(body: str, text: str) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say
 
 if TYPE_CHECKING:
     from bayesight.causal import Answer
-    from bayesight.workflows.causal import CausalAnswer, PathsAnswer, Simulated
+    from bayesight.workflows.causal import CausalAnswer, PathsAnswer, SimulatedTable
 
 __all__ = ["causal_app"]
 
@@ -269,7 +269,7 @@ def _tell_paths(found: PathsAnswer) -> str:
     return "\n".join(lines)
 
 
-def _tell_simulated(found: Simulated) -> str:
+def _tell_simulated(found: SimulatedTable) -> str:
     lines = [f"{found.path}: {found.rows:,} rows of {', '.join(found.columns)}"]
     if found.effect is not None:
         unit = "slope" if found.kind == "linear" else "difference of probabilities"

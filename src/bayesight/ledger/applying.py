@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from bayesight.bayes.gaussian_head import Absorbed
+from bayesight.bayes.gaussian_head import AbsorbedBatch
 from bayesight.ledger.records import Entry, LabelRecord, RenameRecord, UpdateRecord, WithdrawalRecord
 from bayesight.models.classifier import Classifier, Rows
 from bayesight.models.corrections import Corrections, compare
@@ -67,7 +67,7 @@ def labels_now(entries: Sequence[Entry], renames: Renames) -> list[LabelRecord]:
 
 def apply_update(
     classifier: Classifier, made: UpdateRecord, labels: Sequence[LabelRecord]
-) -> tuple[Classifier, Absorbed | None]:
+) -> tuple[Classifier, AbsorbedBatch | None]:
     """The belief after an update, less the classes it says are gone.
 
     Args:

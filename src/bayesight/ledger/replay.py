@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from bayesight.bayes.gaussian_head import Absorbed
+from bayesight.bayes.gaussian_head import AbsorbedBatch
 from bayesight.checks import check
 from bayesight.errors import BeliefMoved, LedgerBroken
 from bayesight.ledger.applying import (
@@ -103,7 +103,7 @@ class LearningOutcome:
     receipt: Receipt | None
     labels: int = 0
     new_classes: tuple[str, ...] = ()
-    absorbed: Absorbed | None = None
+    absorbed: AbsorbedBatch | None = None
     corrections: Corrections | None = None
     known: tuple[str, ...] = ()
     gone_classes: tuple[str, ...] = ()

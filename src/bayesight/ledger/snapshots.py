@@ -23,7 +23,7 @@ from bayesight.ledger.records import ErasureRecord, RenameRecord, UpdateRecord, 
 from bayesight.ledger.rows import lock_head
 from bayesight.ledger.store import Ledger
 from bayesight.models.classifier import Classifier
-from bayesight.models.corrections import Replaced
+from bayesight.models.corrections import ReplacedLabel
 
 __all__ = ["drop_snapshot", "load_snapshot", "save_snapshot"]
 
@@ -112,7 +112,7 @@ def _found(start: BeliefState, blob: bytes) -> BeliefState | None:
         sources, replaced = tensors.pop(_SOURCES), values.pop("replaced")
         renames = tuple((int(at), str(old), str(new)) for at, old, new in values.pop("renames"))
         found = Classifier.from_tensors(base.network, base.classes, shared | tensors, values)
-        gone = tuple(Replaced(**one | {"image": bytes.fromhex(one["image"])}) for one in replaced)
+        gone = tuple(ReplacedLabel(**one | {"image": bytes.fromhex(one["image"])}) for one in replaced)
         found = replace(found, absorbed=replace(found.absorbed, sources=sources), replaced=gone)
         return replace(start, classifier=found, renames=renames)
     except (SafetensorError, RunUnreadable, ValueError, KeyError, TypeError):

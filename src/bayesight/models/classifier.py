@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import gaussian_head, sharpness
-from bayesight.bayes.gaussian_head import Absorbed, GaussianHead, Predictive
+from bayesight.bayes.gaussian_head import AbsorbedBatch, GaussianHead, Predictive
 from bayesight.bayes.label_noise import fit_noise
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, RunUnreadable, UnknownName
@@ -33,9 +33,9 @@ from bayesight.evaluate.novelty import (
 from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Reading
 from bayesight.models.base import ImageModel
 from bayesight.models.belief_check import check_belief
-from bayesight.models.corrections import RUN, Replaced
+from bayesight.models.corrections import RUN, ReplacedLabel
 from bayesight.models.judged import (
-    Judged,
+    JudgedRows,
     judge,
     later_judges,
     most_later_judges,
@@ -45,7 +45,7 @@ from bayesight.models.judged import (
 from bayesight.models.reading import Precision, features_of, reader_of
 from bayesight.seeding import torch_generator
 
-__all__ = ["Absorptions", "Classes", "Classifier", "Rows", "fit_classifier", "from_format_1"]
+__all__ = ["AbsorbedRows", "Classes", "Classifier", "Rows", "fit_classifier", "from_format_1"]
 
 EXEMPLARS = 20_000
 """Training images kept for distances; as many again may be absorbed later."""
@@ -125,7 +125,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Absorptions:
+class AbsorbedRows:
     """Every row the head holds, so that what was never absorbed cannot be taken out.
 
     Args:
@@ -154,9 +154,9 @@ class Absorptions:
         """(N,) whether the network was trained on images of these digests (N, 16)."""
         return torch.isin(_words(digests), _words(self.digests[self.trained]))
 
-    def with_rows(self, rows: Rows, weights: Tensor, keep: Tensor, trained: Tensor) -> Absorptions:
+    def with_rows(self, rows: Rows, weights: Tensor, keep: Tensor, trained: Tensor) -> AbsorbedRows:
         """These and ``rows``, of which those at positions ``keep`` become exemplars."""
-        return Absorptions(
+        return AbsorbedRows(
             torch.cat([self.digests, rows.digests]),
             torch.cat([self.labels, rows.labels]),
             torch.cat([self.weights, weights]),
@@ -166,13 +166,13 @@ class Absorptions:
             torch.cat([self.sources, rows.sources]),
         )
 
-    def without(self, positions: Tensor) -> Absorptions:
+    def without(self, positions: Tensor) -> AbsorbedRows:
         """These less the rows at ``positions``."""
         keep = torch.ones(len(self.labels), dtype=torch.bool)
         keep[positions] = False
         left = keep[self.exemplar_rows]
         moved = keep.cumsum(0) - 1
-        return Absorptions(
+        return AbsorbedRows(
             self.digests[keep],
             self.labels[keep],
             self.weights[keep],
@@ -204,11 +204,11 @@ class Classifier:
     classes: Classes
     precision: Precision
     head: GaussianHead
-    absorbed: Absorptions
+    absorbed: AbsorbedRows
     reference: Tensor
     reference_labels: Tensor
     reference_digests: Tensor
-    replaced: tuple[Replaced, ...] = ()
+    replaced: tuple[ReplacedLabel, ...] = ()
 
     @cached_property
     def prior(self) -> Tensor:
@@ -233,7 +233,7 @@ class Classifier:
         return sharpness.centre(self.predictive.sharpness)
 
     @cached_property
-    def judged(self) -> Judged:
+    def judged(self) -> JudgedRows:
         """Labelled images as a belief sees them that has not learned them."""
         rows = self.absorbed.exemplar_rows[self._later]
         return judge(
@@ -350,7 +350,7 @@ class Classifier:
         new_classes: tuple[str, ...] = (),
         weights: Tensor | None = None,
         trained: Tensor | None = None,
-    ) -> tuple[Classifier, Absorbed]:
+    ) -> tuple[Classifier, AbsorbedBatch]:
         """Yesterday's posterior is today's prior: a classifier that has also seen ``rows``.
 
         Args:
@@ -527,7 +527,7 @@ class Classifier:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
         named = replace(classes, names=head.classes)
         reference, labels, digests = (tensors[name] for name in _REFERENCE)
-        held = Absorptions(**absorbed)
+        held = AbsorbedRows(**absorbed)
         return cls(network, named, precision, head, held, reference, labels, digests)
 
     def _positions(self, rows: Rows) -> Tensor:
@@ -561,7 +561,7 @@ def fit_classifier(
         train.features, train.labels, classes.names, validation=(validation.features, validation.labels)
     )
     size = train.features.shape[1]
-    nothing = Absorptions(
+    nothing = AbsorbedRows(
         torch.empty(0, 16, dtype=torch.uint8),
         torch.empty(0, dtype=torch.int64),
         torch.empty(0, dtype=torch.float64),

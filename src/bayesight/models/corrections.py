@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from bayesight.models.classifier import Absorptions, Rows
+    from bayesight.models.classifier import AbsorbedRows, Rows
 
-__all__ = ["RUN", "Corrections", "Replaced", "Word", "compare", "rows_of", "tell"]
+__all__ = ["RUN", "Corrections", "ReplacedLabel", "Word", "compare", "rows_of", "tell"]
 
 RUN = 0
 """The source of the run's own labels."""
@@ -40,7 +40,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Replaced:
+class ReplacedLabel:
     """A label that a later one replaced, kept in case that one is taken back.
 
     Args:
@@ -127,7 +127,7 @@ def tell(
     return (*(one for one in standing if one not in mine), word), mine
 
 
-def compare(absorbed: Absorptions, rows: Rows) -> Corrections:
+def compare(absorbed: AbsorbedRows, rows: Rows) -> Corrections:
     """A batch beside the labels given before; nothing is changed.
 
     Args:
@@ -164,7 +164,7 @@ def compare(absorbed: Absorptions, rows: Rows) -> Corrections:
     )
 
 
-def rows_of(absorbed: Absorptions, images: set[bytes]) -> list[int]:
+def rows_of(absorbed: AbsorbedRows, images: set[bytes]) -> list[int]:
     """The rows of these images, ascending."""
     if not images or not len(absorbed.labels):
         return []
@@ -175,7 +175,7 @@ def rows_of(absorbed: Absorptions, images: set[bytes]) -> list[int]:
     return [row for row in found if digests[row].tobytes() in images]
 
 
-def _known(absorbed: Absorptions, images: set[bytes]) -> dict[bytes, list[Word]]:
+def _known(absorbed: AbsorbedRows, images: set[bytes]) -> dict[bytes, list[Word]]:
     """The labels of these images in the belief, in the order in which they came."""
     found: dict[bytes, list[Word]] = {}
     for row in rows_of(absorbed, images):

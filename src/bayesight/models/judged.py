@@ -18,14 +18,14 @@ from bayesight.bayes import sharpness
 from bayesight.bayes.gaussian_head import Distances, Predictive, distances, left_out
 from bayesight.evaluate.novelty import ExemplarBank, nearest_distance
 
-__all__ = ["Judged", "judge", "later_judges", "most_later_judges", "moved_on", "nearest_other"]
+__all__ = ["JudgedRows", "judge", "later_judges", "most_later_judges", "moved_on", "nearest_other"]
 
 LATER_JUDGES = 1000
 """At most so many images absorbed after training judge the belief; the reference always does."""
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRows:
     """Honest distances of labelled images.
 
     Args:
@@ -42,7 +42,7 @@ class Judged:
 
 def judge(
     ready: Predictive, reference: tuple[Tensor, Tensor, float], later: tuple[Tensor, Tensor, Tensor]
-) -> Judged:
+) -> JudgedRows:
     """Judge a head by its reference and by rows it has absorbed.
 
     Args:
@@ -57,7 +57,7 @@ def judge(
         labels, weights = torch.cat([labels, later[1]]), torch.cat([weights, later[2]])
     share = torch.bincount(labels, weights, minlength=len(ready.log_prior)) / weights.sum()
     weights = weights * (ready.log_prior.exp() / share.clamp_min(1e-12))[labels]
-    return Judged(rows, labels, weights * (weights.sum() / weights.square().sum().clamp_min(1e-300)))
+    return JudgedRows(rows, labels, weights * (weights.sum() / weights.square().sum().clamp_min(1e-300)))
 
 
 def most_later_judges(classes: int) -> int:

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bayesight.bayes.gaussian_head import Absorbed, sufficient_statistics
+from bayesight.bayes.gaussian_head import AbsorbedBatch, sufficient_statistics
 from bayesight.models.classifier import Classifier, Rows
-from bayesight.models.corrections import RUN, Corrections, Replaced, compare, rows_of
+from bayesight.models.corrections import RUN, Corrections, ReplacedLabel, compare, rows_of
 
 __all__ = ["absorb", "emptied", "take_back"]
 
@@ -22,7 +22,7 @@ def absorb(
     *,
     trust_past: float = 1.0,
     robust: bool = False,
-) -> tuple[Classifier, Absorbed]:
+) -> tuple[Classifier, AbsorbedBatch]:
     """One labelled batch: discount the past, and learn the batch.
 
     A label replaces the earlier one of its image and source, which is taken out with the weight it has now;
@@ -101,7 +101,7 @@ def _without_replaced(
     absorbed, names = classifier.absorbed, (*classifier.classes.names, *new_classes)
     step = 1 + max((one.step for one in classifier.replaced), default=0)
     gone = [
-        Replaced(image.tobytes(), names[label], weight, source, step + by)
+        ReplacedLabel(image.tobytes(), names[label], weight, source, step + by)
         for image, label, weight, source, by in zip(
             absorbed.digests[found.replaced].numpy(),
             absorbed.labels[found.replaced].tolist(),
@@ -113,7 +113,7 @@ def _without_replaced(
     ]
     for at, by in found.superseded:
         image, source = rows.digests[at].numpy().tobytes(), int(rows.sources[at])
-        gone.append(Replaced(image, names[int(rows.labels[at])], 1.0, source, step + by))
+        gone.append(ReplacedLabel(image, names[int(rows.labels[at])], 1.0, source, step + by))
     if not gone:
         return classifier
     after = classifier
@@ -123,14 +123,16 @@ def _without_replaced(
     return replace(after, replaced=(*classifier.replaced, *gone))
 
 
-def _last_replaced(classifier: Classifier, image: bytes, source: int) -> list[Replaced]:
+def _last_replaced(classifier: Classifier, image: bytes, source: int) -> list[ReplacedLabel]:
     """The labels of a source that the last of its image's labels had replaced."""
     gone = [one for one in classifier.replaced if (one.image, one.source) == (image, source)]
     last = max((one.step for one in gone), default=0)
     return [one for one in gone if one.step == last]
 
 
-def _restored(classifier: Classifier, row: Rows, back: Sequence[Replaced], *, trained: Tensor) -> Classifier:
+def _restored(
+    classifier: Classifier, row: Rows, back: Sequence[ReplacedLabel], *, trained: Tensor
+) -> Classifier:
     """The belief with replaced labels of an image in it again."""
     if not back:
         return classifier

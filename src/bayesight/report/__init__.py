@@ -18,7 +18,7 @@ from bayesight.report.beliefs import (
     PosteriorByPrevalence,
     UpdateChange,
 )
-from bayesight.report.causes import CausalGraph, Contrasted, SeeingAndDoing, StrataTable, Stratum
+from bayesight.report.causes import CausalGraph, SeeingAndDoing, StrataTable, Stratum, TitledAnswer
 from bayesight.report.page import Report, render, save
 from bayesight.report.sections import (
     ClassCounts,
@@ -57,7 +57,6 @@ __all__ = [
     "ClassReading",
     "Conflict",
     "ConfusionTable",
-    "Contrasted",
     "Duplicates",
     "Estimate",
     "GeneratedImages",
@@ -88,6 +87,7 @@ __all__ = [
     "Stratum",
     "Summary",
     "SuspiciousLabels",
+    "TitledAnswer",
     "Training",
     "UpdateChange",
     "render",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bayesight.bayes.rates import Estimate
 from bayesight.report.sections import Section
 
-__all__ = ["CausalGraph", "Contrasted", "SeeingAndDoing", "StrataTable", "Stratum"]
+__all__ = ["CausalGraph", "SeeingAndDoing", "StrataTable", "Stratum", "TitledAnswer"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class CausalGraph(Section):
 
 
 @dataclass(frozen=True)
-class Contrasted:
+class TitledAnswer:
     """One answer.
 
     Attributes:
@@ -64,7 +64,7 @@ class SeeingAndDoing(Section):
     """
 
     outcome: str
-    answers: tuple[Contrasted, ...]
+    answers: tuple[TitledAnswer, ...]
     fraction: bool = False
     headline: str = ""
     others: Mapping[str, Estimate] = field(default_factory=dict)

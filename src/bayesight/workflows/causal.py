@@ -54,7 +54,7 @@ __all__ = [
     "CausalRequest",
     "ColumnUse",
     "PathsAnswer",
-    "Simulated",
+    "SimulatedTable",
     "causal_effect",
     "causal_paths",
     "causal_simulate",
@@ -308,7 +308,7 @@ class PathsAnswer:
 
 
 @dataclass(frozen=True)
-class Simulated:
+class SimulatedTable:
     """A table that was drawn, and its truth.
 
     Attributes:
@@ -475,7 +475,7 @@ def causal_simulate(
     treatment: str = "",
     outcome: str = "",
     unobserved: Sequence[str] = (),
-) -> Simulated:
+) -> SimulatedTable:
     """Draw a table from a graph and compute the true effect.
 
     Args:
@@ -501,7 +501,7 @@ def causal_simulate(
     columns = {name: values for name, values in draw(world, rows, seed).items() if name in dag.observed}
     path = Path(out).expanduser().absolute()
     write_atomic(path, _table_bytes(columns, kind, path.suffix.lower() in (".parquet", ".pq")))
-    return Simulated(path, rows, tuple(columns), kind, treatment, outcome, effect)
+    return SimulatedTable(path, rows, tuple(columns), kind, treatment, outcome, effect)
 
 
 def identification_dict(known: Identification) -> dict[str, Any]:

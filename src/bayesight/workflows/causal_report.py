@@ -11,7 +11,7 @@ from bayesight.bayes.rates import Estimate
 from bayesight.causal import AdjustFor, Answer, FrontDoor, Instrument, NotIdentified, Strata
 from bayesight.causal.effect import ON_WHOM
 from bayesight.causal.refute import Refutation
-from bayesight.report import CausalGraph, Contrasted, Section, SeeingAndDoing, StrataTable, Stratum
+from bayesight.report import CausalGraph, Section, SeeingAndDoing, StrataTable, Stratum, TitledAnswer
 from bayesight.report.words import joined
 from bayesight.workflows.causal import CausalAnswer
 from bayesight.workflows.reporting import write_report
@@ -69,12 +69,12 @@ def causal_sections(found: CausalAnswer) -> list[Section]:
     return sections
 
 
-def _contrasted(title: str, answer: Answer) -> Contrasted:
+def _contrasted(title: str, answer: Answer) -> TitledAnswer:
     values: dict[str, Estimate] = dict(answer.means)
     gaps = {f"{d.of} − {d.versus}": d.estimate for d in answer.differences}
     if answer.slope is not None:
         gaps["one more unit"] = answer.slope
-    return Contrasted(title, values | gaps, tuple(gaps))
+    return TitledAnswer(title, values | gaps, tuple(gaps))
 
 
 def _graph_sentences(found: CausalAnswer) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 
 from bayesight.bayes.rates import Estimate
 from bayesight.report.blocks import Block, Cell, Chart, Column, Grid, Items, Key, Table, Words
-from bayesight.report.causes import CausalGraph, Contrasted, SeeingAndDoing, StrataTable
+from bayesight.report.causes import CausalGraph, SeeingAndDoing, StrataTable, TitledAnswer
 from bayesight.report.figures import GraphMarks, causal_graph, interval_rows
 from bayesight.report.words import count, percent, rate, signed
 
@@ -95,7 +95,7 @@ def _numbers(section: SeeingAndDoing) -> Table:
     return Table(columns, rows, "Both answers")
 
 
-def _cell(answer: Contrasted, name: str, section: SeeingAndDoing) -> Cell:
+def _cell(answer: TitledAnswer, name: str, section: SeeingAndDoing) -> Cell:
     e = answer.values.get(name)
     if e is None:
         return Cell("–")
