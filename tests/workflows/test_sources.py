@@ -9,9 +9,9 @@ from bayesight.errors import InvalidInput
 from bayesight.run import Run
 from bayesight.train.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
-from bayesight.workflows.sides import sides
 from bayesight.workflows.sources import SourceOptions, class_numbers
 from bayesight.workflows.train import TrainRequest, read_material, train
+from bayesight.workflows.training.images import sides
 from bayesight.workflows.update import update
 
 QUICK = Recipe.default("mlp").changed(

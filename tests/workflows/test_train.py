@@ -15,8 +15,8 @@ from bayesight.run import Run
 from bayesight.train.engine import fit
 from bayesight.train.events import EvaluationEvent, StepEvent
 from bayesight.train.recipe import Recipe
-from bayesight.workflows import train as work
 from bayesight.workflows.train import TrainRequest, read_material, train
+from bayesight.workflows.training.classify import SELECTION, selection
 
 SMALL = Recipe.default("mlp").changed(
     {"optimization.epochs": 4, "data.batch": 32, "model.hidden": [24], "data.validation": 0.25}
@@ -183,7 +183,7 @@ def test_late_divergence_leaves_weights_to_start_from(shapes, tmp_path, monkeypa
 
         return fit(*args, listeners=[stop], **options)
 
-    monkeypatch.setattr("bayesight.workflows.fitting.fit", breaking)
+    monkeypatch.setattr("bayesight.workflows.training.finish.fit", breaking)
     run = tmp_path / "run"
     with pytest.raises(TrainingDiverged, match=f"weights of step .*: --init-from {run} with a"):
         train(request(shapes, run, SMALL))
@@ -295,7 +295,7 @@ def test_two_processes_train_as_one(shapes, tmp_path):
 
 def test_a_run_says_when_a_sample_of_the_images_chose_its_weights():
     recipe = Recipe.default("linear")
-    assert work._selection(recipe, 8000, 26) == work.SELECTION
-    assert work._selection(recipe, 10_000, 10_000).endswith(
+    assert selection(recipe, 8000, 26) == SELECTION
+    assert selection(recipe, 10_000, 10_000).endswith(
         "the same images, 400 of the 10,000 held out, for there are 10,000 classes"
     )

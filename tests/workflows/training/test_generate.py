@@ -11,11 +11,11 @@ from bayesight.run import Run
 from bayesight.train.events import StepEvent
 from bayesight.train.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
-from bayesight.workflows.generate import sheet
 from bayesight.workflows.infer_prior import infer_prior
 from bayesight.workflows.predict import predict
 from bayesight.workflows.summary import summarise
 from bayesight.workflows.train import TrainRequest, train
+from bayesight.workflows.training.generate import sheet
 from bayesight.workflows.update import update
 
 SMALL = {

@@ -10,8 +10,8 @@ from bayesight.errors import InvalidInput
 from bayesight.run import Run
 from bayesight.train.events import StepEvent
 from bayesight.train.recipe import Recipe
-from bayesight.workflows.pretrain import pretraining_images
 from bayesight.workflows.train import TrainRequest, read_material, train
+from bayesight.workflows.training.pretrain import pretraining_images
 
 SMALL = Recipe.default("mlp").changed(
     {

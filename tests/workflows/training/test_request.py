@@ -4,8 +4,8 @@ import pytest
 
 from bayesight.errors import InvalidConfig
 from bayesight.train.recipe import Recipe
-from bayesight.workflows.choosing import choose_recipe, common_recipe
 from bayesight.workflows.train import TrainRequest, train
+from bayesight.workflows.training.request import choose_recipe, common_recipe
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +22,8 @@ from bayesight.train.events import Listener
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import IntArray, Progress
-from bayesight.workflows.sides import among
 from bayesight.workflows.sources import read_unlabelled, unlabelled
-
-if TYPE_CHECKING:
-    from bayesight.workflows.train import Material
+from bayesight.workflows.training.images import Material, among
 
 __all__ = ["Pool", "pretrain", "pretraining_images"]
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,14 +32,11 @@ from bayesight.train.generation import FEWEST, Generation, generation, measure_g
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import ImageArray, Progress
-from bayesight.workflows.choosing import NAMED
-from bayesight.workflows.fitting import described, fit_run, hardware_facts
 from bayesight.workflows.reporting import generation_report
-from bayesight.workflows.sides import among
 from bayesight.workflows.sources import pictures_of, read_unlabelled, unlabelled
-
-if TYPE_CHECKING:
-    from bayesight.workflows.train import TrainRequest
+from bayesight.workflows.training.finish import described, fit_run, hardware_facts
+from bayesight.workflows.training.images import among
+from bayesight.workflows.training.request import NAMED, TrainRequest
 
 __all__ = ["SAMPLES", "Pictures", "sheet", "train_generator"]
 

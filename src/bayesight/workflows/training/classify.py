@@ -1,0 +1,147 @@
+"""A trained network made into a classifier that knows what its answers are worth."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bayesight.bayes import gaussian_head, sharpness
+from bayesight.bayes.calibrate import apply, fit_bcts
+from bayesight.data.batches import Examples
+from bayesight.errors import InvalidInput
+from bayesight.evaluate import Answers
+from bayesight.losses import sees_environments
+from bayesight.models import ImageModel
+from bayesight.models.classifier import Classes, Classifier, Rows, fit_classifier
+from bayesight.models.reading import Precision, features_of, reader_of
+from bayesight.run import Run
+from bayesight.train.classification import (
+    EVALUATION_BATCH,
+    log_probabilities,
+    log_probability_blocks,
+)
+from bayesight.train.recipe import Recipe
+from bayesight.workflows.environments import (
+    environment_scores,
+)
+from bayesight.workflows.evaluate import Evaluation
+from bayesight.workflows.training.images import Material
+
+__all__ = [
+    "ENVIRONMENT_SELECTION",
+    "SELECTION",
+    "environment_metrics",
+    "fitted_classifier",
+    "selection",
+    "softmax_figures",
+    "start_from",
+]
+
+SELECTION = (
+    "weights of the epoch with the lowest validation log-loss at its best temperature; shrinkage and "
+    "sharpness of the Gaussian head are chosen on the same images"
+)
+"""How the kept weights were chosen, in words, for every report."""
+
+_HEAD = "; the Gaussian head sees the logits alone, its shrinkage and sharpness are chosen on the same images"
+
+ENVIRONMENT_SELECTION = {
+    "reweight": "weights of the epoch with the lowest validation log-loss after adjustment for environments"
+    + _HEAD,
+    "groupdro": "weights of the epoch whose worst class within an environment has the lowest validation "
+    "log-loss" + _HEAD,
+    "irm": "weights of the last step" + _HEAD,
+}
+"""The same for the losses that see environments."""
+
+
+def start_from(path: Path | None, network: ImageModel, classes: Classes) -> str | None:
+    """Copy another run's weights into the network; returns their hash.
+
+    Where the classes differ, the last layer keeps its fresh weights: its outputs mean something else.
+    """
+    if path is None:
+        return None
+    source = Run.open(path, finished=False)
+    weights = source.network().state_dict()
+    if source.classes().names != classes.names:
+        weights = {name: value for name, value in weights.items() if not name.startswith("head.")}
+    own = network.state_dict()
+    wrong = [n for n, v in weights.items() if n not in own or own[n].shape != v.shape]
+    if wrong:
+        raise InvalidInput(
+            f"--init-from {path}: its network does not fit this recipe ({wrong[0]} differs); use the same "
+            "model, options and image size."
+        )
+    network.load_state_dict(weights, strict=False)
+    return hashlib.sha256(source.folder.joinpath("model.safetensors").read_bytes()).hexdigest()
+
+
+def fitted_classifier(
+    network: ImageModel, material: Material, precision: Precision
+) -> tuple[Classifier, Rows]:
+    """The head on the source's images, or on all: whichever predicts the validation images better."""
+    reader = reader_of(network, precision)
+    rows = {
+        name: _rows(reader, examples, material.digests[name])
+        for name, examples in vars(material).items()
+        if name in material.digests
+    }
+    train, validation = rows["train"], rows["validation"]
+    candidates = [train] if "also" not in rows else [train, train.joined(rows["also"])]
+    fitted = [fit_classifier(network, material.classes, part, validation, precision) for part in candidates]
+    return fitted[0] if len(fitted) == 1 else max(fitted, key=_judged_evidence), validation
+
+
+def _judged_evidence(classifier: Classifier) -> float:
+    judged = classifier.judged
+    losses = gaussian_head.judged_losses(classifier.predictive, judged.rows, judged.labels, judged.weights)
+    return sharpness.log_evidence(losses)
+
+
+def _rows(reader: ImageModel, examples: Examples, digests: np.ndarray) -> Rows:
+    features = features_of(reader, examples.in_order(EVALUATION_BATCH))
+    return Rows(features, torch.from_numpy(examples.labels), torch.from_numpy(digests))
+
+
+def softmax_figures(network: ImageModel, validation: Examples) -> dict[str, float]:
+    """The same figures for the network's own softmax with a fitted temperature, to compare the head with.
+
+    ``sharpness.judges`` of the images choose the temperature; the figures are of all.
+    """
+    judges = validation.at(sharpness.judges(len(validation), network.classes).numpy())
+    scores = log_probabilities(network, judges)
+    calibration = fit_bcts(scores, torch.from_numpy(judges.labels), bias=False)
+    blocks = log_probability_blocks(network, validation)
+    labels = torch.from_numpy(validation.labels).split(EVALUATION_BATCH)
+    answers = Answers.joined(
+        [Answers.of(apply(calibration, block), given) for block, given in zip(blocks, labels, strict=True)]
+    )
+    return {
+        "accuracy": answers.accuracy,
+        "log_loss": answers.log_loss(),
+        "ece": answers.reliability().expected_error,
+        "temperature": calibration.temperature,
+    }
+
+
+def selection(recipe: Recipe, images: int, classes: int) -> str:
+    """How the kept weights were chosen, in words; of very many images times classes a sample judges."""
+    if sees_environments(recipe.loss.name):
+        return ENVIRONMENT_SELECTION[recipe.loss.name]
+    judges = len(sharpness.judges(images, classes))
+    if judges == images:
+        return SELECTION
+    return f"{SELECTION}, {judges:,} of the {images:,} held out, for there are {classes:,} classes"
+
+
+def environment_metrics(found: Evaluation, material: Material) -> dict[str, Any]:
+    """The validation figures of each environment, where there are any."""
+    environments, numbers = material.environments, material.validation.environments
+    if environments is None or numbers is None:
+        return {}
+    return {"environments": environment_scores(found.log_p, found.labels, numbers, environments.names)}

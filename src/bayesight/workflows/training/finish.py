@@ -1,0 +1,175 @@
+"""The end of a training: good weights kept when it fails, and a run measured, saved and reported."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+import bayesight
+from bayesight.data import Store
+from bayesight.data.notes import source_facts
+from bayesight.errors import TrainingDiverged
+from bayesight.run import Run
+from bayesight.train.checkpoint import FileCheckpointer
+from bayesight.train.classification import (
+    Classification,
+)
+from bayesight.train.engine import State, fit
+from bayesight.train.events import EvaluationEvent, Event, Listener
+from bayesight.train.generation import Generation
+from bayesight.train.hardware import Hardware
+from bayesight.train.recipe import Recipe
+from bayesight.workflows.evaluate import Likelihoods, measure
+from bayesight.workflows.reporting import training_report
+from bayesight.workflows.training.classify import (
+    environment_metrics,
+    fitted_classifier,
+    selection,
+    softmax_figures,
+)
+from bayesight.workflows.training.images import Material
+
+__all__ = ["described", "finish", "fit_run", "hardware_facts"]
+
+
+def fit_run(
+    run: Run,
+    goal: Classification | Generation,
+    hardware: Hardware,
+    keeper: FileCheckpointer,
+    listeners: Iterable[Listener],
+) -> State:
+    """Train; where it diverges, good weights of an earlier look are kept to start from, and nothing else is.
+
+    Raises:
+        TrainingDiverged: with what to do about it.
+    """
+    kept: EvaluationEvent | None = None
+
+    def watch(event: Event) -> None:
+        nonlocal kept
+        if isinstance(event, EvaluationEvent) and event.improved:
+            kept = event
+
+    try:
+        with keeper.stopping_between_steps():
+            return fit(
+                goal.task,
+                goal.budget,
+                fabric=hardware.fabric,
+                evaluate=goal.evaluate,
+                average=goal.average if isinstance(goal, Classification) else None,
+                checkpointer=keeper,
+                listeners=[watch, *listeners],
+            )
+    except TrainingDiverged as diverged:
+        if not hardware.fabric.is_global_zero:
+            raise
+        if kept is None:
+            run.remove()
+            raise TrainingDiverged(f"{diverged} Nothing is left in {run.folder}.") from diverged
+        run.save_network(goal.network)
+        run.drop_checkpoint()
+        start = f"To go on from the weights of step {kept.step}: --init-from {run.folder} with a lower rate"
+        raise TrainingDiverged(f"{diverged} {start} and another --out.") from diverged
+
+
+def described(store: Store) -> dict[str, Any]:
+    """A source as a run's metrics name it."""
+    manifest = store.manifest
+    return {
+        "source": manifest.source,
+        "content_hash": manifest.content_hash,
+        "images": len(store),
+        "counts": manifest.counts,
+        "quarantined": len(manifest.quarantined),
+        "ignored": manifest.ignored,
+        "lost_classes": [one.name for one in manifest.lost],
+        "choice": manifest.choice,
+        "levels": list(manifest.levels),
+        "treatment": asdict(manifest.treatment),
+    }
+
+
+def hardware_facts(hardware: Hardware) -> dict[str, Any]:
+    """What a run was computed on, as its metrics name it."""
+    return {
+        "precision": hardware.precision,
+        "threads": hardware.threads,
+        "processes": hardware.fabric.world_size,
+        "device": hardware.fabric.device.type,
+        "processor": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+    }
+
+
+def finish(
+    run: Run,
+    goal: Classification,
+    material: Material,
+    state: State,
+    recipe: Recipe,
+    hardware: Hardware,
+    clock: tuple[float, float],
+    pretrained: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Calibrate, measure and save; the metrics come last, for they say that the run is finished."""
+    measuring = time.perf_counter()
+    network = goal.network.eval()
+    classifier, validation_rows = fitted_classifier(network, material, hardware.precision)
+    likelihoods = Likelihoods(classifier.log_likelihood, validation_rows.features)
+    found = measure(classifier, likelihoods, validation_rows.labels)
+    began, read_s = clock
+    metrics = {
+        "bayesight": bayesight.__version__,
+        "classes": list(material.classes.names),
+        "examples": {
+            "train": len(material.train),
+            "also": 0 if material.also is None else len(material.also),
+            "validation": len(material.validation),
+            "dropped": material.dropped,
+        },
+        "sources": [described(store) for store in material.stores],
+        "parts": dict(material.stores[0].manifest.parts),
+        "left_out": source_facts(material.stores[0], material.notes, most=1000),
+        "notes": list(material.notes),
+        **({} if pretrained is None else {"pretraining": pretrained}),
+        "model": {"name": recipe.model.name, "why": material.why},
+        "seed": recipe.seed,
+        "selection": selection(recipe, len(material.validation), len(material.classes.names)),
+        "validation": {
+            "accuracy": found.accuracy,
+            "log_loss": found.log_loss,
+            "ece": found.ece,
+            "examples": len(found.labels),
+            "accuracy_interval": list(found.accuracy_interval),
+            "log_loss_error": found.log_loss_error if math.isfinite(found.log_loss_error) else None,
+            "verdict": found.verdict,
+        },
+        **environment_metrics(found, material),
+        "softmax": softmax_figures(network, material.validation),
+        "steps": state.step,
+        "best_step": state.best_step or state.step,  # without a monitor the last weights are kept
+        "total_steps": goal.budget.steps,
+        "hardware": hardware_facts(hardware),
+        "seconds": {
+            "reading": read_s,
+            "training": state.elapsed_s,
+            "measuring": time.perf_counter() - measuring,
+            "total": time.perf_counter() - began,
+        },
+    }
+    if hardware.fabric.is_global_zero:
+        run.save_network(network)
+        run.save_classifier(classifier)
+        run.save_history(state.history)
+        run.save_metrics(metrics)
+        training_report(run, found, material.validation, material.stores)
+        run.drop_checkpoint()
+    return metrics

@@ -1,0 +1,248 @@
+"""Images of a training: read, and split into those learned from and those that choose the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+
+from bayesight.data import Store, open_store, require_classes, split
+from bayesight.data.batches import Examples
+from bayesight.data.notes import notes as source_notes
+from bayesight.data.store import only_rows, require_no_class_lost, without_classes
+from bayesight.errors import InvalidInput, listed
+from bayesight.losses import sees_environments
+from bayesight.models.classifier import Classes
+from bayesight.seeding import derive
+from bayesight.train.recipe import Recipe
+from bayesight.types import IntArray, Progress
+from bayesight.workflows.environments import (
+    Environments,
+    read_environments,
+    require_groups,
+)
+from bayesight.workflows.sources import LabelledImages, read_labelled
+from bayesight.workflows.training.request import NAMED, TrainRequest
+
+__all__ = ["Material", "among", "open_source", "read_material", "sides"]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run learns from, split.
+
+    Args:
+        stores: the source, then every ``also``.
+        classes: names, mode and size.
+        train: images of the source that are learned from.
+        validation: images that choose the weights, all of the source.
+        also: further images learned from, or None.
+        dropped: images of ``also`` left out because they are in the validation set.
+        unlabelled: rows of the source's folder ``unlabelled``.
+        notes: how folders were read and what was left out, in sentences.
+        why: why the recipe's model was taken.
+        digests: (N, 16) which image each row is, of "train", "validation" and "also".
+        environments: where the source's images come from; None where the recipe does not say.
+    """
+
+    stores: tuple[Store, ...]
+    classes: Classes
+    train: Examples
+    validation: Examples
+    also: Examples | None
+    dropped: int
+    digests: Mapping[str, np.ndarray]
+    environments: Environments | None = None
+    unlabelled: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    notes: tuple[str, ...] = ()
+    why: str = NAMED
+
+    @property
+    def content_hashes(self) -> list[str]:
+        """What was read, by content."""
+        return [store.manifest.content_hash for store in self.stores]
+
+
+def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | None = None) -> Material:
+    """Read and split everything a run learns from.
+
+    Identical images are never on both sides: not within the source, and not between ``also`` and the
+    validation images.
+    """
+    store = open_source(request, recipe, progress)
+    store = without_classes(store, request.without)
+    store = store if request.only is None else only_rows(store, request.only)
+    require_classes(store, 2)
+    require_no_class_lost(store, request.without)
+    height, width = store.manifest.shape[:2]
+    classes = Classes(
+        store.classes, store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit
+    )
+    environments = _environments(store, recipe, request)
+    labels = np.asarray(store.labels)
+    groups = labels
+    if environments is not None:  # every environment shall have images of each of its classes on both sides
+        groups = environments.numbers * len(store.classes) + labels
+    parts, notes = sides(store, groups, recipe.data.validation, derive(recipe.seed, "split"))
+    train, validation = (_examples(store, labels, parts[n], environments) for n in ("train", "validation"))
+    digests = {name: np.asarray(store.digests)[parts[name]] for name in ("train", "validation")}
+    also, dropped = [], 0
+    for path in request.also:
+        more = _read_also(path, classes, request, progress)
+        kept = ~among(more.store, more.examples.rows, digests["validation"])
+        dropped += int((~kept).sum())
+        also.append(more.only(kept))
+        notes += [f"--also {path.name}: {note}" for note in more.notes]
+    if also:
+        digests["also"] = np.concatenate([more.digests for more in also])
+    return Material(
+        (store, *(more.store for more in also)),
+        classes,
+        train,
+        validation,
+        reduce(Examples.joined, [more.examples for more in also]) if also else None,
+        dropped,
+        digests,
+        environments,
+        store.rows_of("unlabelled"),
+        (*source_notes(store), *notes),
+    )
+
+
+def open_source(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> Store:
+    """The store of the request's source, its images as the recipe wants them."""
+    wanted, options = recipe.data, request.options.beside(recipe.data.environments)
+    return open_store(
+        request.source,
+        size=wanted.size,
+        mode=wanted.mode,
+        fit=wanted.fit,
+        labels=request.labels,
+        **options.reading,
+        progress=progress,
+    )
+
+
+def _read_also(
+    path: Path, classes: Classes, request: TrainRequest, progress: Progress | None
+) -> LabelledImages:
+    """Further images of the same classes."""
+    try:
+        return read_labelled(path, classes, options=request.options, progress=progress)
+    except InvalidInput as problem:
+        raise InvalidInput(f"--also {path}: {problem}") from problem
+
+
+def _environments(store: Store, recipe: Recipe, request: TrainRequest) -> Environments | None:
+    """The environments the recipe states, fit for its loss."""
+    stated, seeing = recipe.data.environments, sees_environments(recipe.loss.name)
+    if stated is None:
+        return None  # a loss that sees environments refuses in its own words
+    if request.also and seeing:
+        raise InvalidInput(
+            f"--also: further images of unknown environments; loss {recipe.loss.name!r} wants one for each. "
+            "Put all images into one source, or train with --loss cross_entropy."
+        )
+    environments = read_environments(store, stated)
+    require_groups(environments, store, every=seeing)
+    return environments
+
+
+def _examples(store: Store, labels: IntArray, rows: IntArray, environments: Environments | None) -> Examples:
+    numbers = None if environments is None else environments.numbers[rows]
+    return Examples((store.images,), rows, labels[rows], numbers)
+
+
+def sides(store: Store, groups: IntArray, share: float, seed: int) -> tuple[dict[str, IntArray], list[str]]:
+    """Rows to train on and rows to validate with; identical images are never on both sides.
+
+    Where folders of the source set images apart, training has those of the training part, validation those of
+    the validation part or, where there is none, a share of the training part. Images of the test part take no
+    part, nor does any copy of one.
+
+    Args:
+        store: the source.
+        groups: (N,) what a random split deals out evenly: the class, or the class within an environment.
+        share: of the images that validate where the split is random.
+        seed: of the random split.
+
+    Returns:
+        Rows of "train" and "validation", and sentences that need saying.
+
+    Raises:
+        InvalidInput: classes too small to split, or missing in a part.
+    """
+    if not store.has_parts:
+        return _at_random(store, store.rows_of(""), groups, share, seed), []
+    rows = {part: store.rows_of(part) for part in ("train", "validation", "test")}
+    _refuse_missing(store, rows)
+    held_out, notes = rows["test"], []
+    if len(held_out):
+        notes.append("the test part takes no part in training; bayesight evaluate RUN SOURCE scores it")
+    if len(rows["validation"]):
+        notes.append("the validation part chooses the weights")
+        chosen = {"validation": _without(store, rows["validation"], held_out)}
+        held_out = np.concatenate([held_out, rows["validation"]])
+        chosen["train"] = _without(store, rows["train"], held_out)
+    else:
+        kept = _without(store, rows["train"], held_out)
+        _refuse_missing(store, rows | {"train": kept})
+        chosen = _at_random(store, kept, groups, share, seed)
+    copies = len(rows["train"]) + len(rows["validation"]) - sum(map(len, chosen.values()))
+    if copies:
+        notes.append(
+            f"{copies:,} images that lie in another part of the source too were left out of training"
+        )
+    _refuse_missing(store, chosen)
+    return chosen, notes
+
+
+def among(store: Store, rows: IntArray, digests: np.ndarray) -> np.ndarray:
+    """(N,) whether the image of each row is one of those with the given digests."""
+    known = {digest.tobytes() for digest in np.ascontiguousarray(digests)}
+    return np.array([digest.tobytes() in known for digest in np.asarray(store.digests)[rows]], dtype=bool)
+
+
+def _without(store: Store, rows: IntArray, others: IntArray) -> IntArray:
+    """Those of the rows whose image is none of the others'."""
+    kept: IntArray = rows[~among(store, rows, np.asarray(store.digests)[others])]
+    return kept
+
+
+def _at_random(
+    store: Store, rows: IntArray, groups: IntArray, share: float, seed: int
+) -> dict[str, IntArray]:
+    shares = {"train": 1 - share, "validation": share}
+    parts = split(groups[rows], np.asarray(store.digests)[rows], shares, seed, names=store.classes)
+    return {name: rows[within] for name, within in parts.items()}
+
+
+def _refuse_missing(store: Store, rows: dict[str, IntArray]) -> None:
+    """Refuse parts that lack classes which others have."""
+    labels = {part: set(np.unique(store.labels[found]).tolist()) for part, found in rows.items()}
+    learned = labels["train"]
+    for part, found in labels.items():
+        more = [store.classes[k] for k in sorted(found - learned)]
+        if more:
+            raise InvalidInput(
+                f"{store.manifest.source}: class{'es' if len(more) > 1 else ''} {listed(more, quoted=True)} "
+                f"in the {part} part but not in the training part; expected every class to learn from. Add "
+                "images of them, or split all images at random with --no-split-folders."
+            )
+    fewer = [store.classes[k] for k in sorted(learned - labels["validation"])]
+    if fewer and len(rows["validation"]):
+        raise InvalidInput(
+            f"{store.manifest.source}: the validation part has no image of {listed(fewer, quoted=True)} "
+            "that the other parts do not have; expected every class to choose weights with. Add images of "
+            "them, or split all images at random with --no-split-folders."
+        )
+    if len(learned) < 2:
+        raise InvalidInput(
+            f"{store.manifest.source}: the training part holds {len(learned)} "
+            f"class{'' if len(learned) == 1 else 'es'} "
+            f"({listed(store.classes[k] for k in sorted(learned))}); expected at least 2. "
+            "--no-split-folders takes the images of all parts."
+        )

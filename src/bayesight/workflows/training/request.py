@@ -1,0 +1,128 @@
+"""A request to train, and the recipe it comes to: stated, the run's own, or chosen by what the images are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bayesight.errors import InvalidConfig, InvalidInput
+from bayesight.run import Run
+from bayesight.train.recipe import Recipe
+from bayesight.types import IntArray
+from bayesight.workflows.sources import AS_IT_IS, SourceOptions
+
+__all__ = ["NAMED", "TrainRequest", "choose_recipe", "common_recipe", "stated_recipe"]
+
+NAMED = "as named"
+"""Why a model was taken that was named, or stated in a recipe."""
+SMALL = 32
+"""Pixels of a side up to which grey images are letters and digits, say, that a perceptron reads well."""
+LEAST = 28
+"""Pixels of a side from which on a residual network can take images."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train on, how, and where the run goes.
+
+    Args:
+        source: a folder, archive or IDX file of labelled images.
+        out: the run folder.
+        recipe: the four keys; None is the run's own with ``resume``, else the packaged one of the model that
+            suits the images.
+        changes: values of that packaged recipe to replace, by dotted path (``"optimization.epochs"``).
+        also: more training images of the same classes, never used to validate.
+        labels: an IDX source's file of labels, when it is not beside it.
+        options: how the sources are read where they do not show.
+        resume: go on where an interrupted run stopped; starts afresh where there is none.
+        overwrite: replace a run that is there.
+        init_from: a run whose network's weights are the start.
+        unlabelled: images without labels, for a recipe that pretrains.
+        threads: processor threads; None takes half the cores.
+        device: "auto", "cpu", "cuda", ...
+        checkpoint_every_s: seconds between two checkpoints.
+        without: classes to leave out, those of which no image can be read among them.
+        only: rows of the source's store to learn from; None takes all.
+    """
+
+    source: Path
+    out: Path
+    recipe: Recipe | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[Path, ...] = ()
+    labels: Path | None = None
+    options: SourceOptions = AS_IT_IS
+    resume: bool = False
+    overwrite: bool = False
+    init_from: Path | None = None
+    unlabelled: tuple[Path, ...] = ()
+    threads: int | None = None
+    device: str = "auto"
+    checkpoint_every_s: float = 10.0
+    without: tuple[str, ...] = ()
+    only: IntArray | None = None
+
+
+def stated_recipe(request: TrainRequest, resuming: bool) -> Recipe | None:
+    """The recipe of the request, or of the run that goes on; None where a model is to be chosen."""
+    if not resuming:
+        return request.recipe
+    kept = Run.open(request.out, finished=False).recipe()
+    wanted = request.recipe or kept.changed(request.changes)
+    if wanted != kept:
+        raise InvalidInput(
+            f"{request.out} was begun with another recipe; leave out the options that differ, or start again "
+            "with --overwrite."
+        )
+    return kept
+
+
+def common_recipe(changes: Mapping[str, Any]) -> Recipe:
+    """The part of a recipe that is the same for every model: how images are read, the seed, the precision.
+
+    Raises:
+        InvalidConfig: values that no model could take.
+    """
+    shared = {path: value for path, value in changes.items() if path.partition(".")[0] in ("data", "seed")}
+    precision = {path: value for path, value in changes.items() if path == "optimization.precision"}
+    return Recipe.default("mlp").changed(shared | precision)
+
+
+def choose_recipe(shape: Sequence[int], mode: str, changes: Mapping[str, Any]) -> tuple[Recipe, str]:
+    """The packaged recipe that suits images, with changes, and why its model was taken.
+
+    Grey images of up to 32 pixels a side get the perceptron, which trains in seconds; colour and larger
+    images a residual network, which sees what lies near what. Where the changes are options that only the
+    other of the two has, it is the other.
+
+    Args:
+        shape: (H, W) or (H, W, 3) of the images.
+        mode: "L" or "RGB".
+        changes: values by dotted path.
+
+    Raises:
+        InvalidConfig: values that neither can take; said of the one that suits the images.
+
+    Example:
+        >>> choose_recipe((28, 28), "L", {})[1]
+        'chosen for grey images of 28x28; --model takes another'
+        >>> choose_recipe((32, 32, 3), "RGB", {})[0].model.name
+        'resnet'
+    """
+    height, width = shape[:2]
+    simple = (mode == "L" and max(height, width) <= SMALL) or min(height, width) < LEAST
+    first, second = ("mlp", "resnet") if simple else ("resnet", "mlp")
+    images = f"{'grey' if mode == 'L' else 'colour'} images of {width}x{height}"
+    try:
+        return Recipe.default(first).changed(changes), f"chosen for {images}; --model takes another"
+    except InvalidConfig as problem:
+        if not any(path.startswith("model.") for path in changes):
+            raise
+        try:
+            return Recipe.default(second).changed(
+                changes
+            ), "chosen for the options stated; --model takes another"
+        except InvalidConfig:
+            raise problem from None
