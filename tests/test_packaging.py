@@ -65,3 +65,11 @@ def test_contributing_tells_the_layers_that_are_enforced():
     told = (ROOT / "CONTRIBUTING.md").read_text().partition("## The layers")[2].split("```")[1]
     lines = [line for line in told.splitlines()[1:] if line.strip()]
     assert [re.split(r"\s{2,}", line)[0] for line in lines] == enforced
+
+
+def test_contributing_names_files_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = {word for word in re.findall(r"`([\w./-]+)`", text) if "/" in word and "NAME" not in word}
+    assert len(named) > 60
+    for name in named:
+        assert (ROOT / name).exists() or (ROOT / "src" / "bayesight" / name).exists(), name
