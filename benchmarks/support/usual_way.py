@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 BATCH = 128
+SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 and later
 
 
 class PngFolder(Dataset[tuple[Tensor, int]]):
@@ -57,7 +58,7 @@ def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, images: Tenso
 def extract(archive: Path, folder: Path) -> Path:
     """Unpack ``archive``; returns the folder that holds the classes."""
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        tar.extractall(folder, **SAFELY)
     inside = list(folder.iterdir())
     return inside[0] if len(inside) == 1 else folder
 

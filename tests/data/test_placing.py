@@ -85,8 +85,10 @@ def test_backslashes_separate_folders(source, tmp_path, make, kind):
                 archive.writestr(name, make.encoded(make.picture(k)))
     if kind == "folder":
         path = tmp_path / "unpacked"
+        path.mkdir()
         with tarfile.open(tmp_path / "x.tar") as archive:
-            archive.extractall(path, filter="data")
+            for member in archive:
+                (path / member.name).write_bytes(archive.extractfile(member).read())
     store = open_store(path, cache=tmp_path / "cache")
     assert store.manifest.counts == {"bar": 3, "ring": 3}
     assert "6 names separate folders by backslashes" in " ".join(store.manifest.notes)
