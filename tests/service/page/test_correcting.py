@@ -135,7 +135,7 @@ def test_number_keys_press_the_buttons_that_show_them(visit, site, picture):
     names = page.locator(".labels button").all_inner_texts()
     keys = page.locator(".labels kbd").all_inner_texts()
     assert keys == [str(n + 1) for n in range(min(9, len(names)))]
-    assert page.locator(".labels kbd").first.is_visible()
+    page.locator(".labels kbd").first.wait_for(state="visible")
     page.focus("#new-name")
     page.keyboard.type("2")
     assert page.input_value("#new-name") == "2"
@@ -194,7 +194,7 @@ def test_without_a_script_everything_is_done_with_forms(visit, site, picture):
     page.click(".drop button")
     page.wait_for_selector(".verdict")
     image = page.url.rpartition("/")[2]
-    assert not page.locator("kbd").first.is_visible()
+    page.locator("kbd").first.wait_for(state="hidden")  # once the style sheet is there
     page.click(".skip-image button")
     page.wait_for_selector("text=1 image skipped.")
     page.goto(f"{site.url}/images/{image}")
