@@ -18,6 +18,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bayesight.causal.sample import is_number
+
 __all__ = ["NO", "YES", "Choice", "reference_of", "success_of"]
 
 YES = frozenset("yes y true t ja j wahr 예 네 oui sí si sim да 是".split())  # noqa: SIM905
@@ -79,7 +81,7 @@ def success_of(name: str, levels: Sequence[str]) -> Choice:
         Choice(value='lived', because='by its meaning')
     """
     one, two = levels
-    if _is_number(one) and _is_number(two):
+    if is_number(one) and is_number(two):
         return Choice(two, "the larger number")
     for value in levels:
         if _word(value) in YES:
@@ -110,7 +112,7 @@ def reference_of(levels: Sequence[str]) -> Choice:
         >>> reference_of(("drug A", "drug B", "placebo")).value, reference_of(("0", "1")).value
         ('placebo', '0')
     """
-    if _is_number(levels[0]):
+    if is_number(levels[0]):
         return Choice(levels[0], "the smallest number")
     words = [_word(level) for level in levels]
     for k, word in enumerate(words):
@@ -137,7 +139,7 @@ def _kind_of_word(value: str) -> int:
 
 
 def _goes_with(name: str, value: str) -> bool:
-    """Whether a value and a word of the column's name begin alike: Admit and admitted, death and dead."""
+    """True of a value that begins like a word of the column's name: Admit and admitted, death and dead."""
     word = _word(value)
     for part in _words_of(name):
         shared = next((k for k, (a, b) in enumerate(zip(part, word, strict=False)) if a != b), None)
@@ -162,11 +164,3 @@ def _words_of(name: str) -> list[str]:
 
 def _word(value: str) -> str:
     return value.strip().casefold()
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -7,7 +7,7 @@ the treatment were set. What cannot be known from the graph and the columns is s
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,7 +31,7 @@ from bayesight.causal.moments import Moments, slope
 from bayesight.causal.nuisance import LEARNERS
 from bayesight.causal.orthogonal import CHANCE, Nuisance, arms_of, partial_line, prepare, unfolded
 from bayesight.causal.other_ways import WEAK, front_door_arms, front_door_line, instrument_line
-from bayesight.causal.sample import MAX_TREATMENTS, Column, Discrete, Numeric, Sample, as_numbers
+from bayesight.causal.sample import MAX_TREATMENTS, Column, Discrete, Numeric, Sample, as_numbers, is_number
 from bayesight.causal.simpson import EValue, Reversal, e_value, find_reversal
 from bayesight.causal.strata import Strata, standardise, stratify
 from bayesight.causal.weighting import (
@@ -393,31 +393,24 @@ class _Work:
         """The answer on the rows an effect is about; beyond two treatments, pair by pair."""
         if effect == "ate":
             return self.answer(arms_of(found), method)
+        return self.by_pairs(lambda k, base: arms_of(found.pair(k, base), effect), effect, method)
+
+    def by_pairs(self, arms: Callable[[int, int], Arms], effect: str, method: str) -> Answer:
+        """Differences of each treatment to the reference, pair by pair; the means too if there is one pair.
+
+        Args:
+            arms: from the numbers of a treatment and of the reference to their means, the reference first.
+            effect: on whom.
+            method: in words.
+        """
         base, level = self.levels.index(self.reference), self.question.level
-        answers = []
-        for k, name in enumerate(self.levels):
-            if k != base:
-                arms = arms_of(found.pair(k, base), effect)
-                answers.append(answer(arms, method, (self.reference, name), self.reference, level))
-        return replace(self.of_pairs(answers, method), on=effect)
-
-    def answer_by_strata(self, strata: Strata, method: str) -> Answer:
-        """The answer from strata on the rows that were asked about; beyond two treatments, pair by pair."""
-        effect, level, base = self.question.effect, self.question.level, self.levels.index(self.reference)
-        if effect == "ate":
-            return self.answer(standardise(strata), method)
-        answers = []
-        for k, name in enumerate(self.levels):
-            if k != base:
-                arms = standardise(strata.of([base, k]), effect)
-                answers.append(answer(arms, method, (self.reference, name), self.reference, level))
-        return self.of_pairs(answers, method)
-
-    def of_pairs(self, answers: Sequence[Answer], method: str) -> Answer:
-        """Differences of several pairs of treatments; their means too if there is one pair."""
+        answers = [
+            answer(arms(k, base), method, (self.reference, name), self.reference, level)
+            for k, name in enumerate(self.levels)
+            if k != base
+        ]
         means = answers[0].means if len(answers) == 1 else {}
-        gaps = tuple(c for a in answers for c in a.differences)
-        return Answer(method, means, gaps, on=self.question.effect)
+        return Answer(method, means, tuple(c for a in answers for c in a.differences), on=effect)
 
     def task(self, names: Sequence[str]) -> Task:
         arm = self.sample.discrete(self.question.treatment)
@@ -498,16 +491,18 @@ def _by_strata(work: _Work, held: tuple[str, ...]) -> _Found:
         found = _by_model(work, held)
         return replace(found, strata=strata, notes=(note, *found.notes))
     method = "differences within strata" if strata.sampled else "standardisation over strata"
-    adjusted = work.answer_by_strata(strata, method)
-    notes = (*filter(None, [strata.words]), *_overlap_notes(overlap))
-    if work.question.effect != "ate":
+    notes, effect = (*filter(None, [strata.words]), *_overlap_notes(overlap)), work.question.effect
+    if effect != "ate":
+        adjusted = work.by_pairs(lambda k, base: standardise(strata.of([base, k]), effect), effect, method)
         return _Found(adjusted, None, strata, overlap, notes=notes)
-    opinions = () if strata.sampled else tuple(_opinions(work, held, strata))
+    arms = standardise(strata)
+    adjusted = work.answer(arms, method)
+    opinions = () if strata.sampled else tuple(_opinions(work, held, strata, arms))
     if overlap.share < 1 - _MOST_WITHOUT:
         said = f"Overlap is lacking: {_overlap_notes(overlap)[0]}"
         lacking = replace(overlap, lacking=True)
         return _Found(adjusted, None, strata, lacking, opinions, notes, warning=said)
-    return _Found(adjusted, standardise(strata), strata, overlap, opinions, notes)
+    return _Found(adjusted, arms, strata, overlap, opinions, notes)
 
 
 def _by_line(work: _Work, held: tuple[str, ...]) -> _Found:
@@ -550,7 +545,7 @@ def _by_model(work: _Work, held: tuple[str, ...]) -> _Found:
 
 
 def _model_overlap(work: _Work, nuisance: Nuisance, effect: str) -> Overlap:
-    """How much overlap there is for an effect; for the poorest pair of treatments, if there are several."""
+    """Overlap for an effect: that of the poorest pair of treatments, if there are several."""
     base = work.levels.index(work.reference)
     pairs = [nuisance.pair(k, base) for k in range(len(work.levels)) if k != base]
     parts = [nuisance] if effect == "ate" else pairs
@@ -575,7 +570,7 @@ def _main_effects(work: _Work, held: tuple[str, ...], effect: str) -> tuple[Answ
 
 
 def _models_note(outcome: Mapping[str, float], treatment: Mapping[str, float]) -> str:
-    """Which models predicted, in words."""
+    """The models that predicted, with their shares, in a sentence."""
 
     def mix(share: Mapping[str, float]) -> str:
         return ", ".join(f"{name} {s:.0%}" for name, s in share.items() if s >= 0.005)
@@ -611,16 +606,15 @@ def _lacking_words(overlap: Overlap, asked: str, instead: Sequence[Answer]) -> s
     return f"{said}; below are answers to another question." if instead else f"{said}, nor can another."
 
 
-def _opinions(work: _Work, held: Sequence[str], strata: Strata) -> list[Answer]:
+def _opinions(work: _Work, held: Sequence[str], strata: Strata, arms: Arms) -> list[Answer]:
     """Weighting and doubly robust: by strata one and the same; by a model where strata lack overlap."""
     names = ("inverse probability weighting", "doubly robust")
     if bool(strata.overlap.all()):
-        arms = standardise(strata)
         return [work.answer(arms, f"{name}, probabilities by stratum") for name in names]
     task = work.task(held)
     who = propensity(task)
     found = (inverse_probability(task, who), doubly_robust(task, who))
-    return [work.answer(arms, f"{n}, main effects") for n, arms in zip(names, found, strict=True)]
+    return [work.answer(one, f"{n}, main effects") for n, one in zip(names, found, strict=True)]
 
 
 def _otherwise(work: _Work, known: Identification) -> tuple[Answer | None, list[str]]:
@@ -692,7 +686,7 @@ def _outcome(sample: Sample, question: Question) -> tuple[FloatArray, bool, Choi
     numbers = column.numbers
     if numbers is not None and not (len(levels) == 2 and _is_yes_or_no(numbers)):
         return numbers[column.codes], set(numbers.tolist()) <= {0.0, 1.0}, None, ()
-    text = next((level for level in levels if not _is_number(level)), "")
+    text = next((level for level in levels if not is_number(level)), "")
     mend = f"Name the value that counts as 1 (--success): {listed(levels, quoted=True)}."
     check(len(levels) == 2, name, f"holds the text {text!r}", "numbers, or two values", mend)
     counted = success_of(name, levels)
@@ -743,11 +737,3 @@ def _spread(sample: Sample, y: FloatArray) -> float:
 
 def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0] if names else "nothing"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

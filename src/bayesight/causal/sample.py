@@ -17,7 +17,7 @@ from bayesight.checks import check
 from bayesight.errors import InvalidInput, UnknownName
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["Column", "Discrete", "Numeric", "Sample", "as_numbers", "sample_of"]
+__all__ = ["Column", "Discrete", "Numeric", "Sample", "as_numbers", "is_number", "sample_of"]
 
 MAX_LEVELS = 20
 """A column of numbers with more different values than this is continuous."""
@@ -165,7 +165,7 @@ def as_numbers(column: Column, name: str) -> FloatArray:
         return column.values
     numbers = column.numbers
     if numbers is None:
-        text = next(level for level in column.levels if not _is_number(level))
+        text = next(level for level in column.levels if not _is_finite(level))
         raise InvalidInput(f"{name}: holds the text {text!r}; expected numbers.")
     return numbers[column.codes]
 
@@ -182,7 +182,7 @@ def level_name(value: object) -> str:
     if isinstance(value, int | np.integer):
         return str(int(value))  # beyond 2**53 neighbours would be one as floating-point numbers
     text = str(value).strip()
-    if not _is_number(text):
+    if not _is_finite(text):
         return text
     number = float(text)
     return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
@@ -190,7 +190,7 @@ def level_name(value: object) -> str:
 
 def level_order(level: str) -> tuple[int, float, str]:
     """Numbers by size, then text by the alphabet."""
-    return (0, float(level), level) if _is_number(level) else (1, 0.0, level)
+    return (0, float(level), level) if _is_finite(level) else (1, 0.0, level)
 
 
 def _column(name: str, values: npt.NDArray[np.generic]) -> Column:
@@ -207,8 +207,14 @@ def _column(name: str, values: npt.NDArray[np.generic]) -> Column:
     return Discrete(place[codes].astype(np.int64), tuple(levels))
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Tell what can be read as a number from other text."""
     try:
-        return bool(np.isfinite(float(text)))
+        float(text)
     except ValueError:
         return False
+    return True
+
+
+def _is_finite(text: str) -> bool:
+    return is_number(text) and bool(np.isfinite(float(text)))
