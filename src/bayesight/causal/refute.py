@@ -113,14 +113,16 @@ def refute(
         passed = bool(abs(placebo.mean()) <= 3.5 * error) if len(placebo) > 1 else False
         attempts.append(Refutation("placebo treatment", "no effect", _range(placebo), passed))
     half = (original.high - original.low) / 2
+
+    def unchanged(name: str, effects: npt.NDArray[np.float64]) -> Refutation:
+        same = bool(len(effects)) and abs(float(effects.mean()) - original.mean) <= half
+        return Refutation(name, "the same effect", _range(effects), same)
+
     if found.models:
         codes = [n for n in question.adjust or () if _few_values(sample, n)]
         if codes:
             steps = repeat("steps", lambda rng: effect_of(_as_categories(sample, codes)), 1)
-            same = bool(len(steps)) and abs(float(steps.mean()) - original.mean) <= half
-            attempts.append(
-                Refutation(f"{listed(codes)} as categories", "the same effect", _range(steps), same)
-            )
+            attempts.append(unchanged(f"{listed(codes)} as categories", steps))
         attempts += _along(sample, found, half)
         attempts += _halves(sample, dag, question, original, learners)
     if question.adjust is not None:
@@ -130,11 +132,9 @@ def refute(
             edges=(*dag.edges, (_RANDOM, question.treatment), (_RANDOM, question.outcome)),
         )
         chance = repeat("cause", lambda rng: effect_of(_split(sample, _RANDOM, rng), wider, (_RANDOM,)))
-        same = bool(len(chance)) and abs(float(chance.mean()) - original.mean) <= half
-        attempts.append(Refutation("random common cause", "the same effect", _range(chance), same))
+        attempts.append(unchanged("random common cause", chance))
     fewer = repeat("subset", lambda rng: effect_of(_thinned(sample, 0.8, rng)))
-    same = bool(len(fewer)) and abs(float(fewer.mean()) - original.mean) <= half
-    attempts.append(Refutation("four rows in five", "the same effect", _range(fewer), same))
+    attempts.append(unchanged("four rows in five", fewer))
     return tuple(attempts)
 
 
@@ -221,7 +221,7 @@ def _placebo(sample: Sample, treatment: str, rng: np.random.Generator) -> Sample
 
 
 def _few_values(sample: Sample, name: str) -> bool:
-    """Whether a quantity could be a code: as many rows as make a category of each of its values."""
+    """True of a quantity that could be a code: as many rows as make a category of each of its values."""
     column = sample.column(name)
     if not isinstance(column, Numeric):
         return False
