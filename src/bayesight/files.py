@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bayesight.errors import RunUnreadable, StorageFailed
 
-__all__ = ["listed", "read_plain", "write_atomic"]
+__all__ = ["entries_of", "read_plain", "write_atomic"]
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -57,7 +57,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def listed(folder: Path) -> list[Path]:
+def entries_of(folder: Path) -> list[Path]:
     """The entries of a folder in the order of their names; none where it cannot be listed, only entered."""
     try:
         return sorted(folder.iterdir())

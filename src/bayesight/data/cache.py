@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from bayesight.data.store import cache_home, lock_of
 from bayesight.errors import StorageFailed
-from bayesight.files import listed
+from bayesight.files import entries_of
 
 __all__ = ["Cache", "CachedStore", "cached", "clear_cache"]
 
@@ -63,7 +63,7 @@ def cached(cache: str | os.PathLike[str] | None = None) -> Cache:
         cache: where; $BAYESIGHT_CACHE or the user's cache folder when not given.
     """
     home = cache_home(cache)
-    entries = [path for part in ("stores", "milestones") for path in listed(home / part)]
+    entries = [path for part in ("stores", "milestones") for path in entries_of(home / part)]
     stores = [_described(path) for path in entries if path.suffix != ".lock"]
     return Cache(home, tuple(sorted(stores, key=lambda store: -store.bytes)))
 

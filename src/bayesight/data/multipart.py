@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from bayesight.errors import SourceUnreadable
-from bayesight.files import listed
+from bayesight.files import entries_of
 
 __all__ = ["refuse_part"]
 
@@ -46,7 +46,7 @@ def refuse_part(path: Path) -> None:
 
 def _beside(path: Path) -> list[str]:
     """The names of all that is seen to lie in the folder of a file."""
-    return [other.name for other in listed(path.parent)]
+    return [other.name for other in entries_of(path.parent)]
 
 
 def _sentence(path: Path, parts: int, join: str, target: str) -> str:

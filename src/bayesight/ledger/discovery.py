@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bayesight.errors import BayesightError
-from bayesight.files import listed, write_atomic
+from bayesight.files import entries_of, write_atomic
 from bayesight.ledger.belief import run_record
 from bayesight.ledger.records import (
     CHANGES,
@@ -116,7 +116,7 @@ def _named(run: Run) -> Iterator[str]:
 
 
 def _databases(folder: Path) -> list[Path]:
-    return [path for path in listed(folder) if path.suffix in _ENDINGS][:MOST]
+    return [path for path in entries_of(folder) if path.suffix in _ENDINGS][:MOST]
 
 
 def _marked(run: Run) -> list[str]:
