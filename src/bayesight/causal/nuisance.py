@@ -49,7 +49,7 @@ Predictor = Callable[[IntArray], FloatArray]
 
 @dataclass(frozen=True)
 class Basis:
-    """What is held fixed, as regressors.
+    """Regressors of what is held fixed.
 
     Attributes:
         raw: continuous variables, centred and scaled (R, D).
@@ -97,7 +97,7 @@ class Basis:
 
     @property
     def splined(self) -> bool:
-        """Whether there are few enough continuous variables for splines."""
+        """True of few enough continuous variables for splines."""
         return bool(self.even.shape[1] * len(_KNOTS) <= _MOST_COLUMNS)
 
     @property
@@ -115,7 +115,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Folds:
-    """Which fold each row is held out with.
+    """The fold that each row is held out with.
 
     Attributes:
         fold: (R,).
@@ -356,7 +356,7 @@ def _trees(
 def _promising(
     out: dict[str, FloatArray], y: FloatArray, n: FloatArray, test: IntArray, arm: IntArray, binary: bool
 ) -> bool:
-    """Whether trees come near the others on the first fold; else they are spared the rest."""
+    """True of trees that come near the others on the first fold; else they are spared the rest."""
 
     def loss(name: str) -> float:
         p = out[name][test, arm[test]]

@@ -100,7 +100,7 @@ class Nuisance:
 
 @dataclass(frozen=True)
 class Residuals:
-    """What cross-fitted models leave of outcome and treatment, and the slope of one on the other.
+    """Residuals of outcome and treatment from cross-fitted models, and the slope of one on the other.
 
     Attributes:
         line: the slope in a partially linear model.
@@ -161,7 +161,7 @@ def prepare(
 def partial_line(
     sample: Sample, t: FloatArray, y: FloatArray, names: Sequence[str], learners: Sequence[str] = LEARNERS
 ) -> Residuals:
-    """What cross-fitted models leave of outcome and treatment, and the slope of one on the other."""
+    """Regress the residuals of the outcome on those of the treatment, both from cross-fitted models."""
     sample, (t, y) = unfolded(sample, t, y)
     basis = basis_of(sample, names)
     folds = folds_of([*basis.raw.T, *basis.codes.T, y, t], np.zeros(len(y), np.int64))
@@ -264,7 +264,7 @@ def arms_of(found: Nuisance, effect: str = "ate") -> Arms:
 
 
 def _moved(x: FloatArray, residual: FloatArray, n: FloatArray, gap: FloatArray) -> FloatArray:
-    """How each row moves gap'β of a least-squares fit."""
+    """Influence of each row on gap'β of a least-squares fit."""
     gram = x.T @ (x * n[:, None])
     return np.asarray((x @ (np.linalg.pinv(gram, hermitian=True) @ gap)) * residual)
 

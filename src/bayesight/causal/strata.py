@@ -59,7 +59,7 @@ class Strata:
 
     @property
     def sampled(self) -> bool:
-        """Whether the strata are taken as a sample of strata and not as fixed (see ``standardise``).
+        """True of strata that are taken as a sample of strata and not as fixed (see ``standardise``).
 
         They are where some arm has fewer rows to spare, beyond one in each stratum, than there are strata to
         compare (matched pairs and sets), or where there are 10 or more, of fewer than 10 rows on average.

@@ -116,7 +116,7 @@ def doubly_robust(task: Task, who: Propensity) -> Arms:
 
 
 def _moved_by_propensity(task: Task, who: Propensity, residual: FloatArray) -> FloatArray:
-    """How estimating the probabilities of treatment moves the averages of weighted residuals (R, K)."""
+    """Influence of estimating the probabilities of treatment on averages of weighted residuals (R, K)."""
     moved = np.zeros_like(residual)
     for k in range(task.arms):
         fitted = 0 if task.arms == 2 else k  # of two treatments, the second has what the first leaves

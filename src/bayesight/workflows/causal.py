@@ -116,7 +116,7 @@ class CausalRequest:
 
 @dataclass(frozen=True)
 class ColumnUse:
-    """What a column of the table was taken for.
+    """The kind a column of the table was taken for.
 
     Attributes:
         name: of the column.
@@ -662,7 +662,7 @@ def _held(found: Effect, sample: Sample) -> dict[str, tuple[str, int]]:
 def _columns(
     request: CausalRequest, found: Effect, read: TableRead, guess: CountsColumn | None
 ) -> tuple[ColumnUse, ...]:
-    """What each column was taken for, with the option that changes it."""
+    """The kind each column was taken for, with the option that changes it."""
     uses = [_treatment_use(found, read), _outcome_use(found, read)]
     known = found.identification
     roles = dict.fromkeys(found.held or (), "held fixed")
