@@ -58,6 +58,9 @@ def test_percentages_are_taken_as_they_are_typed():
     first = steps("--hypotheses", "A=20%,B=50%,C=30%", *words)[0]
     assert first["posterior"] == pytest.approx({"A": 0.5625, "B": 0.15625, "C": 0.28125})
     assert run("--prior", "much", *RATES[2:], "--result", "+").exit_code == 2
+    beyond = run("--prior", "130%", *RATES[2:], "--result", "+")
+    assert beyond.exit_code == 2
+    assert "130% is no probability; expected 0% to 100%" in beyond.stderr
 
 
 def test_many_hypotheses():

@@ -109,10 +109,14 @@ def share(text: str) -> float:
 
     Raises:
         ValueError: it is no number.
+        BadParameter: it is a percentage beyond 0 to 100.
     """
     from bayesight.formatting import from_percent
 
-    value = from_percent(text) if text.strip().endswith("%") else float(text)
+    is_percentage = text.strip().endswith("%")
+    value = from_percent(text) if is_percentage else float(text)
+    if is_percentage and (value < 0 or value > 1):
+        raise typer.BadParameter(f"{text.strip()} is no probability; expected 0% to 100%")
     if math.isnan(value) and text.strip().casefold() != "nan":
         raise ValueError(text)
     return value
