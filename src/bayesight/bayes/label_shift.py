@@ -218,19 +218,18 @@ def infer_prior(
     order = torch.from_numpy(np.lexsort(unlabelled.T.numpy()))  # draws are the same whatever the order
     unlabelled = unlabelled[order]
     calibration = fit_bcts(validation, labels, weights=counted)
-    generator = torch_generator(seed, "validation")
-    drawn = torch.randint(len(labels), (resamples, len(labels)), generator=generator)
-    resampled = torch.stack([torch.bincount(row, minlength=len(labels)) * counted for row in drawn])
+    calibrated = apply(calibration, validation)
+    resampled = _resampled(len(labels), resamples, torch_generator(seed, "validation")) * counted
     versions = [apply(fit_bcts(validation, labels, weights=one), unlabelled) for one in resampled]
     tails = None
     if novelty is not None:
         tails = novelty_tails(novelty[0], labels, resampled, novelty[1][order], len(old))
     draws = draw_shares(torch.stack(versions) - old.log(), old, tails, seed=seed)
     estimate = draws.prior.flatten(0, 1).mean(0)
-    noise = _confusion_noise(apply(calibration, validation), labels, old, estimate, resamples, seed)
+    noise = _confusion_noise(calibrated, labels, old, estimate, resamples, seed)
     noisy = (draws.prior + noise).clamp_min(0)
     low, high = _shortest((noisy / noisy.sum(-1, keepdim=True)).flatten(0, 1), level)
-    second = bbse(apply(calibration, validation), labels, apply(calibration, unlabelled))
+    second = bbse(calibrated, labels, apply(calibration, unlabelled))
     low, high = torch.minimum(low, estimate), torch.maximum(high, estimate)
     unknown = None if tails is None else _unknown(draws.unknown.flatten(), level)
     weight = float(draws.weight.median())
@@ -319,12 +318,16 @@ def _confusion_noise(
     for k in range(len(prior)):
         rows = torch.where(labels == k)[0]
         if len(rows):
-            draws = torch.randint(len(rows), (resamples, len(rows)), generator=generator)
-            drawn = torch.zeros(resamples, len(rows), dtype=torch.float64)
-            drawn.scatter_add_(1, draws, torch.ones(draws.shape, dtype=torch.float64))
-            weights[:, rows] = drawn * prior[k] / len(rows)
+            weights[:, rows] = _resampled(len(rows), resamples, generator) * prior[k] / len(rows)
     found = em_prior(log_posterior, old_prior, weights=weights)
     return found - found.mean(0)
+
+
+def _resampled(rows: int, resamples: int, generator: torch.Generator) -> Tensor:
+    """The number of times each row is drawn, (resamples, rows), of as many draws with replacement."""
+    drawn = torch.randint(rows, (resamples, rows), generator=generator)
+    counts = torch.zeros(resamples, rows, dtype=torch.float64)
+    return counts.scatter_add_(1, drawn, torch.ones(drawn.shape, dtype=torch.float64))
 
 
 def _ratios(log_posterior: Tensor, old: Tensor) -> Tensor:
