@@ -134,15 +134,16 @@ def draw_shares(
     check(bool((old_prior > 0).all()), "old_prior", "a class of probability 0", "positive probabilities")
     chains, _, count = log_likelihoods.shape
     generator, old = torch_generator(seed, "class shares"), old_prior.double()
-    scaled = log_likelihoods.double() - log_likelihoods.double().amax(-1, keepdim=True)
-    likelihood, tail = scaled.exp(), None if tails is None else _Unknown(tails, old, generator)
-    prior, share = old.expand(chains, count), torch.full((chains, 1), 0.05, dtype=torch.float64)
+    likelihood = (log_likelihoods.double() - log_likelihoods.amax(-1, keepdim=True)).exp()
+    unknown = None if tails is None else _Unknown(tails, old, generator)
+    prior = old.expand(chains, count)
+    share = torch.full((chains, 1), 0.0 if unknown is None else 0.05, dtype=torch.float64)
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
     for sweep in range(SWEEPS):
         joint = likelihood * prior[:, None]
         known = torch.ones(joint.shape[:2], dtype=torch.bool)
-        if tail is not None:
-            strange = likelihood * tail.density(joint)
+        if unknown is not None:
+            strange = likelihood * unknown.density(joint)
             one, other = (1 - share) * joint.sum(-1), share * strange.sum(-1)
             known = torch.rand(one.shape, generator=generator, dtype=torch.float64) * (one + other) >= other
             joint = torch.where(known[..., None], joint, strange)
@@ -150,14 +151,12 @@ def draw_shares(
         counts = _count(drawn, known, count)
         weight = _weight(counts, old, generator)
         prior = _dirichlet(weight * old + counts, generator)
-        if tail is not None:
-            tail.learn(drawn, ~known)
+        if unknown is not None:
+            unknown.learn(drawn, ~known)
             found = torch.stack([(~known).sum(1), known.sum(1)], 1) + torch.tensor(_UNKNOWN_SHARE)
             share = _dirichlet(found.double(), generator)[:, :1]
         if sweep >= BURN_IN:
-            kept.append(
-                (prior, share[:, 0] if tail is not None else torch.zeros(chains).double(), weight[:, 0])
-            )
+            kept.append((prior, share[:, 0], weight[:, 0]))
     return ShareDraws(*(torch.stack(part) for part in zip(*kept, strict=True)))
 
 
