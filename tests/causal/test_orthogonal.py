@@ -1,6 +1,7 @@
 """Effects from cross-fitted models: closed forms, other libraries, laws, coverage and width, real tables."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,37 @@ def test_variance_of_known_models_is_that_of_the_influence_function():
     c = arms_of(m).covariance
     error = np.sqrt(c[0, 0] + c[1, 1] - 2 * c[0, 1])
     assert error == pytest.approx(np.sqrt(m.n @ phi**2) / m.n.sum(), rel=0.03)
+
+
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+def test_the_outcome_models_own_error_counts_where_weighted_rows_do_not_balance(shared):
+    """Against the jackknife, with probabilities of treatment that are not those the rows were drawn with."""
+    rng = np.random.default_rng(8)
+    rows = 400
+    z = rng.normal(size=rows)
+    arm = (rng.random(rows) < 1 / (1 + np.exp(-1.5 * z))).astype(np.int64)
+    y = 2 * z + arm + rng.normal(size=rows)
+    x = np.column_stack([np.ones(rows), z])
+
+    def found(kept):
+        a, v, b = arm[kept], y[kept], x[kept]
+        if shared:
+            slopes = np.linalg.lstsq(np.column_stack([b, a]), v, rcond=None)[0]
+            mean = np.column_stack([np.column_stack([b, np.full(len(a), k)]) @ slopes for k in (0, 1)])
+        else:
+            mean = np.column_stack([b @ np.linalg.lstsq(b[a == k], v[a == k], rcond=None)[0] for k in (0, 1)])
+        p, n = np.full((len(a), 2), 0.5), np.ones(len(a))
+        return Nuisance(a, v, n, n, b, p, mean, np.full(2, shared), False, {}, {})
+
+    every = np.arange(rows)
+    c = arms_of(found(every)).covariance
+    error = np.sqrt(c[0, 0] + c[1, 1] - 2 * c[0, 1])
+    gaps = np.array([gap(found(np.delete(every, i)), "ate") for i in every])
+    jackknife = np.sqrt((rows - 1) * gaps.var())
+    assert error == pytest.approx(jackknife, rel=0.03)
+    left_out = arms_of(replace(found(every), x=np.zeros((rows, 2)))).covariance
+    without = np.sqrt(left_out[0, 0] + left_out[1, 1] - 2 * left_out[0, 1])
+    assert without < 0.9 * jackknife
 
 
 def test_partially_linear_slope_is_least_squares_where_all_is_straight():
