@@ -19,7 +19,7 @@ def door(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], l
     """Make a package's ``__getattr__``, ``__dir__`` and ``__all__`` from what it imports for type checkers.
 
     The public names stand once, below ``if TYPE_CHECKING:``, as ``from package.module import Name as Name``.
-    A name that is imported ``as`` another is public under that one. Only imports from the same root count.
+    A name that is imported ``as`` another is public under that one.
 
     Args:
         package: ``__name__`` of the package that calls.
@@ -32,7 +32,7 @@ def door(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], l
         for block in ast.parse(source).body
         if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
         for node in block.body
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == __package__
+        if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
     }
 
