@@ -252,11 +252,7 @@ def check_prior_shift(
         prior: (K,) inferred base rates.
         alarm: p-value below which a pure prior shift is not believed.
     """
-    count = len(prior)
-    prior = _prior(prior, "prior", count)
-    per_class = torch.bincount(labels, minlength=count).double()
-    weight = prior[labels] / per_class[labels]
-    weight = weight / weight.sum()
+    weight = _mixed(_prior(prior, "prior", len(prior)), labels)
     order = validation_scores.argsort()
     ranked, steps = validation_scores[order].double(), weight[order].cumsum(0)
     steps = torch.cat([steps.new_zeros(1), steps])
@@ -287,9 +283,9 @@ def check_ambiguity(
         old_prior: (K,) prior behind both.
         prior: (K,) inferred base rates.
     """
-    weight = prior[labels] / torch.bincount(labels, minlength=len(prior)).double()[labels]
+    weight = _mixed(prior, labels)
     known, new = (_entropy(reweight(log_p, old_prior, prior)) for log_p in (validation, unlabelled))
-    weight, ranked = weight / weight.sum(), known.sort().values
+    ranked = known.sort().values
 
     def rank(values: Tensor) -> Tensor:
         below, up_to = (torch.searchsorted(ranked, values, side=side) for side in ("left", "right"))
@@ -299,6 +295,12 @@ def check_ambiguity(
     variance = weight.square() @ (rank(known) - expected).square() + rank(new).var(correction=0) / len(new)
     shift = float(rank(new).mean() - expected)
     return float(scipy.stats.norm.sf(shift / max(float(variance) ** 0.5, 1e-12)))
+
+
+def _mixed(prior: Tensor, labels: Tensor) -> Tensor:
+    """The weight of each labelled image (V,) where classes have the shares of ``prior``, 1 in all."""
+    weight = prior[labels] / torch.bincount(labels, minlength=len(prior)).double()[labels]
+    return weight / weight.sum()
 
 
 def _entropy(log_p: Tensor) -> Tensor:
