@@ -211,9 +211,8 @@ def _eroded(ink: Tensor, generator: torch.Generator) -> Tensor:
     side = ink.shape[1]
     noise = smooth_noise((len(ink), 1, side, side), max(1.0, side / 40), generator).squeeze(1)
     wear = 0.3 + 1.0 * torch.rand((len(ink), 1, 1), generator=generator)
-    return ((_soften(ink, 0.02) - 0.5) * 4 + 1.3 - noise.abs() * wear > 0.2).float() * (
-        _soften(ink, 0.02) > 0.2
-    )
+    soft = _soften(ink, 0.02)
+    return ((soft - 0.5) * 4 + 1.3 - noise.abs() * wear > 0.2).float() * (soft > 0.2)
 
 
 @dataclass(frozen=True)
