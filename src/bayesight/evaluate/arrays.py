@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bayesight.checks import check
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["class_indices", "floats", "log_probabilities", "log_scores", "row_blocks"]
+__all__ = ["class_indices", "floats", "log_scores", "row_blocks"]
 
 SUM_TOLERANCE = 1e-2
 """How far a row of probabilities may be from 1: bfloat16 posteriors are off by up to half a percent."""
@@ -63,24 +63,14 @@ def class_indices(values: npt.ArrayLike, classes: int, where: str) -> IntArray:
     return array.astype(np.int64)
 
 
-def log_probabilities(log_p: npt.ArrayLike, where: str) -> FloatArray:
-    """Log-posteriors (N, K) in nats, float64, each row exactly normalised.
-
-    Rows that sum to 1 within ``SUM_TOLERANCE`` are accepted and renormalised, so that half precision upstream
-    does not tilt a score.
-
-    Raises:
-        InvalidInput: not (N, K) with K at least 2, N at least 1, a NaN, or rows that are no distribution.
-    """
-    array, total = log_scores(log_p, where)
-    return array - total[:, None]
-
-
 def log_scores(log_p: npt.ArrayLike, where: str) -> tuple[FloatArray, FloatArray]:
     """Log-posteriors (N, K) as they came, and what is to be subtracted from each row (N,) to normalise it.
 
+    Rows that sum to 1 within ``SUM_TOLERANCE`` are accepted, to be renormalised, so that half precision
+    upstream does not tilt a score.
+
     Raises:
-        InvalidInput: as in ``log_probabilities``.
+        InvalidInput: not (N, K) with K at least 2, N at least 1, a NaN, or rows that are no distribution.
     """
     array = floats(log_p)
     expected = "shape (N, K): one row for each example, one column for each class"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import betaincinv
 
 from bayesight.checks import check, probability
-from bayesight.evaluate.arrays import class_indices, floats, log_probabilities, log_scores
+from bayesight.evaluate.arrays import class_indices, floats, log_scores
 from bayesight.types import FloatArray, IntArray
 
 __all__ = ["Answers", "Reliability", "brier_score", "expected_calibration_error", "log_loss", "reliability"]
@@ -57,7 +57,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Answers:
-    """What posteriors say of each example, without the posteriors.
+    """The answer to each example and its probability, without the posteriors.
 
     Attributes:
         labels: true class indices (N,).
@@ -78,9 +78,7 @@ class Answers:
         Raises:
             InvalidInput: shapes differ, a row is no distribution, an index is outside the classes.
         """
-        p, total = log_scores(log_p, f"{where} log_p")
-        true = class_indices(labels, p.shape[1], f"{where} labels")
-        check(len(true) == len(p), where, f"{len(p)} posteriors and {len(true)} labels", "one label for each")
+        p, total, true = _checked(log_p, labels, where)
         rows, predicted = np.arange(len(true)), p.argmax(axis=1)
         return cls(true, predicted, p[rows, predicted] - total, p[rows, true] - total)
 
@@ -151,8 +149,8 @@ def brier_score(log_p: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         >>> round(brier_score(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)
         0.29
     """
-    true = Answers.of(log_p, labels, "brier_score").labels
-    distance = np.exp(log_probabilities(log_p, "brier_score log_p"))
+    p, total, true = _checked(log_p, labels, "brier_score")
+    distance = np.exp(p - total[:, None])
     distance[np.arange(len(true)), true] -= 1
     return float(np.mean(np.sum(distance**2, axis=1)))
 
@@ -208,6 +206,16 @@ def expected_calibration_error(
         0.3
     """
     return reliability(log_p, labels, bins, weights=weights).expected_error
+
+
+def _checked(
+    log_p: npt.ArrayLike, labels: npt.ArrayLike, where: str
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Log-posteriors (N, K), what normalises their rows (N,), and one label for each (N,)."""
+    p, total = log_scores(log_p, f"{where} log_p")
+    true = class_indices(labels, p.shape[1], f"{where} labels")
+    check(len(true) == len(p), where, f"{len(p)} posteriors and {len(true)} labels", "one label for each")
+    return p, total, true
 
 
 def _weights(weights: npt.ArrayLike | None, count: int, where: str) -> FloatArray:
