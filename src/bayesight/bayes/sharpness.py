@@ -72,7 +72,7 @@ _VALUES = 1 << 20  # probabilities held at once
 
 
 def most_judges(classes: int) -> int:
-    """How many images may judge answers about so many classes: 4 million answers, at least 200 images."""
+    """The most images to judge answers about so many classes: 4 million answers, at least 200 images."""
     return max(_FEWEST_JUDGES, _MOST_JUDGED // classes)
 
 

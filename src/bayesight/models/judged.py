@@ -61,7 +61,7 @@ def judge(
 
 
 def most_later_judges(classes: int) -> int:
-    """How many images absorbed after training may judge a belief about so many classes."""
+    """The most images absorbed after training that may judge a belief about so many classes."""
     return min(LATER_JUDGES, sharpness.most_judges(classes))
 
 
