@@ -149,11 +149,8 @@ def _counted(name: str, run: Run, record: RunRecord) -> LinkedLedger | None:
         if not rows[RunRecord.kind] or not _began(rows[RunRecord.kind][0][1], Path(name), run, record):
             return None
         trees = {kind: [json.loads(body) for _, body in found] for kind, found in rows.items()}
-        back, out = (
-            trees[WithdrawalRecord.kind],
-            [tree for tree in trees[UpdateRecord.kind] if tree["remove"]],
-        )
-        gone = {number for tree in back for number in numbers_in(tree["labels"])}
+        out = [tree for tree in trees[UpdateRecord.kind] if tree["remove"]]
+        gone = {number for tree in trees[WithdrawalRecord.kind] for number in numbers_in(tree["labels"])}
         removing = {number for tree in out for number in numbers_in(tree["labels"])}
     except (sqlite3.Error, ValueError, KeyError, TypeError):
         return None
