@@ -114,6 +114,23 @@ def test_the_queue_holds_what_is_not_labelled_most_telling_first(client: TestCli
     assert len(client.get("/v1/queue?limit=2").json()["images"]) == 2
 
 
+def test_the_queue_says_what_is_believed_now_not_what_was(client: TestClient, draw, strange) -> None:
+    other, taught = draw("disc", 7), ("images", strange)
+    options = {"options": '{"labels": ["new"], "new_classes": true}'}
+    [image] = client.post("/v1/labels", files=[taught], data=options).json()["images"]
+    files = [("images", ("0", other, "image/png"))]
+    [asked] = client.post("/v1/predictions", files=files).json()["predictions"]
+    assert "new" in asked["posterior"]
+    client.app.state.service.recorder.settle([asked["image"]])
+    client.put("/v1/prior", json={"prior": {"bar": 0.9}})
+    [now] = client.get("/v1/queue").json()["images"]
+    again = client.post("/v1/predictions", files=files).json()["predictions"][0]
+    assert now["posterior"] == pytest.approx(again["posterior"]) != pytest.approx(asked["posterior"])
+    client.post("/v1/labels/take-back", json={"image": image})
+    [now] = client.get("/v1/queue").json()["images"]
+    assert set(now["posterior"]) == {"bar", "disc", "ring"}  # no button for a class that is gone
+
+
 def test_readings_of_one_subject_are_a_sequence(client: TestClient, draw) -> None:
     files = [("images", (str(n), draw("disc", n), "image/png")) for n in range(2)]
     one, two = client.post("/v1/predictions", files=files, data={"options": '{"same_subject": true}'}).json()[

@@ -104,20 +104,20 @@ async def queue(
     now = await service.current_belief()
     entries = await run_in_threadpool(service.recent, recent)
     waiting = await run_in_threadpool(service.ledger.queued, service.beliefs.name, limit=10_000)
-    ranked = await run_in_threadpool(partial(rank, now, entries, waiting))
+    ranked = await run_in_threadpool(partial(rank, now, entries, waiting, limit=limit))
     images = [
         QueueItem(
             image=one.record.image,
-            prediction=one.record.prediction,
-            posterior=dict(one.record.posterior),
+            prediction=one.answer.prediction,
+            posterior=one.answer.posterior,
             information_bits=one.information_bits,
-            novelty=one.record.novelty,
-            known=one.record.known,
+            novelty=one.answer.novelty,
+            known=one.answer.known,
             at=one.at,
         )
-        for one in ranked[:limit]
+        for one in ranked.images
     ]
-    return QueueAnswer(considered=len(ranked), images=images)
+    return QueueAnswer(considered=ranked.waiting, images=images)
 
 
 def _prior(now: CurrentBelief) -> PriorAnswer:

@@ -352,7 +352,7 @@ class InferredAnswer(_ApiModel):
 
 
 class QueueItem(_ApiModel):
-    """An image a label of which would teach much."""
+    """An image a label of which would teach much, and what the belief says of it now."""
 
     image: Digest
     prediction: str

@@ -262,10 +262,10 @@ async def queue(
 
     def values() -> dict[str, Any]:
         waiting = service.ledger.queued(service.beliefs.name, limit=10_000)
-        ranked = rank(current, service.recent(CONSIDERED), waiting)
+        ranked = rank(current, service.recent(CONSIDERED), waiting, limit=QUEUED, skipped=skipped)
         found = find_features(service.ledger, service.beliefs.name, told) if told else None
         details = details_of(service.ledger, current, found, caller.name) if found else None
-        return queue_values(ranked, QUEUED, skipped, details)
+        return queue_values(ranked, skipped, details)
 
     return render(request, "queue", "/queue", **await run_in_threadpool(values))
 

@@ -19,7 +19,7 @@ from bayesight.service.page.figures import counted, novelty_strip, share_dots, u
 from bayesight.service.page.history import WINDOW, History, accuracy_figure, evidence_figure, prior_figure
 from bayesight.service.page.pictures import Album
 from bayesight.service.work.belief import CurrentBelief
-from bayesight.service.work.queue import QueueCandidate
+from bayesight.service.work.queue import Queue, QueueCandidate
 from bayesight.workflows.evaluate import verdict_now
 
 __all__ = [
@@ -139,21 +139,17 @@ def image_values(details: ImageDetails, current: CurrentBelief, album: Album) ->
     }
 
 
-def queue_values(
-    ranked: Sequence[QueueCandidate], shown: int, skipped: Sequence[str], told: ImageDetails | None
-) -> dict[str, Any]:
+def queue_values(ranked: Queue, skipped: Sequence[str], told: ImageDetails | None) -> dict[str, Any]:
     """Values of the queue's page.
 
     Args:
-        ranked: all of them.
-        shown: how many are shown.
+        ranked: without those that were skipped.
         skipped: images that were skipped.
         told: the image that was named last.
     """
-    left = [one for one in ranked if one.record.image not in skipped]
     return {
-        "cards": [_card(one) for one in left[:shown]],
-        "waiting": len(left),
+        "cards": [_card(one) for one in ranked.images],
+        "waiting": ranked.waiting,
         "skipped": skipped,
         "told_mine": told.mine if told else None,
         "key": new_key(),
@@ -203,10 +199,10 @@ def events(changes: Sequence[Entry]) -> list[dict[str, str]]:
 
 def _card(ranked: QueueCandidate) -> dict[str, Any]:
     """One image of the queue; the most probable classes can be said with a click."""
-    posterior = ranked.record.posterior
+    posterior = ranked.answer.posterior
     names = sorted(posterior, key=lambda name: -posterior[name])
     shares = [f"{name} {rate(posterior[name])}" for name in names[:2]]
-    words = " or ".join(shares) if ranked.record.known else f"Unknown; of its classes {shares[0]}"
+    words = " or ".join(shares) if ranked.answer.known else f"Unknown; of its classes {shares[0]}"
     return {
         "image": ranked.record.image,
         "pixels": ranked.record.pixels,
