@@ -1,4 +1,4 @@
-"""What every milestone in the gallery owes: a smoke run that shows its claim, in about a minute of one processor.
+"""What every milestone in the gallery owes: a smoke run that shows its claim in about a minute.
 
 A file of its own, so that it runs beside the rest of the contract suite.
 """
