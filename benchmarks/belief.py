@@ -27,11 +27,12 @@ from torch import Tensor
 from bayesight import Recipe, RenderOptions, Run, Store, TrainRequest, open_store, render, train_run
 from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.bayes.label_shift import PriorEstimate, em_prior
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.classifier import Classifier
 from bayesight.data.batches import Examples
 from bayesight.data.splits import split
 from bayesight.evaluate import expected_calibration_error, log_loss
 from bayesight.evaluate.novelty import auroc, threshold
-from bayesight.models.classifier import Classifier, Rows
 from bayesight.train.classification import log_probabilities
 from bayesight.workflows.infer_prior import infer
 from bayesight.workflows.labels import audit_labels

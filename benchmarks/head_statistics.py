@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from bayesight.bayes import gaussian_head
+from bayesight.bayes.head import gaussian
 
 SEED = 0
 
@@ -41,12 +41,12 @@ def main():
         generator = torch.Generator().manual_seed(SEED)
         x = torch.randn(options.rows, size, generator=generator)
         labels = torch.randint(10, (options.rows,), generator=generator)
-        head = gaussian_head.empty(tuple("ABCDEFGHIJ"), x.mean(0), x.std(0))
+        head = gaussian.empty(tuple("ABCDEFGHIJ"), x.mean(0), x.std(0))
         wide = x.double()
         product, whole = fastest(
             options.repeats,
             lambda wide=wide: wide.T @ wide,
-            lambda h=head, x=x, y=labels: gaussian_head.sufficient_statistics(h, x, y),
+            lambda h=head, x=x, y=labels: gaussian.sufficient_statistics(h, x, y),
         )
         print(f"{options.rows},{size},{product:.4f},{whole:.4f},{whole / product:.2f}")
 

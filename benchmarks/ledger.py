@@ -31,6 +31,8 @@ from support.record import append, facts, spread
 from support.suite import part
 
 from bayesight import Recipe, RenderOptions, Run, TrainRequest, render, train_run
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.updating import absorb
 from bayesight.ledger import (
     LabelRecord,
     Ledger,
@@ -42,8 +44,6 @@ from bayesight.ledger import (
     learn,
     verify,
 )
-from bayesight.models.classifier import Rows
-from bayesight.models.learning import absorb
 
 SIZE = 1024
 RUN = RunRecord("run1", "ab" * 32, tuple("ABCDEFGHIJ"), SIZE, "mlp")

@@ -24,7 +24,7 @@ from support.load import post
 from support.record import append, facts
 from support.serving import label_body, served, small_run
 
-from bayesight.bayes import gaussian_head
+from bayesight.bayes.head import gaussian
 from bayesight.ledger import LabelRecord, Ledger, begin, verify
 from bayesight.run import Run
 
@@ -96,7 +96,7 @@ def checked(run: Path, ledger: str, answers: list[dict], belief: str = "") -> di
     names = held.base.classes.names
     numbers = torch.tensor([names.index(label.label) for label in labels.values()])
     features = torch.from_numpy(np.array([label.features for label in labels.values()]))
-    once, _ = gaussian_head.absorb(held.base.head, features, numbers)
+    once, _ = gaussian.absorb(held.base.head, features, numbers)
     pairs = ((held.classifier.head, once, part) for part in ("counts", "sums", "second_moments"))
     off = max(
         float((getattr(a, part) - getattr(b, part)).abs().max() / getattr(b, part).abs().max())

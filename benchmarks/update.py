@@ -24,8 +24,8 @@ from PIL import Image
 from support.record import append, facts, spread
 
 from bayesight import Recipe, Run, Store, TrainRequest, evaluate_run, open_store, train_run, update_run
+from bayesight.belief.absorbed import Rows
 from bayesight.data.batches import Examples
-from bayesight.models.classifier import Rows
 from bayesight.workflows.update import absorb
 
 REPEATS = 9

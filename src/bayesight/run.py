@@ -33,12 +33,13 @@ from typing import Any, Literal, TypeVar
 import safetensors.torch
 from torch import Tensor, nn
 
+from bayesight.belief.check import from_format_1
+from bayesight.belief.classifier import Classes, Classifier
 from bayesight.checks import existing_path
 from bayesight.errors import InvalidConfig, InvalidInput, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import read_plain, write_atomic
 from bayesight.losses import sees_environments
 from bayesight.models import GenerativeModel, ImageModel, build, build_generator, channels_last
-from bayesight.models.classifier import Classes, Classifier, from_format_1
 from bayesight.models.outline import outline
 from bayesight.run_schema import (
     MOST_CLASSES,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bayesight.bayes import gaussian_head as gh
+from bayesight.bayes.head import gaussian as gh
 
 NAMES = ("a", "b", "c", "d")
 PRIOR = gh.HeadPrior(mean_strength=0.7, scatter=3.0, extra_dof=2.5)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from torch import Tensor
 
-from bayesight.bayes import gaussian_head as gh
 from bayesight.bayes import sharpness
+from bayesight.bayes.head import gaussian as gh
 from bayesight.errors import InvalidInput
 
 

@@ -6,6 +6,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.updating import absorb
 from bayesight.errors import InvalidInput, KeyReused
 from bayesight.ledger import (
     LabelRecord,
@@ -23,8 +25,6 @@ from bayesight.ledger import (
     tables,
     verify,
 )
-from bayesight.models.classifier import Rows
-from bayesight.models.learning import absorb
 
 
 def rows_of(labels, names):

@@ -12,10 +12,8 @@ from bayesight.lazy import door
 if TYPE_CHECKING:
     from bayesight.bayes import calibrate as calibrate
     from bayesight.bayes import conjugate as conjugate
-    from bayesight.bayes import gaussian_head as gaussian_head
-    from bayesight.bayes import label_noise as label_noise
+    from bayesight.bayes import head as head
     from bayesight.bayes import label_shift as label_shift
-    from bayesight.bayes import laplace_head as laplace_head
     from bayesight.bayes import sharpness as sharpness
     from bayesight.bayes.decision import Costs as Costs
     from bayesight.bayes.decision import Decision as Decision

@@ -11,11 +11,12 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from bayesight.bayes.gaussian_head import AbsorbedBatch
+from bayesight.bayes.head.gaussian import AbsorbedBatch
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.classifier import Classifier
+from bayesight.belief.corrections import Corrections, compare
+from bayesight.belief.updating import absorb, emptied, take_back
 from bayesight.ledger.records import Entry, LabelRecord, RenameRecord, UpdateRecord, WithdrawalRecord
-from bayesight.models.classifier import Classifier, Rows
-from bayesight.models.corrections import Corrections, compare
-from bayesight.models.learning import absorb, emptied, take_back
 
 __all__ = [
     "apply_rename",

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 
 from torch import Tensor
 
+from bayesight.belief.classifier import Classifier
+from bayesight.belief.corrections import rows_of
 from bayesight.ledger.applying import Renames, name_now
 from bayesight.ledger.chain import canonical
 from bayesight.ledger.records import RunRecord
-from bayesight.models.classifier import Classifier
-from bayesight.models.corrections import rows_of
 from bayesight.run import Run
 
 __all__ = ["BeliefState", "belief_digest", "run_record"]

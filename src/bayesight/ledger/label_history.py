@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from bayesight.belief.corrections import RUN, Word, tell
 from bayesight.ledger import tables
 from bayesight.ledger.applying import source_of
 from bayesight.ledger.belief import BeliefState
 from bayesight.ledger.database import reading
 from bayesight.ledger.records import LabelRecord, WithdrawalRecord, numbers_in
 from bayesight.ledger.store import Ledger
-from bayesight.models.corrections import RUN, Word, tell
 
 __all__ = ["LabelEvent", "LabelHistory", "label_histories", "own"]
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from bayesight.bayes.gaussian_head import AbsorbedBatch
+from bayesight.bayes.head.gaussian import AbsorbedBatch
+from bayesight.belief.classifier import Classifier
+from bayesight.belief.corrections import Corrections
 from bayesight.checks import check
 from bayesight.errors import BeliefMoved, LedgerBroken
 from bayesight.ledger.applying import (
@@ -40,8 +42,6 @@ from bayesight.ledger.records import (
 from bayesight.ledger.rows import BeliefChange
 from bayesight.ledger.snapshots import load_snapshot, save_snapshot
 from bayesight.ledger.store import Ledger
-from bayesight.models.classifier import Classifier
-from bayesight.models.corrections import Corrections
 from bayesight.run import Run
 from bayesight.types import Progress
 

@@ -15,6 +15,8 @@ from safetensors import SafetensorError
 from sqlalchemy import Connection, delete, insert, select
 from torch import Tensor
 
+from bayesight.belief.classifier import Classifier
+from bayesight.belief.corrections import ReplacedLabel
 from bayesight.errors import RunUnreadable
 from bayesight.ledger import tables
 from bayesight.ledger.belief import BeliefState, belief_digest
@@ -22,8 +24,6 @@ from bayesight.ledger.database import reading, writing
 from bayesight.ledger.records import ErasureRecord, RenameRecord, UpdateRecord, WithdrawalRecord
 from bayesight.ledger.rows import lock_head
 from bayesight.ledger.store import Ledger
-from bayesight.models.classifier import Classifier
-from bayesight.models.corrections import ReplacedLabel
 
 __all__ = ["drop_snapshot", "load_snapshot", "save_snapshot"]
 

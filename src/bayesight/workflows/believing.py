@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from shlex import quote
 
+from bayesight.belief.classifier import Classifier
 from bayesight.errors import InvalidInput
 from bayesight.ledger.discovery import ledgers_of
-from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 
 __all__ = ["belief_of", "check_alone", "ledger_note"]

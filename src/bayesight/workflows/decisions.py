@@ -18,10 +18,10 @@ from bayesight.bayes.decision import (
     value_of_reading,
 )
 from bayesight.bayes.theorem import Belief
+from bayesight.belief.classifier import Classifier
 from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, UnknownName
 from bayesight.evaluate import confusion_matrix
-from bayesight.models.classifier import Classifier
 from bayesight.names import known_as
 
 __all__ = ["Choice", "Stakes", "choose", "parse_costs", "reading_of"]

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from bayesight.bayes import theorem
 from bayesight.bayes.diagnostic import from_rates
+from bayesight.belief.classifier import Classifier
 from bayesight.data import open_store
 from bayesight.data.audit import audit
 from bayesight.evaluate import most_confused, one_vs_rest
 from bayesight.formatting import decimal, percent
 from bayesight.letters.glyphs import RenderOptions, render
-from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
 from bayesight.report import (
     BaseRates,

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bayesight.bayes import laplace_head
 from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes
+from bayesight.bayes.head import laplace
 from bayesight.bayes.rates import mixture_draws, rate_interval
+from bayesight.belief.classifier import Classifier
 from bayesight.checks import check
 from bayesight.data.notes import reading_notes
 from bayesight.errors import listed
@@ -32,7 +33,6 @@ from bayesight.evaluate import (
 )
 from bayesight.evaluate.arrays import row_blocks
 from bayesight.evaluate.novelty import auroc, false_positive_rate, threshold
-from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
 from bayesight.report.words import percent, spread
 from bayesight.run import Run
@@ -449,10 +449,10 @@ def _laplace_likelihood(classifier: Classifier) -> Callable[[Tensor], Tensor]:
     absorbed = classifier.absorbed
     features = absorbed.exemplars.float()
     labels = absorbed.labels[absorbed.exemplar_rows]
-    prior = laplace_head.empty(classifier.head.shift, classifier.head.scale, len(classifier.classes.names))
-    fitted = laplace_head.absorb(prior, features, labels)
+    prior = laplace.empty(classifier.head.shift, classifier.head.scale, len(classifier.classes.names))
+    fitted = laplace.absorb(prior, features, labels)
     shares = (torch.bincount(labels, minlength=len(classifier.classes.names)) + 1).double()
-    return lambda x: laplace_head.log_posterior(fitted, x) - (shares / shares.sum()).log()
+    return lambda x: laplace.log_posterior(fitted, x) - (shares / shares.sum()).log()
 
 
 def measure(

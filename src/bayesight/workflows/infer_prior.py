@@ -11,11 +11,11 @@ from torch import Tensor
 
 from bayesight.bayes.label_shift import PriorEstimate, ShiftCheck, check_ambiguity, check_prior_shift
 from bayesight.bayes.label_shift import infer_prior as estimate
+from bayesight.belief.classifier import Classifier
 from bayesight.checks import check
 from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.data.notes import notes, source_facts
 from bayesight.formatting import percent
-from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH

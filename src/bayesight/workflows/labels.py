@@ -2,7 +2,7 @@
 
 A network trained on all images tells them apart best, but begins to learn wrong labels by heart; two networks
 trained on half of them each, which judge the other half, do not. Both readings are pooled, see
-``bayes.label_noise.pooled``.
+``bayes.head.label_noise.pooled``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bayesight.bayes.label_noise import NoiseFit, fit_noise, out_of_fold, pooled
+from bayesight.bayes.head.label_noise import NoiseFit, fit_noise, out_of_fold, pooled
+from bayesight.belief.classifier import Classifier
 from bayesight.checks import check
 from bayesight.data import Store, open_store, require_classes
 from bayesight.data.batches import Examples
@@ -25,7 +26,6 @@ from bayesight.data.splits import split
 from bayesight.errors import InvalidInput
 from bayesight.formatting import percent
 from bayesight.frame import Fit
-from bayesight.models.classifier import Classifier
 from bayesight.progress import reporter
 from bayesight.report import Picture, SuspiciousLabels
 from bayesight.run import Run

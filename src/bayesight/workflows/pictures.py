@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bayesight.belief.classifier import Classes
 from bayesight.checks import existing_path
 from bayesight.data.batches import Examples
 from bayesight.data.containers import AS_STORED, ContainerOptions, holds_images
@@ -19,7 +20,6 @@ from bayesight.data.decode import Treatment, decode
 from bayesight.data.members import ENCODED_LIMIT_BYTES
 from bayesight.data.notes import image_notes, notes
 from bayesight.errors import BayesightError, SourceNotFound, SourceUnreadable
-from bayesight.models.classifier import Classes
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.sources import read_unlabelled

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import theorem
+from bayesight.belief.classifier import Classifier
 from bayesight.checks import probability
 from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.errors import SourceUnreadable
 from bayesight.evaluate.novelty import p_value, threshold
 from bayesight.formatting import percent
-from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.types import Progress
 from bayesight.workflows.believing import belief_of

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bayesight.bayes import gaussian_head
-from bayesight.bayes.gaussian_head import HeadPrior
+from bayesight.bayes.head import gaussian
+from bayesight.bayes.head.gaussian import HeadPrior
 from bayesight.checks import check
 from bayesight.errors import UnknownName
 from bayesight.models import ImageModel
@@ -334,7 +334,7 @@ def _believing(
     learned by heart: the past, to which the balanced batch is added. The answer is the label whose two groups
     are likelier, all four having the same base rate: that of a place where colour says nothing.
     """
-    past = gaussian_head.fit(
+    past = gaussian.fit(
         _layers(network, world.train),
         world.train.groups,
         _GROUPS,
@@ -342,19 +342,19 @@ def _believing(
     )
 
     def coordinates(part: ColouredLetters) -> Tensor:
-        return gaussian_head.log_likelihood(past, _layers(network, part)) @ _CONTRASTS
+        return gaussian.log_likelihood(past, _layers(network, part)) @ _CONTRASTS
 
-    head = gaussian_head.fit(
+    head = gaussian.fit(
         coordinates(world.validation),
         world.validation.groups,
         _GROUPS,
         prior=HeadPrior(scatter=1e-3 * len(world.validation.labels)),
     )
     if absorb:
-        head, _ = gaussian_head.absorb(head, coordinates(world.balanced), world.balanced.groups)
+        head, _ = gaussian.absorb(head, coordinates(world.balanced), world.balanced.groups)
 
     def answer(part: ColouredLetters) -> IntArray:
-        likelihood = gaussian_head.log_likelihood(head, coordinates(part)).view(-1, 2, 2)
+        likelihood = gaussian.log_likelihood(head, coordinates(part)).view(-1, 2, 2)
         return likelihood.logsumexp(dim=2).argmax(dim=1).numpy()
 
     return answer

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 
+from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
@@ -17,7 +18,6 @@ from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutOptions, LayoutUnclear, folder_of
 from bayesight.data.notes import fitted_note, reading_notes, source_facts
 from bayesight.errors import InvalidInput, listed, nearest, shown
-from bayesight.models.classifier import Classes
 from bayesight.names import alike, canonical
 from bayesight.types import ImageArray, IntArray, Progress
 

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.corrections import Corrections, compare
+from bayesight.belief.updating import absorb, emptied
 from bayesight.checks import check
 from bayesight.errors import StorageFailed
-from bayesight.models.classifier import Rows
-from bayesight.models.corrections import Corrections, compare
-from bayesight.models.learning import absorb, emptied
 from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH

@@ -126,9 +126,9 @@ def test_what_was_learned_is_there_after_a_restart_and_equals_the_replay(setting
         rows = [e.record for e in ledger.labels_since(0)]
     base = Run.open(settings.run).classifier()
     features = torch.from_numpy(np.array([row.features for row in rows]))
-    from bayesight.bayes import gaussian_head
+    from bayesight.bayes.head import gaussian
 
-    once, _ = gaussian_head.absorb(base.head, features, torch.tensor([1, 1, 1]))
+    once, _ = gaussian.absorb(base.head, features, torch.tensor([1, 1, 1]))
     torch.testing.assert_close(held.classifier.head.sums, once.sums, rtol=1e-12, atol=1e-12)
 
 

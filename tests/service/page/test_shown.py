@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from bayesight.models.classifier import Classes
+from bayesight.belief.classifier import Classes
 from bayesight.report.words import rate
 from bayesight.service.page.showing import can_be_drawn
 

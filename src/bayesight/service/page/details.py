@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from bayesight.belief.classifier import Classifier
+from bayesight.belief.updating import take_back as take_back_label
 from bayesight.evaluate.novelty import threshold
 from bayesight.ledger import LabelRecord, Ledger, WithdrawalRecord
 from bayesight.ledger.applying import row_of, with_gone
 from bayesight.ledger.label_history import LabelHistory, label_histories, own
-from bayesight.models.classifier import Classifier
-from bayesight.models.learning import take_back as take_back_label
 from bayesight.service.work.belief import CurrentBelief
 from bayesight.service.work.recording import ImageFeatures
 from bayesight.workflows.predict import Prediction, Readings, judge

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from bayesight.belief.classifier import Classes, Classifier
 from bayesight.ledger import Entry, RenameRecord, UpdateRecord, WithdrawalRecord
-from bayesight.models.classifier import Classes, Classifier
 from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
 from bayesight.service.page.details import ImageDetails, LabelView

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
+from bayesight.belief.classifier import Classifier
 from bayesight.errors import StorageFailed
 from bayesight.ledger import (
     BeliefState,
@@ -25,7 +26,6 @@ from bayesight.ledger import (
     take_back,
 )
 from bayesight.ledger.watch import watch
-from bayesight.models.classifier import Classifier
 from bayesight.run import Run
 from bayesight.workflows.priors import complete_prior
 

@@ -13,12 +13,12 @@ from urllib.parse import unquote
 import numpy as np
 from torch import Tensor
 
+from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.dataset import gather
 from bayesight.data.decode import decode, native_frames
 from bayesight.data.png import SIGNATURE
 from bayesight.errors import SourceUnreadable
-from bayesight.models.classifier import Classes
 
 __all__ = ["Pixels", "Upload", "as_png", "from_base64", "is_small", "read_uploads"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from bayesight.bayes.label_information import label_information
+from bayesight.bayes.head.label_information import label_information
 from bayesight.ledger import Entry, LabelRecord, PredictionRecord
 from bayesight.seeding import torch_generator
 from bayesight.service.work.belief import CurrentBelief

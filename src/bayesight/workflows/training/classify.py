@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from bayesight.bayes import gaussian_head, sharpness
+from bayesight.bayes import sharpness
 from bayesight.bayes.calibrate import apply, fit_bcts
+from bayesight.bayes.head import gaussian
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.classifier import Classes, Classifier, fit_classifier
+from bayesight.belief.features import Precision, features_of, reader_of
 from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput
 from bayesight.evaluate import Answers
 from bayesight.losses import sees_environments
 from bayesight.models import ImageModel
-from bayesight.models.classifier import Classes, Classifier, Rows, fit_classifier
-from bayesight.models.reading import Precision, features_of, reader_of
 from bayesight.run import Run
 from bayesight.train.classification import (
     EVALUATION_BATCH,
@@ -99,7 +101,7 @@ def fitted_classifier(
 
 def _judged_evidence(classifier: Classifier) -> float:
     judged = classifier.judged
-    losses = gaussian_head.judged_losses(classifier.predictive, judged.rows, judged.labels, judged.weights)
+    losses = gaussian.judged_losses(classifier.predictive, judged.rows, judged.labels, judged.weights)
     return sharpness.log_evidence(losses)
 
 

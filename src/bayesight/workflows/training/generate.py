@@ -16,13 +16,13 @@ from PIL import Image
 from torch import Tensor
 
 import bayesight
+from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data import Store, open_store, split
 from bayesight.data.batches import Examples
 from bayesight.data.notes import notes as source_notes
 from bayesight.files import write_atomic
 from bayesight.models import VAE, Autoencoder, GenerativeModel
-from bayesight.models.classifier import Classes
 from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
 from bayesight.train.checkpoint import FileCheckpointer

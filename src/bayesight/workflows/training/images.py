@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bayesight.belief.classifier import Classes
 from bayesight.data import Store, open_store, require_classes, split
 from bayesight.data.batches import Examples
 from bayesight.data.notes import notes as source_notes
 from bayesight.data.store import only_rows, require_no_class_lost, without_classes
 from bayesight.errors import InvalidInput, listed
 from bayesight.losses import sees_environments
-from bayesight.models.classifier import Classes
 from bayesight.seeding import derive
 from bayesight.train.recipe import Recipe
 from bayesight.types import IntArray, Progress

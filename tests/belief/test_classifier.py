@@ -9,18 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.bayes.gaussian_head import class_log_prior
+from bayesight.bayes.head.gaussian import class_log_prior
+from bayesight.belief import classifier
+from bayesight.belief.absorbed import AbsorbedRows, Rows
+from bayesight.belief.classifier import Classes, Classifier, fit_classifier
+from bayesight.belief.features import features_of, reader_of
 from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.evaluate.novelty import fit_novelty, pick_exemplars
-from bayesight.models import MODELS, build, classifier
-from bayesight.models.classifier import (
-    AbsorbedRows,
-    Classes,
-    Classifier,
-    Rows,
-    fit_classifier,
-)
-from bayesight.models.reading import features_of, reader_of
+from bayesight.models import MODELS, build
 from bayesight.seeding import torch_generator
 
 NAMES = ("bar", "disc", "ring")

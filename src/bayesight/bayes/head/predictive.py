@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import sharpness
-from bayesight.bayes.gaussian_state import (
+from bayesight.bayes.head.state import (
     GaussianHead,
     check_features,
     check_finite,

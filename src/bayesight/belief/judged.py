@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import sharpness
-from bayesight.bayes.gaussian_head import Distances, Predictive, distances, left_out
+from bayesight.bayes.head.gaussian import Distances, Predictive, distances, left_out
 from bayesight.evaluate.novelty import ExemplarBank, nearest_distance
 
 __all__ = ["JudgedRows", "judge", "later_judges", "most_later_judges", "moved_on", "nearest_other"]

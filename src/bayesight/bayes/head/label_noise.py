@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import sharpness
-from bayesight.bayes.gaussian_head import (
+from bayesight.bayes.head.gaussian import (
     GaussianHead,
     density_at,
     distances,

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.classifier import Classes, fit_classifier
 from bayesight.models import build
-from bayesight.models.classifier import Classes, Rows, fit_classifier
 
 SIZE = 6
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import sharpness
-from bayesight.bayes.gaussian_predictive import Predictive, squared_distance
+from bayesight.bayes.head.predictive import Predictive, squared_distance
 from bayesight.checks import check
 
 __all__ = ["label_information"]
@@ -42,11 +42,11 @@ def label_information(
         InvalidInput: features of another length, or fewer than two draws.
 
     Example:
-        >>> from bayesight.bayes import gaussian_head
+        >>> from bayesight.bayes.head import gaussian
         >>> x = torch.tensor([[0.0, 0.1], [0.2, 0.0], [3.0, 3.1], [3.2, 2.9]])
-        >>> head = gaussian_head.fit(x, torch.tensor([0, 0, 1, 1]), ("left", "right"))
+        >>> head = gaussian.fit(x, torch.tensor([0, 0, 1, 1]), ("left", "right"))
         >>> ask, draws = torch.tensor([[0.1, 0.0], [1.6, 1.5]]), torch.Generator().manual_seed(0)
-        >>> ready = gaussian_head.predictive(head)
+        >>> ready = gaussian.predictive(head)
         >>> one, between = label_information(ready, ask, torch.zeros(2), generator=draws)
         >>> bool(between > one)
         True

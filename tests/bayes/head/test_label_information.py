@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_t
 
-from bayesight.bayes import gaussian_head
-from bayesight.bayes.label_information import label_information
+from bayesight.bayes.head import gaussian
+from bayesight.bayes.head.label_information import label_information
 from bayesight.bayes.sharpness import plain
 from bayesight.errors import InvalidInput
 
@@ -22,7 +22,7 @@ def head_of(seed: int, counts=(40, 4, 12), size: int = 3, temperature: float = 1
     labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
     centres = 2 * torch.randn(len(counts), size, generator=generator)
     x = centres[labels] + torch.randn(len(labels), size, generator=generator)
-    ready = gaussian_head.predictive(gaussian_head.fit(x, labels, tuple("abc"[: len(counts)])))
+    ready = gaussian.predictive(gaussian.fit(x, labels, tuple("abc"[: len(counts)])))
     return replace(ready, sharpness=plain(temperature))
 
 

@@ -1,6 +1,6 @@
 """What a Gaussian head holds: its prior, its standardisation, and the statistics of the rows it absorbed.
 
-The statistics are counts, sums and second moments of standardised rows. ``gaussian_head`` adds them up and
+The statistics are counts, sums and second moments of standardised rows. ``gaussian`` adds them up and
 ``gaussian_predictive`` asks what they say.
 """
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from bayesight.bayes import laplace_head as lh
+from bayesight.bayes.head import laplace as lh
 from bayesight.errors import InvalidInput
 
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from bayesight.bayes import sharpness
-from bayesight.bayes.gaussian_predictive import (
+from bayesight.bayes.head.predictive import (
     Distances,
     Predictive,
     class_log_prior,
@@ -37,7 +37,7 @@ from bayesight.bayes.gaussian_predictive import (
     log_posterior,
     predictive,
 )
-from bayesight.bayes.gaussian_state import (
+from bayesight.bayes.head.state import (
     GaussianHead,
     HeadPrior,
     empty,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bayesight.bayes.gaussian_state import GaussianHead, within
+from bayesight.bayes.head.state import GaussianHead, within
 
 __all__ = ["broken_law"]
 
@@ -25,7 +25,7 @@ def broken_law(head: GaussianHead) -> str:
 
     Example:
         >>> from dataclasses import replace
-        >>> from bayesight.bayes.gaussian_state import empty
+        >>> from bayesight.bayes.head.state import empty
         >>> head = empty(("a", "b"), torch.zeros(2), torch.ones(2))
         >>> broken_law(head), broken_law(replace(head, counts=torch.tensor([1.0, -1.0])))
         ('', 'counts are not all 0 or more')

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.bayes import gaussian_head as gh
-from bayesight.bayes import label_noise
-from bayesight.bayes.gaussian_state import within
+from bayesight.bayes.head import gaussian as gh
+from bayesight.bayes.head import label_noise
+from bayesight.bayes.head.state import within
 from bayesight.errors import InvalidInput
 
 NAMES = ("a", "b", "c", "d")

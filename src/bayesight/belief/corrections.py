@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from bayesight.models.classifier import AbsorbedRows, Rows
+    from bayesight.belief.absorbed import AbsorbedRows, Rows
 
 __all__ = ["RUN", "Corrections", "ReplacedLabel", "Word", "compare", "rows_of", "tell"]
 

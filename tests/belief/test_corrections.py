@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bayesight.belief.corrections import RUN, Word, compare, tell
+from bayesight.belief.updating import absorb, emptied, take_back
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.models.corrections import RUN, Word, compare, tell
-from bayesight.models.learning import absorb, emptied, take_back
 
 NAMES = ("bar", "disc", "ring")
 ANN, BEN = 71, 83

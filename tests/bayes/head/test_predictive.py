@@ -7,7 +7,7 @@ import torch
 from sklearn.covariance import empirical_covariance
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from bayesight.bayes import gaussian_head as gh
+from bayesight.bayes.head import gaussian as gh
 
 NAMES = ("a", "b", "c", "d")
 PRIOR = gh.HeadPrior(mean_strength=0.7, scatter=3.0, extra_dof=2.5)

@@ -13,12 +13,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from bayesight.bayes.gaussian_check import broken_law
-from bayesight.bayes.gaussian_state import GaussianHead, HeadPrior
-from bayesight.models.reading import Precision
+from bayesight.bayes.head.check import broken_law
+from bayesight.bayes.head.state import GaussianHead, HeadPrior
+from bayesight.belief.features import Precision
 from bayesight.values import Names, Within, problems_of
 
-__all__ = ["check_belief"]
+__all__ = ["check_belief", "from_format_1"]
 
 _LAYOUT = {
     "head.shift": (torch.float64, "D"),
@@ -92,6 +92,19 @@ def check_belief(
     absorbed = {name[9:]: tensor for name, tensor in tensors.items() if name.startswith("absorbed.")}
     _check_absorbed(head, absorbed)
     return head, said.precision, absorbed
+
+
+def from_format_1(
+    tensors: Mapping[str, Tensor], values: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A belief that kept a temperature, and did not know which rows the network was trained on.
+
+    All of them are taken to be such: they judge nothing, and the reference does.
+    """
+    kept = {name: tensor for name, tensor in tensors.items() if name != "head.losses"}
+    kept["absorbed.trained"] = torch.ones(len(tensors["absorbed.labels"]), dtype=torch.bool)
+    kept["reference_digests"] = torch.zeros(len(tensors["reference_labels"]), 16, dtype=torch.uint8)
+    return kept, {**values, "head": {"founding": values["head"]["founding"]}}
 
 
 def _check_layout(tensors: Mapping[str, Tensor], classes: int, width: int) -> None:

@@ -5,11 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.bayes import gaussian_head as gh
+from bayesight.bayes.head import gaussian as gh
+from bayesight.belief import judged
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.updating import absorb
 from bayesight.evaluate.novelty import ExemplarBank
-from bayesight.models import judged
-from bayesight.models.classifier import Rows
-from bayesight.models.learning import absorb
 
 
 @pytest.fixture(scope="session")

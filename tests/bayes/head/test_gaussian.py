@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.bayes import gaussian_head as gh
 from bayesight.bayes import sharpness
+from bayesight.bayes.head import gaussian as gh
 from bayesight.errors import InvalidInput
 
 NAMES = ("a", "b", "c", "d")

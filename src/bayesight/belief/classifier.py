@@ -9,16 +9,29 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bayesight.bayes import gaussian_head, sharpness
-from bayesight.bayes.gaussian_head import AbsorbedBatch, GaussianHead, Predictive
-from bayesight.bayes.label_noise import fit_noise
+from bayesight.bayes import sharpness
+from bayesight.bayes.head import gaussian
+from bayesight.bayes.head.gaussian import AbsorbedBatch, GaussianHead, Predictive
+from bayesight.bayes.head.label_noise import fit_noise
+from bayesight.belief.absorbed import AbsorbedRows, Rows, digest_words
+from bayesight.belief.check import check_belief
+from bayesight.belief.corrections import ReplacedLabel
+from bayesight.belief.features import Precision, features_of, reader_of
+from bayesight.belief.judged import (
+    JudgedRows,
+    judge,
+    later_judges,
+    most_later_judges,
+    moved_on,
+    nearest_other,
+)
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, RunUnreadable, UnknownName
 from bayesight.evaluate.arrays import row_blocks
@@ -32,20 +45,9 @@ from bayesight.evaluate.novelty import (
 )
 from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Reading
 from bayesight.models.base import ImageModel
-from bayesight.models.belief_check import check_belief
-from bayesight.models.corrections import RUN, ReplacedLabel
-from bayesight.models.judged import (
-    JudgedRows,
-    judge,
-    later_judges,
-    most_later_judges,
-    moved_on,
-    nearest_other,
-)
-from bayesight.models.reading import Precision, features_of, reader_of
 from bayesight.seeding import torch_generator
 
-__all__ = ["AbsorbedRows", "Classes", "Classifier", "Rows", "fit_classifier", "from_format_1"]
+__all__ = ["Classes", "Classifier", "fit_classifier"]
 
 EXEMPLARS = 20_000
 """Training images kept for distances; as many again may be absorbed later."""
@@ -88,102 +90,6 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Labelled images as the head sees them.
-
-    Args:
-        features: (N, D) float32 evidence features.
-        labels: (N,) class numbers.
-        digests: (N, 16) uint8, which image each row is.
-        sources: (N,) who says so, see ``corrections``; the run itself when left out.
-        second: (N,) whether it is a second, independent reading; none is when left out.
-    """
-
-    features: Tensor
-    labels: Tensor
-    digests: Tensor
-    sources: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    second: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool))
-
-    def __post_init__(self) -> None:
-        if not len(self.sources):
-            object.__setattr__(self, "sources", torch.full_like(self.labels, RUN))
-        if not len(self.second):
-            object.__setattr__(self, "second", torch.zeros_like(self.labels, dtype=torch.bool))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def joined(self, other: Rows) -> Rows:
-        """These and then the others."""
-        mine, theirs = vars(self), vars(other)
-        return Rows(**{name: torch.cat([mine[name], theirs[name]]) for name in mine})
-
-    def at(self, positions: Tensor) -> Rows:
-        """Those at the given positions."""
-        return Rows(**{name: part[positions] for name, part in vars(self).items()})
-
-
-@dataclass(frozen=True)
-class AbsorbedRows:
-    """Every row the head holds, so that what was never absorbed cannot be taken out.
-
-    Args:
-        digests: (N, 16) uint8.
-        labels: (N,) class numbers.
-        weights: (N,) float64, what each counts now; it falls when the past is discounted.
-        trained: (N,) whether the network was trained on it; the others can judge the belief.
-        exemplars: (M, D) float16 features of some of them, for distances.
-        exemplar_rows: (M,) which rows those are, ascending.
-        sources: (N,) who said so; a run folder does not keep it, for all it holds is the run's own.
-    """
-
-    digests: Tensor
-    labels: Tensor
-    weights: Tensor
-    trained: Tensor
-    exemplars: Tensor
-    exemplar_rows: Tensor
-    sources: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-
-    def __post_init__(self) -> None:
-        if not len(self.sources):
-            object.__setattr__(self, "sources", torch.full_like(self.labels, RUN))
-
-    def trained_on(self, digests: Tensor) -> Tensor:
-        """(N,) whether the network was trained on images of these digests (N, 16)."""
-        return torch.isin(_words(digests), _words(self.digests[self.trained]))
-
-    def with_rows(self, rows: Rows, weights: Tensor, keep: Tensor, trained: Tensor) -> AbsorbedRows:
-        """These and ``rows``, of which those at positions ``keep`` become exemplars."""
-        return AbsorbedRows(
-            torch.cat([self.digests, rows.digests]),
-            torch.cat([self.labels, rows.labels]),
-            torch.cat([self.weights, weights]),
-            torch.cat([self.trained, trained]),
-            torch.cat([self.exemplars, rows.features[keep].half()]),
-            torch.cat([self.exemplar_rows, keep + len(self.labels)]),
-            torch.cat([self.sources, rows.sources]),
-        )
-
-    def without(self, positions: Tensor) -> AbsorbedRows:
-        """These less the rows at ``positions``."""
-        keep = torch.ones(len(self.labels), dtype=torch.bool)
-        keep[positions] = False
-        left = keep[self.exemplar_rows]
-        moved = keep.cumsum(0) - 1
-        return AbsorbedRows(
-            self.digests[keep],
-            self.labels[keep],
-            self.weights[keep],
-            self.trained[keep],
-            self.exemplars[left],
-            moved[self.exemplar_rows[left]],
-            self.sources[keep],
-        )
-
-
-@dataclass(frozen=True)
 class Classifier:
     """A trained network whose answers are beliefs.
 
@@ -213,7 +119,7 @@ class Classifier:
     @cached_property
     def prior(self) -> Tensor:
         """(K,) class shares absorbed so far, each class given one image beforehand."""
-        return gaussian_head.class_log_prior(self.head).exp()
+        return gaussian.class_log_prior(self.head).exp()
 
     @cached_property
     def _reader(self) -> ImageModel:
@@ -223,9 +129,7 @@ class Classifier:
     def predictive(self) -> Predictive:
         """The predictive of every class, as sharp as the images that judge it allow."""
         judged = self.judged
-        return gaussian_head.sharpened(
-            gaussian_head.predictive(self.head), judged.rows, judged.labels, judged.weights
-        )
+        return gaussian.sharpened(gaussian.predictive(self.head), judged.rows, judged.labels, judged.weights)
 
     @property
     def temperature(self) -> float:
@@ -237,7 +141,7 @@ class Classifier:
         """Labelled images as a belief sees them that has not learned them."""
         rows = self.absorbed.exemplar_rows[self._later]
         return judge(
-            gaussian_head.predictive(self.head),
+            gaussian.predictive(self.head),
             (self.reference[self._held_out], self.reference_labels[self._held_out], self.head.kept),
             (
                 self.absorbed.exemplars[self._later].float(),
@@ -249,7 +153,7 @@ class Classifier:
     @cached_property
     def judged_log_likelihood(self) -> Tensor:
         """(M, K) log p(features | class), nats, of the images in ``judged``."""
-        return gaussian_head.density_at(self.predictive, self.judged.rows)
+        return gaussian.density_at(self.predictive, self.judged.rows)
 
     @cached_property
     def novelty_reference(self) -> NoveltyReference:
@@ -270,7 +174,9 @@ class Classifier:
         Those absorbed since judge among the later ones, left out one at a time: none counts twice. Where
         fewer than two judge at all, the whole reference does.
         """
-        left = (~torch.isin(_words(self.reference_digests), _words(self.absorbed.digests))).nonzero()[:, 0]
+        left = (
+            ~torch.isin(digest_words(self.reference_digests), digest_words(self.absorbed.digests))
+        ).nonzero()[:, 0]
         if len(left) + len(self._later) < 2:
             left = torch.arange(len(self.reference))
         return left[sharpness.judges(len(left), len(self.classes.names))]
@@ -306,7 +212,7 @@ class Classifier:
 
     def log_likelihood(self, features: Tensor) -> Tensor:
         """(N, K) log p(features | class), nats."""
-        return gaussian_head.log_density(self.predictive, features)
+        return gaussian.log_density(self.predictive, features)
 
     def log_evidence(self, features: Tensor, prior: Tensor | None = None) -> Tensor:
         """(N,) log p(features), nats, under ``prior``; by default every class alike."""
@@ -365,7 +271,7 @@ class Classifier:
         if weights is None:
             weights = torch.ones(len(rows), dtype=torch.float64)
         head = self.with_classes(new_classes).head
-        head, learned = gaussian_head.absorb(head, rows.features, rows.labels, weights)
+        head, learned = gaussian.absorb(head, rows.features, rows.labels, weights)
         keep = torch.arange(min(self.room, len(rows)))
         if trained is None:
             trained = torch.zeros(len(rows), dtype=torch.bool)
@@ -396,7 +302,7 @@ class Classifier:
         images = {digest.tobytes() for digest in rows.digests.numpy()}
         positions = self._positions(rows)
         weights = self.absorbed.weights[positions]
-        head = gaussian_head.remove(self.head, rows.features, rows.labels, weights)
+        head = gaussian.remove(self.head, rows.features, rows.labels, weights)
         replaced = tuple(one for one in self.replaced if one.image not in images)
         return replace(self, head=head, absorbed=self.absorbed.without(positions), replaced=replaced)
 
@@ -411,7 +317,7 @@ class Classifier:
             exemplars_return: the same images are absorbed again at once, so that distances stay as they are.
         """
         labels, weights = self.absorbed.labels[positions], self.absorbed.weights[positions]
-        head = gaussian_head.remove(self.head, features, labels, weights, sure=True)
+        head = gaussian.remove(self.head, features, labels, weights, sure=True)
         after = replace(self, head=head, absorbed=self.absorbed.without(positions))
         if exemplars_return and "_reference_distance" in vars(self):
             vars(after)["_reference_distance"] = self._reference_distance
@@ -425,7 +331,7 @@ class Classifier:
         """A classifier that knows of these classes too, of which it has seen nothing yet."""
         head = self.head
         for name in names:
-            head = gaussian_head.add_class(head, name)
+            head = gaussian.add_class(head, name)
         return replace(self, head=head, classes=replace(self.classes, names=head.classes))
 
     def without_class(self, name: str) -> Classifier:
@@ -437,7 +343,7 @@ class Classifier:
         number, names = self.classes.names.index(name), self.classes.names
         held = int((self.absorbed.labels == number).sum())
         check(held == 0, f"class {name[:60]!r}", f"{held} images of it", "none", "Take them out first.")
-        head = gaussian_head.drop_class(self.head, name)
+        head = gaussian.drop_class(self.head, name)
         absorbed = replace(self.absorbed, labels=_closed_up(self.absorbed.labels, number))
         left = self.reference_labels != number
         return replace(
@@ -474,7 +380,7 @@ class Classifier:
         """A classifier whose past counts ``trust_past`` of what it did."""
         absorbed = replace(self.absorbed, weights=self.absorbed.weights * trust_past)
         gone = tuple(replace(one, weight=one.weight * trust_past) for one in self.replaced)
-        head = gaussian_head.discount(self.head, trust_past)
+        head = gaussian.discount(self.head, trust_past)
         return replace(self, head=head, absorbed=absorbed, replaced=gone)
 
     def trust(self, rows: Rows) -> Tensor:
@@ -483,15 +389,15 @@ class Classifier:
         trust = torch.ones(len(rows), dtype=torch.float64)
         if bool(known.any()):
             # At one temperature and without slips: a wrong label is what would be counted twice.
-            log_p = gaussian_head.log_density(self.predictive, rows.features[known], self.temperature)
+            log_p = gaussian.log_density(self.predictive, rows.features[known], self.temperature)
             log_p = (log_p + self.prior.log()).log_softmax(dim=1)
             trust[known] = fit_noise(log_p, rows.labels[known]).trust
         return trust
 
     def seen(self, digests: Tensor) -> tuple[Tensor, Tensor]:
         """Two (N,) masks: which images (N, 16) it has learned from, and which chose its weights."""
-        learned = torch.isin(_words(digests), _words(self.absorbed.digests))
-        return learned, torch.isin(_words(digests), _words(self.reference_digests)) & ~learned
+        learned = torch.isin(digest_words(digests), digest_words(self.absorbed.digests))
+        return learned, torch.isin(digest_words(digests), digest_words(self.reference_digests)) & ~learned
 
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The belief as tensors and plain values, for ``from_tensors``."""
@@ -557,7 +463,7 @@ def fit_classifier(
         validation: held out; chooses the head's shrinkage, judges the belief from then on.
         precision: in which the features were read.
     """
-    head = gaussian_head.fit(
+    head = gaussian.fit(
         train.features, train.labels, classes.names, validation=(validation.features, validation.labels)
     )
     size = train.features.shape[1]
@@ -577,19 +483,6 @@ def fit_classifier(
     return Classifier(network, classes, precision, head, absorbed, *held)
 
 
-def from_format_1(
-    tensors: Mapping[str, Tensor], values: Mapping[str, Any]
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """A belief that kept a temperature, and did not know which rows the network was trained on.
-
-    All of them are taken to be such: they judge nothing, and the reference does.
-    """
-    kept = {name: tensor for name, tensor in tensors.items() if name != "head.losses"}
-    kept["absorbed.trained"] = torch.ones(len(tensors["absorbed.labels"]), dtype=torch.bool)
-    kept["reference_digests"] = torch.zeros(len(tensors["reference_labels"]), 16, dtype=torch.uint8)
-    return kept, {**values, "head": {"founding": values["head"]["founding"]}}
-
-
 def _even_evidence(log_likelihood: Tensor) -> Tensor:
     """(N,) log p(features), nats, where every class is as common as another."""
     return log_likelihood.logsumexp(dim=1) - math.log(log_likelihood.shape[1])
@@ -598,11 +491,6 @@ def _even_evidence(log_likelihood: Tensor) -> Tensor:
 def _closed_up(labels: Tensor, gone: int) -> Tensor:
     """Class numbers once one class is gone."""
     return torch.where(labels > gone, labels - 1, labels)
-
-
-def _words(digests: Tensor) -> Tensor:
-    """(N,) int64, the first half of each digest."""
-    return digests.reshape(-1).view(torch.int64)[::2]
 
 
 def _keys(digests: Tensor, labels: Tensor) -> list[bytes]:

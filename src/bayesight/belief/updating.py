@@ -8,9 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from bayesight.bayes.gaussian_head import AbsorbedBatch, sufficient_statistics
-from bayesight.models.classifier import Classifier, Rows
-from bayesight.models.corrections import RUN, Corrections, ReplacedLabel, compare, rows_of
+from bayesight.bayes.head.gaussian import AbsorbedBatch, sufficient_statistics
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.classifier import Classifier
+from bayesight.belief.corrections import RUN, Corrections, ReplacedLabel, compare, rows_of
 
 __all__ = ["absorb", "emptied", "take_back"]
 
