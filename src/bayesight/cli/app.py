@@ -15,6 +15,7 @@ from bayesight.cli import (
     diagnose,
     estimate,
     evaluate,
+    export,
     predict,
     prior,
     shift,
@@ -54,6 +55,7 @@ app.command("diagnose")(diagnose.diagnose)
 app.command("estimate")(estimate.estimate)
 causal_app.command("shift")(shift.shift)
 app.add_typer(causal_app)
+app.command("export")(export.export)
 app.command("cache")(cache.cache)
 app.command("summary")(summary.summary)
 app.add_typer(milestones_app)

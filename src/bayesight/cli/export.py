@@ -1,0 +1,86 @@
+"""``bayesight export``: a run as one file for other programs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayesight.cli.common import JsonFlag, LedgerOption, emit, progress_bar
+
+if TYPE_CHECKING:
+    from bayesight.workflows.export import Export
+
+__all__ = ["export"]
+
+
+class TargetChoice(StrEnum):
+    """Formats of the file."""
+
+    onnx = "onnx"
+    torch = "torch"
+
+
+class QuantisedChoice(StrEnum):
+    """Numbers that the network computes in."""
+
+    int8 = "int8"
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write.")],
+    to: Annotated[
+        TargetChoice, typer.Option("--to", help="Its format: ONNX, or a program of torch.export.")
+    ] = TargetChoice.onnx,
+    source: Annotated[
+        Path | None,
+        typer.Option("--check", help="Images to compare its answers with the run's on (default: noise)."),
+    ] = None,
+    quantize: Annotated[
+        QuantisedChoice | None,
+        typer.Option(help="Compute the network in 8-bit integers, calibrated and judged on --check."),
+    ] = None,
+    licence: Annotated[
+        str, typer.Option("--license", help="A licence to name in the file.", show_default="none named")
+    ] = "",
+    ledger: LedgerOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write network, head and belief as one file that answers without this program.
+
+    It takes images and base rates, and gives log-likelihood, log-evidence, posterior and novelty. Classes,
+    image size and the base rates of training stand in its metadata. Its answers are compared with the run's,
+    and the largest difference is printed.
+
+    Example: bayesight export runs/letters --out letters.onnx --check letters.tar.gz
+    """
+    from bayesight.workflows.export import export as write
+
+    with progress_bar("reading") as progress:
+        made = write(
+            run, out, to.value, source=source, ledger=ledger, quantise=quantize is not None,
+            licence=licence, progress=progress,
+        )  # fmt: skip
+    emit(made.as_dict(), as_json=as_json, text=lambda: _text(made))
+
+
+def _text(made: Export) -> str:
+    from bayesight.formatting import percent
+
+    seen = f"{made.images:,} images{' of noise' if made.noise else ''}"
+    lines = [
+        f"{made.path}: {made.target}, {made.size_bytes / 1e6:.1f} MB",
+        *(f"  takes  {name:<15} {kind}" for name, kind in made.inputs.items()),
+        *(f"  gives  {name:<15} {kind}" for name, kind in made.outputs.items()),
+        f"  largest difference of a posterior from the run's, on {seen}: {made.largest_difference:.1e}",
+    ]
+    if (price := made.quantisation) is not None:
+        lines.append(
+            f"  in 8-bit integers: accuracy {percent(price.accuracy_quantised)} instead of "
+            f"{percent(price.accuracy)}, log-loss {price.log_loss_quantised:.4f} instead of "
+            f"{price.log_loss:.4f} nats"
+        )
+    return "\n".join(lines)
