@@ -7,10 +7,9 @@ sample                  a table as distinct rows with counts
 effect                  the answer: conditional beside adjusted, with overlap, reversal and E-value
 strata, weighting, models, other_ways, credible   the estimators
 refute, simulate, examples   attempts to break an answer, worlds with a known one, tables that made history
-invariance              what makes a classifier hold when the data shift
 ```
 
-Members are loaded on first use: a loss that needs ``invariance`` shall not wait for networkx.
+Members are loaded on first use: only what asks for a graph's algorithms waits for networkx.
 """
 
 from __future__ import annotations
@@ -37,11 +36,6 @@ if TYPE_CHECKING:
     from bayesight.causal.graph import Dag as Dag
     from bayesight.causal.graph import d_separated as d_separated
     from bayesight.causal.graph import parse as parse
-    from bayesight.causal.invariance import backdoor_weights as backdoor_weights
-    from bayesight.causal.invariance import exponentiated as exponentiated
-    from bayesight.causal.invariance import group_means as group_means
-    from bayesight.causal.invariance import invariance_penalty as invariance_penalty
-    from bayesight.causal.invariance import scale_gradient as scale_gradient
     from bayesight.causal.paths import Path as Path
     from bayesight.causal.paths import Paths as Paths
     from bayesight.causal.paths import all_paths as all_paths

@@ -3,6 +3,7 @@
 ```
 classification   the answer is a class          reconstruction   the answer is the image itself
 adversarial      a game of two networks         contrastive      the answer is a likeness
+environments     the answer holds wherever the image comes from; its mathematics is in invariance
 ```
 """
 
@@ -22,6 +23,13 @@ from bayesight.losses.environments import (
     Reweighted,
     sees_environments,
 )
+from bayesight.losses.invariance import (
+    backdoor_weights,
+    exponentiated,
+    group_means,
+    invariance_penalty,
+    scale_gradient,
+)
 from bayesight.losses.reconstruction import EvidenceBound, SquaredError, kl_to_standard_normal, squared_error
 from bayesight.losses.registry import GENERATIVE_LOSSES, build_generative_loss
 
@@ -38,10 +46,15 @@ __all__ = [
     "InvariantRisk",
     "Reweighted",
     "SquaredError",
+    "backdoor_weights",
     "build_generative_loss",
     "build_loss",
+    "exponentiated",
+    "group_means",
+    "invariance_penalty",
     "kl_to_standard_normal",
     "nt_xent",
+    "scale_gradient",
     "sees_environments",
     "squared_error",
 ]

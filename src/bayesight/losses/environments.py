@@ -14,15 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bayesight.causal.invariance import (
+from bayesight.checks import check
+from bayesight.losses.classification import LOSSES
+from bayesight.losses.invariance import (
     backdoor_weights,
     exponentiated,
     group_means,
     invariance_penalty,
     scale_gradient,
 )
-from bayesight.checks import check
-from bayesight.losses.classification import LOSSES
 from bayesight.values import Share, Within
 
 __all__ = ["EnvironmentLoss", "GroupDRO", "InvariantRisk", "Reweighted", "sees_environments"]
@@ -81,7 +81,7 @@ class _Memoryless:
 class Reweighted(_Memoryless):
     """Cross-entropy in a world where the label does not depend on the environment.
 
-    Every image weighs p(e) p(k) / p(e, k) over the training images (``causal.backdoor_weights``), so that
+    Every image weighs p(e) p(k) / p(e, k) over the training images (``losses.backdoor_weights``), so that
     nothing is to be gained from knowing the environment. That adjusts for the environments as stated: name
     the attribute itself where it is known.
 

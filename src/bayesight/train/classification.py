@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from bayesight.bayes import calibrate, sharpness
-from bayesight.causal.invariance import backdoor_weights, group_means
 from bayesight.checks import check
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples, Mixture
 from bayesight.evaluate.calibration import Answers
 from bayesight.losses import ClassificationLoss, EnvironmentLoss, build_loss, sees_environments
+from bayesight.losses.invariance import backdoor_weights, group_means
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.optim import build_optimizer, build_schedule
 from bayesight.seeding import derive
@@ -151,7 +151,7 @@ def environment_metrics(
         classes: K.
 
     Returns:
-        adjusted_accuracy and adjusted_log_loss, every image weighted by ``causal.backdoor_weights``: what
+        adjusted_accuracy and adjusted_log_loss, every image weighted by ``losses.backdoor_weights``: what
         would be found were the classes as frequent in every environment; worst_group_accuracy and
         worst_group_log_loss, of the worst class within an environment. NaN and infinity where an environment
         has no image of some class.

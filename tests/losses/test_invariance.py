@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from bayesight.causal import (
+from bayesight.errors import InvalidInput
+from bayesight.losses import (
     backdoor_weights,
     exponentiated,
     group_means,
     invariance_penalty,
     scale_gradient,
 )
-from bayesight.errors import InvalidInput
 
 COUNTS = st.lists(st.lists(st.integers(1, 500), min_size=3, max_size=3), min_size=2, max_size=4)
 
