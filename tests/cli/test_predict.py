@@ -166,3 +166,14 @@ def test_costs_that_are_not_there(program, shapes_run, pictures):
     status, _, err = program("predict", shapes_run, pictures[0], "--costs", "nowhere.json")
     assert status == 1
     assert "nowhere.json" in err
+
+
+def test_sets_of_classes_are_named(program, shapes_run, more_shapes):
+    status, out, _ = program("predict", shapes_run, more_shapes, "--set-coverage", "95%", "--json")
+    answers = json.loads(out)
+    assert status == 0
+    assert all(one["set"][0] == one["prediction"] for one in answers)
+    status, out, _ = program("predict", shapes_run, more_shapes, "--set-coverage", "0.95")
+    assert f"  set        {', '.join(answers[0]['set'])}" in out
+    status, out, _ = program("evaluate", shapes_run, more_shapes, "--set-coverage", "0.95")
+    assert "sets of classes for 95" in out

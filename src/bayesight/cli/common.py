@@ -34,6 +34,7 @@ __all__ = [
     "NamesOption",
     "ReportedStatus",
     "SeedOption",
+    "SetCoverageOption",
     "SplitFoldersOption",
     "emit",
     "ledger_words",
@@ -120,6 +121,18 @@ def share(text: str) -> float:
     if math.isnan(value) and text.strip().casefold() != "nan":
         raise ValueError(text)
     return value
+
+
+SetCoverageOption = Annotated[
+    float | None,
+    typer.Option(
+        "--set-coverage",
+        parser=share,
+        metavar="SHARE",
+        help="Name a set of classes for each image, so that this share of the sets hold the truth at the "
+        "base rates here (default: no sets).",
+    ),
+]
 
 
 def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:

@@ -17,6 +17,7 @@ from bayesight.cli.common import (
     LabelsFileOption,
     LedgerOption,
     NamesOption,
+    SetCoverageOption,
     SplitFoldersOption,
     emit,
     ledger_words,
@@ -95,6 +96,7 @@ def evaluate(
     split_folders: SplitFoldersOption = None,
     names: NamesOption = None,
     follow_links: FollowLinksFlag = False,
+    set_coverage: SetCoverageOption = None,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -116,6 +118,7 @@ def evaluate(
             labels=labels,
             environments=environments,
             ledger=ledger,
+            set_coverage=set_coverage,
             options=source_options(
                 class_level,
                 split_folders,
@@ -138,6 +141,7 @@ def evaluate(
 
 def _text(result: EvaluateResult) -> str:
     from bayesight.formatting import decimal, percent
+    from bayesight.report.words import spread
 
     found = result.evaluation
     where = "at the stated base rates" if found.prior is not None else "base rates as among these images"
@@ -155,6 +159,13 @@ def _text(result: EvaluateResult) -> str:
             "",
             f"{listed(found.unmet)}: no image in this sample, so nothing is known of what they are called; "
             "accuracy takes half of them to be right, its interval and the others' figures allow for all.",
+        ]
+    if (sets := result.sets) is not None:
+        lines += [
+            "",
+            f"sets of classes for {percent(sets.asked)}: they hold the class of {percent(sets.held)} of the "
+            f"images ({spread(sets.interval)}), with {decimal(sets.mean_size, 2)} classes in a set; "
+            f"{percent(sets.single)} of them have one",
         ]
     if result.environments:
         lines += ["", environment_lines(result.environments).rstrip()]

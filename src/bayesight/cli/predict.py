@@ -13,6 +13,7 @@ from bayesight.cli.common import (
     JsonFlag,
     LedgerOption,
     NamesOption,
+    SetCoverageOption,
     emit,
     ledger_words,
     progress_bar,
@@ -55,6 +56,7 @@ def predict(
     reading_cost: Annotated[
         float | None, typer.Option(help="Cost of another reading of the subject, a possible action then.")
     ] = None,
+    set_coverage: SetCoverageOption = None,
     ledger: LedgerOption = None,
     names: NamesOption = None,
     follow_links: FollowLinksFlag = False,
@@ -77,7 +79,7 @@ def predict(
 
     stated = costs is not None or hand_over is not None or reading_cost is not None
     stakes = Stakes(costs or "zero-one", hand_over, reading_cost) if stated else None
-    how = Readings(prior, same_subject, dependence, level, abstain, stakes)
+    how = Readings(prior, same_subject, dependence, level, abstain, stakes, set_coverage)
     if dependence and not same_subject:
         raise typer.BadParameter(
             "needs --same-subject, for images of different subjects do not depend on each other",
@@ -121,5 +123,7 @@ def _lines(found: Prediction, notes: Sequence[str] = ()) -> str:
         )
         least = min(made.expected_cost.values())
         lines.append(f"  do         {made.action} (least expected cost {least:.3g}{worth})")
+    if found.set is not None:
+        lines.append(f"  set        {', '.join(found.set)}")
     lines += [f"  note       {note}" for note in notes]
     return "\n".join(lines + ([f"  {found.reason}"] if found.reason else []))

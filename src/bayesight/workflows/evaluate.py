@@ -17,7 +17,7 @@ from bayesight.bayes.diagnostic import Diagnosis, diagnose_classes
 from bayesight.bayes.head import laplace
 from bayesight.bayes.rates import mixture_draws, rate_interval
 from bayesight.belief.classifier import Classifier
-from bayesight.checks import check
+from bayesight.checks import check, probability
 from bayesight.data.notes import reading_notes
 from bayesight.errors import listed
 from bayesight.evaluate import (
@@ -32,6 +32,7 @@ from bayesight.evaluate import (
     sparse_confusion,
 )
 from bayesight.evaluate.arrays import row_blocks
+from bayesight.evaluate.conformal import prediction_sets
 from bayesight.evaluate.novelty import auroc, false_positive_rate, threshold
 from bayesight.progress import reporter
 from bayesight.report.words import percent, spread
@@ -42,6 +43,7 @@ from bayesight.types import FloatArray, IntArray, ShownProgress
 from bayesight.workflows.believing import belief_of
 from bayesight.workflows.environments import environment_scores, read_environments
 from bayesight.workflows.priors import parse_prior
+from bayesight.workflows.sets import SetCheck, sets_reference
 from bayesight.workflows.sources import (
     AS_IT_IS,
     LabelledImages,
@@ -310,6 +312,7 @@ class EvaluateResult:
         learned: how many of the images the run has learned from.
         chosen: how many of the others chose its weights.
         unseen: the figures of the rest; None where all are new to it, or none.
+        sets: how often sets of classes hold the truth; None where none were asked for.
     """
 
     run: Run
@@ -320,6 +323,7 @@ class EvaluateResult:
     learned: int = 0
     chosen: int = 0
     unseen: Evaluation | None = None
+    sets: SetCheck | None = None
 
     @property
     def seen_note(self) -> str:
@@ -353,6 +357,8 @@ class EvaluateResult:
             }
         if self.novelty is not None:
             tree["novelty"] = self.novelty.as_dict()
+        if self.sets is not None:
+            tree["sets"] = self.sets.as_dict()
         if self.environments:
             tree["environments"] = dict(self.environments)
         if self.data.part:
@@ -375,6 +381,7 @@ def evaluate(
     labels: Path | None = None,
     environments: str | None = None,
     ledger: str | None = None,
+    set_coverage: float | None = None,
     options: SourceOptions = AS_IT_IS,
     progress: ShownProgress = None,
 ) -> EvaluateResult:
@@ -392,14 +399,19 @@ def evaluate(
         labels: an IDX source's file of labels, when it is not beside it.
         environments: where each image comes from, as ``read_environments`` takes it, to score each apart.
         ledger: measure what is believed with everything it holds about the run.
+        set_coverage: also name sets of classes that are to hold the truth in this share of the images.
         options: how the source is read where it does not show; of one with parts, the test part is scored,
             or where there is none the validation part.
         progress: told how far reading is.
 
     Raises:
         RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
-        InvalidInput: classes the run does not know, or a prior that is none.
+        InvalidInput: classes the run does not know, a prior or a coverage that is none, or sets of the
+            Laplace head, which no left-out image judges.
     """
+    if set_coverage is not None:
+        probability(set_coverage, "set_coverage", open_interval=True)
+        check(head == "gaussian", "set_coverage", f"got the head {head}", "the head gaussian")
     progress = reporter(progress, "reading")
     run = Run.open(run_path)
     classifier = belief_of(run, ledger)
@@ -441,7 +453,9 @@ def evaluate(
         places = read_environments(data.store, environments)
         numbers = places.numbers[data.examples.rows]
         scores = environment_scores(found.log_p, found.labels, numbers, places.names)
-    return EvaluateResult(run, data, found, novelty, scores, int(learned.sum()), int(chosen.sum()), unseen)
+    sets = None if set_coverage is None else _checked_sets(classifier, found, set_coverage)
+    seen = int(learned.sum()), int(chosen.sum())
+    return EvaluateResult(run, data, found, novelty, scores, *seen, unseen, sets)
 
 
 def _laplace_likelihood(classifier: Classifier) -> Callable[[Tensor], Tensor]:
@@ -491,7 +505,7 @@ def _figures(
     """All figures of answers."""
     table = _cells(answers, classes)
     weights = None if prior is None else _weights(answers.labels, _met(table, prior))
-    right, span = _accuracy(table, prior)
+    right, span = _share(table.diagonal(), table.sum(axis=1), prior)
     return Evaluation(
         classes=classes,
         answers=answers,
@@ -502,6 +516,27 @@ def _figures(
         accuracy_interval=span,
         log_loss_error=_log_loss_error(-answers.log_p_true, weights),
         posteriors=posteriors,
+    )
+
+
+def _checked_sets(classifier: Classifier, found: Evaluation, coverage: float) -> SetCheck:
+    """The sets at the base rates the figures are for."""
+    prior = classifier.prior if found.prior is None else torch.from_numpy(found.prior)
+    reference, classes = sets_reference(classifier, prior), len(found.classes)
+    parts = [prediction_sets(torch.from_numpy(part), reference, coverage) for part in found.posteriors()]
+    inside = torch.cat(parts).numpy()
+    held, sizes = inside[np.arange(len(inside)), found.labels], inside.sum(axis=1)
+    support = np.bincount(found.labels, minlength=classes).astype(float)
+    share, span = _share(
+        np.bincount(found.labels, held, minlength=classes).astype(float), support, found.prior
+    )
+    weights = None if found.prior is None else _weights(found.labels, _met(found.cells, found.prior))
+    return SetCheck(
+        asked=coverage,
+        held=share,
+        interval=span,
+        mean_size=float(np.average(sizes, weights=weights)),
+        single=float(np.average(sizes == 1, weights=weights)),
     )
 
 
@@ -539,15 +574,16 @@ def _verdict(table: Any, classes: tuple[str, ...]) -> str:
     return f"This classifier {'; it '.join(said)}." if said else ""
 
 
-def _accuracy(table: Any, prior: FloatArray | None) -> tuple[float, tuple[float, float]]:
-    """The share named rightly, and its 95 % interval: at a prior that of a mixture of the classes' shares.
+def _share(
+    right: FloatArray, support: FloatArray, prior: FloatArray | None
+) -> tuple[float, tuple[float, float]]:
+    """The share that is right, and its 95 % interval: at a prior that of a mixture of the classes' shares.
 
     A class of which there is no image may be named rightly in any share; one half is as good a guess as any.
     """
-    right, support = table.diagonal(), table.sum(axis=1)
     if prior is None:
         _, low, high = rate_interval(float(right.sum()), float(support.sum()))
-        share = accuracy(table)
+        share = float(right.sum() / support.sum())
         return share, (min(float(low), share), max(float(high), share))
     shares = np.where(support > 0, right / np.maximum(support, 1), 0.5)
     share = float(prior @ shares)

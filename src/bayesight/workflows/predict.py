@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bayesight.bayes import theorem
 from bayesight.belief.classifier import Classifier
-from bayesight.checks import probability
+from bayesight.checks import check, probability
 from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.errors import SourceUnreadable
 from bayesight.evaluate.novelty import p_value, threshold
@@ -23,6 +23,7 @@ from bayesight.workflows.believing import belief_of
 from bayesight.workflows.decisions import Choice, Stakes, choose, parse_costs, reading_of
 from bayesight.workflows.pictures import UnreadImage, gather_pictures, read_images
 from bayesight.workflows.priors import complete_prior, parse_prior
+from bayesight.workflows.sets import class_sets
 
 __all__ = [
     "Answers",
@@ -52,9 +53,10 @@ class Readings:
         level: share of known images that may be called unknown.
         abstain: answer "unknown" instead of a class where the image is like nothing seen.
         stakes: what acting on an answer costs; None leaves the decision to the reader.
+        set_coverage: share of images whose class is to be among the classes named; None names one.
 
     Raises:
-        InvalidInput: a level or a dependence out of range.
+        InvalidInput: a level, a dependence or a coverage out of range; sets for readings of one subject.
     """
 
     prior: str | Mapping[str, float | str] | None = None
@@ -63,10 +65,15 @@ class Readings:
     level: float = 0.05
     abstain: bool = False
     stakes: Stakes | None = None
+    set_coverage: float | None = None
 
     def __post_init__(self) -> None:
         probability(self.level, "level", open_interval=True)
         probability(self.dependence, "dependence")
+        if self.set_coverage is not None:
+            probability(self.set_coverage, "set_coverage", open_interval=True)
+            alone = "sets of classes hold for images by themselves"
+            check(not self.same_subject, "set_coverage", "got readings of one subject", alone)
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,8 @@ class Prediction:
         known: whether the image is of a kind that was seen.
         reason: why not, in a sentence; empty when known.
         decision: what to do about it; None where no costs were stated.
+        set: the fewest classes that hold the truth as often as asked, the most probable first; None where
+            nothing was asked.
     """
 
     path: str
@@ -98,11 +107,13 @@ class Prediction:
     known: bool
     reason: str
     decision: Choice | None = None
+    set: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints; ``decision`` is there only where costs were stated."""
-        tree = {name: value for name, value in vars(self).items() if name != "decision"}
-        return tree if self.decision is None else tree | {"decision": self.decision.as_dict()}
+        """What ``--json`` prints; ``decision`` and ``set`` are there only where they were asked for."""
+        tree = {name: value for name, value in vars(self).items() if name not in ("decision", "set")}
+        tree |= {} if self.decision is None else {"decision": self.decision.as_dict()}
+        return tree if self.set is None else tree | {"set": list(self.set)}
 
 
 @dataclass(frozen=True)
@@ -232,6 +243,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
     limit = threshold(classifier.novelty_reference, how.level)
     known = (novelty <= limit).tolist()
     decided = _decisions(classifier, how.stakes, after, known)
+    sets = class_sets(classifier, how.set_coverage, base, after)
     # Plain numbers all at once: asking a tensor for one of them takes as long as for all.
     best, strange, evidence = after.argmax(1).tolist(), novelty.tolist(), log_evidence.tolist()
     p = p_value(classifier.novelty_reference, novelty).tolist()
@@ -251,6 +263,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
             known=known[i],
             reason="" if known[i] else _reason(strange[i], limit, how.level),
             decision=decided[i],
+            set=sets[i],
         )
         for i, path in enumerate(paths)
     ]
