@@ -29,6 +29,7 @@ from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.bayes.label_shift import PriorEstimate, em_prior
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier
+from bayesight.belief.updating import absorb
 from bayesight.data.batches import Examples
 from bayesight.data.splits import split
 from bayesight.evaluate import expected_calibration_error, log_loss
@@ -37,7 +38,6 @@ from bayesight.train.classification import log_probabilities
 from bayesight.workflows.infer_prior import infer
 from bayesight.workflows.labels import audit_labels
 from bayesight.workflows.sources import read_unlabelled
-from bayesight.workflows.update import absorb
 
 DATA = Path(os.environ.get("BAYESIGHT_DATA", "../shared/data"))
 SPLIT_SEED = 2026
@@ -143,14 +143,14 @@ def exactness(classifier: Classifier, held: Rows) -> dict[str, float | str]:
     def posterior(c: Classifier) -> Tensor:
         return (c.log_likelihood(asked) + c.prior.log()).softmax(1)
 
-    whole, _ = classifier.absorb(held)
+    whole, _ = classifier.with_rows(held)
     pieces, at = classifier, 0
     while at < len(held):
         size = int(torch.randint(1, 200, (1,), generator=draw))
-        pieces, _ = pieces.absorb(held.at(order[at : at + size]))
+        pieces, _ = pieces.with_rows(held.at(order[at : at + size]))
         at += size
     half, other = order[: len(held) // 2], order[len(held) // 2 :]
-    left, alone = whole.remove(held.at(half)), classifier.absorb(held.at(other))[0]
+    left, alone = whole.remove(held.at(half)), classifier.with_rows(held.at(other))[0]
     return {
         "examples": len(held),
         "largest_difference": float((posterior(whole) - posterior(pieces)).abs().max()),
@@ -332,7 +332,7 @@ def new_classes(setting: Setting, here: Path, count: int) -> dict[str, float | s
     classifier = setting.run("a-to-g", folder_of(store, first, here / "a-to-g")).classifier()
     late = setting.train[store.labels[setting.train] >= 7]
     chosen = np.random.default_rng(setting.seed).permutation(late)[:count]
-    after, _ = classifier.absorb(setting.rows_of(classifier, chosen), store.classes[7:])
+    after, _ = classifier.with_rows(setting.rows_of(classifier, chosen), store.classes[7:])
     held = setting.rows_of(classifier, setting.held)
     log_p = after.log_likelihood(held.features) + after.prior.log()
     right, old = log_p.argmax(1) == held.labels, held.labels < 7

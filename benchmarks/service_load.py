@@ -80,7 +80,7 @@ def checked(run: Path, ledger: str, answers: list[dict], belief: str = "") -> di
     with Ledger.open(ledger) as opened:
         held = begin(opened, Run.open(run), fresh=True)
         labels: dict[int, LabelRecord] = {}
-        while entries := opened.labels_since(max(labels, default=0)):
+        while entries := opened.since(max(labels, default=0), kinds=("label",)):
             labels |= {entry.sequence: entry.record for entry in entries}
         good = verify(opened).broken is None
         updates = opened.since(0, kinds=("update",), limit=1_000_000)

@@ -25,8 +25,8 @@ from support.record import append, facts, spread
 
 from bayesight import Recipe, Run, Store, TrainRequest, evaluate_run, open_store, train_run, update_run
 from bayesight.belief.absorbed import Rows
+from bayesight.belief.updating import absorb
 from bayesight.data.batches import Examples
-from bayesight.workflows.update import absorb
 
 REPEATS = 9
 

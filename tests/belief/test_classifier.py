@@ -57,7 +57,7 @@ def test_removing_undoes_absorbing_in_any_order(rows, believer, asked, first, se
     new = rows(first + second, 10 + seed)
     after = believer
     for part in (torch.arange(first), torch.arange(first, first + second)):
-        after, learned = after.absorb(new.at(part))
+        after, learned = after.with_rows(new.at(part))
         assert learned.rows == len(part)
     assert len(after.absorbed.labels) == 90 + first + second
     order = torch.randperm(len(new), generator=torch.Generator().manual_seed(seed))
@@ -71,8 +71,8 @@ def test_removing_undoes_absorbing_in_any_order(rows, believer, asked, first, se
 def test_training_rows_can_be_let_go_like_any_other(rows, believer, asked):
     train = rows(90, 0)
     without = believer.remove(train.at(torch.arange(20, 90)))
-    few = believer.absorb(rows(30, 3))[0].remove(train.at(torch.arange(20, 90)))
-    other, _ = without.absorb(rows(30, 3))
+    few = believer.with_rows(rows(30, 3))[0].remove(train.at(torch.arange(20, 90)))
+    other, _ = without.with_rows(rows(30, 3))
     assert holds_the_same(few.absorbed, other.absorbed)
     torch.testing.assert_close(posterior(few, asked), posterior(other, asked), atol=1e-8, rtol=0)
     assert torch.equal(without.absorbed.digests, train.digests[:20])
@@ -81,7 +81,7 @@ def test_training_rows_can_be_let_go_like_any_other(rows, believer, asked):
 def test_a_new_class_comes_and_its_rows_go(rows, believer, asked):
     new = rows(25, 4, classes=4)
     assert int(new.labels.max()) == 3
-    after, _ = believer.absorb(new, ("stripe",))
+    after, _ = believer.with_rows(new, ("stripe",))
     assert after.classes.names == after.head.classes == (*NAMES, "stripe")
     assert believer.classes.names == NAMES
     assert after.prior.shape == (4,)
@@ -94,7 +94,7 @@ def test_a_new_class_comes_and_its_rows_go(rows, believer, asked):
 
 def test_duplicates_count_as_often_as_they_came(rows, believer):
     one = rows(1, 5)
-    twice, _ = believer.absorb(one.joined(one))
+    twice, _ = believer.with_rows(one.joined(one))
     assert len(twice.absorbed.labels) == len(believer.absorbed.labels) + 2
     with pytest.raises(InvalidInput, match="1 of 3 images were never absorbed"):
         twice.remove(one.joined(one).joined(one))
@@ -109,10 +109,10 @@ def test_duplicates_count_as_often_as_they_came(rows, believer):
 def test_an_image_under_another_label_is_another_row(rows, believer):
     one = rows(1, 7)
     other = replace(one, labels=(one.labels + 1) % 3)
-    after, _ = believer.absorb(one)
+    after, _ = believer.with_rows(one)
     with pytest.raises(InvalidInput, match="labelled as it was then"):
         after.remove(other)
-    both, _ = after.absorb(other)
+    both, _ = after.with_rows(other)
     assert holds_the_same(both.remove(other).absorbed, after.absorbed)
 
 
@@ -121,15 +121,15 @@ def test_an_image_under_another_label_is_another_row(rows, believer):
 def test_a_discount_is_kept_row_by_row(rows, believer, first, second, seed):
     early, late = rows(20, 20 + seed), rows(15, 40 + seed)
     trust = torch.rand(20, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    after, learned = believer.discount(first).absorb(early, weights=trust)
+    after, learned = believer.discount(first).with_rows(early, weights=trust)
     assert math.isclose(learned.weight, float(trust.sum()), rel_tol=1e-12)
-    after, _ = after.discount(second).absorb(late)
+    after, _ = after.discount(second).with_rows(late)
     past = torch.full((90,), first * second, dtype=torch.float64)
     weights = torch.cat([past, trust * second, torch.ones(15)])
     torch.testing.assert_close(after.absorbed.weights, weights, atol=1e-12, rtol=0)
     torch.testing.assert_close(sums_of_weights(after), after.head.counts, atol=1e-9, rtol=1e-9)
     without = after.remove(early)
-    alone, _ = believer.discount(first).discount(second).absorb(late)
+    alone, _ = believer.discount(first).discount(second).with_rows(late)
     assert holds_the_same(without.absorbed, alone.absorbed)
     torch.testing.assert_close(without.head.counts, alone.head.counts, atol=1e-9, rtol=0)
     torch.testing.assert_close(without.head.second_moments, alone.head.second_moments, atol=1e-8, rtol=0)
@@ -137,7 +137,7 @@ def test_a_discount_is_kept_row_by_row(rows, believer, first, second, seed):
 
 def test_of_a_discounted_and_a_fresh_copy_the_fresh_one_goes_first(rows, believer):
     train = rows(90, 0).at(torch.arange(1))
-    after, _ = believer.discount(0.25).absorb(train)
+    after, _ = believer.discount(0.25).with_rows(train)
     back = after.remove(train)
     assert holds_the_same(back.absorbed, believer.discount(0.25).absorbed)
     torch.testing.assert_close(sums_of_weights(back), back.head.counts)
@@ -191,11 +191,11 @@ def test_exemplars_stop_where_there_is_no_room(rows, monkeypatch):
     assert torch.equal(belief.absorbed.exemplar_rows, chosen)
     assert torch.equal(belief.absorbed.exemplars, rows(90, 0).features[chosen].half())
     more = rows(30, 8)
-    after, _ = belief.absorb(more)
+    after, _ = belief.with_rows(more)
     assert len(after.absorbed.exemplars) == 40
     assert after.absorbed.exemplar_rows[20:].tolist() == list(range(90, 110))
-    assert len(after.absorb(rows(5, 9))[0].absorbed.exemplars) == 40
-    assert len(after.remove(more).absorb(rows(5, 9))[0].absorbed.exemplars) == 25
+    assert len(after.with_rows(rows(5, 9))[0].absorbed.exemplars) == 40
+    assert len(after.remove(more).with_rows(rows(5, 9))[0].absorbed.exemplars) == 25
 
 
 # Novelty and trust.
@@ -204,7 +204,7 @@ def test_exemplars_stop_where_there_is_no_room(rows, monkeypatch):
 def test_novelty_is_measured_against_the_belief_as_it_is(rows, believer, asked):
     before = believer.novelty_reference
     far = replace(rows(80, 11), features=rows(80, 11).features * 3)
-    after, _ = believer.absorb(far)
+    after, _ = believer.with_rows(far)
     held_out = rows(60, 1).features
     for belief, later in ((believer, far.features[:0]), (after, far.features)):
         bank = belief.absorbed.exemplars.float()
@@ -227,11 +227,11 @@ def test_novelty_is_measured_against_the_belief_as_it_is(rows, believer, asked):
 
 def test_what_is_computed_once_belongs_to_one_belief(rows, believer, asked):
     new = replace(rows(9, 12), labels=torch.full((9,), 3))
-    taught, _ = believer.absorb(rows(30, 11))
+    taught, _ = believer.with_rows(rows(30, 11))
     changed = {
         "absorbed": taught,
         "removed": taught.remove(rows(30, 11).at(torch.arange(20))),
-        "a new class": taught.absorb(new, ("hoop",))[0],
+        "a new class": taught.with_rows(new, ("hoop",))[0],
         "discounted": taught.discount(0.5),
     }
     for belief in (believer, taught):  # everything is computed before the belief changes
@@ -347,7 +347,7 @@ def test_a_belief_of_before_logits_were_folded_is_read_as_it_was_written():
 def saved(rows, believer):
     """A belief with a later class, a discount and weights, as it is written: tensors and plain values."""
     weights = torch.rand(25, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    after, _ = believer.discount(0.3).absorb(rows(25, 4, classes=4), ("stripe",), weights)
+    after, _ = believer.discount(0.3).with_rows(rows(25, 4, classes=4), ("stripe",), weights)
     return after, *after.tensors()
 
 

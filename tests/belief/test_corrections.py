@@ -81,7 +81,7 @@ def test_a_corrected_label_leaves_no_trace_of_the_first(
     a, b = rows(count, 100 + seed), rows(others, 300 + seed)
     weights = torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     wrong, right = said(shifted(a, by), source=source), said(a, source=source)
-    first = trained.absorb(wrong, weights=weights)[0].discount(trust)
+    first = trained.with_rows(wrong, weights=weights)[0].discount(trust)
     corrected, _ = absorb(absorb(first, b)[0], right)
     alone, _ = absorb(absorb(trained.discount(trust), b)[0], right)
     assert same(corrected, alone)
@@ -120,7 +120,7 @@ def test_training_images_are_corrected_like_any_other(rows, same, trained):
     assert learned.rows == 12
     assert len(after.absorbed.labels) == 90
     by_heart = torch.ones(12, dtype=torch.bool)  # the network learned these images, whatever they are called
-    expected, _ = trained.remove(few).absorb(shifted(few, 1), trained=by_heart)
+    expected, _ = trained.remove(few).with_rows(shifted(few, 1), trained=by_heart)
     assert same(after, expected)
 
 
@@ -199,7 +199,7 @@ def test_taking_back_is_as_if_the_label_had_never_been_given(rows, same, trained
 
 def test_what_comes_back_counts_as_if_it_had_stayed(rows, same, trained):
     a = rows(1, 100)
-    first, _ = trained.absorb(said(a, 0, ANN), weights=torch.tensor([0.4], dtype=torch.float64))
+    first, _ = trained.with_rows(said(a, 0, ANN), weights=torch.tensor([0.4], dtype=torch.float64))
     wrong, _ = absorb(first.discount(0.5), said(a, 2, ANN))
     back = take_back(wrong.discount(0.5), said(a, None, ANN))
     assert back.replaced == ()

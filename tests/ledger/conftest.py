@@ -1,25 +1,18 @@
-"""Both backends, ledgers on them, and records to write."""
+"""Ledgers on both backends, and records to write."""
 
 import numpy as np
 import pytest
 import torch
 
+from bayesight.belief.absorbed import Rows
 from bayesight.ledger import LabelRecord, Ledger, PredictionRecord, RunRecord, begin
 from bayesight.run import Run
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
-    """An empty place for a ledger, on each backend."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    return request.getfixturevalue("postgres").database()
-
-
 @pytest.fixture
-def ledger(url):
+def ledger(ledger_url):
     """An empty ledger."""
-    with Ledger.open(url) as opened:
+    with Ledger.open(ledger_url) as opened:
         yield opened
 
 
@@ -66,22 +59,22 @@ def base_run(shapes_run):
 
 
 @pytest.fixture
-def held(ledger, base_run):
+def state(ledger, base_run):
     """The belief of the run on drawings, on an empty ledger."""
     return begin(ledger, base_run)
 
 
 @pytest.fixture
-def drawn(held):
+def drawn(state):
     """Make a label of a drawing: its number, class (the right one if None), person."""
-    base = held.base
+    base = state.base
 
     def make(number, name=None, person="alice"):
         row = number % len(base.reference)
         right = base.classes.names[int(base.reference_labels[row])]
         noise = np.random.default_rng(number).normal(scale=0.01, size=base.head.dimension)
         features = (base.reference[row].numpy() + noise).astype(np.float32)
-        return LabelRecord(held.run, image_of(number + 1), name or right, person, features)
+        return LabelRecord(state.run, image_of(number + 1), name or right, person, features)
 
     return make
 
@@ -95,3 +88,40 @@ def same_bits():
         return mine[1] == theirs[1] and all(torch.equal(mine[0][name], theirs[0][name]) for name in mine[0])
 
     return same
+
+
+@pytest.fixture
+def rows_of():
+    """Labels as rows of the run itself: label records, names of classes."""
+
+    def rows(labels, names):
+        return Rows(
+            torch.from_numpy(np.stack([label.features for label in labels])),
+            torch.tensor([names.index(label.label) for label in labels]),
+            torch.tensor([list(bytes.fromhex(label.image)) for label in labels], dtype=torch.uint8),
+        )
+
+    return rows
+
+
+@pytest.fixture
+def same_belief(same_bits):
+    """Compare two classifiers in every bit, in whose labels they hold, and in what those replaced."""
+    return lambda one, other: (
+        same_bits(one, other)
+        and torch.equal(one.absorbed.sources, other.absorbed.sources)
+        and one.replaced == other.replaced
+    )
+
+
+@pytest.fixture
+def discs_called_rings(state):
+    """Labels by ann that leave the run's own class of discs without an image."""
+    known = state.base.absorbed
+    rows = torch.nonzero(known.labels == state.base.classes.names.index("disc"))[:, 0].tolist()
+    features = dict(zip(known.exemplar_rows.tolist(), known.exemplars.float().numpy(), strict=True))
+    images = [bytes(known.digests[row].numpy()).hex() for row in rows]
+    return [
+        LabelRecord(state.run, image, "ring", "ann", features[row])
+        for image, row in zip(images, rows, strict=True)
+    ]

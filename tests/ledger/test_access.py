@@ -32,9 +32,9 @@ def test_what_is_no_token_is_refused_without_repeating_it(ledger, secret):
     assert not secret or secret not in str(told.value) or secret == "bayesight_"
 
 
-def test_a_token_ends(url):
+def test_a_token_ends(ledger_url):
     now = [datetime(2030, 5, 1, tzinfo=UTC)]
-    with Ledger.open(url, clock=lambda: now[0]) as ledger:
+    with Ledger.open(ledger_url, clock=lambda: now[0]) as ledger:
         short = create_token(ledger, "a", ["label"], expires_in_s=60)
         long = create_token(ledger, "b", ["label"])
         assert find_token(ledger, short.secret)

@@ -44,7 +44,7 @@ def test_a_place_without_shared_memory_is_told_and_works(tmp_path: Path) -> None
             thread.start()
         for thread in threads:
             thread.join(60)
-        assert len(other.labels_since(0)) == 20
+        assert len(other.since(0, kinds=("label",))) == 20
 
 
 @pytest.mark.parametrize("code", ["SQLITE_IOERR_SHMMAP", "SQLITE_PROTOCOL"])

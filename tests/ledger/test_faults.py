@@ -57,16 +57,16 @@ def acknowledged_once(ledger, told):
     return found
 
 
-def test_a_writer_killed_again_and_again_loses_nothing_it_acknowledged(url, run_record):
-    with Ledger.open(url) as ledger:
+def test_a_writer_killed_again_and_again_loses_nothing_it_acknowledged(ledger_url, run_record):
+    with Ledger.open(ledger_url) as ledger:
         ledger.register(run_record)
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, url, "6", "1"], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", KILLED, ledger_url, "6", "1"], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(told) > 20
-    with Ledger.open(url, create=False) as ledger:
+    with Ledger.open(ledger_url, create=False) as ledger:
         found = acknowledged_once(ledger, told)
         # A client repeats what it had no answer to: what was written is not written twice.
         for key in [*sorted(found)[:5], "0-999999"]:

@@ -35,18 +35,18 @@ def test_what_goes_in_comes_out(ledger, run_record, label, prediction):
     assert ledger.head().sequence == 4
     assert ledger.head().digest == receipt.digest == entries[-1].digest
     assert ledger.entry(3) == entries[2]
-    assert [entry.sequence for entry in ledger.labels_since(0)] == [2]
+    assert [entry.sequence for entry in ledger.since(0, kinds=("label",))] == [2]
     assert [entry.sequence for entry in ledger.since(2, limit=1)] == [3]
     assert ledger.latest("run1", "prior")[0].record.shares == {"bar": 0.1, "disc": 0.9}
     assert [entry.sequence for entry in ledger.about("run1", label(1).image)] == [2]
     assert [entry.record for entry in ledger.runs()] == [run_record]
 
 
-def test_it_is_there_after_opening_again(url, run_record, label):
-    with Ledger.open(url) as one:
+def test_it_is_there_after_opening_again(ledger_url, run_record, label):
+    with Ledger.open(ledger_url) as one:
         one.register(run_record)
         receipt = one.append([label(n) for n in range(5)])
-    with Ledger.open(url, create=False) as other:
+    with Ledger.open(ledger_url, create=False) as other:
         assert other.head().digest == receipt.digest
         assert [entry.record for entry in other.queued("run1")] == [label(n) for n in range(5)]
 
@@ -163,34 +163,34 @@ def test_an_update_from_an_older_belief_is_refused(ledger, run_record, label):
             ledger.append_update(UpdateRecord("run1", 3, "", "bb", labels=labels))
 
 
-def test_the_clock_decides_nothing(url, run_record, label):
+def test_the_clock_decides_nothing(ledger_url, run_record, label):
     now = datetime(2030, 1, 1, tzinfo=UTC)
     times = iter([now, now + timedelta(days=1), now - timedelta(days=400), now - timedelta(days=401)])
-    with Ledger.open(url, clock=lambda: next(times)) as ledger:
+    with Ledger.open(ledger_url, clock=lambda: next(times)) as ledger:
         ledger.register(run_record)
         for number in range(3):
             ledger.append([label(number)])
         entries = ledger.since(0)
         assert [entry.at[:4] for entry in entries] == ["2030", "2030", "2028", "2028"]
         assert [entry.sequence for entry in entries] == [1, 2, 3, 4]
-        assert [entry.record for entry in ledger.labels_since(0)] == [label(n) for n in range(3)]
+        assert [entry.record for entry in ledger.since(0, kinds=("label",))] == [label(n) for n in range(3)]
         assert verify(ledger).good
 
 
-def test_many_writers_lose_nothing_and_write_nothing_twice(url, run_record, label):
-    with Ledger.open(url) as first:
+def test_many_writers_lose_nothing_and_write_nothing_twice(ledger_url, run_record, label):
+    with Ledger.open(ledger_url) as first:
         first.register(run_record)
     seen = [[] for _ in range(4)]
 
     def write(who):
-        with Ledger.open(url) as mine:
+        with Ledger.open(ledger_url) as mine:
             for number in range(25):
                 # Each key is used by two writers, as a client does that asks a second worker.
                 key = f"{who % 2}-{number}"
                 seen[who].append((key, mine.append([label(number, person=str(who % 2))], key=key)))
 
     threads = [threading.Thread(target=write, args=(who,)) for who in range(4)]
-    reader = Ledger.open(url)
+    reader = Ledger.open(ledger_url)
     read = []
     for thread in threads:
         thread.start()

@@ -108,13 +108,13 @@ def test_a_forger_who_makes_the_chain_anew_is_met_by_a_receipt(filled, label):
     assert (other.broken, other.reason) == (9, "it is not the entry the receipt was given for")
 
 
-def test_an_erased_record_that_comes_back_is_noticed(held, ledger, drawn):
+def test_an_erased_record_that_comes_back_is_noticed(state, ledger, drawn):
     from bayesight.ledger import erase
 
     receipt = ledger.append([drawn(1)])
     with ledger.engine.connect() as connection:
         row = connection.exec_driver_sql("SELECT * FROM payloads").one()
-    erase(ledger, held, person="alice")
+    erase(ledger, state, person="alice")
     assert verify(ledger).erased == 1
     from bayesight.ledger import tables
 

@@ -121,7 +121,7 @@ class Teacher(threading.Thread):
 def kept(url: str, run, teachers: list[Teacher]) -> None:
     """Everything acknowledged is there once, and the belief is the replay."""
     with Ledger.open(url) as ledger:
-        labels = {entry.sequence: entry.record for entry in ledger.labels_since(0, limit=100_000)}
+        labels = {entry.sequence: entry.record for entry in ledger.since(0, kinds=("label",), limit=100_000)}
         told = [answer for teacher in teachers for answer in teacher.acknowledged.values()]
         numbers = [answer["receipt"]["first"] for answer in told]
         assert len(set(numbers)) == len(numbers)

@@ -204,6 +204,6 @@ def test_a_served_process_whose_clock_jumps(shapes_run, tmp_path, serving, teach
     assert one.refused == []
     check_kept(str(ledger), shapes_run, [one])
     with Ledger.open(str(ledger)) as opened:
-        times = [entry.at for entry in opened.labels_since(0)]
+        times = [entry.at for entry in opened.since(0, kinds=("label",))]
     assert times != sorted(times)
     assert times[-1] > times[0]

@@ -1,4 +1,4 @@
-"""Posterior becomes prior on a saved run: exact, reversible, atomic, one at a time."""
+"""Posterior becomes prior, on a saved run or in a ledger: exact, reversible, atomic, one at a time."""
 
 import subprocess
 import sys
@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 
 from bayesight.errors import InvalidInput, RunUnreadable, StorageFailed
+from bayesight.ledger import Ledger, belief_digest
 from bayesight.run import Run
+from bayesight.workflows.belief import belief_of
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.sources import SourceOptions
 from bayesight.workflows.update import update
@@ -182,6 +184,42 @@ def test_a_held_lock_is_an_error_in_time(run_copy, more_shapes, monkeypatch):
     monkeypatch.setattr("bayesight.workflows.update.WAIT_S", 0.05)
     with FileLock(run_copy / "belief.lock"), pytest.raises(StorageFailed, match="another update"):
         update(run_copy, more_shapes)
+
+
+def test_with_a_ledger_the_same_is_learned_and_the_folder_stays(run_copy, make_archive, tmp_path):
+    part = make_archive("part.tar.gz", {"bar": 5, "hoop": 4}, {"hoop": "ring"}, seed=50)
+    belief, url = (run_copy / "belief.safetensors").read_bytes(), str(tmp_path / "far.sqlite")
+    learned = update(run_copy, part, ledger=url, person="ann", trust_past=0.5)
+    repeated = update(run_copy, part, ledger=url, person="ann")
+    assert (run_copy / "belief.safetensors").read_bytes() == belief
+    with Ledger.open(url) as ledger:
+        assert {entry.record.person for entry in ledger.since(0, kinds=("label",))} == {"ann"}
+    in_ledger = belief_of(Run.open(run_copy), url)
+    gone = update(run_copy, part, ledger=url, remove=True)
+    assert (gone.removed, gone.gone_classes, gone.log_evidence) == (9, ("hoop",), None)
+    alone = update(run_copy, part, trust_past=0.5, run_only=True)
+    in_folder = Run.open(run_copy).classifier()
+    seconds = ("run", "seconds", "features_s", "belief_s")
+    told, same = ({k: v for k, v in one.as_dict().items() if k not in seconds} for one in (learned, alone))
+    assert told == same
+    assert (told["absorbed"], told["new_classes"], repeated.repeated) == (9, ("hoop",), 9)
+    assert belief_digest(in_ledger) == belief_digest(in_folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"person": "ann"}, "person: given without --ledger"),
+        ({"run_only": True, "ledger": "l.sqlite"}, "run_only: given with --ledger"),
+        ({"remove": True, "second_reading": True}, "second_reading: given with --remove"),
+        ({"remove": True, "robust": True, "ledger": "l.sqlite"}, "robust: given with --remove"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(run_copy, tmp_path, monkeypatch, given, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInput, match=words):
+        update(run_copy, tmp_path, **given)
+    assert not (tmp_path / "l.sqlite").exists()
 
 
 def test_numbers_of_idx_data_are_the_runs_order_unless_they_are_names(run_copy, numbered):

@@ -250,7 +250,7 @@ class Classifier:
         parts = [what(self.log_likelihood(features[rows])) for rows in blocks]
         return torch.cat(parts or [what(self.log_likelihood(features))])
 
-    def absorb(
+    def with_rows(
         self,
         rows: Rows,
         new_classes: tuple[str, ...] = (),

@@ -1,9 +1,9 @@
-"""Labels into a classifier and out of it again: what an update, its replay and a correction share."""
+"""Labels into a classifier and out of it again: what an update, its replay and a withdrawal share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,8 +12,97 @@ from bayesight.bayes.head.gaussian import AbsorbedBatch, sufficient_statistics
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier
 from bayesight.belief.corrections import RUN, Corrections, ReplacedLabel, compare, rows_of
+from bayesight.checks import check
 
-__all__ = ["absorb", "emptied", "take_back"]
+__all__ = [
+    "BatchOutcome",
+    "LearningOptions",
+    "absorb",
+    "emptied",
+    "take_back",
+    "update_belief",
+    "without_classes",
+    "without_emptied",
+]
+
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """Options of learning: discount, robustness, or removal.
+
+    Args:
+        trust_past: in (0, 1], what an image absorbed earlier counts beside a new one.
+        robust: weigh each label by the probability that it is right.
+        remove: take the labelled images out again.
+
+    Raises:
+        InvalidInput: ``trust_past`` outside (0, 1], or ``remove`` with an option of absorbing.
+    """
+
+    trust_past: float = 1.0
+    robust: bool = False
+    remove: bool = False
+
+    def __post_init__(self) -> None:
+        check(0 < self.trust_past <= 1, "trust_past", f"got {self.trust_past:g}", "a number in (0, 1]")
+        for name, given in (("trust_past", self.trust_past != 1), ("robust", self.robust)):
+            check(not (self.remove and given), name, "given with --remove", "one of the two")
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """The outcome of a labelled batch.
+
+    Args:
+        labels: how many labels it had.
+        new_classes: names that were not known before.
+        absorbed: what was learned; None when images were taken out, or nothing was done.
+        corrections: its labels beside those given before; None likewise.
+        known: names of the classes before it.
+        gone_classes: names of classes that lost their last image.
+    """
+
+    labels: int = 0
+    new_classes: tuple[str, ...] = ()
+    absorbed: AbsorbedBatch | None = None
+    corrections: Corrections | None = None
+    known: tuple[str, ...] = ()
+    gone_classes: tuple[str, ...] = ()
+
+
+def update_belief(
+    classifier: Classifier,
+    rows: Rows,
+    new_classes: tuple[str, ...],
+    options: LearningOptions,
+    *,
+    gone: Sequence[str] | None = None,
+) -> tuple[Classifier, BatchOutcome]:
+    """One labelled batch into a belief or out of it, less the classes that have lost their last image.
+
+    Args:
+        classifier: the belief so far; it is not changed.
+        rows: the batch, in the order in which it was said.
+        new_classes: names of the classes it brings.
+        options: how it is taken.
+        gone: the classes to do without, where they are known; by default those that ``emptied`` finds.
+
+    Raises:
+        InvalidInput: rows to remove that were never absorbed.
+    """
+    absorbed = found = None
+    if not options.remove:
+        found = compare(classifier.absorbed, rows)
+        after, absorbed = _absorbed(classifier, rows, new_classes, found, options)
+    else:
+        after = classifier.remove(rows) if len(rows) else classifier
+    if gone is None:
+        after, gone = without_emptied(classifier, after)
+    else:
+        after = without_classes(after, gone)
+    left = tuple(name for name in new_classes if name not in gone)
+    known = classifier.classes.names
+    return after, BatchOutcome(len(rows), left, absorbed, found, known, tuple(gone))
 
 
 def absorb(
@@ -39,14 +128,8 @@ def absorb(
     Returns:
         The belief after it, and what was learned on the way.
     """
-    found = compare(classifier.absorbed, rows)
-    after = classifier if trust_past == 1 else classifier.discount(trust_past)
-    after = _without_replaced(after, rows, found, new_classes)
-    if len(found.learned) < len(rows):
-        rows = rows.at(found.learned)
-    weights = after.trust(rows) if robust else None
-    after = after.with_classes(new_classes)
-    return after.absorb(rows, weights=weights, trained=classifier.absorbed.trained_on(rows.digests))
+    options = LearningOptions(trust_past, robust)
+    return _absorbed(classifier, rows, new_classes, compare(classifier.absorbed, rows), options)
 
 
 def take_back(classifier: Classifier, row: Rows) -> Classifier:
@@ -86,6 +169,38 @@ def emptied(before: Classifier, after: Classifier) -> tuple[str, ...]:
     if len(names) - len(gone) < 2 or not founding:
         gone = [name for name in gone if name not in names[: after.head.founding]]
     return tuple(gone) if len(names) - len(gone) >= 2 else ()
+
+
+def without_emptied(before: Classifier, after: Classifier) -> tuple[Classifier, tuple[str, ...]]:
+    """A belief without the classes that lost their last image by a change, and their names."""
+    gone = emptied(before, after)
+    return without_classes(after, gone), gone
+
+
+def without_classes(classifier: Classifier, names: Sequence[str]) -> Classifier:
+    """The belief without those of these classes of which it holds nothing."""
+    for name in names:
+        known = classifier.classes.names
+        if name in known and not bool((classifier.absorbed.labels == known.index(name)).any()):
+            classifier = classifier.without_class(name)
+    return classifier
+
+
+def _absorbed(
+    classifier: Classifier,
+    rows: Rows,
+    new_classes: tuple[str, ...],
+    found: Corrections,
+    options: LearningOptions,
+) -> tuple[Classifier, AbsorbedBatch]:
+    """``absorb`` of a batch that has been compared with the labels given before."""
+    after = classifier if options.trust_past == 1 else classifier.discount(options.trust_past)
+    after = _without_replaced(after, rows, found, new_classes)
+    if len(found.learned) < len(rows):
+        rows = rows.at(found.learned)
+    weights = after.trust(rows) if options.robust else None
+    after = after.with_classes(new_classes)
+    return after.with_rows(rows, weights=weights, trained=classifier.absorbed.trained_on(rows.digests))
 
 
 def _held(classifier: Classifier) -> set[str]:

@@ -183,7 +183,7 @@ def ledger_words(run: Path, ledger: str | None) -> dict[str, str]:
         The same for the JSON document; empty where there is nothing to say.
     """
     from bayesight.run import Run
-    from bayesight.workflows.believing import ledger_note
+    from bayesight.workflows.belief import ledger_note
 
     note = "" if ledger is not None else ledger_note(Run.open(run))
     if not note:

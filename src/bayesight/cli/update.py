@@ -73,8 +73,6 @@ def update(
 
     Example: bayesight update runs/letters corrected/ --trust-past 0.9
     """
-    from bayesight.ledger import LearningOptions
-    from bayesight.workflows.ledger import record_update
     from bayesight.workflows.update import update as work
 
     if person and ledger is None:
@@ -85,31 +83,20 @@ def update(
         class_level, split_folders, by_position, by_name, names, follow_links, similar_names=similar_names
     )
     with progress_bar("reading") as progress:
-        if ledger is None:
-            found = work(
-                run,
-                source,
-                trust_past=trust_past,
-                remove=remove,
-                robust=robust,
-                second_reading=second_reading,
-                run_only=run_only,
-                labels=labels,
-                options=options,
-                progress=progress,
-            )
-        else:
-            found = record_update(
-                run,
-                source,
-                ledger,
-                learning=LearningOptions(trust_past, robust, remove),
-                person=person,
-                labels=labels,
-                options=options,
-                second_reading=second_reading,
-                progress=progress,
-            )
+        found = work(
+            run,
+            source,
+            trust_past=trust_past,
+            remove=remove,
+            robust=robust,
+            second_reading=second_reading,
+            run_only=run_only,
+            ledger=ledger,
+            person=person,
+            labels=labels,
+            options=options,
+            progress=progress,
+        )
     for note in found.source.get("notes", ()):
         say(note)
     emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))

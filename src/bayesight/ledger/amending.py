@@ -8,18 +8,22 @@ from typing import TypeVar
 
 import torch
 
+from bayesight.belief.updating import LearningOptions, without_emptied
 from bayesight.checks import check
-from bayesight.errors import BeliefMoved
-from bayesight.ledger.applying import apply_withdrawal, labels_now, with_gone
+from bayesight.ledger.applying import apply_withdrawal, labels_now
 from bayesight.ledger.belief import BeliefState, belief_digest
 from bayesight.ledger.label_history import label_histories, own
+from bayesight.ledger.learning import LearningOutcome, absorb_queued_once
 from bayesight.ledger.records import Receipt, RenameRecord, WithdrawalRecord
-from bayesight.ledger.replay import ATTEMPTS, absorb_queued, always_too_late, catch_up
+from bayesight.ledger.replay import at_head, catch_up
 from bayesight.ledger.store import Ledger
 
 __all__ = ["WithdrawalOutcome", "rename_class", "take_back"]
 
 Told = TypeVar("Told")
+
+QUEUED = 1000
+"""At most so many queued labels are learned as one update before a change."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def take_back(
 
     Raises:
         InvalidInput: no label of this person stands for the image.
-        KeyReused, StorageFailed, BeliefMoved: as in ``replay.learn``.
+        KeyReused, StorageFailed, BeliefMoved: as in ``learning.learn``.
     """
 
     def computed(state: BeliefState) -> tuple[BeliefState, WithdrawalRecord, WithdrawalOutcome]:
@@ -79,7 +83,7 @@ def take_back(
         )
         labels = labels_now([ledger.entry(numbers[0])], state.renames)
         before = state.classifier
-        after, left = with_gone(before, apply_withdrawal(before, made, labels))
+        after, left = without_emptied(before, apply_withdrawal(before, made, labels))
         new = tuple(name for name in after.classes.names if name not in before.classes.names)
         made = replace(made, after=belief_digest(after), new_classes=new, gone_classes=left)
         now = own(history.without(gone).standing(), person)
@@ -107,7 +111,7 @@ def rename_class(
     Raises:
         UnknownName: there is no class ``old``.
         InvalidInput: ``new`` is no name, or that of another class.
-        KeyReused, StorageFailed, BeliefMoved: as in ``replay.learn``.
+        KeyReused, StorageFailed, BeliefMoved: as in ``learning.learn``.
     """
 
     def computed(state: BeliefState) -> tuple[BeliefState, RenameRecord, str]:
@@ -129,19 +133,19 @@ def _changed(
     computed: Callable[[BeliefState], tuple[BeliefState, WithdrawalRecord | RenameRecord, Told]],
     key: str,
 ) -> tuple[BeliefState, Receipt, Told | None]:
-    """A change computed until no other comes first, and the belief after it; None where the key was used."""
-    for _ in range(ATTEMPTS):
-        state, learned = absorb_queued(ledger, state)
-        while learned.receipt is not None:
-            state, learned = absorb_queued(ledger, state)
+    """A change of the belief once nothing is queued, and what it did; None where the key was used."""
+
+    def attempt(state: BeliefState) -> tuple[BeliefState, tuple[Receipt, Told | None]]:
+        learned: LearningOutcome | None = None
+        while learned is None or learned.receipt is not None:
+            state, learned = absorb_queued_once(ledger, state, QUEUED, LearningOptions())
         if key and ledger.receipt(key) is not None:
-            return state, ledger.append_change(asked, key), None
+            return state, (ledger.append_change(asked, key), None)
         after, made, told = computed(state)
-        try:
-            receipt = ledger.append_change(made, key)
-        except BeliefMoved:
-            continue
+        receipt = ledger.append_change(made, key)
         if receipt.repeated:  # another process was asked the same at the same time
-            return catch_up(ledger, state), receipt, None
-        return replace(after, position=receipt.last, belief=made.after), receipt, told
-    raise always_too_late()
+            return catch_up(ledger, state), (receipt, None)
+        return replace(after, position=receipt.last, belief=made.after), (receipt, told)
+
+    state, (receipt, told) = at_head(ledger, state, attempt)
+    return state, receipt, told

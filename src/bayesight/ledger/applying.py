@@ -11,23 +11,25 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from bayesight.bayes.head.gaussian import AbsorbedBatch
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier
-from bayesight.belief.corrections import Corrections, compare
-from bayesight.belief.updating import absorb, emptied, take_back
+from bayesight.belief.updating import (
+    BatchOutcome,
+    LearningOptions,
+    take_back,
+    update_belief,
+    without_classes,
+)
 from bayesight.ledger.records import Entry, LabelRecord, RenameRecord, UpdateRecord, WithdrawalRecord
 
 __all__ = [
     "apply_rename",
     "apply_update",
     "apply_withdrawal",
-    "compare_labels",
     "labels_now",
     "name_now",
     "row_of",
     "source_of",
-    "with_gone",
 ]
 
 Renames: TypeAlias = tuple[tuple[int, str, str], ...]
@@ -67,24 +69,26 @@ def labels_now(entries: Sequence[Entry], renames: Renames) -> list[LabelRecord]:
 
 
 def apply_update(
-    classifier: Classifier, made: UpdateRecord, labels: Sequence[LabelRecord]
-) -> tuple[Classifier, AbsorbedBatch | None]:
-    """The belief after an update, less the classes it says are gone.
+    classifier: Classifier,
+    made: UpdateRecord,
+    labels: Sequence[LabelRecord],
+    *,
+    gone: Sequence[str] | None = None,
+) -> tuple[Classifier, BatchOutcome]:
+    """The belief after an update, and what it did.
 
     Args:
         classifier: the belief before.
         made: how the labels are taken; its own list of them is not looked at.
         labels: those that are left of it, in order, by the names of now.
+        gone: the classes that lost their last image, as recorded; found where it is computed the first time.
     """
     # Where something was erased since, a class may be there still that was not when this was computed.
     new = tuple(name for name in made.new_classes if name not in classifier.classes.names)
     rows = _rows(labels, (*classifier.classes.names, *new), classifier.head.dimension, made.corrects)
+    options = LearningOptions(made.trust_past, made.robust, made.remove)
     with _threads(made.threads):
-        if made.remove:
-            after, learned = (classifier.remove(rows) if len(rows) else classifier), None
-        else:
-            after, learned = absorb(classifier, rows, new, trust_past=made.trust_past, robust=made.robust)
-    return _without(after, made.gone_classes), learned
+        return update_belief(classifier, rows, new, options, gone=gone)
 
 
 def apply_withdrawal(
@@ -95,7 +99,7 @@ def apply_withdrawal(
         return classifier
     with _threads(made.threads):
         after = take_back(classifier, row_of(labels[0]))
-    return _without(after, made.gone_classes)
+    return without_classes(after, made.gone_classes)
 
 
 def apply_rename(classifier: Classifier, made: RenameRecord) -> Classifier:
@@ -109,30 +113,9 @@ def apply_rename(classifier: Classifier, made: RenameRecord) -> Classifier:
     )
 
 
-def compare_labels(classifier: Classifier, made: UpdateRecord, labels: Sequence[LabelRecord]) -> Corrections:
-    """The labels of an update beside those the belief held before it."""
-    names = (*classifier.classes.names, *made.new_classes)
-    return compare(classifier.absorbed, _rows(labels, names, classifier.head.dimension, made.corrects))
-
-
-def with_gone(before: Classifier, after: Classifier) -> tuple[Classifier, tuple[str, ...]]:
-    """A belief without the classes that lost their last image by a change, and their names."""
-    gone = emptied(before, after)
-    return _without(after, gone), gone
-
-
 def row_of(label: LabelRecord) -> Rows:
     """A label as a belief sees it, but for its class."""
     return _rows([label], (label.label,), len(label.features), True)
-
-
-def _without(classifier: Classifier, names: Sequence[str]) -> Classifier:
-    """The belief without those of these classes of which it holds nothing."""
-    for name in names:
-        known = classifier.classes.names
-        if name in known and not bool((classifier.absorbed.labels == known.index(name)).any()):
-            classifier = classifier.without_class(name)
-    return classifier
 
 
 def _rows(labels: Sequence[LabelRecord], names: tuple[str, ...], dimension: int, corrects: bool) -> Rows:

@@ -21,7 +21,7 @@ from bayesight.ledger import tables
 from bayesight.ledger.belief import BeliefState, belief_digest
 from bayesight.ledger.database import reading, writing
 from bayesight.ledger.records import ErasureRecord, LabelRecord, PredictionRecord, Receipt, plain_text
-from bayesight.ledger.replay import ATTEMPTS, catch_up, rebuild
+from bayesight.ledger.replay import at_head, rebuild
 from bayesight.ledger.rows import append_records, lock_head
 from bayesight.ledger.snapshots import drop_snapshot
 from bayesight.ledger.store import Ledger
@@ -82,25 +82,20 @@ def erase(
         BeliefMoved: others kept learning first, a hundred times over.
     """
     _check_asked(person, image)
-    for _ in range(ATTEMPTS):
-        state = catch_up(ledger, state)
+
+    def attempt(state: BeliefState) -> tuple[BeliefState, ErasureOutcome]:
         with reading(ledger.engine) as connection:
             found = _found(connection, state.run, person, image)
             used = _used(connection, [number for number, *_ in found])
         if not found:
             return state, ErasureOutcome(None)
         after = rebuild(ledger, state, without=used, progress=progress) if used else state
-        if after.position != state.position:
-            continue
         digest = belief_digest(after.classifier) if used else state.belief
         numbers = tuple(number for number, *_ in found)
         made = ErasureRecord(
             state.run, numbers, state.position, state.belief, digest, torch.get_num_threads(), len(used)
         )
-        try:
-            receipt = _commit(ledger, made, person, image)
-        except BeliefMoved:
-            continue
+        receipt = _commit(ledger, made, person, image)
         _overwrite(ledger)
         kinds = [kind for _, kind, _, _ in found]
         base = {bytes(row).hex() for row in state.base.absorbed.digests.numpy()}
@@ -113,9 +108,8 @@ def erase(
             in_base=len({shown for *_, shown in found} & base),
         )
         return replace(after, position=receipt.last, belief=digest), erased
-    raise BeliefMoved(
-        f"erase: {ATTEMPTS} times another change came first; try again when fewer are learning."
-    )
+
+    return at_head(ledger, state, attempt, name="erase")
 
 
 def _check_asked(person: str, image: str) -> None:

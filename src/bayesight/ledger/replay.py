@@ -1,7 +1,7 @@
-"""From a run and a ledger to the belief that follows from both, and from labels to the next update.
+"""From a run and a ledger to the belief that follows from both.
 
 The run folder is the base and is never changed. A process holds the belief in memory as a ``BeliefState`` and
-moves it along the ledger: ``catch_up`` applies what others learned, ``learn`` adds labels of its own.
+moves it along the ledger: ``catch_up`` applies what others learned, ``at_head`` makes a change of its own.
 Replaying is exact: every update is absorbed as the same batch, from the same numbers, in the same order, with
 as many threads, and the digest recorded with each update proves it. On another kind of processor sums of
 floats may end in another last bit; then ``BeliefState.exact`` is False and the belief agrees to rounding.
@@ -9,31 +9,19 @@ floats may end in another last bit; then ``BeliefState.exact`` is False and the 
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
-import torch
-
-from bayesight.bayes.head.gaussian import AbsorbedBatch
 from bayesight.belief.classifier import Classifier
-from bayesight.belief.corrections import Corrections
-from bayesight.checks import check
-from bayesight.errors import BeliefMoved, LedgerBroken
-from bayesight.ledger.applying import (
-    apply_rename,
-    apply_update,
-    apply_withdrawal,
-    compare_labels,
-    labels_now,
-    with_gone,
-)
+from bayesight.errors import BeliefMoved, InvalidInput, LedgerBroken
+from bayesight.ledger.applying import apply_rename, apply_update, apply_withdrawal, labels_now
 from bayesight.ledger.belief import BeliefState, belief_digest, run_record
 from bayesight.ledger.discovery import leave_mark
 from bayesight.ledger.records import (
     ErasureRecord,
-    LabelRecord,
-    Receipt,
     RenameRecord,
     RunRecord,
     UpdateRecord,
@@ -45,71 +33,25 @@ from bayesight.ledger.store import Ledger
 from bayesight.run import Run
 from bayesight.types import Progress
 
-__all__ = [
-    "LearningOptions",
-    "LearningOutcome",
-    "absorb_queued",
-    "always_too_late",
-    "begin",
-    "catch_up",
-    "learn",
-    "rebuild",
-]
+__all__ = ["at_head", "begin", "catch_up", "rebuild"]
+
+Outcome = TypeVar("Outcome")
 
 ATTEMPTS = 100
-"""How often an update is computed again because another one came first."""
+"""How often a change of belief is computed again because another one came first."""
 
 SNAPSHOT_AFTER_S = 2.0
 """A start that takes longer than this saves the belief for the next one."""
 
 
-@dataclass(frozen=True)
-class LearningOptions:
-    """Options of learning: discount, robustness, or removal.
-
-    Args:
-        trust_past: in (0, 1], what an image absorbed earlier counts beside a new one.
-        robust: weigh each label by the probability that it is right.
-        remove: take the labelled images out again.
-
-    Raises:
-        InvalidInput: ``trust_past`` outside (0, 1], or given with ``remove``.
-    """
-
-    trust_past: float = 1.0
-    robust: bool = False
-    remove: bool = False
-
-    def __post_init__(self) -> None:
-        check(0 < self.trust_past <= 1, "trust_past", f"got {self.trust_past:g}", "a number in (0, 1]")
-        alone = not (self.remove and (self.trust_past != 1 or self.robust))
-        check(alone, "remove", "given with trust_past or robust", "one of them")
-
-
-@dataclass(frozen=True)
-class LearningOutcome:
-    """The outcome of an update.
-
-    Args:
-        receipt: of the new labels and the update.
-        labels: how many labels it absorbed, queued ones included.
-        new_classes: names that were not known before.
-        absorbed: what was learned; None when images were taken out, or nothing was done.
-        corrections: its labels beside those given before; None likewise.
-        known: names of the classes before it.
-        gone_classes: names of classes that lost their last image.
-    """
-
-    receipt: Receipt | None
-    labels: int = 0
-    new_classes: tuple[str, ...] = ()
-    absorbed: AbsorbedBatch | None = None
-    corrections: Corrections | None = None
-    known: tuple[str, ...] = ()
-    gone_classes: tuple[str, ...] = ()
-
-
-def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress | None = None) -> BeliefState:
+def begin(
+    ledger: Ledger,
+    run: Run,
+    *,
+    fresh: bool = False,
+    known: bool = False,
+    progress: Progress | None = None,
+) -> BeliefState:
     """The belief of a run and everything the ledger holds about it; registers the run where it is new.
 
     A start that takes long leaves a snapshot in the ledger, from which the next one goes on. The run folder
@@ -119,15 +61,18 @@ def begin(ledger: Ledger, run: Run, *, fresh: bool = False, progress: Progress |
         ledger: where evidence is kept.
         run: the base.
         fresh: begin with the base even where there is a snapshot, and leave none.
+        known: refuse a run that is new to the ledger.
         progress: told how many changes were applied.
 
     Raises:
         RunUnreadable: the run cannot be opened.
-        InvalidInput: the ledger began with another belief of this network.
+        InvalidInput: the ledger began with another belief of this network, or does not know the run.
         StorageFailed: as in ``Ledger.register``.
     """
     base = run.classifier()
     record = run_record(run, base)
+    if known and not ledger.latest(record.run, RunRecord.kind):
+        raise InvalidInput(f"ledger {ledger.url} knows nothing of {run.folder}; expected its run.")
     receipt = ledger.register(record)
     leave_mark(run, ledger.url)
     start = _start(base, record.run, receipt.first, record.belief)
@@ -188,116 +133,36 @@ def rebuild(
             return found
 
 
-def learn(
+def at_head(
     ledger: Ledger,
     state: BeliefState,
-    labels: Sequence[LabelRecord],
+    attempt: Callable[[BeliefState], tuple[BeliefState, Outcome]],
     *,
-    options: LearningOptions | None = None,
-    key: str = "",
-) -> tuple[BeliefState, LearningOutcome]:
-    """Absorb labels and write them down, both or neither: they are learned once this returns.
+    name: str = "update",
+) -> tuple[BeliefState, Outcome]:
+    """A change of the belief at the ledger's head, computed until no other comes first.
 
     Args:
         ledger: where evidence is kept.
         state: the belief so far; others may have moved on, this catches up first.
-        labels: of this run; classes it does not know are new ones.
-        options: how to take them; by default with full trust.
-        key: idempotency key; a repeated call learns nothing and returns the first one's receipt.
+        attempt: computes the change and writes it; called again with the newest belief each time it raises
+            ``BeliefMoved``.
+        name: of the change, for the refusal.
 
     Raises:
-        KeyReused, UnknownName, InvalidInput, StorageFailed: as in ``Ledger.append_update``; also labels to be
-            removed that were never absorbed. What is held stays as it was.
         BeliefMoved: others kept coming first, a hundred times over.
     """
-    how = options or LearningOptions()
-    check(len(labels) > 0, "learn", "no labels", "at least one")
-    strangers = {label.run for label in labels} - {state.run}
-    check(not strangers, "learn", f"labels of run {min(strangers, default='')}", f"labels of run {state.run}")
     for _ in range(ATTEMPTS):
         state = catch_up(ledger, state)
-        if key and ledger.receipt(key) is not None:
-            asked = UpdateRecord(state.run, state.position, "", "", **vars(how))
-            return state, LearningOutcome(ledger.append_update(asked, labels, key))
-        after, made, learned = _computed(state, labels, how)
-        try:
-            receipt = ledger.append_update(made, labels, key)
-        except BeliefMoved:
-            continue
-        if receipt.repeated:  # another process was asked the same at the same time
-            return catch_up(ledger, state), LearningOutcome(receipt)
-        state = replace(state, classifier=after, position=receipt.last, belief=made.after)
-        return state, replace(learned, receipt=receipt)
-    raise always_too_late()
-
-
-def absorb_queued(
-    ledger: Ledger, state: BeliefState, *, limit: int = 1000, options: LearningOptions | None = None
-) -> tuple[BeliefState, LearningOutcome]:
-    """Absorb labels that were written but not learned yet, whoever wrote them, as one batch.
-
-    Args:
-        ledger: where evidence is kept.
-        state: the belief so far.
-        limit: at most so many labels.
-        options: how to take them.
-
-    Returns:
-        The belief after it, and what was learned; ``receipt`` is None when nothing was queued.
-
-    Raises:
-        StorageFailed, BeliefMoved: as in ``learn``.
-    """
-    how = options or LearningOptions()
-    for _ in range(ATTEMPTS):
-        state = catch_up(ledger, state)
-        waiting = ledger.queued(state.run, limit=limit)
-        if not waiting:
-            return state, LearningOutcome(None)
-        after, made, learned = _computed(state, labels_now(waiting, state.renames), how)
-        made = replace(made, labels=tuple(entry.sequence for entry in waiting))
-        try:
-            receipt = ledger.append_update(made)
-        except BeliefMoved:
-            continue
-        state = replace(state, classifier=after, position=receipt.last, belief=made.after)
-        return state, replace(learned, receipt=receipt)
-    raise always_too_late()
-
-
-def always_too_late() -> BeliefMoved:
-    """The error of a change of belief that lost every race."""
-    return BeliefMoved(f"update: {ATTEMPTS} times another one came first; try again when fewer are learning.")
+        with contextlib.suppress(BeliefMoved):
+            return attempt(state)
+    raise BeliefMoved(
+        f"{name}: {ATTEMPTS} times another change came first; try again when fewer are learning."
+    )
 
 
 def _start(base: Classifier, run: str, position: int, belief: str) -> BeliefState:
     return BeliefState(base, run, base, position, belief)
-
-
-def _computed(
-    state: BeliefState, labels: Sequence[LabelRecord], how: LearningOptions
-) -> tuple[Classifier, UpdateRecord, LearningOutcome]:
-    """The belief after a batch, the record of it, and what was learned, but for the receipt."""
-    before = state.classifier
-    known = before.classes.names
-    new = tuple(dict.fromkeys(label.label for label in labels if label.label not in known))
-    check(not (how.remove and new), "remove", f"class {next(iter(new), '')!r}", f"one of {', '.join(known)}")
-    made = UpdateRecord(
-        state.run,
-        state.position,
-        state.belief,
-        "",
-        new_classes=new,
-        threads=torch.get_num_threads(),
-        corrects=True,
-        **vars(how),
-    )
-    after, absorbed = apply_update(before, made, labels)
-    after, gone = with_gone(before, after)
-    made = replace(made, after=belief_digest(after), gone_classes=gone)
-    found = None if how.remove else compare_labels(before, made, labels)
-    left = tuple(name for name in new if name not in gone)
-    return after, made, LearningOutcome(None, len(labels), left, absorbed, found, known, gone)
 
 
 def _unlearns(change: BeliefChange) -> bool:
@@ -312,7 +177,8 @@ def _follow(state: BeliefState, change: BeliefChange, *, provable: bool = True) 
     if isinstance(record, ErasureRecord):
         after = state.classifier
     elif isinstance(record, UpdateRecord):
-        after, _ = apply_update(state.classifier, record, labels_now(change.labels, state.renames))
+        labels = labels_now(change.labels, state.renames)
+        after, _ = apply_update(state.classifier, record, labels, gone=record.gone_classes)
     elif isinstance(record, WithdrawalRecord):
         after = apply_withdrawal(state.classifier, record, labels_now(change.labels, state.renames))
     elif isinstance(record, RenameRecord):

@@ -230,7 +230,7 @@ class Ledger:
     def append_update(self, made: UpdateRecord, labels: Sequence[LabelRecord] = (), key: str = "") -> Receipt:
         """Write an update, together with labels that come with it, in one transaction.
 
-        ``replay.learn`` and ``replay.absorb_queued`` compute the update and come back when it is refused.
+        ``learning`` computes the update, and computes it again where it is refused.
 
         Args:
             made: what was computed; ``made.labels`` are queued labels.
@@ -264,7 +264,7 @@ class Ledger:
             return receipt
 
     def append_change(self, made: WithdrawalRecord | RenameRecord, key: str = "") -> Receipt:
-        """Write a change of the belief that brings no labels; ``replay`` computes it.
+        """Write a change of the belief that brings no labels; ``amending`` computes it.
 
         Args:
             made: what was computed.
@@ -309,10 +309,6 @@ class Ledger:
         if kinds:
             query = query.where(tables.entries.c.kind.in_(kinds))
         return self._list(query.order_by(tables.entries.c.sequence).limit(limit))
-
-    def labels_since(self, sequence: int, *, run: str = "", limit: int = 1000) -> list[Entry]:
-        """Labels after ``sequence``, in order."""
-        return self.since(sequence, run=run, kinds=(LabelRecord.kind,), limit=limit)
 
     def entry(self, sequence: int) -> Entry:
         """The entry with this number.

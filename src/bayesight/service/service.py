@@ -107,7 +107,7 @@ class Service:
         self._teacher.close()
         self.recorder.close()
         try:
-            while self.beliefs.absorb().receipt is not None:
+            while self.beliefs.absorb_queued().receipt is not None:
                 pass
         except BayesightError as problem:  # it is in the ledger; the next start absorbs it
             log.warning("labels stay queued", extra={"event": "close", "reason": str(problem)})

@@ -40,7 +40,7 @@ from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray, ShownProgress
-from bayesight.workflows.believing import belief_of
+from bayesight.workflows.belief import belief_of
 from bayesight.workflows.environments import environment_scores, read_environments
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.sets import SetCheck, sets_reference

@@ -31,7 +31,7 @@ from bayesight.files import write_atomic
 from bayesight.run import Run
 from bayesight.seeding import torch_generator
 from bayesight.types import Progress
-from bayesight.workflows.believing import belief_of
+from bayesight.workflows.belief import belief_of
 from bayesight.workflows.sources import read_labelled, read_unlabelled
 
 __all__ = ["METADATA_KEY", "Export", "Quantisation", "Target", "export"]

@@ -20,7 +20,7 @@ from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import ShownProgress
-from bayesight.workflows.believing import belief_of
+from bayesight.workflows.belief import belief_of
 from bayesight.workflows.sources import read_unlabelled
 
 __all__ = ["InferredPrior", "infer", "infer_prior"]

@@ -1,4 +1,4 @@
-"""What is done with a whole ledger: check it, replay it, export it, forget somebody, record an update."""
+"""Jobs on a whole ledger: verify it, replay it, export it, erase a person or an image."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from bayesight.checks import check
 from bayesight.errors import InvalidInput, RunUnreadable
 from bayesight.ledger import (
     ChainHead,
     Entry,
     ErasureOutcome,
-    LabelRecord,
-    LearningOptions,
     Ledger,
     RunRecord,
     Verification,
@@ -27,7 +22,6 @@ from bayesight.ledger import (
     catch_up,
     erase,
     export,
-    learn,
     run_record,
     verify,
 )
@@ -36,17 +30,13 @@ from bayesight.ledger.erasure import runs_concerned
 from bayesight.ledger.records import CHANGES
 from bayesight.progress import reporter
 from bayesight.run import Run
-from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import ShownProgress
-from bayesight.workflows.sources import AS_IT_IS, SourceOptions, read_labelled
-from bayesight.workflows.update import UpdateResult
 
 __all__ = [
     "ErasureResult",
     "ReplayResult",
     "erase_from",
     "export_ledger",
-    "record_update",
     "replay_run",
     "verify_ledger",
 ]
@@ -151,27 +141,23 @@ def replay_run(
     if out is not None:
         Run.check_free(out)
     with Ledger.open(url, create=False) as ledger:
-        name = run_record(run, run.classifier()).run
-        if not ledger.latest(name, RunRecord.kind):
-            raise InvalidInput(f"ledger {ledger.url} knows nothing of {run_path}; expected its run.")
-        held = begin(ledger, run, fresh=True, progress=progress)
-        kinds = CHANGES[1:]
-        changes = len(ledger.since(0, run=name, kinds=kinds, limit=2**31))
+        state = begin(ledger, run, fresh=True, known=True, progress=progress)
+        changes = len(ledger.since(0, run=state.run, kinds=CHANGES[1:], limit=2**31))
         shown = ledger.url
     if out is not None:
         target = Run.create(out)
         _copy(run, target)
-        target.save_classifier(held.classifier)
+        target.save_classifier(state.classifier)
     return ReplayResult(
         run=run,
         ledger=shown,
         changes=changes,
-        position=held.position,
-        images=float(held.classifier.head.counts.sum()),
-        classes=held.classifier.classes.names,
-        belief=held.belief,
-        exact=held.exact,
-        differs_at=held.differs_at,
+        position=state.position,
+        images=float(state.classifier.head.counts.sum()),
+        classes=state.classifier.classes.names,
+        belief=state.belief,
+        exact=state.exact,
+        differs_at=state.differs_at,
         elapsed_s=time.perf_counter() - began,
         out=None if out is None else Path(out).absolute(),
     )
@@ -219,89 +205,9 @@ def erase_from(
     with Ledger.open(url, create=False) as ledger:
         for name in runs_concerned(ledger, person=person, image=image):
             run = _folder_of(ledger, name, run_path)
-            held = catch_up(ledger, begin(ledger, run))
-            _, found[name] = erase(ledger, held, person=person, image=image, progress=progress)
+            state = catch_up(ledger, begin(ledger, run))
+            _, found[name] = erase(ledger, state, person=person, image=image, progress=progress)
         return ErasureResult(ledger.url, found)
-
-
-def record_update(
-    run_path: str | Path,
-    source: str | Path,
-    url: str,
-    *,
-    learning: LearningOptions,
-    person: str = "",
-    labels: Path | None = None,
-    by_name: bool = False,
-    options: SourceOptions = AS_IT_IS,
-    second_reading: bool = False,
-    progress: ShownProgress = None,
-) -> UpdateResult:
-    """Labelled images into the belief that a run and its ledger make, as one update of the ledger.
-
-    The run folder stays as it is: it is the base. Services on the same ledger catch up by themselves.
-
-    Args:
-        run_path: the run folder.
-        source: labelled images; classes that are not known are new classes.
-        url: the ledger; made where there is none.
-        learning: how the labels are to be taken, or that they are to be taken out again.
-        person: who gave the labels; may be empty.
-        labels: an IDX source's file of labels, when it is not beside it.
-        by_name: labels of IDX data are names of (new) classes, not places in the run's order.
-        options: how the source is read where it does not show; of one with parts, the training part is meant.
-        second_reading: the labels count beside those their person, or the run, gave the images before.
-        progress: told how far reading is.
-
-    Raises:
-        RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
-        InvalidInput: images to remove that were never absorbed, or as a second reading; the ledger began with
-            another belief.
-        StorageFailed: the ledger could not be written.
-    """
-    progress = reporter(progress, "replaying", "entries")
-    check(not (learning.remove and second_reading), "second_reading", "given with --remove", "one of the two")
-    run = Run.open(run_path)
-    with Ledger.open(url) as ledger:
-        began = time.perf_counter()
-        held = begin(ledger, run)
-        opened_s = time.perf_counter() - began
-        before = held.classifier
-        data = read_labelled(
-            source, before.classes,
-            labels=labels, new_classes=not learning.remove, options=options.named(by_name), progress=progress,
-        )  # fmt: skip
-        began = time.perf_counter()
-        features = before.features(data.examples.in_order(EVALUATION_BATCH)).numpy()
-        names = (*before.classes.names, *data.new_classes)
-        digests, numbers = data.digests, data.examples.labels
-        told = [
-            LabelRecord(held.run, bytes(digest).hex(), names[number], person, values, b"", second_reading)
-            for digest, number, values in zip(digests, numbers, features, strict=True)
-        ]
-        features_s = time.perf_counter() - began
-        began = time.perf_counter()
-        predicted = None
-        if not learning.remove:
-            predicted = before.share_predicted(torch.from_numpy(features), torch.from_numpy(numbers))
-        held, learned = learn(ledger, held, told, options=learning)
-        found = UpdateResult(
-            run,
-            absorbed=0,
-            removed=len(told) if learning.remove else 0,
-            new_classes=learned.new_classes,
-            repeated=0,
-            log_evidence=learned.absorbed.log_evidence if learned.absorbed else None,
-            predicted=predicted,
-            features_s=features_s,
-            belief_s=opened_s + time.perf_counter() - began,
-            note=data.note,
-            fitted_note=data.fitted_note,
-            source=data.facts,
-            gone_classes=learned.gone_classes,
-        )
-        corrected = learned.corrections
-        return found if corrected is None else found.corrected_by(corrected, learned.known)
 
 
 def _receipt(text: str) -> ChainHead:

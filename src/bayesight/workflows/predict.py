@@ -19,7 +19,7 @@ from bayesight.evaluate.novelty import p_value, threshold
 from bayesight.formatting import percent
 from bayesight.run import Run
 from bayesight.types import Progress
-from bayesight.workflows.believing import belief_of
+from bayesight.workflows.belief import belief_of
 from bayesight.workflows.decisions import Choice, Stakes, choose, parse_costs, reading_of
 from bayesight.workflows.pictures import UnreadImage, gather_pictures, read_images
 from bayesight.workflows.priors import complete_prior, parse_prior

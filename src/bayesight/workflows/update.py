@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,18 +14,18 @@ import torch
 from filelock import FileLock, Timeout
 
 from bayesight.belief.absorbed import Rows
-from bayesight.belief.corrections import Corrections, compare
-from bayesight.belief.updating import absorb, emptied
+from bayesight.belief.classifier import Classifier
+from bayesight.belief.updating import BatchOutcome, LearningOptions, update_belief
 from bayesight.checks import check
 from bayesight.errors import StorageFailed
 from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.train.classification import EVALUATION_BATCH
 from bayesight.types import ShownProgress
-from bayesight.workflows.believing import check_alone
+from bayesight.workflows.belief import check_alone
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, read_labelled
 
-__all__ = ["UpdateResult", "absorb", "update"]
+__all__ = ["UpdateResult", "update"]
 
 WAIT_S = 120.0
 """How long an update waits for another one of the same run."""
@@ -71,27 +71,25 @@ class UpdateResult:
     gone_classes: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
 
-    def corrected_by(self, found: Corrections, names: Sequence[str]) -> UpdateResult:
-        """This result with what a batch's labels were to those given before.
-
-        Args:
-            found: from ``compare``.
-            names: of the classes before the update.
-        """
-        was = Counter(names[number] for number in found.former[found.corrected].tolist())
-        return replace(
-            self,
-            absorbed=int((found.fresh | found.corrected).sum()),
-            repeated=found.repeated,
-            corrected=was.total(),
-            was=dict(was),
-            superseded=len(found.superseded),
-        )
-
     def as_dict(self) -> dict[str, Any]:
         """The document of ``--json``; ``superseded`` counts labels, and ``container`` members."""
         tree = {"run": str(self.run.folder), "seconds": self.features_s + self.belief_s}
         return tree | dict(self.source) | {k: v for k, v in vars(self).items() if k not in ("run", "source")}
+
+
+@dataclass(frozen=True)
+class _KeptBelief:
+    """A belief and the place it is kept in.
+
+    Args:
+        classifier: the belief so far.
+        opened_s: seconds it took to read.
+        learn: takes labelled rows and the names of the classes they bring, and writes down the next belief.
+    """
+
+    classifier: Classifier
+    opened_s: float
+    learn: Callable[[Rows, tuple[str, ...]], BatchOutcome]
 
 
 def update(
@@ -103,6 +101,8 @@ def update(
     robust: bool = False,
     second_reading: bool = False,
     run_only: bool = False,
+    ledger: str | None = None,
+    person: str = "",
     labels: Path | None = None,
     by_name: bool = False,
     options: SourceOptions = AS_IT_IS,
@@ -115,18 +115,21 @@ def update(
     been the only one; the same label again changes nothing. How sharp answers may be is judged by images the
     belief has not learned: those held out of training, and each of the absorbed ones by what the others tell.
 
-    The belief is replaced atomically under a lock: an interrupted update leaves the old one, and of two at
-    once one waits.
+    Without a ledger the belief in the run folder is replaced atomically under a lock: an interrupted update
+    leaves the old one, and of two at once one waits. With one the run folder stays as it is, the base; the
+    labels are written to the ledger as one update, and services on it catch up by themselves.
 
     Args:
         run_path: the run folder.
-        source: labelled images; classes the run does not know are new classes.
+        source: labelled images; classes that are not known are new classes.
         trust_past: in (0, 1], how much an image absorbed earlier counts beside a new one.
         remove: take these images out again instead.
         robust: give images whose label the others speak against less weight.
         second_reading: labels of images that have one already are second, independent readings, and count
             beside it.
         run_only: change the run folder also where a ledger goes on from it.
+        ledger: a path or a URL; made where there is none.
+        person: who gave the labels, which a ledger keeps; may be empty.
         labels: an IDX source's file of labels, when it is not beside it.
         by_name: labels of IDX data are names of (new) classes, not places in the run's order.
         options: how the source is read where it does not show; of one with parts, the training part is meant.
@@ -135,71 +138,112 @@ def update(
     Raises:
         RunUnreadable, SourceNotFound, SourceUnreadable: what was given cannot be read.
         InvalidInput: images to remove that were never absorbed, a ``trust_past`` outside (0, 1], ``remove``
-            with an option of absorbing, or a ledger that goes on from this run.
+            with an option of absorbing, a ledger that goes on from this run or began with another belief of
+            it, ``person`` without a ledger or ``run_only`` with one.
         StorageFailed: the belief could not be written, or another update holds it for too long.
     """
-    progress = reporter(progress, "reading")
-    check(0 < trust_past <= 1, "trust_past", f"got {trust_past:g}", "a number in (0, 1]")
-    check(not (remove and trust_past != 1), "trust_past", "given with --remove", "one of the two")
-    check(not (remove and robust), "robust", "given with --remove", "one of the two")
+    learning = LearningOptions(trust_past, robust, remove)
     check(not (remove and second_reading), "second_reading", "given with --remove", "one of the two")
+    check(not person or ledger is not None, "person", "given without --ledger", "both or neither")
+    check(not run_only or ledger is None, "run_only", "given with --ledger", "one of the two")
     run = Run.open(run_path)
-    with _locked(run):
-        if not run_only:
-            check_alone(run)
-        began = time.perf_counter()
-        classifier = run.classifier()
-        opened_s = time.perf_counter() - began
+    place = (
+        _in_folder(run, learning, run_only) if ledger is None else _in_ledger(run, ledger, learning, person)
+    )
+    with place as belief:
+        before = belief.classifier
         data = read_labelled(
             source,
-            classifier.classes,
+            before.classes,
             labels=labels,
             new_classes=not remove,
             options=options.named(by_name),
-            progress=progress,
+            progress=reporter(progress, "reading"),
         )
         began = time.perf_counter()
-        features = classifier.features(data.examples.in_order(EVALUATION_BATCH))
+        features = before.features(data.examples.in_order(EVALUATION_BATCH))
         rows = Rows(features, torch.from_numpy(data.examples.labels), torch.from_numpy(data.digests))
+        rows = replace(rows, second=torch.full_like(rows.second, second_reading))
         features_s = time.perf_counter() - began
         began = time.perf_counter()
-        if remove:
-            after = classifier.remove(rows)
-            told = UpdateResult(run, 0, len(rows), (), 0, None, None, features_s, 0.0, data.note)
-        else:
-            if second_reading:
-                rows = replace(rows, second=torch.ones(len(rows), dtype=torch.bool))
-            new, predicted = data.new_classes, classifier.share_predicted(features, rows.labels)
-            after, learned = absorb(classifier, rows, new, trust_past=trust_past, robust=robust)
-            told = UpdateResult(
-                run,
-                absorbed=0,
-                removed=0,
-                new_classes=new,
-                repeated=0,
-                log_evidence=learned.log_evidence,
-                predicted=predicted,
-                features_s=features_s,
-                belief_s=0.0,
-                note=data.note,
-            ).corrected_by(compare(classifier.absorbed, rows), classifier.classes.names)
-        gone = emptied(classifier, after)
-        for name in gone:
-            after = after.without_class(name)
-        run.save_classifier(after)
-        new = tuple(name for name in told.new_classes if name not in gone)
-        found = replace(told, source=data.facts, new_classes=new, gone_classes=gone)
-        found = replace(found, fitted_note=data.fitted_note)
-        return replace(found, belief_s=opened_s + time.perf_counter() - began)
+        predicted = None if remove else before.share_predicted(features, rows.labels)
+        learned = belief.learn(rows, data.new_classes)
+        return UpdateResult(
+            run,
+            removed=len(rows) if remove else 0,
+            new_classes=learned.new_classes,
+            log_evidence=learned.absorbed.log_evidence if learned.absorbed else None,
+            predicted=predicted,
+            features_s=features_s,
+            belief_s=belief.opened_s + time.perf_counter() - began,
+            note=data.note,
+            fitted_note=data.fitted_note,
+            gone_classes=learned.gone_classes,
+            source=data.facts,
+            **_counts(learned),
+        )
 
 
 @contextmanager
-def _locked(run: Run) -> Iterator[None]:
-    """Hold the run's belief; of two updates one waits."""
+def _in_folder(run: Run, learning: LearningOptions, run_only: bool) -> Iterator[_KeptBelief]:
+    """A run folder's own belief, held by a lock; of two updates one waits."""
     try:
         with FileLock(run.folder / "belief.lock", timeout=WAIT_S):
-            yield
+            if not run_only:
+                check_alone(run)
+            began = time.perf_counter()
+            classifier = run.classifier()
+
+            def learn(rows: Rows, new_classes: tuple[str, ...]) -> BatchOutcome:
+                after, learned = update_belief(classifier, rows, new_classes, learning)
+                run.save_classifier(after)
+                return learned
+
+            yield _KeptBelief(classifier, time.perf_counter() - began, learn)
     except Timeout as problem:
         raise StorageFailed(
             f"another update has held {run.folder} for {WAIT_S:.0f} s; try again when it is done."
         ) from problem
+
+
+@contextmanager
+def _in_ledger(run: Run, url: str, learning: LearningOptions, person: str) -> Iterator[_KeptBelief]:
+    """The belief of a run and a ledger."""
+    from bayesight.ledger import LabelRecord, Ledger, begin, learn  # a database takes time to load
+
+    with Ledger.open(url) as ledger:
+        began = time.perf_counter()
+        state = begin(ledger, run)
+
+        def learned(rows: Rows, new_classes: tuple[str, ...]) -> BatchOutcome:
+            names = (*state.classifier.classes.names, *new_classes)
+            labels = [
+                LabelRecord(
+                    state.run, bytes(digest).hex(), names[number], person, values, second_reading=second
+                )
+                for digest, number, values, second in zip(
+                    rows.digests.numpy(),
+                    rows.labels.tolist(),
+                    rows.features.numpy(),
+                    rows.second.tolist(),
+                    strict=True,
+                )
+            ]
+            return learn(ledger, state, labels, options=learning)[1]
+
+        yield _KeptBelief(state.classifier, time.perf_counter() - began, learned)
+
+
+def _counts(learned: BatchOutcome) -> dict[str, Any]:
+    """The labels of a batch beside those given before, as ``UpdateResult`` counts them."""
+    found = learned.corrections
+    if found is None:
+        return {"absorbed": 0, "repeated": 0}
+    was = Counter(learned.known[number] for number in found.former[found.corrected].tolist())
+    return {
+        "absorbed": int((found.fresh | found.corrected).sum()),
+        "repeated": found.repeated,
+        "corrected": was.total(),
+        "was": dict(was),
+        "superseded": len(found.superseded),
+    }

@@ -123,7 +123,7 @@ def test_what_was_learned_is_there_after_a_restart_and_equals_the_replay(setting
         assert held.belief == belief["belief"]
         assert held.exact
         assert verify(ledger).broken is None
-        rows = [e.record for e in ledger.labels_since(0)]
+        rows = [e.record for e in ledger.since(0, kinds=("label",))]
     base = Run.open(settings.run).classifier()
     features = torch.from_numpy(np.array([row.features for row in rows]))
     from bayesight.bayes.head import gaussian
@@ -136,7 +136,7 @@ def test_labels_left_queued_by_a_process_that_died_are_learned_by_the_next(setti
     with TestClient(create_app(settings), base_url="http://localhost") as client:
         client.post("/v1/labels", json={"labels": [{"label": "bar", "data": encoded(draw("bar"))}]})
     with Ledger.open(settings.ledger_url) as ledger:
-        [entry] = ledger.labels_since(0)
+        [entry] = ledger.since(0, kinds=("label",))
         receipt = ledger.append([entry.record])
     with TestClient(create_app(settings), base_url="http://localhost") as client:
         for _ in range(200):

@@ -64,7 +64,7 @@ def test_labels_are_the_token_holders(settings: Settings, tokens: dict[str, str]
     with TestClient(app, base_url="http://letters.example") as client:
         assert asked(client, "POST", "/v1/labels", bearer(tokens["label"]), draw) == 200
     with Ledger.open(settings.ledger_url) as ledger:
-        assert [entry.record.person for entry in ledger.labels_since(0)] == ["labeler"]
+        assert [entry.record.person for entry in ledger.since(0, kinds=("label",))] == ["labeler"]
 
 
 def test_a_revoked_token_ends(settings: Settings, tokens: dict[str, str], monkeypatch) -> None:

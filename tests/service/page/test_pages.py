@@ -189,7 +189,7 @@ def test_history_goes_by_the_label_that_stands(past):
     )
     assert history_of(past, "r", ("A", "B")).right.tolist() == [0, 1, 0, 1]
     position = past.position("r")
-    wrong = past.labels_since(0)[-1].sequence
+    wrong = past.since(0, kinds=("label",))[-1].sequence
     receipt = past.append_change(WithdrawalRecord("r", images[0], "", position, "", "", (wrong,)))
     assert history_of(past, "r", ("A", "B")).right.tolist() == [1, 1, 0, 1]
     past.append_change(RenameRecord("r", "A", "alpha", receipt.last, "", ""))

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from bayesight.belief.classifier import Classifier
 from bayesight.belief.updating import take_back as take_back_label
+from bayesight.belief.updating import without_emptied
 from bayesight.evaluate.novelty import threshold
 from bayesight.ledger import LabelRecord, Ledger, WithdrawalRecord
-from bayesight.ledger.applying import row_of, with_gone
+from bayesight.ledger.applying import row_of
 from bayesight.ledger.label_history import LabelHistory, label_histories, own
 from bayesight.service.work.belief import CurrentBelief
 from bayesight.service.work.recording import ImageFeatures
@@ -148,7 +149,7 @@ def _before(current: CurrentBelief, seen: ImageFeatures, history: LabelHistory) 
         return None
     label = LabelRecord(current.state.run, seen.image, newest.label, newest.person, seen.features)
     now = current.classifier
-    then, _ = with_gone(now, take_back_label(now, row_of(label)))
+    then, _ = without_emptied(now, take_back_label(now, row_of(label)))
     before = replace(current, state=replace(current.state, classifier=then))
     log_prior = torch.tensor([before.prior()[name] for name in then.classes.names], dtype=torch.float64).log()
     posterior = (then.log_likelihood(torch.from_numpy(seen.features[None])) + log_prior).softmax(dim=1)[0]

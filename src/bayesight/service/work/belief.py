@@ -130,7 +130,7 @@ class BeliefCache:
                 self._seen = mark
             return self._now
 
-    def absorb(self, *, limit: int = 1000) -> LearningOutcome:
+    def absorb_queued(self, *, limit: int = 1000) -> LearningOutcome:
         """Absorb what is queued in the ledger as one batch.
 
         Raises:

@@ -100,7 +100,7 @@ def _written(
 def _absorbed(ledger: Ledger, beliefs: BeliefCache, wanted: Sequence[Receipt | None]) -> Exception | None:
     """Absorb until nothing wanted is queued; a problem, if one came up."""
     try:
-        while beliefs.absorb().receipt is not None and _left(ledger, wanted):
+        while beliefs.absorb_queued().receipt is not None and _left(ledger, wanted):
             pass
     except BayesightError as problem:
         log.error("labels are queued, not absorbed", extra={"event": "absorb", "reason": str(problem)})

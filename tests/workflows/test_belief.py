@@ -11,7 +11,7 @@ from bayesight.ledger import LearningOptions, Ledger, begin, erase, learn, take_
 from bayesight.ledger.discovery import MARK, leave_mark, ledgers_of
 from bayesight.ledger.records import LabelRecord
 from bayesight.run import Run
-from bayesight.workflows.believing import belief_of, check_alone, ledger_note
+from bayesight.workflows.belief import belief_of, check_alone, ledger_note
 from bayesight.workflows.ledger import replay_run
 from bayesight.workflows.update import update
 

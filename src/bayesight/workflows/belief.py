@@ -25,12 +25,10 @@ def belief_of(run: Run, ledger: str | None = None) -> Classifier:
     """
     if ledger is None:
         return run.classifier()
-    from bayesight.ledger import Ledger, RunRecord, begin, run_record  # a database takes time to load
+    from bayesight.ledger import Ledger, begin  # a database takes time to load
 
     with Ledger.open(ledger, create=False) as opened:
-        if not opened.latest(run_record(run, run.classifier()).run, RunRecord.kind):
-            raise InvalidInput(f"ledger {opened.url} knows nothing of {run.folder}; expected its run.")
-        return begin(opened, run).classifier
+        return begin(opened, run, known=True).classifier
 
 
 def ledger_note(run: Run) -> str:

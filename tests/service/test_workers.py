@@ -16,8 +16,8 @@ def encoded(seed):
     return base64.b64encode(out.getvalue()).decode()
 
 
-def test_workers_see_one_belief_one_prior_and_one_anothers_images(url, shapes_run):
-    apps = [create_app(Settings(str(shapes_run), url, rate="")) for _ in range(2)]
+def test_workers_see_one_belief_one_prior_and_one_anothers_images(ledger_url, shapes_run):
+    apps = [create_app(Settings(str(shapes_run), ledger_url, rate="")) for _ in range(2)]
     with (
         TestClient(apps[0], base_url="http://localhost") as one,
         TestClient(apps[1], base_url="http://localhost") as other,
@@ -41,8 +41,8 @@ def test_workers_see_one_belief_one_prior_and_one_anothers_images(url, shapes_ru
         assert abs(answer["predictions"][0]["prior"]["bar"] - 0.5) < 1e-9
 
 
-def test_workers_correct_and_take_back_one_anothers_labels_and_rename_for_all(url, shapes_run):
-    apps = [create_app(Settings(str(shapes_run), url, rate="")) for _ in range(2)]
+def test_workers_correct_and_take_back_one_anothers_labels_and_rename_for_all(ledger_url, shapes_run):
+    apps = [create_app(Settings(str(shapes_run), ledger_url, rate="")) for _ in range(2)]
     with (
         TestClient(apps[0], base_url="http://localhost") as one,
         TestClient(apps[1], base_url="http://localhost") as other,
