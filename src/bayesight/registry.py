@@ -1,4 +1,4 @@
-"""A table of named things that lists, suggests and refuses duplicates."""
+"""Tables of named factories that list, suggest and refuse duplicates."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Registry(Generic[T]):
     """Names to factories, filled by decorator.
 
     Args:
-        kind: what is registered, in the singular, for messages.
+        kind: noun for a member, in the singular, for messages.
 
     Example:
         >>> losses = Registry("loss")
         >>> @losses.register("hinge")
         ... def hinge(margin: float = 1.0): return margin
-        >>> losses.names(), losses["hinge"](margin=2.0)
-        (('hinge',), 2.0)
+        >>> losses.names(), losses.build("hinge")
+        (('hinge',), 1.0)
     """
 
     def __init__(self, kind: str) -> None:
@@ -56,8 +56,8 @@ class Registry(Generic[T]):
         except KeyError:
             raise UnknownName(self.kind, name, self._members) from None
 
-    def checked(self, name: str, options: Mapping[str, Any]) -> T:
-        """The factory under a name, which has these options.
+    def build(self, name: str, /, *arguments: Any, **options: Any) -> Any:
+        """What the factory under a name makes of arguments and options.
 
         Raises:
             UnknownName: no such name; the message suggests the nearest.
@@ -65,7 +65,7 @@ class Registry(Generic[T]):
         """
         factory = self[name]
         require_options(factory, options, f"{self.kind} {name!r}")
-        return factory
+        return factory(*arguments, **options)
 
     def __contains__(self, name: object) -> bool:
         return name in self._members
@@ -101,11 +101,11 @@ def option_problems(
     An option is held to its annotation, strictly; ``values`` has bounds for numbers and lists of them.
 
     Args:
-        factory: what the options are for.
+        factory: takes the options as keyword-only arguments.
         options: as given.
         where: their place, for the message.
-        fields: what else can be said in that place and may have been meant.
-        path: what comes before an option's name where its value is refused.
+        fields: other names that are valid in that place and may have been meant.
+        path: prefix of an option's name where its value is refused.
 
     Example:
         >>> from typing import Annotated

@@ -20,7 +20,7 @@ FEW_STEPS = 25
 """Enough to learn a batch by heart halfway."""
 
 every = pytest.mark.parametrize("name", names())
-GAMES = [name for name in names() if find(name).arms[0].recipes[-1].loss.name == "adversarial"]
+GAMES = [name for name in names() if find(name).arms[0].recipes[-1].model.name == "gan"]
 """Two networks against each other: neither comes to rest on one batch."""
 
 

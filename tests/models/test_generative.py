@@ -1,18 +1,26 @@
 """One suite over every model that makes images, and what is particular to each."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.distributions import Normal, kl_divergence
 
 from bayesight.data import open_store
 from bayesight.data.batches import Batches, Examples
 from bayesight.errors import InvalidConfig, InvalidInput, UnknownName
 from bayesight.models import GAN, GENERATORS, VAE, Autoencoder, ProjectionHead, build, build_generator
 from bayesight.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from bayesight.models.gan import discriminator_loss, generator_loss
+from bayesight.models.generative import squared_error
+from bayesight.models.vae import evidence_bound, kl_to_standard_normal
 from bayesight.optim import build_optimizer
-from bayesight.train.engine import Budget, Task, Update, fit
-from bayesight.train.generation import NoiseBatches, generative_losses
+from bayesight.train.engine import Budget, Update, fit
+from bayesight.train.generation import generative_task
 from bayesight.train.hardware import choose_hardware
 
 SHAPES = [(1, 28, 28), (3, 19, 33)]
@@ -30,6 +38,10 @@ def small(name, shape=(1, 28, 28), seed=0):
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def logits(seed, *shape):
+    return 3 * torch.randn(*shape, generator=generator(seed))
 
 
 @every_model
@@ -59,26 +71,44 @@ def test_same_seed_same_weights_and_no_touch_of_the_global_generator(name):
 @every_model
 def test_every_parameter_belongs_to_one_turn(name):
     model = small(name)
-    owned = [p for part in model.parts().values() for p in part.parameters()]
+    owned = [p for turn in model.turns().values() for p in turn.part.parameters()]
     assert len(owned) == len(set(owned)) == len(list(model.parameters()))
-    assert list(model.parts()) == list(generative_losses(name, model.loss))
+
+
+@every_model
+def test_it_measures_what_it_says_and_is_chosen_by_one_of_them(name):
+    model = small(name).eval()
+    with torch.no_grad():
+        found = model.measure(model, torch.rand(5, 1, 28, 28, generator=generator()), torch.zeros(5, 6))
+    assert set(found) == {measure.name for measure in model.measures}
+    assert all(value.shape == (5,) and bool(value.isfinite().all()) for value in found.values())
+    assert model.monitor is None or model.monitor in model.measures
+
+
+@every_model
+def test_an_untrained_model_is_not_hopeless(name):
+    """On images like those it will see: the limit is above what training begins with."""
+    images = torch.rand(64, 1, 28, 28, generator=generator())
+    model = small(name).train()
+    limit = model.hopeless(images.double().flatten(1))
+    for turn in model.turns().values():
+        assert turn(model, (images, torch.randn(64, 6, generator=generator())))["total"].item() < limit
 
 
 @every_model
 def test_each_turn_moves_its_own_parameters_only(name):
     model = small(name).train()
-    losses = generative_losses(name, model.loss)
     batch = (torch.rand(8, 1, 28, 28, generator=generator()), torch.randn(8, 6, generator=generator()))
-    for turn, part in model.parts().items():
+    for which, turn in model.turns().items():
         before = {k: v.clone() for k, v in model.named_parameters()}
-        optimizer = torch.optim.SGD(part.parameters(), lr=0.1)
+        optimizer = torch.optim.SGD(turn.part.parameters(), lr=0.1)
         optimizer.zero_grad()
-        losses[turn](model, batch)["total"].backward()
+        turn(model, batch)["total"].backward()
         optimizer.step()
-        own = {id(p) for p in part.parameters()}
+        own = {id(p) for p in turn.part.parameters()}
         for key, parameter in model.named_parameters():
             moved = not torch.equal(parameter, before[key])
-            assert moved is False or id(parameter) in own, (turn, key)
+            assert moved is False or id(parameter) in own, (which, key)
         assert any(not torch.equal(p, before[k]) for k, p in model.named_parameters())
 
 
@@ -89,21 +119,24 @@ def test_learns_one_batch(name, shapes):
     rows = np.arange(0, 240, 15)
     examples = Examples((store.images,), rows, store.labels[rows])
     model = small(name)
-    losses = generative_losses(name, model.loss)
-    turn, part = next(iter(model.parts().items()))
-    updates = [Update(turn, build_optimizer("adam", part, lr=1e-2))]
-    data = NoiseBatches(Batches(examples, 16, 0), model.code, 0)
-    task = Task(lambda m, step: data(m, 0), model, losses, updates)
-    state = fit(task, Budget(60, 20, monitor=None), fabric=choose_hardware(precision="32", threads=1).fabric)
-    first, *_, last = [row[f"{updates[0].name}.total"] for row in state.history]
+    task = generative_task(
+        model,
+        dict([next(iter(model.turns().items()))]),
+        Batches(examples, 16, 0),
+        0,
+        lambda part, turn: Update(turn, build_optimizer("adam", part, lr=1e-2)),
+    )
+    same = replace(task, data=lambda m, step: task.data(m, 0))
+    state = fit(same, Budget(60, 20, monitor=None), fabric=choose_hardware(precision="32", threads=1).fabric)
+    first, *_, last = [row[f"{task.updates[0].name}.total"] for row in state.history]
     floor = 0.95 if name == "vae" else 0.8  # grey pixels have an entropy of their own in the VAE's bound
     assert last < floor * first
 
 
 def test_the_discriminators_turn_leaves_the_generator_without_gradient():
     model = small("gan").train()
-    terms = generative_losses("gan", "adversarial")
-    terms["discriminator"](model, (torch.rand(4, 1, 28, 28), torch.randn(4, 6)))["total"].backward()
+    turn = model.turns()["discriminator"]
+    turn(model, (torch.rand(4, 1, 28, 28), torch.randn(4, 6)))["total"].backward()
     assert all(p.grad is None for p in model.generator.parameters())
     assert all(p.grad is not None for p in model.discriminator.parameters())
 
@@ -189,5 +222,76 @@ def test_refusals():
         Autoencoder((1, 28, 28), code=0)
     with pytest.raises(InvalidInput, match="widths of 1 or more"):
         Autoencoder((1, 28, 28), hidden=(0,))
-    with pytest.raises(InvalidInput, match="'adversarial'"):
-        generative_losses("gan", "squared_error")
+    with pytest.raises(InvalidInput, match="expected 'adversarial'"):
+        small("gan").learn_by("squared_error")
+    with pytest.raises(InvalidInput, match="smoothing"):
+        small("gan").turns(smoothing=0.7)
+    with pytest.raises(InvalidConfig, match=r"from 0 to 0\.5"):
+        small("gan").learn_by("adversarial", smoothing=0.7)
+    with pytest.raises(InvalidInput, match="0 or more"):
+        small("vae").turns(kl_weight=-1)
+
+
+@every_model
+def test_unknown_options_of_the_loss_are_refused(name):
+    model = small(name)
+    with pytest.raises(InvalidConfig, match="has no option 'nonsense'"):
+        model.learn_by(model.loss, nonsense=1)
+
+
+def test_a_discriminator_that_cannot_tell_costs_two_ln_two():
+    undecided = torch.zeros(5)
+    assert discriminator_loss(undecided, undecided).item() == pytest.approx(2 * math.log(2))
+    assert generator_loss(undecided).item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
+def test_adversarial_is_binary_cross_entropy(smoothing):
+    real, fake = logits(0, 6), logits(1, 9)
+    wanted = F.binary_cross_entropy_with_logits(real, torch.full_like(real, 1 - smoothing))
+    wanted = wanted + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+    assert torch.isclose(discriminator_loss(real, fake, smoothing), wanted)
+    expected = F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+    assert torch.isclose(generator_loss(fake), expected)
+
+
+def test_a_beaten_generator_still_learns():
+    """The saturating form would have no gradient here."""
+    fake = torch.tensor([-40.0], requires_grad=True)
+    generator_loss(fake).backward()
+    assert fake.grad.item() == pytest.approx(-1)
+
+
+def test_squared_error_of_each_image():
+    images, copies = torch.rand(3, 2, 4, 5), torch.rand(3, 2, 4, 5)
+    wanted = F.mse_loss(images, copies, reduction="none").sum((1, 2, 3))
+    assert torch.allclose(squared_error(images, copies), wanted)
+    with pytest.raises(InvalidInput, match="the same shape"):
+        squared_error(images, copies[:2])
+
+
+def test_the_autoencoders_turn_is_the_mean_squared_error_an_image():
+    model, images = small("autoencoder"), torch.rand(4, 1, 28, 28)
+    total = model.turns()["autoencoder"](model, (images, torch.zeros(4, 6)))["total"]
+    assert torch.isclose(total, F.mse_loss(model(images), images, reduction="sum") / 4)
+
+
+def test_kl_against_torch():
+    mean, log_variance = logits(2, 4, 7), logits(3, 4, 7)
+    wanted = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).sum(1)
+    assert torch.allclose(kl_to_standard_normal(mean, log_variance), wanted, rtol=1e-4)
+
+
+def test_the_bound_is_its_two_terms():
+    images, said = torch.rand(4, 1, 3, 3), logits(4, 4, 1, 3, 3)
+    mean, log_variance = logits(5, 4, 2), logits(6, 4, 2)
+    terms = evidence_bound(images, said, mean, log_variance, kl_weight=0.3)
+    ink = F.binary_cross_entropy_with_logits(said, images, reduction="sum") / 4
+    assert torch.isclose(terms["reconstruction"], ink)
+    assert torch.isclose(terms["total"], ink + 0.3 * kl_to_standard_normal(mean, log_variance).mean())
+
+
+def test_the_vaes_turn_takes_the_weight_of_its_loss():
+    model, batch = small("vae").eval(), (torch.rand(4, 1, 28, 28), torch.randn(4, 6))
+    terms = model.learn_by("evidence_bound", kl_weight=0.3)["vae"](model, batch)
+    assert torch.isclose(terms["total"], terms["reconstruction"] + 0.3 * terms["kl"])

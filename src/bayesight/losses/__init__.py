@@ -1,13 +1,13 @@
-"""Losses by name: ``build_loss("cross_entropy", 10, label_smoothing=0.1)``.
+"""Losses of classifiers by name, ``build_loss("cross_entropy", 10)``, and of contrastive pretraining.
 
 ```
-classification   the answer is a class          reconstruction   the answer is the image itself
-adversarial      a game of two networks         contrastive      the answer is a likeness
+classification   the answer is a class          contrastive   the answer is a likeness
 environments     the answer holds wherever the image comes from; its mathematics is in invariance
 ```
+
+A generative model's loss belongs to the model (``bayesight.models``).
 """
 
-from bayesight.losses.adversarial import Adversarial
 from bayesight.losses.classification import (
     LOSSES,
     ClassificationLoss,
@@ -30,31 +30,22 @@ from bayesight.losses.invariance import (
     invariance_penalty,
     scale_gradient,
 )
-from bayesight.losses.reconstruction import EvidenceBound, SquaredError, kl_to_standard_normal, squared_error
-from bayesight.losses.registry import GENERATIVE_LOSSES, build_generative_loss
 
 __all__ = [
-    "GENERATIVE_LOSSES",
     "LOSSES",
-    "Adversarial",
     "ClassificationLoss",
     "CrossEntropy",
     "EnvironmentLoss",
-    "EvidenceBound",
     "ForwardCorrected",
     "GroupDRO",
     "InvariantRisk",
     "Reweighted",
-    "SquaredError",
     "backdoor_weights",
-    "build_generative_loss",
     "build_loss",
     "exponentiated",
     "group_means",
     "invariance_penalty",
-    "kl_to_standard_normal",
     "nt_xent",
     "scale_gradient",
     "sees_environments",
-    "squared_error",
 ]

@@ -53,15 +53,14 @@ def build_loss(name: str, classes: int, counts: Tensor | None = None, **options:
         >>> round(loss(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0])).item(), 4)  # ln 3
         1.0986
     """
-    factory = LOSSES.checked(name, options)
-    if not getattr(factory, "sees_environments", False):
-        return factory(classes, **options)
+    if not getattr(LOSSES[name], "sees_environments", False):
+        return LOSSES.build(name, classes, **options)
     if counts is None:
         raise InvalidInput(
             f"loss {name!r}: no environments; expected one for each image. Name them with --environments "
             "folder (ENVIRONMENT/CLASS/NAME.png) or --environments TABLE.csv:COLUMN."
         )
-    return factory(classes, counts, **options)
+    return LOSSES.build(name, classes, counts, **options)
 
 
 Weights: TypeAlias = Annotated[Sequence[float], Each(Within(0, 1e9, above=True), 1, 1_000_000)]

@@ -8,7 +8,14 @@ from bayesight.models.autoencoder import Autoencoder
 from bayesight.models.base import ImageModel, Standardise, channels_last, kaiming_normal
 from bayesight.models.contrastive import ProjectionHead
 from bayesight.models.gan import GAN
-from bayesight.models.generative import GENERATORS, GenerativeModel, build_generator
+from bayesight.models.generative import (
+    GENERATORS,
+    GenerativeModel,
+    Measure,
+    Turn,
+    build_generator,
+    squared_error,
+)
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
 from bayesight.models.registry import MODELS, build
@@ -28,12 +35,15 @@ __all__ = [
     "GenerativeModel",
     "ImageModel",
     "LinearModel",
+    "Measure",
     "ProjectionHead",
     "ResNet",
     "ResidualBlock",
     "Standardise",
+    "Turn",
     "build",
     "build_generator",
     "channels_last",
     "kaiming_normal",
+    "squared_error",
 ]

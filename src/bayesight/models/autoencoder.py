@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bayesight.checks import check
 from bayesight.models.base import kaiming_normal
-from bayesight.models.generative import GENERATORS, GenerativeModel
+from bayesight.models.generative import GENERATORS, SQUARED_ERROR, GenerativeModel, Turn, squared_error
 from bayesight.values import Width, Widths
 
 __all__ = ["Autoencoder"]
@@ -24,8 +24,8 @@ __all__ = ["Autoencoder"]
 class Autoencoder(GenerativeModel):
     """Fully connected layers down to a short code, and the same widths up again.
 
-    The code is linear, the image comes out of a logistic function. Its codes are free to lie anywhere, so for
-    sampling ``fit_codes`` remembers where those of real images do, as one Gaussian.
+    The code is linear, the image comes out of a logistic function. Its codes are free to lie anywhere, so
+    ``fit_codes`` fits a Gaussian to those of real images, which ``sample`` draws from.
 
     Args:
         image_shape: (C, H, W).
@@ -42,6 +42,8 @@ class Autoencoder(GenerativeModel):
     """
 
     loss = "squared_error"
+    measures = (SQUARED_ERROR,)
+    monitor = SQUARED_ERROR
     code_mean: Tensor
     code_root: Tensor
 
@@ -58,9 +60,22 @@ class Autoencoder(GenerativeModel):
         self.register_buffer("code_mean", torch.zeros(code))
         self.register_buffer("code_root", torch.eye(code))
 
-    def parts(self) -> Mapping[str, nn.Module]:
-        """One turn: everything learns together."""
-        return {"autoencoder": self}
+    def turns(self) -> Mapping[str, Turn]:
+        """One turn of the squared error an image; everything learns together."""
+
+        def terms(model: nn.Module, images: Tensor, noise: Tensor) -> Mapping[str, Tensor]:
+            return {"total": squared_error(images, model(images)).mean()}
+
+        return {"autoencoder": Turn(self, terms)}
+
+    def measure(self, model: nn.Module, images: Tensor, noise: Tensor) -> Mapping[str, Tensor]:
+        """``squared_error`` of what the codes bring back."""
+        return {"squared_error": squared_error(images, model(images))}
+
+    def hopeless(self, images: Tensor) -> float:
+        """Twice the squared error of answering with the mean image, and 1 more."""
+        mean = images.mean(dim=0).clamp(1e-3, 1 - 1e-3)
+        return 2 * float((images - mean).square().sum(dim=1).mean()) + 1
 
     def encode(self, images: Tensor) -> Tensor:
         """Codes (B, D) of images (B, C, H, W) in [0, 1]."""
@@ -73,7 +88,7 @@ class Autoencoder(GenerativeModel):
         return pixels
 
     def forward(self, images: Tensor) -> Tensor:
-        """The images as their codes remember them."""
+        """Images as their codes bring them back."""
         return self.decode(self.encode(images))
 
     def place(self, noise: Tensor) -> Tensor:
@@ -82,7 +97,10 @@ class Autoencoder(GenerativeModel):
 
     @torch.no_grad()
     def fit_codes(self, images: Iterable[Tensor]) -> None:
-        """Remember mean and covariance of the codes of real images, given batch by batch in [0, 1].
+        """Fit a Gaussian to the codes of real images, for ``place``.
+
+        Args:
+            images: batches (B, C, H, W) in [0, 1].
 
         Raises:
             InvalidInput: fewer than two images.

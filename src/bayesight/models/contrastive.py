@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bayesight.checks import check
 from bayesight.models.base import ImageModel
-from bayesight.seeding import derive
+from bayesight.models.outline import initial_weights
 
 __all__ = ["ProjectionHead"]
 
@@ -20,7 +19,7 @@ class ProjectionHead(nn.Module):
     after pretraining.
 
     Args:
-        network: whose features are to be learned; it is part of this module and shares its weights.
+        network: its features are to be learned; it is part of this module and shares its weights.
         size: numbers in an embedding.
         seed: the projection's initial weights follow from it.
 
@@ -28,6 +27,7 @@ class ProjectionHead(nn.Module):
         InvalidInput: an embedding without numbers.
 
     Example:
+        >>> import torch
         >>> from bayesight.models import build
         >>> ProjectionHead(build("mlp", (1, 28, 28), 10), size=16)(torch.rand(4, 1, 28, 28)).shape
         torch.Size([4, 16])
@@ -37,8 +37,7 @@ class ProjectionHead(nn.Module):
         super().__init__()
         check(size >= 1, "projection", f"got {size}", "at least 1")
         self.network = network
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(derive(seed, "projection"))
+        with initial_weights(seed, "projection"):
             self.hidden = nn.Linear(network.feature_size, network.feature_size)
             self.out = nn.Linear(network.feature_size, size)
 

@@ -1,8 +1,9 @@
-"""A network as names and shapes alone, built in no memory, to look at before anything is allocated."""
+"""Networks before training: their names and shapes, built in no memory, and initial weights from a seed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -10,8 +11,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from bayesight.checks import check
+from bayesight.seeding import derive
 
-__all__ = ["MOST_ACTIVATIONS", "MOST_PARAMETERS", "outline"]
+__all__ = ["MOST_ACTIVATIONS", "MOST_PARAMETERS", "initial_weights", "initialised", "outline"]
 
 MOST_PARAMETERS = 500_000_000
 """Numbers a network may hold: with an optimizer's moments 8 GB; the largest model here has 61 million."""
@@ -29,7 +31,7 @@ def outline(
 
     Args:
         make: builds it.
-        where: what is built, for the message.
+        where: the network's name, for the message.
         image_shape: (C, H, W) of one image, as large as a map of features may become.
 
     Raises:
@@ -50,6 +52,33 @@ def outline(
     came = f"{channels:,} channels of {image_shape[2]}x{image_shape[1]} pixels"
     check(made <= MOST_ACTIVATIONS, where, came, f"{MOST_ACTIVATIONS:,} numbers a layer at most", mend)
     return network
+
+
+def initialised(
+    make: Callable[[], Network], where: str, image_shape: tuple[int, int, int], seed: int
+) -> Network:
+    """A network with its initial weights, outlined before anything is allocated.
+
+    Args:
+        make: builds it.
+        where: the network's name, for the message.
+        image_shape: (C, H, W) of one image.
+        seed: the weights follow from it; the global generator is left as it was.
+
+    Raises:
+        InvalidInput: as ``outline``.
+    """
+    outline(make, where, image_shape)
+    with initial_weights(seed):
+        return make()
+
+
+@contextmanager
+def initial_weights(seed: int, stream: str = "initial weights") -> Iterator[None]:
+    """Weights initialised inside follow from the seed's stream; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(seed, stream))
+        yield
 
 
 class _SkipInitialisation(TorchFunctionMode):

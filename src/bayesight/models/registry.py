@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from bayesight.checks import check
 from bayesight.models.base import ImageModel
-from bayesight.models.outline import outline
+from bayesight.models.outline import initialised
 from bayesight.registry import Registry
-from bayesight.seeding import derive
 
 __all__ = ["MODELS", "build"]
 
@@ -35,13 +32,13 @@ def build(
         InvalidInput: an image too small for the network, no classes, or more numbers than can be held.
 
     Example:
+        >>> import torch
         >>> build("mlp", (1, 28, 28), 10, hidden=(64,))(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
-    factory = MODELS.checked(name, options)
-    check(classes >= 1, f"model {name!r}", f"{classes} classes", "at least one")
-    outline(lambda: factory(image_shape, classes, **options), f"model {name!r}", image_shape)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive(seed, "initial weights"))
-        model: ImageModel = factory(image_shape, classes, **options)
-    return model
+    where = f"model {name!r}"
+    check(classes >= 1, where, f"{classes} classes", "at least one")
+    network: ImageModel = initialised(
+        lambda: MODELS.build(name, image_shape, classes, **options), where, image_shape, seed
+    )
+    return network

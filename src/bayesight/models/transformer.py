@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bayesight.checks import check, probability
-from bayesight.seeding import derive
+from bayesight.models.outline import initial_weights
 
 __all__ = ["Block", "CausalTransformer", "SelfAttention"]
 
@@ -122,8 +122,7 @@ class CausalTransformer(nn.Module):
         check(min(symbols, context, layers) >= 1, "transformer", sizes, "at least 1 of each")
         probability(dropout, "transformer.dropout")
         self.context = context
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(derive(seed, "initial weights"))
+        with initial_weights(seed):
             self.symbol = nn.Embedding(symbols, width)
             self.place = nn.Embedding(context, width)
             self.dropout = nn.Dropout(dropout)

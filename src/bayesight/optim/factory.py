@@ -38,10 +38,10 @@ def build_optimizer(
         >>> build_optimizer("nesterov", nn.Linear(3, 2), lr=0.1).param_groups[0]["nesterov"]
         True
     """
-    factory = OPTIMIZERS.checked(name, options)
     check(lr > 0, "optimization.lr", f"got {lr:g}", "a positive learning rate")
     check(weight_decay >= 0, "optimization.weight_decay", f"got {weight_decay:g}", "0 or more")
-    return factory(decay_groups(model, weight_decay), lr, **options)
+    made: torch.optim.Optimizer = OPTIMIZERS.build(name, decay_groups(model, weight_decay), lr, **options)
+    return made
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

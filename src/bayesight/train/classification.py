@@ -1,31 +1,28 @@
-"""A classifier's four keys, resolved from a recipe: what the engine trains."""
+"""A classifier's recipe, resolved against data and hardware."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from bayesight.bayes import calibrate, sharpness
 from bayesight.checks import check
-from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples, Mixture
 from bayesight.evaluate.calibration import Answers
 from bayesight.losses import ClassificationLoss, EnvironmentLoss, build_loss, sees_environments
 from bayesight.losses.invariance import backdoor_weights, group_means
 from bayesight.models import ImageModel, build, channels_last
-from bayesight.optim import build_optimizer, build_schedule
 from bayesight.seeding import derive
 from bayesight.train.average import WeightAverage
-from bayesight.train.engine import Batch, Budget, Task, Update
+from bayesight.train.engine import Batch, Budget, Plan, Task
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 
 __all__ = [
-    "Classification",
     "classification",
     "environment_metrics",
     "group_counts",
@@ -37,30 +34,6 @@ EVALUATION_BATCH = 1024
 _GROUPED = ("adjusted_accuracy", "adjusted_log_loss", "worst_group_accuracy", "worst_group_log_loss")
 
 
-@dataclass(frozen=True)
-class Classification:
-    """Everything ``engine.fit`` needs to train a classifier.
-
-    Args:
-        task: the four keys.
-        budget: how long.
-        average: of the weights, or None.
-        evaluate: accuracy, log_loss (nats), ece and calibrated_log_loss on the validation images. The last
-            is the log-loss at the temperature that suits it best, and it is what chooses the weights: a
-            temperature is fitted after training in any case, and plain log-loss would stop a network that
-            goes on getting better while it grows too sure of itself. Where the validation images have
-            environments, also those of ``environment_metrics``, one of which chooses the weights of a loss
-            that sees environments; where they have none, ``sharpness.judges`` of very many are measured.
-        network: the model, also in ``task.model``.
-    """
-
-    task: Task
-    budget: Budget
-    average: WeightAverage | None
-    evaluate: Callable[[nn.Module], Mapping[str, float]]
-    network: ImageModel
-
-
 def classification(
     recipe: Recipe,
     train: Examples,
@@ -68,13 +41,13 @@ def classification(
     classes: int,
     hardware: Hardware,
     also: Examples | None = None,
-) -> Classification:
-    """Resolve a recipe against data and hardware.
+) -> Plan[ImageModel]:
+    """Resolve a classifier's recipe against data and hardware.
 
     Args:
         recipe: the four keys by name.
-        train: what is learned from.
-        validation: what chooses the weights, never trained on.
+        train: images to learn from.
+        validation: images that choose the weights, never trained on.
         classes: K.
         hardware: device, precision, processes.
         also: further images that fill their share of every batch.
@@ -86,12 +59,12 @@ def classification(
     seeing = sees_environments(recipe.loss.name)
     counts = group_counts(train, classes) if seeing and train.environments is not None else None
     loss = build_loss(recipe.loss.name, classes, counts, **recipe.loss.options)
-    fabric, dtype = hardware.fabric, torch.bfloat16 if hardware.precision == "bf16" else torch.float32
+    fabric, dtype = hardware.fabric, hardware.dtype
     batches = Batches(
         train if seeing else train.without_environments(),
         recipe.data.batch,
         derive(recipe.seed, "data"),
-        augment=_augment(recipe),
+        augment=recipe.data.augmentation(),
         dtype=dtype,
         share=(fabric.global_rank, fabric.world_size),
         mixture=None if also is None else Mixture(also, recipe.data.also_share),
@@ -99,17 +72,11 @@ def classification(
     key = recipe.optimization
     steps = max(1, math.ceil(key.epochs * batches.steps_per_epoch))
     network.to(fabric.device)
-    update = Update(
-        "classifier",
-        build_optimizer(key.name, network, lr=key.lr, weight_decay=key.weight_decay, **key.options),
-        build_schedule(key.schedule.name, steps, **key.schedule.options),
-        key.clip_norm,
-    )
-    task = Task(batches, network, {"classifier": _total(loss)}, [update])
+    task = Task(batches, network, {"classifier": _total(loss)}, [key.update(network, steps, "classifier")])
     if isinstance(loss, EnvironmentLoss):
         _check_pieces(recipe)
         task = replace(task, data=_clocked(batches, loss, steps), stateful={"loss": loss})
-    return Classification(
+    return Plan(
         task,
         Budget(
             steps,
@@ -120,9 +87,9 @@ def classification(
             seed=derive(recipe.seed, "steps"),
             hopeless={} if seeing else _hopeless(classes),
         ),
-        None if key.average is None else WeightAverage(network, key.average),
         _evaluation(validation, classes, dtype),
         network,
+        None if key.average is None else WeightAverage(network, key.average),
     )
 
 
@@ -210,11 +177,6 @@ def log_probability_blocks(
         yield model(images.to(device=device, dtype=dtype).div_(255)).double().log_softmax(dim=1).cpu()
 
 
-def _augment(recipe: Recipe) -> Augment | None:
-    choice = recipe.data.augment
-    return None if choice.name == "none" else augmentation(choice.name, **choice.options)
-
-
 def _total(loss: ClassificationLoss | EnvironmentLoss) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
     def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         images, labels, *environments = batch
@@ -252,6 +214,14 @@ def _check_pieces(recipe: Recipe) -> None:
 def _evaluation(
     validation: Examples, classes: int, dtype: torch.dtype
 ) -> Callable[[nn.Module], Mapping[str, float]]:
+    """Measures of a network: accuracy, log_loss (nats), ece and calibrated_log_loss on the validation images.
+
+    The last is the log-loss at the temperature that suits it best, and it chooses the weights: a temperature
+    is fitted after training in any case, and plain log-loss would stop a network that goes on getting better
+    while it grows too sure of itself. Where the validation images have environments, also those of
+    ``environment_metrics``, one of which chooses the weights of a loss that sees environments; where they
+    have none, ``sharpness.judges`` of very many are measured.
+    """
     if validation.environments is None:
         validation = validation.at(sharpness.judges(len(validation), classes).numpy())
     labels = torch.from_numpy(validation.labels)

@@ -1,4 +1,4 @@
-"""Contrastive pretraining in four keys, resolved from a recipe: what the engine trains before any label."""
+"""Contrastive pretraining, before any label: a recipe's table resolved against images and hardware."""
 
 from __future__ import annotations
 
@@ -91,12 +91,11 @@ def contrastive(
     require_enough(examples)
     world = hardware.fabric.world_size
     check(world == 1, "pretrain", f"{world} processes", "one", "Leave out torchrun.")
-    dtype = torch.bfloat16 if hardware.precision == "bf16" else torch.float32
     batches = Batches(examples, key.batch, derive(seed, "pretrain data"))
     steps = max(1, math.ceil(key.epochs * batches.steps_per_epoch))
     model = ProjectionHead(network, size=key.projection, seed=seed).to(hardware.fabric.device)
     views = TwoViews(
-        batches, augmentation(key.augment.name, **key.augment.options), derive(seed, "views"), dtype
+        batches, augmentation(key.augment.name, **key.augment.options), derive(seed, "views"), hardware.dtype
     )
     update = Update(
         "pretrain",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,9 @@ from bayesight.train.events import EvaluationEvent, Listener, StepEvent, Trainin
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Batch", "Budget", "Checkpointer", "Loss", "State", "Stateful", "Task", "Update", "fit"]
+__all__ = ["Batch", "Budget", "Checkpointer", "Loss", "Plan", "State", "Stateful", "Task", "Update", "fit"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 Batch: TypeAlias = tuple[Tensor, ...]
 """Tensors with the same leading dimension, so that a batch can be cut for accumulation."""
@@ -106,6 +108,25 @@ class Budget:
     monitor: str | None = "log_loss"
     seed: int = 0
     hopeless: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan(Generic[Network]):
+    """A recipe resolved against data and hardware.
+
+    Args:
+        task: the four keys.
+        budget: how long.
+        evaluate: model to metrics of the validation images.
+        network: the model, also in ``task.model``.
+        average: of the weights, or None.
+    """
+
+    task: Task
+    budget: Budget
+    evaluate: Callable[[nn.Module], Mapping[str, float]]
+    network: Network
+    average: WeightAverage | None = None
 
 
 @dataclass

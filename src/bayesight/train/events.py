@@ -141,11 +141,9 @@ def measured(row: Mapping[str, float]) -> str:
     """The figures of an evaluation that are worth a line."""
     if "accuracy" in row:
         return f"accuracy {percent(row['accuracy'], 2)}, log-loss {row['log_loss']:.4f}"
-    words = {
-        "squared_error": "squared error",
-        "bound": "negative evidence bound",
-        "told_apart": "share told apart",
-    }
+    from bayesight.models import GENERATORS  # brings PyTorch, which a listener does without
+
+    words = {one.name: one.words for model in GENERATORS for one in GENERATORS[model].measures}
     return ", ".join(f"{said} {row[name]:.4f}" for name, said in words.items() if name in row)
 
 

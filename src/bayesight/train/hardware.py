@@ -32,6 +32,11 @@ class Hardware:
     precision: Literal["32", "bf16"]
     threads: int
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating type images are handed to a network in."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+
 
 def choose_hardware(
     *, precision: Literal["auto", "32", "bf16"] = "auto", threads: int | None = None, device: str = "auto"

@@ -38,15 +38,17 @@ from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr, ValidationError
+from torch import nn
 
 from bayesight.checks import existing_path
-from bayesight.data.augment import AUGMENTATIONS
+from bayesight.data.augment import AUGMENTATIONS, Augment, augmentation
 from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
 from bayesight.frame import Fit
-from bayesight.losses import GENERATIVE_LOSSES, LOSSES
+from bayesight.losses import LOSSES
 from bayesight.models import GENERATORS, MODELS
-from bayesight.optim import OPTIMIZERS, SCHEDULES
+from bayesight.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
 from bayesight.registry import Registry, option_problems
+from bayesight.train.engine import Update
 from bayesight.values import BelowOne, Each, Width, Within, sentence_of
 
 __all__ = ["DataKey", "LossKey", "ModelKey", "NamedOptions", "OptimizationKey", "PretrainKey", "Recipe"]
@@ -114,6 +116,11 @@ class DataKey(BaseModel):
     also_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.4
     environments: StrictStr | None = None
 
+    def augmentation(self) -> Augment | None:
+        """The augmentation it names; None for none."""
+        choice = self.augment
+        return None if choice.name == "none" else augmentation(choice.name, **choice.options)
+
 
 class ModelKey(NamedOptions):
     """What it computes."""
@@ -153,6 +160,15 @@ class OptimizationKey(NamedOptions):
     average: BelowOne | None = None
     patience: Annotated[int, Within(0, 1_000_000)] | None = None
     precision: Literal["auto", "32", "bf16"] = "auto"
+
+    def update(self, network: nn.Module, steps: int, name: str) -> Update:
+        """The optimizer's turn, under a name, over a network's parameters, in a training of so many steps."""
+        return Update(
+            name,
+            build_optimizer(self.name, network, lr=self.lr, weight_decay=self.weight_decay, **self.options),
+            build_schedule(self.schedule.name, steps, **self.schedule.options),
+            self.clip_norm,
+        )
 
 
 class PretrainKey(BaseModel):
@@ -331,7 +347,7 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
     model = _name_and_options(tree, "model", ModelKey)
     makes_images = model is not None and model[0] in GENERATORS
     wanted: list[tuple[str, Registry[Any], type[BaseModel]]] = [
-        ("loss", GENERATIVE_LOSSES if makes_images else LOSSES, LossKey),
+        ("loss", LOSSES, LossKey),
         ("optimization", OPTIMIZERS, OptimizationKey),
         ("optimization.schedule", SCHEDULES, NamedOptions),
     ]
@@ -344,15 +360,18 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
         if found is None:
             continue
         name, options = found
-        if path == "loss" and model is not None and makes_images and name != GENERATORS[model[0]].loss:
-            suits = GENERATORS[model[0]].loss
-            problems.append(f"model {model[0]!r} learns by the loss {suits!r}, not {name!r}")
+        if path == "loss" and model is not None and makes_images:
+            own = GENERATORS[model[0]]
+            if name != own.loss:
+                problems.append(f"model {model[0]!r} learns by the loss {own.loss!r}, not {name!r}")
+                continue
+            factory = own.turns
         elif name not in registry:
             problems.append(str(UnknownName(registry.kind, name, registry.names())))
+            continue
         else:
-            problems += option_problems(
-                registry[name], options, f"{path} {shown(name)}", key.model_fields, path=path
-            )
+            factory = registry[name]
+        problems += option_problems(factory, options, f"{path} {shown(name)}", key.model_fields, path=path)
     if makes_images and tree.get("pretrain") is not None:
         problems.append(
             "pretrain is for classifiers; a model that makes images learns without labels as it is"

@@ -18,6 +18,7 @@ from bayesight.data import Store
 from bayesight.data.audit import audit
 from bayesight.data.batches import Examples
 from bayesight.data.notes import notes
+from bayesight.models import GENERATORS, GenerativeModel
 from bayesight.report import (
     ClassCounts,
     ClassReading,
@@ -121,11 +122,11 @@ def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -
     sections: list[Section] = [GeneratedImages(_stored(samples))]
     if remembered:
         sections.append(Reconstructions(*map(_stored, remembered)))
-    metrics, rows = run.metrics(), run.history()
+    metrics, rows, name = run.metrics(), run.history(), run.recipe().model.name
     sections.append(_training(run, metrics))
     if len(rows) > 1:
-        sections.append(_loss_curves(rows, metrics))
-    title = f"{run.folder.name}: images made by {run.recipe().model.name!r}"
+        sections.append(_loss_curves(rows, metrics, GENERATORS[name]))
+    title = f"{run.folder.name}: images made by {name!r}"
     return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
@@ -284,19 +285,18 @@ def _curves(run: Run, metrics: dict[str, Any]) -> list[Section]:
     ]
 
 
-def _loss_curves(rows: Sequence[dict[str, float]], metrics: dict[str, Any]) -> LossCurves:
-    """The two sides of a game, or training and validation of what is measured on both."""
+def _loss_curves(
+    rows: Sequence[dict[str, float]], metrics: dict[str, Any], model: type[GenerativeModel]
+) -> LossCurves:
+    """The turns of a game, the last first, or training and validation of the model's monitored measure."""
     epochs = np.arange(1, len(rows) + 1)
-    if "generator.total" in rows[0]:
-        sides = {name: [row[f"{name}.total"] for row in rows] for name in ("generator", "discriminator")}
+    turns = {name: [row[name] for row in rows] for name in reversed(rows[0]) if name.endswith(".total")}
+    if model.monitor is None:
         note = "A game has no downward curve: where both losses stay level, neither side is winning."
-        return LossCurves(epochs, sides, note=note)
-    bound = "bound" in rows[0]
-    train, validation = ("vae.total", "bound") if bound else ("autoencoder.total", "squared_error")
-    both = {"validation": [r[validation] for r in rows], "training": [r[train] for r in rows]}
+        return LossCurves(epochs, {name.removesuffix(".total"): turns[name] for name in turns}, note=note)
+    both = {"validation": [row[model.monitor.name] for row in rows], "training": next(iter(turns.values()))}
     best = next((i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"]), None)
-    quantity = "negative evidence bound (nats)" if bound else "squared error an image"
-    return LossCurves(epochs, both, quantity, best)
+    return LossCurves(epochs, both, str(model.monitor), best)
 
 
 def _stored(images: Tensor) -> ImageArray:

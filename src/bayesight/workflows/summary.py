@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.models import GAN, GENERATORS, MODELS, VAE, GenerativeModel, ImageModel, build, build_generator
+from bayesight.models import GENERATORS, MODELS, GenerativeModel, ImageModel, build, build_generator
 from bayesight.run import Run
 
 __all__ = ["Layer", "Summary", "summarise"]
@@ -124,14 +124,11 @@ class _Whole(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        """Whatever comes out last."""
-        if isinstance(self.network, GAN):
-            # part by part: of two passes through one module, the second would not be listed
-            made = self.network.generator(torch.zeros(1, self.network.code)).sigmoid()
-            return self.network.discriminator(made)  # type: ignore[no-any-return]
-        if isinstance(self.network, VAE):
-            return self.network(image, torch.zeros(1, self.network.code))[0]  # type: ignore[no-any-return]
-        return self.network(image)  # type: ignore[no-any-return]
+        """The output of the last part."""
+        if isinstance(self.network, GenerativeModel):
+            return self.network.trace(image)
+        logits: Tensor = self.network(image)
+        return logits
 
 
 def _path(layer: Any) -> str:

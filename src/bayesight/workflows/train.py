@@ -100,10 +100,10 @@ def train(
     material = replace(read_material(request, recipe, progress), why=why)
     pool = pretraining_images(recipe, material, request.unlabelled, request.options.container, progress)
     read_s = time.perf_counter() - reading
-    goal = classification(
+    plan = classification(
         recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
     )
-    start = start_from(request.init_from, goal.network, material.classes)
+    start = start_from(request.init_from, plan.network, material.classes)
     for listener in listeners:
         listener(SourceEvent((*material.notes, *_said_of(recipe, why))))
     if first and not resuming:
@@ -127,13 +127,13 @@ def train(
         keeper = FileCheckpointer(
             run.folder / "checkpoint" / "pretrain", identity, every_s=request.checkpoint_every_s
         )
-        pretrained = pretrain(recipe, goal.network, pool, hardware, keeper, listeners)
-        if goal.average is not None:
-            goal.average.restart()
+        pretrained = pretrain(recipe, plan.network, pool, hardware, keeper, listeners)
+        if plan.average is not None:
+            plan.average.restart()
     every_s = request.checkpoint_every_s
     keeper = FileCheckpointer(run.folder / "checkpoint", dict(identity), every_s=every_s)
-    state = fit_run(run, goal, hardware, keeper, listeners)
-    metrics = finish(run, goal, material, state, recipe, hardware, (began, read_s), pretrained)
+    state = fit_run(run, plan, hardware, keeper, listeners)
+    metrics = finish(run, plan, material, state, recipe, hardware, (began, read_s), pretrained)
     return TrainResult(run, metrics, material)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +23,9 @@ from bayesight.milestones.bench.classifying import letters_of, network_of, train
 from bayesight.milestones.bench.pictures import page_of, pixels_of
 from bayesight.milestones.bench.workbench import Bench, update_of
 from bayesight.models import GenerativeModel, ImageModel, build_generator, channels_last
-from bayesight.seeding import derive, numpy_generator, torch_generator
+from bayesight.seeding import numpy_generator, torch_generator
 from bayesight.train.average import WeightAverage
-from bayesight.train.engine import Task
-from bayesight.train.generation import NoiseBatches, generative_losses
+from bayesight.train.generation import generative_task
 
 __all__ = ["draw_gaussian", "generate"]
 
@@ -47,7 +47,6 @@ def generate(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     decay = recipe.optimization.get("average")
     average = None if decay is None else WeightAverage(model, decay)
     batches = Batches(train, recipe.data["batch"], bench.derive("data"), dtype=bench.dtype)
-    losses = generative_losses(recipe.model.name, recipe.loss.name, **recipe.loss.options)
     steps, curve = recipe.optimization["steps"], []
 
     def look(_: nn.Module, step: int) -> None:
@@ -55,10 +54,11 @@ def generate(recipes: Sequence[Keys], bench: Bench) -> Measurement:
             with average.applied() if average else nullcontext():
                 curve.append((float(step + 1), judged(_made(model, len(test), bench))["frechet"]))
 
-    updates = [update_of(recipe.optimization, part, name) for name, part in model.parts().items()]
-    noise = NoiseBatches(batches, model.code, derive(bench.seed, "noise"))
-    task = Task(noise, model, losses, updates, after=(look,))
-    bench.fit(task, steps, average=average)
+    turns = model.learn_by(recipe.loss.name, **recipe.loss.options)
+    task = generative_task(
+        model, turns, batches, bench.derive("noise"), partial(update_of, recipe.optimization)
+    )
+    bench.fit(replace(task, after=(look,)), steps, average=average)
     images = _made(model, len(test), bench)
     return Measurement(judged(images), tuple(curve), {"made": page_of(images[:SHOWN].tensor_split(4))})
 

@@ -11,19 +11,18 @@ optimization  any registered optimizer, or eigenvectors
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
 from bayesight.data.batches import Batches
-from bayesight.losses import squared_error
 from bayesight.milestones.bench.claim import Keys, Measurement
 from bayesight.milestones.bench.classifying import augment_of, letters_of
 from bayesight.milestones.bench.pictures import page_of, pixels_of, spread
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
-from bayesight.models import Autoencoder, build_generator
+from bayesight.models import build_generator, squared_error
 from bayesight.seeding import derive
-from bayesight.train.engine import Task
-from bayesight.train.generation import NoiseBatches, generative_losses, measure_generator
+from bayesight.train.generation import generative_task, measure_generator
 
 __all__ = ["project", "remember"]
 
@@ -35,19 +34,15 @@ def remember(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     (recipe,) = recipes
     train, test = letters_of(recipe.data, bench)
     network = build_generator(recipe.model.name, train.image_shape, seed=bench.seed, **recipe.model.options)
-    assert isinstance(network, Autoencoder)
     seed = bench.derive("data")
     batches = Batches(train, recipe.data["batch"], seed, augment=augment_of(recipe.data), dtype=bench.dtype)
-    losses = generative_losses(recipe.model.name, recipe.loss.name)
-    task = Task(
-        NoiseBatches(batches, network.code, derive(seed, "noise")),
-        network,
-        losses,
-        [update_of(recipe.optimization, network, name) for name in losses],
+    turns = network.learn_by(recipe.loss.name, **recipe.loss.options)
+    task = generative_task(
+        network, turns, batches, derive(seed, "noise"), partial(update_of, recipe.optimization)
     )
     seen = bench.fit(task, recipe.optimization["steps"])
     network.eval()
-    values = measure_generator(network, network, test)
+    values = measure_generator(network, test)
     shown = pixels_of(test, spread(len(test), SHOWN))
     with torch.no_grad():
         picture = page_of([shown, network(shown)])

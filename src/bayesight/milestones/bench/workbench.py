@@ -88,7 +88,7 @@ class Bench:
     @property
     def dtype(self) -> torch.dtype:
         """The floating type images are handed to a network in."""
-        return torch.bfloat16 if self.hardware.precision == "bf16" else torch.float32
+        return self.hardware.dtype
 
     def derive(self, *names: str | int) -> int:
         """The seed of a stream of this trial's randomness."""

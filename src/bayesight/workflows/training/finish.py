@@ -15,14 +15,11 @@ import bayesight
 from bayesight.data import Store
 from bayesight.data.notes import source_facts
 from bayesight.errors import TrainingDiverged
+from bayesight.models import GenerativeModel, ImageModel
 from bayesight.run import Run
 from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.classification import (
-    Classification,
-)
-from bayesight.train.engine import State, fit
+from bayesight.train.engine import Plan, State, fit
 from bayesight.train.events import EvaluationEvent, Event, Listener
-from bayesight.train.generation import Generation
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 from bayesight.workflows.evaluate import Likelihoods, measure
@@ -40,7 +37,7 @@ __all__ = ["described", "finish", "fit_run", "hardware_facts"]
 
 def fit_run(
     run: Run,
-    goal: Classification | Generation,
+    plan: Plan[ImageModel] | Plan[GenerativeModel],
     hardware: Hardware,
     keeper: FileCheckpointer,
     listeners: Iterable[Listener],
@@ -60,11 +57,11 @@ def fit_run(
     try:
         with keeper.stopping_between_steps():
             return fit(
-                goal.task,
-                goal.budget,
+                plan.task,
+                plan.budget,
                 fabric=hardware.fabric,
-                evaluate=goal.evaluate,
-                average=goal.average if isinstance(goal, Classification) else None,
+                evaluate=plan.evaluate,
+                average=plan.average,
                 checkpointer=keeper,
                 listeners=[watch, *listeners],
             )
@@ -74,7 +71,7 @@ def fit_run(
         if kept is None:
             run.remove()
             raise TrainingDiverged(f"{diverged} Nothing is left in {run.folder}.") from diverged
-        run.save_network(goal.network)
+        run.save_network(plan.network)
         run.drop_checkpoint()
         start = f"To go on from the weights of step {kept.step}: --init-from {run.folder} with a lower rate"
         raise TrainingDiverged(f"{diverged} {start} and another --out.") from diverged
@@ -111,7 +108,7 @@ def hardware_facts(hardware: Hardware) -> dict[str, Any]:
 
 def finish(
     run: Run,
-    goal: Classification,
+    plan: Plan[ImageModel],
     material: Material,
     state: State,
     recipe: Recipe,
@@ -121,7 +118,7 @@ def finish(
 ) -> dict[str, Any]:
     """Calibrate, measure and save; the metrics come last, for they say that the run is finished."""
     measuring = time.perf_counter()
-    network = goal.network.eval()
+    network = plan.network.eval()
     classifier, validation_rows = fitted_classifier(network, material, hardware.precision)
     likelihoods = Likelihoods(classifier.log_likelihood, validation_rows.features)
     found = measure(classifier, likelihoods, validation_rows.labels)
@@ -156,7 +153,7 @@ def finish(
         "softmax": softmax_figures(network, material.validation),
         "steps": state.step,
         "best_step": state.best_step or state.step,  # without a monitor the last weights are kept
-        "total_steps": goal.budget.steps,
+        "total_steps": plan.budget.steps,
         "hardware": hardware_facts(hardware),
         "seconds": {
             "reading": read_s,

@@ -22,13 +22,13 @@ from bayesight.data import Store, open_store, split
 from bayesight.data.batches import Examples
 from bayesight.data.notes import notes as source_notes
 from bayesight.files import write_atomic
-from bayesight.models import VAE, Autoencoder, GenerativeModel
+from bayesight.models import GenerativeModel
 from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
 from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.engine import State
+from bayesight.train.engine import Plan, State
 from bayesight.train.events import Listener, SourceEvent
-from bayesight.train.generation import FEWEST, Generation, generation, measure_generator
+from bayesight.train.generation import FEWEST, generation, measure_generator
 from bayesight.train.hardware import Hardware
 from bayesight.train.recipe import Recipe
 from bayesight.types import ImageArray, Progress
@@ -42,12 +42,6 @@ __all__ = ["SAMPLES", "Pictures", "sheet", "train_generator"]
 
 SAMPLES = 64
 """Images that are made for ``samples.png`` and the report."""
-
-_KEPT = {
-    "adversarial": "the last weights: a game has no measure of its own that could choose",
-    "squared_error": "weights of the epoch with the lowest squared error on the validation images",
-    "evidence_bound": "weights of the epoch with the best evidence bound on the validation images",
-}
 
 
 @dataclass(frozen=True)
@@ -79,11 +73,11 @@ def train_generator(
     """Train a model that makes images and save its run.
 
     Args:
-        request: what, where.
+        request: source, run folder and options.
         recipe: the four keys; its model is a generative one.
-        hardware: what to compute on.
-        resuming: whether the run folder is there already.
-        progress: told how far reading is.
+        hardware: device, precision, threads.
+        resuming: the run folder is there already.
+        progress: told of the images read.
         listeners: told every event of training.
 
     Returns:
@@ -104,7 +98,7 @@ def train_generator(
     listeners = tuple(listeners)
     for listener in listeners:
         listener(SourceEvent(notes))
-    goal = generation(recipe, pictures.train, pictures.validation, hardware)
+    plan = generation(recipe, pictures.train, pictures.validation, hardware)
     if not resuming:
         made = Run.create(request.out, overwrite=request.overwrite)
         made.save_recipe(recipe)
@@ -117,8 +111,8 @@ def train_generator(
         "precision": hardware.precision,
     }
     keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
-    state = fit_run(run, goal, hardware, keeper, listeners)
-    metrics = _finish(run, goal, pictures, state, recipe, hardware, (began, read_s))
+    state = fit_run(run, plan, hardware, keeper, listeners)
+    metrics = _finish(run, plan, pictures, state, recipe, hardware, (began, read_s))
     return run, metrics
 
 
@@ -187,17 +181,16 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
 
 def _finish(
     run: Run,
-    goal: Generation,
+    plan: Plan[GenerativeModel],
     pictures: Pictures,
     state: State,
     recipe: Recipe,
     hardware: Hardware,
     clock: tuple[float, float],
 ) -> dict[str, Any]:
-    """Draw, measure and save; the metrics come last, for they say that the run is finished."""
-    network, (began, read_s) = goal.network.eval(), clock
-    if isinstance(network, Autoencoder):
-        network.fit_codes(images.float().div_(255) for images, _ in pictures.train.in_order(1024))
+    """Draw, measure and save a run; the metrics come last, for they say that it is finished."""
+    network, (began, read_s) = plan.network.eval(), clock
+    network.fit_codes(images.float().div_(255) for images, _ in pictures.train.in_order(1024))
     samples = network.sample(SAMPLES, torch_generator(recipe.seed, "samples"))
     metrics = {
         "bayesight": bayesight.__version__,
@@ -208,14 +201,14 @@ def _finish(
         "notes": [note for store in pictures.stores for note in source_notes(store)],
         "model": {"name": recipe.model.name, "why": NAMED},
         "seed": recipe.seed,
-        "selection": _KEPT[recipe.loss.name],
+        "selection": _selection(network),
         "validation": {
-            **measure_generator(network, network, pictures.validation),
+            **measure_generator(network, pictures.validation),
             "examples": len(pictures.validation),
         },
         "steps": state.step,
         "best_step": state.best_step or state.step,
-        "total_steps": goal.budget.steps,
+        "total_steps": plan.budget.steps,
         "hardware": hardware_facts(hardware),
         "seconds": {
             "reading": read_s,
@@ -232,13 +225,19 @@ def _finish(
     return metrics
 
 
+def _selection(network: GenerativeModel) -> str:
+    """Which weights are kept, as the metrics say it."""
+    if network.monitor is None:
+        return "the last weights: a game has no measure of its own that could choose"
+    return f"weights of the epoch with the lowest {network.monitor.words} on the validation images"
+
+
 @torch.no_grad()
 def _remembered(network: GenerativeModel, validation: Examples, count: int = 12) -> Sequence[Tensor]:
     """Some validation images and how their codes bring them back; nothing where there is no encoder."""
-    if not isinstance(network, Autoencoder | VAE):
-        return ()
     images = validation.images(np.arange(min(count, len(validation)))).float().div_(255)
-    return images, network.decode(network.encode(images)).float()
+    codes = network.encode(images)
+    return () if codes is None else (images, network.decode(codes).float())
 
 
 def _png(image: ImageArray) -> bytes:
