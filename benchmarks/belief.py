@@ -24,7 +24,7 @@ from sklearn.metrics import average_precision_score
 from support.record import append, facts
 from torch import Tensor
 
-from bayesight import Recipe, RenderOptions, Run, Store, TrainRequest, open_store, render, train_run
+from bayesight import Recipe, RenderOptions, Run, Store, TrainRequest, open_store, render, train
 from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.bayes.label_shift import PriorEstimate, em_prior
 from bayesight.belief.absorbed import Rows
@@ -32,9 +32,9 @@ from bayesight.belief.classifier import Classifier
 from bayesight.belief.updating import absorb
 from bayesight.data.batches import Examples
 from bayesight.data.splits import split
-from bayesight.evaluate import expected_calibration_error, log_loss
-from bayesight.evaluate.novelty import auroc, threshold
-from bayesight.train.classification import log_probabilities
+from bayesight.evaluation import expected_calibration_error, log_loss
+from bayesight.evaluation.novelty import auroc, threshold
+from bayesight.training.classification import log_probabilities
 from bayesight.workflows.infer_prior import infer
 from bayesight.workflows.labels import audit_labels
 from bayesight.workflows.sources import read_unlabelled
@@ -58,7 +58,7 @@ class Setting:
         out = self.folder / name
         if not (out / "metrics.json").exists():
             recipe = Recipe.default("resnet").changed({"seed": self.seed})
-            train_run(TrainRequest(source, out, recipe, overwrite=out.exists()))
+            train(TrainRequest(source, out, recipe, overwrite=out.exists()))
         return Run.open(out)
 
     def rows_of(self, classifier: Classifier, chosen: np.ndarray) -> Rows:

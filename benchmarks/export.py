@@ -24,7 +24,7 @@ from PIL import Image
 from support.record import append, facts
 
 from bayesight.data.store import open_store
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.export import export
 from bayesight.workflows.predict import Readings, judge
 from bayesight.workflows.train import TrainRequest, train

@@ -30,7 +30,7 @@ import torch
 from support.record import append, facts, spread
 from support.suite import part
 
-from bayesight import Recipe, RenderOptions, Run, TrainRequest, render, train_run
+from bayesight import Recipe, RenderOptions, Run, TrainRequest, render, train
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.updating import absorb
 from bayesight.ledger import (
@@ -212,7 +212,7 @@ def small_run(folder: Path, seed: int, epochs: int) -> Run:
     """The packaged mlp on rendered letters: 1,024 features."""
     letters = render(folder / "letters.tar.gz", RenderOptions(images_per_class=100, seed=seed)).path
     recipe = Recipe.default("mlp").changed({"optimization.epochs": epochs, "seed": seed})
-    return train_run(TrainRequest(letters, folder / "run", recipe)).run
+    return train(TrainRequest(letters, folder / "run", recipe)).run
 
 
 def replays(url: str, run: Run, row: Callable[..., dict], updates: int) -> list[dict]:

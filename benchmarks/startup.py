@@ -26,7 +26,7 @@ COMMANDS = {
     "import bayesight": [sys.executable, "-c", "import bayesight"],
     "bayesight.data.open_store": [sys.executable, "-c", "import bayesight; bayesight.open_store"],
     "import torch": [sys.executable, "-c", "import torch"],
-    "bayesight.train_run": [sys.executable, "-c", "import bayesight; bayesight.train_run"],
+    "bayesight.train": [sys.executable, "-c", "import bayesight; bayesight.train"],
 }
 LIGHT = ("import bayesight", "import bayesight.cli", "import bayesight; bayesight.open_store")
 """What must not import torch."""

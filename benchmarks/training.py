@@ -34,10 +34,10 @@ from torch.utils.data import DataLoader, RandomSampler
 from bayesight import Recipe, Run, Store, open_store
 from bayesight.data import split
 from bayesight.data.batches import Examples
-from bayesight.train.classification import classification
-from bayesight.train.engine import Budget, fit
-from bayesight.train.events import Event, StepEvent
-from bayesight.train.hardware import available_cores, choose_hardware
+from bayesight.training.classification import classification
+from bayesight.training.engine import Budget, fit
+from bayesight.training.events import Event, StepEvent
+from bayesight.training.hardware import available_cores, choose_hardware
 
 SUPPORT = Path(__file__).parent / "support"
 BATCHES = (512, 2048)

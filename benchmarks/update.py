@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from support.record import append, facts, spread
 
-from bayesight import Recipe, Run, Store, TrainRequest, evaluate_run, open_store, train_run, update_run
+from bayesight import Recipe, Run, Store, TrainRequest, evaluate, open_store, train, update
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.updating import absorb
 from bayesight.data.batches import Examples
@@ -55,13 +55,13 @@ def measure(store: Store, recipe: Recipe, here: Path, seed: int) -> dict[str, ob
     order = np.random.default_rng(seed).permutation(len(store))
     rows = {"old": order[:6000], "new": order[6000:7000], "both": order[:7000], "judge": order[7000:]}
     parts = {name: folder_of(store, chosen, here / name) for name, chosen in rows.items()}
-    old = train_run(TrainRequest(parts["old"], here / "run", recipe)).run
+    old = train(TrainRequest(parts["old"], here / "run", recipe)).run
     began = time.perf_counter()
-    again = train_run(TrainRequest(parts["both"], here / "again", recipe)).run
+    again = train(TrainRequest(parts["both"], here / "again", recipe)).run
     training_s = time.perf_counter() - began
-    before = evaluate_run(old.folder, parts["judge"]).evaluation.accuracy
+    before = evaluate(old.folder, parts["judge"]).evaluation.accuracy
     features_s, belief_s = held_open(old, store, rows["new"])
-    done = update_run(old.folder, parts["new"])
+    done = update(old.folder, parts["new"])
     update_s = statistics.median(f + b for f, b in zip(features_s, belief_s, strict=True))
     return {
         **facts(),
@@ -74,8 +74,8 @@ def measure(store: Store, recipe: Recipe, here: Path, seed: int) -> dict[str, ob
         "ratio": round(training_s / update_s),
         "command_s": round(done.features_s + done.belief_s, 3),
         "accuracy_before": before,
-        "accuracy_updated": evaluate_run(old.folder, parts["judge"]).evaluation.accuracy,
-        "accuracy_trained_again": evaluate_run(again.folder, parts["judge"]).evaluation.accuracy,
+        "accuracy_updated": evaluate(old.folder, parts["judge"]).evaluation.accuracy,
+        "accuracy_trained_again": evaluate(again.folder, parts["judge"]).evaluation.accuracy,
         "judged": len(rows["judge"]),
         "threads": torch.get_num_threads(),
     }

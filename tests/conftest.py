@@ -103,7 +103,7 @@ def more_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def shapes_run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on ``shapes``; do not change it."""
-    from bayesight.train.recipe import Recipe
+    from bayesight.training.recipe import Recipe
     from bayesight.workflows.train import TrainRequest, train
 
     folder = tmp_path_factory.mktemp("runs") / "shapes"

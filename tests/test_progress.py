@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import bayesight
 from bayesight.progress import reporter
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.types import ShownProgress
 from bayesight.workflows.train import TrainRequest, train
 

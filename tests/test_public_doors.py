@@ -92,9 +92,9 @@ def test_the_front_door_leads_to_the_workflows(shapes_run, shapes):
     from bayesight.workflows.evaluate import evaluate
     from bayesight.workflows.train import train
 
-    assert bayesight.train_run is train
-    assert bayesight.evaluate_run is evaluate
-    result = bayesight.evaluate_run(shapes_run, shapes, prior="uniform")
+    assert bayesight.train is train
+    assert bayesight.evaluate is evaluate
+    result = bayesight.evaluate(shapes_run, shapes, prior="uniform")
     assert result.evaluation.accuracy > 0.9
     assert bayesight.Run.open(shapes_run).classes().names == ("bar", "disc", "ring")
     with pytest.raises(bayesight.BayesightError, match="does not exist"):

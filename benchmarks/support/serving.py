@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bayesight import Recipe, RenderOptions, TrainRequest, render, train_run
+from bayesight import Recipe, RenderOptions, TrainRequest, render, train
 from bayesight.service.work.images import as_png
 
 
@@ -27,7 +27,7 @@ def small_run(folder: Path) -> Path:
     letters = render(folder / "letters.tar.gz", RenderOptions(characters="ABCDE", images_per_class=80)).path
     changes = {"optimization.epochs": 4, "data.batch": 32, "model.hidden": [64]}
     recipe = Recipe.default("mlp").changed(changes)
-    return train_run(TrainRequest(letters, folder / "run", recipe, threads=1)).run.folder
+    return train(TrainRequest(letters, folder / "run", recipe, threads=1)).run.folder
 
 
 def label_body(seed: int, names: tuple[str, ...]) -> bytes:

@@ -33,7 +33,13 @@ HERE = Path(__file__).resolve().parent
 GENERATED = "<!-- Written by docs/reference/generate.py; `make docs` writes it again. -->"
 DOORS = (
     "bayesight",
-    *(f"bayesight.{name}" for name in ["bayes", "causal", "data", "evaluate", "ledger", "models", "errors"]),
+    "bayesight.bayes",
+    "bayesight.causal",
+    "bayesight.data",
+    "bayesight.evaluation",
+    "bayesight.ledger",
+    "bayesight.models",
+    "bayesight.errors",
 )
 """The packages and the module a program is written with; the others serve these."""
 

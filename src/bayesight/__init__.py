@@ -1,10 +1,9 @@
 """Bayesight: train an image classifier from an archive, and know what its answers are worth.
 
 The names below are the public door. Each is loaded when it is first used, so that ``import bayesight`` costs
-next to nothing and torch is imported only by what computes with it. What the command line calls train,
-evaluate and update is ``train_run``, ``evaluate_run`` and ``update_run`` here, for ``train`` and ``evaluate``
-are packages. The theorem itself lives in ``bayesight.bayes``, what reads images in ``bayesight.data``; every
-package has such a door.
+next to nothing and torch is imported only by what computes with it. The jobs of the command line have their
+names here: ``train``, ``evaluate``, ``predict``, ``update``, ``infer_prior``. The theorem itself lives in
+``bayesight.bayes``, what reads images in ``bayesight.data``; every package has such a door.
 
 Example:
     >>> import bayesight
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
     from bayesight.letters.glyphs import RenderOptions as RenderOptions
     from bayesight.letters.glyphs import render as render
     from bayesight.run import Run as Run
-    from bayesight.train.recipe import Recipe as Recipe
-    from bayesight.workflows.evaluate import evaluate as evaluate_run  # noqa: F401
+    from bayesight.training.recipe import Recipe as Recipe
+    from bayesight.workflows.evaluate import evaluate as evaluate
     from bayesight.workflows.infer_prior import infer_prior as infer_prior
     from bayesight.workflows.predict import Readings as Readings
     from bayesight.workflows.predict import predict as predict
     from bayesight.workflows.train import TrainRequest as TrainRequest
-    from bayesight.workflows.train import train as train_run  # noqa: F401
-    from bayesight.workflows.update import update as update_run  # noqa: F401
+    from bayesight.workflows.train import train as train
+    from bayesight.workflows.update import update as update
 
 __version__ = "0.1.0"
 

@@ -52,7 +52,7 @@ from bayesight.run_schema import (
     read_model,
     read_tensors,
 )
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 
 __all__ = ["FORMAT", "Run"]
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from bayesight.errors import RunUnreadable, shown
 from bayesight.files import read_plain
 from bayesight.frame import EIGHT_BIT, Fit
-from bayesight.train.recipe import LARGEST_SIDE
+from bayesight.training.recipe import LARGEST_SIDE
 from bayesight.values import Each, Name, Names, Within, problems_of
 
 __all__ = [

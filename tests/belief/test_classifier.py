@@ -15,7 +15,7 @@ from bayesight.belief.absorbed import AbsorbedRows, Rows
 from bayesight.belief.classifier import Classes, Classifier, fit_classifier
 from bayesight.belief.features import features_of, reader_of
 from bayesight.errors import InvalidInput, RunUnreadable
-from bayesight.evaluate.novelty import fit_novelty, pick_exemplars
+from bayesight.evaluation.novelty import fit_novelty, pick_exemplars
 from bayesight.models import MODELS, build
 from bayesight.seeding import torch_generator
 

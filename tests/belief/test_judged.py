@@ -9,7 +9,7 @@ from bayesight.bayes.head import gaussian as gh
 from bayesight.belief import judged
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.updating import absorb
-from bayesight.evaluate.novelty import ExemplarBank
+from bayesight.evaluation.novelty import ExemplarBank
 
 
 @pytest.fixture(scope="session")

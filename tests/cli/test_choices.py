@@ -12,7 +12,7 @@ from bayesight.data.augment import AUGMENTATIONS
 from bayesight.losses import LOSSES
 from bayesight.models import GENERATORS, MODELS
 from bayesight.optim import OPTIMIZERS
-from bayesight.train.recipe import OptimizationKey, PretrainKey
+from bayesight.training.recipe import OptimizationKey, PretrainKey
 
 TRAIN = get_command(app).commands["train"]
 OPTIONS = [option for option in TRAIN.params if option.param_type_name == "option"]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from bayesight.data import open_store
 from bayesight.formatting import percent
-from bayesight.train import hardware
+from bayesight.training import hardware
 from bayesight.workflows import labels
 
 

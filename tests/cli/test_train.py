@@ -106,7 +106,7 @@ INTERRUPTED = """if True:
     from contextlib import contextmanager
     import bayesight.cli.train as command
     from bayesight.cli import main
-    from bayesight.train.events import StepEvent
+    from bayesight.training.events import StepEvent
     listeners_as_ever = command.training_listeners
 
     def interrupt(event):

@@ -11,7 +11,7 @@ from bayesight.milestones import Bench
 from bayesight.milestones.bench.few_labels import draws_of, embedded, ridge_regression
 from bayesight.milestones.bench.workbench import Sources
 from bayesight.models import ProjectionHead, build
-from bayesight.train.hardware import choose_hardware
+from bayesight.training.hardware import choose_hardware
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from bayesight.milestones.bench.classifying import augment_of, moved
 from bayesight.milestones.bench.language import Windows
 from bayesight.milestones.bench.rates import best_rate
 from bayesight.milestones.bench.workbench import Sources, update_of
-from bayesight.train.average import WeightAverage
-from bayesight.train.engine import Task
-from bayesight.train.hardware import choose_hardware
+from bayesight.training.average import WeightAverage
+from bayesight.training.engine import Task
+from bayesight.training.hardware import choose_hardware
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from bayesight.models.gan import discriminator_loss, generator_loss
 from bayesight.models.generative import squared_error
 from bayesight.models.vae import evidence_bound, kl_to_standard_normal
 from bayesight.optim import build_optimizer
-from bayesight.train.engine import Budget, Update, fit
-from bayesight.train.generation import generative_task
-from bayesight.train.hardware import choose_hardware
+from bayesight.training.engine import Budget, Update, fit
+from bayesight.training.generation import generative_task
+from bayesight.training.hardware import choose_hardware
 
 SHAPES = [(1, 28, 28), (3, 19, 33)]
 SMALL = {

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.special import betaincinv
 
 from bayesight import report as r
-from bayesight.evaluate import confusion_matrix, one_vs_rest, reliability
+from bayesight.evaluation import confusion_matrix, one_vs_rest, reliability
 
 LETTERS = tuple("ABCDEFGHIJ")
 

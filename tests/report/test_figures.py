@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bayesight.bayes.frequencies import NaturalFrequencies
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import reliability
+from bayesight.evaluation import reliability
 from bayesight.report import figures as f
 from bayesight.report.figures.canvas import Scale, even_ticks, frame_of, padded, plain
 from bayesight.report.figures.ink import ROLES

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bayesight import report as r
-from bayesight.evaluate import reliability
+from bayesight.evaluation import reliability
 from bayesight.report import blocks
 from bayesight.report.views import view
 from bayesight.report.words import THIN

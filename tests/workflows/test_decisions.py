@@ -9,7 +9,7 @@ import torch
 from bayesight.bayes.decision import ASK, HAND_OVER
 from bayesight.bayes.theorem import Belief
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.evaluate import confusion_matrix
+from bayesight.evaluation import confusion_matrix
 from bayesight.run import Run
 from bayesight.workflows.decisions import Stakes, choose, parse_costs, reading_of
 

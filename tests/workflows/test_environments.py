@@ -14,8 +14,8 @@ from bayesight.data import open_store
 from bayesight.data.layout import LOWEST, LayoutOptions, LayoutUnclear
 from bayesight.errors import InvalidInput, SourceUnreadable, TrainingDiverged, UnknownName
 from bayesight.run import Run
-from bayesight.train.events import StepEvent
-from bayesight.train.recipe import Recipe
+from bayesight.training.events import StepEvent
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.environments import environment_scores, read_environments, require_groups
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.sources import SourceOptions

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import never_named, no_better_than
-from bayesight.evaluate.arrays import row_blocks
+from bayesight.evaluation import never_named, no_better_than
+from bayesight.evaluation.arrays import row_blocks
 from bayesight.report import PrecisionCurves
 from bayesight.run import Run
 from bayesight.workflows import evaluate as work

@@ -8,7 +8,7 @@ from PIL import Image
 
 from bayesight.data import open_store
 from bayesight.run import Run
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.train import TrainRequest, train
 from bayesight.workflows.update import update

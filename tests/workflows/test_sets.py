@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluate.conformal import prediction_sets
+from bayesight.evaluation.conformal import prediction_sets
 from bayesight.run import Run
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.predict import Readings, answers_for

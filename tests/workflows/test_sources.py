@@ -7,7 +7,7 @@ from bayesight.data import open_store
 from bayesight.data.layout import LayoutOptions
 from bayesight.errors import InvalidInput
 from bayesight.run import Run
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.sources import SourceOptions, class_numbers
 from bayesight.workflows.train import TrainRequest, read_material, train

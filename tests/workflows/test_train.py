@@ -12,9 +12,9 @@ import torch
 
 from bayesight.errors import InvalidInput, RunExists, RunUnreadable, SourceUnreadable, TrainingDiverged
 from bayesight.run import Run
-from bayesight.train.engine import fit
-from bayesight.train.events import EvaluationEvent, StepEvent
-from bayesight.train.recipe import Recipe
+from bayesight.training.engine import fit
+from bayesight.training.events import EvaluationEvent, StepEvent
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.train import TrainRequest, read_material, train
 from bayesight.workflows.training.classify import SELECTION, selection
 
@@ -105,8 +105,8 @@ def test_resume_after_kill_9(shapes, tmp_path):
     code = """if True:
         import os, signal, sys
         from pathlib import Path
-        from bayesight.train.events import StepEvent
-        from bayesight.train.recipe import Recipe
+        from bayesight.training.events import StepEvent
+        from bayesight.training.recipe import Recipe
         from bayesight.workflows.train import TrainRequest, train
         source, recipe, out, stop = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
         def kill(event):

@@ -34,8 +34,8 @@ from bayesight.belief.judged import (
 )
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, RunUnreadable, UnknownName
-from bayesight.evaluate.arrays import row_blocks
-from bayesight.evaluate.novelty import (
+from bayesight.evaluation.arrays import row_blocks
+from bayesight.evaluation.novelty import (
     ExemplarBank,
     NoveltyReference,
     fit_novelty,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bayesight.bayes import sharpness
 from bayesight.bayes.head.gaussian import Distances, Predictive, distances, left_out
-from bayesight.evaluate.novelty import ExemplarBank, nearest_distance
+from bayesight.evaluation.novelty import ExemplarBank, nearest_distance
 
 __all__ = ["JudgedRows", "judge", "later_judges", "most_later_judges", "moved_on", "nearest_other"]
 

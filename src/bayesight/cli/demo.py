@@ -32,7 +32,7 @@ def demo(
 
     Example: bayesight demo --out runs/demo
     """
-    from bayesight.train.startup import defer_compiler
+    from bayesight.training.startup import defer_compiler
 
     defer_compiler()
     from bayesight.workflows.demo import demo as work

@@ -27,7 +27,7 @@ def _group() -> None:
 @milestones_app.command("list", epilog="Example: bayesight milestones list --json")
 def list_(as_json: JsonFlag = False) -> None:
     """Name the milestones: year, paper, claim, four keys, what each displaced, and minutes."""
-    from bayesight.train.startup import defer_compiler
+    from bayesight.training.startup import defer_compiler
 
     defer_compiler()
     from bayesight.milestones import gallery
@@ -58,7 +58,7 @@ def run(
     Writes a card with curves and pictures. Exit status 0 only when the claim is reproduced. A run that is
     interrupted keeps the trials it has finished and goes on from there.
     """
-    from bayesight.train.startup import defer_compiler
+    from bayesight.training.startup import defer_compiler
 
     defer_compiler()
     from bayesight.milestones import Setting, find, gallery

@@ -44,7 +44,7 @@ def shift(
 
     Example: bayesight causal shift --data letters.tar.gz --seeds 5 --report shift.html
     """
-    from bayesight.train.startup import defer_compiler
+    from bayesight.training.startup import defer_compiler
 
     defer_compiler()
     from bayesight.workflows.coloured import ColourPlan, read_letters, write_world

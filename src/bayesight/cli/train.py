@@ -42,8 +42,8 @@ from bayesight.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from bayesight.train.events import Event, Listener
-    from bayesight.train.recipe import Recipe
+    from bayesight.training.events import Event, Listener
+    from bayesight.training.recipe import Recipe
 
 __all__ = ["environment_lines", "train", "training_listeners"]
 
@@ -157,7 +157,7 @@ def train(
     Example: bayesight train letters.tar.gz --out runs/letters --model resnet
     """
     with when_interrupted(lambda: _how_to_go_on(out)):
-        from bayesight.train.startup import defer_compiler
+        from bayesight.training.startup import defer_compiler
 
         defer_compiler()
         from bayesight.workflows.train import TrainRequest
@@ -209,7 +209,7 @@ def train(
 
 def _recipe(path: Path | None, model: str | None, changes: dict[str, Any]) -> Recipe:
     """The file's recipe or the named model's packaged one, with the options' changes."""
-    from bayesight.train.recipe import Recipe
+    from bayesight.training.recipe import Recipe
 
     if path is None:
         return Recipe.default(str(model)).changed(changes)
@@ -255,7 +255,7 @@ def training_listeners(
     out: Path, *, tensorboard: bool = False, quiet: bool = False
 ) -> Iterator[list[Listener]]:
     """A bar, or unless ``quiet`` a line an epoch, on standard error, and TensorBoard if asked for."""
-    from bayesight.train.events import Epochs, SourceEvent, StepEvent
+    from bayesight.training.events import Epochs, SourceEvent, StepEvent
 
     with progress_bar("training", "steps") as bar:
         lines = not quiet and not sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
@@ -271,7 +271,7 @@ def training_listeners(
 
         listeners: list[Listener] = [show]
         if tensorboard:
-            from bayesight.train.tensorboard import TensorBoardListener
+            from bayesight.training.tensorboard import TensorBoardListener
 
             listeners.append(TensorBoardListener(out / "tensorboard"))
         yield listeners
@@ -322,7 +322,7 @@ def _model(metrics: Mapping[str, Any]) -> str:
 
 
 def _text(result: Any) -> str:
-    from bayesight.train.events import measured
+    from bayesight.training.events import measured
 
     metrics = result.metrics
     validation, seconds = metrics["validation"], metrics["seconds"]

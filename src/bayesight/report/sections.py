@@ -14,7 +14,7 @@ from typing import Any
 import numpy.typing as npt
 from scipy.sparse import sparray
 
-from bayesight.evaluate import Reliability
+from bayesight.evaluation import Reliability
 from bayesight.report.words import Number
 from bayesight.types import ImageArray
 
@@ -303,7 +303,7 @@ class ReliabilityDiagram(Section):
     """Whether stated probabilities come true.
 
     Attributes:
-        data: from ``bayesight.evaluate.reliability``.
+        data: from ``bayesight.evaluation.reliability``.
     """
 
     data: Reliability

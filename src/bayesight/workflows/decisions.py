@@ -21,7 +21,7 @@ from bayesight.bayes.theorem import Belief
 from bayesight.belief.classifier import Classifier
 from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.evaluate import confusion_matrix
+from bayesight.evaluation import confusion_matrix
 from bayesight.names import known_as
 
 __all__ = ["Choice", "Stakes", "choose", "parse_costs", "reading_of"]

@@ -18,7 +18,7 @@ from bayesight.bayes.diagnostic import from_rates
 from bayesight.belief.classifier import Classifier
 from bayesight.data import open_store
 from bayesight.data.audit import audit
-from bayesight.evaluate import most_confused, one_vs_rest
+from bayesight.evaluation import most_confused, one_vs_rest
 from bayesight.formatting import decimal, percent
 from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.progress import reporter
@@ -36,10 +36,10 @@ from bayesight.report import (
 )
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
-from bayesight.train.classification import EVALUATION_BATCH
-from bayesight.train.events import Listener
-from bayesight.train.hardware import default_threads
-from bayesight.train.recipe import Recipe
+from bayesight.training.classification import EVALUATION_BATCH
+from bayesight.training.events import Listener
+from bayesight.training.hardware import default_threads
+from bayesight.training.recipe import Recipe
 from bayesight.types import FloatArray, Progress, ShownProgress
 from bayesight.workflows.evaluate import EvaluateResult, evaluate
 from bayesight.workflows.infer_prior import infer

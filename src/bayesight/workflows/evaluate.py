@@ -20,7 +20,7 @@ from bayesight.belief.classifier import Classifier
 from bayesight.checks import check, probability
 from bayesight.data.notes import reading_notes
 from bayesight.errors import listed
-from bayesight.evaluate import (
+from bayesight.evaluation import (
     Answers,
     Reliability,
     accuracy,
@@ -31,14 +31,14 @@ from bayesight.evaluate import (
     one_vs_rest,
     sparse_confusion,
 )
-from bayesight.evaluate.arrays import row_blocks
-from bayesight.evaluate.conformal import prediction_sets
-from bayesight.evaluate.novelty import auroc, false_positive_rate, threshold
+from bayesight.evaluation.arrays import row_blocks
+from bayesight.evaluation.conformal import prediction_sets
+from bayesight.evaluation.novelty import auroc, false_positive_rate, threshold
 from bayesight.progress import reporter
 from bayesight.report.words import percent, spread
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
-from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray, ShownProgress
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.environments import environment_scores, read_environments

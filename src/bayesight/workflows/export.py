@@ -26,7 +26,7 @@ from bayesight.belief.exported import OUTPUTS, ExportedClassifier
 from bayesight.checks import check
 from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput, MissingExtra
-from bayesight.evaluate.novelty import threshold
+from bayesight.evaluation.novelty import threshold
 from bayesight.files import write_atomic
 from bayesight.run import Run
 from bayesight.seeding import torch_generator

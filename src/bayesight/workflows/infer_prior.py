@@ -18,7 +18,7 @@ from bayesight.data.notes import notes, source_facts
 from bayesight.formatting import percent
 from bayesight.progress import reporter
 from bayesight.run import Run
-from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import ShownProgress
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.sources import read_unlabelled

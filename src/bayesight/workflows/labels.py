@@ -30,9 +30,9 @@ from bayesight.progress import reporter
 from bayesight.report import Picture, SuspiciousLabels
 from bayesight.run import Run
 from bayesight.seeding import derive
-from bayesight.train.classification import EVALUATION_BATCH
-from bayesight.train.events import Listener
-from bayesight.train.recipe import Recipe
+from bayesight.training.classification import EVALUATION_BATCH
+from bayesight.training.events import Listener
+from bayesight.training.recipe import Recipe
 from bayesight.types import FloatArray, IntArray, ShownProgress
 from bayesight.workflows.reporting import data_sections, write_report
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions

@@ -20,7 +20,7 @@ from bayesight.data.decode import Treatment, decode
 from bayesight.data.members import ENCODED_LIMIT_BYTES
 from bayesight.data.notes import image_notes, notes
 from bayesight.errors import BayesightError, SourceNotFound, SourceUnreadable
-from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.sources import read_unlabelled
 

@@ -15,7 +15,7 @@ from bayesight.belief.classifier import Classifier
 from bayesight.checks import check, probability
 from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.errors import SourceUnreadable
-from bayesight.evaluate.novelty import p_value, threshold
+from bayesight.evaluation.novelty import p_value, threshold
 from bayesight.formatting import percent
 from bayesight.run import Run
 from bayesight.types import Progress

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bayesight.belief.classifier import Classifier
-from bayesight.evaluate.conformal import ConformalReference, conformal_reference, prediction_sets
+from bayesight.evaluation.conformal import ConformalReference, conformal_reference, prediction_sets
 
 __all__ = ["SetCheck", "class_sets", "sets_reference"]
 

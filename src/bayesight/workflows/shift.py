@@ -23,10 +23,10 @@ from bayesight.bayes.head.gaussian import HeadPrior
 from bayesight.checks import check
 from bayesight.errors import UnknownName
 from bayesight.models import ImageModel
-from bayesight.train.classification import classification, log_probabilities
-from bayesight.train.engine import fit
-from bayesight.train.hardware import Hardware, choose_hardware
-from bayesight.train.recipe import Recipe
+from bayesight.training.classification import classification, log_probabilities
+from bayesight.training.engine import fit
+from bayesight.training.hardware import Hardware, choose_hardware
+from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.coloured import (
     ColouredLetters,

@@ -9,11 +9,11 @@ from typing import Any
 
 from bayesight.progress import reporter, told
 from bayesight.run import Run
-from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.classification import classification
-from bayesight.train.events import Epochs, Listener, SourceEvent
-from bayesight.train.hardware import choose_hardware
-from bayesight.train.recipe import Recipe
+from bayesight.training.checkpoint import FileCheckpointer
+from bayesight.training.classification import classification
+from bayesight.training.events import Epochs, Listener, SourceEvent
+from bayesight.training.hardware import choose_hardware
+from bayesight.training.recipe import Recipe
 from bayesight.types import Progress, ShownProgress
 from bayesight.workflows.training.classify import ENVIRONMENT_SELECTION, SELECTION, start_from
 from bayesight.workflows.training.finish import finish, fit_run

@@ -20,7 +20,7 @@ from bayesight.checks import check
 from bayesight.errors import StorageFailed
 from bayesight.progress import reporter
 from bayesight.run import Run
-from bayesight.train.classification import EVALUATION_BATCH
+from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import ShownProgress
 from bayesight.workflows.belief import check_alone
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, read_labelled

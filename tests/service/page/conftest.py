@@ -19,7 +19,7 @@ from PIL import Image
 
 from bayesight.service import Settings, create_app
 from bayesight.service.page import router
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.train import TrainRequest, train
 
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")

@@ -8,8 +8,8 @@ from PIL import Image
 
 from bayesight.errors import InvalidInput, RunUnreadable, TrainingDiverged
 from bayesight.run import Run
-from bayesight.train.events import StepEvent
-from bayesight.train.recipe import Recipe
+from bayesight.training.events import StepEvent
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.infer_prior import infer_prior
 from bayesight.workflows.predict import predict

@@ -8,8 +8,8 @@ import torch
 from bayesight.data import open_store
 from bayesight.errors import InvalidInput
 from bayesight.run import Run
-from bayesight.train.events import StepEvent
-from bayesight.train.recipe import Recipe
+from bayesight.training.events import StepEvent
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.train import TrainRequest, read_material, train
 from bayesight.workflows.training.pretrain import pretraining_images
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bayesight.errors import InvalidConfig
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.train import TrainRequest, train
 from bayesight.workflows.training.request import choose_recipe, common_recipe
 

@@ -24,7 +24,7 @@ from bayesight.milestones.bench.claim import Key, Keys, Measurement
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.seeding import numpy_generator
-from bayesight.train.engine import Batch, Task
+from bayesight.training.engine import Batch, Task
 from bayesight.types import ImageArray
 
 __all__ = ["accuracy_of", "classify", "classify_xor", "letters_of", "moved", "network_of", "train_classifier"]

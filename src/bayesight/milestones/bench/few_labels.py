@@ -31,8 +31,8 @@ from bayesight.milestones.bench.pictures import page_of, pixels_of, spread
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import ProjectionHead
 from bayesight.seeding import numpy_generator
-from bayesight.train.contrastive import TwoViews, recognise_the_other_view
-from bayesight.train.engine import Task
+from bayesight.training.contrastive import TwoViews, recognise_the_other_view
+from bayesight.training.engine import Task
 from bayesight.types import ImageArray
 
 __all__ = ["draws_of", "embedded", "from_scratch", "probe", "ridge_regression"]

@@ -17,15 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from bayesight.data.batches import Batches, Examples
-from bayesight.evaluate.frechet import class_entropy, frechet_distance, moments
+from bayesight.evaluation.frechet import class_entropy, frechet_distance, moments
 from bayesight.milestones.bench.claim import Keys, Measurement
 from bayesight.milestones.bench.classifying import letters_of, network_of, train_classifier
 from bayesight.milestones.bench.pictures import page_of, pixels_of
 from bayesight.milestones.bench.workbench import Bench, update_of
 from bayesight.models import GenerativeModel, ImageModel, build_generator, channels_last
 from bayesight.seeding import numpy_generator, torch_generator
-from bayesight.train.average import WeightAverage
-from bayesight.train.generation import generative_task
+from bayesight.training.average import WeightAverage
+from bayesight.training.generation import generative_task
 
 __all__ = ["draw_gaussian", "generate"]
 

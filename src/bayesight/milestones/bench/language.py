@@ -20,7 +20,7 @@ from bayesight.milestones.bench.claim import Keys
 from bayesight.milestones.bench.workbench import Bench, update_of
 from bayesight.models.transformer import CausalTransformer
 from bayesight.seeding import torch_generator
-from bayesight.train.engine import Batch, Task
+from bayesight.training.engine import Batch, Task
 
 __all__ = ["Windows", "next_character", "train_language_model"]
 

@@ -19,7 +19,7 @@ from bayesight.bayes.conjugate import regression
 from bayesight.milestones.bench.claim import Key, Keys, Measurement
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.seeding import torch_generator
-from bayesight.train.engine import Batch, Task
+from bayesight.training.engine import Batch, Task
 
 __all__ = ["StraightLine", "fit_by_averages", "fit_by_bayes", "fit_by_descent", "least_squares", "points_of"]
 

@@ -22,7 +22,7 @@ from bayesight.milestones.bench.pictures import page_of, pixels_of, spread
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import build_generator, squared_error
 from bayesight.seeding import derive
-from bayesight.train.generation import generative_task, measure_generator
+from bayesight.training.generation import generative_task, measure_generator
 
 __all__ = ["project", "remember"]
 

@@ -24,7 +24,7 @@ from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
 from bayesight.milestones.bench.claim import Arm, Curve, Measurement, Milestone, Verdict, judge
 from bayesight.milestones.bench.workbench import Bench, Sources
-from bayesight.train.hardware import choose_hardware
+from bayesight.training.hardware import choose_hardware
 from bayesight.types import ImageArray, Progress
 
 __all__ = ["MetricSummary", "Outcome", "Setting", "Tell", "budgeted", "measure", "run"]

@@ -14,10 +14,10 @@ from bayesight.milestones.bench.claim import Curve, Key, Milestone
 from bayesight.milestones.bench.sources import Letters, Text, open_letters, open_text
 from bayesight.optim import Schedule, build_optimizer, build_schedule
 from bayesight.seeding import derive
-from bayesight.train.average import WeightAverage
-from bayesight.train.engine import Batch, Budget, Task, Update, fit
-from bayesight.train.events import Event, StepEvent
-from bayesight.train.hardware import Hardware, choose_hardware
+from bayesight.training.average import WeightAverage
+from bayesight.training.engine import Batch, Budget, Task, Update, fit
+from bayesight.training.events import Event, StepEvent
+from bayesight.training.hardware import Hardware, choose_hardware
 from bayesight.types import Progress
 
 __all__ = ["Bench", "Sources", "thinned", "update_of"]

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.checks import check
-from bayesight.evaluate import Reliability
-from bayesight.evaluate.arrays import floats
+from bayesight.evaluation import Reliability
+from bayesight.evaluation.arrays import floats
 from bayesight.report.figures.canvas import (
     HEIGHT,
     TEXT,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bayesight.evaluate.arrays import floats
+from bayesight.evaluation.arrays import floats
 from bayesight.report.figures.drawing import node, text
 from bayesight.report.figures.ink import css
 from bayesight.report.words import rate

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.checks import check
-from bayesight.evaluate.arrays import floats
+from bayesight.evaluation.arrays import floats
 from bayesight.report.figures.canvas import (
     HEIGHT,
     TEXT,

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.checks import check
-from bayesight.evaluate import accuracy
-from bayesight.evaluate.arrays import floats
+from bayesight.evaluation import accuracy
+from bayesight.evaluation.arrays import floats
 from bayesight.report.figures.drawing import group, node, picture, shorten, text, text_width
 from bayesight.report.figures.ink import css
 from bayesight.report.words import clean, count, rate

@@ -8,7 +8,7 @@ import numpy as np
 
 from bayesight.bayes.frequencies import SMALLEST, natural_frequencies
 from bayesight.bayes.rates import Rates
-from bayesight.evaluate.arrays import floats
+from bayesight.evaluation.arrays import floats
 from bayesight.report.beliefs import (
     BaseRates,
     BeliefSteps,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, sparray
 
-from bayesight.evaluate import ConfusedPair, most_confused
-from bayesight.evaluate.arrays import floats
+from bayesight.evaluation import ConfusedPair, most_confused
+from bayesight.evaluation.arrays import floats
 from bayesight.report.blocks import (
     Beside,
     Block,

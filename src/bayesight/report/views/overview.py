@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesight.evaluate.arrays import floats
+from bayesight.evaluation.arrays import floats
 from bayesight.report.blocks import (
     Beside,
     Block,

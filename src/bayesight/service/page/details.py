@@ -11,7 +11,7 @@ from torch import Tensor
 from bayesight.belief.classifier import Classifier
 from bayesight.belief.updating import take_back as take_back_label
 from bayesight.belief.updating import without_emptied
-from bayesight.evaluate.novelty import threshold
+from bayesight.evaluation.novelty import threshold
 from bayesight.ledger import LabelRecord, Ledger, WithdrawalRecord
 from bayesight.ledger.applying import row_of
 from bayesight.ledger.label_history import LabelHistory, label_histories, own

@@ -17,16 +17,16 @@ from bayesight.belief.classifier import Classes, Classifier, fit_classifier
 from bayesight.belief.features import Precision, features_of, reader_of
 from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import Answers
+from bayesight.evaluation import Answers
 from bayesight.losses import sees_environments
 from bayesight.models import ImageModel
 from bayesight.run import Run
-from bayesight.train.classification import (
+from bayesight.training.classification import (
     EVALUATION_BATCH,
     log_probabilities,
     log_probability_blocks,
 )
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.environments import (
     environment_scores,
 )

@@ -17,11 +17,11 @@ from bayesight.data.notes import source_facts
 from bayesight.errors import TrainingDiverged
 from bayesight.models import GenerativeModel, ImageModel
 from bayesight.run import Run
-from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.engine import Plan, State, fit
-from bayesight.train.events import EvaluationEvent, Event, Listener
-from bayesight.train.hardware import Hardware
-from bayesight.train.recipe import Recipe
+from bayesight.training.checkpoint import FileCheckpointer
+from bayesight.training.engine import Plan, State, fit
+from bayesight.training.events import EvaluationEvent, Event, Listener
+from bayesight.training.hardware import Hardware
+from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import Likelihoods, measure
 from bayesight.workflows.reporting import training_report
 from bayesight.workflows.training.classify import (

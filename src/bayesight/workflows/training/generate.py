@@ -25,12 +25,12 @@ from bayesight.files import write_atomic
 from bayesight.models import GenerativeModel
 from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
-from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.engine import Plan, State
-from bayesight.train.events import Listener, SourceEvent
-from bayesight.train.generation import FEWEST, generation, measure_generator
-from bayesight.train.hardware import Hardware
-from bayesight.train.recipe import Recipe
+from bayesight.training.checkpoint import FileCheckpointer
+from bayesight.training.engine import Plan, State
+from bayesight.training.events import Listener, SourceEvent
+from bayesight.training.generation import FEWEST, generation, measure_generator
+from bayesight.training.hardware import Hardware
+from bayesight.training.recipe import Recipe
 from bayesight.types import ImageArray, Progress
 from bayesight.workflows.reporting import generation_report
 from bayesight.workflows.sources import pictures_of, read_unlabelled, unlabelled

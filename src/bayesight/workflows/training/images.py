@@ -17,7 +17,7 @@ from bayesight.data.store import only_rows, require_no_class_lost, without_class
 from bayesight.errors import InvalidInput, listed
 from bayesight.losses import sees_environments
 from bayesight.seeding import derive
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.environments import (
     Environments,

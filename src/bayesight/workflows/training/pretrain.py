@@ -15,12 +15,12 @@ from bayesight.data.batches import Examples
 from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.errors import InvalidInput
 from bayesight.models import ImageModel
-from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.contrastive import contrastive, require_enough
-from bayesight.train.engine import fit
-from bayesight.train.events import Listener
-from bayesight.train.hardware import Hardware
-from bayesight.train.recipe import Recipe
+from bayesight.training.checkpoint import FileCheckpointer
+from bayesight.training.contrastive import contrastive, require_enough
+from bayesight.training.engine import fit
+from bayesight.training.events import Listener
+from bayesight.training.hardware import Hardware
+from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.sources import read_unlabelled, unlabelled
 from bayesight.workflows.training.images import Material, among

@@ -9,7 +9,7 @@ from typing import Any
 
 from bayesight.errors import InvalidConfig, InvalidInput
 from bayesight.run import Run
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions
 

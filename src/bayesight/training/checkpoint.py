@@ -23,8 +23,8 @@ from torch import Tensor
 
 from bayesight.errors import RunUnreadable
 from bayesight.files import read_plain, write_atomic
-from bayesight.train.average import WeightAverage
-from bayesight.train.engine import State, Task
+from bayesight.training.average import WeightAverage
+from bayesight.training.engine import State, Task
 
 __all__ = ["FORMAT", "FileCheckpointer"]
 

@@ -4,10 +4,14 @@
 confusion    confusion matrix, one class against the rest, the pairs most confused, another base rate
 calibration  log-loss, Brier score, calibration error, reliability
 frechet      how far made images are from real ones
+novelty      whether an image is like anything seen
+conformal    sets of classes that hold the truth as often as asked
 ```
+
+The last two work on tensors and are imported from their modules, so that the others do not bring torch.
 """
 
-from bayesight.evaluate.calibration import (
+from bayesight.evaluation.calibration import (
     Answers,
     Reliability,
     brier_score,
@@ -15,7 +19,7 @@ from bayesight.evaluate.calibration import (
     log_loss,
     reliability,
 )
-from bayesight.evaluate.confusion import (
+from bayesight.evaluation.confusion import (
     ConfusedPair,
     OneVsRest,
     accuracy,
@@ -27,7 +31,7 @@ from bayesight.evaluate.confusion import (
     one_vs_rest,
     sparse_confusion,
 )
-from bayesight.evaluate.frechet import Moments, class_entropy, frechet_distance, moments
+from bayesight.evaluation.frechet import Moments, class_entropy, frechet_distance, moments
 
 __all__ = [
     "Answers",

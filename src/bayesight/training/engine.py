@@ -20,8 +20,8 @@ from bayesight.checks import check
 from bayesight.errors import TrainingDiverged
 from bayesight.optim import Schedule
 from bayesight.seeding import derive
-from bayesight.train.average import WeightAverage
-from bayesight.train.events import EvaluationEvent, Listener, StepEvent, TrainingEnd, TrainingStart
+from bayesight.training.average import WeightAverage
+from bayesight.training.events import EvaluationEvent, Listener, StepEvent, TrainingEnd, TrainingStart
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from torchmetrics.classification import MulticlassCalibrationError
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import Answers, brier_score, expected_calibration_error, log_loss, reliability
+from bayesight.evaluation import Answers, brier_score, expected_calibration_error, log_loss, reliability
 
 
 def draw(seed: int, n: int, classes: int, sharpness: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
@@ -156,9 +156,9 @@ def test_what_breaks_the_contract_is_refused_with_its_mend(call, message):
 
 
 def test_the_door_shows_exactly_its_names():
-    import bayesight.evaluate as door
+    import bayesight.evaluation as door
 
-    modules = {"arrays", "calibration", "confusion", "frechet", "novelty"}
+    modules = {"arrays", "calibration", "confusion", "frechet", "novelty", "conformal"}
     assert set(door.__all__) == {n for n in vars(door) if not n.startswith("_")} - modules
 
 

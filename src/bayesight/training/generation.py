@@ -14,9 +14,9 @@ from bayesight.checks import check
 from bayesight.data.batches import Batches, Examples
 from bayesight.models import GenerativeModel, Turn, build_generator, channels_last
 from bayesight.seeding import derive, torch_generator
-from bayesight.train.engine import Budget, Plan, Task, Update
-from bayesight.train.hardware import Hardware
-from bayesight.train.recipe import Recipe
+from bayesight.training.engine import Budget, Plan, Task, Update
+from bayesight.training.hardware import Hardware
+from bayesight.training.recipe import Recipe
 
 __all__ = ["FEWEST", "NoiseBatches", "generation", "generative_task", "measure_generator"]
 

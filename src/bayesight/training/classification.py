@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from bayesight.bayes import calibrate, sharpness
 from bayesight.checks import check
 from bayesight.data.batches import Batches, Examples, Mixture
-from bayesight.evaluate.calibration import Answers
+from bayesight.evaluation.calibration import Answers
 from bayesight.losses import ClassificationLoss, EnvironmentLoss, build_loss, sees_environments
 from bayesight.losses.invariance import backdoor_weights, group_means
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.seeding import derive
-from bayesight.train.average import WeightAverage
-from bayesight.train.engine import Batch, Budget, Plan, Task
-from bayesight.train.hardware import Hardware
-from bayesight.train.recipe import Recipe
+from bayesight.training.average import WeightAverage
+from bayesight.training.engine import Batch, Budget, Plan, Task
+from bayesight.training.hardware import Hardware
+from bayesight.training.recipe import Recipe
 
 __all__ = [
     "classification",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import Moments, class_entropy, frechet_distance, moments
+from bayesight.evaluation import Moments, class_entropy, frechet_distance, moments
 
 
 def cloud(count, size, seed):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import betaincinv
 
 from bayesight.checks import check, probability
-from bayesight.evaluate.arrays import class_indices, floats, log_scores
+from bayesight.evaluation.arrays import class_indices, floats, log_scores
 from bayesight.types import FloatArray, IntArray
 
 __all__ = ["Answers", "Reliability", "brier_score", "expected_calibration_error", "log_loss", "reliability"]

@@ -9,10 +9,10 @@ from torch import nn
 
 from bayesight.errors import InvalidInput, RunUnreadable, TrainingDiverged
 from bayesight.optim import build_schedule
-from bayesight.train.average import WeightAverage
-from bayesight.train.checkpoint import FileCheckpointer
-from bayesight.train.engine import Budget, Task, Update, fit
-from bayesight.train.events import EvaluationEvent, StepEvent, TrainingEnd, TrainingStart
+from bayesight.training.average import WeightAverage
+from bayesight.training.checkpoint import FileCheckpointer
+from bayesight.training.engine import Budget, Task, Update, fit
+from bayesight.training.events import EvaluationEvent, StepEvent, TrainingEnd, TrainingStart
 
 
 def fabric():

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array, csr_array, sparray
 from scipy.special import betaincinv
 
 from bayesight.checks import check
-from bayesight.evaluate.arrays import class_indices, floats
+from bayesight.evaluation.arrays import class_indices, floats
 
 __all__ = [
     "ConfusedPair",

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from bayesight.errors import MissingExtra
-from bayesight.train.events import EvaluationEvent, StepEvent, TrainingEnd
-from bayesight.train.tensorboard import TensorBoardListener
+from bayesight.training.events import EvaluationEvent, StepEvent, TrainingEnd
+from bayesight.training.tensorboard import TensorBoardListener
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -7,7 +7,7 @@ import sys
 TRAIN = """
 import sys
 import torch
-from bayesight.train.hardware import choose_hardware
+from bayesight.training.hardware import choose_hardware
 fabric = choose_hardware(threads=1, device="cpu").fabric
 model = torch.nn.Linear(3, 2)
 model, optimizer = fabric.setup(model, torch.optim.AdamW(model.parameters(), lr=0.1, fused=True))
@@ -19,7 +19,7 @@ for _ in range(3):
 assert not torch.equal(before, model.weight)
 """
 
-DEFERRED = "from bayesight.train.startup import defer_compiler; assert defer_compiler()\n" + TRAIN
+DEFERRED = "from bayesight.training.startup import defer_compiler; assert defer_compiler()\n" + TRAIN
 NOT_LOADED = "assert 'sympy' not in sys.modules and 'torch._dynamo.convert_frame' not in sys.modules\n"
 
 
@@ -58,7 +58,7 @@ def test_one_of_its_modules_is_the_same_however_it_is_reached():
 
 
 def test_nothing_is_deferred_under_torchrun_or_when_it_is_there_already():
-    code = "from bayesight.train.startup import defer_compiler\nassert not defer_compiler()"
+    code = "from bayesight.training.startup import defer_compiler\nassert not defer_compiler()"
     assert run(code, WORLD_SIZE="1").returncode == 0
     done = run("import torch._dynamo\n" + code)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from sklearn.metrics import multilabel_confusion_matrix
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import (
+from bayesight.evaluation import (
     accuracy,
     at_prior,
     confusion_matrix,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bayesight.errors import InvalidConfig, SourceNotFound, UnknownName
 from bayesight.models import MODELS
-from bayesight.train.recipe import Recipe
+from bayesight.training.recipe import Recipe
 
 
 @pytest.mark.parametrize("model", MODELS.names())

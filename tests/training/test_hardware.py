@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from bayesight.errors import InvalidInput
-from bayesight.train.hardware import _accelerator, available_cores, choose_hardware, default_threads, has_bf16
+from bayesight.training.hardware import (
+    _accelerator,
+    available_cores,
+    choose_hardware,
+    default_threads,
+    has_bf16,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -15,18 +21,18 @@ def _threads_as_they_were():
 
 
 def test_half_the_cores_unless_told_otherwise(monkeypatch):
-    monkeypatch.setattr("bayesight.train.hardware.available_cores", lambda: 12)
+    monkeypatch.setattr("bayesight.training.hardware.available_cores", lambda: 12)
     assert [default_threads(), default_threads(2), default_threads(99)] == [6, 3, 1]
     assert choose_hardware(precision="32", device="cpu").threads == 6
     assert torch.get_num_threads() == 6
     assert choose_hardware(precision="32", threads=1, device="cpu").threads == 1
-    monkeypatch.setattr("bayesight.train.hardware.available_cores", lambda: 1)
+    monkeypatch.setattr("bayesight.training.hardware.available_cores", lambda: 1)
     assert default_threads() == 1
 
 
 def test_precision_follows_the_processor(monkeypatch):
     for supported, chosen in ((True, "bf16"), (False, "32")):
-        monkeypatch.setattr("bayesight.train.hardware.has_bf16", lambda on=False, s=supported: s)
+        monkeypatch.setattr("bayesight.training.hardware.has_bf16", lambda on=False, s=supported: s)
         assert choose_hardware(device="cpu", threads=1).precision == chosen
     monkeypatch.undo()
     assert isinstance(has_bf16(), bool)

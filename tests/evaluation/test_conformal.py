@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluate.conformal import conformal_reference, prediction_sets
+from bayesight.evaluation.conformal import conformal_reference, prediction_sets
 
 
 def worlds(counts, seed, spread=1.2):

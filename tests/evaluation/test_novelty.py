@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.neighbors import NearestNeighbors
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluate import novelty
+from bayesight.evaluation import novelty
 
 SCORES = st.lists(st.integers(-6, 6), min_size=1, max_size=40)  # integers, so that ties are common
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesight.errors import MissingExtra
-from bayesight.train.events import EvaluationEvent, Event, TrainingEnd
+from bayesight.training.events import EvaluationEvent, Event, TrainingEnd
 
 __all__ = ["TensorBoardListener"]
 

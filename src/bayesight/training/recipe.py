@@ -48,7 +48,7 @@ from bayesight.losses import LOSSES
 from bayesight.models import GENERATORS, MODELS
 from bayesight.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
 from bayesight.registry import Registry, option_problems
-from bayesight.train.engine import Update
+from bayesight.training.engine import Update
 from bayesight.values import BelowOne, Each, Width, Within, sentence_of
 
 __all__ = ["DataKey", "LossKey", "ModelKey", "NamedOptions", "OptimizationKey", "PretrainKey", "Recipe"]
@@ -317,7 +317,7 @@ class Recipe(BaseModel):
 
 @cache
 def _packaged(model: str) -> dict[str, Any]:
-    file = resources.files("bayesight.train") / "recipes" / f"{model}.toml"
+    file = resources.files("bayesight.training") / "recipes" / f"{model}.toml"
     return _read_toml(file.read_bytes(), f"the recipe of {model!r}")
 
 

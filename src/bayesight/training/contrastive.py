@@ -16,9 +16,9 @@ from bayesight.losses import nt_xent
 from bayesight.models import ImageModel, ProjectionHead
 from bayesight.optim import build_optimizer, build_schedule
 from bayesight.seeding import derive, torch_generator
-from bayesight.train.engine import Batch, Budget, Loss, Task, Update
-from bayesight.train.hardware import Hardware
-from bayesight.train.recipe import PretrainKey
+from bayesight.training.engine import Batch, Budget, Loss, Task, Update
+from bayesight.training.hardware import Hardware
+from bayesight.training.recipe import PretrainKey
 
 __all__ = ["FEWEST", "TwoViews", "contrastive", "recognise_the_other_view", "require_enough"]
 
