@@ -1,4 +1,4 @@
-"""``bayesight causal shift``: which classifier holds when the data shift."""
+"""``bayesight causal shift``: the milestone ``irm`` as a comparison of methods, with a report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from bayesight.cli.common import JsonFlag, emit, progress_bar, say
 
 if TYPE_CHECKING:
-    from bayesight.workflows.shift import ShiftResult
+    from bayesight.milestones.shift import ShiftResult
 
 __all__ = ["shift"]
 
@@ -47,23 +47,26 @@ def shift(
     from bayesight.training.startup import defer_compiler
 
     defer_compiler()
-    from bayesight.workflows.coloured import ColourPlan, read_letters, write_world
-    from bayesight.workflows.shift import METHODS, ShiftOptions
-    from bayesight.workflows.shift import shift as work
-    from bayesight.workflows.shift_report import shift_report
+    import tempfile
 
-    plan = ColourPlan(balanced=balanced)
+    from bayesight.milestones import Setting
+    from bayesight.milestones.bench.coloured import ColourPlan, write_world
+    from bayesight.milestones.shift import METHODS, grey_letters
+    from bayesight.milestones.shift import shift as work
+    from bayesight.workflows.reporting import write_report
+
     if write is not None:
-        files = write_world(read_letters(data), plan, 0, write)
+        files = write_world(grey_letters(data), ColourPlan(balanced=balanced), 0, write)
         document = {"files": {name: str(path) for name, path in files.items()}}
         emit(document, as_json=as_json, text=lambda: "\n".join(map(str, files.values())))
         return
     names = tuple(METHODS) if methods is None else tuple(name.strip() for name in methods.split(","))
-    options = ShiftOptions(data, seeds, plan, methods=names, threads=threads)
-    with progress_bar("training", "methods") as progress:
-        result = work(options, progress=progress)
+    with tempfile.TemporaryDirectory() as folder, progress_bar("training", "steps") as progress:
+        setting = Setting(out=Path(folder), seeds=seeds, data=data, threads=threads)
+        result = work(setting, names, balanced=balanced, progress=progress)
     if report is not None:
-        say(f"report: {shift_report(result, report)}")
+        title = "Why the causal classifier holds"
+        say(f"report: {write_report(title, result.sections(), report, result.letters.source)}")
     emit(result.as_dict(), as_json=as_json, text=lambda: _text(result))
 
 

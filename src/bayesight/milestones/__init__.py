@@ -3,6 +3,7 @@
 ```
 catalogue every milestone by name       papers   one file a paper: recipes in four keys, and the claim
 bench     what they share: claims, data, trials, the run, the card
+shift     the arms of irm as methods to choose between: a table and a report
 ```
 """
 

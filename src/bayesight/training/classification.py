@@ -18,16 +18,19 @@ from bayesight.losses.invariance import backdoor_weights, group_means
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.seeding import derive
 from bayesight.training.average import WeightAverage
-from bayesight.training.engine import Batch, Budget, Plan, Task
+from bayesight.training.engine import Batch, Budget, Loss, Plan, Task
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 
 __all__ = [
     "classification",
+    "clocked",
     "environment_metrics",
+    "evaluation",
     "group_counts",
     "log_probabilities",
     "log_probability_blocks",
+    "total_loss",
 ]
 
 EVALUATION_BATCH = 1024
@@ -72,10 +75,12 @@ def classification(
     key = recipe.optimization
     steps = max(1, math.ceil(key.epochs * batches.steps_per_epoch))
     network.to(fabric.device)
-    task = Task(batches, network, {"classifier": _total(loss)}, [key.update(network, steps, "classifier")])
+    task = Task(
+        batches, network, {"classifier": total_loss(loss)}, [key.update(network, steps, "classifier")]
+    )
     if isinstance(loss, EnvironmentLoss):
         _check_pieces(recipe)
-        task = replace(task, data=_clocked(batches, loss, steps), stateful={"loss": loss})
+        task = replace(task, data=clocked(batches, loss, steps), stateful={"loss": loss})
     return Plan(
         task,
         Budget(
@@ -87,7 +92,7 @@ def classification(
             seed=derive(recipe.seed, "steps"),
             hopeless={} if seeing else _hopeless(classes),
         ),
-        _evaluation(validation, classes, dtype),
+        evaluation(validation, classes, dtype),
         network,
         None if key.average is None else WeightAverage(network, key.average),
     )
@@ -177,7 +182,9 @@ def log_probability_blocks(
         yield model(images.to(device=device, dtype=dtype).div_(255)).double().log_softmax(dim=1).cpu()
 
 
-def _total(loss: ClassificationLoss | EnvironmentLoss) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
+def total_loss(loss: ClassificationLoss | EnvironmentLoss) -> Loss:
+    """A classifier's loss as the engine takes it; a batch's environments are handed on where it has them."""
+
     def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         images, labels, *environments = batch
         return {"total": loss(model(images), labels, *environments)}
@@ -185,7 +192,7 @@ def _total(loss: ClassificationLoss | EnvironmentLoss) -> Callable[[nn.Module, B
     return terms
 
 
-def _clocked(batches: Batches, loss: EnvironmentLoss, steps: int) -> Callable[[nn.Module, int], Batch]:
+def clocked(batches: Batches, loss: EnvironmentLoss, steps: int) -> Callable[[nn.Module, int], Batch]:
     """Batches that tell the loss which step they are for; so a resumed run needs no reminder."""
 
     def batch(model: nn.Module, step: int) -> Batch:
@@ -195,23 +202,7 @@ def _clocked(batches: Batches, loss: EnvironmentLoss, steps: int) -> Callable[[n
     return batch
 
 
-def _hopeless(classes: int) -> dict[str, float]:
-    """Losses that say that training has diverged: 50 times the ln K of giving every class alike.
-
-    The first steps of a short training may take a network to 5 times, and one too sure of itself may be as
-    far off on images it has not seen; what has diverged is beyond by orders of magnitude.
-    """
-    limit = 50 * math.log(max(classes, 2))
-    return {"classifier.total": limit, "log_loss": limit}
-
-
-def _check_pieces(recipe: Recipe) -> None:
-    pieces = recipe.optimization.accumulate
-    mend = "What such a loss says of a batch is not the sum of what it says of its pieces."
-    check(pieces == 1, f"loss {recipe.loss.name!r}", f"accumulate = {pieces}", "accumulate = 1", mend)
-
-
-def _evaluation(
+def evaluation(
     validation: Examples, classes: int, dtype: torch.dtype
 ) -> Callable[[nn.Module], Mapping[str, float]]:
     """Measures of a network: accuracy, log_loss (nats), ece and calibrated_log_loss on the validation images.
@@ -242,3 +233,19 @@ def _evaluation(
         }
 
     return evaluate
+
+
+def _hopeless(classes: int) -> dict[str, float]:
+    """Losses that say that training has diverged: 50 times the ln K of giving every class alike.
+
+    The first steps of a short training may take a network to 5 times, and one too sure of itself may be as
+    far off on images it has not seen; what has diverged is beyond by orders of magnitude.
+    """
+    limit = 50 * math.log(max(classes, 2))
+    return {"classifier.total": limit, "log_loss": limit}
+
+
+def _check_pieces(recipe: Recipe) -> None:
+    pieces = recipe.optimization.accumulate
+    mend = "What such a loss says of a batch is not the sum of what it says of its pieces."
+    check(pieces == 1, f"loss {recipe.loss.name!r}", f"accumulate = {pieces}", "accumulate = 1", mend)

@@ -13,6 +13,7 @@ lines       a line through points                    classifying a classifier of
 kernels     a kernel machine                         language    a language model
 rates       an optimizer, the best of some rates     remembering an image through a few numbers and back
 generating  a model that makes images                few_labels  what was learned without labels
+shifting    a clue that turns round                  coloured    the letters in colour that it is shown
 ```
 
 A milestone's file imports from these modules by name.

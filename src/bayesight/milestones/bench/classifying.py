@@ -3,27 +3,28 @@
 ```
 data          letters(batch, train=None, test_share=0.2, augment=None, canvas=28, shift_px=0)
 model         any registered network and its options
-loss          any registered classification loss
+loss          any registered classification loss, those that see environments where the images have them
 optimization  any registered optimizer (lr, steps, schedule, weight_decay, clip_norm, ...)
 ```
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bayesight.checks import check
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples
-from bayesight.losses import ClassificationLoss, build_loss
+from bayesight.losses import build_loss, sees_environments
 from bayesight.milestones.bench.claim import Key, Keys, Measurement
-from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.milestones.bench.workbench import Bench, Judge, thinned, update_of
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.seeding import numpy_generator
+from bayesight.training.classification import clocked, evaluation, group_counts, total_loss
 from bayesight.training.engine import Batch, Task
 from bayesight.types import ImageArray
 
@@ -31,6 +32,9 @@ __all__ = ["accuracy_of", "classify", "classify_xor", "letters_of", "moved", "ne
 
 TAIL = 0.1
 """The final training loss is the mean over this last share of the steps."""
+
+LOOKS = 20
+"""Between so many weights held-out images choose."""
 
 
 def classify(recipes: Sequence[Keys], bench: Bench) -> Measurement:
@@ -79,27 +83,48 @@ def moved(examples: Examples, canvas: int, shift_px: int, seed: int) -> Examples
     return Examples((out,), np.arange(len(out)), examples.labels)
 
 
-def network_of(model: Key, examples: Examples, bench: Bench) -> ImageModel:
-    """A fresh network for these images, normalising by their moments."""
-    classes = len(bench.sources.letters.classes)
+def network_of(model: Key, examples: Examples, bench: Bench, classes: int | None = None) -> ImageModel:
+    """A fresh network for these images and classes (default: all letters), normalising by their moments."""
+    classes = classes or len(bench.sources.letters.classes)
     network = build(model.name, examples.image_shape, classes, seed=bench.seed, **model.options)
     network.standardise.fit(*examples.channel_moments())
     channels_last(network)
     return network
 
 
-def train_classifier(network: ImageModel, recipe: Keys, train: Examples, bench: Bench) -> list[float]:
-    """Train ``network`` in place; returns the loss of every step, in nats."""
+def train_classifier(
+    network: ImageModel, recipe: Keys, train: Examples, bench: Bench, *, chosen_on: Examples | None = None
+) -> list[float]:
+    """Train ``network`` in place; returns the loss of every step, in nats.
+
+    Args:
+        network: a fresh one.
+        recipe: the four keys.
+        train: what is learned from; a loss that sees environments sees those of these images.
+        bench: the trial's surroundings.
+        chosen_on: held-out images that choose the weights among ``LOOKS``: by log-loss, adjusted for these
+            images' environments where the loss sees environments. None keeps the last weights.
+    """
+    seeing, steps = sees_environments(recipe.loss.name), recipe.optimization["steps"]
     batches = Batches(
-        train,
+        train if seeing else train.without_environments(),
         recipe.data["batch"],
         bench.derive("data"),
         augment=augment_of(recipe.data),
         dtype=bench.dtype,
     )
-    loss = build_loss(recipe.loss.name, network.classes, **recipe.loss.options)
-    task = Task(batches, network, {"train": _terms(loss)}, [update_of(recipe.optimization, network)])
-    return bench.fit(task, recipe.optimization["steps"])
+    counts = group_counts(train, network.classes) if seeing else None
+    loss = build_loss(recipe.loss.name, network.classes, counts, **recipe.loss.options)
+    data = clocked(batches, loss, steps) if seeing else batches
+    task = Task(data, network, {"train": total_loss(loss)}, [update_of(recipe.optimization, network)])
+    if chosen_on is None:
+        return bench.fit(task, steps)
+    judge = Judge(
+        evaluation(chosen_on, network.classes, bench.dtype),
+        "adjusted_log_loss" if seeing else "log_loss",
+        LOOKS,
+    )
+    return bench.fit(task, steps, judge=judge)
 
 
 def augment_of(data: Key) -> Augment | None:
@@ -138,19 +163,11 @@ def classify_xor(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     device = bench.hardware.fabric.device
     batch: Batch = (inputs.to(device), labels.to(device))
     update = update_of(recipe.optimization, network)
-    task = Task(lambda model, step: batch, network, {"train": _terms(loss)}, [update])
+    task = Task(lambda model, step: batch, network, {"train": total_loss(loss)}, [update])
     losses = bench.fit(task, recipe.optimization["steps"])
     with torch.no_grad():
         right = (network.eval()(batch[0]).argmax(1) == batch[1]).double().mean().item()
     return Measurement({"accuracy": right, **_told(losses, network)}, thinned(losses))
-
-
-def _terms(loss: ClassificationLoss) -> Callable[[nn.Module, Batch], Mapping[str, Tensor]]:
-    def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        images, labels = batch
-        return {"total": loss(model(images), labels)}
-
-    return terms
 
 
 def _told(losses: list[float], network: nn.Module) -> dict[str, float]:

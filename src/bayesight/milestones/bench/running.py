@@ -169,7 +169,9 @@ def run(
                 one, took = found
             measured[arm.name].append(one)
             seconds += took
-            values = ", ".join(f"{name} {value:.4g}" for name, value in one.values.items())
+            values = ", ".join(
+                f"{name} {one.values[name]:.4g}" for name in milestone.metrics if name in one.values
+            )
             tell(f"{milestone.name}, {arm.name}, seed {seed}: {values} ({took:.0f} s{' kept' * bool(found)})")
     values_of = {name: [one.values for one in ones] for name, ones in measured.items()}
     verdicts = tuple(judge(claim, values_of, smoke=setting.smoke) for claim in milestone.claims)

@@ -20,7 +20,7 @@ from bayesight.training.events import Event, StepEvent
 from bayesight.training.hardware import Hardware, choose_hardware
 from bayesight.types import Progress
 
-__all__ = ["Bench", "Sources", "thinned", "update_of"]
+__all__ = ["Bench", "Judge", "Sources", "thinned", "update_of"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,21 @@ class Sources:
 
 
 @dataclass(frozen=True)
+class Judge:
+    """Chooses the weights that are kept.
+
+    Args:
+        evaluate: a network's metrics.
+        monitor: the one that is to be least.
+        looks: how often it is measured, evenly over the steps.
+    """
+
+    evaluate: Callable[[nn.Module], Mapping[str, float]]
+    monitor: str
+    looks: int
+
+
+@dataclass(frozen=True)
 class Bench:
     """A trial's surroundings.
 
@@ -100,7 +115,13 @@ class Bench:
         return replace(self, hardware=exact)
 
     def fit(
-        self, task: Task, steps: int, *, term: str | None = None, average: WeightAverage | None = None
+        self,
+        task: Task,
+        steps: int,
+        *,
+        term: str | None = None,
+        average: WeightAverage | None = None,
+        judge: Judge | None = None,
     ) -> list[float]:
         """Train a task with the engine; the weights of the last step are kept, or their average.
 
@@ -109,6 +130,7 @@ class Bench:
             steps: how many.
             term: which loss term to watch, ``"update.term"``; None for the first update's total.
             average: follows the weights, and is then what is kept.
+            judge: chooses other weights than the last ones.
 
         Returns:
             The watched term of every step.
@@ -123,9 +145,12 @@ class Bench:
 
         if self.one_batch:
             task = replace(task, data=_first_only(task.data))
-        budget = Budget(steps, evaluate_every=steps, monitor=None, seed=self.derive("steps"))
+        every, monitor = (steps, None) if judge is None else (max(1, steps // judge.looks), judge.monitor)
+        budget = Budget(steps, evaluate_every=every, monitor=monitor, seed=self.derive("steps"))
         task.model.to(self.hardware.fabric.device)
-        fit(task, budget, fabric=self.hardware.fabric, average=average, listeners=(listen,))
+        evaluate = None if judge is None else judge.evaluate
+        fabric = self.hardware.fabric
+        fit(task, budget, fabric=fabric, evaluate=evaluate, average=average, listeners=(listen,))
         return seen
 
 

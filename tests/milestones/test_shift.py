@@ -2,6 +2,7 @@
 
 import dataclasses
 import statistics
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,17 +10,20 @@ import pytest
 from bayesight.data import open_store
 from bayesight.data.layout import LOWEST, LayoutOptions
 from bayesight.errors import InvalidInput
-from bayesight.workflows.coloured import (
+from bayesight.milestones import Bench, Measurement, Setting, find
+from bayesight.milestones.bench import shifting
+from bayesight.milestones.bench.coloured import (
     ColourPlan,
     GreyLetters,
     coloured,
     make_world,
-    read_letters,
     write_world,
 )
+from bayesight.milestones.bench.running import Outcome
+from bayesight.milestones.shift import METHODS, PUBLISHED, ShiftResult, grey_letters, shift
+from bayesight.training.hardware import choose_hardware
 from bayesight.workflows.environments import read_environments
-from bayesight.workflows.shift import METHODS, Arm, ShiftOptions, ShiftResult, shift
-from bayesight.workflows.shift_report import shift_report
+from bayesight.workflows.reporting import write_report
 
 
 @pytest.fixture(scope="module")
@@ -71,26 +75,35 @@ def test_in_the_balanced_batch_colour_says_nothing(letters):
         assert abs(inside.sum() - (len(inside) - inside.sum())) <= 1
 
 
-def test_ordinary_training_falls_and_adjusted_training_holds(letters):
+def test_ordinary_training_falls_and_what_knows_the_colour_holds(letters, monkeypatch):
+    monkeypatch.setattr(shifting, "two_kinds", lambda store: letters)
+    bench = Bench(SimpleNamespace(letters=SimpleNamespace(store=None)), 0, choose_hardware(threads=1))
     names = ("ordinary", "belief", "dfr", "reweight")
-    found = shift(ShiftOptions(seeds=1, epochs=15, methods=names, threads=1), letters)
-    at_test = {name: found.arms[name][0].test[0] for name in names}
-    assert at_test["ordinary"] < 0.4
+    arms = [find("irm").arm(name).changed({"optimization.steps": 15, "data.balanced": 100}) for name in names]
+    found = {arm.name: arm.trial(arm.recipes, bench).values for arm in arms}
+    assert found["ordinary"]["test_0.1"] < 0.4
     for name in ("belief", "dfr", "reweight"):
-        assert at_test[name] > 0.6, name
-    assert found.arms["ordinary"][0].validation[0] > 0.85
-    assert found.chosen == "reweight"
+        assert found[name]["test_0.1"] > 0.6, name
+    assert found["belief"] != found["dfr"]
+    assert found["ordinary"]["validation_0.9"] > 0.85
+    assert found["reweight"]["adjusted_validation"] > found["ordinary"]["adjusted_validation"] + 0.1
 
 
-def arms(adjusted: float, test: float) -> tuple[Arm, ...]:
-    return tuple(Arm((0.9, 0.8), (0.9 - e, 0.8), adjusted + e, (test - e,) * 9) for e in (0.0, 0.01, 0.05))
+def measured(adjusted: float, test: float) -> tuple[Measurement, ...]:
+    def one(e: float) -> Measurement:
+        values = {"train_0.9": 0.9, "train_0.8": 0.8, "validation_0.9": 0.9 - e, "validation_0.8": 0.8}
+        values |= {f"test_{agree:g}": test - e for agree in ColourPlan().test}
+        return Measurement(values | {"adjusted_validation": adjusted + e})
+
+    return tuple(one(e) for e in (0.0, 0.01, 0.05))
 
 
-def made(letters: GreyLetters) -> ShiftResult:
+def made(letters: GreyLetters, **test: float) -> ShiftResult:
     """Figures put together by hand."""
-    found = {name: arms(0.5, 0.2) for name in METHODS}
-    found |= {"reweight": arms(0.7, 0.6), "irm": arms(0.6, 0.9), "dfr": arms(0.9, 0.7)}
-    return ShiftResult(ShiftOptions(seeds=3), letters, found)
+    found = {name: measured(0.5, 0.2) for name in METHODS}
+    found |= {"reweight": measured(0.7, test.get("reweight", 0.6))}
+    found |= {"irm": measured(0.6, 0.9), "dfr": measured(0.9, 0.7)}
+    return ShiftResult(Outcome(find("irm"), "bars", False, (0, 1, 2), found, (), 1.0), letters)
 
 
 def test_the_choice_looks_at_training_environments_only(letters):
@@ -100,14 +113,19 @@ def test_the_choice_looks_at_training_environments_only(letters):
     figures = found.as_dict()["methods"]["reweight"]
     assert figures["test"]["0.1"]["median"] == statistics.median([0.6, 0.59, 0.55])
     assert figures["validation"]["0.9"]["low"] == pytest.approx(0.85)
-    worse_at_test = {
-        name: tuple(dataclasses.replace(a, test=(0.0,) * 9) for a in row) for name, row in found.arms.items()
-    }
-    assert dataclasses.replace(found, arms=worse_at_test).chosen == "reweight"
+    assert made(letters, reweight=0.1).chosen == "reweight"
+
+
+def test_every_arm_has_its_words_and_every_published_figure_is_the_papers():
+    milestone = find("irm")
+    assert set(METHODS) == {arm.name for arm in milestone.arms}
+    for name in PUBLISHED:
+        for share in PUBLISHED[name]:
+            assert f"{100 * share:.1f}" in milestone.figure, name
 
 
 def test_the_report_tells_the_story(letters, tmp_path):
-    page = shift_report(made(letters), tmp_path / "shift.html").read_text()
+    page = write_report("Shift", made(letters).sections(), tmp_path / "shift.html").read_text()
     assert "Chosen on the training environments alone: adjusted for the colour" in page
     assert "66.9" in page
     assert page.count("<svg") == 1
@@ -141,13 +159,19 @@ def test_what_is_written_is_what_is_measured(letters, tmp_path):
         (lambda: ColourPlan(noise=25), "noise: got 25.*write 0.25"),
         (lambda: ColourPlan(train=(0.9,)), "got 1 environments; expected two or more"),
         (lambda: ColourPlan(balanced=2), "balanced: got 2"),
-        (lambda: ShiftOptions(seeds=0), "seeds: got 0"),
-        (lambda: ShiftOptions(methods=("imr",)), "no method is called 'imr'; did you mean 'irm'"),
     ],
 )
 def test_options_out_of_range(make, words):
     with pytest.raises(InvalidInput, match=words):
         make()
+
+
+def test_runs_that_cannot_be(tmp_path):
+    setting = Setting(out=tmp_path, smoke=True, threads=1)
+    with pytest.raises(InvalidInput, match="seeds: got 0"):
+        shift(dataclasses.replace(setting, seeds=0))
+    with pytest.raises(InvalidInput, match="no method is called 'imr'; did you mean 'irm'"):
+        shift(setting, ("imr",))
 
 
 def test_too_few_letters(letters):
@@ -157,7 +181,7 @@ def test_too_few_letters(letters):
 
 
 def test_letters_of_a_source_are_halved_by_class(real_data):
-    found = read_letters(real_data / "notmnist" / "notMNIST_real8k.tar.gz")
+    found = grey_letters(real_data / "notmnist" / "notMNIST_real8k.tar.gz")
     assert found.kinds == (tuple("ABCDE"), tuple("FGHIJ"))
     assert found.images.shape[1:] == (14, 14)
     assert abs(found.labels.mean() - 0.5) < 0.01

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import io
 import tarfile
 from collections.abc import Mapping
@@ -23,11 +22,10 @@ from PIL import Image
 from torch import Tensor
 
 from bayesight.checks import check, probability
-from bayesight.data import open_store, require_classes, split
+from bayesight.data import Store, split
 from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput, StorageFailed
 from bayesight.files import write_atomic
-from bayesight.letters import RenderOptions, render_arrays
 from bayesight.seeding import derive, numpy_generator
 from bayesight.types import ImageArray, IntArray
 
@@ -38,7 +36,7 @@ __all__ = [
     "GreyLetters",
     "coloured",
     "make_world",
-    "read_letters",
+    "two_kinds",
     "write_world",
 ]
 
@@ -141,27 +139,21 @@ class ColourWorld:
     test: tuple[ColouredLetters, ...]
 
 
-def read_letters(data: Path | None, *, images_per_class: int = 800) -> GreyLetters:
+def two_kinds(store: Store) -> GreyLetters:
     """Grey letters of two kinds, 14 pixels high as in the original experiment, and their fixed split.
 
     Seven tenths are for training, whatever the seed of a repetition.
+
+    Args:
+        store: grey images of 28x28 pixels.
     """
-    if data is None:
-        made = render_arrays(RenderOptions(images_per_class=images_per_class, seed=0))
-        images, fine, classes, source = made.images, made.labels, made.classes, "rendered letters"
-        digests = _digests(images)
-    else:
-        store = open_store(data, size=28, mode="L")
-        require_classes(store, 2)
-        rows = np.flatnonzero(store.labels >= 0)
-        images, fine, digests = store.images[rows], store.labels[rows], np.asarray(store.digests)[rows]
-        classes, source = store.classes, store.manifest.source
-    half = len(classes) // 2
-    parts = split(fine, digests, {"train": 0.7, "test": 0.3}, derive(0, "shift", "letters"))
+    rows = np.flatnonzero(store.labels >= 0)
+    images, fine, half = store.images[rows], store.labels[rows], len(store.classes) // 2
+    shares = {"train": 0.7, "test": 0.3}
+    parts = split(fine, np.asarray(store.digests)[rows], shares, derive(0, "shift", "letters"))
     small = images.reshape(len(images), 14, 2, 14, 2).mean(axis=(2, 4)).round().astype(np.uint8)
-    return GreyLetters(
-        small, (fine >= half).astype(np.int64), parts, (classes[:half], classes[half:]), source
-    )
+    kinds = (store.classes[:half], store.classes[half:])
+    return GreyLetters(small, (fine >= half).astype(np.int64), parts, kinds, store.manifest.source)
 
 
 def coloured(
@@ -227,11 +219,6 @@ def _painted(images: ImageArray, labels: IntArray, colours: IntArray, places: In
     painted = np.zeros((*images.shape, 3), dtype=np.uint8)
     painted[np.arange(len(images)), :, :, colours] = images
     return ColouredLetters(painted, labels.astype(np.int64), colours.astype(np.int64), places)
-
-
-def _digests(images: ImageArray) -> ImageArray:
-    found = [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images]
-    return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 16)
 
 
 def write_world(letters: GreyLetters, plan: ColourPlan, seed: int, folder: Path) -> dict[str, Path]:
