@@ -2,11 +2,16 @@
 
 import builtins
 import inspect
+import math
+import re
+from functools import partial
 
+import numpy as np
 import pytest
+import torch
 
 from bayesight import errors
-from bayesight.checks import check, existing_path, probability
+from bayesight.checks import check, distribution, existing_path, probability
 from bayesight.errors import BayesightError, InvalidConfig, InvalidInput, SourceNotFound, UnknownName, nearest
 from bayesight.registry import Registry, option_problems
 
@@ -105,3 +110,40 @@ def test_registry_lists_suggests_and_refuses_duplicates():
         things["oen"]
     assert option_problems(things["one"], {"size": 2}, "thing") == []
     assert "did you mean 'size'" in option_problems(things["one"], {"sise": 2}, "thing")[0]
+
+
+@pytest.mark.parametrize("kind", [np.array, partial(torch.tensor, dtype=torch.float64)])
+def test_a_distribution_is_returned_with_sum_1(kind):
+    found = distribution(kind([0.25, 0.75 + 4e-7]), 2, "prior")
+    assert type(found) is type(kind([1.0]))
+    assert float(found.sum()) == 1.0
+    assert float(found[0]) == pytest.approx(0.25 / (1 + 4e-7), rel=1e-15)
+
+
+@pytest.mark.parametrize("kind", [np.array, partial(torch.tensor, dtype=torch.float64)])
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([0.5, 0.5, 0.0], "prior: shape (3,); expected one probability for each of the 2 classes."),
+        ([3.0, 1.0], "prior: numbers of 1 or more with sum 4; expected probabilities with sum 1. "
+         "If these are counts, divide them by their sum."),
+        ([1.5, -0.5], "prior: numbers of -0.5 or more with sum 1; expected probabilities with sum 1."),
+        ([math.nan, 0.5], "prior: numbers of nan"),
+        ([math.inf, 0.0], "with sum inf"),
+    ],
+)  # fmt: skip
+def test_a_distribution_refuses(kind, values, sentence):
+    with pytest.raises(InvalidInput, match=re.escape(sentence)):
+        distribution(kind(values), 2, "prior")
+
+
+def test_a_registry_builds_what_it_names_and_refuses_options_nobody_has():
+    table = Registry("loss")
+
+    @table.register("hinge")
+    def hinge(classes, *, margin: float = 1.0):
+        return classes, margin
+
+    assert table.build("hinge", 3, margin=2.0) == (3, 2.0)
+    with pytest.raises(InvalidConfig, match="loss 'hinge' has no option 'margn'; did you mean 'margin'"):
+        table.build("hinge", 3, margn=2.0)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 from bayesight.errors import InvalidInput, SourceNotFound, nearest
 
-__all__ = ["check", "existing_path", "probability"]
+__all__ = ["check", "distribution", "existing_path", "probability"]
 
 
 def check(condition: bool, where: str, came: str, expected: str, mend: str = "") -> None:
@@ -49,6 +50,26 @@ def probability(value: float, where: str, *, open_interval: bool = False) -> flo
     mend = f"If this is a percentage, write {value / 100:g}." if 1 < value <= 100 else ""
     check(math.isfinite(value) and inside, where, f"got {value:g}", bounds, mend)
     return float(value)
+
+
+def distribution(values: Any, classes: int, where: str) -> Any:
+    """Return a vector of probabilities, divided by its sum, when it is one within 1e-6.
+
+    Args:
+        values: (K,) floating point, a NumPy array or a tensor.
+        classes: K.
+        where: its name in the message.
+
+    Raises:
+        InvalidInput: another shape, a value that is negative, NaN or infinite, or another sum.
+    """
+    shape = tuple(values.shape)
+    check(shape == (classes,), where, f"shape {shape}", f"one probability for each of the {classes} classes")
+    least, total = float(values.min()), float(values.sum())
+    came = f"numbers of {least:g} or more with sum {total:g}"
+    mend = "If these are counts, divide them by their sum."
+    check(least >= 0 and abs(total - 1) <= 1e-6, where, came, "probabilities with sum 1", mend)
+    return values / total
 
 
 def existing_path(path: str | os.PathLike[str]) -> Path:

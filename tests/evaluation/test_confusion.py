@@ -155,8 +155,11 @@ def test_most_confused_is_ordered_by_count_then_share():
         (lambda: accuracy(np.zeros((2, 2))), "no examples"),
         (lambda: one_vs_rest([[1, 2, 3]]), "expected a square matrix"),
         (lambda: most_confused([[1.0, np.nan], [0, 1]]), "negative or not finite"),
-        (lambda: at_prior(np.eye(2), [3, 1]), "Divide counts by their sum"),
-        (lambda: at_prior(np.eye(2), [1.0]), "one base rate a class"),
+        (
+            lambda: at_prior(np.eye(2), [3, 1]),
+            "sum 4; expected probabilities with sum 1. If these are",
+        ),
+        (lambda: at_prior(np.eye(2), [1.0]), "one probability for each of the 2 classes"),
         (lambda: at_prior([[0, 0], [0, 1]], [0.5, 0.5]), "class 0 has base rate 0.5 but no examples"),
     ],
 )

@@ -34,7 +34,7 @@ from bayesight.bayes.rates import (
     rate_interval,
     tails,
 )
-from bayesight.checks import check, probability
+from bayesight.checks import check, distribution, probability
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray
 
@@ -270,7 +270,7 @@ def diagnose_classes(
             )
             for j in chosen
         )  # fmt: skip
-    base = _check_simplex(np.asarray(prior, float), table.shape[0])
+    base = distribution(np.asarray(prior, float), table.shape[0], "prior")
     check(draws >= 100, "draws", f"got {draws}", "at least 100")
     rng, readings = numpy_generator(seed, "diagnostic", "classes"), []
     for j in chosen:
@@ -411,11 +411,3 @@ def _sampled_log(log_x: FloatArray, level: float) -> Estimate:
 
 def _exp(x: float) -> float:
     return math.exp(x) if x < 709 else math.inf
-
-
-def _check_simplex(p: FloatArray, k: int) -> FloatArray:
-    check(p.shape == (k,), "prior", f"shape {p.shape}", f"one probability for each of the {k} classes")
-    ok = bool(np.isfinite(p).all()) and bool((p >= 0).all()) and abs(float(p.sum()) - 1) <= 1e-6
-    came = f"{np.array2string(p, precision=4, threshold=6)} with sum {p.sum():g}"
-    check(ok, "prior", came, "probabilities with sum 1", "If these are counts, divide them by their sum.")
-    return np.asarray(p / p.sum())

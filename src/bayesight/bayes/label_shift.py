@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.bayes.class_shares import draw_shares, novelty_tails
-from bayesight.checks import check
+from bayesight.checks import check, distribution
 from bayesight.seeding import torch_generator
 
 __all__ = [
@@ -118,25 +118,20 @@ def reweight(log_posterior: Tensor, old_prior: Tensor, new_prior: Tensor) -> Ten
         InvalidInput: the priors are not probabilities over the K classes, or an old one is 0.
     """
     count = log_posterior.shape[-1]
-    old, new = _prior(old_prior, "old_prior", count), _prior(new_prior, "new_prior", count)
-    check(bool((old > 0).all()), "old_prior", "a class of probability 0", "positive probabilities")
+    old, new = _positive(old_prior, count), distribution(new_prior.double(), count, "new_prior")
     return torch.log_softmax(log_posterior.double() + new.log() - old.log(), dim=-1)
 
 
-def em_prior(
-    log_posterior: Tensor, old_prior: Tensor, *, concentration: float = 1.0, weights: Tensor | None = None
-) -> Tensor:
+def em_prior(log_posterior: Tensor, old_prior: Tensor, *, weights: Tensor | None = None) -> Tensor:
     """The prior (K,) that makes unlabelled images most probable.
 
     Args:
         log_posterior: (N, K) nats, calibrated, under ``old_prior``.
         old_prior: (K,) probabilities.
-        concentration: 1 is maximum likelihood; more (2, say) is a MAP estimate for few images under a
-            Dirichlet prior with ``old_prior`` as its mode and K (concentration - 1) images' worth of weight.
         weights: (N,) >= 0, how often each image counts; (B, N) gives B priors at once, (B, K).
 
     Raises:
-        InvalidInput: no images, a prior that is none, or a concentration below 1.
+        InvalidInput: no images, or a prior that is none.
 
     Example:
         >>> reading = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]]).log()
@@ -146,15 +141,12 @@ def em_prior(
     count = log_posterior.shape[-1]
     came = f"shape {tuple(log_posterior.shape)}"
     check(log_posterior.ndim == 2 and len(log_posterior) > 0, "log_posterior", came, "(N, K) with N >= 1")
-    check(concentration >= 1, "concentration", f"got {concentration}", "at least 1, which adds nothing")
-    old = _prior(old_prior, "old_prior", count)
-    check(bool((old > 0).all()), "old_prior", "a class of probability 0", "positive probabilities")
+    old = _positive(old_prior, count)
     ratio = _ratios(log_posterior, old)
     w = torch.ones(len(ratio), dtype=torch.float64) if weights is None else weights.double()
-    pseudo = (concentration - 1) * count * old
     prior = old.expand(*w.shape[:-1], count)
     for _ in range(_STEPS):
-        expected = prior * ((w / (prior @ ratio.T).clamp_min(1e-300)) @ ratio) + pseudo
+        expected = prior * ((w / (prior @ ratio.T).clamp_min(1e-300)) @ ratio)
         previous, prior = prior, expected / expected.sum(-1, keepdim=True)
         if float((prior - previous).abs().max()) < 1e-8:
             break
@@ -213,7 +205,7 @@ def infer_prior(
         InvalidInput: no images, a prior that is none, or a level outside (0, 1).
     """
     check(0 < level < 1, "level", f"got {level}", "a share strictly between 0 and 1")
-    old = _prior(old_prior, "old_prior", unlabelled.shape[-1])
+    old = distribution(old_prior.double(), unlabelled.shape[-1], "old_prior")
     counted = torch.ones(len(labels), dtype=torch.float64) if weights is None else weights.double()
     order = torch.from_numpy(np.lexsort(unlabelled.T.numpy()))  # draws are the same whatever the order
     unlabelled = unlabelled[order]
@@ -252,7 +244,7 @@ def check_prior_shift(
         prior: (K,) inferred base rates.
         alarm: p-value below which a pure prior shift is not believed.
     """
-    weight = _mixed(_prior(prior, "prior", len(prior)), labels)
+    weight = _mixed(distribution(prior.double(), len(prior), "prior"), labels)
     order = validation_scores.argsort()
     ranked, steps = validation_scores[order].double(), weight[order].cumsum(0)
     steps = torch.cat([steps.new_zeros(1), steps])
@@ -360,11 +352,8 @@ def _shortest(draws: Tensor, level: float) -> tuple[Tensor, Tensor]:
     return low_end, torch.where(1 - high <= near, torch.ones_like(high), high)
 
 
-def _prior(prior: Tensor, name: str, count: int) -> Tensor:
-    """A float64 probability vector of ``count`` classes, or a refusal."""
-    check(prior.shape == (count,), name, f"shape {tuple(prior.shape)}", f"({count},), one per class")
-    p = prior.double()
-    good = bool(torch.isfinite(p).all() and (p >= 0).all()) and abs(float(p.sum()) - 1) < 1e-6
-    came = f"probabilities that sum to {float(p.sum()):g}, the least {float(p.min()):g}"
-    check(good, name, came, "non-negative and 1 in all", "Divide counts by their sum.")
-    return p / p.sum()
+def _positive(old_prior: Tensor, classes: int) -> Tensor:
+    """The prior behind posteriors (K,) float64, none of its classes excluded."""
+    old: Tensor = distribution(old_prior.double(), classes, "old_prior")
+    check(bool((old > 0).all()), "old_prior", "a class of probability 0", "positive probabilities")
+    return old

@@ -1,4 +1,4 @@
-"""Which class was taken for which: the confusion matrix and what is read from it.
+"""The confusion matrix, and what is read from it.
 
 Rows are true classes, columns predicted ones. Counts only: rates with their intervals are a matter of the
 diagnostic test, which reads the four counts of ``one_vs_rest``. A matrix may be an array or a sparse array of
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array, sparray
 from scipy.special import betaincinv
 
-from bayesight.checks import check
+from bayesight.checks import check, distribution
 from bayesight.evaluation.arrays import class_indices, floats
 
 __all__ = [
@@ -178,18 +178,12 @@ def at_prior(matrix: Matrix, prior: npt.ArrayLike) -> Any:
         [[0.099, 0.001], [0.09, 0.81]]
     """
     m, p = _square(matrix, "at_prior"), floats(prior)
-    count = m.shape[0]
-    check(p.shape == (count,), "at_prior prior", f"got shape {p.shape}", f"one base rate a class, ({count},)")
-    valid = bool(np.all(p >= 0)) and abs(float(p.sum()) - 1) <= 1e-6
-    mend = "Divide counts by their sum." if p.sum() > 1 else ""
-    check(
-        valid, "at_prior prior", f"sums to {p.sum():g}, smallest {p.min():g}", "base rates summing to 1", mend
-    )
+    base = distribution(p, m.shape[0], "at_prior prior")
     support = m.sum(axis=1)
     empty = np.flatnonzero((support == 0) & (p > 0))
     came = f"class {empty[0]} has base rate {p[empty[0]]:g} but no examples" if empty.size else ""
     check(not empty.size, "at_prior", came, "at least one example of every class that occurs there")
-    weight = p / p.sum() / np.where(support > 0, support, 1)
+    weight = base / np.where(support > 0, support, 1)
     joint = m.astype(np.float64).multiply(weight[:, None]).tocsr()
     return joint if isinstance(matrix, sparray) else joint.toarray()
 

@@ -20,7 +20,7 @@ def test_flipped_labels_are_found_and_kept_out_of_the_statistics(sample, start):
     draw = torch.Generator().manual_seed(4)
     wrong = torch.rand(2000, generator=draw) < 0.065
     given = torch.where(wrong, (y + torch.randint(1, 4, (2000,), generator=draw)) % 4, y)
-    suspicion = label_noise.label_suspicion(x, given, NAMES)
+    suspicion = 1 - label_noise.fit_noise(label_noise.out_of_fold(x, given, NAMES), given).trust
     order = suspicion.argsort(descending=True)
     hits = wrong[order].double()
     precision = hits.cumsum(0) / torch.arange(1, 2001)

@@ -36,7 +36,7 @@ from bayesight.bayes.head.gaussian import (
 from bayesight.checks import check
 from bayesight.seeding import torch_generator
 
-__all__ = ["NoiseFit", "fit_noise", "label_suspicion", "out_of_fold", "pooled"]
+__all__ = ["NoiseFit", "fit_noise", "out_of_fold", "pooled"]
 
 _CANDIDATES = 20
 _STRENGTHS = torch.tensor([10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0], dtype=torch.float64)
@@ -107,22 +107,6 @@ def out_of_fold(
     return log_p
 
 
-def label_suspicion(
-    features: Tensor, labels: Tensor, classes: Sequence[str], *, folds: int = 10, seed: int = 0
-) -> Tensor:
-    """Probability (N,) that the given label is wrong, from rows other than its own fold's.
-
-    Example:
-        >>> x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
-        >>> x[50:] += 9
-        >>> labels = torch.arange(2).repeat_interleave(50)
-        >>> labels[7] = 1
-        >>> int(label_suspicion(x, labels, ("a", "b")).argmax())
-        7
-    """
-    return 1 - fit_noise(out_of_fold(features, labels, classes, folds=folds, seed=seed), labels).trust
-
-
 def fit_noise(log_posterior: Tensor, labels: Tensor) -> NoiseFit:
     """The most probable noise matrix, and what it says of each label.
 
@@ -138,6 +122,14 @@ def fit_noise(log_posterior: Tensor, labels: Tensor) -> NoiseFit:
 
     Raises:
         InvalidInput: fewer than two classes.
+
+    Example:
+        >>> x = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+        >>> x[50:] += 9
+        >>> labels = torch.arange(2).repeat_interleave(50)
+        >>> labels[7] = 1
+        >>> int(fit_noise(out_of_fold(x, labels, ("a", "b")), labels).trust.argmin())
+        7
     """
     count = log_posterior.shape[1]
     check(count > 1, "log_posterior", f"{count} class", "at least two")
