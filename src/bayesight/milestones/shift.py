@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from bayesight.report import Prose, Section, ShiftMethod, ShiftTable
 from bayesight.report.words import rate
 from bayesight.types import Progress
 
-__all__ = ["METHODS", "PUBLISHED", "SELECTION", "Method", "ShiftResult", "grey_letters", "shift"]
+__all__ = ["CANDIDATES", "METHODS", "PUBLISHED", "SELECTION", "ShiftResult", "grey_letters", "shift"]
 
 SELECTION = (
     "Weights: the lowest log-loss on held-out letters of the training environments, plain for ordinary "
@@ -33,33 +33,19 @@ PUBLISHED = {"ordinary": (0.874, 0.171), "irm": (0.708, 0.669), "grey": (0.735, 
 table 1); the hyper-parameters of their IRM were chosen with test data."""
 
 
-@dataclass(frozen=True)
-class Method:
-    """An arm of the milestone in words.
-
-    Args:
-        title: in words.
-        sees: what it is told beyond images and labels.
-        candidate: whether it rests on the training environments alone and may be chosen between.
-    """
-
-    title: str
-    sees: str
-    candidate: bool = True
-
-
-METHODS: Mapping[str, Method] = {
-    "ordinary": Method("ordinary training", "nothing"),
-    "reweight": Method("adjusted for the colour", "the colour of each letter"),
-    "groupdro": Method("group DRO", "the colour of each letter"),
-    "irm": Method("invariant risk", "environments, and colours of held-out letters to choose the weights"),
-    "belief": Method(
-        "belief at equal base rates", "the colour of each letter, once ordinary training is over", False
-    ),
-    "dfr": Method("belief with a balanced batch", "the same, and the labels of a balanced batch", False),
-    "grey": Method("oracle without colour", "that colour is to be ignored: the images are grey", False),
+METHODS = {
+    "ordinary": ("ordinary training", "nothing"),
+    "reweight": ("adjusted for the colour", "the colour of each letter"),
+    "groupdro": ("group DRO", "the colour of each letter"),
+    "irm": ("invariant risk", "environments, and colours of held-out letters to choose the weights"),
+    "belief": ("belief at equal base rates", "the colour of each letter, once ordinary training is over"),
+    "dfr": ("belief with a balanced batch", "the same, and the labels of a balanced batch"),
+    "grey": ("oracle without colour", "that colour is to be ignored: the images are grey"),
 }
-"""Every arm, in the order of the table."""
+"""The milestone's arms in words: a title, and what each is told beyond images and labels."""
+
+CANDIDATES = ("ordinary", "reweight", "groupdro", "irm")
+"""Those that rest on the training environments alone, and may be chosen between."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +68,15 @@ class ShiftResult:
     @property
     def chosen(self) -> str | None:
         """The method chosen on the training environments; None where no candidate was run."""
-        names = [name for name in self.outcome.measured if METHODS[name].candidate]
+        names = [name for name in self.outcome.measured if name in CANDIDATES]
         return max(names, key=lambda name: self._spread(name, "adjusted_validation")["median"], default=None)
 
     def figures(self, name: str) -> dict[str, Any]:
         """Median, least and greatest over the seeds of every accuracy of a method."""
-        method, plan = METHODS[name], self.plan
+        (title, sees), plan = METHODS[name], self.plan
         return {
-            "title": method.title,
-            "sees": method.sees,
+            "title": title,
+            "sees": sees,
             "train": self._spreads(name, "train", plan.train),
             "validation": self._spreads(name, "validation", plan.train),
             "adjusted_validation": self._spread(name, "adjusted_validation"),
@@ -146,16 +132,15 @@ class ShiftResult:
         return [table, how]
 
     def _told(self, name: str) -> ShiftMethod:
-        plan, method = self.plan, METHODS[name]
-        tests = list(self._spreads(name, "test", plan.test).values())
+        figures = self.figures(name)
+        train, test = (list(figures[part].values()) for part in ("validation", "test"))
         return ShiftMethod(
             name,
-            method.title,
-            method.sees,
-            tuple(spread["median"] for spread in self._spreads(name, "validation", plan.train).values()),
-            tuple(spread["median"] for spread in tests),
-            tuple(spread["low"] for spread in tests),
-            tuple(spread["high"] for spread in tests),
+            *METHODS[name],
+            tuple(spread["median"] for spread in train),
+            tuple(spread["median"] for spread in test),
+            tuple(spread["low"] for spread in test),
+            tuple(spread["high"] for spread in test),
             PUBLISHED.get(name),
         )
 

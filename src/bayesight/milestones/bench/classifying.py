@@ -21,7 +21,7 @@ from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples
 from bayesight.losses import build_loss, sees_environments
 from bayesight.milestones.bench.claim import Key, Keys, Measurement
-from bayesight.milestones.bench.workbench import Bench, Judge, thinned, update_of
+from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.seeding import numpy_generator
 from bayesight.training.classification import clocked, evaluation, group_counts, total_loss
@@ -32,9 +32,6 @@ __all__ = ["accuracy_of", "classify", "classify_xor", "letters_of", "moved", "ne
 
 TAIL = 0.1
 """The final training loss is the mean over this last share of the steps."""
-
-LOOKS = 20
-"""Between so many weights held-out images choose."""
 
 
 def classify(recipes: Sequence[Keys], bench: Bench) -> Measurement:
@@ -102,8 +99,8 @@ def train_classifier(
         recipe: the four keys.
         train: what is learned from; a loss that sees environments sees those of these images.
         bench: the trial's surroundings.
-        chosen_on: held-out images that choose the weights among ``LOOKS``: by log-loss, adjusted for these
-            images' environments where the loss sees environments. None keeps the last weights.
+        chosen_on: held-out images that choose the weights: by log-loss, adjusted for these images'
+            environments where the loss sees environments. None keeps the last weights.
     """
     seeing, steps = sees_environments(recipe.loss.name), recipe.optimization["steps"]
     batches = Batches(
@@ -119,12 +116,9 @@ def train_classifier(
     task = Task(data, network, {"train": total_loss(loss)}, [update_of(recipe.optimization, network)])
     if chosen_on is None:
         return bench.fit(task, steps)
-    judge = Judge(
-        evaluation(chosen_on, network.classes, bench.dtype),
-        "adjusted_log_loss" if seeing else "log_loss",
-        LOOKS,
-    )
-    return bench.fit(task, steps, judge=judge)
+    metrics = evaluation(chosen_on, network.classes, bench.dtype)
+    monitor = "adjusted_log_loss" if seeing else "log_loss"
+    return bench.fit(task, steps, evaluate=metrics, monitor=monitor)
 
 
 def augment_of(data: Key) -> Augment | None:

@@ -20,7 +20,10 @@ from bayesight.training.events import Event, StepEvent
 from bayesight.training.hardware import Hardware, choose_hardware
 from bayesight.types import Progress
 
-__all__ = ["Bench", "Judge", "Sources", "thinned", "update_of"]
+__all__ = ["Bench", "Sources", "thinned", "update_of"]
+
+LOOKS = 20
+"""Between so many weights a metric chooses, where one is to."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +71,6 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Chooses the weights that are kept.
-
-    Args:
-        evaluate: a network's metrics.
-        monitor: the one that is to be least.
-        looks: how often it is measured, evenly over the steps.
-    """
-
-    evaluate: Callable[[nn.Module], Mapping[str, float]]
-    monitor: str
-    looks: int
-
-
-@dataclass(frozen=True)
 class Bench:
     """A trial's surroundings.
 
@@ -121,7 +109,8 @@ class Bench:
         *,
         term: str | None = None,
         average: WeightAverage | None = None,
-        judge: Judge | None = None,
+        evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,
+        monitor: str | None = None,
     ) -> list[float]:
         """Train a task with the engine; the weights of the last step are kept, or their average.
 
@@ -130,7 +119,8 @@ class Bench:
             steps: how many.
             term: which loss term to watch, ``"update.term"``; None for the first update's total.
             average: follows the weights, and is then what is kept.
-            judge: chooses other weights than the last ones.
+            evaluate: a network's metrics, measured at ``LOOKS`` of the steps.
+            monitor: the metric that is least where the weights are kept.
 
         Returns:
             The watched term of every step.
@@ -145,10 +135,9 @@ class Bench:
 
         if self.one_batch:
             task = replace(task, data=_first_only(task.data))
-        every, monitor = (steps, None) if judge is None else (max(1, steps // judge.looks), judge.monitor)
+        every = steps if evaluate is None else max(1, steps // LOOKS)
         budget = Budget(steps, evaluate_every=every, monitor=monitor, seed=self.derive("steps"))
         task.model.to(self.hardware.fabric.device)
-        evaluate = None if judge is None else judge.evaluate
         fabric = self.hardware.fabric
         fit(task, budget, fabric=fabric, evaluate=evaluate, average=average, listeners=(listen,))
         return seen
