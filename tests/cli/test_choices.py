@@ -36,7 +36,18 @@ def test_help_and_registries_name_the_same(names, registered):
     assert all(re.search(rf"\b{name}\b", shown) for name in names)
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.opts[0])
+def options(name, command):
+    """Each option of every command that takes a value."""
+    if hasattr(command, "commands"):
+        for part, below in command.commands.items():
+            yield from options(f"{name} {part}", below)
+    else:
+        for option in command.params:
+            if option.param_type_name == "option" and not option.is_flag:
+                yield pytest.param(option, id=f"{name} {option.opts[0]}")
+
+
+@pytest.mark.parametrize("option", list(options("bayesight", get_command(app))))
 def test_every_default_is_shown(option):
-    takes_one_value = not (option.is_flag or option.multiple or option.required)
-    assert not takes_one_value or option.default is not None or "default: " in option.help
+    one_value = not (option.multiple or option.required)
+    assert not one_value or option.default is not None or "default: " in option.help

@@ -20,20 +20,38 @@ _RESULTS = {"+": "+", "positive": "+", "pos": "+", "-": "-", "negative": "-", "n
 
 def bayes(
     prior: Annotated[
-        float | None, typer.Option(parser=share, metavar="P", help="P(has it) before the test: 0.1 or 10%.")
+        float | None,
+        typer.Option(
+            parser=share,
+            metavar="P",
+            help="P(has it) before the test: 0.1 or 10% (default: none; needed without --hypotheses).",
+        ),
     ] = None,
     sensitivity: Annotated[
-        float | None, typer.Option(parser=share, metavar="P", help="P(positive | has it).")
+        float | None,
+        typer.Option(
+            parser=share,
+            metavar="P",
+            help="P(positive | has it) (default: none; needed without --hypotheses).",
+        ),
     ] = None,
     false_alarm: Annotated[
-        float | None, typer.Option(parser=share, metavar="P", help="P(positive | does not have it).")
+        float | None,
+        typer.Option(
+            parser=share,
+            metavar="P",
+            help="P(positive | does not have it) (default: none; needed without --hypotheses).",
+        ),
     ] = None,
     result: Annotated[
         list[str] | None, typer.Option(metavar="+|-", help="A result of the test; repeat for each reading.")
     ] = None,
     hypotheses: Annotated[
         str | None,
-        typer.Option(metavar="A=0.2,B=0.5,...", help="Priors of many hypotheses, instead of --prior."),
+        typer.Option(
+            metavar="A=0.2,B=0.5,...",
+            help="Priors of many hypotheses, instead of --prior (default: has it, or not).",
+        ),
     ] = None,
     likelihood: Annotated[
         list[str] | None,

@@ -47,7 +47,11 @@ def effect(
     ] = "",
     success: Annotated[str, typer.Option(metavar="VALUE", help="Outcome that counts as 1.")] = "",
     adjust: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Hold these fixed, whatever the graph says.")
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Hold these fixed, whatever the graph says (default: found from the graph).",
+        ),
     ] = None,
     direct: DirectFlag = False,
     on: Annotated[
@@ -76,7 +80,9 @@ def effect(
         bool, typer.Option("--bayes", help="Also Bayesian intervals (Dirichlet and Beta).")
     ] = False,
     refute: Annotated[bool, typer.Option("--refute", help="Also try to break the answer.")] = False,
-    report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a report.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a report (default: none).")
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:

@@ -32,10 +32,15 @@ data_app = typer.Typer(
 def inspect(
     source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz file.")],
     size: Annotated[
-        str | None, typer.Option(help="Make all images this size: a side, or HEIGHTxWIDTH.")
+        str | None,
+        typer.Option(
+            help="Make all images this size: a side, or HEIGHTxWIDTH (default: found from the images)."
+        ),
     ] = None,
     fit: FitOption = None,
-    mode: Annotated[str | None, typer.Option(help="Make all images grey (L) or RGB.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="Make all images grey (L) or RGB (default: found from the images).")
+    ] = None,
     labels_file: Annotated[
         Path | None, typer.Option(help="Labels of an IDX source (default: the file beside it).")
     ] = None,
@@ -51,13 +56,17 @@ def inspect(
         typer.Option("--wrong-labels", "--labels", help="List probably mislabelled images."),
     ] = False,
     run: Annotated[
-        Path | None, typer.Option(help="With --wrong-labels: take this run's network, and train none.")
+        Path | None,
+        typer.Option(help="With --wrong-labels: take this run's network (default: networks are trained)."),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="With --wrong-labels or --near: how many to list.")] = 50,
     report: Annotated[
-        Path | None, typer.Option(help="With --wrong-labels: write their pictures to this HTML file.")
+        Path | None,
+        typer.Option(help="With --wrong-labels: write their pictures to this HTML file (default: none)."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="With --wrong-labels: processor threads.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="With --wrong-labels: processor threads (default: half the cores).")
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -182,7 +191,10 @@ def fetch(
         "data"
     ),
     mirror: Annotated[
-        str | None, typer.Option("--from", help="Address of a mirror that holds the same file names.")
+        str | None,
+        typer.Option(
+            "--from", help="Address of a mirror that holds the same file names (default: the set's own)."
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:

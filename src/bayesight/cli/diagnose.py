@@ -20,21 +20,32 @@ __all__ = ["diagnose"]
 def diagnose(
     counts: Annotated[
         tuple[float, float, float, float] | None,
-        typer.Option(metavar="TP FN FP TN", help="People tried: ill +, ill -, healthy +, healthy -."),
+        typer.Option(
+            metavar="TP FN FP TN",
+            help="People tried: ill +, ill -, healthy +, healthy - (default: rates instead).",
+        ),
     ] = None,
     sensitivity: Annotated[
         float | None,
-        typer.Option(parser=share, metavar="P", help="P(positive | has it), instead of counts: 0.9 or 90%."),
+        typer.Option(
+            parser=share,
+            metavar="P",
+            help="P(positive | has it), instead of counts: 0.9 or 90% (default: from --counts).",
+        ),
     ] = None,
     false_alarm: Annotated[
         float | None,
-        typer.Option(parser=share, metavar="P", help="P(positive | does not), instead of counts."),
+        typer.Option(
+            parser=share,
+            metavar="P",
+            help="P(positive | does not), instead of counts (default: from --counts).",
+        ),
     ] = None,
     prevalence: Annotated[
         str | None,
         typer.Option(
             metavar="P|LOW-HIGH|N/TOTAL",
-            help="Share who have it where the test is used; with counts the default is their own share.",
+            help="Share who have it where the test is used (default: with counts their own share).",
         ),
     ] = None,
     beta: Annotated[

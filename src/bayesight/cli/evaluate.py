@@ -61,7 +61,7 @@ PriorOption = Annotated[
         "--prior",
         callback=_prior_text,
         help="Base rates where it is used: A=0.5,B=10% (the rest shared), uniform, or JSON as of 'prior'; "
-        "- reads standard input.",
+        "- reads standard input (default: shares of the images it learned).",
     ),
 ]
 
@@ -71,7 +71,7 @@ def evaluate(
     source: Annotated[Path, typer.Argument(help="Labelled images: folder, archive or IDX file.")],
     prior: PriorOption = None,
     unknown: Annotated[
-        Path | None, typer.Option(help="Images of kinds it never learned: does it notice?")
+        Path | None, typer.Option(help="Images of kinds it never learned: does it notice? (default: none).")
     ] = None,
     level: Annotated[float, typer.Option(help="Share of known images that may be called unknown.")] = 0.05,
     head: Annotated[
@@ -81,7 +81,8 @@ def evaluate(
     environments: Annotated[
         str | None,
         typer.Option(
-            metavar="folder|TABLE:COLUMN", help="Where each image comes from, as in train: scored apart."
+            metavar="folder|TABLE:COLUMN",
+            help="Where each image comes from, as in train: scored apart (default: not scored apart).",
         ),
     ] = None,
     ledger: LedgerOption = None,
@@ -97,7 +98,9 @@ def evaluate(
     names: NamesOption = None,
     follow_links: FollowLinksFlag = False,
     set_coverage: SetCoverageOption = None,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write an HTML report to this file (default: none).")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure a run: confusion matrix, and each class read as a diagnostic test.

@@ -41,7 +41,9 @@ def export(
     ] = None,
     quantize: Annotated[
         QuantisedChoice | None,
-        typer.Option(help="Compute the network in 8-bit integers, calibrated and judged on --check."),
+        typer.Option(
+            help="Compute the network in these, calibrated and judged on --check (default: float32)."
+        ),
     ] = None,
     licence: Annotated[
         str, typer.Option("--license", help="A licence to name in the file.", show_default="none named")

@@ -57,11 +57,14 @@ def replay(
     ledger: Annotated[
         str | None,
         typer.Option(
-            "--ledger", envvar="BAYESIGHT_LEDGER", help="The ledger; by default the one in the run folder."
+            "--ledger", envvar="BAYESIGHT_LEDGER", help="The ledger (default: the one in the run folder)."
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Also write the run with this belief to a new folder.")
+        Path | None,
+        typer.Option(
+            help="Also write the run with this belief to a new folder (default: nothing is written)."
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -98,7 +101,10 @@ def erase(
     ledger: LedgerOption,
     person: Annotated[str, typer.Option(help="Whose labels, images and questions.")] = "",
     image: Annotated[str, typer.Option(help="Which image: the 32 digits of its digest.")] = "",
-    run: Annotated[Path | None, typer.Option(help="Where the run is now, if it has moved.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Where the run is now, if it has moved (default: where the ledger says)."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Erase a person or an image for good: records, pixels and what the belief learned from them.

@@ -48,13 +48,22 @@ def predict(
     ] = False,
     costs: Annotated[
         str | None,
-        typer.Option(help='Costs to decide by: zero-one, or a JSON file {"act": {"A": 0, "*": 5}, ...}.'),
+        typer.Option(
+            help='Costs to decide by: zero-one, or a JSON file {"act": {"A": 0, "*": 5}, ...} (default: '
+            "nothing is decided, or zero-one where another cost is given)."
+        ),
     ] = None,
     hand_over: Annotated[
-        float | None, typer.Option(help="Cost of handing an image to a person, a possible action then.")
+        float | None,
+        typer.Option(
+            help="Cost of handing an image to a person, a possible action then (default: no such action)."
+        ),
     ] = None,
     reading_cost: Annotated[
-        float | None, typer.Option(help="Cost of another reading of the subject, a possible action then.")
+        float | None,
+        typer.Option(
+            help="Cost of another reading of the subject, a possible action then (default: no such action)."
+        ),
     ] = None,
     set_coverage: SetCoverageOption = None,
     ledger: LedgerOption = None,

@@ -30,7 +30,10 @@ def prior(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     source: Annotated[Path, typer.Argument(help="Images; their labels, if any, are not looked at.")],
     level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.9,
-    out: Annotated[Path | None, typer.Option(help="Also write the prior to a JSON file for --prior.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Also write the prior to a JSON file for --prior (default: it is printed alone)."),
+    ] = None,
     seed: SeedOption = 0,
     ledger: LedgerOption = None,
     names: NamesOption = None,

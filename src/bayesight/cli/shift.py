@@ -18,19 +18,24 @@ __all__ = ["shift"]
 def shift(
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Labelled images; their classes are halved. Default: rendered letters."),
+        typer.Option("--data", help="Labelled images; their classes are halved (default: rendered letters)."),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", help="How often everything is drawn and trained.")] = 5,
     methods: Annotated[
-        str | None, typer.Option("--methods", metavar="A,B,...", help="Only these of the methods.")
+        str | None,
+        typer.Option("--methods", metavar="A,B,...", help="Only these of the methods (default: all)."),
     ] = None,
     balanced: Annotated[int, typer.Option("--balanced", help="Labels of the balanced batch.")] = 200,
     write: Annotated[
         Path | None,
-        typer.Option("--write", metavar="FOLDER", help="Write the letters as archives instead of training."),
+        typer.Option(
+            "--write",
+            metavar="FOLDER",
+            help="Write the letters as archives instead of training (default: train on them).",
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE.html", help="Write a report.")
+        Path | None, typer.Option("--report", metavar="FILE.html", help="Write a report (default: none).")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
     as_json: JsonFlag = False,

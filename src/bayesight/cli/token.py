@@ -28,7 +28,7 @@ def create(
     scope: Annotated[
         list[str], typer.Option(help="What it allows: predict, label or admin (all). May be repeated.")
     ],
-    days: Annotated[float | None, typer.Option(help="It ends after so many days; by default never.")] = None,
+    days: Annotated[float | None, typer.Option(help="It ends after so many days (default: never).")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a token and print it this once; only a digest of it is kept."""

@@ -61,7 +61,10 @@ def update(
     follow_links: FollowLinksFlag = False,
     ledger: Annotated[
         str | None,
-        typer.Option(help="Write it to this ledger, which services follow; the run folder stays as it is."),
+        typer.Option(
+            help="Write it to this ledger, which services follow; the run folder stays as it is (default: "
+            "the run folder is changed)."
+        ),
     ] = None,
     person: Annotated[str, typer.Option(help="With --ledger: who gave the labels.")] = "",
     run_only: Annotated[
