@@ -57,7 +57,7 @@ class Registry(Generic[T]):
             raise UnknownName(self.kind, name, self._members) from None
 
     def build(self, name: str, /, *arguments: Any, **options: Any) -> Any:
-        """What the factory under a name makes of arguments and options.
+        """Call the factory under a name with arguments and options.
 
         Raises:
             UnknownName: no such name; the message suggests the nearest.

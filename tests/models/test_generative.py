@@ -86,11 +86,11 @@ def test_it_measures_what_it_says_and_is_chosen_by_one_of_them(name):
 
 
 @every_model
-def test_an_untrained_model_is_not_hopeless(name):
+def test_an_untrained_model_has_not_diverged(name):
     """On images like those it will see: the limit is above what training begins with."""
     images = torch.rand(64, 1, 28, 28, generator=generator())
     model = small(name).train()
-    limit = model.hopeless(images.double().flatten(1))
+    limit = model.divergence_limit(images.double().flatten(1))
     for turn in model.turns().values():
         assert turn(model, (images, torch.randn(64, 6, generator=generator())))["total"].item() < limit
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from bayesight.errors import InvalidConfig, InvalidInput, UnknownName
-from bayesight.models import MLP, MODELS, ResidualBlock, Standardise, build, kaiming_normal
+from bayesight.models import MLP, MODELS, ResidualBlock, Standardisation, build, kaiming_normal
 
 SHAPES = [(1, 28, 28), (3, 32, 40)]
 every_model = pytest.mark.parametrize("name", MODELS.names())
@@ -61,7 +61,7 @@ def test_every_parameter_gets_a_gradient(name):
 
 
 def test_standardise_is_the_formula_and_travels_with_the_weights():
-    layer = Standardise(2)
+    layer = Standardisation(2)
     layer.fit([0.25, 0.5], [0.5, 0.0])
     x = images(3, (2, 4, 4))
     expected = torch.stack([(x[:, 0] - 0.25) / 0.5, x[:, 1] - 0.5], dim=1)

@@ -198,7 +198,7 @@ def test_not_a_number_stops_names_the_step_and_keeps_the_last_good_weights():
 
 
 @pytest.mark.parametrize(("limit", "rise"), [(1e9, 10), (1e-9, 0), (1e-9, 10)])
-def test_a_look_is_hopeless_where_its_loss_is_high_and_has_risen(limit, rise):
+def test_training_has_diverged_where_its_loss_is_high_and_has_risen(limit, rise):
     task, evaluate = regression()
     steps = []
 
@@ -210,12 +210,12 @@ def test_a_look_is_hopeless_where_its_loss_is_high_and_has_risen(limit, rise):
     how = {"fabric": fabric(), "evaluate": evaluate, "listeners": [steps.append]}
     if limit < 1 and rise:
         with pytest.raises(TrainingDiverged, match=r"^training diverged: loss 'net' rose to .*no weights"):
-            fit(run, Budget(30, 10, hopeless={"net.total": limit}), **how)
+            fit(run, Budget(30, 10, diverged_above={"net.total": limit}), **how)
     else:
-        assert fit(run, Budget(30, 10, hopeless={"net.total": limit}), **how).best_weights
+        assert fit(run, Budget(30, 10, diverged_above={"net.total": limit}), **how).best_weights
 
 
-def test_weights_that_are_no_numbers_are_noticed_at_the_look():
+def test_weights_that_are_no_numbers_are_noticed_at_the_evaluation():
     task, _ = regression()
 
     def spoil(model, step):

@@ -15,20 +15,20 @@ from torch import Tensor, nn
 from bayesight.bayes.head import gaussian
 from bayesight.bayes.head.gaussian import Distances
 from bayesight.belief.classifier import Classifier
-from bayesight.models.base import ImageModel, Standardise
+from bayesight.models.base import ImageModel, Standardisation
 
 __all__ = ["OUTPUTS", "ExportedClassifier"]
 
 OUTPUTS = ("log_likelihood", "log_evidence", "posterior", "novelty")
 
 
-class _RoundedStandardise(nn.Module):
-    """``Standardise`` in bf16."""
+class _RoundedStandardisation(nn.Module):
+    """``Standardisation`` in bf16."""
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, layer: Standardise) -> None:
+    def __init__(self, layer: Standardisation) -> None:
         super().__init__()
         self.register_buffer("mean", _rounded(layer.mean))
         self.register_buffer("scale", _rounded(layer.deviation.reciprocal()))
@@ -145,4 +145,4 @@ def _round_results(network: ImageModel) -> None:
                 weights.data = _rounded(weights.data)
         if layer is not network:
             layer.register_forward_hook(lambda _layer, _given, result: _rounded(result))
-    setattr(network, "standardise", _RoundedStandardise(network.standardise))  # noqa: B010 - not of its type
+    setattr(network, "standardise", _RoundedStandardisation(network.standardise))  # noqa: B010 - not of its type

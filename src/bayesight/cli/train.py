@@ -255,11 +255,11 @@ def training_listeners(
     out: Path, *, tensorboard: bool = False, quiet: bool = False
 ) -> Iterator[list[Listener]]:
     """A bar, or unless ``quiet`` a line an epoch, on standard error, and TensorBoard if asked for."""
-    from bayesight.training.events import Epochs, SourceEvent, StepEvent
+    from bayesight.training.events import EpochReporter, SourceEvent, StepEvent
 
     with progress_bar("training", "steps") as bar:
         lines = not quiet and not sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
-        epochs = Epochs(say if lines else lambda line: None)
+        epochs = EpochReporter(say if lines else lambda line: None)
 
         def show(event: Event) -> None:
             epochs(event)

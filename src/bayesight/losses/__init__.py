@@ -1,8 +1,8 @@
 """Losses of classifiers by name, ``build_loss("cross_entropy", 10)``, and of contrastive pretraining.
 
 ```
-classification   the answer is a class          contrastive   the answer is a likeness
-environments     the answer holds wherever the image comes from; its mathematics is in invariance
+classification   losses of logits and labels    contrastive   NT-Xent of two views
+environments     losses that also see where an image comes from; their mathematics is in invariance
 ```
 
 A generative model's loss belongs to the model (``bayesight.models``).
@@ -12,7 +12,7 @@ from bayesight.losses.classification import (
     LOSSES,
     ClassificationLoss,
     CrossEntropy,
-    ForwardCorrected,
+    ForwardCorrection,
     build_loss,
 )
 from bayesight.losses.contrastive import nt_xent
@@ -20,7 +20,7 @@ from bayesight.losses.environments import (
     EnvironmentLoss,
     GroupDRO,
     InvariantRisk,
-    Reweighted,
+    ReweightedCrossEntropy,
     sees_environments,
 )
 from bayesight.losses.invariance import (
@@ -36,10 +36,10 @@ __all__ = [
     "ClassificationLoss",
     "CrossEntropy",
     "EnvironmentLoss",
-    "ForwardCorrected",
+    "ForwardCorrection",
     "GroupDRO",
     "InvariantRisk",
-    "Reweighted",
+    "ReweightedCrossEntropy",
     "backdoor_weights",
     "build_loss",
     "exponentiated",

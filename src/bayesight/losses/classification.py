@@ -1,4 +1,4 @@
-"""What counts as wrong when the answer is a class.
+"""Losses of classifiers.
 
 Every loss here is a callable ``(logits (B, K), labels (B,) int64) -> scalar``, in nats, differentiable in the
 logits; those of ``environments`` also take the environment of each image.
@@ -18,7 +18,7 @@ from bayesight.errors import InvalidInput
 from bayesight.registry import Registry
 from bayesight.values import BelowOne, Each, Within
 
-__all__ = ["LOSSES", "ClassificationLoss", "CrossEntropy", "ForwardCorrected", "build_loss"]
+__all__ = ["LOSSES", "ClassificationLoss", "CrossEntropy", "ForwardCorrection", "build_loss"]
 
 
 class ClassificationLoss(Protocol):
@@ -101,7 +101,7 @@ class CrossEntropy:
 
 
 @LOSSES.register("forward_corrected")
-class ForwardCorrected:
+class ForwardCorrection:
     """Cross-entropy that knows some labels are wrong.
 
     The network's probabilities p(true) pass through the noise before they meet the label:

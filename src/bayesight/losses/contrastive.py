@@ -1,4 +1,4 @@
-"""What counts as wrong when the answer is a likeness: two views of one image should lie close together."""
+"""The loss of contrastive learning: two views of one image should lie close together."""
 
 from __future__ import annotations
 

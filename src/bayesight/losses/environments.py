@@ -1,4 +1,4 @@
-"""What counts as wrong when the answer must hold in every environment.
+"""Losses of classifiers whose answer is to hold in every environment.
 
 These losses also see the environment of each image: ``(logits (B, K), labels (B,), environments (B,)) ->
 scalar``, in nats. They are made for the counts of the training images, (E, K), and where several processes
@@ -25,7 +25,7 @@ from bayesight.losses.invariance import (
 )
 from bayesight.values import Share, Within
 
-__all__ = ["EnvironmentLoss", "GroupDRO", "InvariantRisk", "Reweighted", "sees_environments"]
+__all__ = ["EnvironmentLoss", "GroupDRO", "InvariantRisk", "ReweightedCrossEntropy", "sees_environments"]
 
 
 @runtime_checkable
@@ -42,14 +42,14 @@ class EnvironmentLoss(Protocol):
         """Told before each step where training stands."""
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What the loss remembers between steps."""
+        """The loss's own tensors, kept between steps."""
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take up where ``state_dict`` left off."""
 
 
 def sees_environments(name: str) -> bool:
-    """Whether the loss registered as ``name`` needs the environment of each image.
+    """True when the loss registered as ``name`` needs the environment of each image.
 
     Raises:
         UnknownName: no such loss.
@@ -61,7 +61,7 @@ def sees_environments(name: str) -> bool:
     return bool(getattr(LOSSES[name], "sees_environments", False))
 
 
-class _Memoryless:
+class _StatelessLoss:
     """A loss that is the same at every step."""
 
     sees_environments = True
@@ -78,7 +78,7 @@ class _Memoryless:
 
 
 @LOSSES.register("reweight")
-class Reweighted(_Memoryless):
+class ReweightedCrossEntropy(_StatelessLoss):
     """Cross-entropy in a world where the label does not depend on the environment.
 
     Every image weighs p(e) p(k) / p(e, k) over the training images (``losses.backdoor_weights``), so that
@@ -163,7 +163,7 @@ class GroupDRO:
 
 
 @LOSSES.register("irm")
-class InvariantRisk(_Memoryless):
+class InvariantRisk(_StatelessLoss):
     """One classifier that is optimal in every environment at once.
 
     The mean over environments of risk + weight * penalty, the penalty being the squared gradient of the risk

@@ -1,4 +1,4 @@
-"""What makes a classifier hold when the data shift: the mathematics of three remedies.
+"""Invariance to a shift of the data: the mathematics of three remedies.
 
 An attribute of the images (a colour, a hospital, a camera) that goes along with the label is a short cut for
 whoever learns p(label | image), and a trap where it no longer does. Each remedy asks for an answer that does
@@ -76,7 +76,7 @@ def group_means(values: Tensor, groups: Tensor, count: int) -> tuple[Tensor, Ten
 
 
 def scale_gradient(logits: Tensor, labels: Tensor) -> Tensor:
-    """How the cross-entropy of each image moves when all logits are scaled, at scale 1.
+    """The derivative of each image's cross-entropy with respect to a scale of all logits, at scale 1.
 
     d/ds [-ln softmax(s z)_y] at s = 1 is sum_k (softmax(z)_k - [k = y]) z_k. Where its mean over an
     environment is zero, no other temperature would suit that environment better.
@@ -96,7 +96,7 @@ def scale_gradient(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def invariance_penalty(gradient_sums: Tensor, numbers: Tensor) -> Tensor:
-    """How far from optimal each environment finds the classifier: the penalty of IRMv1.
+    """The penalty of IRMv1: how far from optimal the classifier is in each environment.
 
     The squared gradient of an environment's risk with respect to a scale w = 1.0 put before the logits
     (Arjovsky, Bottou, Gulrajani and Lopez-Paz 2019, "Invariant Risk Minimization", eq. 4).

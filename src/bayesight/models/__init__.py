@@ -5,7 +5,7 @@ Those in ``MODELS`` answer with a class, those in ``GENERATORS`` make images.
 
 from bayesight.models.alexnet import AlexNet
 from bayesight.models.autoencoder import Autoencoder
-from bayesight.models.base import ImageModel, Standardise, channels_last, kaiming_normal
+from bayesight.models.base import ImageModel, Standardisation, channels_last, kaiming_normal
 from bayesight.models.contrastive import ProjectionHead
 from bayesight.models.gan import GAN
 from bayesight.models.generative import (
@@ -39,7 +39,7 @@ __all__ = [
     "ProjectionHead",
     "ResNet",
     "ResidualBlock",
-    "Standardise",
+    "Standardisation",
     "Turn",
     "build",
     "build_generator",

@@ -72,7 +72,7 @@ class Autoencoder(GenerativeModel):
         """``squared_error`` of what the codes bring back."""
         return {"squared_error": squared_error(images, model(images))}
 
-    def hopeless(self, images: Tensor) -> float:
+    def divergence_limit(self, images: Tensor) -> float:
         """Twice the squared error of answering with the mean image, and 1 more."""
         mean = images.mean(dim=0).clamp(1e-3, 1 - 1e-3)
         return 2 * float((images - mean).square().sum(dim=1).mean()) + 1

@@ -1,4 +1,4 @@
-"""What every image network offers: logits, penultimate features, and the feature maps of its stages."""
+"""The base of image networks: logits, penultimate features, and the feature maps of the stages."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ImageModel", "Standardise", "channels_last", "kaiming_normal"]
+__all__ = ["ImageModel", "Standardisation", "channels_last", "kaiming_normal"]
 
 
-class Standardise(nn.Module):
+class Standardisation(nn.Module):
     """Subtract the training mean and divide by the training deviation of each channel.
 
     Both are buffers, so a saved network carries its own normalisation.
@@ -71,7 +71,7 @@ class ImageModel(nn.Module):
         self.classes = classes
         self.widest = 1024
         self.answers_alone = False
-        self.standardise = Standardise(image_shape[0])
+        self.standardise = Standardisation(image_shape[0])
 
     def stages(self, x: Tensor) -> list[Tensor]:
         """Feature maps after each block, first to last: (B, C_i, H_i, W_i), or (B, D_i) without space.
@@ -90,7 +90,7 @@ class ImageModel(nn.Module):
         return self.pool(self.stages(x)[-1])
 
     def evidence_features(self, x: Tensor) -> Tensor:
-        """What a density over images is fitted to: (B, D') float32 of images (B, C, H, W) in [0, 1].
+        """Features for a density over images: (B, D') float32 of images (B, C, H, W) in [0, 1].
 
         The mean and the standard deviation over space of each channel, in each of the last two stages, every
         one of the four vectors scaled to length 1: how strongly a channel fires and how unevenly, at two

@@ -23,7 +23,7 @@ class ConvolutionalEncoder(nn.Module):
         outputs: numbers that come out.
         widths: channels after each halving.
         dropout: share of whole channels silenced after each convolution while training.
-        norm: whether all but the first convolution are followed by batch normalisation.
+        norm: batch normalisation after all but the first convolution.
 
     Shape:
         (B, C, H, W) in [0, 1] to (B, outputs).
@@ -52,7 +52,7 @@ class ConvolutionalEncoder(nn.Module):
         self.head = nn.Linear(channels * height * width, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
-        """What the last layer says of images in [0, 1]."""
+        """Numbers (B, outputs) of images in [0, 1]."""
         answer: Tensor = self.head(self.layers(images * 2 - 1).flatten(1))
         return answer
 

@@ -88,7 +88,7 @@ class GAN(GenerativeModel):
         real, fake = model("judge", images), model("judge", model("generate", noise))
         return {"told_apart": ((real > 0).double() + (fake <= 0).double()) / 2}
 
-    def hopeless(self, images: Tensor) -> float:
+    def divergence_limit(self, images: Tensor) -> float:
         """100 nats, from weights that have run away: never right, or always found out, is some 20."""
         return 100.0
 

@@ -113,7 +113,7 @@ class GenerativeModel(nn.Module):
         """
         raise NotImplementedError
 
-    def hopeless(self, images: Tensor) -> float:
+    def divergence_limit(self, images: Tensor) -> float:
         """A turn's total beyond which training has diverged, though it is finite.
 
         Args:
@@ -157,7 +157,7 @@ class GenerativeModel(nn.Module):
         """Made images (count, C, H, W) float32 in [0, 1], on the CPU; put it into evaluation mode first.
 
         Args:
-            count: how many.
+            count: number of images.
             generator: on the CPU; what is made follows from it.
             batch: images at a time.
         """

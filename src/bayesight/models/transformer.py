@@ -23,8 +23,8 @@ class SelfAttention(nn.Module):
 
     Args:
         width: of a place's vector; the heads share it.
-        heads: how many; divides ``width``.
-        causal: whether a place sees itself and those before it only.
+        heads: their number; divides ``width``.
+        causal: a place sees itself and those before it only.
         dropout: share of the attention weights silenced while training.
 
     Shape:
@@ -41,7 +41,7 @@ class SelfAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What each place gathers."""
+        """(B, T, width) to the same: the values each place attends to, mixed over the heads."""
         batch, places, width = x.shape
         # (B, T, 3W) to three of (B, heads, T, d)
         q, k, v = self.project_in(x).view(batch, places, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
@@ -61,7 +61,7 @@ class Block(nn.Module):
     Args:
         width: of a place's vector.
         heads: of the attention.
-        causal: whether a place sees none after it.
+        causal: a place sees none after it.
         dropout: share silenced after each part while training, and of the attention weights.
     """
 

@@ -78,7 +78,7 @@ class VAE(GenerativeModel):
         bound = evidence_bound(images, logits, mean, log_variance)["total"].expand(len(images))
         return {"bound": bound, "squared_error": squared_error(images, logits.float().sigmoid())}
 
-    def hopeless(self, images: Tensor) -> float:
+    def divergence_limit(self, images: Tensor) -> float:
         """Five times the nats of answering with the mean image, and 100 more."""
         mean = images.mean(dim=0).clamp(1e-3, 1 - 1e-3)
         entropy = -(mean * mean.log() + (1 - mean) * torch.log1p(-mean)).sum()

@@ -20,7 +20,7 @@ class WeightAverage:
     d = min(decay, (1 + s) / (10 + s)): the start of training is forgotten quickly.
 
     Args:
-        model: whose weights are followed.
+        model: its weights are followed.
         decay: in [0, 1).
     """
 

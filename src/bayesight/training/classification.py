@@ -90,7 +90,7 @@ def classification(
             patience=key.patience,
             monitor=loss.monitor if isinstance(loss, EnvironmentLoss) else "calibrated_log_loss",
             seed=derive(recipe.seed, "steps"),
-            hopeless={} if seeing else _hopeless(classes),
+            diverged_above={} if seeing else _divergence_limits(classes),
         ),
         evaluation(validation, classes, dtype),
         network,
@@ -235,8 +235,8 @@ def evaluation(
     return evaluate
 
 
-def _hopeless(classes: int) -> dict[str, float]:
-    """Losses that say that training has diverged: 50 times the ln K of giving every class alike.
+def _divergence_limits(classes: int) -> dict[str, float]:
+    """Losses beyond which training has diverged: 50 times the ln K of giving every class alike.
 
     The first steps of a short training may take a network to 5 times, and one too sure of itself may be as
     far off on images it has not seen; what has diverged is beyond by orders of magnitude.

@@ -20,7 +20,7 @@ from bayesight.training.engine import Batch, Budget, Loss, Task, Update
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import PretrainKey
 
-__all__ = ["FEWEST", "TwoViews", "contrastive", "recognise_the_other_view", "require_enough"]
+__all__ = ["FEWEST", "TwoViews", "contrastive", "contrastive_loss", "require_enough"]
 
 FEWEST = 32
 """Images below which telling one from the others is too easy to teach anything."""
@@ -31,7 +31,7 @@ class TwoViews:
     """Two random views of each image of a batch, in place of the image and its label.
 
     Args:
-        batches: where the images come from, not augmented.
+        batches: of the images, not augmented.
         augment: makes a view.
         seed: of the views.
         dtype: floating type of the views.
@@ -52,7 +52,7 @@ class TwoViews:
         return first, second
 
 
-def recognise_the_other_view(temperature: float) -> Loss:
+def contrastive_loss(temperature: float) -> Loss:
     """The loss of a batch of two views: NT-Xent of the model's embeddings, in nats."""
 
     def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
@@ -64,7 +64,7 @@ def recognise_the_other_view(temperature: float) -> Loss:
 
 
 def require_enough(examples: Examples) -> None:
-    """Refuse to pretrain on next to nothing.
+    """Refuse to pretrain on too few images.
 
     Raises:
         InvalidInput: fewer than ``FEWEST`` images.
@@ -80,7 +80,7 @@ def contrastive(
 
     Args:
         key: how.
-        network: whose features learn; its last layer is left as it is.
+        network: its features learn; its last layer is left as it is.
         examples: images, whose labels are not looked at.
         hardware: device and precision.
         seed: of order, views and the projection's initial weights.
@@ -102,6 +102,6 @@ def contrastive(
         build_optimizer("adamw", model, lr=key.lr, weight_decay=key.weight_decay),
         build_schedule("cosine", steps, warmup=0.1),
     )
-    task = Task(views, model, {"pretrain": recognise_the_other_view(key.temperature)}, [update])
+    task = Task(views, model, {"pretrain": contrastive_loss(key.temperature)}, [update])
     every = batches.steps_per_epoch
     return task, Budget(steps, evaluate_every=every, monitor=None, seed=derive(seed, "pretrain steps"))

@@ -71,11 +71,11 @@ class Task:
     Args:
         data: (model, step) to the batch of that step; must depend on nothing else, or put what it depends
             on into ``stateful``, so that a resumed run sees the same batches.
-        model: what is trained. Several networks are one module whose ``forward`` is told which to run.
+        model: the network. Several are one module whose ``forward`` is told which to run.
         losses: a loss for each update.
         updates: the optimizers' turns within a step, in order.
         after: called with (model, step) when the updates of a step are done, a target network's copy say.
-        stateful: what else a checkpoint must hold, by name.
+        stateful: whatever else a checkpoint must hold, by name.
     """
 
     data: Callable[[nn.Module, int], Batch]
@@ -88,17 +88,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long, and when to look.
+    """Length of a training, and its evaluations.
 
     Args:
-        steps: how many.
+        steps: their number.
         evaluate_every: steps between two evaluations; the last step is always followed by one.
         accumulate: pieces a batch is cut into, one backward pass each; the gradient is the whole batch's.
         patience: evaluations without improvement before training stops; None never stops early.
         monitor: the metric to minimise; without it the last weights are kept.
         seed: of everything random inside a step, dropout say.
-        hopeless: losses, as ``"update.term"``, and metrics, beyond which training has diverged though they
-            are finite: several times what the best constant answer has. A look beyond them keeps no weights.
+        diverged_above: losses, as ``"update.term"``, and metrics, beyond which training has diverged though
+            they are finite: several times those of the best constant answer. Then no weights are kept.
     """
 
     steps: int
@@ -107,7 +107,7 @@ class Budget:
     patience: int | None = None
     monitor: str | None = "log_loss"
     seed: int = 0
-    hopeless: Mapping[str, float] = field(default_factory=dict)
+    diverged_above: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Plan(Generic[Network]):
 
     Args:
         task: the four keys.
-        budget: how long.
+        budget: steps and evaluations.
         evaluate: model to metrics of the validation images.
         network: the model, also in ``task.model``.
         average: of the weights, or None.
@@ -131,7 +131,7 @@ class Plan(Generic[Network]):
 
 @dataclass
 class State:
-    """Where training stands; together with model, optimizers and averages it is all a checkpoint holds.
+    """Progress of a training; together with model, optimizers and averages it is all a checkpoint holds.
 
     Args:
         step: steps taken.
@@ -182,7 +182,7 @@ def fit(
 
     Args:
         task: the four keys.
-        budget: how long, and when to look.
+        budget: steps and evaluations.
         fabric: device, precision and processes.
         evaluate: model to metrics, called in evaluation mode with the averaged weights if there are any.
         average: follows the weights.
@@ -194,8 +194,8 @@ def fit(
         ``evaluate`` or ``monitor``.
 
     Raises:
-        TrainingDiverged: a loss, a weight or the monitored metric is not finite, or every look was
-            hopeless; the model carries the best weights there are.
+        TrainingDiverged: a loss, a weight or the monitored metric is not finite, or every evaluation was
+            beyond ``diverged_above``; the model carries the best weights there are.
         InvalidInput: an update without a loss, or a budget below one step.
     """
     check(budget.steps >= 1, "budget.steps", f"got {budget.steps}", "at least 1")
@@ -243,10 +243,10 @@ class _Loop:
             self.state.step += 1
             self.state.elapsed_s = time.perf_counter() - began
             if self.state.step % self.budget.evaluate_every == 0 or self.state.step == self.budget.steps:
-                self.look()
+                self.measure()
                 stopped = self.out_of_patience()
             self.save(force=stopped or self.state.step == self.budget.steps)
-        self.require_hope()
+        self.refuse_divergence()
         self.tell(TrainingEnd(self.state.step, stopped))
 
     def step(self, step: int) -> None:
@@ -293,7 +293,7 @@ class _Loop:
         optimizer.step()
         return terms
 
-    def look(self) -> None:
+    def measure(self) -> None:
         """Evaluate, remember the best, tell the listeners."""
         state, monitor = self.state, self.budget.monitor
         row: dict[str, float] = {"step": float(state.step), "elapsed_s": state.elapsed_s}
@@ -308,47 +308,47 @@ class _Loop:
                 metrics = dict(self.evaluate(self.model))
                 row |= metrics
                 if monitor is not None:
-                    improved = self.remember(metrics[monitor], hopeless=bool(self.beyond_hope(row)))
+                    improved = self.remember(metrics[monitor], diverged=bool(self.diverged_loss(row)))
             self.model.train()
         state.history.append(row)
         self.tell(EvaluationEvent(state.step, row, improved))
 
-    def remember(self, value: float, *, hopeless: bool) -> bool:
-        """Keep the weights the model carries now if ``value`` is the best so far, and they are worth it."""
+    def remember(self, value: float, *, diverged: bool) -> bool:
+        """Keep the weights the model carries now if ``value`` is the best so far and nothing has diverged."""
         state = self.state
         if not math.isfinite(value):
             raise TrainingDiverged(
                 self.diverged(f"{self.budget.monitor} became NaN or infinite", self.task.updates[0])
             )
-        if value >= state.best or hopeless:
+        if value >= state.best or diverged:
             state.stale += 1
             return False
         state.best, state.best_step, state.stale = value, state.step, 0
         state.best_weights = {name: v.detach().clone() for name, v in self.task.model.state_dict().items()}
         return True
 
-    def beyond_hope(self, row: Mapping[str, float]) -> str:
+    def diverged_loss(self, row: Mapping[str, float]) -> str:
         """The loss of a row that is too high for weights that have learned anything; empty where none is.
 
         It has to have risen as well: an untrained network may begin above the limit.
         """
-        for name, limit in self.budget.hopeless.items():
+        for name, limit in self.budget.diverged_above.items():
             if row.get(name, 0.0) > max(limit, 1.2 * self.state.first.get(name, 0.0)):
                 return name
         return ""
 
-    def require_hope(self) -> None:
-        """Refuse training of which no look, or without a monitor the last, was better than hopeless."""
+    def refuse_divergence(self) -> None:
+        """Refuse training that diverged before every evaluation, or without a monitor before the last."""
         row = self.state.history[-1] if self.state.history else {}
-        worst = self.beyond_hope(row)
+        worst = self.diverged_loss(row)
         if worst and not self.state.best_weights:
-            name, limit = worst.partition(".")[0], self.budget.hopeless[worst]
+            name, limit = worst.partition(".")[0], self.budget.diverged_above[worst]
             update = next((u for u in self.task.updates if u.name == name), self.task.updates[0])
             came = f"loss {name!r} rose to {row[worst]:.3g}, and what learns stays below {limit:.3g},"
             raise TrainingDiverged(self.diverged(came, update))
 
     def out_of_patience(self) -> bool:
-        """Whether too many evaluations have passed without improvement."""
+        """True when too many evaluations have passed without improvement."""
         return self.budget.patience is not None and self.state.stale > self.budget.patience
 
     def keep_best(self) -> None:

@@ -1,4 +1,4 @@
-"""What the engine tells whoever listens: a progress bar, a CSV file, TensorBoard, a test.
+"""Events of a training, for listeners: a progress bar, a CSV file, TensorBoard, a test.
 
 The engine knows nothing of its listeners; a listener is any callable that takes one event.
 """
@@ -14,7 +14,7 @@ from bayesight.formatting import percent
 from bayesight.progress import duration
 
 __all__ = [
-    "Epochs",
+    "EpochReporter",
     "EvaluationEvent",
     "Event",
     "Listener",
@@ -44,12 +44,12 @@ class TrainingStart:
     Args:
         step: the first step to be taken, counted from 0.
         total_steps: the step at which the budget ends.
-        steps_per_look: steps between two evaluations: an epoch.
+        steps_per_evaluation: steps between two evaluations: an epoch.
     """
 
     step: int
     total_steps: int
-    steps_per_look: int = 1
+    steps_per_evaluation: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class StepEvent:
     """One step is over.
 
     Args:
-        step: how many steps have been taken.
+        step: steps taken so far.
         losses: every named term of every update, as ``"update.term"``, in the loss's own unit.
     """
 
@@ -70,9 +70,9 @@ class EvaluationEvent:
     """The model was measured.
 
     Args:
-        step: how many steps have been taken.
+        step: steps taken so far.
         row: one line of the history: step, elapsed_s, the mean losses since the last line, the metrics.
-        improved: whether this is the best so far.
+        improved: this is the best so far.
     """
 
     step: int
@@ -85,16 +85,16 @@ class TrainingEnd:
     """Training is over.
 
     Args:
-        step: how many steps have been taken.
-        stopped_early: whether the patience ran out before the budget.
+        step: steps taken so far.
+        stopped_early: the patience ran out before the budget.
     """
 
     step: int
     stopped_early: bool
 
 
-class Epochs:
-    """A listener that puts training into words: which epoch, how high its loss, how good, how long still.
+class EpochReporter:
+    """A listener that puts training into words: the epoch, its losses and measures, and the time left.
 
     Args:
         tell: told a line at each evaluation.
@@ -107,7 +107,7 @@ class Epochs:
         self.measured = ""
 
     def __call__(self, event: Event) -> None:
-        """Take an event in."""
+        """Tell a line when the event is an evaluation."""
         if isinstance(event, TrainingStart):
             self.started, self.began = event, time.monotonic()
         elif isinstance(event, EvaluationEvent):
@@ -122,8 +122,8 @@ class Epochs:
 
     def epoch(self, step: int) -> str:
         """The epoch a step belongs to, and of how many."""
-        look = self.started.steps_per_look
-        return f"epoch {-(-step // look)} of {-(-self.started.total_steps // look)}"
+        steps = self.started.steps_per_evaluation
+        return f"epoch {-(-step // steps)} of {-(-self.started.total_steps // steps)}"
 
     def left(self, step: int) -> str:
         """The time the remaining steps will take at the present rate."""

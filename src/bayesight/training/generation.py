@@ -29,7 +29,7 @@ class NoiseBatches:
     """Batches of images, their labels replaced by standard normal noise of the model's code.
 
     Args:
-        batches: where the images come from.
+        batches: of the images.
         code: numbers in a code, D.
         seed: of the noise.
     """
@@ -72,7 +72,8 @@ def generation(
         seed,
         lambda part, name: key.update(part, steps, name),
     )
-    limit = network.hopeless(train.images(np.arange(min(len(train), 1000))).double().div_(255).flatten(1))
+    some = train.images(np.arange(min(len(train), 1000))).double().div_(255)
+    limit = network.divergence_limit(some.flatten(1))
     budget = Budget(
         steps,
         evaluate_every=batches.steps_per_epoch,
@@ -80,7 +81,7 @@ def generation(
         patience=key.patience if network.monitor else None,
         monitor=network.monitor.name if network.monitor else None,
         seed=derive(recipe.seed, "steps"),
-        hopeless={f"{name}.total": limit for name in task.losses},
+        diverged_above={f"{name}.total": limit for name in task.losses},
     )
 
     def evaluate(model: nn.Module) -> Mapping[str, float]:

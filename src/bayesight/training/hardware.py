@@ -20,7 +20,7 @@ __all__ = ["Hardware", "available_cores", "choose_hardware", "default_threads", 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run computes on.
+    """Device, precision, processes and threads of a run.
 
     Args:
         fabric: device, precision and processes, ready to set up models.
@@ -98,7 +98,7 @@ def available_cores() -> int:
 
 
 def has_bf16(on_accelerator: bool = False) -> bool:
-    """Whether bf16 matrices are multiplied in hardware: AMX or AVX-512 BF16, or an accelerator that can."""
+    """True where hardware multiplies bf16 matrices: AMX or AVX-512 BF16, or an accelerator that can."""
     if on_accelerator:
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

@@ -90,7 +90,7 @@ LARGEST_SIDE = 4096
 
 
 class DataKey(BaseModel):
-    """What it learns from.
+    """The images of a training.
 
     Args:
         batch: images in one step, over all processes.
@@ -123,19 +123,19 @@ class DataKey(BaseModel):
 
 
 class ModelKey(NamedOptions):
-    """What it computes."""
+    """The network, and its options."""
 
     name: StrictStr = "mlp"
 
 
 class LossKey(NamedOptions):
-    """What counts as wrong."""
+    """The loss, and its options."""
 
     name: StrictStr = "cross_entropy"
 
 
 class OptimizationKey(NamedOptions):
-    """How the parameters move.
+    """The optimizer, with its options, rate and schedule.
 
     Args:
         lr: base learning rate.
@@ -172,7 +172,7 @@ class OptimizationKey(NamedOptions):
 
 
 class PretrainKey(BaseModel):
-    """What the network of a classifier does before it sees a label: SimCLR (Chen et al. 2020).
+    """Contrastive pretraining of a classifier's network, before any label: SimCLR (Chen et al. 2020).
 
     Two random views of each image of a batch are to be recognised as one image among all others. Whatever the
     views differ in is forgotten, so the augmentation says what does not matter.
@@ -229,7 +229,7 @@ class Recipe(BaseModel):
 
     @property
     def kind(self) -> Literal["classification", "generation"]:
-        """What a run of this recipe is, as its model decides.
+        """The kind of run this recipe makes, as its model decides.
 
         Example:
             >>> Recipe.default("mlp").kind, Recipe.default("gan").kind
@@ -380,7 +380,7 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
 
 
 def _augment_problems(tree: Mapping[str, Any], path: str) -> list[str]:
-    """What is wrong with the augmentation a table names."""
+    """Problems of the augmentation that a table names."""
     found = _name_and_options(tree, path, NamedOptions)
     if found is None:
         return []
@@ -393,7 +393,7 @@ def _augment_problems(tree: Mapping[str, Any], path: str) -> list[str]:
 def _name_and_options(
     tree: Mapping[str, Any], path: str, key: type[BaseModel]
 ) -> tuple[str, dict[str, Any]] | None:
-    """What the table at ``path`` names, with what it gives beyond the declared fields."""
+    """The name in the table at ``path``, and its options: all beyond the declared fields."""
     entry: Any = tree
     for part in path.split("."):
         entry = entry.get(part, {}) if isinstance(entry, Mapping) else {}

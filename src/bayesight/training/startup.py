@@ -54,7 +54,7 @@ def _real() -> ModuleType:
 
 
 class _StandIn(ModuleType):
-    """What is asked of the compiler by those who do not compile."""
+    """The little of the compiler that optimizers and Fabric ask for without compiling."""
 
     def __init__(self, name: str) -> None:
         import torch

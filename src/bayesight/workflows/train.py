@@ -11,7 +11,7 @@ from bayesight.progress import reporter, told
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.classification import classification
-from bayesight.training.events import Epochs, Listener, SourceEvent
+from bayesight.training.events import EpochReporter, Listener, SourceEvent
 from bayesight.training.hardware import choose_hardware
 from bayesight.training.recipe import Recipe
 from bayesight.types import Progress, ShownProgress
@@ -75,7 +75,7 @@ def train(
         StorageFailed: the disk is full.
         InvalidInput: images without labels that the recipe has no use for.
     """
-    listeners = (*listeners, Epochs(told)) if progress is True else tuple(listeners)
+    listeners = (*listeners, EpochReporter(told)) if progress is True else tuple(listeners)
     progress = reporter(progress, "reading")
     began = time.perf_counter()
     resuming = request.resume and (request.out / "recipe.toml").exists()

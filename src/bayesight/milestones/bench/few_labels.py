@@ -31,7 +31,7 @@ from bayesight.milestones.bench.pictures import page_of, pixels_of, spread
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import ProjectionHead
 from bayesight.seeding import numpy_generator
-from bayesight.training.contrastive import TwoViews, recognise_the_other_view
+from bayesight.training.contrastive import TwoViews, contrastive_loss
 from bayesight.training.engine import Task
 from bayesight.types import ImageArray
 
@@ -53,7 +53,7 @@ def probe(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     assert augment is not None
     batches = Batches(letters, first.data["batch"], bench.derive("pretrain data"))
     views = TwoViews(batches, augment, bench.derive("views"), bench.dtype)
-    losses = {"pretrain": recognise_the_other_view(first.loss["temperature"])}
+    losses = {"pretrain": contrastive_loss(first.loss["temperature"])}
     task = Task(views, model, losses, [update_of(first.optimization, model, "pretrain")])
     seen = bench.fit(task, first.optimization["steps"])
     everything, held_out = (embedded(model, part) for part in (letters, test))
