@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from bayesight.errors import InvalidInput, RunUnreadable, TrainingDiverged
+from bayesight.errors import InvalidInput, TrainingDiverged
 from bayesight.optim import build_schedule
 from bayesight.training.average import WeightAverage
 from bayesight.training.checkpoint import FileCheckpointer
@@ -139,19 +139,7 @@ def test_resumed_training_ends_with_the_same_bits(tmp_path, stop_at):
     assert torch.equal(again, straight)
 
 
-def test_checkpoint_of_another_run_or_damaged_is_refused(tmp_path):
-    task, _ = regression()
-    keeper = FileCheckpointer(tmp_path, {"recipe": "a", "threads": 2})
-    fit(task, Budget(5, 5), fabric=fabric(), checkpointer=keeper)
-    with pytest.raises(RunUnreadable, match=r"threads was 2, is 1"):
-        FileCheckpointer(tmp_path, {"recipe": "a", "threads": 1}).load(regression()[0], None)
-    content = keeper.path.read_bytes()
-    keeper.path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(RunUnreadable, match="damaged"):
-        keeper.load(regression()[0], None)
-
-
-def test_saves_are_spaced_unless_forced(tmp_path):
+def test_the_last_step_is_kept_however_rarely_saves_are_made(tmp_path):
     task, _ = regression()
     keeper = FileCheckpointer(tmp_path, {}, every_s=1000.0)
     fit(task, Budget(steps=5, evaluate_every=2), fabric=fabric(), checkpointer=keeper)
@@ -234,19 +222,7 @@ def test_clipping_bounds_the_step():
     assert math.isclose((weights(task) - before).norm().item(), 1e-3, rel_tol=1e-3)
 
 
-def test_average_is_its_formula_and_evaluation_sees_it():
-    model = nn.Linear(1, 1, bias=False)
-    average = WeightAverage(model, 0.6)
-    shadow = model.weight.item()
-    for step, value in enumerate([1.0, 2.0, -1.0, 4.0, 4.0, 4.0]):
-        with torch.no_grad():
-            model.weight.fill_(value)
-        average.update(step)
-        decay = min(0.6, (1 + step) / (10 + step))
-        shadow = decay * shadow + (1 - decay) * value
-    with average.applied():
-        assert math.isclose(model.weight.item(), shadow, rel_tol=1e-6)
-    assert model.weight.item() == 4.0
+def test_evaluation_sees_the_average_and_its_weights_are_kept():
     task, _ = regression()
     average = WeightAverage(task.model, 0.99)
     seen = []

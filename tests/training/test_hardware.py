@@ -13,13 +13,6 @@ from bayesight.training.hardware import (
 )
 
 
-@pytest.fixture(autouse=True)
-def _threads_as_they_were():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def test_half_the_cores_unless_told_otherwise(monkeypatch):
     monkeypatch.setattr("bayesight.training.hardware.available_cores", lambda: 12)
     assert [default_threads(), default_threads(2), default_threads(99)] == [6, 3, 1]
