@@ -51,6 +51,24 @@ def test_when_every_rate_diverges_it_says_so(bench):
         best_rate([SWEEP], bench, train)
 
 
+def test_the_weights_that_a_metric_chooses_are_kept(bench):
+    """The metric is least at the tenth of the twenty looks, while the loss goes on falling."""
+    seen = []
+
+    def evaluate(model):
+        seen.append(model.weight.item())
+        return {"loss": abs(len(seen) - 10.0)}
+
+    model = torch.nn.Linear(1, 1, bias=False)
+    update = update_of(key("sgd", lr=0.01, steps=40), model)
+    loss = {"train": lambda model, batch: {"total": model(batch[0]).sum()}}
+    task = Task(lambda model, step: (torch.ones(1, 1),), model, loss, [update])
+    losses = bench.fit(task, 40, evaluate=evaluate, monitor="loss")
+    assert len(seen) == 20
+    assert losses == sorted(losses, reverse=True)
+    assert model.weight.item() == seen[9] != seen[-1]
+
+
 def test_windows_are_stretches_of_the_text_and_what_follows_them():
     codes = torch.arange(1000)
     model = torch.nn.Linear(1, 1)
