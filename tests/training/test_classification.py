@@ -147,7 +147,7 @@ def test_a_loss_that_sees_environments_gets_them_and_is_chosen_by_them(examples,
     )
     assert [part.shape for part in plan.task.data(plan.network, 0)[1:]] == [(16,), (16,)]
     assert "loss" in plan.task.stateful
-    assert (plan.budget.hopeless, plan.budget.monitor) == ({}, plan.task.stateful["loss"].monitor)
+    assert (plan.budget.diverged_above, plan.budget.monitor) == ({}, plan.task.stateful["loss"].monitor)
     assert plan.budget.monitor in plan.evaluate(plan.network.eval())
     blind = classification(RECIPE, examples(64, environments=2), examples(60, seed=1), 3, hardware)
     assert len(blind.task.data(blind.network, 0)) == 2

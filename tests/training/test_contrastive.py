@@ -13,7 +13,7 @@ from bayesight.training.contrastive import (
     FEWEST,
     TwoViews,
     contrastive,
-    recognise_the_other_view,
+    contrastive_loss,
     require_enough,
 )
 from bayesight.training.engine import fit
@@ -55,7 +55,7 @@ def test_the_loss_sees_both_views_in_one_pass():
         return images.flatten(1)
 
     first, second = torch.randn(2, 6, 1, 2, 2, generator=torch.Generator().manual_seed(1))
-    found = recognise_the_other_view(0.2)(model, (first, second))["total"]
+    found = contrastive_loss(0.2)(model, (first, second))["total"]
     assert sizes == [12]
     torch.testing.assert_close(found, nt_xent(first.flatten(1), second.flatten(1), 0.2))
 

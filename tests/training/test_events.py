@@ -4,7 +4,7 @@ import pytest
 
 from bayesight.training import events
 from bayesight.training.events import (
-    Epochs,
+    EpochReporter,
     EvaluationEvent,
     SourceEvent,
     StepEvent,
@@ -27,7 +27,7 @@ def evaluation(step, **row):
 
 def test_an_evaluation_is_a_line_of_where_how_high_how_good_and_how_long(clock):
     lines = []
-    epochs = Epochs(lines.append)
+    epochs = EpochReporter(lines.append)
     epochs(SourceEvent(("a note",)))
     epochs(TrainingStart(0, 100, 20))
     clock(10)
@@ -40,7 +40,7 @@ def test_an_evaluation_is_a_line_of_where_how_high_how_good_and_how_long(clock):
 
 
 def test_resumed_training_counts_the_time_of_its_own_steps(clock):
-    epochs = Epochs()
+    epochs = EpochReporter()
     epochs(TrainingStart(50, 100, 20))
     clock(10)
     assert epochs.left(60) == "40 s"
@@ -49,14 +49,14 @@ def test_resumed_training_counts_the_time_of_its_own_steps(clock):
 
 @pytest.mark.parametrize(("step", "words"), [(1, "1 of 6"), (20, "1 of 6"), (21, "2 of 6"), (101, "6 of 6")])
 def test_the_last_epoch_may_be_a_short_one(step, words):
-    epochs = Epochs()
+    epochs = EpochReporter()
     epochs(TrainingStart(0, 101, 20))
     assert epochs.epoch(step) == f"epoch {words}"
 
 
 def test_two_losses_are_named_and_so_is_pretraining(clock):
     lines = []
-    epochs = Epochs(lines.append)
+    epochs = EpochReporter(lines.append)
     epochs(TrainingStart(0, 10, 5))
     epochs(evaluation(5, **{"discriminator.total": 1.0, "generator.total": 2.0}))
     epochs(evaluation(10, **{"pretrain.total": 3.0}))
@@ -65,7 +65,7 @@ def test_two_losses_are_named_and_so_is_pretraining(clock):
 
 
 def test_a_bar_says_the_present_step_in_a_few_words():
-    epochs = Epochs()
+    epochs = EpochReporter()
     epochs(TrainingStart(0, 40, 20))
     assert epochs.now(StepEvent(3, {"net.total": 0.125, "net.part": 1.0})) == "epoch 1 of 2, loss 0.125"
     epochs(evaluation(20, accuracy=0.5, log_loss=1.0))

@@ -47,7 +47,7 @@ def test_a_recipe_becomes_a_plan_that_trains(name, examples, hardware):
     assert (plan.budget.steps, plan.budget.evaluate_every) == (6, 3)
     turns = list(plan.network.turns())
     assert [update.name for update in plan.task.updates] == list(plan.task.losses) == turns
-    assert set(plan.budget.hopeless) == {f"{turn}.total" for turn in turns}
+    assert set(plan.budget.diverged_above) == {f"{turn}.total" for turn in turns}
     monitor = plan.network.monitor
     assert plan.budget.monitor == (monitor.name if monitor else None)
     assert (plan.budget.patience is None) or monitor is not None
