@@ -7,6 +7,8 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NEEDED_BY_OTHERS = {"python-multipart": "fastapi reads forms with it", "psycopg": "sqlalchemy's driver"}
@@ -77,3 +79,15 @@ def test_contributing_names_files_that_are_there():
     assert len(named) > 60
     for name in named:
         assert (ROOT / name).exists() or (ROOT / "src" / "bayesight" / name).exists(), name
+
+
+@pytest.mark.parametrize("room", ["bayes", "cli", "evaluation", "service", "workflows"])
+def test_a_docstring_names_its_thing_and_does_not_ask_for_it(room):
+    asked = []
+    for path in sorted((ROOT / "src/bayesight" / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                said = ast.get_docstring(node) or ""
+                if re.match(r"(What|Who|Where|How|Whether)\b", said):
+                    asked.append(f"{path.name}: {said.splitlines()[0]}")
+    assert asked == []

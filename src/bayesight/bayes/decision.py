@@ -42,7 +42,7 @@ HAND_OVER = "hand to a person"
 
 @dataclass(frozen=True)
 class Costs:
-    """What each action costs under each hypothesis, in any unit; a gain is a negative cost.
+    """The cost of each action under each hypothesis, in any unit; a gain is a negative cost.
 
     Args:
         table: (A, K) finite numbers.
@@ -155,7 +155,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class ReadingValue:
-    """What one more reading is expected to bring, for each belief of a batch.
+    """The expected gain of one more reading, for each belief of a batch.
 
     Args:
         bits: mutual information of result and hypothesis, >= 0.
@@ -223,7 +223,7 @@ def expected_information(belief: Belief, reading: Reading) -> Tensor:
 
 
 def value_of_reading(belief: Belief, costs: Costs, reading: Reading) -> ReadingValue:
-    """What one more reading is expected to bring, in bits and in cost.
+    """The expected gain of one more reading, in bits and in cost.
 
     Raises:
         InvalidInput: the hypotheses of belief, costs and reading differ.

@@ -1,4 +1,4 @@
-"""What the answer of a test is worth: precision, predictive values, likelihood ratios, with intervals.
+"""The worth of a test's answer: precision, predictive values, likelihood ratios, with intervals.
 
 A test is two conditional probabilities, P(positive | ill) and P(positive | healthy). What its user needs
 are the reverse, P(ill | positive) and P(healthy | negative), and these change with the prevalence:
@@ -56,7 +56,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LikelihoodRatios:
-    """How many times a positive and a negative result multiply the odds of being ill."""
+    """Factors by which a positive and a negative result multiply the odds of being ill."""
 
     positive: Estimate
     negative: Estimate

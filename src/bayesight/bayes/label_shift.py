@@ -303,7 +303,7 @@ def _entropy(log_p: Tensor) -> Tensor:
 def _confusion_noise(
     log_posterior: Tensor, labels: Tensor, old_prior: Tensor, prior: Tensor, resamples: int, seed: int
 ) -> Tensor:
-    """How far EM strays, (resamples, K), because each class is known from its few validation images.
+    """Errors of EM, (resamples, K), because each class is known from its few validation images.
 
     Validation images are resampled within their class and weighted to ``prior``, which EM should then return.
     """

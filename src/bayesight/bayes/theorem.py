@@ -288,7 +288,7 @@ def pool(log_likelihoods: Tensor, *, dependence: float = 0.0, dim: int = 0) -> T
 
 
 def effective_readings(n: int, dependence: float) -> float:
-    """How many independent readings n dependent ones are worth: n / (1 + (n - 1)·dependence).
+    """The number of independent readings that n dependent ones are worth: n / (1 + (n - 1)·dependence).
 
     Example:
         >>> effective_readings(2, 0.0), effective_readings(2, 0.5), effective_readings(100, 1.0)

@@ -1,4 +1,4 @@
-"""What every command shares: the JSON document, messages, the progress bar, and errors as one sentence."""
+"""Parts that every command shares: the JSON document, messages, the progress bar, errors as one sentence."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ __all__ = ["evaluate"]
 
 
 class HeadChoice(StrEnum):
-    """What answers."""
+    """The head that answers."""
 
     gaussian = "gaussian"
     laplace = "laplace"
@@ -51,7 +51,7 @@ class Part(StrEnum):
 
 
 def _prior_text(given: str | None) -> str | None:
-    """What ``--prior`` states; of ``-``, what standard input does."""
+    """The prior that ``--prior`` states; of ``-``, the one on standard input."""
     return sys.stdin.read() if given == "-" else given
 
 

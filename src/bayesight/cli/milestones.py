@@ -110,7 +110,7 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def _kind(data: Path) -> str:
-    """Whether a source is text or images, by its name."""
+    """The kind of a source, text or images, by its name."""
     return "text" if data.name.lower().endswith((".txt", ".txt.gz", ".md")) else "letters"
 
 

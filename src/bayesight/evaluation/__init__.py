@@ -1,4 +1,4 @@
-"""How good a classifier is, in numbers: who is taken for whom, and whether its probabilities hold.
+"""Measures of a classifier: confusion, calibration of its probabilities, novelty and distances.
 
 ```
 confusion    confusion matrix, one class against the rest, the pairs most confused, another base rate

@@ -1,4 +1,4 @@
-"""Whether a stated probability means what it says: log-loss, Brier score, calibration error, reliability.
+"""Calibration of stated probabilities: log-loss, Brier score, calibration error, reliability.
 
 Every function takes log-posteriors (N, K) in nats and the true class indices (N,), as arrays or tensors.
 ``Answers`` keeps of both what log-loss and reliability need, three numbers an example: posteriors over very

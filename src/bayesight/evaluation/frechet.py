@@ -1,4 +1,4 @@
-"""How far made images are from real ones: the Fréchet distance between Gaussians over their features.
+"""Distance of made images from real ones: Fréchet's, between Gaussians over their features.
 
 Source: Dowson, Landau 1982, *J. Multivariate Analysis* 12, for the distance; Heusel et al. 2017, "GANs
 Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", sec. 3, for features.

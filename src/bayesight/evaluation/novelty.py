@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NoveltyReference:
-    """What validation images look like to the score; float64.
+    """Statistics of validation images that the score compares with; float64.
 
     Args:
         evidence_mean: nats, of the log-evidence.

@@ -68,7 +68,7 @@ _SLOPE = "its effect is a straight line's slope"
 
 @dataclass(frozen=True)
 class CausalRequest:
-    """What is asked of which table.
+    """A question about cause and effect, and the table it is asked of.
 
     Attributes:
         table: a CSV or Parquet file, or ``example:NAME``.

@@ -1,4 +1,4 @@
-"""What to do about an answer: the action of least expected cost, and what one more reading is worth."""
+"""Decisions on an answer: the action of least expected cost, and the value of one more reading."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OTHERS = "*"
 
 @dataclass(frozen=True)
 class Stakes:
-    """What is at stake, as people state it.
+    """Costs of the actions and of a reading, as people state them.
 
     Args:
         costs: ``zero-one`` (believing a class costs 1 when it is wrong) or the path of a JSON file with
@@ -54,7 +54,7 @@ class Stakes:
 
 @dataclass(frozen=True)
 class Choice:
-    """What to do about one image.
+    """The action for one image.
 
     Args:
         action: of least expected cost.
@@ -69,7 +69,7 @@ class Choice:
     reading_saves: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """The document that ``--json`` prints."""
         return dict(vars(self))
 
 

@@ -62,7 +62,7 @@ RARE, COMMON = 0.01, 0.6
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of everything the demonstration uses.
+    """Amounts of everything the demonstration uses.
 
     Args:
         learn: letters of each class to learn from.
@@ -83,7 +83,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demonstration left behind.
+    """The result of the demonstration: its files, figures and steps.
 
     Args:
         run: the run folder.
@@ -100,7 +100,7 @@ class Demo:
     steps: tuple[Step, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """The document that ``--json`` prints."""
         return {
             "run": str(self.run.folder),
             "source": str(self.source),

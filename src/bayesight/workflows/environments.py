@@ -27,7 +27,7 @@ FOLDER = "folder"
 
 @dataclass(frozen=True)
 class Environments:
-    """Where each image of a store comes from.
+    """The environment each image of a store comes from.
 
     Args:
         names: of the environments, sorted as text.

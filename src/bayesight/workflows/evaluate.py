@@ -1,4 +1,4 @@
-"""How good a run is on labelled images, and what each of its answers is worth there."""
+"""Evaluation of a run on labelled images: its accuracy, and the worth of each of its answers there."""
 
 from __future__ import annotations
 

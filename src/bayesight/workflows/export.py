@@ -96,7 +96,7 @@ class Export:
     quantisation: Quantisation | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """The document that ``--json`` prints."""
         return asdict(self)
 
 

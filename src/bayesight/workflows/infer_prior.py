@@ -51,7 +51,7 @@ class InferredPrior:
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """The document that ``--json`` prints."""
         found = self.estimate
         spans = zip(found.low.tolist(), found.high.tolist(), strict=True)
         return {
@@ -85,7 +85,7 @@ class InferredPrior:
 
     @property
     def warning(self) -> str | None:
-        """What to beware of, in a sentence, if anything."""
+        """A caution about the estimate, in a sentence; empty where none is due."""
         unknown = self.estimate.unknown
         if unknown is not None and self._strange:
             share, low, high = (percent(x, 0) for x in (unknown.share, unknown.low, unknown.high))

@@ -47,7 +47,7 @@ SHOWN = 60
 
 @dataclass(frozen=True)
 class LabelAudit:
-    """How far each label is to be trusted.
+    """The trust that each label deserves.
 
     Args:
         store: the images.

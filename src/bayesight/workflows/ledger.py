@@ -73,7 +73,7 @@ class ReplayResult:
     out: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """The document that ``--json`` prints."""
         tree = {k: v for k, v in vars(self).items() if k != "elapsed_s"}
         paths = {"run": str(self.run.folder), "out": None if self.out is None else str(self.out)}
         return tree | paths | {"seconds": self.elapsed_s}
@@ -81,7 +81,7 @@ class ReplayResult:
 
 @dataclass(frozen=True)
 class ErasureResult:
-    """What was erased, run by run.
+    """The erased records, run by run.
 
     Args:
         ledger: where, without a password.
@@ -92,7 +92,7 @@ class ErasureResult:
     by_run: dict[str, ErasureOutcome]
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints: sums over the runs, and the records of the erasure."""
+        """The document that ``--json`` prints: sums over the runs, and the records of the erasure."""
         found = list(self.by_run.values())
         names = ("labels", "predictions", "other", "unlearned", "in_base")
         sums = {name: sum(getattr(one, name) for one in found) for name in names}

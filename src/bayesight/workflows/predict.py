@@ -1,4 +1,4 @@
-"""What single images are, in the four terms of Bayes' theorem."""
+"""Prediction of single images, in the four terms of Bayes' theorem."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Readings:
-    """How images are to be read.
+    """Options for reading images.
 
     Args:
         prior: base rates as ``parse_prior`` reads them, or by class, as ``complete_prior`` does; None takes
@@ -110,7 +110,7 @@ class Prediction:
     set: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints; ``decision`` and ``set`` are there only where they were asked for."""
+        """The document that ``--json`` prints; ``decision`` and ``set`` only where they were asked for."""
         tree = {name: value for name, value in vars(self).items() if name not in ("decision", "set")}
         tree |= {} if self.decision is None else {"decision": self.decision.as_dict()}
         return tree if self.set is None else tree | {"set": list(self.set)}
@@ -281,7 +281,7 @@ def _base_rates(classifier: Classifier, prior: str | Mapping[str, float | str] |
 def _decisions(
     classifier: Classifier, stakes: Stakes | None, posterior: Tensor, known: Sequence[bool]
 ) -> Sequence[Choice | None]:
-    """What to do about each image; nothing where no costs were stated."""
+    """The action for each image; nothing where no costs were stated."""
     if stakes is None:
         return [None] * len(known)
     names = classifier.classes.names

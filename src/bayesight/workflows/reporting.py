@@ -137,7 +137,7 @@ def write_report(title: str, sections: Sequence[Section], path: str | Path, subt
 
 
 def training_sections(run: Run) -> list[Section]:
-    """What was trained on what, and the learning curves."""
+    """Sections on the training: model, data, and the learning curves."""
     metrics = run.metrics()
     return [_training(run, metrics), *_curves(run, metrics)]
 
@@ -235,7 +235,7 @@ def novelty_section(found: NoveltyCheck) -> Novelty:
 
 
 def data_sections(store: Store) -> list[Section]:
-    """What a source holds: classes, what was quarantined, what is there twice."""
+    """Sections on a source: its classes, quarantined files and duplicates."""
     manifest, found = store.manifest, audit(store)
     conflicts = tuple(Conflict(labels=tuple(c.labels), paths=c.paths) for c in found.conflicts)
     return [

@@ -120,7 +120,7 @@ class LabelledImages:
 
     @property
     def fitted_note(self) -> str:
-        """How many images were of another size or mode than the run's; empty where none was."""
+        """Count of images of another size or mode than the run's, in words; empty where none was."""
         return fitted_note(self.store, "the run's ")
 
 

@@ -56,7 +56,7 @@ class Summary:
     table: str
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """The document that ``--json`` prints."""
         return {
             "model": self.model,
             "parameters": self.parameters,

@@ -33,7 +33,7 @@ WAIT_S = 120.0
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What an update did.
+    """The result of an update.
 
     Args:
         run: the run.

@@ -26,7 +26,7 @@ S = TypeVar("S")
 
 
 class Family(Protocol[S]):
-    """What every family's module offers. ``data`` is one observation a row; S is the family's state."""
+    """The interface of every family's module. ``data`` is one observation a row; S is the family's state."""
 
     def update(self, state: S, data: Tensor) -> tuple[S, Tensor]:
         """Take data in; the new state, and the log-evidence of these data given the earlier ones (nats)."""
@@ -50,7 +50,7 @@ class Family(Protocol[S]):
         """Log marginal likelihood of all data taken in so far, in their order, nats."""
 
     def maximum_likelihood(self, state: S) -> dict[str, Tensor]:
-        """What the data alone say, the prior ignored."""
+        """The estimate from the data alone, the prior ignored."""
 
 
 FAMILIES = ("beta", "dirichlet", "normal", "regression", "wishart")

@@ -20,7 +20,7 @@ __all__ = ["Snapshot", "grow", "milestones"]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the first ``n`` observations say.
+    """The belief after the first ``n`` observations.
 
     Args:
         n: how many were taken in.

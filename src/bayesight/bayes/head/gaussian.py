@@ -83,7 +83,7 @@ _VALUES = 1 << 20  # densities held at once
 
 @dataclass(frozen=True)
 class AbsorbedBatch:
-    """What was learned on the way.
+    """Numbers learned while a batch was absorbed.
 
     Args:
         rows: how many rows came.

@@ -1,4 +1,4 @@
-"""What the label of an image is expected to tell about the classes, before anybody gives it.
+"""Expected information of an image's label about the classes, before anybody gives it.
 
 The mutual information of the label y of an image x with the class means mu, given everything absorbed,
 

@@ -1,4 +1,4 @@
-"""What a Gaussian head says of a feature vector: likelihood, posterior, and the evidence of all it absorbed.
+"""Predictions of a Gaussian head: likelihood and posterior of a feature vector, evidence of all it absorbed.
 
 Parameters are integrated out: the predictive of each class is a Student-t, the evidence a ratio of Wishart
 normalisers. How far the answer is to be softened is its sharpness (``bayes.sharpness``).

@@ -1,7 +1,7 @@
-"""What a Gaussian head holds: its prior, its standardisation, and the statistics of the rows it absorbed.
+"""The state of a Gaussian head: its prior, its standardisation, and the statistics of the rows it absorbed.
 
 The statistics are counts, sums and second moments of standardised rows. ``gaussian`` adds them up and
-``gaussian_predictive`` asks what they say.
+``predictive`` asks what they say.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class QueueCandidate:
 
 @dataclass(frozen=True)
 class Queue:
-    """What to label next.
+    """Images to label next.
 
     Args:
         images: those first whose label is expected to teach most.

@@ -132,7 +132,7 @@ def softmax_figures(network: ImageModel, validation: Examples) -> dict[str, floa
 
 
 def selection(recipe: Recipe, images: int, classes: int) -> str:
-    """How the kept weights were chosen, in words; of very many images times classes a sample judges."""
+    """The rule that chose the kept weights, in words; of very many images times classes a sample judges."""
     if sees_environments(recipe.loss.name):
         return ENVIRONMENT_SELECTION[recipe.loss.name]
     judges = len(sharpness.judges(images, classes))

@@ -95,7 +95,7 @@ def described(store: Store) -> dict[str, Any]:
 
 
 def hardware_facts(hardware: Hardware) -> dict[str, Any]:
-    """What a run was computed on, as its metrics name it."""
+    """The hardware a run was computed on, as its metrics name it."""
     return {
         "precision": hardware.precision,
         "threads": hardware.threads,

@@ -32,7 +32,7 @@ __all__ = ["Material", "among", "open_source", "read_material", "sides"]
 
 @dataclass(frozen=True)
 class Material:
-    """What a run learns from, split.
+    """The images a run learns from, split.
 
     Args:
         stores: the source, then every ``also``.
@@ -62,7 +62,7 @@ class Material:
 
     @property
     def content_hashes(self) -> list[str]:
-        """What was read, by content."""
+        """Content hashes of the sources that were read."""
         return [store.manifest.content_hash for store in self.stores]
 
 

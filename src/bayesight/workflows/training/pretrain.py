@@ -44,7 +44,7 @@ class Pool:
 
     @property
     def content_hashes(self) -> list[str]:
-        """What was read, by content."""
+        """Content hashes of the sources that were read."""
         return [store.manifest.content_hash for store in self.stores]
 
 

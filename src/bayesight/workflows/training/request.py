@@ -25,7 +25,7 @@ LEAST = 28
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What to train on, how, and where the run goes.
+    """A training to do: its data, its recipe, and the folder of the run.
 
     Args:
         source: a folder, archive or IDX file of labelled images.
