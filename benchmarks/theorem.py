@@ -1,11 +1,14 @@
 """Is Bayes' theorem over millions of subjects as cheap as moving the numbers, and cheaper than pgmpy?
 
-    python benchmarks/theorem.py [--subjects 10000000] [--threads 1 2] [--repeats 7]
+    python benchmarks/theorem.py [--subjects 10000000] [--threads 1 2] [--repeats 7] [--questions update ...]
 
-Two questions, one row each in results/theorem.csv:
+Three questions, a row for each answer in results/theorem.csv:
 
 * update: 10 million subjects x 10 hypotheses, against copying the same arrays (reading log-likelihoods, and
   the priors where every subject has its own, and writing the posteriors). The goal is a ratio of 3 at most.
+* logsumexp: 100,000 subjects x 10 and x 1,000 hypotheses, against a sum, torch's logsumexp and a difference,
+  each in new memory as `update` has it. Below a ratio of 2 the blocks of `bayes/_fused.py` would not be worth
+  their lines.
 * pgmpy: queries of a two-node network by its VariableElimination, against `update` on a batch of queries, and
   one at a time. The goal is 100 for the batch.
 
@@ -22,6 +25,7 @@ import subprocess
 import time
 import warnings
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -66,6 +70,22 @@ def update_rows(subjects, threads, repeats):
             )
             yield (f"update {name} {str(dtype).removeprefix('torch.')}", threads, taken, moved, False)
         del ll, own, out
+
+
+def logsumexp_rows(repeats, subjects=100_000):
+    torch.set_num_threads(1)
+    rng = torch.Generator().manual_seed(SEED)
+    for k, dtype in product((10, 1000), (torch.float32, torch.float64)):
+        ll = torch.randn(subjects, k, generator=rng, dtype=dtype) * 2 - 3
+        prior = Belief(torch.randn(k, generator=rng, dtype=dtype).log_softmax(-1))
+
+        def plain(ll=ll, log_prior=prior.log_p):
+            joint = log_prior + ll
+            log_z = joint.logsumexp(-1)
+            return joint - log_z[:, None], log_z, bool(log_z.isfinite().all())
+
+        taken, theirs = clock(repeats, lambda ll=ll, prior=prior: update(prior, ll), plain)
+        yield f"logsumexp over update, K = {k} {str(dtype).removeprefix('torch.')}", 1, taken, theirs, True
 
 
 def pgmpy_rows(repeats, queries=200, batch=100_000):
@@ -129,11 +149,15 @@ def main():
     parser.add_argument("--subjects", type=int, default=10_000_000)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--questions", nargs="+", default=["update", "logsumexp", "pgmpy"])
     options = parser.parse_args()
     found = []
-    for threads in options.threads:
+    for threads in options.threads * ("update" in options.questions):
         found += [row(*r) for r in update_rows(options.subjects, threads, options.repeats)]
-    found += [row(*r) for r in pgmpy_rows(options.repeats)]
+    if "logsumexp" in options.questions:
+        found += [row(*r) for r in logsumexp_rows(options.repeats)]
+    if "pgmpy" in options.questions:
+        found += [row(*r) for r in pgmpy_rows(options.repeats)]
     for line in found:
         spread = f"{line['ratio_min']} to {line['ratio_max']}"
         print(
