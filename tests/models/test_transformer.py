@@ -27,10 +27,8 @@ def test_attention_is_scaled_dot_product_attention(causal):
     assert torch.allclose(attention(x), expected, atol=1e-14)
 
 
-@torch.no_grad()
-def test_a_block_is_torchs_encoder_layer_on_the_same_weights():
-    torch.manual_seed(5)
-    block = Block(16, 4, causal=False).double().eval()
+def torch_layer(block):
+    """Torch's encoder layer with a block's weights."""
     other = nn.TransformerEncoderLayer(
         16, 4, 64, dropout=0.0, activation="gelu", batch_first=True, norm_first=True, dtype=torch.float64
     ).train()  # in evaluation mode torch takes a fused path
@@ -46,8 +44,27 @@ def test_a_block_is_torchs_encoder_layer_on_the_same_weights():
     }
     for theirs, ours in pairs.items():
         theirs.copy_(ours)
-    x = numbers(3, 9, 16, seed=2)
-    assert torch.allclose(block(x), other(x), atol=1e-13)
+    return other
+
+
+@torch.no_grad()
+def test_a_block_is_torchs_encoder_layer_on_the_same_weights():
+    torch.manual_seed(5)
+    block, x = Block(16, 4, causal=False).double().eval(), numbers(3, 9, 16, seed=2)
+    assert torch.allclose(block(x), torch_layer(block)(x), atol=1e-13)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_whole_is_torchs_layers_under_a_causal_mask(tied):
+    model = CausalTransformer(11, 8, layers=3, width=16, heads=4, tied=tied, seed=4).double().eval()
+    symbols = torch.randint(11, (2, 6), generator=torch.Generator().manual_seed(1))
+    x = model.symbol.weight[symbols] + model.place.weight[:6]
+    mask = nn.Transformer.generate_square_subsequent_mask(6, dtype=torch.float64)
+    for block in model.blocks:
+        x = torch_layer(block)(x, src_mask=mask, is_causal=True)
+    expected = F.layer_norm(x, (16,)) @ (model.symbol if tied else model.head).weight.T
+    assert torch.allclose(model(symbols), expected, atol=1e-13)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 from torch import Tensor, nn
 
 from bayesight.checks import check, probability
-from bayesight.models.base import ImageModel, kaiming_normal
+from bayesight.models.base import ImageModel, check_side, kaiming_normal
 from bayesight.models.registry import MODELS
 from bayesight.values import BelowOne, Width
 
@@ -56,8 +56,7 @@ class AlexNet(ImageModel):
         check(hidden is None or hidden >= 1, "alexnet.hidden", f"got {hidden}", "at least 1")
         published = variant == "published" or (variant == "auto" and min(height, width) >= _LEAST)
         least = _LEAST if published else _SMALLEST
-        came, mend = f"images of {width}x{height}", f"Read them with --size {least}, or use --model mlp."
-        check(min(height, width) >= least, "alexnet", came, f"{least}x{least} or larger", mend)
+        check_side(image_shape, least, "alexnet", f"Read them with --size {least}, or use --model mlp.")
         self.convolutions = _published(channels) if published else _small(channels)
         side = 6 if published else 4
         self.pooled = nn.AdaptiveAvgPool2d(side)

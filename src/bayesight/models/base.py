@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ImageModel", "Standardisation", "channels_last", "kaiming_normal"]
+from bayesight.checks import check
+
+__all__ = ["ImageModel", "Standardisation", "channels_last", "check_side", "check_widths", "kaiming_normal"]
 
 
 class Standardisation(nn.Module):
@@ -162,6 +164,26 @@ def channels_last(network: nn.Module) -> nn.Module:
     if any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def check_side(image_shape: tuple[int, int, int], least: int, where: str, mend: str) -> None:
+    """Refuse images (C, H, W) of which a side has fewer pixels than ``least``.
+
+    Raises:
+        InvalidInput: with ``mend``.
+    """
+    _, height, width = image_shape
+    came = f"images of {width}x{height}"
+    check(min(height, width) >= least, where, came, f"{least}x{least} or larger", mend)
+
+
+def check_widths(widths: Sequence[int], where: str, mend: str = "") -> None:
+    """Refuse no widths, and widths below 1.
+
+    Raises:
+        InvalidInput: with ``mend``.
+    """
+    check(len(widths) > 0 and min(widths) > 0, where, f"got {list(widths)}", "widths >= 1", mend)
 
 
 def _mean_over_space(maps: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from bayesight.checks import check, probability
+from bayesight.checks import probability
+from bayesight.models.base import check_side, check_widths
 
-__all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder"]
+__all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder", "check_halvings"]
 
 
 class ConvolutionalEncoder(nn.Module):
@@ -89,16 +90,12 @@ class ConvolutionalDecoder(nn.Module):
         return logits[:, :, top : top + self.size[0], left : left + self.size[1]]
 
 
-def check_widths(widths: Sequence[int], image_shape: tuple[int, int, int], where: str) -> None:
+def check_halvings(widths: Sequence[int], image_shape: tuple[int, int, int], where: str) -> None:
     """Refuse widths below 1, and more halvings than the image has pixels for.
 
     Raises:
         InvalidInput: so that the nearest valid choice is clear.
     """
-    check(len(widths) > 0 and min(widths) > 0, f"{where}.widths", f"got {list(widths)}", "widths >= 1")
-    least = 2 ** len(widths)
-    _, height, width = image_shape
+    check_widths(widths, f"{where}.widths")
     mend = "Read larger images with --size, or give fewer widths."
-    check(
-        min(height, width) >= least, where, f"images of {width}x{height}", f"{least}x{least} or larger", mend
-    )
+    check_side(image_shape, 2 ** len(widths), where, mend)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bayesight.checks import probability
-from bayesight.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, check_widths
+from bayesight.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, check_halvings
 from bayesight.models.generative import GENERATORS, GenerativeModel, Measure, Turn
 from bayesight.values import BelowOne, Width, Widths, Within
 
@@ -53,7 +53,7 @@ class GAN(GenerativeModel):
         dropout: BelowOne = 0.3,
     ) -> None:
         super().__init__(image_shape, code)
-        check_widths(widths, image_shape, "gan")
+        check_halvings(widths, image_shape, "gan")
         self.generator = ConvolutionalDecoder(image_shape, code, widths=widths)
         self.discriminator = ConvolutionalEncoder(image_shape, 1, widths=widths[::-1], dropout=dropout)
         _initialise(self)

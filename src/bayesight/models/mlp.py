@@ -10,8 +10,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from bayesight.checks import check, probability
-from bayesight.models.base import ImageModel, kaiming_normal
+from bayesight.checks import probability
+from bayesight.models.base import ImageModel, check_widths, kaiming_normal
 from bayesight.models.registry import MODELS
 from bayesight.values import BelowOne, Each, Within
 
@@ -54,7 +54,7 @@ class MLP(ImageModel):
     ) -> None:
         super().__init__(image_shape, classes)
         mend = "A network without hidden layers is called 'linear'."
-        check(len(hidden) > 0 and min(hidden) > 0, "mlp.hidden", f"got {list(hidden)}", "widths >= 1", mend)
+        check_widths(hidden, "mlp.hidden", mend)
         probability(dropout, "mlp.dropout")
         widths = [math.prod(image_shape), *hidden]
         self.layers = nn.ModuleList(FeatureMajorLinear(a, b) for a, b in itertools.pairwise(widths))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bayesight.checks import check
-from bayesight.models.base import ImageModel, kaiming_normal
+from bayesight.models.base import ImageModel, check_side, check_widths, kaiming_normal
 from bayesight.models.registry import MODELS
 from bayesight.values import Widths, Within
 
@@ -104,14 +104,12 @@ class ResNet(ImageModel):
         shortcut: Shortcut = "project",
     ) -> None:
         super().__init__(image_shape, classes)
-        channels, height, width = image_shape
-        mend = "Read the images with --size 28, or use --model mlp."
-        check(min(height, width) >= 28, "resnet", f"images of {width}x{height}", "28x28 or larger", mend)
-        check(len(widths) > 0 and min(widths) > 0, "resnet.widths", f"got {list(widths)}", "widths >= 1")
+        check_side(image_shape, 28, "resnet", "Read the images with --size 28, or use --model mlp.")
+        check_widths(widths, "resnet.widths")
         check(depth >= 1, "resnet.depth", f"got {depth}", "at least 1 block a stage")
         known = get_args(Shortcut)
         check(shortcut in known, "resnet.shortcut", f"got {shortcut!r}", f"one of {', '.join(known)}")
-        self.stem = nn.Conv2d(channels, widths[0], 3, stem_stride, 1, bias=False)
+        self.stem = nn.Conv2d(image_shape[0], widths[0], 3, stem_stride, 1, bias=False)
         self.stem_norm = nn.BatchNorm2d(widths[0])
         blocks = []
         inputs = widths[0]

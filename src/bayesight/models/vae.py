@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bayesight.checks import check
-from bayesight.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, check_widths
+from bayesight.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder, check_halvings
 from bayesight.models.generative import (
     GENERATORS,
     SQUARED_ERROR,
@@ -52,7 +52,7 @@ class VAE(GenerativeModel):
         self, image_shape: tuple[int, int, int], *, code: Width = 64, widths: Widths = (128, 64)
     ) -> None:
         super().__init__(image_shape, code)
-        check_widths(widths, image_shape, "vae")
+        check_halvings(widths, image_shape, "vae")
         self.encoder = ConvolutionalEncoder(image_shape, 2 * code, widths=widths[::-1], norm=True)
         self.decoder = ConvolutionalDecoder(image_shape, code, widths=widths)
 
