@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.belief.corrections import RUN, Word, compare, tell
+from bayesight.belief.corrections import RUN, StandingLabel, add_label, compare
 from bayesight.belief.updating import absorb, emptied, take_back
 from bayesight.errors import InvalidInput, UnknownName
 
@@ -263,7 +263,7 @@ def test_removing_an_image_forgets_what_its_label_had_replaced(rows, same, train
 
 
 def test_labels_of_others_are_left_alone():
-    ann, ben, run = Word(ANN, "ring", 1), Word(BEN, "bar", 2), Word(RUN, "disc", 3)
-    assert tell((run, ben), ann) == ((ben, ann), (run,))
-    assert tell((ben, ann), replace(ann, place=9)) == ((ben, ann), ())
-    assert tell((ann,), replace(ann, place=9), second=True)[0] == (ann, replace(ann, place=9))
+    ann, ben, run = StandingLabel(ANN, "ring", 1), StandingLabel(BEN, "bar", 2), StandingLabel(RUN, "disc", 3)
+    assert add_label((run, ben), ann) == ((ben, ann), (run,))
+    assert add_label((ben, ann), replace(ann, place=9)) == ((ben, ann), ())
+    assert add_label((ann,), replace(ann, place=9), second=True)[0] == (ann, replace(ann, place=9))

@@ -1,4 +1,4 @@
-"""What a classifier believes: a network, the head on its features, and every labelled image the head holds.
+"""The belief of a classifier: a network, the head on its features, and every labelled image the head holds.
 
 ``Classifier`` answers with the four terms of Bayes' theorem; ``absorb`` and ``take_back`` change what it has
 learned, exactly, and ``corrections`` is the rule by which a later label replaces an earlier one.

@@ -54,7 +54,7 @@ class _Head(BaseModel):
     kept: Annotated[float, Within(0, 1, above=True)] = 1.0
 
 
-class _Belief(BaseModel):
+class _SavedBelief(BaseModel):
     """The plain values of a belief, beside its tensors."""
 
     classes: Annotated[Names, Field(min_length=1)]
@@ -77,7 +77,7 @@ def check_belief(
         ValueError: something is missing, of the wrong kind, shape or range, or no statistic of any rows.
     """
     try:
-        said = _Belief.model_validate(values)
+        said = _SavedBelief.model_validate(values)
     except ValidationError as error:
         raise ValueError("; ".join(problems_of(error)[:5])) from error
     _check_layout(tensors, len(said.classes), width)

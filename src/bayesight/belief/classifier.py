@@ -57,7 +57,7 @@ _REFERENCE = ("reference", "reference_labels", "reference_digests")
 
 @dataclass(frozen=True)
 class Classes:
-    """What a run's numbers 0 .. K-1 and its pixels mean.
+    """The meaning of a run's numbers 0 .. K-1 and of its pixels.
 
     Args:
         names: class names in the order they were learned; never recomputed.
@@ -157,7 +157,7 @@ class Classifier:
 
     @cached_property
     def novelty_reference(self) -> NoveltyReference:
-        """How novel images of known kinds look under the belief as it is now."""
+        """The novelty of images of known kinds under the belief as it is now."""
         distance = self._judged_distance
         return fit_novelty(_even_evidence(self.judged_log_likelihood), distance, self.judged.weights)
 
@@ -437,7 +437,7 @@ class Classifier:
         return cls(network, named, precision, head, held, reference, labels, digests)
 
     def _positions(self, rows: Rows) -> Tensor:
-        """Where in ``absorbed`` each row stands, each place once, the latest first."""
+        """(N,) position of each row in ``absorbed``, each place once, the latest first."""
         places: dict[bytes, list[int]] = {}
         for position, key in enumerate(_keys(self.absorbed.digests, self.absorbed.labels)):
             places.setdefault(key, []).append(position)

@@ -18,14 +18,14 @@ from torch import Tensor
 if TYPE_CHECKING:
     from bayesight.belief.absorbed import AbsorbedRows, Rows
 
-__all__ = ["RUN", "Corrections", "ReplacedLabel", "Word", "compare", "rows_of", "tell"]
+__all__ = ["RUN", "Corrections", "ReplacedLabel", "StandingLabel", "add_label", "compare", "rows_of"]
 
 RUN = 0
 """The source of the run's own labels."""
 
 
 @dataclass(frozen=True)
-class Word:
+class StandingLabel:
     """A label that stands for an image.
 
     Args:
@@ -101,30 +101,30 @@ class Corrections:
         return counts
 
 
-def tell(
-    standing: Sequence[Word], word: Word, *, second: bool = False
-) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+def add_label(
+    standing: Sequence[StandingLabel], given: StandingLabel, *, second: bool = False
+) -> tuple[tuple[StandingLabel, ...], tuple[StandingLabel, ...]]:
     """The labels that stand for an image once another one was given, and those it replaced.
 
     Args:
         standing: the labels so far.
-        word: the new one.
+        given: the new one.
         second: it is a second, independent reading, and counts beside the others.
 
     Example:
-        >>> bar, ring = Word(7, "bar", 1), Word(7, "ring", 2)
-        >>> tell((bar,), ring) == ((ring,), (bar,))
+        >>> bar, ring = StandingLabel(7, "bar", 1), StandingLabel(7, "ring", 2)
+        >>> add_label((bar,), ring) == ((ring,), (bar,))
         True
-        >>> tell((bar,), Word(8, "ring", 2))[1]  # somebody else's
+        >>> add_label((bar,), StandingLabel(8, "ring", 2))[1]  # somebody else's
         ()
     """
     if second:
-        return (*standing, word), ()
-    mine = tuple(one for one in standing if one.source in (word.source, RUN))
-    again = any(one.source == word.source for one in mine) and all(one.label == word.label for one in mine)
+        return (*standing, given), ()
+    mine = tuple(one for one in standing if one.source in (given.source, RUN))
+    again = any(one.source == given.source for one in mine) and all(one.label == given.label for one in mine)
     if again:
         return tuple(standing), ()
-    return (*(one for one in standing if one not in mine), word), mine
+    return (*(one for one in standing if one not in mine), given), mine
 
 
 def compare(absorbed: AbsorbedRows, rows: Rows) -> Corrections:
@@ -135,7 +135,7 @@ def compare(absorbed: AbsorbedRows, rows: Rows) -> Corrections:
         rows: the batch, in the order in which it was said.
     """
     images = [digest.tobytes() for digest in rows.digests.numpy()]
-    standing = {image: tuple(words) for image, words in _known(absorbed, set(images)).items()}
+    standing = {image: tuple(known) for image, known in _known(absorbed, set(images)).items()}
     sources, labels, second = rows.sources.tolist(), rows.labels.tolist(), rows.second.tolist()
     former = [
         -1 if more else _former(standing.get(image, ()), source)
@@ -145,14 +145,14 @@ def compare(absorbed: AbsorbedRows, rows: Rows) -> Corrections:
     superseded: list[tuple[int, int]] = []
     for position, image in enumerate(images):
         # Places of the batch are numbered from -1 downwards, so that they are none of the belief's.
-        word = Word(sources[position], labels[position], -1 - position)
-        standing[image], gone = tell(standing.get(image, ()), word, second=second[position])
+        given = StandingLabel(sources[position], labels[position], -1 - position)
+        standing[image], gone = add_label(standing.get(image, ()), given, second=second[position])
         for one in gone:
             if one.place >= 0:
                 replaced[one.place] = position
             else:
                 superseded.append((-1 - one.place, position))
-    learned = sorted(-1 - word.place for words in standing.values() for word in words if word.place < 0)
+    learned = sorted(-1 - one.place for known in standing.values() for one in known if one.place < 0)
     rows_gone = sorted(replaced)
     return Corrections(
         learned=torch.tensor(learned, dtype=torch.int64),
@@ -175,16 +175,16 @@ def rows_of(absorbed: AbsorbedRows, images: set[bytes]) -> list[int]:
     return [row for row in found if digests[row].tobytes() in images]
 
 
-def _known(absorbed: AbsorbedRows, images: set[bytes]) -> dict[bytes, list[Word]]:
+def _known(absorbed: AbsorbedRows, images: set[bytes]) -> dict[bytes, list[StandingLabel]]:
     """The labels of these images in the belief, in the order in which they came."""
-    found: dict[bytes, list[Word]] = {}
+    found: dict[bytes, list[StandingLabel]] = {}
     for row in rows_of(absorbed, images):
-        word = Word(int(absorbed.sources[row]), int(absorbed.labels[row]), row)
-        found.setdefault(absorbed.digests[row].numpy().tobytes(), []).append(word)
+        given = StandingLabel(int(absorbed.sources[row]), int(absorbed.labels[row]), row)
+        found.setdefault(absorbed.digests[row].numpy().tobytes(), []).append(given)
     return found
 
 
-def _former(standing: Sequence[Word], source: int) -> int:
+def _former(standing: Sequence[StandingLabel], source: int) -> int:
     """Class number the source's own label has, or else the run's; -1 for none."""
     own = [one for one in standing if one.source == source] or [one for one in standing if one.source == RUN]
     return int(own[-1].label) if own else -1

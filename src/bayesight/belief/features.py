@@ -1,4 +1,4 @@
-"""What a trained network reads off images: evidence features, the same bits however the images are batched.
+"""Evidence features of images by a trained network, the same bits however the images are batched.
 
 Products of different shapes are added up in different order, so that an image's last bits would depend on its
 neighbours, and what one batch put into a belief another could not take out again. Images are therefore read

@@ -1,4 +1,4 @@
-"""Records to beliefs: the one place where a change of belief is computed, the first time or replayed."""
+"""Records applied to a belief: the one place where a change is computed, the first time or replayed."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _rows(labels: Sequence[LabelRecord], names: tuple[str, ...], dimension: int,
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """So many torch threads, where it is another number now."""
+    """Set the number of torch threads, and set it back."""
     now = torch.get_num_threads()
     if now == count:
         yield

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from bayesight.belief.corrections import RUN, Word, tell
+from bayesight.belief.corrections import RUN, StandingLabel, add_label
 from bayesight.ledger import tables
 from bayesight.ledger.applying import source_of
 from bayesight.ledger.belief import BeliefState
@@ -59,24 +59,26 @@ class LabelHistory:
     run: tuple[str, ...]
     events: tuple[LabelEvent, ...]
 
-    def standing(self, *, before: int = _LATER) -> tuple[Word, ...]:
-        """The labels that stand, by source and name; ``Word.place`` is the entry.
+    def standing(self, *, before: int = _LATER) -> tuple[StandingLabel, ...]:
+        """The labels that stand, by source and name; ``StandingLabel.place`` is the entry.
 
         Args:
             before: as it was just before this label was learned.
         """
-        words = tuple(Word(RUN, name, 0) for name in self.run)
+        labels = tuple(StandingLabel(RUN, name, 0) for name in self.run)
         for one in self.events:
             if one.entry == before:
                 break
             if one.update is None or 0 < one.taken_back < before:
                 continue
             if one.removing:
-                last = max((k for k, word in enumerate(words) if word.label == one.label), default=-1)
-                words = tuple(word for k, word in enumerate(words) if k != last)
+                last = max((k for k, label in enumerate(labels) if label.label == one.label), default=-1)
+                labels = tuple(label for k, label in enumerate(labels) if k != last)
             else:
-                words, _ = tell(words, Word(source_of(one.person), one.label, one.entry), second=one.second)
-        return words
+                labels, _ = add_label(
+                    labels, StandingLabel(source_of(one.person), one.label, one.entry), second=one.second
+                )
+        return labels
 
     def former(self, entry: int) -> str | None:
         """The class the image had from the same person or else the run, before a label; None for none."""
@@ -87,7 +89,7 @@ class LabelHistory:
 
     def last(self, person: str) -> tuple[LabelEvent, ...]:
         """A person's last label that stands, and those after it that only said it again."""
-        theirs = [word.place for word in self.standing() if word.source == source_of(person)]
+        theirs = [label.place for label in self.standing() if label.source == source_of(person)]
         if not theirs:
             return ()
         start = next(k for k, one in enumerate(self.events) if one.entry == theirs[-1])
@@ -102,10 +104,10 @@ class LabelHistory:
         return LabelHistory(self.run, tuple(one for one in self.events if one not in gone))
 
 
-def own(standing: Sequence[Word], person: str) -> str | None:
+def own(standing: Sequence[StandingLabel], person: str) -> str | None:
     """The class a person calls an image, or else the run does; None for none."""
     for source in (source_of(person), RUN):
-        if names := [str(word.label) for word in standing if word.source == source]:
+        if names := [str(label.label) for label in standing if label.source == source]:
             return names[-1]
     return None
 

@@ -63,7 +63,7 @@ class PersonalPart:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run the ledger begins from; see ``replay.run_record``.
+    """A run the ledger begins from; see ``belief.run_record``.
 
     Args:
         run: its name in the ledger, the digest of its network.

@@ -1,4 +1,4 @@
-"""From a run and a ledger to the belief that follows from both.
+"""Replay: the belief that follows from a run and its ledger.
 
 The run folder is the base and is never changed. A process holds the belief in memory as a ``BeliefState`` and
 moves it along the ledger: ``catch_up`` applies what others learned, ``at_head`` makes a change of its own.

@@ -1,4 +1,4 @@
-"""Between records and rows: how the one is written as the other and found again, inside a transaction."""
+"""Records written as rows of the database and read again, inside a transaction."""
 
 from __future__ import annotations
 

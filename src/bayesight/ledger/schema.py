@@ -1,4 +1,4 @@
-"""From every older schema to this program's, step by step; each step and its record are one transaction."""
+"""Migration of every older schema to this program's; each step and its record are one transaction."""
 
 from __future__ import annotations
 

@@ -64,10 +64,10 @@ def verify(
         StorageFailed: the database cannot be reached.
     """
     try:
-        return _scan(ledger, _State(ChainHead(0, START), 0), receipt, progress, CHUNK)
+        return _scan(ledger, _Tally(ChainHead(0, START), 0), receipt, progress, CHUNK)
     except LedgerBroken:
         # The file itself is damaged somewhere: entry by entry, to say where.
-        state = _State(ChainHead(0, START), 0)
+        state = _Tally(ChainHead(0, START), 0)
         try:
             return _scan(ledger, state, receipt, progress, 1)
         except LedgerBroken as damage:
@@ -75,7 +75,11 @@ def verify(
 
 
 def _scan(
-    ledger: Ledger, state: _State, receipt: Receipt | ChainHead | None, progress: Progress | None, chunk: int
+    ledger: Ledger,
+    state: _Tally,
+    receipt: Receipt | ChainHead | None,
+    progress: Progress | None,
+    chunk: int,
 ) -> Verification:
     with reading(ledger.engine) as connection:
         gone = _erased(connection)
@@ -93,7 +97,7 @@ def _scan(
         return _ending(connection, state, used, receipt)
 
 
-class _State:
+class _Tally:
     """The progress of a verification, for the sentence about its end."""
 
     def __init__(self, head: ChainHead, erased: int) -> None:
@@ -120,7 +124,7 @@ def _rows(connection: Connection, chunk: int) -> Iterator[Row[Any]]:
         last = rows[-1].sequence
 
 
-def _problem(row: Row[Any], state: _State, gone: frozenset[int], used: dict[int, int]) -> str:
+def _problem(row: Row[Any], state: _Tally, gone: frozenset[int], used: dict[int, int]) -> str:
     """The fault of an entry; empty for none."""
     if row.sequence != state.head.sequence + 1:
         return f"it is missing; the next one there is {row.sequence}"
@@ -158,7 +162,7 @@ def _absorbed_problem(row: Row[Any], used: dict[int, int]) -> str:
 
 
 def _ending(
-    connection: Connection, state: _State, used: dict[int, int], receipt: Receipt | ChainHead | None
+    connection: Connection, state: _Tally, used: dict[int, int], receipt: Receipt | ChainHead | None
 ) -> Verification:
     """Check that the chain ends where the head says, and that no absorbed label is left over."""
     head = connection.execute(select(tables.head)).one()

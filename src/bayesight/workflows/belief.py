@@ -32,7 +32,7 @@ def belief_of(run: Run, ledger: str | None = None) -> Classifier:
 
 
 def ledger_note(run: Run) -> str:
-    """That a ledger knows more than a run, in a sentence; empty when none does."""
+    """A sentence that says which ledger knows more than a run; empty when none does."""
     more = [one for one in ledgers_of(run) if one.labels is None or one.labels or one.changes]
     if not more:
         return ""

@@ -10,8 +10,8 @@ Source: K. P. Murphy, *Conjugate Bayesian analysis of the Gaussian distribution*
 covariance sums the scatter over the classes. Power prior (``discount``): Ibrahim and Chen, *Statistical
 Science* 15 (2000), eq. 2.
 
-This file is what can be done with a head; what it holds is in ``gaussian_state`` and what it says in
-``gaussian_predictive``. The public names of all three are here.
+This file is what can be done with a head; what it holds is in ``state`` and what it says in ``predictive``.
+The public names of all three are here.
 """
 
 from __future__ import annotations
