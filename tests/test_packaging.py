@@ -81,7 +81,9 @@ def test_contributing_names_files_that_are_there():
         assert (ROOT / name).exists() or (ROOT / "src" / "bayesight" / name).exists(), name
 
 
-@pytest.mark.parametrize("room", ["bayes", "cli", "evaluation", "service", "workflows"])
+@pytest.mark.parametrize(
+    "room", ["bayes", "cli", "evaluation", "losses", "models", "optim", "service", "training", "workflows"]
+)
 def test_a_docstring_names_its_thing_and_does_not_ask_for_it(room):
     asked = []
     for path in sorted((ROOT / "src/bayesight" / room).rglob("*.py")):
