@@ -31,8 +31,8 @@ from support.load import Load, fire, post
 from support.record import append, facts, spread
 from support.serving import free_port, processor_s, served, small_run, wait_for
 
+from bayesight.data.encode import quick_png
 from bayesight.run import Run
-from bayesight.service.work.images import as_png
 from bayesight.workflows.predict import Readings, judge
 
 HERE = Path(__file__).parent
@@ -63,8 +63,8 @@ def main() -> None:
 def measure(run: Path, turns: int, seconds: float) -> list[dict[str, object]]:
     classifier = Run.open(run).classifier()
     pixels = images(classifier.classes.image_shape)
-    single = as_png(pixels[0])
-    many = json.dumps({"images": [{"data": base64.b64encode(as_png(image)).decode()} for image in pixels]})
+    single = quick_png(pixels[0])
+    many = json.dumps({"images": [{"data": base64.b64encode(quick_png(image)).decode()} for image in pixels]})
     requests = {
         "service": post("/v1/predictions", single, "image/png"),
         "route": post("/terms", single, "image/png"),

@@ -93,3 +93,11 @@ def test_a_docstring_names_its_thing_and_does_not_ask_for_it(room):
                 if re.match(r"(What|Who|Where|How|Whether)\b", said):
                     asked.append(f"{path.name}: {said.splitlines()[0]}")
     assert asked == []
+
+
+def test_commands_do_not_import_commands():
+    shared = {"choices", "common", "events", "interrupting"}
+    for path in (ROOT / "src/bayesight/cli").glob("*.py"):
+        if path.stem not in ("app", "__init__"):
+            named = re.findall(r"from bayesight\.cli\.(\w+) import", path.read_text())
+            assert set(named) <= shared, path.name

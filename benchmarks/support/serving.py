@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from bayesight import Recipe, RenderOptions, TrainRequest, render, train
-from bayesight.service.work.images import as_png
+from bayesight.data.encode import quick_png
 
 
 def small_run(folder: Path) -> Path:
@@ -34,7 +34,7 @@ def label_body(seed: int, names: tuple[str, ...]) -> bytes:
     """A request that labels an image of its own."""
     rng = np.random.default_rng(seed)
     image = torch.from_numpy(rng.integers(0, 256, (1, 28, 28), dtype=np.uint8))
-    data = base64.b64encode(as_png(image)).decode()
+    data = base64.b64encode(quick_png(image)).decode()
     return json.dumps({"labels": [{"label": names[seed % len(names)], "data": data}]}).encode()
 
 

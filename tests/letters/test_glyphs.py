@@ -321,7 +321,7 @@ def test_a_full_disk_leaves_nothing_behind(fonts, tmp_path, monkeypatch):
     def full(image):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(glyphs, "_png", full)
+    monkeypatch.setattr(glyphs, "png_of", full)
     with pytest.raises(StorageFailed, match="No space left"):
         render(tmp_path / "x.tar.gz", RenderOptions(characters="A", images_per_class=2, fonts=fonts))
     assert list(tmp_path.iterdir()) == []

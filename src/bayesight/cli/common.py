@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,12 +31,15 @@ __all__ = [
     "JsonFlag",
     "LabelsFileOption",
     "LedgerOption",
+    "LedgerPlaceOption",
     "NamesOption",
+    "PriorOption",
     "ReportedStatus",
     "SeedOption",
     "SetCoverageOption",
     "SplitFoldersOption",
     "emit",
+    "environment_lines",
     "ledger_words",
     "progress_bar",
     "quality",
@@ -131,6 +134,32 @@ SetCoverageOption = Annotated[
         metavar="SHARE",
         help="Name a set of classes for each image, so that this share of the sets hold the truth at the "
         "base rates here (default: no sets).",
+    ),
+]
+
+
+LedgerPlaceOption = Annotated[
+    str,
+    typer.Option(
+        "--ledger",
+        envvar="BAYESIGHT_LEDGER",
+        help="A SQLite file, a run folder (its ledger.sqlite), or postgresql://USER:PASSWORD@HOST/DATABASE.",
+    ),
+]
+
+
+def _prior_text(given: str | None) -> str | None:
+    """The prior that ``--prior`` states; of ``-``, the one on standard input."""
+    return sys.stdin.read() if given == "-" else given
+
+
+PriorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prior",
+        callback=_prior_text,
+        help="Base rates where it is used: A=0.5,B=10% (the rest shared), uniform, or JSON as of 'prior'; "
+        "- reads standard input (default: shares of the images it learned).",
     ),
 ]
 
@@ -290,3 +319,14 @@ def _finite(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return _finite(value.tolist())
     return value
+
+
+def environment_lines(environments: Mapping[str, Any]) -> str:
+    """One line an environment."""
+    from bayesight.report.words import percent
+
+    return "".join(
+        f"  environment {name}: accuracy {percent(row['accuracy'])}, log-loss {row['log_loss']:.4f} nats, "
+        f"{row['examples']:,} images\n"
+        for name, row in environments.items()
+    )

@@ -105,7 +105,7 @@ def inspect(
 
 def _suspicious(source: Path, top: int, report: Path | None, **options: Any) -> dict[str, Any]:
     """The most suspicious labels, and their pictures in a report if one is wanted; see ``audit_labels``."""
-    from bayesight.cli.train import training_listeners
+    from bayesight.cli.events import training_listeners
     from bayesight.workflows.labels import audit_labels, labels_report
 
     with training_listeners(Path(), quiet=True) as listeners:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say, this_program
-from bayesight.cli.train import training_listeners
+from bayesight.cli.events import training_listeners
 
 if TYPE_CHECKING:
     from bayesight.report import Step

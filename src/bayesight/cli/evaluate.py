@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,16 +16,17 @@ from bayesight.cli.common import (
     LabelsFileOption,
     LedgerOption,
     NamesOption,
+    PriorOption,
     SetCoverageOption,
     SplitFoldersOption,
     emit,
+    environment_lines,
     ledger_words,
     progress_bar,
     quality,
     say,
     source_options,
 )
-from bayesight.cli.train import environment_lines
 from bayesight.errors import listed
 
 if TYPE_CHECKING:
@@ -48,22 +48,6 @@ class Part(StrEnum):
     train = "train"
     validation = "validation"
     test = "test"
-
-
-def _prior_text(given: str | None) -> str | None:
-    """The prior that ``--prior`` states; of ``-``, the one on standard input."""
-    return sys.stdin.read() if given == "-" else given
-
-
-PriorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--prior",
-        callback=_prior_text,
-        help="Base rates where it is used: A=0.5,B=10% (the rest shared), uniform, or JSON as of 'prior'; "
-        "- reads standard input (default: shares of the images it learned).",
-    ),
-]
 
 
 def evaluate(

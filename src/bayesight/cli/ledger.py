@@ -7,23 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar
+from bayesight.cli.common import JsonFlag, LedgerPlaceOption, emit, progress_bar
 from bayesight.errors import LedgerBroken
 
 if TYPE_CHECKING:
     from bayesight.ledger import Verification
     from bayesight.workflows.ledger import ErasureResult, ReplayResult
 
-__all__ = ["LedgerOption", "ledger_app"]
-
-LedgerOption = Annotated[
-    str,
-    typer.Option(
-        "--ledger",
-        envvar="BAYESIGHT_LEDGER",
-        help="A SQLite file, a run folder (its ledger.sqlite), or postgresql://USER:PASSWORD@HOST/DATABASE.",
-    ),
-]
+__all__ = ["ledger_app"]
 
 ledger_app = typer.Typer(
     name="ledger", no_args_is_help=True, help="Check, replay and export what a service kept; forget somebody."
@@ -32,7 +23,7 @@ ledger_app = typer.Typer(
 
 @ledger_app.command("verify", epilog="Example: bayesight ledger verify --ledger runs/letters")
 def verify(
-    ledger: LedgerOption,
+    ledger: LedgerPlaceOption,
     receipt: Annotated[
         str, typer.Option(help="NUMBER:DIGEST kept from earlier; the ledger must still hold that record.")
     ] = "",
@@ -84,7 +75,7 @@ def replay(
 @ledger_app.command("export", epilog="Example: bayesight ledger export records.parquet --ledger runs/letters")
 def export(
     path: Annotated[Path, typer.Argument(help="The file to write; .parquet or .csv.")],
-    ledger: LedgerOption,
+    ledger: LedgerPlaceOption,
     as_json: JsonFlag = False,
 ) -> None:
     """Write every record to a table, one row each, without features and pixels."""
@@ -98,7 +89,7 @@ def export(
 
 @ledger_app.command("erase", epilog="Example: bayesight ledger erase --person alice --ledger runs/letters")
 def erase(
-    ledger: LedgerOption,
+    ledger: LedgerPlaceOption,
     person: Annotated[str, typer.Option(help="Whose labels, images and questions.")] = "",
     image: Annotated[str, typer.Option(help="Which image: the 32 digits of its digest.")] = "",
     run: Annotated[

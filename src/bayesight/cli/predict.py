@@ -13,6 +13,7 @@ from bayesight.cli.common import (
     JsonFlag,
     LedgerOption,
     NamesOption,
+    PriorOption,
     SetCoverageOption,
     emit,
     ledger_words,
@@ -20,7 +21,6 @@ from bayesight.cli.common import (
     say,
     source_options,
 )
-from bayesight.cli.evaluate import PriorOption
 
 if TYPE_CHECKING:
     from bayesight.workflows.predict import Prediction

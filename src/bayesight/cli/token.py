@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, say
-from bayesight.cli.ledger import LedgerOption
+from bayesight.cli.common import JsonFlag, LedgerPlaceOption, emit, say
 
 if TYPE_CHECKING:
     from bayesight.ledger import Token
@@ -23,7 +22,7 @@ DAY_S = 86_400.0
     "create", epilog="Example: bayesight token create --scope label --name alice --ledger runs/letters"
 )
 def create(
-    ledger: LedgerOption,
+    ledger: LedgerPlaceOption,
     name: Annotated[str, typer.Option(help="Who gets it; labels given with it are theirs.")],
     scope: Annotated[
         list[str], typer.Option(help="What it allows: predict, label or admin (all). May be repeated.")
@@ -42,7 +41,7 @@ def create(
 
 
 @token_app.command("list", epilog="Example: bayesight token list --ledger runs/letters")
-def list_all(ledger: LedgerOption, as_json: JsonFlag = False) -> None:
+def list_all(ledger: LedgerPlaceOption, as_json: JsonFlag = False) -> None:
     """List every token there has been, without its secret."""
     from bayesight.ledger import Ledger, tokens
 
@@ -54,7 +53,7 @@ def list_all(ledger: LedgerOption, as_json: JsonFlag = False) -> None:
 @token_app.command("revoke", epilog="Example: bayesight token revoke 1f2e3d4c --ledger runs/letters")
 def revoke(
     token_id: Annotated[str, typer.Argument(help="Its 8 digits, as 'token list' shows them.")],
-    ledger: LedgerOption,
+    ledger: LedgerPlaceOption,
     as_json: JsonFlag = False,
 ) -> None:
     """End a token now."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,19 +32,19 @@ from bayesight.cli.common import (
     NamesOption,
     SplitFoldersOption,
     emit,
+    environment_lines,
     progress_bar,
     quality,
-    say,
     source_options,
     this_program,
     when_interrupted,
 )
+from bayesight.cli.events import training_listeners
 
 if TYPE_CHECKING:
-    from bayesight.training.events import Event, Listener
     from bayesight.training.recipe import Recipe
 
-__all__ = ["environment_lines", "train", "training_listeners"]
+__all__ = ["train"]
 
 
 def train(
@@ -250,33 +249,6 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-@contextmanager
-def training_listeners(
-    out: Path, *, tensorboard: bool = False, quiet: bool = False
-) -> Iterator[list[Listener]]:
-    """A bar, or unless ``quiet`` a line an epoch, on standard error, and TensorBoard if asked for."""
-    from bayesight.training.events import EpochReporter, SourceEvent, StepEvent
-
-    with progress_bar("training", "steps") as bar:
-        lines = not quiet and not sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
-        epochs = EpochReporter(say if lines else lambda line: None)
-
-        def show(event: Event) -> None:
-            epochs(event)
-            if isinstance(event, StepEvent):
-                bar(event.step, epochs.started.total_steps, epochs.now(event))
-            elif isinstance(event, SourceEvent) and not quiet and os.environ.get("RANK", "0") == "0":
-                for note in event.notes:
-                    say(note)
-
-        listeners: list[Listener] = [show]
-        if tensorboard:
-            from bayesight.training.tensorboard import TensorBoardListener
-
-            listeners.append(TensorBoardListener(out / "tensorboard"))
-        yield listeners
-
-
 def _document(result: Any) -> dict[str, Any]:
     metrics = result.metrics
     return {
@@ -302,17 +274,6 @@ def _learned_from(metrics: Mapping[str, Any]) -> int:
 def _quality(validation: Mapping[str, Any]) -> str:
     names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece")
     return quality(*(validation[name] for name in names))
-
-
-def environment_lines(environments: Mapping[str, Any]) -> str:
-    """One line an environment."""
-    from bayesight.report.words import percent
-
-    return "".join(
-        f"  environment {name}: accuracy {percent(row['accuracy'])}, log-loss {row['log_loss']:.4f} nats, "
-        f"{row['examples']:,} images\n"
-        for name, row in environments.items()
-    )
 
 
 def _model(metrics: Mapping[str, Any]) -> str:

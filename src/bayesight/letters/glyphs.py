@@ -24,10 +24,10 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageFont
 
 from bayesight.checks import check
+from bayesight.data.encode import png_of
 from bayesight.errors import InvalidConfig, InvalidInput, StorageFailed
 from bayesight.letters.fonts import Font, LeftOut, draw, find_fonts, usable_fonts
 from bayesight.letters.styles import CANVAS_PER_PIXEL, fill_box, vary
@@ -211,7 +211,7 @@ def render(
     with _replacing(target) as file, _archive(file) as archive:
         for places, drawn in _chunks(plan, progress):
             for place, image in zip(places, drawn, strict=True):
-                _add(archive, f"{top}/{_member(plan, int(place))}", _png(image))
+                _add(archive, f"{top}/{_member(plan, int(place))}", png_of(image))
         _add(archive, f"{top}/fonts.csv", _fonts_csv(plan).encode())
     counts = np.bincount(plan.labels, minlength=len(plan.classes)).tolist()
     wrong = int((plan.labels != plan.true_labels).sum())
@@ -365,12 +365,6 @@ def _fonts_csv(plan: _Plan) -> str:
 def _text(path: Path) -> str:
     """A path that can be written as UTF-8, whatever bytes it holds."""
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG")
-    return stream.getvalue()
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

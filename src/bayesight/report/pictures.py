@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 
 import numpy as np
 from PIL import Image
 
 from bayesight.checks import check
+from bayesight.data.encode import png_of
 from bayesight.types import ImageArray
 
 __all__ = ["data_uri"]
@@ -43,6 +43,4 @@ def data_uri(image: ImageArray, largest: int = LARGEST) -> str:
     drawn = Image.fromarray(np.ascontiguousarray(pixels))
     if max(drawn.size) > largest:
         drawn.thumbnail((largest, largest), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    drawn.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(png_of(drawn, small=True)).decode("ascii")

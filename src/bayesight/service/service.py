@@ -15,6 +15,7 @@ import torch
 from starlette.concurrency import run_in_threadpool
 
 from bayesight.checks import check
+from bayesight.data.encode import quick_png
 from bayesight.errors import BayesightError, UnknownName
 from bayesight.ledger import (
     Entry,
@@ -31,7 +32,7 @@ from bayesight.run import Run
 from bayesight.service.ops.settings import Settings
 from bayesight.service.work.batching import Batcher
 from bayesight.service.work.belief import TRAINING, BeliefCache, CurrentBelief
-from bayesight.service.work.images import Pixels, Upload, as_png, is_small, read_uploads
+from bayesight.service.work.images import Pixels, Upload, is_small, read_uploads
 from bayesight.service.work.predicting import PredictionJob, PredictionOutcome, predict_together
 from bayesight.service.work.recording import SOON_S, ImageFeatures, Recorder, find_features
 from bayesight.service.work.teaching import TeachingJob, TeachingOutcome, teach_together
@@ -246,7 +247,7 @@ class Service:
         for patience_s in (0.0, 2 * SOON_S, 4 * SOON_S):  # another worker may be about to write it
             await asyncio.sleep(patience_s)
             if (waiting := self.recorder.find(digest)) is not None:
-                return ImageFeatures(digest, waiting.features.numpy(), as_png(waiting.pixels))
+                return ImageFeatures(digest, waiting.features.numpy(), quick_png(waiting.pixels))
             found = await run_in_threadpool(find_features, self.ledger, self.beliefs.name, digest)
             if found is not None:
                 return found
@@ -346,7 +347,7 @@ class Service:
         if uploads:
             pixels = await self.read(uploads)
             answer = await self._predictor.ask(PredictionJob(pixels, None))
-            images = map(as_png, pixels.images)
+            images = map(quick_png, pixels.images)
             brought = list(zip(pixels.digests, answer.features.numpy(), images, strict=True))
         labels = []
         for correction in corrections:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-from PIL import Image
 
+from bayesight.data.encode import png_of
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
 from bayesight.milestones.bench.claim import KEYS, Arm, Curve, Measurement, Milestone
@@ -42,9 +41,7 @@ def write_card(outcome: Outcome, folder: Path) -> Path:
     pictures = {}
     for number, (caption, image) in enumerate(_pictures(outcome).items(), 1):
         file = f"{name}-{number}.png"
-        buffer = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG", optimize=True)
-        write_atomic(folder / file, buffer.getvalue())
+        write_atomic(folder / file, png_of(image, small=True))
         pictures[caption] = file
     drawing = curves_svg(outcome)
     if drawing:

@@ -24,6 +24,7 @@ from torch import Tensor
 from bayesight.checks import check, probability
 from bayesight.data import Store, split
 from bayesight.data.batches import Examples
+from bayesight.data.encode import png_of
 from bayesight.errors import InvalidInput, StorageFailed
 from bayesight.files import write_atomic
 from bayesight.seeding import derive, numpy_generator
@@ -290,10 +291,8 @@ def _archive(images: Mapping[str, Image.Image]) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for path, image in images.items():
-            png = io.BytesIO()
-            image.save(png, "PNG")
+            png = png_of(image)
             member = tarfile.TarInfo(path)
-            member.size = png.tell()
-            png.seek(0)
-            archive.addfile(member, png)
+            member.size = len(png)
+            archive.addfile(member, io.BytesIO(png))
     return gzip.compress(packed.getvalue(), mtime=0)

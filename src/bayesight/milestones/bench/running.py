@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 from bayesight.checks import check
+from bayesight.data.encode import png_of
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
 from bayesight.milestones.bench.claim import Arm, Curve, Measurement, Milestone, Verdict, judge
@@ -280,9 +281,7 @@ def _identity(arm: Arm, seed: int, sources: Sources, setting: Setting) -> str:
 
 
 def _as_png(image: ImageArray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return base64.b64encode(png_of(image, small=True)).decode("ascii")
 
 
 def _from_png(text: str) -> ImageArray:

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from bayesight.checks import check
+from bayesight.data.encode import quick_png
 from bayesight.errors import BayesightError, InvalidInput, UnknownName, shown
 from bayesight.formatting import from_percent
 from bayesight.ledger.records import CHANGES
@@ -43,7 +44,7 @@ from bayesight.service.page.showing import (
 )
 from bayesight.service.page.theorem import screening_from
 from bayesight.service.service import Correction, Service
-from bayesight.service.work.images import Upload, as_png, from_base64
+from bayesight.service.work.images import Upload, from_base64
 from bayesight.service.work.queue import rank
 from bayesight.service.work.recording import ImageFeatures, find_features
 
@@ -118,7 +119,7 @@ async def answer(
     found = await service.predict(pixels, person=caller.name)
     if service.settings.record != "never":
         return _to(request, f"/images/{pixels.digests[0]}")
-    seen = ImageFeatures(pixels.digests[0], found.features[0].numpy(), as_png(pixels.images[0]))
+    seen = ImageFeatures(pixels.digests[0], found.features[0].numpy(), quick_png(pixels.images[0]))
     return await _image_page(request, service, caller, seen, kept=False)
 
 
@@ -210,7 +211,7 @@ async def lesson(
     again = await service.predict(pixels, person=caller.name)
     taught = [
         {
-            "image": digest, "pixels": as_png(shown),
+            "image": digest, "pixels": quick_png(shown),
             "was": was.prediction if was.known else "unknown", "before": was.posterior.get(name, 0.0),
             "now": now.prediction if now.known else "unknown", "after": now.posterior[name],
         }

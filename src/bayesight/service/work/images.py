@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-import numpy as np
 from torch import Tensor
 
 from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.dataset import gather
 from bayesight.data.decode import decode, native_frames
-from bayesight.data.png import SIGNATURE
 from bayesight.errors import SourceUnreadable
 
-__all__ = ["Pixels", "Upload", "as_png", "from_base64", "is_small", "read_uploads"]
+__all__ = ["Pixels", "Upload", "from_base64", "is_small", "read_uploads"]
 
 _SMALL_IMAGES = 16
 _FROM_URL_ALPHABET = str.maketrans("-_", "+/")
@@ -78,7 +74,7 @@ def read_uploads(uploads: Sequence[Upload], classes: Classes, *, pixels: int) ->
     Example:
         >>> import torch
         >>> classes = Classes(("A", "B"), "L", (28, 28))
-        >>> black = Upload("black.png", as_png(torch.zeros(1, 28, 28, dtype=torch.uint8)))
+        >>> black = Upload("black.png", quick_png(torch.zeros(1, 28, 28, dtype=torch.uint8)))
         >>> read_uploads([black], classes, pixels=784).images.shape
         torch.Size([1, 1, 28, 28])
     """
@@ -130,26 +126,3 @@ def _from_odd_base64(text: str) -> bytes:
         return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except ValueError as problem:
         raise ValueError("no base64") from problem
-
-
-def as_png(image: Tensor) -> bytes:
-    """One image (C, H, W) as a PNG file, as the ledger keeps it.
-
-    Written by hand, for it is written with every prediction, and Pillow takes several times as long.
-
-    Example:
-        >>> import io, torch
-        >>> from PIL import Image
-        >>> grey = torch.tensor([[[0, 50], [100, 150], [200, 250]]], dtype=torch.uint8)
-        >>> Image.open(io.BytesIO(as_png(grey))).tobytes() == bytes([0, 50, 100, 150, 200, 250])
-        True
-    """
-    channels, height, width = image.shape
-    rows = np.zeros((height, 1 + width * channels), np.uint8)  # each begins with its filter: none
-    rows[:, 1:] = image.permute(1, 2, 0).reshape(height, -1).numpy()
-    header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
-    return SIGNATURE + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in parts
-    )

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from bayesight.data.encode import quick_png
 from bayesight.errors import BayesightError
 from bayesight.ledger import LabelRecord, Ledger, PredictionRecord
 from bayesight.ledger.records import Features
-from bayesight.service.work.images import as_png
 from bayesight.workflows.predict import Prediction
 
 __all__ = ["ImageFeatures", "PendingPrediction", "Recorder", "find_features"]
@@ -72,7 +72,7 @@ class PendingPrediction:
         terms = {name: getattr(said, name) for name in names}
         return PredictionRecord(
             run=self.run, belief=self.belief, image=self.image, person=self.person, **terms,
-            features=self.features.numpy(), pixels=as_png(self.pixels),
+            features=self.features.numpy(), pixels=quick_png(self.pixels),
         )  # fmt: skip
 
 

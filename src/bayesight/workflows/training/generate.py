@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 import bayesight
@@ -20,6 +18,7 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data import Store, open_store, split
 from bayesight.data.batches import Examples
+from bayesight.data.encode import png_of
 from bayesight.data.notes import notes as source_notes
 from bayesight.files import write_atomic
 from bayesight.models import GenerativeModel
@@ -218,7 +217,7 @@ def _finish(
     }
     run.save_network(network)
     run.save_history(state.history)
-    write_atomic(run.folder / "samples.png", _png(sheet(samples)))
+    write_atomic(run.folder / "samples.png", png_of(sheet(samples), small=True))
     run.save_metrics(metrics)
     generation_report(run, samples, _remembered(network, pictures.validation))
     run.drop_checkpoint()
@@ -238,9 +237,3 @@ def _remembered(network: GenerativeModel, validation: Examples, count: int = 12)
     images = validation.images(np.arange(min(count, len(validation)))).float().div_(255)
     codes = network.encode(images)
     return () if codes is None else (images, network.decode(codes).float())
-
-
-def _png(image: ImageArray) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(image).save(out, "PNG", optimize=True)
-    return out.getvalue()
