@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypedDict
 
-__all__ = ["EIGHT_BIT", "FITS", "Fit", "Frame", "Levels", "Range", "Reading", "Treatment"]
+__all__ = ["EIGHT_BIT", "FITS", "Fit", "Frame", "FrameOptions", "Levels", "Range", "Treatment"]
 
 Levels: TypeAlias = tuple[float, float]
 """The values of a source that become 0 and 255."""
@@ -18,7 +18,7 @@ EIGHT_BIT: Levels = (0.0, 255.0)
 FITS: tuple[Fit, ...] = ("crop", "pad", "stretch")
 
 
-class Reading(TypedDict):
+class FrameOptions(TypedDict):
     """The options of ``open_store`` that a run gives."""
 
     size: tuple[int, int]

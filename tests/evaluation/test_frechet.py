@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluation import Moments, class_entropy, frechet_distance, moments
+from bayesight.evaluation import FeatureMoments, class_entropy, frechet_distance, moments
 
 
 def cloud(count, size, seed):
@@ -29,8 +29,8 @@ def test_equals_scipy(size, seed):
 
 
 def test_one_dimension_by_hand():
-    one = Moments(torch.tensor([1.0]).double(), torch.tensor([[4.0]]).double())
-    two = Moments(torch.tensor([-2.0]).double(), torch.tensor([[9.0]]).double())
+    one = FeatureMoments(torch.tensor([1.0]).double(), torch.tensor([[4.0]]).double())
+    two = FeatureMoments(torch.tensor([-2.0]).double(), torch.tensor([[9.0]]).double())
     assert frechet_distance(one, two) == pytest.approx(3**2 + (2 - 3) ** 2)
 
 

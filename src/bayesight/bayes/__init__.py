@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bayesight.bayes.diagnostic import rate_interval as rate_interval
     from bayesight.bayes.frequencies import natural_frequencies as natural_frequencies
     from bayesight.bayes.theorem import Belief as Belief
-    from bayesight.bayes.theorem import Step as Step
+    from bayesight.bayes.theorem import UpdateStep as UpdateStep
     from bayesight.bayes.theorem import likelihoods as likelihoods
     from bayesight.bayes.theorem import sequence as sequence
     from bayesight.bayes.theorem import update as update

@@ -35,7 +35,7 @@ from bayesight.errors import Impossible, InvalidInput, UnknownName
 
 __all__ = [
     "Belief",
-    "Step",
+    "UpdateStep",
     "effective_readings",
     "likelihoods",
     "log_odds",
@@ -168,7 +168,7 @@ class Belief:
 
 
 @dataclass(frozen=True)
-class Step:
+class UpdateStep:
     """One reading of a sequence: the theorem's four terms.
 
     Args:
@@ -227,7 +227,9 @@ def update(
     return Belief(log_p, prior.names), log_evidence
 
 
-def sequence(prior: Belief, readings: Sequence[Numbers], *, dependence: float = 0.0) -> tuple[Step, ...]:
+def sequence(
+    prior: Belief, readings: Sequence[Numbers], *, dependence: float = 0.0
+) -> tuple[UpdateStep, ...]:
     """Take readings one after another; each posterior is the next prior.
 
     Args:
@@ -263,7 +265,7 @@ def sequence(prior: Belief, readings: Sequence[Numbers], *, dependence: float = 
             total = ll if total is None else total + ll
             after, log_z_now = update(prior, total / (1 + (n - 1) * rho))
             log_evidence, log_z = log_z_now - log_z, log_z_now
-        steps.append(Step(before, ll, log_evidence, after))
+        steps.append(UpdateStep(before, ll, log_evidence, after))
         before = after
     return tuple(steps)
 

@@ -43,7 +43,7 @@ from bayesight.evaluation.novelty import (
     novelty_score,
     pick_exemplars,
 )
-from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Reading
+from bayesight.frame import EIGHT_BIT, Fit, Frame, FrameOptions, Levels
 from bayesight.models.base import ImageModel
 from bayesight.seeding import torch_generator
 
@@ -84,7 +84,7 @@ class Classes:
         return Frame(*self.size, self.mode, self.levels, self.fit)
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> FrameOptions:
         """The options of ``open_store`` for sources of the run."""
         return {"size": self.size, "mode": self.mode, "levels": self.levels, "fit": self.fit}
 

@@ -11,7 +11,7 @@ from bayesight.cli.common import JsonFlag, emit, share
 from bayesight.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
-    from bayesight.bayes.theorem import Belief, Step
+    from bayesight.bayes.theorem import Belief, UpdateStep
 
 __all__ = ["bayes"]
 
@@ -132,7 +132,7 @@ def _many(priors: dict[str, float], readings: list[str], dependence: float, as_j
 
 
 def _tell_test(
-    signs: list[str], steps: tuple[Step, ...], rates: tuple[float, float], dependence: float
+    signs: list[str], steps: tuple[UpdateStep, ...], rates: tuple[float, float], dependence: float
 ) -> str:
     from bayesight.bayes.frequencies import natural_frequencies
     from bayesight.formatting import decimal, percent
@@ -166,7 +166,7 @@ def _tell_test(
     return "\n".join(lines)
 
 
-def _tell_many(steps: tuple[Step, ...], dependence: float) -> str:
+def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
     from bayesight.formatting import decimal
 
     lines = ["posterior = prior x likelihood / evidence", ""]
@@ -195,7 +195,7 @@ def _tell_many(steps: tuple[Step, ...], dependence: float) -> str:
     return "\n".join(lines)
 
 
-def _effective(step: Step) -> list[float]:
+def _effective(step: UpdateStep) -> list[float]:
     """The likelihood that was used, after any discount: posterior x evidence / prior."""
     used = (step.posterior.log_p - step.prior.log_p + step.log_evidence).exp()
     return [

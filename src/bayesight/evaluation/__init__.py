@@ -31,12 +31,12 @@ from bayesight.evaluation.confusion import (
     one_vs_rest,
     sparse_confusion,
 )
-from bayesight.evaluation.frechet import Moments, class_entropy, frechet_distance, moments
+from bayesight.evaluation.frechet import FeatureMoments, class_entropy, frechet_distance, moments
 
 __all__ = [
     "Answers",
     "ConfusedPair",
-    "Moments",
+    "FeatureMoments",
     "OneVsRest",
     "Reliability",
     "accuracy",

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["Moments", "class_entropy", "frechet_distance", "moments"]
+__all__ = ["FeatureMoments", "class_entropy", "frechet_distance", "moments"]
 
 
 @dataclass(frozen=True)
-class Moments:
+class FeatureMoments:
     """The first two moments of a cloud of points.
 
     Args:
@@ -29,7 +29,7 @@ class Moments:
     covariance: Tensor
 
 
-def moments(points: Tensor) -> Moments:
+def moments(points: Tensor) -> FeatureMoments:
     """Mean and covariance (divided by N - 1) of points (N, D).
 
     Raises:
@@ -42,10 +42,10 @@ def moments(points: Tensor) -> Moments:
     came = f"got shape {tuple(points.shape)}"
     check(points.dim() == 2 and len(points) >= 2, "moments", came, "points (N, D), N >= 2")
     wide = points.double()
-    return Moments(wide.mean(0), torch.cov(wide.T).reshape(wide.shape[1], wide.shape[1]))
+    return FeatureMoments(wide.mean(0), torch.cov(wide.T).reshape(wide.shape[1], wide.shape[1]))
 
 
-def frechet_distance(first: Moments, second: Moments) -> float:
+def frechet_distance(first: FeatureMoments, second: FeatureMoments) -> float:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), 0 where both are the same.
 
     The trace of the root is taken from the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric: no root
@@ -55,8 +55,8 @@ def frechet_distance(first: Moments, second: Moments) -> float:
         InvalidInput: moments of different dimensions.
 
     Example:
-        >>> standard = Moments(torch.zeros(2).double(), torch.eye(2).double())
-        >>> moved = Moments(torch.tensor([3.0, 0.0]).double(), 4 * torch.eye(2).double())
+        >>> standard = FeatureMoments(torch.zeros(2).double(), torch.eye(2).double())
+        >>> moved = FeatureMoments(torch.tensor([3.0, 0.0]).double(), 4 * torch.eye(2).double())
         >>> frechet_distance(standard, moved)  # 3^2 + 2 (1 + 4 - 2 * 2)
         11.0
     """

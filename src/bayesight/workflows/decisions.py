@@ -24,7 +24,7 @@ from bayesight.errors import InvalidInput, UnknownName
 from bayesight.evaluation import confusion_matrix
 from bayesight.names import known_as
 
-__all__ = ["Choice", "Stakes", "choose", "parse_costs", "reading_of"]
+__all__ = ["ImageDecision", "Stakes", "choose", "parse_costs", "reading_of"]
 
 OTHERS = "*"
 
@@ -53,7 +53,7 @@ class Stakes:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ImageDecision:
     """The action for one image.
 
     Args:
@@ -73,7 +73,9 @@ class Choice:
         return dict(vars(self))
 
 
-def choose(belief: Belief, stakes: Stakes, costs: Costs, reading: Reading | None, *, known: bool) -> Choice:
+def choose(
+    belief: Belief, stakes: Stakes, costs: Costs, reading: Reading | None, *, known: bool
+) -> ImageDecision:
     """The action for one image.
 
     Args:
@@ -88,9 +90,9 @@ def choose(belief: Belief, stakes: Stakes, costs: Costs, reading: Reading | None
     action = made.action if known or stakes.hand_over is None else HAND_OVER
     expected = dict(zip(made.actions, made.expected_cost.tolist(), strict=True))
     if reading is None:
-        return Choice(action, expected)
+        return ImageDecision(action, expected)
     value = value_of_reading(belief, costs, reading)
-    return Choice(action, expected, float(value.bits), float(value.saving))
+    return ImageDecision(action, expected, float(value.bits), float(value.saving))
 
 
 def reading_of(classifier: Classifier, cost: float) -> Reading:

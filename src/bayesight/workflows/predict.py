@@ -20,14 +20,14 @@ from bayesight.formatting import percent
 from bayesight.run import Run
 from bayesight.types import Progress
 from bayesight.workflows.belief import belief_of
-from bayesight.workflows.decisions import Choice, Stakes, choose, parse_costs, reading_of
+from bayesight.workflows.decisions import ImageDecision, Stakes, choose, parse_costs, reading_of
 from bayesight.workflows.pictures import UnreadImage, gather_pictures, read_images
 from bayesight.workflows.priors import complete_prior, parse_prior
 from bayesight.workflows.sets import class_sets
 
 __all__ = [
-    "Answers",
     "Prediction",
+    "Predictions",
     "Readings",
     "UnreadImage",
     "answers_for",
@@ -106,7 +106,7 @@ class Prediction:
     p_value: float
     known: bool
     reason: str
-    decision: Choice | None = None
+    decision: ImageDecision | None = None
     set: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """The answers for all images that were given.
 
     Args:
@@ -191,7 +191,7 @@ def answers_for(
     ledger: str | None = None,
     container: ContainerOptions = AS_STORED,
     progress: Progress | None = None,
-) -> Answers:
+) -> Predictions:
     """Classify the images that can be read, and name the others.
 
     Args:
@@ -215,7 +215,7 @@ def answers_for(
     features = torch.cat([classifier.features(part) for part in gathered.parts()])
     found = iter(judge(classifier, gathered.names, features, how or Readings()))
     rows = tuple(row if isinstance(row, UnreadImage) else next(found) for row in gathered.rows)
-    return Answers(rows, gathered.notes, gathered.sources, gathered.within)
+    return Predictions(rows, gathered.notes, gathered.sources, gathered.within)
 
 
 def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: Readings) -> list[Prediction]:
@@ -280,7 +280,7 @@ def _base_rates(classifier: Classifier, prior: str | Mapping[str, float | str] |
 
 def _decisions(
     classifier: Classifier, stakes: Stakes | None, posterior: Tensor, known: Sequence[bool]
-) -> Sequence[Choice | None]:
+) -> Sequence[ImageDecision | None]:
     """The action for each image; nothing where no costs were stated."""
     if stakes is None:
         return [None] * len(known)

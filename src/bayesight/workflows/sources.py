@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-class Reading(TypedDict):
+class StoreOptions(TypedDict):
     """The options of ``open_store`` that say how folders and names are taken."""
 
     layout: LayoutOptions
@@ -70,7 +70,7 @@ class SourceOptions:
         return replace(self, layout=replace(self.layout, class_level=LOWEST))
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> StoreOptions:
         """The same as options of ``open_store``."""
         return {"layout": self.layout, "container": self.container}
 

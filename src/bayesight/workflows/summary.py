@@ -15,7 +15,7 @@ from bayesight.errors import InvalidInput, UnknownName
 from bayesight.models import GENERATORS, MODELS, GenerativeModel, ImageModel, build, build_generator
 from bayesight.run import Run
 
-__all__ = ["Layer", "Summary", "summarise"]
+__all__ = ["Layer", "ModelSummary", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ModelSummary:
     """A network in numbers.
 
     Args:
@@ -65,7 +65,7 @@ class Summary:
         }
 
 
-def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") -> Summary:
+def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") -> ModelSummary:
     """Describe a run's network, or a model by name.
 
     Args:
@@ -113,7 +113,7 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
         if layer.is_leaf_layer and layer.trainable_params > 0
     )
     table = "\n".join(line for line in str(info).splitlines() if not line.startswith(_Whole.__name__))
-    return Summary(name, info.trainable_params, info.total_mult_adds, layers, table)
+    return ModelSummary(name, info.trainable_params, info.total_mult_adds, layers, table)
 
 
 class _Whole(nn.Module):

@@ -24,11 +24,11 @@ __all__ = [
     "KEYS",
     "Arm",
     "Claim",
-    "Key",
     "Keys",
     "Measurement",
     "Milestone",
     "Paper",
+    "RecipeKey",
     "Smoke",
     "Trial",
     "Verdict",
@@ -45,7 +45,7 @@ Curve: TypeAlias = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
-class Key:
+class RecipeKey:
     """One of the four keys: what it is called, and its options as plain values.
 
     Args:
@@ -72,14 +72,14 @@ class Key:
         return f"{self.name}({said})" if said else self.name
 
 
-def key(name: str, /, **options: Any) -> Key:
+def key(name: str, /, **options: Any) -> RecipeKey:
     """A key, written as a call.
 
     Example:
         >>> print(key("nesterov", lr=0.1, steps=300))
         nesterov(lr=0.1, steps=300)
     """
-    return Key(name, MappingProxyType(options))
+    return RecipeKey(name, MappingProxyType(options))
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ class Keys:
         stage: its name, where an arm has several.
     """
 
-    data: Key
-    model: Key
-    loss: Key
-    optimization: Key
+    data: RecipeKey
+    model: RecipeKey
+    loss: RecipeKey
+    optimization: RecipeKey
     stage: str = "train"
 
     def changed(self, changes: Mapping[str, Any]) -> Keys:
@@ -113,9 +113,9 @@ class Keys:
         changed = self
         for path, value in changes.items():
             *stage, which, option = path.split(".")
-            part: Key = getattr(self, which)
+            part: RecipeKey = getattr(self, which)
             if option in part.options and (not stage or stage == [self.stage]):
-                now: Key = getattr(changed, which)
+                now: RecipeKey = getattr(changed, which)
                 one: dict[str, Any] = {which: key(now.name, **{**now.options, option: value})}
                 changed = replace(changed, **one)
         return changed
@@ -364,13 +364,13 @@ def differing_keys(one: Arm, other: Arm) -> tuple[str, ...]:
 
 def _plain(value: Any) -> Any:
     """A value as JSON has it: keys become tables, tuples lists."""
-    if isinstance(value, Key):
+    if isinstance(value, RecipeKey):
         return {"name": value.name, **{option: _plain(inner) for option, inner in value.options.items()}}
     return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def _said(value: Any) -> str:
-    if isinstance(value, Key):
+    if isinstance(value, RecipeKey):
         return str(value)
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_said(part) for part in value) + "]"

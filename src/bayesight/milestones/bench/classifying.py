@@ -20,7 +20,7 @@ from bayesight.checks import check
 from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples
 from bayesight.losses import build_loss, sees_environments
-from bayesight.milestones.bench.claim import Key, Keys, Measurement
+from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.seeding import numpy_generator
@@ -49,7 +49,7 @@ def classify(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     return Measurement(values, thinned(losses))
 
 
-def letters_of(data: Key, bench: Bench) -> tuple[Examples, Examples]:
+def letters_of(data: RecipeKey, bench: Bench) -> tuple[Examples, Examples]:
     """The letters a data key describes: to learn from, and held out."""
     parts = bench.sources.letters.split(data.get("test_share", 0.2), train=data.get("train"))
     canvas, shift_px = data.get("canvas", 28), data.get("shift_px", 0)
@@ -80,7 +80,7 @@ def moved(examples: Examples, canvas: int, shift_px: int, seed: int) -> Examples
     return Examples((out,), np.arange(len(out)), examples.labels)
 
 
-def network_of(model: Key, examples: Examples, bench: Bench, classes: int | None = None) -> ImageModel:
+def network_of(model: RecipeKey, examples: Examples, bench: Bench, classes: int | None = None) -> ImageModel:
     """A fresh network for these images and classes (default: all letters), normalising by their moments."""
     classes = classes or len(bench.sources.letters.classes)
     network = build(model.name, examples.image_shape, classes, seed=bench.seed, **model.options)
@@ -121,12 +121,12 @@ def train_classifier(
     return bench.fit(task, steps, evaluate=metrics, monitor=monitor)
 
 
-def augment_of(data: Key) -> Augment | None:
+def augment_of(data: RecipeKey) -> Augment | None:
     """The augmentation a data key names, as a name or a key, or None."""
     wanted = data.get("augment")
     if wanted is None:
         return None
-    chosen = wanted if isinstance(wanted, Key) else Key(wanted)
+    chosen = wanted if isinstance(wanted, RecipeKey) else RecipeKey(wanted)
     return augmentation(chosen.name, **chosen.options)
 
 

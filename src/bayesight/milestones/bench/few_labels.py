@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bayesight.data.augment import Augment
 from bayesight.data.batches import Batches, Examples
-from bayesight.milestones.bench.claim import Key, Keys, Measurement, key
+from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey, key
 from bayesight.milestones.bench.classifying import (
     accuracy_of,
     augment_of,
@@ -133,7 +133,7 @@ def embedded(model: ProjectionHead, examples: Examples) -> Tensor:
     return F.normalize(torch.cat(parts), dim=1)
 
 
-def _without(model: Key, *names: str) -> Key:
+def _without(model: RecipeKey, *names: str) -> RecipeKey:
     return key(model.name, **model.without(*names))
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bayesight.bayes.conjugate import regression
-from bayesight.milestones.bench.claim import Key, Keys, Measurement
+from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.seeding import torch_generator
 from bayesight.training.engine import Batch, Task
@@ -36,7 +36,7 @@ class StraightLine(nn.Module):
         return self.slope * x + self.intercept
 
 
-def points_of(data: Key, bench: Bench) -> tuple[Tensor, Tensor]:
+def points_of(data: RecipeKey, bench: Bench) -> tuple[Tensor, Tensor]:
     """Points: x uniform in [-1, 3], y = slope x + intercept + noise, float64 (N,)."""
     generator = torch_generator(bench.seed, "points")
     x = torch.rand(data["points"], generator=generator, dtype=torch.float64) * 4 - 1

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from bayesight.bayes.head import gaussian
 from bayesight.bayes.head.gaussian import HeadPrior
-from bayesight.milestones.bench.claim import Key, Keys, Measurement
+from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
 from bayesight.milestones.bench.classifying import network_of, train_classifier
 from bayesight.milestones.bench.coloured import (
     ColouredLetters,
@@ -102,12 +102,12 @@ def believe_coloured(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     return Measurement(_measured(answer, world, plan_of(recipe.data)), thinned(losses))
 
 
-def plan_of(data: Key) -> ColourPlan:
+def plan_of(data: RecipeKey) -> ColourPlan:
     """How much goes with what, as a data key says."""
     return ColourPlan(noise=data["noise"], train=data["agreement"], balanced=data["balanced"])
 
 
-def _world_of(data: Key, bench: Bench) -> ColourWorld:
+def _world_of(data: RecipeKey, bench: Bench) -> ColourWorld:
     return make_world(two_kinds(bench.sources.letters.store), plan_of(data), bench.seed)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bayesight.milestones.bench.claim import Curve, Key, Milestone
+from bayesight.milestones.bench.claim import Curve, Milestone, RecipeKey
 from bayesight.milestones.bench.sources import Letters, Text, open_letters, open_text
 from bayesight.optim import Schedule, build_optimizer, build_schedule
 from bayesight.seeding import derive
@@ -144,7 +144,7 @@ class Bench:
 
 
 def update_of(
-    optimization: Key, model: nn.Module, name: str = "train", *, steps: int | None = None
+    optimization: RecipeKey, model: nn.Module, name: str = "train", *, steps: int | None = None
 ) -> Update:
     """The optimizer's turn that an optimization key describes.
 
@@ -165,7 +165,7 @@ def update_of(
         **optimization.without(*own),
     )
     wanted = optimization.get("schedule", "constant")
-    schedule_key = wanted if isinstance(wanted, Key) else Key(wanted)
+    schedule_key = wanted if isinstance(wanted, RecipeKey) else RecipeKey(wanted)
     schedule: Schedule = build_schedule(
         schedule_key.name, steps or optimization["steps"], **schedule_key.options
     )

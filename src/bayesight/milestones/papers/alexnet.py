@@ -1,13 +1,13 @@
 """AlexNet: convolutions find a shape wherever it is; pixels in fixed places do not."""
 
-from bayesight.milestones.bench.claim import Arm, Claim, Key, Keys, Milestone, Paper, Smoke, key
+from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.classifying import classify
 from bayesight.milestones.bench.kernels import kernel_machine
 
 MOVED = key("letters", batch=128, canvas=40, shift_px=6)
 
 
-def network(model: Key) -> Keys:
+def network(model: RecipeKey) -> Keys:
     """Either network, trained alike."""
     return Keys(
         data=MOVED,

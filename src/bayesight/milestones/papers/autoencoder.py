@@ -1,12 +1,12 @@
 """Autoencoder: a deep network finds a shorter description of an image than its principal components."""
 
-from bayesight.milestones.bench.claim import Arm, Claim, Key, Keys, Milestone, Paper, Smoke, key
+from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.remembering import project, remember
 
 LETTERS = key("letters", batch=128, augment=key("glyph", rotate_deg=5, shear=0.1, scale=0.1, shift_px=1))
 
 
-def recipe(model: Key, optimization: Key) -> Keys:
+def recipe(model: RecipeKey, optimization: RecipeKey) -> Keys:
     """Thirty numbers an image."""
     return Keys(data=LETTERS, model=model, loss=key("squared_error"), optimization=optimization)
 

@@ -1,6 +1,6 @@
 """GAN: two networks against each other make sharper images than one that is told what is right."""
 
-from bayesight.milestones.bench.claim import Arm, Claim, Key, Keys, Milestone, Paper, Smoke, key
+from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.generating import draw_gaussian, generate
 
 JUDGE = Keys(
@@ -12,7 +12,7 @@ JUDGE = Keys(
 )
 
 
-def recipe(model: Key, loss: Key, optimization: Key) -> tuple[Keys, Keys]:
+def recipe(model: RecipeKey, loss: RecipeKey, optimization: RecipeKey) -> tuple[Keys, Keys]:
     """First the judge, the same for all, then what it is to judge."""
     return JUDGE, Keys(key("letters", batch=64), model, loss, optimization)
 

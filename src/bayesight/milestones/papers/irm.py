@@ -2,12 +2,16 @@
 
 from typing import Literal
 
-from bayesight.milestones.bench.claim import Arm, Claim, Key, Keys, Milestone, Paper, Smoke, key
+from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.shifting import believe_coloured, classify_coloured
 
 
 def recipe(
-    loss: Key, *, environments: Literal["place", "colour"] = "place", grey: bool = False, steps: int = 120
+    loss: RecipeKey,
+    *,
+    environments: Literal["place", "colour"] = "place",
+    grey: bool = False,
+    steps: int = 120,
 ) -> Keys:
     """Two kinds of letters, a quarter of their labels wrong, in the colour of their label in 90 and 80 %."""
     return Keys(

@@ -1,13 +1,13 @@
 """The multilayer perceptron: a hidden layer, trained by backpropagation, does what no linear model can."""
 
-from bayesight.milestones.bench.claim import Arm, Claim, Key, Keys, Milestone, Paper, Smoke, key
+from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.classifying import classify, classify_xor
 
 HIDDEN = key("mlp", hidden=(512, 512), dropout=0.1)
 LINEAR = key("linear")
 
 
-def xor(model: Key) -> Keys:
+def xor(model: RecipeKey) -> Keys:
     """Four points, no two neighbours of the same class."""
     return Keys(
         data=key("xor"),
@@ -17,7 +17,7 @@ def xor(model: Key) -> Keys:
     )
 
 
-def letters(model: Key) -> Keys:
+def letters(model: RecipeKey) -> Keys:
     """Letters that move a little, a smoothed target, and a rate that rises and falls."""
     return Keys(
         data=key(
