@@ -26,8 +26,8 @@ import numpy as np
 from support.causal_worlds import WORLDS, study_world
 from support.record import append, facts
 
-from bayesight.causal import AdjustFor, Dag, Question, all_paths, estimate, identify, is_open, sample_of
-from bayesight.causal.simulate import draw, make_world, true_effect
+from bayesight.causal import AdjustFor, Dag, EffectQuestion, all_paths, estimate, identify, is_open, sample_of
+from bayesight.causal.structural_model import draw, make_model, true_effect
 
 
 def random_dag(rng, nodes, density, hidden):
@@ -68,10 +68,10 @@ def study(kind, graphs, rows, seed):
             continue
         found["wrong_sets"] += not all(valid(dag, s) for s in known.minimal)
         number = found["identified"]
-        world = make_world(dag, kind, seed=seed * 1_000_003 + number)
+        world = make_model(dag, kind, seed=seed * 1_000_003 + number)
         columns = draw(world, rows, seed=seed * 1_000_003 + number)
         table = sample_of({n: columns[n] for n in dag.observed})
-        effect = estimate(table, dag, Question("T", "Y"))
+        effect = estimate(table, dag, EffectQuestion("T", "Y"))
         truth, interval = true_effect(world, "T", "Y"), effect.adjusted.effect
         inside = interval.low <= truth <= interval.high
         found["identified"] += 1

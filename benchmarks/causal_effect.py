@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from support.record import append, facts, spread
 
-from bayesight.causal import Question, estimate, parse, sample_of
+from bayesight.causal import EffectQuestion, estimate, parse, sample_of
 from bayesight.workflows.causal import CausalRequest, causal_effect
 
 CONFOUNDERS = [f"Z{i}" for i in range(10)]
@@ -50,7 +50,7 @@ def ours_from_file(path):
 def ours_in_memory(frame):
     counted = frame.value_counts(sort=False).reset_index()
     table = sample_of({n: counted[n].to_numpy() for n in frame.columns}, counts=counted["count"].to_numpy())
-    e = estimate(table, parse(GRAPH), Question("T", "Y")).adjusted.effect
+    e = estimate(table, parse(GRAPH), EffectQuestion("T", "Y")).adjusted.effect
     return e.mean, e.low, e.high
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.stats import t as student
 from support.record import append, facts
 
-from bayesight.causal.arms import answer
+from bayesight.causal.potential_outcomes import answer
 from bayesight.causal.sample import Discrete, Sample
 from bayesight.causal.strata import standardise, stratify
 from bayesight.errors import InvalidInput

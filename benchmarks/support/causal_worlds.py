@@ -15,8 +15,8 @@ import time
 
 import numpy as np
 
-from bayesight.causal import Question, estimate, parse, sample_of
-from bayesight.causal.models import expit, least_squares
+from bayesight.causal import EffectQuestion, estimate, parse, sample_of
+from bayesight.causal.regression import expit, least_squares
 
 SLOPES = np.array([0.8, 0.5, -0.3])
 
@@ -104,7 +104,7 @@ def ours(z, t, y):
     names = [f"Z{i}" for i in range(z.shape[1])]
     graph = ", ".join(f"{name} -> T, {name} -> Y" for name in names) + ", T -> Y"
     table = sample_of({name: z[:, i] for i, name in enumerate(names)} | {"T": t, "Y": y})
-    found = estimate(table, parse(graph), Question("T", "Y"))
+    found = estimate(table, parse(graph), EffectQuestion("T", "Y"))
     e = found.offered.effect
     return e.mean, e.low, e.high, found.adjusted is not None
 
@@ -139,20 +139,20 @@ def study_world(name, draws, seed):
         if n <= 1000:
             found["bootstrap of it"].append(bootstrap(z, t, y, rng))
     rows = []
-    for who, values in found.items():
+    for propensities, values in found.items():
         if not values:
             continue
         mean, low, high, asked = np.array(values, float).T
         inside = (low <= truth) & (truth <= high)
         rows.append(
             {
-                "world": name, "rows": n, "estimator": who, "draws": draws,
+                "world": name, "rows": n, "estimator": propensities, "draws": draws,
                 "coverage": round(float(inside.mean()), 3),
                 "error": round(float(np.sqrt(0.95 * 0.05 / draws)), 3),
                 "bias": round(float(mean.mean()) - truth, 4), "sd": round(float(mean.std()), 4),
                 "width": round(float((high - low).mean()), 4), "as_asked": round(float(asked.mean()), 3),
                 "coverage_as_asked": round(float(inside[asked > 0].mean()), 3) if asked.any() else "",
-                "seconds_each": round(own / draws, 2) if who == "ours" else "",
+                "seconds_each": round(own / draws, 2) if propensities == "ours" else "",
                 "elapsed_s": round(time.perf_counter() - start), "seed": seed,
             }
         )  # fmt: skip

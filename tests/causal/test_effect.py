@@ -11,22 +11,22 @@ from sklearn.linear_model import LogisticRegression
 
 from bayesight.causal import (
     AdjustFor,
+    EffectQuestion,
     FrontDoor,
     Instrument,
     NotIdentified,
-    Question,
     estimate,
     identify,
     parse,
     sample_of,
 )
-from bayesight.causal.credible import credible_answer
 from bayesight.causal.examples import EXAMPLES, example
-from bayesight.causal.models import least_squares, logistic
+from bayesight.causal.posterior import credible_answer
 from bayesight.causal.refute import refute
-from bayesight.causal.simulate import draw, make_world, true_effect
+from bayesight.causal.regression import least_squares, logistic
 from bayesight.causal.strata import standardise, stratify
-from bayesight.causal.weighting import Task, doubly_robust, inverse_probability, propensity
+from bayesight.causal.structural_model import draw, make_model, true_effect
+from bayesight.causal.weighting import WeightingProblem, doubly_robust, inverse_probability, propensity
 from bayesight.errors import InvalidInput, UnknownName
 
 TRIANGLE = parse("Z -> T, Z -> Y, T -> Y")
@@ -35,7 +35,7 @@ TRIANGLE = parse("Z -> T, Z -> Y, T -> Y")
 def of_example(name, **changes):
     e = example(name)
     asked = {"reference": e.reference, "success": e.success, "direct": e.direct} | changes
-    return estimate(e.make(), parse(e.graph), Question(e.treatment, e.outcome, **asked))
+    return estimate(e.make(), parse(e.graph), EffectQuestion(e.treatment, e.outcome, **asked))
 
 
 def test_kidney_stones():
@@ -53,7 +53,7 @@ def test_kidney_stones():
 def test_kidney_stones_were_size_a_consequence_of_treatment():
     e = example("kidney-stones")
     mediator = parse("treatment -> size, size -> success, treatment -> success")
-    found = estimate(e.make(), mediator, Question("treatment", "success", "B", "yes"))
+    found = estimate(e.make(), mediator, EffectQuestion("treatment", "success", "B", "yes"))
     assert found.held == ()
     assert found.adjusted.effect == found.conditional.effect
     assert found.reversal is None
@@ -99,11 +99,11 @@ def test_every_example_tells_its_source():
 def test_truth_by_intervention(kind):
     """The stated truth is what setting the treatment in the simulation does."""
     dag = parse("A -> T, A -> M, T -> M, M -> Y, T -> Y, B -> Y, A -> Y, U -> T, U -> B")
-    world = make_world(dag, kind, seed=3)
+    world = make_model(dag, kind, seed=3)
     truth = true_effect(world, "T", "Y")
     gap = []
     for value in (0.0, 1.0):
-        cut = make_world(dag, kind, seed=3)
+        cut = make_model(dag, kind, seed=3)
         rows = draw(cut, 400_000, seed=5)  # the same noise for both, T set by hand below
         rng = np.random.default_rng(7)
         columns = {}
@@ -132,12 +132,14 @@ def coverage(kind, graphs, rows, random_dag):
             return inside / graphs
         dag = random_dag(seed, 6, 0.45, 0.2)
         if not isinstance(identify(dag, "T", "Y"), AdjustFor):
-            found = estimate(sample_of(draw(make_world(dag, kind, seed), 50, seed)), dag, Question("T", "Y"))
+            found = estimate(
+                sample_of(draw(make_model(dag, kind, seed), 50, seed)), dag, EffectQuestion("T", "Y")
+            )
             assert isinstance(found.identification, FrontDoor | Instrument) or found.adjusted is None
             continue
-        world = make_world(dag, kind, seed)
+        world = make_model(dag, kind, seed)
         columns = draw(world, rows, seed)
-        found = estimate(sample_of({n: columns[n] for n in dag.observed}), dag, Question("T", "Y"))
+        found = estimate(sample_of({n: columns[n] for n in dag.observed}), dag, EffectQuestion("T", "Y"))
         e = found.adjusted.effect
         inside += e.low <= true_effect(world, "T", "Y") <= e.high
         identified += 1
@@ -151,14 +153,14 @@ def test_intervals_hold_the_truth(random_dag, kind):
 
 
 def test_an_unknown_effect_is_refused():
-    assert Question("T", "Y", effect="att").effect == "att"
+    assert EffectQuestion("T", "Y", effect="att").effect == "att"
     with pytest.raises(UnknownName, match="overlap"):
-        Question("T", "Y", effect="overlaps")
+        EffectQuestion("T", "Y", effect="overlaps")
 
 
 def test_unidentifiable_graphs_get_no_number():
     table = sample_of({"T": [0, 1] * 50, "Y": [0, 1, 1, 0] * 25})
-    found = estimate(table, parse("T -> Y, T <-> Y"), Question("T", "Y"))
+    found = estimate(table, parse("T -> Y, T <-> Y"), EffectQuestion("T", "Y"))
     assert isinstance(found.identification, NotIdentified)
     assert found.adjusted is None
     assert found.held is None
@@ -170,7 +172,7 @@ def test_uneven_spread_is_covered():
     for _ in range(300):
         t = rng.normal(size=200)
         y = 0.5 * t + rng.normal(size=200) * (0.1 + t**2)
-        found = estimate(sample_of({"T": t, "Y": y}), parse("T -> Y"), Question("T", "Y"))
+        found = estimate(sample_of({"T": t, "Y": y}), parse("T -> Y"), EffectQuestion("T", "Y"))
         inside += found.adjusted.slope.low <= 0.5 <= found.adjusted.slope.high
     assert 0.91 <= inside / 300 <= 0.98
 
@@ -184,7 +186,7 @@ def test_rare_outcomes_are_covered():
         z = rng.integers(0, 2, 400)
         t = (rng.random(400) < np.where(z, 0.7, 0.3)).astype(int)
         y = (rng.random(400) < risk[z, t]).astype(int)
-        found = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, Question("T", "Y", success="1"))
+        found = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, EffectQuestion("T", "Y", success="1"))
         inside += found.adjusted.effect.low <= truth <= found.adjusted.effect.high
     assert inside / 100 >= 0.89
 
@@ -192,7 +194,7 @@ def test_rare_outcomes_are_covered():
 def test_an_arm_whose_few_rows_all_agree_is_not_certain():
     """15 of 15 against 223 of 285: Newcombe's interval of the difference, from Wilson's of each."""
     table = sample_of({"T": [0, 1, 1], "Y": [1, 1, 0]}, counts=[15, 223, 62])
-    found = estimate(table, parse("T -> Y"), Question("T", "Y"))
+    found = estimate(table, parse("T -> Y"), EffectQuestion("T", "Y"))
     from statsmodels.stats.proportion import confint_proportions_2indep
 
     low, high = confint_proportions_2indep(223, 285, 15, 15, method="newcomb")
@@ -200,7 +202,7 @@ def test_an_arm_whose_few_rows_all_agree_is_not_certain():
     assert (e.low, e.high) == pytest.approx((low, high), abs=0.012)  # ours are of Student's t
     many = sample_of({"T": [0, 0, 1, 1], "Y": [1, 0, 1, 0]}, counts=[40, 160, 90, 110])
     low, high = confint_proportions_2indep(90, 200, 40, 200, method="newcomb")
-    e = estimate(many, parse("T -> Y"), Question("T", "Y")).adjusted.effect
+    e = estimate(many, parse("T -> Y"), EffectQuestion("T", "Y")).adjusted.effect
     assert (e.low, e.high) == pytest.approx((low, high), abs=0.001)
 
 
@@ -226,7 +228,7 @@ def test_least_squares_and_its_errors_against_the_textbook():
 def test_continuous_treatment_finds_the_slope():
     z, t, y = linear_table(5000)
     dag = parse("A -> T, A -> Y, B -> T, B -> Y, T -> Y")
-    found = estimate(sample_of({"A": z[:, 0], "B": z[:, 1], "T": t, "Y": y}), dag, Question("T", "Y"))
+    found = estimate(sample_of({"A": z[:, 0], "B": z[:, 1], "T": t, "Y": y}), dag, EffectQuestion("T", "Y"))
     assert found.held == ("A", "B")
     assert found.adjusted.slope.low < 1.5 < found.adjusted.slope.high
     assert not found.conditional.slope.low < 1.5 < found.conditional.slope.high
@@ -240,7 +242,7 @@ def test_counts_are_rows():
     cells = sample_of({"Z": z, "T": t, "Y": y}, counts=n)
     rows = sample_of({k: np.repeat(v, n) for k, v in (("Z", z), ("T", t), ("Y", y))})
     for dag in (TRIANGLE, parse("T -> Z -> Y, T <-> Y"), parse("Z -> T -> Y, T <-> Y")):
-        one, other = (estimate(s, dag, Question("T", "Y")).adjusted.effect for s in (cells, rows))
+        one, other = (estimate(s, dag, EffectQuestion("T", "Y")).adjusted.effect for s in (cells, rows))
         assert one.as_dict() == pytest.approx(other.as_dict(), rel=1e-9)
 
 
@@ -262,7 +264,7 @@ def test_weighting_and_doubly_robust_on_continuous_confounders():
         t = (rng.random(450) < 1 / (1 + np.exp(-z))).astype(int)
         y = 2.0 * t + 3.0 * z + rng.normal(size=450)
         table = sample_of({"Z": z, "T": t, "Y": y})
-        found = estimate(table, TRIANGLE, Question("T", "Y"))
+        found = estimate(table, TRIANGLE, EffectQuestion("T", "Y"))
         assert found.adjusted.method == "doubly robust, cross-fitted"
         for name, a in zip(inside, (found.adjusted, found.others[1], found.others[0]), strict=True):
             inside[name] += a.effect.low <= 2 <= a.effect.high
@@ -279,13 +281,13 @@ def test_doubly_robust_survives_either_model_being_wrong():
     one = np.ones_like(z)
 
     def task(x):
-        return Task(x, t, 2, y, one, one, False)
+        return WeightingProblem(x, t, 2, y, one, one, False)
 
     blind, seeing = task(both[:, :2]), task(both)
     naive = inverse_probability(blind, propensity(blind))
     assert abs(naive.mean[1] - naive.mean[0] - 1) > 0.5
-    for outcome_model, who in ((blind, propensity(seeing)), (seeing, propensity(blind))):
-        arms = doubly_robust(outcome_model, who)
+    for outcome_model, propensities in ((blind, propensity(seeing)), (seeing, propensity(blind))):
+        arms = doubly_robust(outcome_model, propensities)
         error = np.sqrt(arms.covariance[0, 0] + arms.covariance[1, 1] - 2 * arms.covariance[0, 1])
         assert abs(arms.mean[1] - arms.mean[0] - 1) < 4 * error + 0.01
 
@@ -300,7 +302,7 @@ def test_doubly_robust_counts_the_estimation_of_both_models():
         t = (rng.random(300) < 1 / (1 + np.exp(-1.5 * z))).astype(np.int64)
         y = t + np.exp(z / 2) * (1 + t) + rng.normal(size=300)
         one = np.ones(300)
-        task = Task(x, t, 2, y, one, one, False)
+        task = WeightingProblem(x, t, 2, y, one, one, False)
         arms = doubly_robust(task, propensity(task))
         c = arms.covariance
         gaps.append(arms.mean[1] - arms.mean[0])
@@ -310,7 +312,7 @@ def test_doubly_robust_counts_the_estimation_of_both_models():
 
 def test_no_overlap_is_named_and_left_out():
     columns = {"Z": ["a"] * 4 + ["b"] * 4 + ["c"] * 2, "T": [0, 0, 1, 1] * 2 + [1, 1], "Y": [0, 1] * 5}
-    found = estimate(sample_of(columns, counts=[5] * 10), TRIANGLE, Question("T", "Y"))
+    found = estimate(sample_of(columns, counts=[5] * 10), TRIANGLE, EffectQuestion("T", "Y"))
     assert found.overlap.without == 1
     assert found.overlap.empty == ("Z=c: no 0 among 10 rows",)
     assert found.overlap.share == pytest.approx(0.8)
@@ -321,7 +323,7 @@ def test_no_overlap_is_named_and_left_out():
     assert "main effects" in found.others[0].method
     nothing = {"Z": [0, 0, 1, 1], "T": [0, 0, 1, 1], "Y": [0, 1, 0, 1]}
     with pytest.raises(InvalidInput, match="in every stratum of Z some treatment never occurs"):
-        estimate(sample_of(nothing), TRIANGLE, Question("T", "Y"))
+        estimate(sample_of(nothing), TRIANGLE, EffectQuestion("T", "Y"))
 
 
 def test_thin_strata_are_left_to_models():
@@ -333,7 +335,7 @@ def test_thin_strata_are_left_to_models():
         t = (rng.random(2000) < 1 / (1 + np.exp(1.5 - 0.15 * z.sum(axis=1)))).astype(int)
         y = (rng.random(2000) < 0.1 + 0.03 * z.sum(axis=1) + 0.1 * t).astype(int)
         columns = {f"Z{i}": z[:, i] for i in range(10)} | {"T": t, "Y": y}
-        found = estimate(sample_of(columns), graph, Question("T", "Y"))
+        found = estimate(sample_of(columns), graph, EffectQuestion("T", "Y"))
         assert found.adjusted.method == "doubly robust, cross-fitted"
         assert "the answer comes from models" in found.notes[0]
         inside += found.adjusted.effect.low <= 0.1 <= found.adjusted.effect.high
@@ -344,24 +346,24 @@ def test_several_treatments_and_a_reference():
     rng = np.random.default_rng(6)
     t = rng.choice(["low", "mid", "high"], 900)
     y = rng.normal(size=900) + np.select([t == "mid", t == "high"], [1, 3])
-    found = estimate(sample_of({"T": t, "Y": y}), parse("T -> Y"), Question("T", "Y", reference="low"))
+    found = estimate(sample_of({"T": t, "Y": y}), parse("T -> Y"), EffectQuestion("T", "Y", reference="low"))
     gaps = {d.of: d.estimate.mean for d in found.adjusted.differences}
     assert gaps == pytest.approx({"high": 3, "mid": 1}, abs=0.3)
     assert {d.versus for d in found.adjusted.differences} == {"low"}
     with pytest.raises(UnknownName, match="no value of T is called 'hihg'; did you mean 'high'"):
-        estimate(sample_of({"T": t, "Y": y}), parse("T -> Y"), Question("T", "Y", reference="hihg"))
+        estimate(sample_of({"T": t, "Y": y}), parse("T -> Y"), EffectQuestion("T", "Y", reference="hihg"))
 
 
 def test_text_outcomes():
     two = sample_of({"T": [0, 1, 0, 1], "Y": ["died", "lived", "lived", "lived"]})
-    found = estimate(two, parse("T -> Y"), Question("T", "Y"))
+    found = estimate(two, parse("T -> Y"), EffectQuestion("T", "Y"))
     assert found.adjusted.effect.mean == pytest.approx(0.5)
     assert "counts Y=lived as 1" in found.notes[0]
-    turned = estimate(two, parse("T -> Y"), Question("T", "Y", success="died"))
+    turned = estimate(two, parse("T -> Y"), EffectQuestion("T", "Y", success="died"))
     assert turned.adjusted.effect.mean == pytest.approx(-0.5)
     three = sample_of({"T": [0, 1, 0], "Y": ["a", "b", "c"]})
     with pytest.raises(InvalidInput, match="holds the text 'a'; expected numbers, or two values"):
-        estimate(three, parse("T -> Y"), Question("T", "Y"))
+        estimate(three, parse("T -> Y"), EffectQuestion("T", "Y"))
 
 
 @pytest.mark.parametrize(
@@ -374,15 +376,15 @@ def test_text_outcomes():
 )
 def test_what_has_no_answer_is_refused(columns, said):
     with pytest.raises(InvalidInput, match=said):
-        estimate(sample_of(columns), TRIANGLE, Question("T", "Y"))
+        estimate(sample_of(columns), TRIANGLE, EffectQuestion("T", "Y"))
 
 
 def test_collinear_confounders_do_no_harm():
     z, t, y = linear_table(500)
     dag = parse("A -> T, A -> Y, B -> T, B -> Y, T -> Y")
     columns = {"A": z[:, 0], "T": t, "Y": y}
-    twice = estimate(sample_of(columns | {"B": 3 * z[:, 0] + 1}), dag, Question("T", "Y"))
-    once = estimate(sample_of(columns | {"B": np.zeros(500)}), dag, Question("T", "Y"))
+    twice = estimate(sample_of(columns | {"B": 3 * z[:, 0] + 1}), dag, EffectQuestion("T", "Y"))
+    once = estimate(sample_of(columns | {"B": np.zeros(500)}), dag, EffectQuestion("T", "Y"))
     assert twice.adjusted.slope.mean == pytest.approx(once.adjusted.slope.mean, abs=1e-9)
 
 
@@ -390,9 +392,9 @@ def test_front_door_on_tables_and_lines():
     dag = parse("T -> M -> Y, T <-> Y")
     inside = {"linear": 0, "discrete": 0}
     for kind, seed in itertools.product(inside, range(30)):
-        world = make_world(dag, kind, seed)
+        world = make_model(dag, kind, seed)
         columns = draw(world, 2000, seed)
-        found = estimate(sample_of({n: columns[n] for n in "TMY"}), dag, Question("T", "Y"))
+        found = estimate(sample_of({n: columns[n] for n in "TMY"}), dag, EffectQuestion("T", "Y"))
         assert found.identification == FrontDoor(("M",))
         e = found.adjusted.effect
         inside[kind] += e.low <= true_effect(world, "T", "Y") <= e.high
@@ -403,15 +405,15 @@ def test_instrument_in_a_linear_world_and_a_weak_one():
     dag = parse("Z -> T -> Y, T <-> Y")
     inside = 0
     for seed in range(100):
-        world = make_world(dag, "linear", seed)
+        world = make_model(dag, "linear", seed)
         columns = draw(world, 1500, seed)
-        found = estimate(sample_of({n: columns[n] for n in "ZTY"}), dag, Question("T", "Y"))
+        found = estimate(sample_of({n: columns[n] for n in "ZTY"}), dag, EffectQuestion("T", "Y"))
         inside += found.adjusted.slope.low <= true_effect(world, "T", "Y") <= found.adjusted.slope.high
         assert "linear" in found.notes[0]
     assert inside >= 88
     rng = np.random.default_rng(8)
     weak = sample_of({"Z": rng.normal(size=200), "T": rng.normal(size=200), "Y": rng.normal(size=200)})
-    assert "hardly moves the treatment" in estimate(weak, dag, Question("T", "Y")).notes[1]
+    assert "hardly moves the treatment" in estimate(weak, dag, EffectQuestion("T", "Y")).notes[1]
 
 
 def test_wald_ratio_is_two_stage_least_squares():
@@ -420,7 +422,7 @@ def test_wald_ratio_is_two_stage_least_squares():
     t = (rng.random(4000) < 0.3 + 0.4 * z).astype(int)
     y = (rng.random(4000) < 0.2 + 0.3 * t).astype(int)
     dag = parse("Z -> T -> Y, T <-> Y")
-    found = estimate(sample_of({"Z": z, "T": t, "Y": y}), dag, Question("T", "Y"))
+    found = estimate(sample_of({"Z": z, "T": t, "Y": y}), dag, EffectQuestion("T", "Y"))
     wald = (y[z == 1].mean() - y[z == 0].mean()) / (t[z == 1].mean() - t[z == 0].mean())
     assert found.adjusted.effect.mean == pytest.approx(wald, abs=1e-10)
     assert found.adjusted.difference.of == "1"
@@ -437,9 +439,9 @@ def test_estimators_agree_on_full_strata(seed):
     strata = stratify(table, "T", y, ["Z"], binary=True)
     x = (z[:, None] == [0, 1, 2]).astype(float)
     x[:, 0] = 1.0
-    task = Task(x, t.astype(np.int64), 2, y, np.ones(120), np.ones(120), True)
-    who = propensity(task)
-    a, b, c = standardise(strata), inverse_probability(task, who), doubly_robust(task, who)
+    task = WeightingProblem(x, t.astype(np.int64), 2, y, np.ones(120), np.ones(120), True)
+    propensities = propensity(task)
+    a, b, c = standardise(strata), inverse_probability(task, propensities), doubly_robust(task, propensities)
     assert b.mean == pytest.approx(a.mean, abs=1e-6)
     assert c.mean == pytest.approx(a.mean, abs=1e-5)
 
@@ -465,18 +467,20 @@ def test_bayesian_answer_is_near_and_reaches_where_there_are_no_rows():
 
 def test_e_values_of_the_paper():
     """VanderWeele and Ding 2017: a risk ratio of 3.9 (1.8 to 8.7) has the E-values 7.26 and 3.0."""
-    from bayesight.causal.arms import Arms
-    from bayesight.causal.simpson import e_value
+    from bayesight.causal.potential_outcomes import PotentialOutcomes
+    from bayesight.causal.sensitivity import e_value
 
     risk = 0.039
     error = np.log(8.7 / 1.8) / 2 / 1.96
     covariance = np.diag([(error * risk) ** 2, 0.0])
-    e = e_value(Arms(np.array([risk, 0.01]), covariance, binary=True), 0, 1, 1.0, 1.96)
+    e = e_value(PotentialOutcomes(np.array([risk, 0.01]), covariance, binary=True), 0, 1, 1.0, 1.96)
     assert e.value == pytest.approx(7.26, abs=0.01)
     assert e.bound == pytest.approx(3.0, abs=0.1)
-    protective = e_value(Arms(np.array([0.01, risk]), covariance[::-1, ::-1], binary=True), 0, 1, 1.0, 1.96)
+    protective = e_value(
+        PotentialOutcomes(np.array([0.01, risk]), covariance[::-1, ::-1], binary=True), 0, 1, 1.0, 1.96
+    )
     assert protective.value == pytest.approx(e.value)
-    no_risk = e_value(Arms(np.array([0.0, 0.1]), np.eye(2) * 1e-4, binary=True), 0, 1, 1.0, 1.96)
+    no_risk = e_value(PotentialOutcomes(np.array([0.0, 0.1]), np.eye(2) * 1e-4, binary=True), 0, 1, 1.0, 1.96)
     assert no_risk is None
 
 
@@ -488,7 +492,9 @@ def test_the_bound_of_an_e_value_is_1_exactly_where_the_interval_holds_no_effect
     z, t = np.repeat(np.arange(pairs), 2), np.tile([0, 1], pairs)
     y = rng.normal(size=2 * pairs) + 1.5 * t
     y = (y > 0.7).astype(int) if binary else y
-    found = estimate(sample_of({"Z": [f"s{k}" for k in z], "T": t, "Y": y}), TRIANGLE, Question("T", "Y"))
+    found = estimate(
+        sample_of({"Z": [f"s{k}" for k in z], "T": t, "Y": y}), TRIANGLE, EffectQuestion("T", "Y")
+    )
     e = found.adjusted.effect
     if found.e_value is not None and e.low < e.high:
         if e.low <= 0 <= e.high:
@@ -509,7 +515,7 @@ def test_refutations_hold_for_a_right_answer_and_fail_for_a_wrong_one():
     z, t, y = linear_table(300)
     table = sample_of({"A": z[:, 0], "B": z[:, 1], "T": t, "Y": y})
     dag = parse("A -> T, A -> Y, B -> T, B -> Y, T -> Y")
-    honest = estimate(table, dag, Question("T", "Y"))
+    honest = estimate(table, dag, EffectQuestion("T", "Y"))
     from dataclasses import replace
 
     from bayesight.bayes.rates import Estimate
@@ -533,7 +539,7 @@ def test_a_million_rows_are_few_cells():
     columns |= {"T": np.tile(t, 2), "Y": np.repeat([1, 0], 2048)}
     graph = ", ".join(f"Z{i} -> T, Z{i} -> Y" for i in range(10)) + ", T -> Y"
     found = estimate(
-        sample_of(columns, counts=np.concatenate([ones, n - ones])), parse(graph), Question("T", "Y")
+        sample_of(columns, counts=np.concatenate([ones, n - ones])), parse(graph), EffectQuestion("T", "Y")
     )
     assert len(found.held) == 10
     assert found.adjusted.effect.low < 0.1 < found.adjusted.effect.high
@@ -550,7 +556,7 @@ def test_refutations_share_rows_out_and_not_cells(weight):
     first = np.array([np.argmax(cells == c) for c in range(4)])
     n = np.bincount(cells).astype(float)
     table = replace(whole.take(first, n * weight), squares=n * weight**2)
-    found = estimate(table, parse("t->y"), Question("t", "y"))
+    found = estimate(table, parse("t->y"), EffectQuestion("t", "y"))
     tried = {r.name: r for r in refute(table, parse("t->y"), found, seed=0)}
     assert all(r.passed for r in tried.values())
     rows = {r.name: r for r in refute(whole, parse("t->y"), found, seed=0)}
@@ -566,13 +572,13 @@ def test_one_row_an_arm_is_no_answer():
         "treatment b: one row, which cannot tell how outcomes vary; expected at least two of each treatment"
     )
     with pytest.raises(InvalidInput, match=said):
-        estimate(table, parse("t->y"), Question("t", "y"))
+        estimate(table, parse("t->y"), EffectQuestion("t", "y"))
     alone = sample_of({"z": [0] * 6 + [1], "t": [0, 0, 0, 1, 0, 0, 1], "y": [3.0, 1, 2, 5, 4, 2, 9]})
     with pytest.raises(InvalidInput, match="treatment 1: one row where the others occur too"):
-        estimate(alone, parse("z->t, z->y, t->y"), Question("t", "y"))
+        estimate(alone, parse("z->t, z->y, t->y"), EffectQuestion("t", "y"))
 
 
 def test_an_outcome_that_does_not_vary_within_arms_has_an_answer():
     table = sample_of({"t": ["a", "b"] * 5, "y": [3.0, 7.0] * 5})
-    effect = estimate(table, parse("t->y"), Question("t", "y")).adjusted.effect
+    effect = estimate(table, parse("t->y"), EffectQuestion("t", "y")).adjusted.effect
     assert (effect.mean, effect.low, effect.high) == (4.0, 4.0, 4.0)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 from scipy.optimize import minimize
 
-from bayesight.causal import Question, estimate, parse, sample_of
+from bayesight.causal import EffectQuestion, estimate, parse, sample_of
 from bayesight.causal.nuisance import LEARNERS, _natural, _stack
-from bayesight.causal.orthogonal import Nuisance, arms_of, bounded, line_of
+from bayesight.causal.orthogonal import Nuisance, bounded, outcomes_of, slope_of
 from bayesight.causal.refute import refute
 from bayesight.errors import InvalidInput
 from bayesight.workflows.causal import CausalRequest, causal_effect
@@ -37,7 +37,7 @@ def made(rows=300, seed=0):
 
 
 def gap(found, effect):
-    arms = arms_of(found, effect)
+    arms = outcomes_of(found, effect)
     return arms.mean[1] - arms.mean[0]
 
 
@@ -49,7 +49,7 @@ def test_scores_against_their_formulas():
     assert gap(m, "ate") == pytest.approx(ate, rel=1e-12)
     assert gap(m, "att") == pytest.approx(att, rel=1e-12)
     # On the overlap it is the regression of residuals on residuals (Robinson 1988).
-    line = line_of(t - e, y - e * mu1 - (1 - e) * mu0, n, n)
+    line = slope_of(t - e, y - e * mu1 - (1 - e) * mu0, n, n)
     assert gap(m, "overlap") == pytest.approx(line.slope, rel=1e-12)
     turned = m.pair(0, 1)
     assert gap(turned, "atc") == pytest.approx(-gap(m, "att"), rel=1e-12)
@@ -59,7 +59,7 @@ def test_variance_of_known_models_is_that_of_the_influence_function():
     m = made(2000, seed=3)
     t, y, e, (mu0, mu1) = m.arm, m.y, m.p[:, 1], m.mean.T
     phi = mu1 - mu0 + t * (y - mu1) / e - (1 - t) * (y - mu0) / (1 - e) - gap(m, "ate")
-    c = arms_of(m).covariance
+    c = outcomes_of(m).covariance
     error = np.sqrt(c[0, 0] + c[1, 1] - 2 * c[0, 1])
     assert error == pytest.approx(np.sqrt(m.n @ phi**2) / m.n.sum(), rel=0.03)
 
@@ -85,12 +85,12 @@ def test_the_outcome_models_own_error_counts_where_weighted_rows_do_not_balance(
         return Nuisance(a, v, n, n, b, p, mean, np.full(2, shared), False, {}, {})
 
     every = np.arange(rows)
-    c = arms_of(found(every)).covariance
+    c = outcomes_of(found(every)).covariance
     error = np.sqrt(c[0, 0] + c[1, 1] - 2 * c[0, 1])
     gaps = np.array([gap(found(np.delete(every, i)), "ate") for i in every])
     jackknife = np.sqrt((rows - 1) * gaps.var())
     assert error == pytest.approx(jackknife, rel=0.03)
-    left_out = arms_of(replace(found(every), x=np.zeros((rows, 2)))).covariance
+    left_out = outcomes_of(replace(found(every), x=np.zeros((rows, 2)))).covariance
     without = np.sqrt(left_out[0, 0] + left_out[1, 1] - 2 * left_out[0, 1])
     assert without < 0.9 * jackknife
 
@@ -101,7 +101,7 @@ def test_partially_linear_slope_is_least_squares_where_all_is_straight():
     t = z @ [0.7, -0.4] + rng.normal(size=2000)
     y = 1.5 * t + z @ [2.0, -1.0] + rng.normal(size=2000) * (0.5 + np.abs(z[:, 0]))
     table = sample_of({"A": z[:, 0], "B": z[:, 1], "T": t, "Y": y})
-    e = estimate(table, parse("A->T, A->Y, B->T, B->Y, T->Y"), Question("T", "Y")).adjusted.effect
+    e = estimate(table, parse("A->T, A->Y, B->T, B->Y, T->Y"), EffectQuestion("T", "Y")).adjusted.effect
     theirs = sm.OLS(y, sm.add_constant(np.column_stack([t, z]))).fit(cov_type="HC3")
     assert e.mean == pytest.approx(theirs.params[1], abs=0.3 * theirs.bse[1])
     assert (e.high - e.low) / 3.92 == pytest.approx(theirs.bse[1], rel=0.1)
@@ -150,14 +150,14 @@ def bent(rows, seed, slope=2.0):
 def test_order_counts_and_units_change_nothing(seed, factor, shift):
     z, t, y = bent(150, seed)
     z = np.round(z, 1)
-    one = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, Question("T", "Y", effect="overlap"))
+    one = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, EffectQuestion("T", "Y", effect="overlap"))
     e = one.adjusted.effect
     order = np.random.default_rng(seed).permutation(150)
     turned = sample_of({"Z": z[order], "T": t[order], "Y": y[order]})
-    other = estimate(turned, TRIANGLE, Question("T", "Y", effect="overlap")).adjusted.effect
+    other = estimate(turned, TRIANGLE, EffectQuestion("T", "Y", effect="overlap")).adjusted.effect
     assert (other.mean, other.low) == pytest.approx((e.mean, e.low), rel=1e-7, abs=1e-9)
     scaled = sample_of({"Z": z * 3 + 7, "T": t, "Y": factor * y + shift})
-    other = estimate(scaled, TRIANGLE, Question("T", "Y", effect="overlap")).adjusted.effect
+    other = estimate(scaled, TRIANGLE, EffectQuestion("T", "Y", effect="overlap")).adjusted.effect
     assert (other.mean, other.low) == pytest.approx((factor * e.mean, factor * e.low), rel=1e-4, abs=1e-6)
 
 
@@ -167,7 +167,7 @@ def test_counts_are_rows_by_model_too():
     cells, n = np.unique(np.column_stack([z, t, y]), axis=0, return_counts=True)
     counted = sample_of({"Z": cells[:, 0], "T": cells[:, 1].astype(int), "Y": cells[:, 2]}, counts=n)
     for effect in ("ate", "att", "atc", "overlap"):
-        asked = Question("T", "Y", effect=effect)
+        asked = EffectQuestion("T", "Y", effect=effect)
         one, other = (
             estimate(table, TRIANGLE, asked).offered.effect
             for table in (counted, sample_of({"Z": z, "T": t, "Y": y}))
@@ -180,7 +180,7 @@ def test_a_u_shape_is_covered_and_the_straight_line_is_told_apart():
     inside, straight, width, told = 0, 0, [], 0
     for seed in range(40):
         z, t, y = bent(450, seed)
-        found = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, Question("T", "Y"))
+        found = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, EffectQuestion("T", "Y"))
         e, line = found.adjusted.effect, found.others[0].effect
         inside += e.low <= 1 <= e.high
         straight += line.low <= 1 <= line.high
@@ -199,7 +199,7 @@ def test_a_quantity_and_a_curve():
         z = rng.normal(size=400)
         t = z**2 + rng.normal(size=400)
         y = t + 2 * z**2 + rng.normal(size=400)
-        found = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, Question("T", "Y"))
+        found = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, EffectQuestion("T", "Y"))
         inside += found.adjusted.slope.low <= 1 <= found.adjusted.slope.high
         assert found.others[0].slope.low > 1.5
     assert inside / 40 >= 0.83
@@ -217,7 +217,7 @@ def far_apart(rows, seed):
 def test_without_overlap_there_is_no_answer_but_another_question():
     graph, inside = parse("A->T, A->Y, B->T, B->Y, T->Y"), 0
     for seed in range(30):
-        found = estimate(far_apart(450, seed), graph, Question("T", "Y"))
+        found = estimate(far_apart(450, seed), graph, EffectQuestion("T", "Y"))
         assert found.adjusted is None
         assert found.e_value is None
         assert found.overlap.lacking
@@ -227,8 +227,11 @@ def test_without_overlap_there_is_no_answer_but_another_question():
         e = found.instead[0].effect
         inside += e.low <= 1 <= e.high
     assert inside >= 24
-    asked = estimate(far_apart(450, 0), graph, Question("T", "Y", effect="overlap"))
-    assert asked.adjusted.effect == estimate(far_apart(450, 0), graph, Question("T", "Y")).instead[0].effect
+    asked = estimate(far_apart(450, 0), graph, EffectQuestion("T", "Y", effect="overlap"))
+    assert (
+        asked.adjusted.effect
+        == estimate(far_apart(450, 0), graph, EffectQuestion("T", "Y")).instead[0].effect
+    )
     assert not asked.warning
 
 
@@ -240,7 +243,7 @@ def test_several_treatments_are_asked_about_pair_by_pair():
     y = np.array([0.0, 1.0, 3.0])[t] + z**2 + rng.normal(size=900)
     table = sample_of({"Z": z, "T": np.array(["a", "b", "c"])[t], "Y": y})
     for effect in ("ate", "att", "overlap"):
-        found = estimate(table, TRIANGLE, Question("T", "Y", reference="a", effect=effect)).adjusted
+        found = estimate(table, TRIANGLE, EffectQuestion("T", "Y", reference="a", effect=effect)).adjusted
         gaps = {c.of: c.estimate for c in found.differences}
         assert gaps["b"].low < 1 < gaps["b"].high
         assert gaps["c"].low < 3 < gaps["c"].high
@@ -250,11 +253,11 @@ def test_several_treatments_are_asked_about_pair_by_pair():
 def test_attempts_to_break_it_find_a_curve_that_was_missed():
     z, t, y = bent(400, 3)
     table = sample_of({"Z": z, "T": t, "Y": y})
-    blind = estimate(table, TRIANGLE, Question("T", "Y"), learners=LEARNERS[:1])
+    blind = estimate(table, TRIANGLE, EffectQuestion("T", "Y"), learners=LEARNERS[:1])
     tried = {r.name: r for r in refute(table, TRIANGLE, blind, seed=0, draws=3)}
     assert not tried["a curve that was missed, worst along Z"].passed
     assert not tried["halves, apart and together, worst for Z"].passed
-    seeing = estimate(table, TRIANGLE, Question("T", "Y"))
+    seeing = estimate(table, TRIANGLE, EffectQuestion("T", "Y"))
     tried = {r.name: r for r in refute(table, TRIANGLE, seeing, seed=0, draws=3)}
     assert tried["a curve that was missed, worst along Z"].passed
     assert tried["halves, apart and together, worst for Z"].passed
@@ -265,12 +268,12 @@ def test_what_cannot_be_asked_is_refused():
     z = rng.normal(size=60)
     quantity = sample_of({"Z": z, "T": z + rng.normal(size=60), "Y": z})
     with pytest.raises(InvalidInput, match="'att', and T is a quantity"):
-        estimate(quantity, TRIANGLE, Question("T", "Y", effect="att"))
+        estimate(quantity, TRIANGLE, EffectQuestion("T", "Y", effect="att"))
     one = sample_of({"Z": z, "T": [1] + [0] * 59, "Y": z})
     with pytest.raises(InvalidInput, match="one row, which cannot tell how outcomes vary"):
-        estimate(one, TRIANGLE, Question("T", "Y"))
+        estimate(one, TRIANGLE, EffectQuestion("T", "Y"))
     with pytest.raises(InvalidInput, match="not found by adjusting"):
-        estimate(quantity, parse("Z -> T -> Y, T <-> Y"), Question("T", "Y", effect="overlap"))
+        estimate(quantity, parse("Z -> T -> Y, T <-> Y"), EffectQuestion("T", "Y", effect="overlap"))
 
 
 def test_few_treated_rows_have_few_degrees_of_freedom():
@@ -282,7 +285,7 @@ def test_few_treated_rows_have_few_degrees_of_freedom():
         t = (np.arange(60) < 3).astype(int)
         table = sample_of({"A": z[:, 0], "B": z[:, 1], "T": t, "Y": t + z.sum(axis=1) + rng.normal(size=60)})
         graph = parse("A->T, A->Y, B->T, B->Y, T->Y")
-        found = estimate(table, graph, Question("T", "Y", effect="att"))
+        found = estimate(table, graph, EffectQuestion("T", "Y", effect="att"))
         e = found.offered.effect
         inside += e.low <= 1 <= e.high
     assert inside >= 86

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayesight.causal import Question, estimate, parse
-from bayesight.causal.arms import answer
+from bayesight.causal import EffectQuestion, estimate, parse
+from bayesight.causal.potential_outcomes import answer
 from bayesight.causal.refute import refute
 from bayesight.causal.sample import sample_of
 from bayesight.causal.strata import _between_sampled, standardise, stratify
@@ -101,10 +101,10 @@ def test_unequal_weights_have_the_variance_and_freedom_of_the_quadratic_form():
     w = rng.dirichlet(np.full(8, 2.0))
     d = rng.normal(size=(3, 8))
     centred = d - (d @ w)[:, None]
-    covariance, freedom = _between_sampled(centred, w)
+    covariance, dof = _between_sampled(centred, w)
     q = np.eye(8) - np.outer(np.ones(8), w)
     form = q.T @ np.diag(w**2) @ q
-    assert freedom == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form))
+    assert dof == pytest.approx(np.trace(form) ** 2 / np.trace(form @ form))
     assert covariance == pytest.approx(d @ form @ d.T * (w @ w) / np.trace(form))
     _, plain = _between_sampled(d - d.mean(axis=1, keepdims=True), np.full(8, 1 / 8))
     assert plain == pytest.approx(7)
@@ -187,7 +187,7 @@ def test_pairs_that_lost_a_member_are_left_out_and_the_others_compared():
     kept[:133, 1] = False
     z, t = np.indices((400, 2))[0][kept], np.indices((400, 2))[1][kept]
     table = sample_of({"Z": [f"p{k}" for k in z], "T": t, "Y": y[kept]})
-    found = estimate(table, parse("Z -> T, Z -> Y, T -> Y"), Question("T", "Y"))
+    found = estimate(table, parse("Z -> T, Z -> Y, T -> Y"), EffectQuestion("T", "Y"))
     low, high = stats.ttest_rel(y[133:, 1], y[133:, 0]).confidence_interval()
     assert (found.adjusted.effect.low, found.adjusted.effect.high) == pytest.approx((low, high))
     assert found.overlap.without == 133
@@ -203,5 +203,5 @@ def test_pairs_are_refuted_in_their_strata(pairs):
     z, t = np.indices((pairs, 2))
     table = sample_of({"Z": [f"p{k}" for k in z.ravel()], "T": t.ravel(), "Y": y.ravel()})
     dag = parse("Z -> T, Z -> Y, T -> Y")
-    tried = refute(table, dag, estimate(table, dag, Question("T", "Y")), seed=0, draws=6)
+    tried = refute(table, dag, estimate(table, dag, EffectQuestion("T", "Y")), seed=0, draws=6)
     assert all(attempt.passed for attempt in tried)

@@ -1,12 +1,14 @@
 """Seeing and doing: causal graphs, what to hold fixed, and effects estimated from tables.
 
 ```
-graph, text, paths      who causes whom; the ways association travels
-adjustment, separators  which variables to hold fixed, or that none will do
-sample                  a table as distinct rows with counts
-effect                  the answer: conditional beside adjusted, with overlap, reversal and E-value
-strata, weighting, models, other_ways, credible   the estimators
-refute, simulate, examples   attempts to break an answer, worlds with a known one, tables that made history
+graph, notation, paths    who causes whom, as it is written; the ways association travels
+adjustment, separators    which variables to hold fixed, or that none will do
+sample, coding            a table as distinct rows with counts
+effect                    the answer: conditional beside adjusted, with overlap, reversal and E-value
+strata, exact, posterior  estimators by strata: standardisation, exact tests, Beta and Dirichlet
+orthogonal, nuisance, weighting, regression, cross_products, front_door, instrument   those by models
+potential_outcomes, sensitivity   what all of them give, and how far it may be trusted
+refute, structural_model, examples   attempts to break an answer, data with a known one, famous tables
 ```
 
 Members are loaded on first use: only what asks for a graph's algorithms waits for networkx.
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
     from bayesight.causal.adjustment import explain_forbidden as explain_forbidden
     from bayesight.causal.adjustment import identify as identify
     from bayesight.causal.adjustment import objection as objection
-    from bayesight.causal.arms import Answer as Answer
-    from bayesight.causal.arms import Contrast as Contrast
     from bayesight.causal.effect import Effect as Effect
+    from bayesight.causal.effect import EffectQuestion as EffectQuestion
     from bayesight.causal.effect import Overlap as Overlap
-    from bayesight.causal.effect import Question as Question
     from bayesight.causal.effect import estimate as estimate
     from bayesight.causal.graph import Dag as Dag
     from bayesight.causal.graph import d_separated as d_separated
@@ -41,12 +41,14 @@ if TYPE_CHECKING:
     from bayesight.causal.paths import all_paths as all_paths
     from bayesight.causal.paths import blocked_by as blocked_by
     from bayesight.causal.paths import is_open as is_open
+    from bayesight.causal.potential_outcomes import Contrast as Contrast
+    from bayesight.causal.potential_outcomes import EffectEstimate as EffectEstimate
     from bayesight.causal.sample import Discrete as Discrete
     from bayesight.causal.sample import Numeric as Numeric
     from bayesight.causal.sample import Sample as Sample
     from bayesight.causal.sample import sample_of as sample_of
-    from bayesight.causal.simpson import EValue as EValue
-    from bayesight.causal.simpson import Reversal as Reversal
+    from bayesight.causal.sensitivity import EValue as EValue
+    from bayesight.causal.sensitivity import Reversal as Reversal
     from bayesight.causal.strata import Strata as Strata
 
 __getattr__, __dir__, __all__ = door(__name__)

@@ -23,19 +23,20 @@ from bayesight.causal.adjustment import (
     identify,
     objection,
 )
-from bayesight.causal.arms import Answer, Arms, Contrast, Line, answer
 from bayesight.causal.coding import Choice, reference_of, success_of
+from bayesight.causal.cross_products import CrossProducts, slope
+from bayesight.causal.front_door import front_door_outcomes, front_door_slope
 from bayesight.causal.graph import Dag
-from bayesight.causal.models import design, least_squares
-from bayesight.causal.moments import Moments, slope
+from bayesight.causal.instrument import WEAK, instrument_slope
 from bayesight.causal.nuisance import LEARNERS
-from bayesight.causal.orthogonal import CHANCE, Nuisance, arms_of, partial_line, prepare, unfolded
-from bayesight.causal.other_ways import WEAK, front_door_arms, front_door_line, instrument_line
+from bayesight.causal.orthogonal import CHANCE, Nuisance, outcomes_of, partial_slope, prepare, unfolded
+from bayesight.causal.potential_outcomes import Contrast, EffectEstimate, PotentialOutcomes, Slope, answer
+from bayesight.causal.regression import design, least_squares
 from bayesight.causal.sample import MAX_TREATMENTS, Column, Discrete, Numeric, Sample, as_numbers, is_number
-from bayesight.causal.simpson import EValue, Reversal, e_value, find_reversal
+from bayesight.causal.sensitivity import EValue, Reversal, e_value, find_reversal
 from bayesight.causal.strata import Strata, standardise, stratify
 from bayesight.causal.weighting import (
-    Task,
+    WeightingProblem,
     doubly_robust,
     inverse_probability,
     propensity,
@@ -45,7 +46,15 @@ from bayesight.checks import check, probability
 from bayesight.errors import InvalidInput, UnknownName, listed
 from bayesight.types import FloatArray
 
-__all__ = ["EFFECTS", "ON_WHOM", "Effect", "Overlap", "Question", "estimate", "estimate_from_moments"]
+__all__ = [
+    "EFFECTS",
+    "ON_WHOM",
+    "Effect",
+    "EffectQuestion",
+    "Overlap",
+    "estimate",
+    "estimate_from_cross_products",
+]
 
 ON_WHOM = {
     "ate": "everybody",
@@ -77,7 +86,7 @@ weighted by P(treated | covariates) P(untreated | covariates) (Li, Morgan and Za
 
 
 @dataclass(frozen=True)
-class Question:
+class EffectQuestion:
     """What is asked.
 
     Attributes:
@@ -171,12 +180,12 @@ class Effect:
         models: share of each kind of model in the predictions of ``outcome`` and of ``treatment``.
     """
 
-    question: Question
+    question: EffectQuestion
     identification: Identification
     held: tuple[str, ...] | None
-    conditional: Answer
-    adjusted: Answer | None
-    others: tuple[Answer, ...] = ()
+    conditional: EffectEstimate
+    adjusted: EffectEstimate | None
+    others: tuple[EffectEstimate, ...] = ()
     overlap: Overlap | None = None
     reversal: Reversal | None = None
     e_value: EValue | None = None
@@ -186,16 +195,18 @@ class Effect:
     binary: bool = False
     counted: Choice | None = None
     warning: str = ""
-    instead: tuple[Answer, ...] = ()
+    instead: tuple[EffectEstimate, ...] = ()
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
-    def offered(self) -> Answer | None:
+    def offered(self) -> EffectEstimate | None:
         """The adjusted answer, or the first that is offered instead."""
         return self.adjusted or (self.instead[0] if self.instead else None)
 
 
-def estimate(sample: Sample, dag: Dag, question: Question, *, learners: Sequence[str] = LEARNERS) -> Effect:
+def estimate(
+    sample: Sample, dag: Dag, question: EffectQuestion, *, learners: Sequence[str] = LEARNERS
+) -> Effect:
     """Answer a question from a table and a graph.
 
     Args:
@@ -220,7 +231,7 @@ def estimate(sample: Sample, dag: Dag, question: Question, *, learners: Sequence
         ...     counts=[81, 6, 234, 36, 192, 71, 55, 25],
         ... )
         >>> dag = parse("size -> treatment, size -> success, treatment -> success")
-        >>> found = estimate(table, dag, Question("treatment", "success", reference="B"))
+        >>> found = estimate(table, dag, EffectQuestion("treatment", "success", reference="B"))
         >>> [round(found.conditional.means[t].mean, 3) for t in "AB"]
         [0.78, 0.826]
         >>> [round(found.adjusted.means[t].mean, 3) for t in "AB"]
@@ -258,7 +269,7 @@ def estimate(sample: Sample, dag: Dag, question: Question, *, learners: Sequence
     return _adjusted(work, known, held, conditional, notes)
 
 
-def estimate_from_moments(moments: Moments, dag: Dag, question: Question) -> Effect:
+def estimate_from_cross_products(moments: CrossProducts, dag: Dag, question: EffectQuestion) -> Effect:
     """The answer for a continuous treatment from sums over a table that no memory holds.
 
     Args:
@@ -303,7 +314,7 @@ def estimate_from_moments(moments: Moments, dag: Dag, question: Question) -> Eff
 
 
 def leftovers(
-    sample: Sample, question: Question, held: Sequence[str], learners: Sequence[str]
+    sample: Sample, question: EffectQuestion, held: Sequence[str], learners: Sequence[str]
 ) -> tuple[Sample, FloatArray, FloatArray]:
     """The rows, and what cross-fitted models leave of the outcome (under each row's own treatment) and of the
     treatment (of the second of two, or the quantity).
@@ -316,7 +327,7 @@ def leftovers(
         own = found.mean[np.arange(len(found.y)), found.arm]
         return rows, found.y - own, found.arm - found.p[:, -1]
     t = as_numbers(work.sample.column(name), name)
-    left = partial_line(work.sample, t, work.y, held, work.learners)
+    left = partial_slope(work.sample, t, work.y, held, work.learners)
     rows = unfolded(work.sample)[0]
     return rows, left.outcome - left.line.slope * left.treatment, left.treatment
 
@@ -326,7 +337,7 @@ class _Work:
     """A question made ready: the outcome as numbers, the treatment's levels."""
 
     sample: Sample
-    question: Question
+    question: EffectQuestion
     y: FloatArray
     binary: bool
     levels: tuple[str, ...]
@@ -336,7 +347,7 @@ class _Work:
     learners: tuple[str, ...]
 
     @classmethod
-    def of(cls, sample: Sample, question: Question, learners: tuple[str, ...]) -> _Work:
+    def of(cls, sample: Sample, question: EffectQuestion, learners: tuple[str, ...]) -> _Work:
         treatment = _as_set(sample.column(question.treatment), question.reference)
         sample = sample.with_column(question.treatment, treatment)
         y, binary, counted, note = _outcome(sample, question)
@@ -356,14 +367,14 @@ class _Work:
             raise UnknownName(f"value of {question.treatment}", reference, levels)
         return cls(sample, question, y, binary, levels, reference, counted, note, learners)
 
-    def adjust(self, names: Sequence[str], method: str) -> tuple[Answer, Strata | None]:
+    def adjust(self, names: Sequence[str], method: str) -> tuple[EffectEstimate, Strata | None]:
         """By strata where everything is discrete, by a straight line where the treatment is continuous."""
         if not self.levels:
             return self.answer(self.line(names), method), None
         strata = stratify(self.sample, self.question.treatment, self.y, names, binary=self.binary)
         return self.answer(standardise(strata), method), strata
 
-    def line(self, names: Sequence[str]) -> Line:
+    def line(self, names: Sequence[str]) -> Slope:
         """Slope of the outcome on a continuous treatment with others held fixed."""
         t = as_numbers(self.sample.column(self.question.treatment), self.question.treatment)
         centre = float(np.average(t, weights=self.sample.n))
@@ -382,20 +393,22 @@ class _Work:
             "some variation left when they are held fixed",
         )
         fit = least_squares(np.column_stack([held, unit]), self.y, self.sample.n, self.sample.squares)
-        return Line(
-            float(fit.coefficients[-1]) / scale, float(np.sqrt(fit.covariance[-1, -1])) / scale, fit.freedom
+        return Slope(
+            float(fit.coefficients[-1]) / scale, float(np.sqrt(fit.covariance[-1, -1])) / scale, fit.dof
         )
 
-    def answer(self, found: Arms | Line, method: str) -> Answer:
+    def answer(self, found: PotentialOutcomes | Slope, method: str) -> EffectEstimate:
         return answer(found, method, self.levels, self.reference, self.question.level)
 
-    def answer_on(self, found: Nuisance, effect: str, method: str) -> Answer:
+    def answer_on(self, found: Nuisance, effect: str, method: str) -> EffectEstimate:
         """The answer on the rows an effect is about; beyond two treatments, pair by pair."""
         if effect == "ate":
-            return self.answer(arms_of(found), method)
-        return self.by_pairs(lambda k, base: arms_of(found.pair(k, base), effect), effect, method)
+            return self.answer(outcomes_of(found), method)
+        return self.by_pairs(lambda k, base: outcomes_of(found.pair(k, base), effect), effect, method)
 
-    def by_pairs(self, arms: Callable[[int, int], Arms], effect: str, method: str) -> Answer:
+    def by_pairs(
+        self, arms: Callable[[int, int], PotentialOutcomes], effect: str, method: str
+    ) -> EffectEstimate:
         """Differences of each treatment to the reference, pair by pair; the means too if there is one pair.
 
         Args:
@@ -410,31 +423,33 @@ class _Work:
             if k != base
         ]
         means = answers[0].means if len(answers) == 1 else {}
-        return Answer(method, means, tuple(c for a in answers for c in a.differences), on=effect)
+        return EffectEstimate(method, means, tuple(c for a in answers for c in a.differences), on=effect)
 
-    def task(self, names: Sequence[str]) -> Task:
+    def task(self, names: Sequence[str]) -> WeightingProblem:
         arm = self.sample.discrete(self.question.treatment)
         x = design(self.sample, names).matrix
-        return Task(x, arm.codes, len(arm.levels), self.y, self.sample.n, self.sample.squares, self.binary)
+        return WeightingProblem(
+            x, arm.codes, len(arm.levels), self.y, self.sample.n, self.sample.squares, self.binary
+        )
 
 
 @dataclass(frozen=True)
 class _Found:
     """What one way of adjusting gives."""
 
-    adjusted: Answer | None
-    arms: Arms | None = None
+    adjusted: EffectEstimate | None
+    arms: PotentialOutcomes | None = None
     strata: Strata | None = None
     overlap: Overlap | None = None
-    others: tuple[Answer, ...] = ()
+    others: tuple[EffectEstimate, ...] = ()
     notes: tuple[str, ...] = ()
-    instead: tuple[Answer, ...] = ()
+    instead: tuple[EffectEstimate, ...] = ()
     warning: str = ""
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def _adjusted(
-    work: _Work, known: Identification, held: tuple[str, ...], conditional: Answer, notes: list[str]
+    work: _Work, known: Identification, held: tuple[str, ...], conditional: EffectEstimate, notes: list[str]
 ) -> Effect:
     """The answer with ``held`` held fixed, second opinions, overlap, reversal and E-value."""
     if not work.levels:
@@ -515,7 +530,7 @@ def _by_line(work: _Work, held: tuple[str, ...]) -> _Found:
     if not held:
         return _Found(work.answer(straight, "as they are"))
     t = as_numbers(work.sample.column(name), name)
-    found = partial_line(work.sample, t, work.y, held, work.learners)
+    found = partial_slope(work.sample, t, work.y, held, work.learners)
     adjusted = work.answer(found.line, "partially linear, cross-fitted")
     plain = work.answer(straight, "least squares, straight lines")
     notes = (_models_note(found.outcome_models, found.treatment_models), *_disagreement(adjusted, plain))
@@ -534,7 +549,7 @@ def _by_model(work: _Work, held: tuple[str, ...]) -> _Found:
     said = _models_note(nuisance.outcome_models, nuisance.treatment_models)
     if not overlap.lacking:
         notes = (said, *_disagreement(answers[asked], plain[0]))
-        arms = arms_of(nuisance) if asked == "ate" else None
+        arms = outcomes_of(nuisance) if asked == "ate" else None
         return _Found(answers[asked], arms, None, overlap, plain, notes, models=models)
     possible = [e for e in _INSTEAD if e != asked and not _model_overlap(work, nuisance, e).lacking]
     instead = tuple(answers[e] for e in possible)
@@ -555,7 +570,7 @@ def _model_overlap(work: _Work, nuisance: Nuisance, effect: str) -> Overlap:
     return Overlap(share, 0, (), 0, float(nuisance.p.min()), effective, lacking)
 
 
-def _main_effects(work: _Work, held: tuple[str, ...], effect: str) -> tuple[Answer, ...]:
+def _main_effects(work: _Work, held: tuple[str, ...], effect: str) -> tuple[EffectEstimate, ...]:
     """The same question answered by models in straight lines, the first to be compared with."""
     if effect != "ate":
         name, learners = work.question.treatment, LEARNERS[:1]
@@ -581,7 +596,7 @@ def _models_note(outcome: Mapping[str, float], treatment: Mapping[str, float]) -
     )
 
 
-def _disagreement(adjusted: Answer, plain: Answer) -> tuple[str, ...]:
+def _disagreement(adjusted: EffectEstimate, plain: EffectEstimate) -> tuple[str, ...]:
     """A sentence where straight lines give another answer."""
     one, other = adjusted.effect, plain.effect
     if one.low <= other.mean <= one.high or other.low <= one.mean <= other.high:
@@ -592,7 +607,7 @@ def _disagreement(adjusted: Answer, plain: Answer) -> tuple[str, ...]:
     )
 
 
-def _lacking_words(overlap: Overlap, asked: str, instead: Sequence[Answer]) -> str:
+def _lacking_words(overlap: Overlap, asked: str, instead: Sequence[EffectEstimate]) -> str:
     far = (
         f"{1 - overlap.share:.1%} of {ON_WHOM[asked]} had less than 1 chance in {1 / CHANCE:.0f} of one of "
         "the treatments"
@@ -606,23 +621,25 @@ def _lacking_words(overlap: Overlap, asked: str, instead: Sequence[Answer]) -> s
     return f"{said}; below are answers to another question." if instead else f"{said}, nor can another."
 
 
-def _opinions(work: _Work, held: Sequence[str], strata: Strata, arms: Arms) -> list[Answer]:
+def _opinions(
+    work: _Work, held: Sequence[str], strata: Strata, arms: PotentialOutcomes
+) -> list[EffectEstimate]:
     """Weighting and doubly robust: by strata one and the same; by a model where strata lack overlap."""
     names = ("inverse probability weighting", "doubly robust")
     if bool(strata.overlap.all()):
         return [work.answer(arms, f"{name}, probabilities by stratum") for name in names]
     task = work.task(held)
-    who = propensity(task)
-    found = (inverse_probability(task, who), doubly_robust(task, who))
+    propensities = propensity(task)
+    found = (inverse_probability(task, propensities), doubly_robust(task, propensities))
     return [work.answer(one, f"{n}, main effects") for n, one in zip(names, found, strict=True)]
 
 
-def _otherwise(work: _Work, known: Identification) -> tuple[Answer | None, list[str]]:
+def _otherwise(work: _Work, known: Identification) -> tuple[EffectEstimate | None, list[str]]:
     """Through the front door, by an instrument, or not at all."""
     sample, question = work.sample, work.question
     if isinstance(known, FrontDoor):
         if work.levels and sample.is_discrete(known.mediators):
-            arms = front_door_arms(sample, known, question.treatment, work.y, binary=work.binary)
+            arms = front_door_outcomes(sample, known, question.treatment, work.y, binary=work.binary)
             return work.answer(arms, "front-door formula"), []
         if work.levels and len(work.levels) > 2:
             raise InvalidInput(
@@ -630,10 +647,10 @@ def _otherwise(work: _Work, known: Identification) -> tuple[Answer | None, list[
                 "continuous; expected two treatments or discrete mediators. Group the mediator's values."
             )
         coded, name = _as_zero_one(work)
-        line = front_door_line(coded, known, name, work.y)
+        line = front_door_slope(coded, known, name, work.y)
         return _as_difference(work, line, "front-door formula, straight lines"), []
     if isinstance(known, Instrument):
-        line, strength = instrument_line(sample, known, question.treatment, work.y, work.reference)
+        line, strength = instrument_slope(sample, known, question.treatment, work.y, work.reference)
         notes = [f"By an instrument only under an assumption: {known.assumption}."]
         if strength < WEAK:
             notes.append(
@@ -653,12 +670,12 @@ def _as_zero_one(work: _Work) -> tuple[Sample, str]:
     return work.sample.with_column(name, Discrete(codes, ("0", "1"))), name
 
 
-def _as_difference(work: _Work, line: Line, method: str) -> Answer:
+def _as_difference(work: _Work, line: Slope, method: str) -> EffectEstimate:
     found = answer(line, method, level=work.question.level)
     if len(work.levels) != 2 or found.slope is None:
         return found
     of = next(level for level in work.levels if level != work.reference)
-    return Answer(method, differences=(Contrast(of, work.reference, found.slope),))
+    return EffectEstimate(method, differences=(Contrast(of, work.reference, found.slope),))
 
 
 def _as_set(treatment: Column, reference: str) -> Column:
@@ -670,7 +687,9 @@ def _as_set(treatment: Column, reference: str) -> Column:
     return treatment
 
 
-def _outcome(sample: Sample, question: Question) -> tuple[FloatArray, bool, Choice | None, tuple[str, ...]]:
+def _outcome(
+    sample: Sample, question: EffectQuestion
+) -> tuple[FloatArray, bool, Choice | None, tuple[str, ...]]:
     """The outcome as numbers, whether it is yes or no, what counts as 1, and a note if that was chosen."""
     column, name = sample.column(question.outcome), question.outcome
     if isinstance(column, Numeric):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from bayesight.causal.text import GraphText, is_dot, read_arrows, read_dot
+from bayesight.causal.notation import GraphText, is_dot, read_arrows, read_dot
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, UnknownName
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.special import ndtri
 
-from bayesight.causal.models import expit, independent, logistic
+from bayesight.causal.regression import expit, independent, logistic
 from bayesight.causal.sample import Numeric, Sample
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, IntArray

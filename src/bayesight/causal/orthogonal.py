@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayesight.causal.arms import Arms, Line
-from bayesight.causal.models import independent
 from bayesight.causal.nuisance import LEARNERS, CrossFit, basis_of, cross_fit, folds_of
+from bayesight.causal.potential_outcomes import PotentialOutcomes, Slope
+from bayesight.causal.regression import independent
 from bayesight.causal.sample import Sample
 from bayesight.checks import check
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["CHANCE", "Nuisance", "arms_of", "bounded", "line_of", "partial_line", "prepare", "unfolded"]
+__all__ = ["CHANCE", "Nuisance", "bounded", "outcomes_of", "partial_slope", "prepare", "slope_of", "unfolded"]
 
 CHANCE = 0.01
 """A row with a smaller chance of some treatment says nothing about it."""
@@ -110,7 +110,7 @@ class Residuals:
         treatment_models: the same for the treatment.
     """
 
-    line: Line
+    line: Slope
     outcome: FloatArray
     treatment: FloatArray
     outcome_models: dict[str, float]
@@ -158,7 +158,7 @@ def prepare(
     )  # fmt: skip
 
 
-def partial_line(
+def partial_slope(
     sample: Sample, t: FloatArray, y: FloatArray, names: Sequence[str], learners: Sequence[str] = LEARNERS
 ) -> Residuals:
     """Regress the residuals of the outcome on those of the treatment, both from cross-fitted models."""
@@ -167,7 +167,7 @@ def partial_line(
     folds = folds_of([*basis.raw.T, *basis.codes.T, y, t], np.zeros(len(y), np.int64))
     outcome, dose = (cross_fit(basis, v, sample.n, folds, learners=learners) for v in (y, t))
     left_t, left_y = t - dose.predicted[:, 0], y - outcome.predicted[:, 0]
-    line = line_of(left_t, left_y, sample.n, sample.squares)
+    line = slope_of(left_t, left_y, sample.n, sample.squares)
     return Residuals(line, left_y, left_t, kinds([outcome]), kinds([dose]))
 
 
@@ -224,7 +224,7 @@ def _score(arm: IntArray, p: FloatArray, effect: str) -> _Score:
     return _Score(weight, below[:, None] - weight, below)
 
 
-def arms_of(found: Nuisance, effect: str = "ate") -> Arms:
+def outcomes_of(found: Nuisance, effect: str = "ate") -> PotentialOutcomes:
     """Means of each arm on the rows that ``effect`` asks for, with their covariance.
 
     The influence function has two parts: the score's, and what the outcome models' own estimation adds where
@@ -258,9 +258,9 @@ def arms_of(found: Nuisance, effect: str = "ate") -> Arms:
     spare = found.rows - found.x.shape[1] - arms
     factor = found.rows / max(spare, found.rows / 2)
     covariance = factor * influence.T @ (influence * found.squares[:, None])
-    freedom = _freedom(influence[:, -1] - influence[:, 0], found.squares, found.rows)
+    dof = _dof_of(influence[:, -1] - influence[:, 0], found.squares, found.rows)
     least = min(float(n[found.arm == k].sum()) for k in range(arms)) * found.rows / float(n.sum())
-    return Arms(mean, covariance, max(min(freedom, least - 1), 1.0), found.binary)
+    return PotentialOutcomes(mean, covariance, max(min(dof, least - 1), 1.0), found.binary)
 
 
 def _moved(x: FloatArray, residual: FloatArray, n: FloatArray, gap: FloatArray) -> FloatArray:
@@ -269,17 +269,17 @@ def _moved(x: FloatArray, residual: FloatArray, n: FloatArray, gap: FloatArray) 
     return np.asarray((x @ (np.linalg.pinv(gram, hermitian=True) @ gap)) * residual)
 
 
-def line_of(t: FloatArray, y: FloatArray, n: FloatArray, squares: FloatArray) -> Line:
+def slope_of(t: FloatArray, y: FloatArray, n: FloatArray, squares: FloatArray) -> Slope:
     """Slope of the outcome's residuals on the treatment's, its error robust to unequal spread."""
     size = float(n @ t**2)
     slope = float(n @ (t * y)) / size
     influence = t * (y - slope * t) / size
     rows = float(n.sum() ** 2 / squares.sum())
     error = float(np.sqrt(squares @ influence**2 * rows / max(rows - 1, 1)))
-    return Line(slope, error, _freedom(influence, squares, rows))
+    return Slope(slope, error, _dof_of(influence, squares, rows))
 
 
-def _freedom(influence: FloatArray, squares: FloatArray, rows: float) -> float:
+def _dof_of(influence: FloatArray, squares: FloatArray, rows: float) -> float:
     """2 / (Σ parts² - 1/rows), with each row's part of the variance."""
     part = squares * influence**2
     if not part.sum() > 0:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bayesight.bayes.rates import Estimate
 from bayesight.causal.adjustment import Instrument
-from bayesight.causal.effect import Effect, Question, estimate, leftovers
+from bayesight.causal.effect import Effect, EffectQuestion, estimate, leftovers
 from bayesight.causal.graph import Dag
 from bayesight.causal.nuisance import LEARNERS
 from bayesight.causal.sample import Discrete, Numeric, Sample
@@ -171,7 +171,7 @@ def _along(sample: Sample, found: Effect, half: float) -> list[Refutation]:
 
 
 def _halves(
-    sample: Sample, dag: Dag, question: Question, original: Estimate, learners: tuple[str, ...]
+    sample: Sample, dag: Dag, question: EffectQuestion, original: Estimate, learners: tuple[str, ...]
 ) -> list[Refutation]:
     """The effect put together from the lower and the upper half of each confounder."""
     together: dict[str, tuple[float, float]] = {}

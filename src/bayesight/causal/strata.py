@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bayesight.causal.arms import Arms
+from bayesight.causal.potential_outcomes import PotentialOutcomes
 from bayesight.causal.sample import Sample
 from bayesight.checks import check
 from bayesight.errors import InvalidInput
@@ -130,7 +130,7 @@ def stratify(
     return Strata(tuple(names), values, n, add(sample.squares), mean, ss, binary, arm.levels)
 
 
-def standardise(strata: Strata, effect: str = "ate") -> Arms:
+def standardise(strata: Strata, effect: str = "ate") -> PotentialOutcomes:
     """Mean outcome were everybody treated alike, over the strata where every treatment occurs.
 
     Strata are weighed by their rows n_s (``ate``), and of two treatments by n_1s (``att``), n_0s (``atc``) or
@@ -168,9 +168,11 @@ def standardise(strata: Strata, effect: str = "ate") -> Arms:
     centred = mean - standardised[:, None]
     effective = n**2 / squares
     if strata.sampled and strata.binary:
-        return Arms(standardised, _between_proportions(standardised, centred, weight), binary=True)
+        return PotentialOutcomes(
+            standardised, _between_proportions(standardised, centred, weight), binary=True
+        )
     if strata.sampled:
-        return Arms(standardised, *_between_sampled(centred, weight))
+        return PotentialOutcomes(standardised, *_between_sampled(centred, weight))
     _refuse_single_rows(strata, effective)
     variance, dof = _cell_variances(n, effective, mean, ss, weight, strata.binary)
     within = (weight**2 * variance / effective).sum(axis=1)
@@ -179,9 +181,9 @@ def standardise(strata: Strata, effect: str = "ate") -> Arms:
     between = _positive((centred * gain) @ centred.T - noise) / rows
     covariance = between + np.diag(within)
     if strata.binary:
-        return Arms(standardised, covariance, binary=True)
-    freedom = dof * np.divide(np.diag(covariance), within, out=np.ones(len(within)), where=within > 0) ** 2
-    return Arms(standardised, covariance, freedom)
+        return PotentialOutcomes(standardised, covariance, binary=True)
+    dof = dof * np.divide(np.diag(covariance), within, out=np.ones(len(within)), where=within > 0) ** 2
+    return PotentialOutcomes(standardised, covariance, dof)
 
 
 def _refuse_single_rows(strata: Strata, effective: FloatArray) -> None:
@@ -227,9 +229,9 @@ def _between_sampled(centred: FloatArray, weight: FloatArray) -> tuple[FloatArra
     off = length**2 * length**2 + 2 * length * second + 2 * first**2 - 4 * length**2 * first
     off -= (square**2 * (length - 2 * weight) ** 2).sum()
     trace = own.sum()
-    freedom = float(trace**2 / ((own**2).sum() + off))
+    dof = float(trace**2 / ((own**2).sum() + off))
     covariance: FloatArray = (centred * square) @ centred.T * (length / trace)
-    return covariance, freedom
+    return covariance, dof
 
 
 def _between_proportions(mean: FloatArray, centred: FloatArray, weight: FloatArray) -> FloatArray:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesight.causal.arms import Arms
-from bayesight.causal.models import expit, independent, least_squares, logistic
+from bayesight.causal.potential_outcomes import PotentialOutcomes
+from bayesight.causal.regression import expit, independent, least_squares, logistic
 from bayesight.types import FloatArray, IntArray
 
 __all__ = [
     "Propensity",
-    "Task",
+    "WeightingProblem",
     "doubly_robust",
     "inverse_probability",
     "propensity",
@@ -32,7 +32,7 @@ FLOOR = 0.005
 
 
 @dataclass(frozen=True)
-class Task:
+class WeightingProblem:
     """What the estimators are given.
 
     Attributes:
@@ -67,7 +67,7 @@ class Propensity:
     raw: FloatArray
 
 
-def propensity(task: Task) -> Propensity:
+def propensity(task: WeightingProblem) -> Propensity:
     """Fit who gets which treatment."""
     columns: list[FloatArray] = []
     for k in range(task.arms):
@@ -80,56 +80,60 @@ def propensity(task: Task) -> Propensity:
     return Propensity(np.maximum(raw, FLOOR), raw)
 
 
-def regression_standardised(task: Task) -> Arms:
+def regression_standardised(task: WeightingProblem) -> PotentialOutcomes:
     """Average predictions of one regression for each treatment: linear, or logistic for yes and no."""
     predicted, coefficient_part = _predictions(task)
     influence = predicted - _mean(task, predicted) + coefficient_part
     return _arms(task, _mean(task, predicted), influence)
 
 
-def inverse_probability(task: Task, who: Propensity) -> Arms:
+def inverse_probability(task: WeightingProblem, propensities: Propensity) -> PotentialOutcomes:
     """Weighted means, weights normalised within each treatment (Hájek)."""
     means, influence = np.zeros(task.arms), np.zeros((len(task.y), task.arms))
     for k in range(task.arms):
-        weight = (task.arm == k) / who.p[:, k]
+        weight = (task.arm == k) / propensities.p[:, k]
         means[k] = (task.n * weight) @ task.y / (task.n @ weight)
         raw = weight * (task.y - means[k]) * task.n.sum() / (task.n @ weight)
         # Estimating the probabilities takes out what their score explains (Hirano, Imbens and Ridder 2003).
-        score = task.x * ((task.arm == k) - who.raw[:, k])[:, None]
+        score = task.x * ((task.arm == k) - propensities.raw[:, k])[:, None]
         gram = score.T @ (score * task.n[:, None])
         part = np.linalg.lstsq(gram, score.T @ (task.n * raw), rcond=None)[0]
         influence[:, k] = raw - score @ part
     return _arms(task, means, influence)
 
 
-def doubly_robust(task: Task, who: Propensity) -> Arms:
+def doubly_robust(task: WeightingProblem, propensities: Propensity) -> PotentialOutcomes:
     """Predictions plus weighted residuals (augmented inverse probability weighting).
 
     The variance is that of the stacked estimating equations of both models and the means (Lunceford and
     Davidian 2004).
     """
     given = task.arm[:, None] == np.arange(task.arms)
-    predicted, moved = _predictions(task, 1 - given / who.p)
-    residual = given / who.p * (task.y[:, None] - predicted)
+    predicted, moved = _predictions(task, 1 - given / propensities.p)
+    residual = given / propensities.p * (task.y[:, None] - predicted)
     mean = _mean(task, predicted + residual)
-    return _arms(task, mean, predicted + residual - mean + moved + _moved_by_propensity(task, who, residual))
+    return _arms(
+        task, mean, predicted + residual - mean + moved + _moved_by_propensity(task, propensities, residual)
+    )
 
 
-def _moved_by_propensity(task: Task, who: Propensity, residual: FloatArray) -> FloatArray:
+def _moved_by_propensity(
+    task: WeightingProblem, propensities: Propensity, residual: FloatArray
+) -> FloatArray:
     """Influence of estimating the probabilities of treatment on averages of weighted residuals (R, K)."""
     moved = np.zeros_like(residual)
     for k in range(task.arms):
         fitted = 0 if task.arms == 2 else k  # of two treatments, the second has what the first leaves
-        p = who.raw[:, fitted]
-        slope = np.where(who.raw[:, k] >= FLOOR, p * (1 - p), 0.0) * (1 if fitted == k else -1)
-        gradient = task.x.T @ (-task.n * residual[:, k] / who.p[:, k] * slope)
+        p = propensities.raw[:, fitted]
+        slope = np.where(propensities.raw[:, k] >= FLOOR, p * (1 - p), 0.0) * (1 if fitted == k else -1)
+        gradient = task.x.T @ (-task.n * residual[:, k] / propensities.p[:, k] * slope)
         gram = task.x.T @ (task.x * (task.n * np.maximum(p * (1 - p), 1e-10))[:, None])
         score = task.x * ((task.arm == fitted) - p)[:, None]
         moved[:, k] = score @ (np.linalg.pinv(gram, hermitian=True) @ gradient)
     return moved
 
 
-def _predictions(task: Task, weight: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+def _predictions(task: WeightingProblem, weight: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Predicted outcome under each treatment (R, K), and how estimating it moves weighted averages (R, K)."""
     weight = np.ones((len(task.y), task.arms)) if weight is None else weight
     predicted = np.zeros((len(task.y), task.arms))
@@ -161,12 +165,12 @@ def _used(x: FloatArray, n: FloatArray) -> list[int]:
     return independent(x * np.sqrt(n)[:, None])
 
 
-def _mean(task: Task, values: FloatArray) -> FloatArray:
+def _mean(task: WeightingProblem, values: FloatArray) -> FloatArray:
     mean: FloatArray = task.n @ values / task.n.sum()
     return mean
 
 
-def _arms(task: Task, mean: FloatArray, influence: FloatArray) -> Arms:
+def _arms(task: WeightingProblem, mean: FloatArray, influence: FloatArray) -> PotentialOutcomes:
     covariance = influence.T @ (influence * task.squares[:, None]) / task.n.sum() ** 2
     rows = task.n.sum() ** 2 / task.squares.sum()
-    return Arms(mean, covariance, max(rows - task.x.shape[1], 1.0), task.binary)
+    return PotentialOutcomes(mean, covariance, max(rows - task.x.shape[1], 1.0), task.binary)

@@ -10,7 +10,7 @@ import typer
 from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say
 
 if TYPE_CHECKING:
-    from bayesight.causal import Answer
+    from bayesight.causal import EffectEstimate
     from bayesight.workflows.causal import CausalAnswer, PathsAnswer, SimulatedTable
 
 __all__ = ["causal_app"]
@@ -224,7 +224,7 @@ def _tell(found: CausalAnswer) -> str:
     return "\n".join(lines)
 
 
-def _answer_lines(title: str, answer: Answer, level: float) -> list[str]:
+def _answer_lines(title: str, answer: EffectEstimate, level: float) -> list[str]:
     from bayesight.formatting import percent
 
     rows = [(name, e) for name, e in answer.means.items()]

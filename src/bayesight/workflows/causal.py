@@ -16,13 +16,13 @@ import numpy as np
 
 from bayesight.causal import (
     AdjustFor,
-    Answer,
     Dag,
     Effect,
+    EffectEstimate,
+    EffectQuestion,
     FrontDoor,
     Identification,
     Instrument,
-    Question,
     Sample,
     all_paths,
     blocked_by,
@@ -33,14 +33,14 @@ from bayesight.causal import (
 )
 from bayesight.causal.adjustment import RULE
 from bayesight.causal.coding import reference_of
-from bayesight.causal.credible import credible_answer
-from bayesight.causal.effect import estimate_from_moments
+from bayesight.causal.cross_products import add, begin
+from bayesight.causal.effect import estimate_from_cross_products
 from bayesight.causal.exact import ExactTest, exact_test
 from bayesight.causal.examples import Example, example
-from bayesight.causal.moments import add, begin
+from bayesight.causal.posterior import credible_answer
 from bayesight.causal.refute import Refutation, refute
 from bayesight.causal.sample import MAX_LEVELS, Discrete
-from bayesight.causal.simulate import draw, make_world, true_effect
+from bayesight.causal.structural_model import draw, make_model, true_effect
 from bayesight.checks import check
 from bayesight.data.counts import CountsColumn, find_counts
 from bayesight.data.tables import ReadOptions, TableRead, TooLarge, column_names, read_parts, read_sample
@@ -183,7 +183,7 @@ class CausalAnswer:
     effect: Effect
     dag: Dag
     forbidden: dict[str, str]
-    bayes: Answer | None = None
+    bayes: EffectEstimate | None = None
     refutations: tuple[Refutation, ...] = ()
     rows: int = 0
     dropped: int = 0
@@ -496,7 +496,7 @@ def causal_simulate(
     check(bool(dag.observed), "simulate", "every variable is unobserved", "at least one that is observed")
     treatment = treatment or ("T" if "T" in dag.nodes else "")
     outcome = outcome or ("Y" if "Y" in dag.nodes else "")
-    world = make_world(dag, kind, seed)
+    world = make_model(dag, kind, seed)
     effect = true_effect(world, treatment, outcome) if treatment and outcome else None
     columns = {name: values for name, values in draw(world, rows, seed).items() if name in dag.observed}
     path = Path(out).expanduser().absolute()
@@ -538,7 +538,7 @@ def _streamed(
         rows += len(part.n)
     if moments is None:
         raise InvalidInput(f"{request.table}: no rows are left; expected at least one.")
-    found = estimate_from_moments(moments, dag, _question(request))
+    found = estimate_from_cross_products(moments, dag, _question(request))
     return CausalAnswer(
         found,
         dag,
@@ -578,8 +578,8 @@ def _completed(request: CausalRequest, known: Example) -> CausalRequest:
     )
 
 
-def _question(request: CausalRequest) -> Question:
-    return Question(
+def _question(request: CausalRequest) -> EffectQuestion:
+    return EffectQuestion(
         request.treatment,
         request.outcome,
         request.reference,
@@ -732,7 +732,7 @@ def _suggestion(guess: CountsColumn | None) -> tuple[str, ...]:
     return (said,)
 
 
-def _bayes(request: CausalRequest, found: Effect) -> Answer:
+def _bayes(request: CausalRequest, found: Effect) -> EffectEstimate:
     check(request.effect == "ate", "Bayesian intervals", f"--effect {request.effect}", "--effect ate")
     if found.strata is None:
         raise InvalidInput(

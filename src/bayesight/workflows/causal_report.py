@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bayesight.bayes.rates import Estimate
-from bayesight.causal import AdjustFor, Answer, FrontDoor, Instrument, NotIdentified, Strata
+from bayesight.causal import AdjustFor, EffectEstimate, FrontDoor, Instrument, NotIdentified, Strata
 from bayesight.causal.effect import ON_WHOM
 from bayesight.causal.refute import Refutation
 from bayesight.report import CausalGraph, Section, SeeingAndDoing, StrataTable, Stratum, TitledAnswer
@@ -69,7 +69,7 @@ def causal_sections(found: CausalAnswer) -> list[Section]:
     return sections
 
 
-def _contrasted(title: str, answer: Answer) -> TitledAnswer:
+def _contrasted(title: str, answer: EffectEstimate) -> TitledAnswer:
     values: dict[str, Estimate] = dict(answer.means)
     gaps = {f"{d.of} − {d.versus}": d.estimate for d in answer.differences}
     if answer.slope is not None:

@@ -15,19 +15,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from bayesight.causal.arms import Line
+from bayesight.causal.potential_outcomes import Slope
 from bayesight.causal.sample import Discrete, Numeric, Sample, as_numbers
 from bayesight.checks import check
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["Moments", "add", "begin", "slope"]
+__all__ = ["CrossProducts", "add", "begin", "slope"]
 
 MOST = 24
 """Variables and dummies at most: the table of fourth moments has the fourth power of their number."""
 
 
 @dataclass(frozen=True)
-class Moments:
+class CrossProducts:
     """Sums over rows of products of (1, variables), each variable shifted and scaled for accuracy.
 
     Attributes:
@@ -47,7 +47,7 @@ class Moments:
     squares: float
 
 
-def begin(sample: Sample, names: Sequence[str]) -> Moments:
+def begin(sample: Sample, names: Sequence[str]) -> CrossProducts:
     """Empty sums, shifted and scaled as the first part of a table suggests.
 
     Raises:
@@ -61,13 +61,13 @@ def begin(sample: Sample, names: Sequence[str]) -> Moments:
     )
     spread = values.std(axis=0)
     pairs = size * (size + 1) // 2
-    return Moments(
+    return CrossProducts(
         labels, values.mean(axis=0), np.where(spread > 0, spread, 1.0), np.zeros((size, size)),
         np.zeros((pairs, pairs)), 0.0,
     )  # fmt: skip
 
 
-def add(moments: Moments, sample: Sample, names: Sequence[str]) -> Moments:
+def add(moments: CrossProducts, sample: Sample, names: Sequence[str]) -> CrossProducts:
     """Take a part of the table in."""
     _, values = _columns(sample, names)
     v = np.column_stack([np.ones(len(values)), (values - moments.centre) / moments.scale])
@@ -81,7 +81,7 @@ def add(moments: Moments, sample: Sample, names: Sequence[str]) -> Moments:
     )
 
 
-def slope(moments: Moments, treatment: str, outcome: str, held: Sequence[str] = ()) -> Line:
+def slope(moments: CrossProducts, treatment: str, outcome: str, held: Sequence[str] = ()) -> Slope:
     """Slope of the outcome on the treatment with others held fixed, with its robust error.
 
     Args:
@@ -120,10 +120,10 @@ def slope(moments: Moments, treatment: str, outcome: str, held: Sequence[str] = 
     place[first, second] = place[second, first] = np.arange(len(first))
     meat = (weight @ moments.fourth)[place[np.ix_(x, x)]]
     rows = float(moments.second[0, 0]) ** 2 / moments.squares
-    freedom = rows - len(x)
-    variance = (inverse @ meat @ inverse)[-1, -1] * rows / max(freedom, 1.0)
+    dof = rows - len(x)
+    variance = (inverse @ meat @ inverse)[-1, -1] * rows / max(dof, 1.0)
     unit = moments.scale[y - 1] / moments.scale[x[-1] - 1]
-    return Line(float(beta[-1] * unit), float(np.sqrt(max(variance, 0.0)) * unit), freedom)
+    return Slope(float(beta[-1] * unit), float(np.sqrt(max(variance, 0.0)) * unit), dof)
 
 
 def _columns(sample: Sample, names: Sequence[str]) -> tuple[tuple[str, ...], FloatArray]:

@@ -42,13 +42,13 @@ class Fit:
         coefficients: (P,).
         covariance: robust, HC3 (P, P).
         influence: what each row moves the coefficients by (R, P), summing to 0 over rows.
-        freedom: rows less regressors.
+        dof: rows less regressors.
     """
 
     coefficients: FloatArray
     covariance: FloatArray
     influence: FloatArray
-    freedom: float
+    dof: float
 
 
 def design(sample: Sample, names: Sequence[str]) -> Design:

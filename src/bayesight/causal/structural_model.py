@@ -20,7 +20,7 @@ from bayesight.errors import InvalidInput, UnknownName
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray
 
-__all__ = ["KINDS", "World", "draw", "make_world", "true_effect"]
+__all__ = ["KINDS", "StructuralModel", "draw", "make_model", "true_effect"]
 
 KINDS = ("linear", "discrete")
 _MOST_BINARY = 22
@@ -28,7 +28,7 @@ _MOST_BINARY = 22
 
 
 @dataclass(frozen=True)
-class World:
+class StructuralModel:
     """A graph with numbers on it.
 
     Attributes:
@@ -48,7 +48,7 @@ class World:
     tables: Mapping[str, FloatArray]
 
 
-def make_world(dag: Dag, kind: str, seed: int) -> World:
+def make_model(dag: Dag, kind: str, seed: int) -> StructuralModel:
     """Random numbers for a graph.
 
     Linear: weights of size 0.3 to 1.2 with either sign, noise of size 0.5 to 1.5. Discrete: probabilities
@@ -60,7 +60,7 @@ def make_world(dag: Dag, kind: str, seed: int) -> World:
 
     Example:
         >>> from bayesight.causal import parse
-        >>> world = make_world(parse("Z -> T, Z -> Y, T -> Y"), "discrete", seed=1)
+        >>> world = make_model(parse("Z -> T, Z -> Y, T -> Y"), "discrete", seed=1)
         >>> columns = draw(world, rows=1000, seed=1)
         >>> float(columns["T"].mean().round(1)), round(true_effect(world, "T", "Y"), 2)
         (0.6, -0.63)
@@ -85,10 +85,10 @@ def make_world(dag: Dag, kind: str, seed: int) -> World:
                 "at most 16 for a discrete variable",
             )
             tables[name] = rng.uniform(0.05, 0.95, (2,) * causes)
-    return World(dag, kind, order, weights, noise, tables)
+    return StructuralModel(dag, kind, order, weights, noise, tables)
 
 
-def draw(world: World, rows: int, seed: int) -> dict[str, FloatArray]:
+def draw(world: StructuralModel, rows: int, seed: int) -> dict[str, FloatArray]:
     """Rows from a world, every variable among them, the unobserved too.
 
     Returns:
@@ -111,7 +111,7 @@ def draw(world: World, rows: int, seed: int) -> dict[str, FloatArray]:
     return {name: columns[name] for name in world.dag.nodes}
 
 
-def true_effect(world: World, treatment: str, outcome: str) -> float:
+def true_effect(world: StructuralModel, treatment: str, outcome: str) -> float:
     """The effect itself: slope in a linear world, difference of probabilities in a discrete one.
 
     Raises:
@@ -130,7 +130,7 @@ def true_effect(world: World, treatment: str, outcome: str) -> float:
     return one - zero
 
 
-def _probability(world: World, outcome: str, do: Mapping[str, int]) -> float:
+def _probability(world: StructuralModel, outcome: str, do: Mapping[str, int]) -> float:
     """P(outcome = 1 | do(...)), by enumerating every combination of the outcome's ancestors."""
     cut = world.dag.without((p, name) for name in do for p in world.dag.parents(name))
     kept = [name for name in world.order if name in cut.ancestors({outcome})]

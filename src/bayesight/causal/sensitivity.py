@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from bayesight.causal.arms import Answer, Arms, difference
+from bayesight.causal.potential_outcomes import EffectEstimate, PotentialOutcomes, difference
 from bayesight.causal.strata import Strata
 
 __all__ = ["EValue", "Reversal", "e_value", "find_reversal"]
@@ -54,7 +54,7 @@ class EValue:
 
 
 def find_reversal(
-    conditional: Answer, adjusted: Answer, strata: Strata | None, names: tuple[str, ...]
+    conditional: EffectEstimate, adjusted: EffectEstimate, strata: Strata | None, names: tuple[str, ...]
 ) -> Reversal | None:
     """The reversal between two answers, or None when the sign is the same.
 
@@ -83,7 +83,7 @@ def find_reversal(
     return Reversal(_sentence(conditional, adjusted, names, count, turned), count, turned)
 
 
-def e_value(found: Arms, of: int, versus: int, spread: float, level_z: float) -> EValue | None:
+def e_value(found: PotentialOutcomes, of: int, versus: int, spread: float, level_z: float) -> EValue | None:
     """The E-value of a difference between two treatments (VanderWeele and Ding 2017, eq. 1 and table 2).
 
     Args:
@@ -98,7 +98,8 @@ def e_value(found: Arms, of: int, versus: int, spread: float, level_z: float) ->
         None where a risk is 0 or the outcome does not vary.
 
     Example:
-        >>> e = e_value(Arms(np.array([0.2, 0.1]), np.diag([1e-4, 1e-4]), binary=True), 0, 1, 0.4, 1.96)
+        >>> risks = PotentialOutcomes(np.array([0.2, 0.1]), np.diag([1e-4, 1e-4]), binary=True)
+        >>> e = e_value(risks, 0, 1, 0.4, 1.96)
         >>> round(e.risk_ratio, 2), round(e.value, 2)
         (2.0, 3.41)
     """
@@ -126,7 +127,9 @@ def _strength(log_ratio: float) -> float:
     return ratio + math.sqrt(ratio * (ratio - 1))
 
 
-def _sentence(conditional: Answer, adjusted: Answer, names: tuple[str, ...], count: int, turned: int) -> str:
+def _sentence(
+    conditional: EffectEstimate, adjusted: EffectEstimate, names: tuple[str, ...], count: int, turned: int
+) -> str:
     fixed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     if conditional.slope is not None:
         return (

@@ -11,23 +11,23 @@ from scipy.stats import norm, t
 from bayesight.bayes.rates import Estimate
 from bayesight.types import FloatArray
 
-__all__ = ["Answer", "Arms", "Contrast", "Line", "answer", "difference"]
+__all__ = ["Contrast", "EffectEstimate", "PotentialOutcomes", "Slope", "answer", "difference"]
 
 
 @dataclass(frozen=True)
-class Arms:
+class PotentialOutcomes:
     """Mean outcome under each treatment (K,), as an estimator gives it.
 
     Attributes:
         mean: (K,).
         covariance: of the means (K, K).
-        freedom: degrees of freedom behind the variances, of each (K,) or of all; infinite where not counted.
+        dofs: degrees of freedom behind the variances, of each (K,) or of all; infinite where not counted.
         binary: whether the outcome is yes or no, so that means are probabilities.
     """
 
     mean: FloatArray
     covariance: FloatArray
-    freedom: float | FloatArray = np.inf
+    dofs: float | FloatArray = np.inf
     binary: bool = False
 
     def error(self, of: int, versus: int) -> float:
@@ -37,27 +37,27 @@ class Arms:
 
     def dof(self, of: int, versus: int | None = None) -> float:
         """Degrees of freedom behind the variance of a mean, or of the difference of two (Welch 1947)."""
-        freedom = np.broadcast_to(np.asarray(self.freedom, np.float64), self.mean.shape)
-        if versus is None or freedom[of] == freedom[versus]:
-            return float(freedom[of])
+        dof = np.broadcast_to(np.asarray(self.dofs, np.float64), self.mean.shape)
+        if versus is None or dof[of] == dof[versus]:
+            return float(dof[of])
         one, other = self.covariance[of, of], self.covariance[versus, versus]
-        doubt = one**2 / freedom[of] + other**2 / freedom[versus]
-        return float((one + other) ** 2 / doubt) if doubt > 0 else float(freedom.min())
+        doubt = one**2 / dof[of] + other**2 / dof[versus]
+        return float((one + other) ** 2 / doubt) if doubt > 0 else float(dof.min())
 
 
 @dataclass(frozen=True)
-class Line:
+class Slope:
     """Change of the outcome for one more unit of a continuous treatment.
 
     Attributes:
         slope: outcome units per unit of treatment.
         error: its standard error.
-        freedom: degrees of freedom behind it.
+        dof: degrees of freedom behind it.
     """
 
     slope: float
     error: float
-    freedom: float = np.inf
+    dof: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class Answer:
+class EffectEstimate:
     """What one estimator says.
 
     Attributes:
@@ -124,8 +124,12 @@ class Answer:
 
 
 def answer(
-    found: Arms | Line, method: str, levels: tuple[str, ...] = (), reference: str = "", level: float = 0.95
-) -> Answer:
+    found: PotentialOutcomes | Slope,
+    method: str,
+    levels: tuple[str, ...] = (),
+    reference: str = "",
+    level: float = 0.95,
+) -> EffectEstimate:
     """Means, differences to a reference and slope with intervals.
 
     Intervals are symmetric, Student's t where degrees of freedom are few. Those of probabilities are Wilson's
@@ -133,8 +137,8 @@ def answer(
     differences of probabilities are put together from them (Newcombe 1998, method 10; with dependent arms as
     in Zou and Donner 2008).
     """
-    if isinstance(found, Line):
-        return Answer(method, slope=_symmetric(found.slope, found.error, found.freedom, level))
+    if isinstance(found, Slope):
+        return EffectEstimate(method, slope=_symmetric(found.slope, found.error, found.dof, level))
     base, error = levels.index(reference), np.sqrt(np.diag(found.covariance))
     interval = _probability if found.binary else _symmetric
     means = [
@@ -146,10 +150,10 @@ def answer(
         for k in range(len(levels))
         if k != base
     )
-    return Answer(method, dict(zip(levels, means, strict=True)), differences)
+    return EffectEstimate(method, dict(zip(levels, means, strict=True)), differences)
 
 
-def difference(found: Arms, of: int, versus: int, level: float) -> Estimate:
+def difference(found: PotentialOutcomes, of: int, versus: int, level: float) -> Estimate:
     """The first mean minus the second, with its interval (see ``answer``)."""
     gap = float(found.mean[of] - found.mean[versus])
     if not found.binary:
@@ -169,19 +173,19 @@ def difference(found: Arms, of: int, versus: int, level: float) -> Estimate:
     return Estimate(gap, low, high)
 
 
-def _symmetric(mean: float, error: float, freedom: float, level: float) -> Estimate:
+def _symmetric(mean: float, error: float, dof: float, level: float) -> Estimate:
     tail = (1 + level) / 2
-    width = error * float(t.ppf(tail, max(freedom, 1.0)) if np.isfinite(freedom) else norm.ppf(tail))
+    width = error * float(t.ppf(tail, max(dof, 1.0)) if np.isfinite(dof) else norm.ppf(tail))
     return Estimate(mean, mean - width, mean + width)
 
 
-def _probability(p: float, error: float, freedom: float, level: float) -> Estimate:
+def _probability(p: float, error: float, dof: float, level: float) -> Estimate:
     """Wilson's interval at the number of rows a proportion with this error would rest on."""
     p = min(max(p, 0.0), 1.0)
     if error == 0:
         return Estimate(p, p, p)
     tail = (1 + level) / 2
-    z = float(t.ppf(tail, max(freedom, 1.0)) if np.isfinite(freedom) else norm.ppf(tail))
+    z = float(t.ppf(tail, max(dof, 1.0)) if np.isfinite(dof) else norm.ppf(tail))
     # At 0 or 1 the error is that of a proportion half a row away: see the cells' variances.
     rows = p * (1 - p) / error**2 if 0 < p < 1 else float(np.sqrt(0.5)) / error
     middle = (p + z**2 / (2 * rows)) / (1 + z**2 / rows)

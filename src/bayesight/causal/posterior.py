@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from bayesight.bayes.rates import Estimate
-from bayesight.causal.arms import Answer, Contrast
+from bayesight.causal.potential_outcomes import Contrast, EffectEstimate
 from bayesight.causal.strata import Strata
 from bayesight.checks import check
 from bayesight.seeding import numpy_generator
@@ -32,7 +32,7 @@ def credible_answer(
     seed: int,
     level: float = 0.95,
     draws: int = DRAWS,
-) -> Answer:
+) -> EffectEstimate:
     """Posterior means and equal-tailed credible intervals of the standardised probabilities.
 
     Args:
@@ -57,7 +57,7 @@ def credible_answer(
         return Estimate(float(values.mean()), float(low), float(high), float(values.std() / np.sqrt(draws)))
 
     base = levels.index(reference)
-    return Answer(
+    return EffectEstimate(
         "Dirichlet and Beta posterior over strata",
         {name: summed(risk[:, k]) for k, name in enumerate(levels)},
         tuple(
