@@ -4,9 +4,10 @@
 graph, notation, paths    who causes whom, as it is written; the ways association travels
 adjustment, separators    which variables to hold fixed, or that none will do
 sample, coding            a table as distinct rows with counts
-effect                    the answer: conditional beside adjusted, with overlap, reversal and E-value
+question, effect          what is asked; the answer, with overlap, reversal and E-value
 strata, exact, posterior  estimators by strata: standardisation, exact tests, Beta and Dirichlet
 orthogonal, nuisance, weighting, regression, cross_products, front_door, instrument   those by models
+overlap, adjusting, prepared   the steps to it
 potential_outcomes, sensitivity   what all of them give, and how far it may be trusted
 refute, structural_model, examples   attempts to break an answer, data with a known one, famous tables
 ```
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
     from bayesight.causal.adjustment import identify as identify
     from bayesight.causal.adjustment import objection as objection
     from bayesight.causal.effect import Effect as Effect
-    from bayesight.causal.effect import EffectQuestion as EffectQuestion
-    from bayesight.causal.effect import Overlap as Overlap
     from bayesight.causal.effect import estimate as estimate
     from bayesight.causal.graph import Dag as Dag
     from bayesight.causal.graph import d_separated as d_separated
     from bayesight.causal.graph import parse as parse
+    from bayesight.causal.overlap import Overlap as Overlap
     from bayesight.causal.paths import Path as Path
     from bayesight.causal.paths import Paths as Paths
     from bayesight.causal.paths import all_paths as all_paths
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bayesight.causal.paths import is_open as is_open
     from bayesight.causal.potential_outcomes import Contrast as Contrast
     from bayesight.causal.potential_outcomes import EffectEstimate as EffectEstimate
+    from bayesight.causal.question import EffectQuestion as EffectQuestion
     from bayesight.causal.sample import Discrete as Discrete
     from bayesight.causal.sample import Numeric as Numeric
     from bayesight.causal.sample import Sample as Sample

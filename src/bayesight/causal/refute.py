@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from bayesight.bayes.rates import Estimate
 from bayesight.causal.adjustment import Instrument
-from bayesight.causal.effect import Effect, EffectQuestion, estimate, leftovers
+from bayesight.causal.effect import Effect, estimate, leftovers
 from bayesight.causal.graph import Dag
 from bayesight.causal.nuisance import LEARNERS
+from bayesight.causal.question import EffectQuestion
 from bayesight.causal.sample import Discrete, Numeric, Sample
 from bayesight.errors import InvalidInput, listed
 from bayesight.seeding import numpy_generator

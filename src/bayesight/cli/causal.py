@@ -180,7 +180,7 @@ def simulate(
 
 
 def _tell(found: CausalAnswer) -> str:
-    from bayesight.causal.effect import ON_WHOM
+    from bayesight.causal.question import ON_WHOM
 
     document = found.as_dict()
     effect = found.effect

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesight.bayes.rates import Estimate
 from bayesight.causal import AdjustFor, EffectEstimate, FrontDoor, Instrument, NotIdentified, Strata
-from bayesight.causal.effect import ON_WHOM
+from bayesight.causal.question import ON_WHOM
 from bayesight.causal.refute import Refutation
 from bayesight.report import CausalGraph, Section, SeeingAndDoing, StrataTable, Stratum, TitledAnswer
 from bayesight.report.words import joined
