@@ -11,6 +11,7 @@ from bayesight.errors import InvalidConfig, InvalidInput, UnknownName
 from bayesight.models import MLP, MODELS, ResidualBlock, Standardisation, build, kaiming_normal
 
 SHAPES = [(1, 28, 28), (3, 32, 40)]
+SMALL = {name: {"side": 32} for name in ("lite0", "lite1", "lite2")}
 every_model = pytest.mark.parametrize("name", MODELS.names())
 
 
@@ -21,7 +22,7 @@ def images(count, shape, seed=0):
 @every_model
 @pytest.mark.parametrize("shape", SHAPES)
 def test_shapes_and_the_two_parts(name, shape):
-    model = build(name, shape, 7, seed=3).eval()
+    model = build(name, shape, 7, seed=3, **SMALL.get(name, {})).eval()
     x = images(5, shape)
     assert model(x).shape == (5, 7)
     assert model.features(x).shape == (5, model.feature_size)
@@ -33,7 +34,7 @@ def test_shapes_and_the_two_parts(name, shape):
 def test_same_seed_same_weights_and_no_touch_of_the_global_generator(name):
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    one, same, other = (build(name, (1, 28, 28), 4, seed=s) for s in (1, 1, 2))
+    one, same, other = (build(name, (1, 28, 28), 4, seed=s, **SMALL.get(name, {})) for s in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
     pairs = list(zip(one.parameters(), same.parameters(), other.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b, _ in pairs)
@@ -42,7 +43,7 @@ def test_same_seed_same_weights_and_no_touch_of_the_global_generator(name):
 
 @every_model
 def test_learns_one_batch_by_heart(name):
-    model = build(name, (1, 28, 28), 3, seed=0)
+    model = build(name, (1, 28, 28), 3, seed=0, **SMALL.get(name, {}))
     x, y = images(12, (1, 28, 28)), torch.arange(12) % 3
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(150):
@@ -55,7 +56,7 @@ def test_learns_one_batch_by_heart(name):
 
 @every_model
 def test_every_parameter_gets_a_gradient(name):
-    model = build(name, (3, 28, 28), 5, seed=0)
+    model = build(name, (3, 28, 28), 5, seed=0, **SMALL.get(name, {}))
     model(images(4, (3, 28, 28))).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 

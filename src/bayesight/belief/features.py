@@ -8,6 +8,7 @@ in blocks of one fixed shape, the last one filled up with black.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
@@ -54,7 +55,7 @@ def features_of(reader: ImageModel, batches: Iterable[tuple[Tensor, object]]) ->
     weight = reader.head.weight
     parts = []
     for images, _ in batches:
-        size = max(1, min(_BLOCK_IMAGES, _BLOCK_PIXELS // (images.shape[-2] * images.shape[-1])))
+        size = max(1, min(_BLOCK_IMAGES, _BLOCK_PIXELS // math.prod(reader.working_size)))
         for block in images.split(size):
             x = _filled(block, size).to(weight.device).float().div_(255).to(weight.dtype)
             parts.append(reader.evidence_features(x)[: len(block)].float().cpu())

@@ -18,7 +18,7 @@ __all__ = [
     "either",
 ]
 
-CLASSIFIERS = ("linear", "mlp", "alexnet", "resnet")
+CLASSIFIERS = ("linear", "mlp", "alexnet", "resnet", "lite0", "lite1", "lite2")
 GENERATORS = ("gan", "vae", "autoencoder")
 LOSSES = ("cross_entropy", "forward_corrected")
 ENVIRONMENT_LOSSES = ("reweight", "groupdro", "irm")

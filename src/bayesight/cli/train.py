@@ -140,6 +140,14 @@ def train(
     init_from: Annotated[
         Path | None, typer.Option(help="Start from this run's weights (default: random ones).")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Start from the weights in this safetensors file (default: random ones; for lite0, "
+            "lite1 and lite2 those learned from ImageNet, of the extra 'pretrained').",
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     tensorboard: Annotated[
@@ -192,6 +200,7 @@ def train(
             resume=resume,
             overwrite=overwrite,
             init_from=init_from,
+            weights=weights,
             unlabelled=tuple(unlabelled or ()),
             threads=threads,
             device=device,

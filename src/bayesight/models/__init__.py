@@ -7,6 +7,7 @@ from bayesight.models.alexnet import AlexNet
 from bayesight.models.autoencoder import Autoencoder
 from bayesight.models.base import ImageModel, Standardisation, channels_last, kaiming_normal
 from bayesight.models.contrastive import ProjectionHead
+from bayesight.models.efficientnet import EfficientNetLite
 from bayesight.models.gan import GAN
 from bayesight.models.generative import (
     GENERATORS,
@@ -18,6 +19,7 @@ from bayesight.models.generative import (
 )
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
+from bayesight.models.pretrained import PRETRAINED, pretrained_weights
 from bayesight.models.registry import MODELS, build
 from bayesight.models.resnet import ResidualBlock, ResNet
 from bayesight.models.transformer import CausalTransformer
@@ -28,10 +30,12 @@ __all__ = [
     "GENERATORS",
     "MLP",
     "MODELS",
+    "PRETRAINED",
     "VAE",
     "AlexNet",
     "Autoencoder",
     "CausalTransformer",
+    "EfficientNetLite",
     "GenerativeModel",
     "ImageModel",
     "LinearModel",
@@ -45,5 +49,6 @@ __all__ = [
     "build_generator",
     "channels_last",
     "kaiming_normal",
+    "pretrained_weights",
     "squared_error",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -61,11 +62,15 @@ class ImageModel(nn.Module):
         answers_alone: the evidence is the centred logits and nothing else. So it is for a network trained to
             leave something aside: its other features may still tell it, and a density fitted to them would
             bring it back.
+        own_normalisation: the network brings the moments it standardises by.
+        working_size: (height, width) in pixels at which it works.
     """
 
     head: nn.Linear
     widest: int
     answers_alone: bool
+    own_normalisation: bool = False
+    working_size: tuple[int, int]
 
     def __init__(self, image_shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
@@ -73,7 +78,32 @@ class ImageModel(nn.Module):
         self.classes = classes
         self.widest = 1024
         self.answers_alone = False
+        self.working_size = image_shape[1:]
+        self.held: tuple[nn.Module, ...] = ()
         self.standardise = Standardisation(image_shape[0])
+
+    def frozen_parts(self) -> Sequence[nn.Module]:
+        """Parts that training leaves as they are; none, unless a network says so."""
+        return ()
+
+    def freeze(self) -> None:
+        """Hold the ``frozen_parts``: no gradient, and always in evaluation mode."""
+        self.held = tuple(self.frozen_parts())
+        for part in self.held:
+            part.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Training or evaluation mode; what is frozen stays in the latter."""
+        super().train(mode)
+        for part in self.held:
+            part.eval()
+        return self
+
+    @property
+    def learns_head_alone(self) -> bool:
+        """True where nothing but the last layer is left to train."""
+        own = {id(part) for part in self.head.parameters()}
+        return {id(part) for part in self.parameters() if part.requires_grad} == own
 
     def stages(self, x: Tensor) -> list[Tensor]:
         """Feature maps after each block, first to last: (B, C_i, H_i, W_i), or (B, D_i) without space.

@@ -27,6 +27,7 @@ __all__ = [
     "clocked",
     "environment_metrics",
     "evaluation",
+    "figures",
     "group_counts",
     "log_probabilities",
     "log_probability_blocks",
@@ -149,7 +150,9 @@ def new_network(recipe: Recipe, train: Examples, classes: int) -> ImageModel:
     """The recipe's network, initialised from its seed, normalising by the training images' moments."""
     options = recipe.model.options
     network = build(recipe.model.name, train.image_shape, classes, seed=recipe.seed, **options)
-    network.standardise.fit(*train.channel_moments())
+    if not network.own_normalisation:
+        network.standardise.fit(*train.channel_moments())
+    network.freeze()
     network.answers_alone = sees_environments(recipe.loss.name)
     channels_last(network)
     return network
@@ -220,19 +223,31 @@ def evaluation(
 
     def evaluate(model: nn.Module) -> Mapping[str, float]:
         log_p = log_probabilities(model, validation, dtype=dtype)
-        if bool(log_p.isnan().any()):  # finite weights, and a product that is not: the engine says so
-            return dict.fromkeys(("accuracy", "log_loss", "calibrated_log_loss", "ece", *_GROUPED), math.nan)
-        calibrated = calibrate.apply(calibrate.fit_bcts(log_p, labels, bias=False), log_p)
-        plain = Answers.of(log_p, labels)
-        return {
-            "accuracy": plain.accuracy,
-            "log_loss": plain.log_loss(),
-            "calibrated_log_loss": Answers.of(calibrated, labels).log_loss(),
-            "ece": plain.reliability().expected_error,
-            **({} if given is None else environment_metrics(log_p, labels, given, classes)),
-        }
+        return figures(log_p, labels, given, classes)
 
     return evaluate
+
+
+def figures(log_p: Tensor, labels: Tensor, environments: Tensor | None, classes: int) -> dict[str, float]:
+    """The measures of ``evaluation``.
+
+    Args:
+        log_p: (N, K) nats.
+        labels: (N,).
+        environments: (N,), or None where there are none.
+        classes: K.
+    """
+    if bool(log_p.isnan().any()):  # finite weights, and a product that is not: the engine says so
+        return dict.fromkeys(("accuracy", "log_loss", "calibrated_log_loss", "ece", *_GROUPED), math.nan)
+    calibrated = calibrate.apply(calibrate.fit_bcts(log_p, labels, bias=False), log_p)
+    plain = Answers.of(log_p, labels)
+    return {
+        "accuracy": plain.accuracy,
+        "log_loss": plain.log_loss(),
+        "calibrated_log_loss": Answers.of(calibrated, labels).log_loss(),
+        "ece": plain.reliability().expected_error,
+        **({} if environments is None else environment_metrics(log_p, labels, environments, classes)),
+    }
 
 
 def _divergence_limits(classes: int) -> dict[str, float]:

@@ -13,9 +13,10 @@ from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.classification import classification
 from bayesight.training.events import EpochReporter, Listener, SourceEvent
 from bayesight.training.hardware import choose_hardware
+from bayesight.training.last_layer import last_layer, reads_once
 from bayesight.training.recipe import Recipe
 from bayesight.types import Progress, ShownProgress
-from bayesight.workflows.training.classify import ENVIRONMENT_SELECTION, SELECTION, start_from
+from bayesight.workflows.training.classify import ENVIRONMENT_SELECTION, SELECTION, read_rows
 from bayesight.workflows.training.finish import finish, fit_run
 from bayesight.workflows.training.generate import train_generator
 from bayesight.workflows.training.images import Material, open_source, read_material
@@ -27,6 +28,7 @@ from bayesight.workflows.training.request import (
     common_recipe,
     stated_recipe,
 )
+from bayesight.workflows.training.start import start_from
 
 __all__ = [
     "ENVIRONMENT_SELECTION",
@@ -103,7 +105,7 @@ def train(
     plan = classification(
         recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
     )
-    start = start_from(request.init_from, plan.network, material.classes)
+    start = start_from(request, recipe, plan.network, material.classes)
     for listener in listeners:
         listener(SourceEvent((*material.notes, *_said_of(recipe, why))))
     if first and not resuming:
@@ -130,10 +132,15 @@ def train(
         pretrained = pretrain(recipe, plan.network, pool, hardware, keeper, listeners)
         if plan.average is not None:
             plan.average.restart()
+    rows = None
+    if reads_once(recipe, plan.network):
+        rows = read_rows(plan.network, material, hardware.precision)
+        learned = rows["train"] if "also" not in rows else rows["train"].joined(rows["also"])
+        plan = last_layer(plan, recipe, learned, rows["validation"], hardware)
     every_s = request.checkpoint_every_s
     keeper = FileCheckpointer(run.folder / "checkpoint", dict(identity), every_s=every_s)
     state = fit_run(run, plan, hardware, keeper, listeners)
-    metrics = finish(run, plan, material, state, recipe, hardware, (began, read_s), pretrained)
+    metrics = finish(run, plan, material, state, recipe, hardware, (began, read_s), pretrained, rows)
     return TrainResult(run, metrics, material)
 
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bayesight.bayes import sharpness
 from bayesight.bayes.calibrate import apply, fit_bcts
 from bayesight.bayes.head import gaussian
 from bayesight.belief.absorbed import Rows
-from bayesight.belief.classifier import Classes, Classifier, fit_classifier
+from bayesight.belief.classifier import Classifier, fit_classifier
 from bayesight.belief.features import Precision, features_of, reader_of
 from bayesight.data.batches import Examples
-from bayesight.errors import InvalidInput
 from bayesight.evaluation import Answers
 from bayesight.losses import sees_environments
 from bayesight.models import ImageModel
-from bayesight.run import Run
 from bayesight.training.classification import (
     EVALUATION_BATCH,
-    log_probabilities,
     log_probability_blocks,
 )
 from bayesight.training.recipe import Recipe
@@ -38,9 +35,9 @@ __all__ = [
     "SELECTION",
     "environment_metrics",
     "fitted_classifier",
+    "read_rows",
     "selection",
     "softmax_figures",
-    "start_from",
 ]
 
 SELECTION = (
@@ -61,42 +58,24 @@ ENVIRONMENT_SELECTION = {
 """The same for the losses that see environments."""
 
 
-def start_from(path: Path | None, network: ImageModel, classes: Classes) -> str | None:
-    """Copy another run's weights into the network; returns their hash.
-
-    Where the classes differ, the last layer keeps its fresh weights: its outputs mean something else.
-    """
-    if path is None:
-        return None
-    source = Run.open(path, finished=False)
-    weights = source.network().state_dict()
-    if source.classes().names != classes.names:
-        weights = {name: value for name, value in weights.items() if not name.startswith("head.")}
-    own = network.state_dict()
-    wrong = [n for n, v in weights.items() if n not in own or own[n].shape != v.shape]
-    if wrong:
-        raise InvalidInput(
-            f"--init-from {path}: its network does not fit this recipe ({wrong[0]} differs); use the same "
-            "model, options and image size."
-        )
-    network.load_state_dict(weights, strict=False)
-    return hashlib.sha256(source.folder.joinpath("model.safetensors").read_bytes()).hexdigest()
-
-
-def fitted_classifier(
-    network: ImageModel, material: Material, precision: Precision
-) -> tuple[Classifier, Rows]:
-    """The head on the source's images, or on all: whichever predicts the validation images better."""
+def read_rows(network: ImageModel, material: Material, precision: Precision) -> dict[str, Rows]:
+    """Evidence features of "train", "validation" and "also", with labels and digests."""
     reader = reader_of(network, precision)
-    rows = {
+    return {
         name: _rows(reader, examples, material.digests[name])
         for name, examples in vars(material).items()
         if name in material.digests
     }
+
+
+def fitted_classifier(
+    network: ImageModel, material: Material, precision: Precision, rows: Mapping[str, Rows]
+) -> Classifier:
+    """The head on the source's images, or on all: whichever predicts the validation images better."""
     train, validation = rows["train"], rows["validation"]
     candidates = [train] if "also" not in rows else [train, train.joined(rows["also"])]
     fitted = [fit_classifier(network, material.classes, part, validation, precision) for part in candidates]
-    return fitted[0] if len(fitted) == 1 else max(fitted, key=_judged_evidence), validation
+    return fitted[0] if len(fitted) == 1 else max(fitted, key=_judged_evidence)
 
 
 def _judged_evidence(classifier: Classifier) -> float:
@@ -110,15 +89,23 @@ def _rows(reader: ImageModel, examples: Examples, digests: np.ndarray) -> Rows:
     return Rows(features, torch.from_numpy(examples.labels), torch.from_numpy(digests))
 
 
-def softmax_figures(network: ImageModel, validation: Examples) -> dict[str, float]:
+def softmax_figures(
+    network: ImageModel, validation: Examples, features: Tensor | None = None
+) -> dict[str, float]:
     """The same figures for the network's own softmax with a fitted temperature, to compare the head with.
 
     ``sharpness.judges`` of the images choose the temperature; the figures are of all.
+
+    Args:
+        network: trained.
+        validation: its images.
+        features: (N, D) what the last layer sees of them, where it is known.
     """
-    judges = validation.at(sharpness.judges(len(validation), network.classes).numpy())
-    scores = log_probabilities(network, judges)
+    some = sharpness.judges(len(validation), network.classes)
+    judges = validation.at(some.numpy())
+    scores = torch.cat(list(_scores(network, judges, None if features is None else features[some])))
     calibration = fit_bcts(scores, torch.from_numpy(judges.labels), bias=False)
-    blocks = log_probability_blocks(network, validation)
+    blocks = _scores(network, validation, features)
     labels = torch.from_numpy(validation.labels).split(EVALUATION_BATCH)
     answers = Answers.joined(
         [Answers.of(apply(calibration, block), given) for block, given in zip(blocks, labels, strict=True)]
@@ -129,6 +116,16 @@ def softmax_figures(network: ImageModel, validation: Examples) -> dict[str, floa
         "ece": answers.reliability().expected_error,
         "temperature": calibration.temperature,
     }
+
+
+@torch.no_grad()
+def _scores(network: ImageModel, examples: Examples, features: Tensor | None) -> Iterator[Tensor]:
+    """Log-probabilities (B, K), nats, of one batch after the other; from features where they are known."""
+    if features is None:
+        yield from log_probability_blocks(network, examples)
+        return
+    for block in features.split(EVALUATION_BATCH):
+        yield network.head(block.to(network.head.weight)).double().log_softmax(dim=1).cpu()
 
 
 def selection(recipe: Recipe, images: int, classes: int) -> str:

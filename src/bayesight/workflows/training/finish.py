@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import bayesight
+from bayesight.belief.absorbed import Rows
 from bayesight.data import Store
 from bayesight.data.notes import source_facts
 from bayesight.errors import TrainingDiverged
@@ -27,6 +28,7 @@ from bayesight.workflows.reporting import training_report
 from bayesight.workflows.training.classify import (
     environment_metrics,
     fitted_classifier,
+    read_rows,
     selection,
     softmax_figures,
 )
@@ -115,11 +117,20 @@ def finish(
     hardware: Hardware,
     clock: tuple[float, float],
     pretrained: Mapping[str, Any] | None,
+    rows: Mapping[str, Rows] | None = None,
 ) -> dict[str, Any]:
-    """Calibrate, measure and save; the metrics come last, for they say that the run is finished."""
+    """Calibrate, measure and save; the metrics come last, for they say that the run is finished.
+
+    ``rows`` are what was read of the images already, where the network is frozen.
+    """
     measuring = time.perf_counter()
     network = plan.network.eval()
-    classifier, validation_rows = fitted_classifier(network, material, hardware.precision)
+    known = rows["validation"].features if rows else None
+    rows = rows or read_rows(network, material, hardware.precision)
+    classifier, validation_rows = (
+        fitted_classifier(network, material, hardware.precision, rows),
+        rows["validation"],
+    )
     likelihoods = Likelihoods(classifier.log_likelihood, validation_rows.features)
     found = measure(classifier, likelihoods, validation_rows.labels)
     began, read_s = clock
@@ -150,7 +161,7 @@ def finish(
             "verdict": found.verdict,
         },
         **environment_metrics(found, material),
-        "softmax": softmax_figures(network, material.validation),
+        "softmax": softmax_figures(network, material.validation, known),
         "steps": state.step,
         "best_step": state.best_step or state.step,  # without a monitor the last weights are kept
         "total_steps": plan.budget.steps,

@@ -78,6 +78,11 @@ def pretraining_images(
                 "expected a recipe that pretrains. Add --pretrain simclr."
             )
         return None
+    if recipe.model.options.get("tune") == 0:
+        raise InvalidInput(
+            f"--pretrain {recipe.pretrain.name}: every part of {recipe.model.name!r} is frozen and would "
+            "learn nothing; expected some to train. Add --set model.tune=3."
+        )
     held_out = material.digests["validation"]
     parts = [material.train] if material.also is None else [material.train, material.also]
     labelled = sum(map(len, parts))

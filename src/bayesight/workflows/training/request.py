@@ -39,6 +39,7 @@ class TrainRequest:
         resume: go on where an interrupted run stopped; starts afresh where there is none.
         overwrite: replace a run that is there.
         init_from: a run whose network's weights are the start.
+        weights: a safetensors file of weights that are the start.
         unlabelled: images without labels, for a recipe that pretrains.
         threads: processor threads; None takes half the cores.
         device: "auto", "cpu", "cuda", ...
@@ -57,6 +58,7 @@ class TrainRequest:
     resume: bool = False
     overwrite: bool = False
     init_from: Path | None = None
+    weights: Path | None = None
     unlabelled: tuple[Path, ...] = ()
     threads: int | None = None
     device: str = "auto"

@@ -1,0 +1,95 @@
+"""The weights a training starts from: another run's, those of a file, or those learned from ImageNet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from bayesight.belief.classifier import Classes
+from bayesight.checks import existing_path
+from bayesight.errors import InvalidInput
+from bayesight.models import PRETRAINED, ImageModel, pretrained_weights
+from bayesight.run import Run
+from bayesight.training.recipe import Recipe
+from bayesight.workflows.training.request import TrainRequest
+
+__all__ = ["start_from"]
+
+
+def start_from(request: TrainRequest, recipe: Recipe, network: ImageModel, classes: Classes) -> str | None:
+    """Copy the weights that the request names into the network, or those its model comes with.
+
+    Where the classes differ, the last layer keeps its fresh weights: its outputs mean something else.
+
+    Returns:
+        SHA-256 of the file they are from; None where the network keeps its random ones.
+
+    Raises:
+        InvalidInput: two starts at once, weights that do not fit the network, or a package that is missing.
+    """
+    if request.init_from is not None and request.weights is not None:
+        raise InvalidInput("--init-from and --weights both say what to start from; expected one of them.")
+    if request.init_from is not None:
+        return _from_run(request.init_from, network, classes)
+    if request.weights is not None:
+        return _from_file(request.weights, network)
+    if recipe.model.name in PRETRAINED:
+        name = recipe.model.name
+        _copy(pretrained_weights(name), network, f"the weights of {name}")
+        return PRETRAINED[name]
+    return None
+
+
+def _from_run(path: Path, network: ImageModel, classes: Classes) -> str:
+    source = Run.open(path, finished=False)
+    weights: Mapping[str, Tensor] = source.network().state_dict()
+    if source.classes().names != classes.names:
+        weights = _without_head(weights)
+    _copy(weights, network, f"--init-from {path}")
+    return hashlib.sha256(source.folder.joinpath("model.safetensors").read_bytes()).hexdigest()
+
+
+def _from_file(path: Path, network: ImageModel) -> str:
+    content, where = existing_path(path).read_bytes(), f"--weights {path}"
+    try:
+        weights: Mapping[str, Tensor] = load(content)
+    except (SafetensorError, ValueError, TypeError, KeyError) as problem:
+        raise InvalidInput(
+            f"{where}: not a safetensors file ({problem}); expected weights by name, as model.safetensors of "
+            "a run holds them."
+        ) from problem
+    unsound = [k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all())]
+    if unsound:
+        raise InvalidInput(f"{where}: {unsound[0]!r} holds NaN or infinity; expected numbers.")
+    head = weights.get("head.weight")
+    if head is not None and head.ndim == 2 and head.shape[0] != network.classes:
+        weights = _without_head(weights)
+    own = [name for name in network.state_dict() if not name.startswith(("head.", "standardise."))]
+    missing = [name for name in own if name not in weights]
+    if missing:
+        raise InvalidInput(
+            f"{where}: {missing[0]!r} is not in it; expected all {len(own)} weights of the recipe's "
+            "network before its last layer. Use the same model and options as where they come from."
+        )
+    _copy(weights, network, where)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _without_head(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    return {name: value for name, value in weights.items() if not name.startswith("head.")}
+
+
+def _copy(weights: Mapping[str, Tensor], network: ImageModel, where: str) -> None:
+    own = network.state_dict()
+    wrong = [n for n, v in weights.items() if n not in own or own[n].shape != v.shape]
+    if wrong:
+        raise InvalidInput(
+            f"{where}: its network does not fit this recipe ({wrong[0]} differs); use the same "
+            "model, options and image size."
+        )
+    network.load_state_dict(weights, strict=False)
