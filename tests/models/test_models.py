@@ -48,6 +48,8 @@ def test_learns_one_batch_by_heart(name):
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(150):
         loss = F.cross_entropy(model(x), y)
+        if loss.item() < 0.05:
+            break
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
