@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.formatting import decimal, from_percent, percent
+from bayesight.formatting import decimal, from_percent, is_number, percent
 
 RARE = st.floats(-250, 0).map(lambda e: 10**e)
 PROBABILITY = st.one_of(st.floats(0, 1), RARE, RARE.map(lambda p: 1 - p))
@@ -67,3 +67,10 @@ def test_texts(value, shown, plain):
 @pytest.mark.parametrize("text", ["", "%", "much", "30 of 100", "1%%", "--3"])
 def test_what_is_no_percentage_is_none(text):
     assert math.isnan(from_percent(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"), [("1", True), ("-2.5e3", True), ("nan", True), ("", False), ("1,5", False)]
+)
+def test_what_reads_as_a_number(text, is_one):
+    assert is_number(text) is is_one

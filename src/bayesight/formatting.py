@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Decimal
 
-__all__ = ["NO_VALUE", "decimal", "from_percent", "percent"]
+__all__ = ["NO_VALUE", "decimal", "from_percent", "is_number", "percent"]
 
 NO_VALUE = "–"
 
@@ -92,3 +92,12 @@ def _stripped(number: str, decimals: int) -> str:
     whole, point, part = number.partition(".")
     kept = part.rstrip("0").ljust(decimals, "0") if point else ""
     return f"{whole}.{kept}" if kept else whole
+
+
+def is_number(text: str) -> bool:
+    """Tell what can be read as a number from other text."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -18,7 +18,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bayesight.causal.sample import is_number
+from bayesight.formatting import is_number
 
 __all__ = ["NO", "YES", "Choice", "reference_of", "success_of"]
 

@@ -14,13 +14,14 @@ from bayesight.causal.orthogonal import Nuisance, outcomes_of
 from bayesight.causal.potential_outcomes import Contrast, EffectEstimate, PotentialOutcomes, Slope, answer
 from bayesight.causal.question import EffectQuestion
 from bayesight.causal.regression import design, least_squares
-from bayesight.causal.sample import MAX_TREATMENTS, Column, Discrete, Numeric, Sample, as_numbers, is_number
+from bayesight.causal.sample import MAX_TREATMENTS, Column, Discrete, Numeric, Sample, as_numbers
 from bayesight.causal.strata import Strata, standardise, stratify
 from bayesight.causal.weighting import (
     WeightingProblem,
 )
 from bayesight.checks import check
 from bayesight.errors import UnknownName, listed
+from bayesight.formatting import is_number
 from bayesight.types import FloatArray
 
 __all__ = ["PreparedQuestion", "as_difference", "as_zero_one", "named_together"]

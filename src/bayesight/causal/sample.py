@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, UnknownName
+from bayesight.formatting import is_number
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["Column", "Discrete", "Numeric", "Sample", "as_numbers", "is_number", "sample_of"]
+__all__ = ["Column", "Discrete", "Numeric", "Sample", "as_numbers", "sample_of"]
 
 MAX_LEVELS = 20
 """A column of numbers with more different values than this is continuous."""
@@ -205,15 +206,6 @@ def _column(name: str, values: npt.NDArray[np.generic]) -> Column:
     at = {level: k for k, level in enumerate(levels)}
     place = np.array([at[str(level)] for level in different])
     return Discrete(place[codes].astype(np.int64), tuple(levels))
-
-
-def is_number(text: str) -> bool:
-    """Tell what can be read as a number from other text."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_finite(text: str) -> bool:

@@ -11,6 +11,7 @@ import typer
 
 from bayesight.cli.common import JsonFlag, emit
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
+from bayesight.formatting import is_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -128,7 +129,7 @@ def _read(data: list[str]) -> tuple[list[list[str]], bool]:
 def _is_header(kind: str, row: list[str]) -> bool:
     if kind == "dirichlet":  # any word may be a category
         return False
-    return not _is_number(row[0]) and not (kind == "beta" and row[0].casefold() in _COIN)
+    return not is_number(row[0]) and not (kind == "beta" and row[0].casefold() in _COIN)
 
 
 def _words(line: str) -> list[str]:
@@ -256,7 +257,7 @@ def _numbers(text: str) -> dict[str, float]:
     found = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, _, number = part.partition("=")
-        if not _is_number(number):
+        if not is_number(number):
             raise InvalidInput(
                 f"--prior: {part!r}; expected NAME=NUMBER, several of them separated by commas."
             )
@@ -265,17 +266,9 @@ def _numbers(text: str) -> dict[str, float]:
 
 
 def _number(word: str, row: int) -> float:
-    if not _is_number(word):
+    if not is_number(word):
         raise InvalidInput(f"row {row}: {word!r}; expected a number.")
     return float(word)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _n(x: float) -> str:
