@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, nargs="+", default=[5, 10, 50, 500])
     parser.add_argument("--model", default="lite0")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     for labels in options.labels:
         row = measured(labels, options.model, options.seed, options.threads)
