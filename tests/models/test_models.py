@@ -167,3 +167,9 @@ def test_folded_logits_keep_distances_on_average():
 def test_no_more_sums_than_the_logits_have_dimensions():
     assert build("linear", (1, 6, 5), 2000, seed=3).evidence_size == 30
     assert build("linear", (1, 6, 5), 1024, seed=3).evidence_size == 1024
+
+
+def test_a_network_that_is_one_layer_learns_as_any_other():
+    network = build("linear", (1, 28, 28), 3)
+    network.freeze()
+    assert not network.learns_head_alone  # its features for evidence are not what its layer takes

@@ -101,9 +101,10 @@ class ImageModel(nn.Module):
 
     @property
     def learns_head_alone(self) -> bool:
-        """True where nothing but the last layer is left to train."""
+        """True where all but the last layer is frozen; a network that is nothing else learns as any other."""
         own = {id(part) for part in self.head.parameters()}
-        return {id(part) for part in self.parameters() if part.requires_grad} == own
+        learned = {id(part) for part in self.parameters() if part.requires_grad}
+        return bool(self.held) and learned == own
 
     def stages(self, x: Tensor) -> list[Tensor]:
         """Feature maps after each block, first to last: (B, C_i, H_i, W_i), or (B, D_i) without space.
