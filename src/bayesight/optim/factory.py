@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from bayesight.checks import check
+from bayesight.optim.muon import Muon, muon_groups
 from bayesight.registry import Registry
 from bayesight.values import BelowOne, Each, Share, Within
 
@@ -26,8 +27,8 @@ def build_optimizer(
         name: a registered name, ``OPTIMIZERS.names()`` lists them.
         model: its matrices and kernels decay, its biases and norm scales do not.
         lr: base learning rate, > 0.
-        weight_decay: >= 0; decoupled from the gradient in ``adamw``, added to it elsewhere.
-        options: the optimizer's own (``momentum``, ``betas``, ``eps``, ``alpha``).
+        weight_decay: >= 0; decoupled from the gradient in ``adamw`` and ``muon``, added to it elsewhere.
+        options: the optimizer's own (``momentum``, ``betas``, ``eps``, ``alpha``, ``adam_share``).
 
     Raises:
         UnknownName: no such optimizer.
@@ -40,7 +41,8 @@ def build_optimizer(
     """
     check(lr > 0, "optimization.lr", f"got {lr:g}", "a positive learning rate")
     check(weight_decay >= 0, "optimization.weight_decay", f"got {weight_decay:g}", "0 or more")
-    made: torch.optim.Optimizer = OPTIMIZERS.build(name, decay_groups(model, weight_decay), lr, **options)
+    groups = muon_groups if name == "muon" else decay_groups
+    made: torch.optim.Optimizer = OPTIMIZERS.build(name, groups(model, weight_decay), lr, **options)
     return made
 
 
@@ -56,6 +58,7 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 Groups = Iterable[dict[str, Any]]
 Momentum: TypeAlias = Annotated[float, Within(0, 1, above=True, below=True)]
+Rate: TypeAlias = Annotated[float, Within(0, 1e6, above=True)]
 Epsilon: TypeAlias = Annotated[float, Within(0, 1)]
 Betas: TypeAlias = Annotated[Sequence[float], Each(Within(0, 1, below=True), 2, 2)]
 
@@ -100,6 +103,20 @@ def adamw(
 ) -> torch.optim.Optimizer:
     """Adam with weight decay taken out of the gradient (Loshchilov, Hutter 2019)."""
     return torch.optim.AdamW(groups, lr=lr, betas=_pair(betas), eps=eps, fused=True)
+
+
+@OPTIMIZERS.register("muon")
+def muon(
+    groups: Groups,
+    lr: float,
+    *,
+    momentum: BelowOne = 0.95,
+    adam_share: Rate = 0.1,
+    betas: Betas = (0.9, 0.95),
+    eps: Epsilon = 1e-8,
+) -> torch.optim.Optimizer:
+    """Orthogonalised momentum for hidden matrices, Adam at a share of the rate for the rest (2024)."""
+    return Muon(groups, lr, momentum=momentum, adam_share=adam_share, betas=_pair(betas), eps=eps)
 
 
 def _pair(betas: Iterable[float]) -> tuple[float, float]:
