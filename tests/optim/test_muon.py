@@ -58,7 +58,7 @@ def test_the_ends_and_the_vectors_follow_adam():
 def test_groups_are_hidden_matrices_ends_and_vectors():
     model = CausalTransformer(11, 8, layers=1, width=8, heads=2)
     hidden, ends, vectors = muon_groups(model, 0.1)
-    assert {id(p) for p in ends["params"]} == {id(model.symbol.weight), id(model.place.weight)}
+    assert {id(p) for p in ends["params"]} == {id(model.embed.symbol.weight), id(model.embed.place.weight)}
     block = model.blocks[0]
     parts = (block.attention.project_in, block.attention.project_out, block.expand, block.contract)
     assert {id(p) for p in hidden["params"]} == {id(part.weight) for part in parts}

@@ -17,12 +17,17 @@ from bayesight.models.generative import (
     build_generator,
     squared_error,
 )
+from bayesight.models.huggingface import from_huggingface
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
 from bayesight.models.pretrained import PRETRAINED, pretrained_weights
 from bayesight.models.registry import MODELS, build
 from bayesight.models.resnet import ResidualBlock, ResNet
-from bayesight.models.transformer import CausalTransformer
+from bayesight.models.transformer import (
+    BidirectionalTransformer,
+    CausalTransformer,
+    TranslationTransformer,
+)
 from bayesight.models.vae import VAE
 
 __all__ = [
@@ -34,6 +39,7 @@ __all__ = [
     "VAE",
     "AlexNet",
     "Autoencoder",
+    "BidirectionalTransformer",
     "CausalTransformer",
     "EfficientNetLite",
     "GenerativeModel",
@@ -44,10 +50,12 @@ __all__ = [
     "ResNet",
     "ResidualBlock",
     "Standardisation",
+    "TranslationTransformer",
     "Turn",
     "build",
     "build_generator",
     "channels_last",
+    "from_huggingface",
     "kaiming_normal",
     "pretrained_weights",
     "squared_error",
