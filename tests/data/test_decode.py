@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from bayesight.data.decode import EIGHT_BIT, PIXEL_LIMIT, Frame, decode, native_frames, refit, survey
@@ -33,6 +35,54 @@ def test_a_batch_agrees_with_pillow_on_every_image(make, colour):
     expected = np.stack([np.asarray(Image.open(io.BytesIO(b))) for b in blobs])
     np.testing.assert_array_equal(batch.images, expected)
     assert batch.kept.tolist() == list(range(150))
+
+
+KINDS = [(d, 0) for d in (1, 2, 4, 8)] + [(d, 3) for d in (1, 2, 4, 8)] + [(8, 2), (8, 4), (8, 6)]
+
+
+def any_png(make, kind, height, width, *, interlaced, random):
+    """A PNG of random bytes: of a depth and a colour type, under random filters."""
+    depth, colour = kind
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    passes = (
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    )
+    raw = b""
+    for left, top, across, down in passes if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        for _ in range(rows if columns > 0 else 0):
+            raw += bytes([random.integers(0, 5)]) + random.bytes((columns * channels * depth + 7) // 8)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced))]
+    chunks += [(b"PLTE", random.bytes(3 << depth))] * (colour == 3)
+    chunks += [(b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(make.chunk(*chunk) for chunk in chunks)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    kind=st.sampled_from(KINDS),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    interlaced=st.booleans(),
+    many=st.sampled_from([1, 2, 20]),
+    seed=st.integers(0, 2**32),
+)
+def test_pngs_of_every_kind_agree_with_pillow(make, kind, size, interlaced, many, seed):
+    random = np.random.default_rng(seed)
+    blobs = [any_png(make, kind, *size, interlaced=interlaced, random=random) for _ in range(many)]
+    frame = Frame(*size, "L" if kind[1] in (0, 4) else "RGB")
+    batch = decode(blobs, frame)
+    assert batch.refused == ()
+    for pixels, blob in zip(batch.images, blobs, strict=True):
+        image = Image.open(io.BytesIO(blob)).convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image)
+        np.testing.assert_array_equal(pixels, np.asarray(white.convert("RGB").convert(frame.mode)))
 
 
 def test_broken_ones_in_a_batch_do_not_shift_the_others(make):

@@ -94,11 +94,15 @@ def test_doubtful_data_is_left_to_pillow(make):
     wrong_sum[-13] ^= 1
     no_end = good[:-12]
     cut = good[:-20]
+    data = bytearray(zlib.compress(bytes(6 * 6)))
+    data[-1] ^= 1  # of its Adler-32, while the checksum of the chunk holds
+    wrong_adler = header + make.chunk(b"IDAT", bytes(data)) + make.chunk(b"IEND", b"")
+    too_short = header + make.chunk(b"IDAT", zlib.compress(bytes(6 * 6 - 1))) + make.chunk(b"IEND", b"")
     apart = make.png(make.picture(3), pieces=2)
     at = apart.rindex(b"IDAT") - 4
     apart = apart[:at] + make.chunk(b"tEXt", b"a\0b") + apart[at:]
-    blobs = [bytes(wrong_sum), no_end, cut, apart, b"", good]
-    assert [row is not None for row in inflate(blobs, header, layout(header))] == [False] * 5 + [True]
+    blobs = [bytes(wrong_sum), no_end, cut, wrong_adler, too_short, apart, b"", good]
+    assert [row is not None for row in inflate(blobs, header, layout(header))] == [False] * 7 + [True]
 
 
 def test_a_bomb_is_not_inflated(make):
@@ -109,9 +113,11 @@ def test_a_bomb_is_not_inflated(make):
 
 
 def test_a_filter_that_does_not_exist_is_reported():
-    raw = np.zeros((3, 2, 4), np.uint8)
+    raw = np.full((3, 2, 4), 1, np.uint8)
     raw[1, 1, 0] = 5
-    assert unfilter(raw, 1)[1].tolist() == [True, False, True]
+    pixels, valid = unfilter(raw, 1)
+    assert valid.tolist() == [True, False, True]
+    assert pixels[[0, 2]].tolist() == [[[1, 2, 3], [1, 2, 3]]] * 2
 
 
 def test_layouts():

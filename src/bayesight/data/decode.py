@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from bayesight.data.png import HEADER_BYTES, PngLayout, inflate, layout, unfilter
-from bayesight.data.rasters import PIXEL_LIMIT, Raster, RasterRefusal, may_turn, place
+from bayesight.data.rasters import LARGE, PIXEL_LIMIT, Raster, RasterRefusal, may_turn, place
 from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Range, Treatment
 from bayesight.types import ImageArray, IntArray
 
@@ -37,10 +37,6 @@ __all__ = [
     "refit",
     "survey",
 ]
-
-_OWN_RAW_BYTES = 1 << 15  # Pillow is faster with larger ones, from about 128x128 in colour,
-_OWN_IMAGES = 16  # with few,
-_OWN_ASPECT = 4  # and with tall ones, whose diagonals are short
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ def decode(
     left: list[int] = []
     treatment = Treatment()
     for header, indices in _by_header(blobs).items():
-        shape = _own_layout(header, frame) if len(indices) >= _OWN_IMAGES else None
+        shape = _own_layout(header, frame)
         if shape is None:
             left += indices
             continue
@@ -206,9 +202,7 @@ def _by_header(blobs: Sequence[bytes]) -> dict[bytes, list[int]]:
 def _own_layout(header: bytes, frame: Frame) -> PngLayout | None:
     """The layout of PNGs that are decoded here; None for those of Pillow."""
     found = layout(header)
-    if found is None or not found.channels or found.raw_bytes > _OWN_RAW_BYTES:
-        return None
-    if found.height > _OWN_ASPECT * found.width:
+    if found is None or not found.channels or found.height * found.width > LARGE:
         return None
     same_size = (found.height, found.width) == (frame.height, frame.width)
     same_mode = found.channels == (1 if frame.mode == "L" else 3)
@@ -221,9 +215,7 @@ def _decode_group(
     """Decode PNGs of one header: indices, pixels, and the indices of those left to Pillow."""
     rows = inflate(blobs, blobs[0][:HEADER_BYTES], shape)
     sound = [row for row in rows if row is not None]
-    own = where
-    if len(sound) < len(rows):
-        own = where[[row is not None for row in rows]]
+    own = where if len(sound) == len(rows) else where[[row is not None for row in rows]]
     raw = np.frombuffer(b"".join(sound), np.uint8).reshape(
         len(sound), shape.height, 1 + shape.width * shape.channels
     )

@@ -22,13 +22,22 @@ from bayesight.data.png import HEADER_BYTES, SIGNATURE, damage, essence, layout
 from bayesight.frame import EIGHT_BIT, Frame, Levels, Range, Treatment
 from bayesight.types import ImageArray
 
-__all__ = ["PIXEL_LIMIT", "Raster", "RasterRefusal", "check_pixels", "may_turn", "place", "reason_of"]
+__all__ = [
+    "LARGE",
+    "PIXEL_LIMIT",
+    "Raster",
+    "RasterRefusal",
+    "check_pixels",
+    "may_turn",
+    "place",
+    "reason_of",
+]
 
 Values: TypeAlias = npt.NDArray[np.float32]
 
 PIXEL_LIMIT = 64_000_000
 _SLOW_LIMIT = 16_000_000  # of readers written in Python
-_LARGE = 1 << 20  # pixels; smaller images are decoded whole
+LARGE = 1 << 20  # pixels; smaller images are decoded whole
 _GAP = 3  # at least so many pixels of a reduced image for one of the frame: no difference can be seen
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -196,7 +205,7 @@ class Raster:
         That size is not whole where the last row and column of the reduced image stand for less than others.
         """
         scale = frame.scale_of(own.height, own.width) / _GAP
-        large = own.pixels > _LARGE
+        large = own.pixels > LARGE
         true: tuple[float, float] | None = None
         if large and self.form == "JPEG" and scale >= 2:
             width = self.image.width
@@ -390,7 +399,7 @@ def _without_notes(blob: bytes) -> bytes:
 
 def _strips(width: int, height: int, factor: int) -> list[tuple[int, int, int, int]]:
     """Boxes of whole rows that make up an image: one of a small image, of large ones about a megapixel."""
-    rows = height if width * height <= _LARGE else max(1, _LARGE // (width * factor)) * factor
+    rows = height if width * height <= LARGE else max(1, LARGE // (width * factor)) * factor
     return [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
 
 
