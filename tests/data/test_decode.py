@@ -1,5 +1,6 @@
 import io
 import struct
+import threading
 import warnings
 import zlib
 from dataclasses import replace
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bayesight.data.decode import EIGHT_BIT, PIXEL_LIMIT, Frame, decode, native_frames, refit, survey
+from bayesight.errors import SourceUnreadable
 
 GREY = Frame(6, 5, "L")
 COLOUR = Frame(6, 5, "RGB")
@@ -83,6 +85,42 @@ def test_pngs_of_every_kind_agree_with_pillow(make, kind, size, interlaced, many
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image)
         np.testing.assert_array_equal(pixels, np.asarray(white.convert("RGB").convert(frame.mode)))
+
+
+def test_large_files_are_decoded_by_several_threads_as_by_one(make, monkeypatch):
+    kinds = ("PNG", "JPEG", "TIFF", "WEBP")
+    blobs = [make.encoded(make.picture(k, 90 + k % 3, 120, True), kinds[k % 4]) for k in range(24)]
+    blobs[5], blobs[6] = blobs[5][:-3000], b"words" * 9000
+    answers = []
+    for cores in (1, 4):
+        monkeypatch.setattr("bayesight.cores.available_cores", lambda cores=cores: cores)
+        spent, threads = [], set()
+
+        def spend(pixels, spent=spent, threads=threads):
+            spent.append(pixels)
+            threads.add(threading.get_ident())
+
+        batch = decode(blobs, Frame(90, 120, "RGB"), spend=spend)
+        answers.append(
+            (batch.images.tobytes(), batch.kept.tolist(), batch.refused, batch.treatment, sum(spent))
+        )
+        assert (len(threads) > 1) == (cores > 1)
+    assert answers[0] == answers[1]
+    assert answers[0][2] == ((5, "cut off"), (6, "not an image (begins with b'wordswordswo')"))
+
+
+def test_a_budget_that_is_spent_ends_all_threads(make, monkeypatch):
+    monkeypatch.setattr("bayesight.cores.available_cores", lambda: 4)
+
+    def spend(pixels):
+        raise SourceUnreadable("too many pixels")
+
+    with pytest.raises(SourceUnreadable, match="too many pixels"):
+        decode(
+            [make.encoded(make.picture(k, 90, 120, True)) for k in range(9)],
+            Frame(90, 120, "RGB"),
+            spend=spend,
+        )
 
 
 def test_broken_ones_in_a_batch_do_not_shift_the_others(make):

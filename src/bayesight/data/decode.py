@@ -1,4 +1,4 @@
-"""Encoded images to pixels, a batch at a time: the plain ones by ``png``, all others by Pillow.
+"""Encoded images to pixels, a batch at a time: the plain ones by ``png`` and ``jpeg``, all others by Pillow.
 
 One rule for all formats: transparency is laid over white, palettes are resolved, the rotation a camera noted
 is applied, of several frames the first is taken, and values of more than 8 bits are scaled by the levels of
@@ -11,12 +11,16 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from operator import methodcaller
+from threading import Lock
 
 import numpy as np
 from PIL import Image
 
+from bayesight.cores import spread
+from bayesight.data.jpeg import jpeg_layout, jpeg_pixels
 from bayesight.data.png import HEADER_BYTES, PngLayout, inflate, layout, unfilter
 from bayesight.data.rasters import LARGE, PIXEL_LIMIT, Raster, RasterRefusal, may_turn, place
 from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Range, Treatment
@@ -37,6 +41,12 @@ __all__ = [
     "refit",
     "survey",
 ]
+
+
+_HEAVY_BYTES = 1 << 13
+"""From so many encoded bytes on, an image is worth a thread's while."""
+_HUGE = 16_000_000  # pixels; of larger images that cannot be decoded at reduced scale
+_ALONE = Lock()  # one at a time is in memory
 
 
 @dataclass(frozen=True)
@@ -88,8 +98,9 @@ def decode(
     parts: list[tuple[IntArray, ImageArray]] = []
     left: list[int] = []
     treatment = Treatment()
+    heavy = sum(map(len, blobs)) >= _HEAVY_BYTES * len(blobs)
     for header, indices in _by_header(blobs).items():
-        shape = _own_layout(header, frame)
+        shape = None if heavy else _own_layout(header, frame)
         if shape is None:
             left += indices
             continue
@@ -101,22 +112,61 @@ def decode(
         left += doubted
     refused: list[tuple[int, str]] = []
     misfits: list[int] = []
+    turn = Lock()
+
+    def read(index: int) -> tuple[ImageArray, Treatment] | str | None:
+        return _read(
+            blobs[index], frame, lambda own: _is_misfit(own, frame, fit_size, fit_mode, fit_levels), pay
+        )
+
+    def pay(pixels: int) -> None:
+        with turn:
+            spend(pixels)
+
+    left.sort()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for index in sorted(left):
-            try:
-                raster = Raster.open(blobs[index])
-                if _is_misfit(raster, frame, fit_size, fit_mode, fit_levels):
-                    misfits.append(index)
-                    continue
-                spend(raster.own.pixels)
-                single, done = raster.fitted(frame)
-            except RasterRefusal as error:
-                refused.append((index, str(error)))
-                continue
-            parts.append((np.array([index]), single[None]))
-            treatment += done
+        answers = spread(read, left) if heavy else map(read, left)
+        for index, answer in zip(left, answers, strict=True):
+            if answer is None:
+                misfits.append(index)
+            elif isinstance(answer, str):
+                refused.append((index, answer))
+            else:
+                parts.append((np.array([index]), answer[0][None]))
+                treatment += answer[1]
     return DecodedBatch(*_together(parts, frame), tuple(refused), tuple(misfits), treatment)
+
+
+def _read(
+    blob: bytes, frame: Frame, is_misfit: Callable[[Raster], bool], spend: Callable[[int], None]
+) -> tuple[ImageArray, Treatment] | str | None:
+    """An image and what was done to it; the reason why it cannot be read; None for a misfit."""
+    pixels = _plain(blob, frame, spend)
+    if pixels is not None:
+        return pixels, Treatment(pixels=frame.pixels)
+    try:
+        raster = Raster.open(blob)
+        if is_misfit(raster):
+            return None
+        spend(raster.own.pixels)
+        with _ALONE if raster.form != "JPEG" and raster.own.pixels > _HUGE else nullcontext():
+            return raster.fitted(frame)
+    except RasterRefusal as error:
+        return str(error)
+
+
+def _plain(blob: bytes, frame: Frame, spend: Callable[[int], None]) -> ImageArray | None:
+    """The pixels of a plain PNG or JPEG of the frame's own size and mode; None when in doubt."""
+    if frame.levels == EIGHT_BIT and jpeg_layout(blob) == (frame.height, frame.width, frame.mode):
+        spend(frame.pixels)
+        return jpeg_pixels(blob, frame.mode, frame.height, frame.width)
+    shape = _own_layout(blob[:HEADER_BYTES], frame)
+    if shape is None:
+        return None
+    spend(frame.pixels)
+    own, pixels, _ = _decode_group([blob], np.zeros(1, np.int64), shape)
+    return pixels[0].reshape(frame.shape) if len(own) else None
 
 
 def _is_misfit(raster: Raster, frame: Frame, fit_size: bool, fit_mode: bool, fit_levels: bool) -> bool:
@@ -182,7 +232,9 @@ def survey(
             if header not in known:
                 known[header] = _frame_of_header(header)
             plain = known[header]
-            if plain is not None and not may_turn(blob):
+            if plain is None and (own := jpeg_layout(blob)) and own[0] * own[1] <= PIXEL_LIMIT:
+                found.append((Frame(*own), None))
+            elif plain is not None and not may_turn(blob):
                 found.append((plain, None))
             else:
                 found.append(_own_frame(blob, ranges, spend))

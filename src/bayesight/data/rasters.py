@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from bayesight.data.formats import reader_of, recognise
+from bayesight.data.jpeg import jpeg_pixels
 from bayesight.data.png import HEADER_BYTES, SIGNATURE, damage, essence, layout
 from bayesight.frame import EIGHT_BIT, Frame, Levels, Range, Treatment
 from bayesight.types import ImageArray
@@ -213,6 +214,8 @@ class Raster:
             if drafted is not None:
                 true = drafted[1][2], drafted[1][3]
                 scale *= true[0] / width
+                pixels = jpeg_pixels(self.blob, self.image.mode, self.image.height, self.image.width)
+                self.image = self.image if pixels is None else Image.fromarray(pixels)
         factor = max(1, int(scale)) if large else 1
         width, height = self._size()
         true = true or (width, height)

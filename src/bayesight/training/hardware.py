@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from bayesight.checks import check
+from bayesight.cores import available_cores
 from bayesight.errors import InvalidInput, shown
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Hardware", "available_cores", "choose_hardware", "default_threads", "has_bf16"]
+__all__ = ["Hardware", "choose_hardware", "default_threads", "has_bf16"]
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,6 @@ def choose_hardware(
 def default_threads(processes: int = 1) -> int:
     """Half the cores this process may run on, shared between ``processes``; at least one."""
     return max(1, available_cores() // 2 // processes)
-
-
-def available_cores() -> int:
-    """Cores this process is allowed to run on, which may be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def has_bf16(on_accelerator: bool = False) -> bool:
