@@ -12,6 +12,11 @@ QUICK = ("--model", "mlp", "--epochs", 1, "--batch", 32)
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(300)
 
 
+@pytest.fixture(autouse=True)
+def without_a_reader_of_heic(monkeypatch):
+    monkeypatch.setattr("bayesight.data.formats.reads_heif", lambda: False)
+
+
 def encoded(pixels, form="PNG", **options):
     buffer = io.BytesIO()
     (pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)).save(buffer, form, **options)
@@ -52,7 +57,9 @@ def test_every_command_says_what_inspect_says(program, run_copy, spoilt, tmp_pat
     assert inspected["treatment"]["cropped"] == 4
     said = [note.replace("the run's ", "") for note in inspected["notes"]]
     (left_out,) = [note for note in said if "left out" in note]
-    assert left_out.startswith("8 of 41 files were left out: 4 HEIC/HEIF, which is not read: convert it")
+    assert left_out.startswith(
+        "8 of 41 files were left out: 4 HEIC/HEIF, which is not read: install its reader"
+    )
     assert "; 4 cut off (first: " in left_out
     assert any("27% of the pixels are cut away" in note for note in said)
     told = program("data", "inspect", spoilt, "--size", 28, "--mode", "L")[1]

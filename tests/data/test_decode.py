@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bayesight.data.decode import EIGHT_BIT, PIXEL_LIMIT, Frame, decode, native_frames, refit, survey
+from bayesight.data.formats import recognise
 from bayesight.errors import SourceUnreadable
 
 GREY = Frame(6, 5, "L")
@@ -387,6 +388,27 @@ def test_formats_are_known_by_their_content(make, kind, options):
     assert np.abs(result.astype(int) - np.asarray(image)).mean() < 3
 
 
+def test_heic_is_read_where_its_reader_is_installed(make):
+    pytest.importorskip("pillow_heif").register_heif_opener()  # which writes as well
+    ramp = np.linspace(0, 255, 20 * 24).reshape(20, 24).astype(np.uint8)
+    colour = Image.fromarray(np.stack([ramp, ramp, 255 - ramp], axis=2))
+    for image, frame in ((colour, Frame(20, 24, "RGB")), (colour.convert("L"), Frame(20, 24, "L"))):
+        blob = make.encoded(image, "HEIF", quality=95)
+        assert native_frames([blob]) == [frame]
+        np.testing.assert_array_equal(one(blob, frame), np.asarray(Image.open(io.BytesIO(blob))))
+        assert np.abs(one(blob, frame).astype(int) - np.asarray(image)).mean() < 6
+        assert reason(blob[:100]) == "its header is cut off or damaged"
+        assert recognise(blob) == recognise(b"cut off", b"IMG_1.HEIC") == "HEIF"
+
+
+def test_without_its_reader_heic_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("bayesight.data.formats.reads_heif", lambda: False)
+    told = reason(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(300))
+    assert told.startswith(
+        "HEIC/HEIF, which is not read: install its reader, pip install 'bayesight[heif]', or "
+    )
+
+
 @pytest.mark.parametrize(
     ("blob", "name"),
     [
@@ -406,7 +428,8 @@ def test_formats_are_known_by_their_content(make, kind, options):
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "a web page"),
     ],
 )
-def test_a_format_that_is_known_only_is_called_by_its_name(blob, name):
+def test_a_format_that_is_known_only_is_called_by_its_name(blob, name, monkeypatch):
+    monkeypatch.setattr("bayesight.data.formats.reads_heif", lambda: False)
     told = reason(blob)
     assert name in told
     assert "damaged" not in told

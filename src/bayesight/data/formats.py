@@ -10,8 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 
-__all__ = ["IMAGE_SUFFIXES", "KnownFormat", "known_by_name", "reader_of", "recognise", "suffix_of"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "KnownFormat",
+    "known_by_name",
+    "reader_of",
+    "reads_heif",
+    "recognise",
+    "suffix_of",
+]
 
 IMAGE_SUFFIXES = frozenset(
     b"png apng jpg jpeg jpe jfif mpo bmp dib gif tif tiff webp ppm pgm pbm pnm pfm avif avifs jp2 j2k jpc "
@@ -45,7 +55,11 @@ class KnownFormat:
         return f"{self.name}, which is not read: {self.mend}"
 
 
-_HEIF = KnownFormat("HEIC/HEIF", "convert it to JPEG or PNG first, as with 'heif-convert FILE.heic FILE.jpg'")
+_HEIF = KnownFormat(
+    "HEIC/HEIF",
+    "install its reader, pip install 'bayesight[heif]', or convert it first, as with 'heif-convert FILE.heic "
+    "FILE.jpg'",
+)
 _RAW = KnownFormat(
     "a camera's raw file", "develop it to JPEG, PNG or TIFF first, as with 'darktable-cli' or 'dcraw'"
 )
@@ -100,8 +114,9 @@ _MAGIC: tuple[tuple[bytes, KnownFormat], ...] = (
     (b"Rar!\x1a\x07", KnownFormat("a RAR archive", _UNPACK)),
     (b"version https://git-lfs", _LFS),
 )
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1")
 _BRANDS = (
-    ((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1"), _HEIF),
+    (_HEIF_BRANDS, _HEIF),
     ((b"crx ",), _RAW),
     ((b"isom", b"iso", b"mp4", b"M4V", b"qt  ", b"avc1", b"3gp", b"3g2", b"mmp4", b"dash", b"f4v"), _VIDEO),
 )
@@ -185,9 +200,17 @@ def recognise(blob: bytes, name: bytes = b"") -> str | KnownFormat | None:
     found = reader_of(blob)
     if found is not None and (found != "TGA" or blob.endswith(_TGA_END) or suffix_of(name) in IMAGE_SUFFIXES):
         return found
+    if named is _HEIF and reads_heif():  # whose reader says why it cannot be read
+        return "HEIF"
     known = _known(blob[:_HEAD])
     packed = known is not None and known.mend.startswith(_UNPACK)  # .nii.gz, .svgz, .npz
     return named if packed and named is not None else known or named
+
+
+@cache
+def reads_heif() -> bool:
+    """True where the reader of HEIC and HEIF is installed (the extra "heif")."""
+    return find_spec("pillow_heif") is not None
 
 
 def reader_of(blob: bytes) -> str | None:
@@ -207,9 +230,8 @@ def _known(head: bytes) -> KnownFormat | None:
         if head.startswith(magic):
             return known
     if head[4:8] == b"ftyp":
-        brands = [head[8:12], *_compatible(head)]
         for names, known in _BRANDS:
-            if any(brand.startswith(names) for brand in brands):
+            if _has_brand(head, names):
                 return known
         return _VIDEO
     if head[:4] == b"RIFF":
@@ -227,16 +249,11 @@ def _known(head: bytes) -> KnownFormat | None:
     return _PAGE if _PAGE_START.match(head) else None
 
 
-def _compatible(head: bytes) -> list[bytes]:
-    """The compatible brands of an ISO media file."""
-    end = min(int.from_bytes(head[:4], "big"), len(head))
-    return [head[at : at + 4] for at in range(16, end - 3, 4)]
-
-
-def _is_avif(blob: bytes) -> bool:
-    if blob[4:8] != b"ftyp":
-        return False
-    return any(brand in (b"avif", b"avis") for brand in (blob[8:12], *_compatible(blob[:_HEAD])))
+def _has_brand(blob: bytes, names: tuple[bytes, ...]) -> bool:
+    """True for an ISO media file whose major brand, or one it is compatible with, is among those named."""
+    end = min(int.from_bytes(blob[:4], "big"), len(blob), _HEAD)
+    brands = [blob[8:12], *(blob[at : at + 4] for at in range(16, end - 3, 4))]
+    return blob[4:8] == b"ftyp" and any(brand.startswith(names) for brand in brands)
 
 
 def _is_bmp(blob: bytes) -> bool:
@@ -269,7 +286,8 @@ _XBM = re.compile(rb"\s*#define\s+\S+_width\s+\d+\s+#define\s+\S+_height\s+\d+\s
 _DIB_BITS = tuple(bytes((bits, 0)) for bits in (1, 4, 8, 16, 24, 32))
 _TESTS: dict[str, Callable[[bytes], bool]] = {
     "WEBP": lambda blob: blob[:4] == b"RIFF" and blob[8:12] == b"WEBP",
-    "AVIF": _is_avif,
+    "AVIF": lambda blob: _has_brand(blob, (b"avif", b"avis")),
+    "HEIF": lambda blob: _has_brand(blob, _HEIF_BRANDS) and reads_heif(),
     "BMP": _is_bmp,
     "PPM": lambda blob: _NETPBM.match(blob[:_HEAD]) is not None,
     "ICO": lambda blob: _is_icon(blob) and blob[2] == 1,

@@ -54,7 +54,7 @@ _EXIF_MARKS = (b"eXIf", b"Raw profile", b"XML:com.adobe")  # where a PNG may say
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"))
 _DNG_VERSION, _SUBFILE, _SUB_IFDS, _DEPTHS = 50706, 254, 330, 258
 _PALETTES = frozenset(("RGB", "BGR", "RGBA", "RGBX", "BGRX"))
-_FRAMED = frozenset(("GIF", "WEBP", "TIFF", "AVIF"))
+_FRAMED = frozenset(("GIF", "WEBP", "TIFF", "AVIF", "HEIF"))
 
 
 class RasterRefusal(ValueError):
@@ -340,7 +340,7 @@ def reason_of(error: Exception, blob: bytes) -> str:
         return "more pixels than memory holds"
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
-        known = blob.startswith((SIGNATURE, b"\xff\xd8\xff", b"GIF8"))
+        known = blob.startswith((SIGNATURE, b"\xff\xd8\xff", b"GIF8")) or blob[4:8] == b"ftyp"
         return "its header is cut off or damaged" if known else f"not an image (begins with {blob[:12]!r})"
     if text.startswith("conversion from"):
         return f"colours of a kind that is not read ({text.split()[2]}); expected grey, RGB or CMYK"
@@ -380,6 +380,10 @@ def _opened(blob: bytes, form: str) -> Image.Image:
             return Image.open(io.BytesIO(essence(blob, keep=_EXIF_MARKS)), formats=(form,))
         except Exception:  # noqa: BLE001 - a broken note on the camera is no reason to lose the image
             return Image.open(io.BytesIO(essence(blob)), formats=(form,))
+    if form == "HEIF" and form not in Image.OPEN:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
     try:
         return Image.open(io.BytesIO(blob), formats=(form,))
     except Exception:
