@@ -11,7 +11,6 @@ from bayesight.errors import InvalidInput, TrainingDiverged
 from bayesight.milestones import Bench, Keys, key
 from bayesight.milestones.bench import lines
 from bayesight.milestones.bench.classifying import augment_of, moved
-from bayesight.milestones.bench.language import Windows
 from bayesight.milestones.bench.rates import best_rate
 from bayesight.milestones.bench.workbench import Sources, update_of
 from bayesight.training.average import WeightAverage
@@ -67,24 +66,6 @@ def test_the_weights_that_a_metric_chooses_are_kept(bench):
     assert len(seen) == 20
     assert losses == sorted(losses, reverse=True)
     assert model.weight.item() == seen[9] != seen[-1]
-
-
-def test_windows_are_stretches_of_the_text_and_what_follows_them():
-    codes = torch.arange(1000)
-    model = torch.nn.Linear(1, 1)
-    windows = Windows(codes, 6, 9, seed=3)
-    inputs, targets = windows(model, 5)
-    assert inputs.shape == targets.shape == (6, 9)
-    assert torch.equal(inputs + 1, targets)
-    assert torch.equal(inputs[:, 1:], targets[:, :-1])
-    assert torch.equal(inputs, windows(model, 5)[0])
-    assert not torch.equal(inputs, windows(model, 6)[0])
-
-
-def test_the_last_character_is_predicted_too():
-    windows = Windows(torch.arange(10), 200, 9, seed=0)
-    _, targets = windows(torch.nn.Linear(1, 1), 0)
-    assert set(targets[:, -1].tolist()) == {9}
 
 
 def test_moved_letters_are_whole_and_where_they_should_be():

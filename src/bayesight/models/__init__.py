@@ -9,6 +9,7 @@ from bayesight.models.base import ImageModel, Standardisation, channels_last, ka
 from bayesight.models.contrastive import ProjectionHead
 from bayesight.models.efficientnet import EfficientNetLite
 from bayesight.models.gan import GAN
+from bayesight.models.generating import continuation
 from bayesight.models.generative import (
     GENERATORS,
     GenerativeModel,
@@ -21,6 +22,7 @@ from bayesight.models.huggingface import from_huggingface
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
 from bayesight.models.pretrained import PRETRAINED, pretrained_weights
+from bayesight.models.recurrent import RecurrentLanguageModel
 from bayesight.models.registry import MODELS, build
 from bayesight.models.resnet import ResidualBlock, ResNet
 from bayesight.models.transformer import (
@@ -47,6 +49,7 @@ __all__ = [
     "LinearModel",
     "Measure",
     "ProjectionHead",
+    "RecurrentLanguageModel",
     "ResNet",
     "ResidualBlock",
     "Standardisation",
@@ -55,6 +58,7 @@ __all__ = [
     "build",
     "build_generator",
     "channels_last",
+    "continuation",
     "from_huggingface",
     "kaiming_normal",
     "pretrained_weights",

@@ -70,6 +70,22 @@ def one_cycle(total_steps: int, *, warmup: Share = 0.3, start: Share = 0.04, fin
     return factor
 
 
+@SCHEDULES.register("trapezoid")
+def trapezoid(
+    total_steps: int, *, warmup: Share = 0.0, cooldown: Share = 0.4, final: Share = 0.0
+) -> Schedule:
+    """A linear rise, the base rate, a linear fall to ``final`` times it over the last ``cooldown`` share."""
+    probability(cooldown, "trapezoid.cooldown")
+    fall = max(cooldown * total_steps, 1e-12)
+
+    def factor(step: int) -> float:
+        left = (total_steps - step) / fall
+        return risen(step) * min(1.0, final + (1 - final) * left)
+
+    risen = _after_warmup(total_steps, warmup, lambda _: 1.0)
+    return factor
+
+
 def _after_warmup(total_steps: int, warmup: Share, rest: Callable[[float], float]) -> Schedule:
     probability(warmup, "schedule.warmup")
     rise = round(warmup * total_steps)

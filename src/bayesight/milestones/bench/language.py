@@ -1,64 +1,135 @@
-"""The trial of a language model: the next character of a text, by a small transformer.
+"""The trials of a language model: the next character of a text, and pairs learned while they are read.
 
 ```
-data          characters(batch, context)
-model         transformer(layers, width, heads, dropout=0, tied=True)
-loss          next_character
+data          characters(batch, context, held_out=0), or pairs(batch, count, symbols)
+model         transformer(layers, width, heads, ...), as ``CausalTransformer`` has it, or lstm(layers, width)
+loss          next_character, or next_value
 optimization  any registered optimizer
 ```
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bayesight.milestones.bench.claim import Keys
-from bayesight.milestones.bench.workbench import Bench, update_of
-from bayesight.models.transformer import CausalTransformer
+from bayesight.data.text import Windows
+from bayesight.milestones.bench.claim import Keys, Measurement
+from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.models import CausalTransformer, RecurrentLanguageModel
 from bayesight.seeding import torch_generator
 from bayesight.training.engine import Batch, Task
 
-__all__ = ["Windows", "next_character", "train_language_model"]
+__all__ = ["Pairs", "in_context", "next_character", "next_symbol_loss", "train_language_model"]
+
+SHOTS = (0, 1, 2, 4)
+JUDGED = 2000
+"""Sequences of pairs that a model is judged on."""
+TARGET_OF_NONE = -100
+"""A place that is not judged."""
 
 
-class Windows:
-    """Stretches of a text from random places: the batch of a step follows from the step alone.
+def next_character(recipes: Sequence[Keys], bench: Bench) -> Measurement:
+    """Train on the first part of a text; ``loss`` on the whole of the last, nats a character.
 
-    Args:
-        codes: (N,) int64, the text.
-        batch: stretches a step.
-        context: characters the model sees.
-        seed: of the places.
+    The part held out is read in stretches of the context, one after the other, so that a character near the
+    beginning of a stretch is foretold from little.
     """
+    (recipe,) = recipes
+    codes, context = bench.sources.text.codes, recipe.data["context"]
+    held_out = codes[learned_part(recipe, codes) :]
+    model, losses = train_language_model(recipe, bench)
+    count = (len(held_out) - 1) // context
+    inputs, targets = (held_out[i : i + count * context].view(count, context) for i in (0, 1))
+    model.eval()
+    total = 0.0
+    with torch.no_grad():
+        for rows in torch.arange(count).split(256):
+            logits = model(inputs[rows]).float().flatten(0, 1)
+            total += F.cross_entropy(logits, targets[rows].flatten(), reduction="sum").item()
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    values = {"loss": total / targets.numel(), "parameters": float(parameters)}
+    return Measurement(values, thinned(losses))
 
-    def __init__(self, codes: Tensor, batch: int, context: int, seed: int) -> None:
-        self.codes, self.batch, self.context, self.seed = codes, batch, context, seed
 
-    def __call__(self, model: nn.Module, step: int) -> Batch:
-        """Characters (batch, context), and those after each of them."""
-        generator = torch_generator(self.seed, "windows", step)
-        starts = torch.randint(len(self.codes) - self.context, (self.batch, 1), generator=generator)
-        windows = self.codes[starts + torch.arange(self.context + 1)]
-        windows = windows.to(next(model.parameters()).device)
-        return windows[:, :-1], windows[:, 1:]
+def in_context(recipes: Sequence[Keys], bench: Bench) -> Measurement:
+    """Train on sequences of pairs, a new assignment in each; ``N_shot`` is the share of values foretold.
+
+    It is taken over the places where the sequence has shown the key N times before.
+    """
+    (recipe,) = recipes
+    data = recipe.data
+    pairs = Pairs(data["batch"], data["count"], data["symbols"], bench.derive("data"))
+    model = _network(recipe, 2 * data["symbols"], 2 * data["count"], bench)
+    task = Task(pairs, model, {"train": next_symbol_loss}, [update_of(recipe.optimization, model)])
+    losses = bench.fit(task, recipe.optimization["steps"])
+    model.eval()
+    symbols, targets, shown = Pairs(JUDGED, data["count"], data["symbols"], bench.derive("judged")).drawn(0)
+    with torch.no_grad():
+        right = model(symbols)[:, ::2].argmax(-1) == targets[:, ::2]
+    return Measurement(
+        {f"{shots}_shot": right[shown == shots].double().mean().item() for shots in SHOTS}, thinned(losses)
+    )
 
 
-def train_language_model(recipe: Keys, bench: Bench) -> tuple[CausalTransformer, list[float]]:
+def train_language_model(recipe: Keys, bench: Bench) -> tuple[nn.Module, list[float]]:
     """A trained model, and the loss of every step in nats a character."""
-    text = bench.sources.text
-    context = recipe.data["context"]
-    model = CausalTransformer(len(text.alphabet), context, seed=bench.seed, **recipe.model.options)
-    windows = Windows(text.codes, recipe.data["batch"], context, bench.derive("data"))
-    task = Task(windows, model, {"train": next_character}, [update_of(recipe.optimization, model)])
+    text, context = bench.sources.text, recipe.data["context"]
+    codes = text.codes[: learned_part(recipe, text.codes)]
+    model = _network(recipe, len(text.alphabet), context, bench)
+    windows = Windows(codes, recipe.data["batch"], context, bench.derive("data"))
+    task = Task(windows, model, {"train": next_symbol_loss}, [update_of(recipe.optimization, model)])
     return model, bench.fit(task, recipe.optimization["steps"])
 
 
-def next_character(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-    """Cross-entropy of the character that follows each, nats."""
+def learned_part(recipe: Keys, codes: Tensor) -> int:
+    """How many characters from the first a recipe learns from."""
+    return int((1 - recipe.data.get("held_out", 0.0)) * len(codes))
+
+
+def next_symbol_loss(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    """Cross-entropy of the symbol that follows each, nats."""
     inputs, targets = batch
-    logits = model(inputs)
-    return {"total": F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())}
+    logits = model(inputs).float().flatten(0, 1)
+    return {"total": F.cross_entropy(logits, targets.flatten(), ignore_index=TARGET_OF_NONE)}
+
+
+class Pairs:
+    """Sequences key, value, key, value, ...: in each sequence every key has one value, drawn anew.
+
+    Args:
+        batch: sequences a step.
+        count: pairs of a sequence.
+        symbols: keys, and values; a key is a number below it, a value one from it on.
+        seed: of all draws.
+    """
+
+    def __init__(self, batch: int, count: int, symbols: int, seed: int) -> None:
+        self.batch, self.count, self.symbols, self.seed = batch, count, symbols, seed
+
+    def __call__(self, model: nn.Module, step: int) -> Batch:
+        """Symbols (batch, 2 count) and what follows each; nothing is judged after a value."""
+        symbols, targets, _ = self.drawn(step)
+        device = next(model.parameters()).device
+        return symbols.to(device), targets.to(device)
+
+    def drawn(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Symbols and targets (batch, 2 count), and (batch, count) how often a key was shown before."""
+        generator = torch_generator(self.seed, "pairs", step)
+        keys = torch.randint(self.symbols, (self.batch, self.count), generator=generator)
+        assigned = torch.rand(self.batch, self.symbols, self.symbols, generator=generator).argmax(-1)
+        values = self.symbols + assigned.gather(1, keys)
+        symbols = torch.stack([keys, values], 2).flatten(1)
+        targets = torch.full_like(symbols, TARGET_OF_NONE)
+        targets[:, ::2] = values
+        same = keys[:, :, None] == keys[:, None, :]
+        return symbols, targets, same.tril(-1).sum(-1)
+
+
+def _network(recipe: Keys, symbols: int, context: int, bench: Bench) -> nn.Module:
+    if recipe.model.name == "lstm":
+        return RecurrentLanguageModel(symbols, seed=bench.seed, **recipe.model.options)
+    return CausalTransformer(symbols, context, seed=bench.seed, **recipe.model.options)

@@ -1,0 +1,327 @@
+"""Text as data: files read with their faults named, characters and subwords as numbers, and batches of both.
+
+```
+read_text, read_lines        a text; its lines
+read_pairs, read_labelled    sentences with their translations; sentences with their classes
+Characters, Subwords         text to numbers and back
+Windows                      batches of stretches of one long text
+```
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bayesight.checks import check, existing_path
+from bayesight.errors import InvalidInput, MissingExtra, SourceUnreadable, listed, shown
+from bayesight.seeding import torch_generator
+from bayesight.types import IntArray
+
+__all__ = [
+    "Characters",
+    "Subwords",
+    "Vocabulary",
+    "Windows",
+    "read_labelled",
+    "read_lines",
+    "read_pairs",
+    "read_text",
+    "vocabulary_from",
+]
+
+MOST_BYTES = 1 << 30
+"""Bytes that a text may have once it is inflated."""
+PAD, START, END = "<pad>", "<start>", "<end>"
+"""Symbols of their own in a vocabulary of subwords."""
+
+LabelledText: TypeAlias = tuple[list[str], list[str]]
+
+
+def read_text(path: str | Path) -> str:
+    """A file's text, plain or ``.gz``, in UTF-8; line ends of every kind become one.
+
+    Raises:
+        SourceNotFound: no such file.
+        SourceUnreadable: a folder, a damaged ``.gz``, more than 1 GiB, bytes that are not UTF-8 (says in
+            which line), or nothing but blanks.
+    """
+    path = existing_path(path)
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if zipped else path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as problem:
+        raise SourceUnreadable(
+            f"{path} cannot be read ({problem}); expected a text, plain or .gz."
+        ) from problem
+    if len(content) > MOST_BYTES:
+        raise SourceUnreadable(f"{path} holds more than {MOST_BYTES:,} bytes of text; expected at most that.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = content.count(b"\n", 0, problem.start) + 1
+        raise SourceUnreadable(
+            f"{path}, line {line:,}: byte 0x{content[problem.start]:02x} is not UTF-8; "
+            f"expected a text in UTF-8. Convert it, with: iconv -f CP1252 -t UTF-8 {path.name}"
+        ) from problem
+    if not text.strip():
+        raise SourceUnreadable(f"{path} is empty; expected a text.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_lines(path: str | Path) -> list[str]:
+    """The lines of a text, blanks at their ends taken off; an empty line stays one.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: as ``read_text``.
+    """
+    return [line.strip() for line in read_text(path).removesuffix("\n").split("\n")]
+
+
+def read_pairs(source: str | Path, target: str | Path) -> tuple[list[str], list[str]]:
+    """Sentences and their translations, line by line.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: as ``read_text``.
+        InvalidInput: files of unequally many lines, or a sentence without its translation; says which line.
+    """
+    ours, theirs = read_lines(source), read_lines(target)
+    if len(ours) != len(theirs):
+        shorter, line = (source, len(ours)) if len(ours) < len(theirs) else (target, len(theirs))
+        counts = f"{source} has {len(ours):,} lines and {target} {len(theirs):,}"
+        raise InvalidInput(f"{counts}; expected a translation for each. {shorter} ends after line {line:,}.")
+    for number, (one, other) in enumerate(zip(ours, theirs, strict=True), 1):
+        if bool(one) != bool(other):
+            raise InvalidInput(
+                f"line {number:,} is empty in {target if one else source}; expected a sentence."
+            )
+    return ours, theirs
+
+
+def read_labelled(path: str | Path) -> LabelledText:
+    """Sentences and their labels: a file of ``label<TAB>text`` lines, or a folder with a file for each class.
+
+    A file of a class is named after it, up to the first dot; empty lines are left out.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: as ``read_text``.
+        InvalidInput: a line without a tab or a label (says which), or fewer than two classes.
+    """
+    path = existing_path(path)
+    texts: list[str] = []
+    labels: list[str] = []
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        for file in files:
+            lines = [line for line in read_lines(file) if line]
+            texts += lines
+            labels += [file.name.partition(".")[0]] * len(lines)
+    else:
+        for number, line in enumerate(read_text(path).split("\n"), 1):
+            if not line.strip():
+                continue
+            label, tab, text = line.partition("\t")
+            where = f"{path}, line {number:,}"
+            check(bool(tab), where, f"{shown(line)} has no tab", "label<TAB>text")
+            check(bool(label.strip() and text.strip()), where, "a label or a text is empty", "label<TAB>text")
+            labels.append(label.strip())
+            texts.append(text.strip())
+    found = Counter(labels)
+    came = f"classes {listed(found)}" if found else "no lines"
+    check(len(found) >= 2, str(path), came, "at least two classes")
+    return texts, labels
+
+
+class Vocabulary(Protocol):
+    """Text to numbers and back."""
+
+    def __len__(self) -> int:
+        """How many symbols there are."""
+
+    def encode(self, text: str) -> IntArray:
+        """(N,) int64, the symbols of a text."""
+
+    def decode(self, symbols: Iterable[int]) -> str:
+        """The text of symbols."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that ``vocabulary_from`` reads back."""
+
+
+class Characters:
+    """Each character a symbol, in the order of their code points.
+
+    Args:
+        alphabet: every character, sorted, each once.
+
+    Example:
+        >>> Characters.of("abcab").encode("cab").tolist()
+        [2, 0, 1]
+    """
+
+    def __init__(self, alphabet: str) -> None:
+        came = f"{len(alphabet)} characters"
+        check(
+            bool(alphabet) and list(alphabet) == sorted(set(alphabet)), "alphabet", came, "each once, sorted"
+        )
+        self.alphabet = alphabet
+        self._points = np.array([ord(one) for one in alphabet], np.int64)
+
+    @classmethod
+    def of(cls, text: str) -> Characters:
+        """The characters that occur in a text."""
+        return cls("".join(sorted(set(text))))
+
+    def __len__(self) -> int:
+        return len(self.alphabet)
+
+    def encode(self, text: str) -> IntArray:
+        """(N,) int64, the place of each character in the alphabet.
+
+        Raises:
+            InvalidInput: a character that is not in it; says which.
+        """
+        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
+        places = np.searchsorted(self._points, points).clip(max=len(self._points) - 1)
+        strange = "".join(sorted({chr(point) for point in points[self._points[places] != points]}))
+        check(
+            not strange,
+            "text",
+            f"holds {listed(strange, quoted=True)}",
+            "characters the model has learned",
+            "Leave them out, or train on a text that has them.",
+        )
+        return places
+
+    def decode(self, symbols: Iterable[int]) -> str:
+        """The text of symbols."""
+        return "".join(self.alphabet[symbol] for symbol in symbols)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that ``vocabulary_from`` reads back."""
+        return {"kind": "characters", "alphabet": self.alphabet}
+
+
+class Subwords:
+    """Byte-level pairs (BPE) of the library ``tokenizers``: any text has symbols, and they give it back.
+
+    Args:
+        document: the library's own JSON.
+
+    Raises:
+        MissingExtra: the library is not installed.
+        InvalidInput: not such a document.
+    """
+
+    def __init__(self, document: str) -> None:
+        try:
+            self._tokenizer = _tokenizers().Tokenizer.from_str(document)
+        except Exception as problem:  # the library raises the class Exception itself
+            if isinstance(problem, MissingExtra):
+                raise
+            raise InvalidInput(f"vocabulary: {problem}; expected a document of tokenizers.") from problem
+        self.document = document
+
+    @classmethod
+    def learned(cls, texts: Iterable[str], size: int) -> Subwords:
+        """The vocabulary of ``size`` symbols at most that texts lead to; no symbol crosses from word to word.
+
+        Args:
+            texts: to learn from, those of the training part only.
+            size: symbols at most, those of the 256 bytes and three marks among them; at least 259.
+        """
+        check(size >= 259, "vocabulary size", f"got {size}", "at least 259: the bytes and three marks")
+        library = _tokenizers()
+        tokenizer = library.Tokenizer(library.models.BPE())
+        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = library.decoders.ByteLevel()
+        trainer = library.trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=[PAD, START, END],
+            initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(tokenizer.to_str())
+
+    def __len__(self) -> int:
+        size: int = self._tokenizer.get_vocab_size()
+        return size
+
+    def encode(self, text: str) -> IntArray:
+        """(N,) int64, the subwords of a text."""
+        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
+
+    def encode_all(self, texts: Sequence[str]) -> list[IntArray]:
+        """The subwords of many texts, on all cores."""
+        found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [np.array(one.ids, np.int64) for one in found]
+
+    def decode(self, symbols: Iterable[int]) -> str:
+        """The text of symbols; marks are left out."""
+        text: str = self._tokenizer.decode(list(symbols), skip_special_tokens=True)
+        return text
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that ``vocabulary_from`` reads back."""
+        return {"kind": "subwords", "tokenizer": json.loads(self.document)}
+
+
+def vocabulary_from(tree: Any) -> Characters | Subwords:
+    """The vocabulary that ``as_dict`` wrote.
+
+    Raises:
+        InvalidInput: another document.
+        MissingExtra: subwords, and ``tokenizers`` is not installed.
+    """
+    kind = tree.get("kind") if isinstance(tree, dict) else None
+    if kind == "characters" and isinstance(tree.get("alphabet"), str):
+        return Characters(tree["alphabet"])
+    check(kind == "subwords", "vocabulary", shown(kind), "characters or subwords")
+    return Subwords(json.dumps(tree.get("tokenizer")))
+
+
+class Windows:
+    """Stretches of a text from random places: the batch of a step follows from the step alone.
+
+    Args:
+        codes: (N,) int64, the text.
+        batch: stretches a step.
+        context: symbols the model sees.
+        seed: of the places.
+
+    Raises:
+        InvalidInput: a text that is shorter than a stretch.
+    """
+
+    def __init__(self, codes: Tensor, batch: int, context: int, seed: int) -> None:
+        came = f"{len(codes):,} symbols"
+        check(len(codes) > context, "text", came, f"more than {context}, those a stretch has")
+        self.codes, self.batch, self.context, self.seed = codes, batch, context, seed
+
+    def __call__(self, model: nn.Module, step: int) -> tuple[Tensor, Tensor]:
+        """Symbols (batch, context), and those after each of them."""
+        generator = torch_generator(self.seed, "windows", step)
+        starts = torch.randint(len(self.codes) - self.context, (self.batch, 1), generator=generator)
+        windows = self.codes[starts + torch.arange(self.context + 1)]
+        windows = windows.to(next(model.parameters()).device)
+        return windows[:, :-1], windows[:, 1:]
+
+
+def _tokenizers() -> Any:
+    try:
+        import tokenizers
+    except ImportError as problem:
+        raise MissingExtra("a vocabulary of subwords", "text") from problem
+    return tokenizers
