@@ -8,6 +8,8 @@ belief.safetensors  what is believed about the classes, float64
 metrics.json        what was measured, on what, chosen how
 history.csv         one row an epoch
 samples.png         what a model that makes images made; such a run has no classes and no belief
+vocabulary.json     the symbols of a language model, which has neither
+samples.txt         what a language model wrote
 report.html         all of it for people
 ledgers.json        names of ledgers elsewhere that go on from it
 checkpoint/         where interrupted training goes on
@@ -28,7 +30,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import safetensors.torch
 from torch import Tensor, nn
@@ -36,10 +38,19 @@ from torch import Tensor, nn
 from bayesight.belief.check import from_format_1
 from bayesight.belief.classifier import Classes, Classifier
 from bayesight.checks import existing_path
+from bayesight.data.text import Characters, Subwords, Vocabulary, vocabulary_from
 from bayesight.errors import InvalidConfig, InvalidInput, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import read_plain, write_atomic
 from bayesight.losses import sees_environments
-from bayesight.models import GenerativeModel, ImageModel, build, build_generator, channels_last
+from bayesight.models import (
+    GenerativeModel,
+    ImageModel,
+    LanguageModel,
+    build,
+    build_generator,
+    build_language_model,
+    channels_last,
+)
 from bayesight.models.outline import outline
 from bayesight.run_schema import (
     MOST_CLASSES,
@@ -47,12 +58,13 @@ from bayesight.run_schema import (
     MOST_RECIPE,
     ClassesFile,
     MetricsFile,
+    VocabularyFile,
     check_links,
     look_at,
     read_model,
     read_tensors,
 )
-from bayesight.training.recipe import Recipe
+from bayesight.training.recipe import Kind, Recipe
 
 __all__ = ["FORMAT", "Run"]
 
@@ -68,10 +80,24 @@ _FILES = (
     "classes.json",
     "history.csv",
     "samples.png",
+    "vocabulary.json",
+    "samples.txt",
     "report.html",
     "ledgers.json",
     "recipe.toml",
 )
+
+
+_KNOWS: Mapping[Kind, str] = {
+    "classification": "tells classes of images",
+    "generation": "makes images and knows no classes",
+    "language": "goes on with texts and knows no classes",
+}
+_WANTED: Mapping[Kind, tuple[str, str]] = {
+    "classification": ("a classifier's run", "resnet"),
+    "generation": ("one of a model that makes images", "gan"),
+    "language": ("one of a language model", "gpt"),
+}
 
 
 @dataclass(frozen=True)
@@ -180,8 +206,8 @@ class Run:
             raise RunUnreadable(str(problem)) from problem
 
     @property
-    def kind(self) -> Literal["classification", "generation"]:
-        """Whether the run classifies images or makes them."""
+    def kind(self) -> Kind:
+        """Whether the run classifies images, makes them, or goes on with texts."""
         return self.recipe().kind
 
     def save_classes(self, classes: Classes) -> None:
@@ -203,7 +229,37 @@ class Run:
             )
         return Classes(tuple(found.classes), found.mode, (height, width), (low, high), found.fit)
 
-    def save_network(self, network: ImageModel | GenerativeModel) -> None:
+    def save_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Write ``vocabulary.json``."""
+        self._save_json("vocabulary.json", {"format": FORMAT, **vocabulary.as_dict()})
+
+    def vocabulary(self) -> Characters | Subwords:
+        """Read ``vocabulary.json``.
+
+        Raises:
+            RunUnreadable: a damaged or missing file.
+            MissingExtra: subwords, and ``tokenizers`` is not installed.
+        """
+        path = self.folder / "vocabulary.json"
+        try:
+            return vocabulary_from(read_model(path, VocabularyFile, FORMAT)[1])
+        except InvalidInput as problem:
+            raise RunUnreadable(f"{path} is damaged: {problem}") from problem
+
+    def language_model(self) -> LanguageModel:
+        """The trained network of a language model, in evaluation mode.
+
+        Raises:
+            InvalidInput: the run is of another kind.
+            RunUnreadable: a damaged or missing part.
+        """
+        recipe, symbols = self._require("language"), len(self.vocabulary())
+        model, context = recipe.model, recipe.data.context
+        return self._weighted(
+            lambda: build_language_model(model.name, symbols, context, **model.options)
+        ).eval()
+
+    def save_network(self, network: nn.Module) -> None:
         """Write ``model.safetensors``."""
         tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
         write_atomic(
@@ -321,20 +377,15 @@ class Run:
         network.load_state_dict(weights)
         return network
 
-    def _require(self, kind: Literal["classification", "generation"]) -> Recipe:
-        """The recipe of a run of this kind; refuses what one of the other kind cannot do, in one sentence."""
+    def _require(self, kind: Kind) -> Recipe:
+        """The recipe of a run of this kind; refuses what one of another kind cannot do, in one sentence."""
         recipe = self.recipe()
         if recipe.kind == kind:
             return recipe
-        model = recipe.model.name
-        if kind == "classification":
-            raise InvalidInput(
-                f"{self.folder} is a run of the model {model!r}, which makes images and knows no classes; "
-                "expected a classifier's run, as 'bayesight train SOURCE --model resnet --out RUN' makes."
-            )
+        knows, (wanted, model) = _KNOWS[recipe.kind], _WANTED[kind]
         raise InvalidInput(
-            f"{self.folder} is a run of the classifier {model!r}; expected one of a model that makes images, "
-            "as 'bayesight train SOURCE --model gan --out RUN' makes."
+            f"{self.folder} is a run of the model {recipe.model.name!r}, which {knows}; expected {wanted}, "
+            f"as 'bayesight train SOURCE --model {model} --out RUN' makes."
         )
 
     def _save_json(self, name: str, tree: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 from bayesight.errors import RunUnreadable, shown
 from bayesight.files import read_plain
 from bayesight.frame import EIGHT_BIT, Fit
-from bayesight.training.recipe import LARGEST_SIDE
+from bayesight.training.recipe import LARGEST_SIDE, Kind
 from bayesight.values import Each, Name, Names, Within, problems_of
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "MOST_RECIPE",
     "ClassesFile",
     "MetricsFile",
+    "VocabularyFile",
     "check_links",
     "look_at",
     "read_model",
@@ -64,6 +65,14 @@ class ClassesFile(BaseModel):
     fit: Fit = "crop"
 
 
+class VocabularyFile(BaseModel):
+    """``vocabulary.json``; what it holds is checked where it becomes a vocabulary."""
+
+    model_config = ConfigDict(extra="allow")
+    format: _Count
+    kind: Literal["characters", "subwords"]
+
+
 class _Examples(BaseModel):
     train: _Count
     validation: _Count
@@ -90,7 +99,7 @@ class MetricsFile(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     format: _Count
-    kind: Literal["classification", "generation"] = "classification"
+    kind: Kind = "classification"
     classes: Names
     examples: _Examples
     seconds: _Seconds

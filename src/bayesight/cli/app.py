@@ -16,6 +16,7 @@ from bayesight.cli import (
     estimate,
     evaluate,
     export,
+    generate,
     predict,
     prior,
     shift,
@@ -55,6 +56,7 @@ app.command("diagnose")(diagnose.diagnose)
 app.command("estimate")(estimate.estimate)
 causal_app.command("shift")(shift.shift)
 app.add_typer(causal_app)
+app.command("generate")(generate.generate)
 app.command("export")(export.export)
 app.command("cache")(cache.cache)
 app.command("summary")(summary.summary)

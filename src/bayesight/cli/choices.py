@@ -11,6 +11,7 @@ __all__ = [
     "CLASSIFIERS",
     "ENVIRONMENT_LOSSES",
     "GENERATORS",
+    "LANGUAGE_MODELS",
     "LOSSES",
     "OPTIMIZERS",
     "PRECISIONS",
@@ -20,6 +21,7 @@ __all__ = [
 
 CLASSIFIERS = ("linear", "mlp", "alexnet", "resnet", "lite0", "lite1", "lite2")
 GENERATORS = ("gan", "vae", "autoencoder")
+LANGUAGE_MODELS = ("gpt", "lstm")
 LOSSES = ("cross_entropy", "forward_corrected")
 ENVIRONMENT_LOSSES = ("reweight", "groupdro", "irm")
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon")

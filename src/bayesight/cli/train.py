@@ -16,6 +16,7 @@ from bayesight.cli.choices import (
     CLASSIFIERS,
     ENVIRONMENT_LOSSES,
     GENERATORS,
+    LANGUAGE_MODELS,
     LOSSES,
     OPTIMIZERS,
     PRECISIONS,
@@ -83,7 +84,8 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help=f"Model: {either(CLASSIFIERS)}; {either(GENERATORS)} to make images (default: mlp for grey "
+            help=f"Model: {either(CLASSIFIERS)}; {either(GENERATORS)} to make images; "
+            f"{either(LANGUAGE_MODELS)} to go on with a text (default: mlp for grey "
             "images of up to 32 pixels a side, else resnet)."
         ),
     ] = None,
@@ -296,6 +298,15 @@ def _text(result: Any) -> str:
 
     metrics = result.metrics
     validation, seconds = metrics["validation"], metrics["seconds"]
+    if metrics.get("kind") == "language":
+        return (
+            f"{result.run.folder}\n{_model(metrics)}"
+            f"trained on {metrics['examples']['train']:,} characters in {seconds['total']:.1f} s\n"
+            f"on {validation['examples']:,} characters held out: {measured(validation)}, "
+            f"{validation['bits_per_character']:.3f} bits a character\n"
+            f"look at {result.run.folder / 'report.html'}, or let it write: bayesight generate "
+            f'{result.run.folder} --prompt "..."'
+        )
     if metrics.get("kind") == "generation":
         return (
             f"{result.run.folder}\n{_model(metrics)}"

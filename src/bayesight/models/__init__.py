@@ -19,6 +19,7 @@ from bayesight.models.generative import (
     squared_error,
 )
 from bayesight.models.huggingface import from_huggingface
+from bayesight.models.language import LANGUAGE_MODELS, LanguageModel, build_language_model
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
 from bayesight.models.pretrained import PRETRAINED, pretrained_weights
@@ -35,6 +36,7 @@ from bayesight.models.vae import VAE
 __all__ = [
     "GAN",
     "GENERATORS",
+    "LANGUAGE_MODELS",
     "MLP",
     "MODELS",
     "PRETRAINED",
@@ -46,6 +48,7 @@ __all__ = [
     "EfficientNetLite",
     "GenerativeModel",
     "ImageModel",
+    "LanguageModel",
     "LinearModel",
     "Measure",
     "ProjectionHead",
@@ -57,6 +60,7 @@ __all__ = [
     "Turn",
     "build",
     "build_generator",
+    "build_language_model",
     "channels_last",
     "continuation",
     "from_huggingface",

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from bayesight.checks import check
-from bayesight.models.transformer import CausalTransformer
+from bayesight.models.language import LanguageModel
 
 __all__ = ["continuation"]
 
 
 @torch.no_grad()
 def continuation(
-    network: CausalTransformer,
+    network: LanguageModel,
     prompt: Tensor,
     count: int,
     *,

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
 from bayesight.checks import check, probability
 from bayesight.models.outline import initial_weights
 
-__all__ = ["RecurrentLanguageModel"]
+__all__ = ["RecurrentLanguageModel", "RecurrentState"]
+
+
+@dataclass
+class RecurrentState:
+    """The state of an LSTM after what it has read; None before the first symbol."""
+
+    carried: tuple[Tensor, Tensor] | None = None
 
 
 class RecurrentLanguageModel(nn.Module):
@@ -15,6 +24,7 @@ class RecurrentLanguageModel(nn.Module):
 
     Args:
         symbols: size of the vocabulary.
+        context: places it is trained on.
         width: of a symbol's vector, and of the state.
         layers: of the LSTM.
         dropout: share silenced between layers and before the last one while training.
@@ -25,16 +35,24 @@ class RecurrentLanguageModel(nn.Module):
 
     Example:
         >>> import torch
-        >>> RecurrentLanguageModel(50, width=8, layers=1)(torch.zeros(3, 10, dtype=torch.long)).shape
+        >>> RecurrentLanguageModel(50, 16, width=8, layers=1)(torch.zeros(3, 10, dtype=torch.long)).shape
         torch.Size([3, 10, 50])
     """
 
     def __init__(
-        self, symbols: int, *, width: int = 256, layers: int = 2, dropout: float = 0.0, seed: int = 0
+        self,
+        symbols: int,
+        context: int,
+        *,
+        width: int = 256,
+        layers: int = 2,
+        dropout: float = 0.0,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        sizes = f"{symbols} symbols, width {width}, {layers} layers"
-        check(min(symbols, width, layers) >= 1, "lstm", sizes, "at least 1 of each")
+        sizes = f"{symbols} symbols, context {context}, width {width}, {layers} layers"
+        check(min(symbols, context, width, layers) >= 1, "lstm", sizes, "at least 1 of each")
+        self.context = context
         probability(dropout, "lstm.dropout")
         with initial_weights(seed):
             self.symbol = nn.Embedding(symbols, width)
@@ -42,8 +60,19 @@ class RecurrentLanguageModel(nn.Module):
             self.dropout = nn.Dropout(dropout)
             self.head = nn.Linear(width, symbols)
 
-    def forward(self, symbols: Tensor) -> Tensor:
-        """Logits (B, T, symbols) of the symbol after each of (B, T) int64."""
-        states, _ = self.lstm(self.symbol(symbols))
+    def forward(self, symbols: Tensor, cache: RecurrentState | None = None) -> Tensor:
+        """Logits (B, T, symbols) of the symbol after each of (B, T) int64.
+
+        Args:
+            symbols: the sequences; with a cache, what comes after those in it.
+            cache: the state after the symbols before, which is carried on.
+        """
+        states, carried = self.lstm(self.symbol(symbols), None if cache is None else cache.carried)
+        if cache is not None:
+            cache.carried = carried
         logits: Tensor = self.head(self.dropout(states))
         return logits
+
+    def new_cache(self) -> RecurrentState:
+        """A state that has read nothing."""
+        return RecurrentState()

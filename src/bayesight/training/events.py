@@ -141,6 +141,8 @@ def measured(row: Mapping[str, float]) -> str:
     """The figures of an evaluation that are worth a line."""
     if "accuracy" in row:
         return f"accuracy {percent(row['accuracy'], 2)}, log-loss {row['log_loss']:.4f}"
+    if "log_loss" in row:
+        return f"log-loss {row['log_loss']:.4f}"
     from bayesight.models import GENERATORS  # brings PyTorch, which a listener does without
 
     words = {one.name: one.words for model in GENERATORS for one in GENERATORS[model].measures}

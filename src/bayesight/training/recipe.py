@@ -34,7 +34,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr, ValidationError
@@ -45,13 +45,22 @@ from bayesight.data.augment import AUGMENTATIONS, Augment, augmentation
 from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
 from bayesight.frame import Fit
 from bayesight.losses import LOSSES
-from bayesight.models import GENERATORS, MODELS
+from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS
 from bayesight.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
 from bayesight.registry import Registry, option_problems
 from bayesight.training.engine import Update
 from bayesight.values import BelowOne, Each, Width, Within, sentence_of
 
-__all__ = ["DataKey", "LossKey", "ModelKey", "NamedOptions", "OptimizationKey", "PretrainKey", "Recipe"]
+__all__ = [
+    "DataKey",
+    "Kind",
+    "LossKey",
+    "ModelKey",
+    "NamedOptions",
+    "OptimizationKey",
+    "PretrainKey",
+    "Recipe",
+]
 
 
 class NamedOptions(BaseModel):
@@ -82,6 +91,16 @@ def _sides(value: Any) -> Any:
     return value if value is None else side.checked(value, whole=True)
 
 
+Kind: TypeAlias = Literal["classification", "generation", "language"]
+FAMILIES: Mapping[Kind, Registry[Any]] = {
+    "classification": MODELS,
+    "generation": GENERATORS,
+    "language": LANGUAGE_MODELS,
+}
+"""The registered models of each kind of run."""
+NEXT_SYMBOL = "next_symbol"
+"""The loss of every language model."""
+
 Choice = Annotated[NamedOptions, BeforeValidator(_named)]
 Positive = Annotated[float, Within(0, 1e6, above=True)]
 Rate = Annotated[float, Within(0, 1e30, above=True)]
@@ -104,6 +123,8 @@ class DataKey(BaseModel):
             any; an epoch is one pass over the source itself.
         environments: where the images come from: "folder" for ENVIRONMENT/CLASS/NAME.png, "TABLE.csv:COLUMN"
             for a column of a table; None where it does not matter.
+        context: of a text, symbols that are seen at once.
+        vocabulary: of a text, "characters", or how many subwords at most its training part is cut into.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,6 +136,8 @@ class DataKey(BaseModel):
     mode: Literal["L", "RGB"] | None = None
     also_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.4
     environments: StrictStr | None = None
+    context: Annotated[int, Within(1, 65_536)] = 128
+    vocabulary: Literal["characters"] | Annotated[int, Within(259, 1_000_000)] = "characters"
 
     def augmentation(self) -> Augment | None:
         """The augmentation it names; None for none."""
@@ -228,14 +251,14 @@ class Recipe(BaseModel):
     pretrain: Annotated[PretrainKey | None, BeforeValidator(_named)] = None
 
     @property
-    def kind(self) -> Literal["classification", "generation"]:
+    def kind(self) -> Kind:
         """The kind of run this recipe makes, as its model decides.
 
         Example:
-            >>> Recipe.default("mlp").kind, Recipe.default("gan").kind
-            ('classification', 'generation')
+            >>> Recipe.default("mlp").kind, Recipe.default("gan").kind, Recipe.default("gpt").kind
+            ('classification', 'generation', 'language')
         """
-        return "generation" if self.model.name in GENERATORS else "classification"
+        return _kind(self.model.name)
 
     @classmethod
     def parse(cls, tree: Mapping[str, Any], where: str = "recipe") -> Recipe:
@@ -286,8 +309,8 @@ class Recipe(BaseModel):
         Raises:
             UnknownName: no such model.
         """
-        if model not in MODELS and model not in GENERATORS:
-            raise UnknownName("model", model, (*MODELS.names(), *GENERATORS.names()))
+        if model not in (known := _models()):
+            raise UnknownName("model", model, known)
         return cls.parse(_packaged(model), f"the recipe of {model!r}")
 
     def changed(self, changes: Mapping[str, Any]) -> Recipe:
@@ -307,12 +330,25 @@ class Recipe(BaseModel):
         return Recipe.parse(tree)
 
     def as_dict(self) -> dict[str, Any]:
-        """Nested dictionaries that ``parse`` reads back; values of None are left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """Nested dictionaries that ``parse`` reads back, without None and other kinds' values."""
+        others = {} if self.kind == "language" else {"data": {"context", "vocabulary"}}
+        return self.model_dump(mode="json", exclude_none=True, exclude=others)
 
     def to_toml(self) -> str:
         """The recipe as TOML that ``load`` reads back."""
         return tomli_w.dumps(self.as_dict())
+
+
+def _kind(model: str) -> Kind:
+    return next((kind for kind, family in FAMILIES.items() if model in family), "classification")
+
+
+def _models() -> tuple[str, ...]:
+    return tuple(name for family in FAMILIES.values() for name in family)
+
+
+def _no_options() -> None:
+    """The options of a loss that has none."""
 
 
 @cache
@@ -345,36 +381,37 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
     """Unknown names and options, looked up even when other values are wrong."""
     problems = []
     model = _name_and_options(tree, "model", ModelKey)
-    makes_images = model is not None and model[0] in GENERATORS
+    kind = "classification" if model is None else _kind(model[0])
     wanted: list[tuple[str, Registry[Any], type[BaseModel]]] = [
         ("loss", LOSSES, LossKey),
         ("optimization", OPTIMIZERS, OptimizationKey),
         ("optimization.schedule", SCHEDULES, NamedOptions),
     ]
-    if model is not None and model[0] not in GENERATORS and model[0] not in MODELS:
-        problems.append(str(UnknownName("model", model[0], (*MODELS.names(), *GENERATORS.names()))))
+    if model is not None and model[0] not in (known := _models()):
+        problems.append(str(UnknownName("model", model[0], known)))
     else:
-        wanted.insert(0, ("model", GENERATORS if makes_images else MODELS, ModelKey))
+        wanted.insert(0, ("model", FAMILIES[kind], ModelKey))
     for path, registry, key in wanted:
         found = _name_and_options(tree, path, key)
         if found is None:
             continue
         name, options = found
-        if path == "loss" and model is not None and makes_images:
-            own = GENERATORS[model[0]]
-            if name != own.loss:
-                problems.append(f"model {model[0]!r} learns by the loss {own.loss!r}, not {name!r}")
+        if path == "loss" and model is not None and kind != "classification":
+            own = GENERATORS[model[0]].loss if kind == "generation" else NEXT_SYMBOL
+            if name != own:
+                problems.append(f"model {model[0]!r} learns by the loss {own!r}, not {name!r}")
                 continue
-            factory = own.turns
+            factory = GENERATORS[model[0]].turns if kind == "generation" else _no_options
         elif name not in registry:
             problems.append(str(UnknownName(registry.kind, name, registry.names())))
             continue
         else:
             factory = registry[name]
         problems += option_problems(factory, options, f"{path} {shown(name)}", key.model_fields, path=path)
-    if makes_images and tree.get("pretrain") is not None:
+    if kind != "classification" and tree.get("pretrain") is not None:
+        makes = "images" if kind == "generation" else "text"
         problems.append(
-            "pretrain is for classifiers; a model that makes images learns without labels as it is"
+            f"pretrain is for classifiers; a model that makes {makes} learns without labels as it is"
         )
     return problems + _augment_problems(tree, "data.augment") + _augment_problems(tree, "pretrain.augment")
 

@@ -35,6 +35,7 @@ from bayesight.report import (
     Picture,
     PrecisionCurve,
     PrecisionCurves,
+    Prose,
     Quarantine,
     Reconstructions,
     ReliabilityDiagram,
@@ -61,6 +62,7 @@ __all__ = [
     "evaluation_report",
     "evaluation_sections",
     "generation_report",
+    "language_report",
     "mistakes",
     "novelty_section",
     "training_report",
@@ -127,6 +129,38 @@ def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -
     if len(rows) > 1:
         sections.append(_loss_curves(rows, metrics, GENERATORS[name]))
     title = f"{run.folder.name}: images made by {name!r}"
+    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+
+
+def language_report(run: Run, samples: Sequence[str]) -> Path:
+    """Write ``report.html`` of a finished language model: what it wrote, the training, its losses.
+
+    Args:
+        run: with its metrics and history saved.
+        samples: texts that it wrote.
+
+    Returns:
+        The path of the report.
+    """
+    metrics, rows, name = run.metrics(), run.history(), run.recipe().model.name
+    found = metrics["validation"]
+    quality = (
+        f"On {found['examples']:,} characters held out it needs {found['bits_per_character']:.3f} bits a "
+        f"character (log-loss {found['log_loss']:.4f} nats a symbol, perplexity {found['perplexity']:.2f})."
+    )
+    sections: list[Section] = [
+        Prose((quality,), heading="How well it foretells"),
+        Prose(tuple(samples), heading="Texts that it wrote"),
+        _training(run, metrics),
+    ]
+    if len(rows) > 1:
+        both = {
+            "validation": [row["log_loss"] for row in rows],
+            "training": [row["train.total"] for row in rows],
+        }
+        best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
+        sections.append(LossCurves(np.arange(1, len(rows) + 1), both, "log-loss, nats a symbol", best))
+    title = f"{run.folder.name}: texts by {name!r}"
     return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
@@ -254,7 +288,7 @@ def _training(run: Run, metrics: dict[str, Any]) -> Training:
     uses = ["training and validation"] + ["training only"] * (len(metrics["sources"]) - 1)
     return Training(
         sources=tuple(
-            Source(s["source"], use, s["images"], s["content_hash"])
+            Source(s["source"], use, s.get("images", s.get("characters")), s["content_hash"])
             for s, use in zip(metrics["sources"], uses, strict=True)
         ),
         samples={k: v for k, v in metrics["examples"].items() if v},

@@ -12,10 +12,22 @@ from torch import Tensor, nn
 
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.models import GENERATORS, MODELS, GenerativeModel, ImageModel, build, build_generator
+from bayesight.models import (
+    GENERATORS,
+    LANGUAGE_MODELS,
+    MODELS,
+    GenerativeModel,
+    ImageModel,
+    LanguageModel,
+    build,
+    build_generator,
+    build_language_model,
+)
 from bayesight.run import Run
 
 __all__ = ["Layer", "ModelSummary", "summarise"]
+
+BYTES, CONTEXT = 256, 128
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
 
     Args:
         what: a run folder or a registered name.
-        classes: K, for a name.
+        classes: K, for a name; a language model by name is one of 256 symbols and 128 places.
         size: side of the images in pixels, for a name.
         mode: "L" or "RGB", for a name.
 
@@ -78,8 +90,10 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
         UnknownName: neither a run nor a model.
         InvalidInput: a shape the model cannot take.
     """
-    network: ImageModel | GenerativeModel
-    if what in MODELS or what in GENERATORS:
+    network: ImageModel | GenerativeModel | LanguageModel
+    if what in LANGUAGE_MODELS:
+        name, network = what, build_language_model(what, BYTES, CONTEXT)
+    elif what in MODELS or what in GENERATORS:
         check(mode in ("L", "RGB"), "--mode", f"got {mode!r}", "L or RGB")
         check(size >= 1, "--size", f"got {size}", "at least 1")
         name, shape = what, (1 if mode == "L" else 3, size, size)
@@ -87,13 +101,20 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
     elif Path(what).exists():
         run = Run.open(what, finished=False)
         name = run.recipe().model.name
-        network = run.generator() if run.kind == "generation" else run.network()
+        opened = {"generation": run.generator, "language": run.language_model}
+        network = opened.get(run.kind, run.network)()
     else:
-        raise UnknownName("run folder or model", what, (*MODELS.names(), *GENERATORS.names()))
+        raise UnknownName(
+            "run folder or model", what, (*MODELS.names(), *GENERATORS.names(), *LANGUAGE_MODELS.names())
+        )
+    if isinstance(network, ImageModel | GenerativeModel):
+        example = torch.zeros(1, *network.image_shape)
+    else:
+        example = torch.zeros(1, network.context, dtype=torch.long)
     try:
         info = torchinfo.summary(
             _Whole(network),
-            input_data=[torch.zeros(1, *network.image_shape)],
+            input_data=[example],
             col_names=("output_size", "num_params", "mult_adds"),
             row_settings=("var_names",),
             depth=4,
@@ -117,17 +138,17 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
 
 
 class _Whole(nn.Module):
-    """Every part of a network once, from one image: what a summary runs through."""
+    """Every part of a network once, from one image or text: what a summary runs through."""
 
-    def __init__(self, network: ImageModel | GenerativeModel) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, example: Tensor) -> Tensor:
         """The output of the last part."""
         if isinstance(self.network, GenerativeModel):
-            return self.network.trace(image)
-        logits: Tensor = self.network(image)
+            return self.network.trace(example)
+        logits: Tensor = self.network(example)
         return logits
 
 

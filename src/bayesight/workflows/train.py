@@ -20,6 +20,7 @@ from bayesight.workflows.training.classify import ENVIRONMENT_SELECTION, SELECTI
 from bayesight.workflows.training.finish import finish, fit_run
 from bayesight.workflows.training.generate import train_generator
 from bayesight.workflows.training.images import Material, open_source, read_material
+from bayesight.workflows.training.language import train_language_model
 from bayesight.workflows.training.pretrain import pretrain, pretraining_images
 from bayesight.workflows.training.request import (
     NAMED,
@@ -99,6 +100,10 @@ def train(
             request, recipe, hardware, resuming=resuming, progress=progress, listeners=listeners
         )
         return TrainResult(*finished)
+    if recipe.kind == "language":
+        return TrainResult(
+            *train_language_model(request, recipe, hardware, resuming=resuming, listeners=listeners)
+        )
     material = replace(read_material(request, recipe, progress), why=why)
     pool = pretraining_images(recipe, material, request.unlabelled, request.options.container, progress)
     read_s = time.perf_counter() - reading

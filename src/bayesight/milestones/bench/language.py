@@ -10,26 +10,24 @@ optimization  any registered optimizer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bayesight.data.text import Windows
 from bayesight.milestones.bench.claim import Keys, Measurement
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
-from bayesight.models import CausalTransformer, RecurrentLanguageModel
+from bayesight.models import CausalTransformer, LanguageModel, RecurrentLanguageModel
 from bayesight.seeding import torch_generator
 from bayesight.training.engine import Batch, Task
+from bayesight.training.language import TARGET_OF_NONE, next_symbol_loss, stretch_loss
 
-__all__ = ["Pairs", "in_context", "next_character", "next_symbol_loss", "train_language_model"]
+__all__ = ["Pairs", "in_context", "next_character", "train_language_model"]
 
 SHOTS = (0, 1, 2, 4)
 JUDGED = 2000
 """Sequences of pairs that a model is judged on."""
-TARGET_OF_NONE = -100
-"""A place that is not judged."""
 
 
 def next_character(recipes: Sequence[Keys], bench: Bench) -> Measurement:
@@ -42,16 +40,9 @@ def next_character(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     codes, context = bench.sources.text.codes, recipe.data["context"]
     held_out = codes[learned_part(recipe, codes) :]
     model, losses = train_language_model(recipe, bench)
-    count = (len(held_out) - 1) // context
-    inputs, targets = (held_out[i : i + count * context].view(count, context) for i in (0, 1))
-    model.eval()
-    total = 0.0
-    with torch.no_grad():
-        for rows in torch.arange(count).split(256):
-            logits = model(inputs[rows]).float().flatten(0, 1)
-            total += F.cross_entropy(logits, targets[rows].flatten(), reduction="sum").item()
+    loss = stretch_loss(model.eval(), held_out, context)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    values = {"loss": total / targets.numel(), "parameters": float(parameters)}
+    values = {"loss": loss, "parameters": float(parameters)}
     return Measurement(values, thinned(losses))
 
 
@@ -75,7 +66,7 @@ def in_context(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     )
 
 
-def train_language_model(recipe: Keys, bench: Bench) -> tuple[nn.Module, list[float]]:
+def train_language_model(recipe: Keys, bench: Bench) -> tuple[LanguageModel, list[float]]:
     """A trained model, and the loss of every step in nats a character."""
     text, context = bench.sources.text, recipe.data["context"]
     codes = text.codes[: learned_part(recipe, text.codes)]
@@ -88,13 +79,6 @@ def train_language_model(recipe: Keys, bench: Bench) -> tuple[nn.Module, list[fl
 def learned_part(recipe: Keys, codes: Tensor) -> int:
     """How many characters from the first a recipe learns from."""
     return int((1 - recipe.data.get("held_out", 0.0)) * len(codes))
-
-
-def next_symbol_loss(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-    """Cross-entropy of the symbol that follows each, nats."""
-    inputs, targets = batch
-    logits = model(inputs).float().flatten(0, 1)
-    return {"total": F.cross_entropy(logits, targets.flatten(), ignore_index=TARGET_OF_NONE)}
 
 
 class Pairs:
@@ -129,7 +113,6 @@ class Pairs:
         return symbols, targets, same.tril(-1).sum(-1)
 
 
-def _network(recipe: Keys, symbols: int, context: int, bench: Bench) -> nn.Module:
-    if recipe.model.name == "lstm":
-        return RecurrentLanguageModel(symbols, seed=bench.seed, **recipe.model.options)
-    return CausalTransformer(symbols, context, seed=bench.seed, **recipe.model.options)
+def _network(recipe: Keys, symbols: int, context: int, bench: Bench) -> LanguageModel:
+    kind = RecurrentLanguageModel if recipe.model.name == "lstm" else CausalTransformer
+    return kind(symbols, context, seed=bench.seed, **recipe.model.options)

@@ -16,7 +16,7 @@ from bayesight.belief.absorbed import Rows
 from bayesight.data import Store
 from bayesight.data.notes import source_facts
 from bayesight.errors import TrainingDiverged
-from bayesight.models import GenerativeModel, ImageModel
+from bayesight.models import GenerativeModel, ImageModel, LanguageModel
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.engine import Plan, State, fit
@@ -39,7 +39,7 @@ __all__ = ["described", "finish", "fit_run", "hardware_facts"]
 
 def fit_run(
     run: Run,
-    plan: Plan[ImageModel] | Plan[GenerativeModel],
+    plan: Plan[ImageModel] | Plan[GenerativeModel] | Plan[LanguageModel],
     hardware: Hardware,
     keeper: FileCheckpointer,
     listeners: Iterable[Listener],
