@@ -147,7 +147,7 @@ def _renamed(theirs: Weights, names: Mapping[str, str], prefix: str) -> Weights:
 
 
 def _layers(weights: Weights) -> int:
-    return 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
+    return 1 + max((int(name.split(".")[1]) for name in weights if name.startswith("blocks.")), default=-1)
 
 
 def _activation(config: Mapping[str, Any], key: str, default: str) -> str:

@@ -190,11 +190,11 @@ class Attention(nn.Module):
                 if memory is None and past.keys is not None and past.values is not None:
                     k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
                 past.keys, past.values = k, v
-        scores = q @ k.transpose(-2, -1) / math.sqrt(width // self.heads)  # (B, heads, T, S)
+        # scaling the queries is cheaper than scaling the scores, and adding a mask than filling by one
+        scores = (q * (width // self.heads) ** -0.5) @ k.transpose(-2, -1)  # (B, heads, T, S)
         if self.causal and places > 1:
-            seen = k.shape[2]
-            later = torch.ones(places, seen, dtype=torch.bool, device=x.device).triu(1 + seen - places)
-            scores = scores.masked_fill(later, -math.inf)
+            unseen = torch.full((places, k.shape[2]), -math.inf, device=x.device)
+            scores = scores + unseen.triu(1 + k.shape[2] - places)
         if present is not None:
             scores = scores.masked_fill(~present[:, None, None, :], -math.inf)
         weights = self.dropout(scores.softmax(-1))
