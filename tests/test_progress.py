@@ -27,6 +27,15 @@ def test_a_line_says_how_much_is_done_how_fast_and_how_long_still(capsys, monkey
     assert lines[-1].endswith("\n")
 
 
+def test_a_sentence_stands_on_a_line_of_its_own(capsys):
+    tell = reporter(True, "reading")
+    tell(1, None)
+    tell.announce("this will be large")
+    tell(2, 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert "this will be large" in [line.strip() for line in lines]
+
+
 def test_what_is_not_asked_for_is_not_written(capsys, shapes):
     bayesight.open_store(shapes, size=14)
     assert capsys.readouterr().err == ""

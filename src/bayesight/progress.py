@@ -68,3 +68,6 @@ class _Line:
         line = f"{self.label}: {done:,}{of} {self.unit}, {rate:,.0f}/s{left}"
         sys.stderr.write(f"\r{line:<78}" + "\n" * finished)
         sys.stderr.flush()
+
+    def announce(self, sentence: str) -> None:
+        told(f"\r{sentence:<78}")

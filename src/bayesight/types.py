@@ -20,7 +20,10 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 """Statistics and probabilities."""
 
 Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called with (done, total); total is None while it is unknown. The caller draws the bar."""
+"""Called with (done, total); total is None while it is unknown. The caller draws the bar.
+
+A method ``announce`` beside it, where there is one, is called with a sentence for the person who waits.
+"""
 
 ShownProgress: TypeAlias = Progress | bool | None
 """What a public function takes: True writes a line on standard error; see ``progress.reporter``."""

@@ -38,6 +38,13 @@ def archive(tmp_path):
     return path
 
 
+def test_a_large_store_is_told_of_on_standard_error(archive, monkeypatch):
+    monkeypatch.setattr("bayesight.data.build._LARGE_BYTES", 0)
+    result = inspect(archive, "--size", 7, "--json")
+    assert "images of 7x7 take about 0.0 GB in" in result.stderr
+    assert json.loads(result.stdout)["examples"] == 11
+
+
 def test_the_json_of_the_real_letters(real_data):
     result = inspect(real_data / "notmnist" / "notMNIST_real8k.tar.gz", "--json")
     document = json.loads(result.stdout)

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -572,3 +573,57 @@ def test_only_rows_keep_their_class(tmp_path, make):
     assert len(kept.rows_of("left out")) == 7
     assert kept.manifest.content_hash != store.manifest.content_hash
     assert only_rows(store, np.arange(12)).manifest == store.manifest
+
+
+class Waiting:
+    """A listener that takes sentences."""
+
+    def __init__(self):
+        self.said, self.seen = [], []
+
+    def __call__(self, done, total):
+        self.seen.append((done, total))
+
+    def announce(self, sentence):
+        self.said.append(sentence)
+
+
+def some(make, how):
+    """Images of one size, which are read in one pass, or of two, which are counted first."""
+    return [
+        (f"{k % 2}/{k}.png", make.encoded(make.picture(k, 20 + 4 * (k % 3 == 0) * (how == "two"), 20)))
+        for k in range(30)
+    ]
+
+
+@pytest.mark.parametrize("how", ["one", "two"])
+def test_a_large_store_is_told_of_before_it_is_built(tmp_path, cache, make, monkeypatch, how):
+    archive, listener = make.tar(tmp_path / "x.tar", some(make, how), "w"), Waiting()
+    store = open_store(archive, cache=cache, progress=listener)
+    assert (listener.said, listener.seen[-1]) == ([], (30, 30))
+    monkeypatch.setattr(build_module, "_LARGE_BYTES", store.images.nbytes)
+    (tmp_path / "other").mkdir()
+    open_store(archive, cache=tmp_path / "other", progress=listener)
+    (said,) = listener.said
+    assert said.startswith(f"30 images of 20x20 take about 0.0 GB in {tmp_path / 'other'}")
+    assert "--size HxW makes them smaller, BAYESIGHT_CACHE names" in said
+    open_store(archive, cache=cache, progress=lambda done, total: None)
+
+
+@pytest.mark.parametrize("how", ["one", "two"])
+def test_a_store_for_which_there_is_no_room_is_refused_before_it_is_built(
+    tmp_path, cache, make, monkeypatch, how
+):
+    for name, content in some(make, how):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(content)
+    monkeypatch.setattr("bayesight.data.archives._BATCH_MEMBERS", 10)
+    needed = {"one": 20 * 400, "two": 2 * 30 * 400}[how]  # ten are written when it is known of how many
+    free = [needed - 1]
+    monkeypatch.setattr(build_module.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[0]))
+    with pytest.raises(StorageFailed, match=r"^30 images of 20x20 take about .* twice that while") as error:
+        open_store(tmp_path / "set", cache=cache)
+    assert "\n" not in str(error.value)
+    assert listing(cache) == []
+    free[0] += 1
+    assert len(open_store(tmp_path / "set", cache=cache)) == 30

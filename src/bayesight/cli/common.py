@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -272,11 +272,20 @@ def this_program() -> list[str]:
     return [os.path.relpath(called)]
 
 
-class Bar(Protocol):
-    """Draws a bar: how much is done, of how much, and in words."""
+class Bar:
+    """Draws a bar: how much is done, of how much, and in words; nothing where there is none to draw."""
+
+    def __init__(self, draw: Callable[[int, int | None, str], None] | None = None) -> None:
+        self._draw = draw
 
     def __call__(self, done: int, total: int | None, words: str = "") -> None:
-        """Show it."""
+        """Show how far it has come."""
+        if self._draw is not None:
+            self._draw(done, total, words)
+
+    def announce(self, sentence: str) -> None:
+        """Tell a person a sentence, bar or none."""
+        say(sentence)
 
 
 @contextmanager
@@ -287,7 +296,7 @@ def progress_bar(label: str, unit: str = "images") -> Iterator[Bar]:
     total is None while it is unknown.
     """
     if not sys.stderr.isatty():
-        yield lambda done, total, words="": None
+        yield Bar()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -302,10 +311,10 @@ def progress_bar(label: str, unit: str = "images") -> Iterator[Bar]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
 
-        def show(done: int, total: int | None, words: str = "") -> None:
+        def draw(done: int, total: int | None, words: str) -> None:
             bar.update(task, completed=done, total=total, description=words or label)
 
-        yield show
+        yield Bar(draw)
 
 
 def _finite(value: Any) -> Any:

@@ -8,8 +8,9 @@ digest and its path, about 100 bytes.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined
 from bayesight.data.placing import Placement, place, place_by_name
 from bayesight.data.remarks import Remarks
 from bayesight.data.unpacking import MemberPlan
-from bayesight.errors import SourceUnreadable
+from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.types import ImageArray, IntArray, Progress
 
 __all__ = ["Contents", "build", "content_hash"]
@@ -49,6 +50,7 @@ _DECODED_BYTES = 32 << 20
 _BUCKET_BYTES = 64 << 20
 _CHUNK_BYTES = 8 << 20
 _MOST_BUCKETS = 256
+_LARGE_BYTES = 1 << 30
 PIXELS_FREE = 1_000_000_000
 PIXELS_A_BYTE = 500
 """Photographs hold 1 to 10 pixels for each byte, scans of drawings up to about 100."""
@@ -73,17 +75,32 @@ class Contents:
     container: Remarks
 
 
-def build(source: Source, spec: ImageSpec, folder: Path, progress: Progress | None = None) -> Contents:
+def build(
+    source: Source,
+    spec: ImageSpec,
+    folder: Path,
+    progress: Progress | None = None,
+    files: int | None = None,
+) -> Contents:
     """Read a source; write its images, labels, parts and digests as ``.npy`` and ``paths.txt`` into a folder.
 
     The files are written, but not yet forced to the disk.
 
+    Args:
+        source: what is read.
+        spec: what was asked for.
+        folder: where to; it exists and is empty.
+        progress: called with images read so far and about how many there are; its ``announce`` is told of a
+            large store before it is built.
+        files: how many the source has, where that is known.
+
     Raises:
         SourceUnreadable: the source is damaged, or holds no image that could be read.
         InvalidInput: its folders can be read in several ways.
+        StorageFailed: the disk has no room for what will be written.
         OSError: the folder could not be written.
     """
-    with Spool(folder, progress) as spool:
+    with Spool(folder, progress, files) as spool:
         if source.kind == "idx":
             choice = _read_idx(source, spec, spool)
         else:
@@ -114,8 +131,9 @@ def content_hash(frame: Frame, labels: IntArray, digests: ImageArray, parts: Ima
 class Spool:
     """The images of a reading pass in the order they come, on disk, with what is known of each of them."""
 
-    def __init__(self, folder: Path, progress: Progress | None) -> None:
+    def __init__(self, folder: Path, progress: Progress | None, files: int | None) -> None:
         self._progress = progress
+        self._files = files
         self._path = folder / "images.raw"
         self._file: BinaryIO = self._path.open("w+b")
         self.clear()
@@ -132,6 +150,7 @@ class Spool:
         self._file.seek(0)
         self._file.truncate()
         self.frame: Frame | None = None
+        self.is_sized = False
         self.count = 0
         self.folder_ids: dict[str, int] = {}
         self.folders: list[npt.NDArray[np.int32]] = []
@@ -179,8 +198,35 @@ class Spool:
 
     def report(self, fraction: float) -> None:
         """Tell the listener how many images were read and about how many there are."""
+        total = round(self.count / fraction) if fraction > 0 else None
+        if self._files is not None:
+            total = max(self.count, self._files)
+        if total:
+            self.expect(total)
         if self._progress is not None:
-            self._progress(self.count, round(self.count / fraction) if fraction > 0 else None)
+            self._progress(self.count, total)
+
+    def expect(self, images: int, copies: int = 1) -> None:
+        """Say, once the frame is known, how large a store of about so many images will be if that is much.
+
+        Raises:
+            StorageFailed: the disk has no room for ``copies`` of it, which are two unless their number is but
+                an estimate.
+        """
+        if self.is_sized or self.frame is None:
+            return
+        self.is_sized = True
+        needed, free = images * self.frame.size_bytes, shutil.disk_usage(self._path.parent).free
+        size = f"{images:,} images of {self.frame.height}x{self.frame.width} take about {needed / 1e9:.1f} GB"
+        mend = "--size HxW makes them smaller, BAYESIGHT_CACHE names a folder on another disk"
+        if copies * needed > free + self._file.tell():
+            raise StorageFailed(
+                f"{size} in {self._path.parent.parent}, twice that while they are sorted, and "
+                f"{free / 1e9:.1f} GB are free there; free some space, or: {mend}"
+            )
+        announce: Callable[[str], None] | None = getattr(self._progress, "announce", None)
+        if needed >= _LARGE_BYTES and announce is not None:
+            announce(f"{size} in {self._path.parent.parent}; {mend}")
 
     def chunks(self, rows: int, size: int) -> Iterator[npt.NDArray[np.uint8]]:
         """The images again, at most ``rows`` at a time, each as ``size`` bytes."""
@@ -246,6 +292,7 @@ def _read_images(source: Source, spec: ImageSpec, spool: Spool, plan: MemberPlan
     known = +seen or Counter({spool.frame: 1})
     spool.clear()
     spool.frame, budget = choose(spec, known, depths.levels()), PixelBudget(source)
+    spool.expect(known.total(), copies=2)
     for batch in batches(source, labelled=spec.labelled, plan=plan, remarks=spool.remarks):
         for part in _parts(batch, spool.frame):
             _take_in(part, spool, budget)

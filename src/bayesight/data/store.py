@@ -216,12 +216,13 @@ def open_store(
         layout: which folders are classes and which are parts of the source, where it does not show.
         container: how names in archives are encoded, and whether links are followed.
         cache: where stores are kept; $BAYESIGHT_CACHE or the user's cache folder when not given.
-        progress: called with images read so far and about how many there are.
+        progress: called with images read so far and about how many there are; one that has ``announce`` is
+            told of a store of 1 GiB and more before it is built.
 
     Raises:
         SourceNotFound: nothing is there.
         SourceUnreadable: cut off, damaged, or without a single image.
-        StorageFailed: the cache cannot be written.
+        StorageFailed: the cache cannot be written, or its disk has no room for the store.
         LayoutUnclear: folders that can be read in several ways; says which option asks for each.
         InvalidInput: a size or mode that cannot be.
     """
@@ -245,7 +246,7 @@ def open_store(
             store = _load(folder)
             if store is None:
                 _remove_leftovers(home, lock_of(folder))
-                _build(found, spec, folder, signature, _counting(progress, stamped.files))
+                _build(found, spec, folder, signature, progress, stamped.files)
                 store = _load(folder)
             with suppress(OSError):  # a cache that can only be read serves as well
                 write_atomic(folder / _STAMP, json.dumps(stamped.values))
@@ -372,13 +373,18 @@ def _relabelled(store: Store, labels: IntArray, classes: tuple[str, ...], notes:
 
 
 def _build(
-    source: Source, spec: ImageSpec, folder: Path, signature: list[Any], progress: Progress | None
+    source: Source,
+    spec: ImageSpec,
+    folder: Path,
+    signature: list[Any],
+    progress: Progress | None,
+    files: int | None,
 ) -> None:
     """Write a store beside its final place, then move it there in one step."""
     family = folder.name.rpartition("-")[0]
     temporary = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{family}-", dir=folder.parent))
     try:
-        contents = build(source, spec, temporary, progress)
+        contents = build(source, spec, temporary, progress, files)
         if content_of(source, stamp(source)) != signature:
             raise SourceUnreadable(f"{source.path} changed while it was being read; try again")
         _write_manifest(temporary, source, contents)
@@ -512,13 +518,6 @@ def _wish(asked: ImageSpec, size: int | tuple[int, int] | None) -> ImageSpec:
     level = "1 for the folders at the top, 2 for the next, -1 for the lowest"
     check(asked.layout.class_level != 0, "--class-level", "got 0", level)
     return replace(asked, size=pair)
-
-
-def _counting(progress: Progress | None, expected: int | None) -> Progress | None:
-    """The listener, told the number of files where it is known beforehand."""
-    if progress is None or expected is None:
-        return progress
-    return lambda done, total: progress(done, max(done, expected))
 
 
 def _cache_folder(cache: str | os.PathLike[str] | None) -> Path:
