@@ -11,8 +11,8 @@ from collections import namedtuple
 import pytest
 
 from bayesight.cli import main
-from bayesight.data import catalogue
-from bayesight.data.catalogue import CATALOGUE, KnownSet, RemoteFile
+from bayesight.data import download
+from bayesight.data.download import CATALOGUE, KnownSet, RemoteFile
 
 Done = namedtuple("Done", "returncode stdout stderr")
 
@@ -44,7 +44,7 @@ def fetch(capsys, monkeypatch, tmp_path):
     def run(*arguments, content=b"letters" * 1000):
         file = RemoteFile("a.tar.gz", hashlib.md5(content).hexdigest())
         known = {"notmnist-small": KnownSet("", "http://127.0.0.1:9", (file,))}
-        monkeypatch.setattr(catalogue, "CATALOGUE", known)
+        monkeypatch.setattr(download, "CATALOGUE", known)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["bayesight", "data", "fetch", *map(str, arguments)])
         try:

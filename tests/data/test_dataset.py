@@ -310,7 +310,7 @@ def test_notmnist_downloads_when_asked(tmp_path, monkeypatch):
         elsewhere.mkdir()
         return shutil.copy(tmp_path / "notMNIST_small.tar.gz", elsewhere)
 
-    monkeypatch.setattr("bayesight.data.catalogue.fetch", fetch)
+    monkeypatch.setattr("bayesight.data.download.fetch", fetch)
     assert len(NotMNIST(elsewhere, download=True)) == 10
 
 

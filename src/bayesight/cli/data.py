@@ -199,7 +199,7 @@ def fetch(
     as_json: JsonFlag = False,
 ) -> None:
     """Download a known set, verified; an interrupted download goes on where it stopped."""
-    from bayesight.data.catalogue import fetch
+    from bayesight.data.download import fetch
 
     with progress_bar("fetching", unit="bytes") as progress:
         path = fetch(name, root, base_url=mirror, progress=progress)

@@ -1,4 +1,4 @@
-"""What a classifier learns from: archives of labelled images, read once into a memory-mapped store.
+"""Archives of labelled images, from which a classifier learns: read once into a memory-mapped store.
 
 The way of an image: ``archives`` (one pass, nothing unpacked) → ``decode`` → ``store`` → ``audit`` →
 ``splits`` → ``dataset``. Names are loaded when first used, so that ``import bayesight.data`` costs nothing;
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from bayesight.data.audit import Audit as Audit
     from bayesight.data.augment import Augment as Augment
     from bayesight.data.augment import augmentation as augmentation
-    from bayesight.data.catalogue import fetch as fetch
     from bayesight.data.dataset import ImageDataset as ImageDataset
     from bayesight.data.dataset import NotMNIST as NotMNIST
     from bayesight.data.dataset import gather as gather
     from bayesight.data.dataset import to_image as to_image
     from bayesight.data.dataset import to_tensor as to_tensor
+    from bayesight.data.download import fetch as fetch
     from bayesight.data.splits import split as split
     from bayesight.data.store import Manifest as Manifest
     from bayesight.data.store import Quarantined as Quarantined

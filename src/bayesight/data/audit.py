@@ -1,4 +1,4 @@
-"""What is suspicious about a set of images: duplicates, conflicting labels, near-duplicates, imbalance."""
+"""Find what is suspicious in a set of images: duplicates, conflicting labels, near-duplicates, imbalance."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class NearPair:
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found.
+    """The findings of an audit.
 
     Args:
         groups: sets of identical images.

@@ -73,7 +73,7 @@ def augmentation(name: str, **options: Any) -> Augment:
 
 @dataclass(frozen=True, kw_only=True)
 class GlyphOptions:
-    """How far a letter or digit may move; every amount is drawn evenly from -value to +value, 0 turns it off.
+    """Limits of the moves of a letter or digit; each is drawn evenly from -value to +value, 0 is off.
 
     Args:
         rotate_deg: rotation about the centre, degrees, in [0, 180].
@@ -102,7 +102,7 @@ class GlyphOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoOptions:
-    """How a photograph may change; 0 turns a change off.
+    """Limits of the changes of a photograph; 0 turns a change off.
 
     Args:
         flip: probability of a mirror image, left for right, in [0, 1].

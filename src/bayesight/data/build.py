@@ -59,7 +59,7 @@ _DIGEST_BYTES = 16
 
 @dataclass(frozen=True)
 class Contents:
-    """What a built store holds, beside its arrays."""
+    """The contents of a built store, beside its arrays."""
 
     classes: tuple[str, ...]
     counts: dict[str, int]

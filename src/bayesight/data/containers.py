@@ -79,7 +79,7 @@ AS_STORED = ContainerOptions()
 
 @dataclass(frozen=True)
 class Source:
-    """Where images come from.
+    """A folder or file that images come from.
 
     Args:
         path: the absolute path.

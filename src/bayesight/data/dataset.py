@@ -245,7 +245,7 @@ class NotMNIST(ImageDataset):
         UnknownName: another subset.
         SourceNotFound: nothing there; the absolute path and the working directory are named.
         SourceUnreadable: the archive is not the published one.
-        DownloadFailed, StorageFailed: as ``catalogue.fetch``.
+        DownloadFailed, StorageFailed: as ``fetch``.
     """
 
     def __init__(
@@ -265,8 +265,7 @@ class NotMNIST(ImageDataset):
 
 def _find_notmnist(root: Path, subset: str, *, download: bool, verify: bool) -> Path:
     """The archive, the folder it unpacks to, or the archive fetched."""
-    from bayesight.data.catalogue import CATALOGUE, fetch
-    from bayesight.data.download import md5_of
+    from bayesight.data.download import CATALOGUE, fetch, md5_of
 
     published = CATALOGUE[f"notmnist-{subset}"].files[0]
     folder = Path(os.path.normpath(Path.cwd() / root.expanduser()))

@@ -1,7 +1,8 @@
-"""One file over HTTP: resumed where it was cut off, verified, and never half there under its own name.
+"""Known sets of images, and a file over HTTP: resumed where it was cut off, and believed when verified.
 
 The bytes go to ``NAME.part``, which an interruption of any kind leaves for the next call to go on from
-(RFC 9110, sec. 14: Range, If-Range). Only a file whose MD5 is the expected one takes the name.
+(RFC 9110, sec. 14: Range). Only a file whose MD5 is the expected one takes the name; one that several answers
+made, and that is another, is received once more from its beginning.
 """
 
 from __future__ import annotations
@@ -9,33 +10,83 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
-import re
+import os
 import shutil
 import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from types import MappingProxyType
 
 from filelock import FileLock
 
 from bayesight.checks import check
-from bayesight.errors import DownloadFailed, StorageFailed
-from bayesight.types import Progress
+from bayesight.errors import DownloadFailed, StorageFailed, UnknownName
+from bayesight.progress import reporter
+from bayesight.types import Progress, ShownProgress
 
-__all__ = ["Patience", "download", "md5_of"]
+__all__ = ["CATALOGUE", "KnownSet", "Patience", "RemoteFile", "download", "fetch", "md5_of"]
 
 _BLOCK_BYTES = 1 << 16
 _LONGEST_PAUSE_S = 60.0
-_PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PASSING_STATUS = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a set: its name on the server and here, and its MD5."""
+
+    name: str
+    md5: str
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A published set of images.
+
+    Args:
+        about: one sentence.
+        base_url: the address its files are under.
+        files: what is fetched; the first one is the source to train on.
+    """
+
+    about: str
+    base_url: str
+    files: tuple[RemoteFile, ...]
+
+
+CATALOGUE: Mapping[str, KnownSet] = MappingProxyType(
+    {
+        "notmnist-small": KnownSet(
+            "Letters A to J in many fonts, about 19,000, cleaned by hand (Bulatov 2011).",
+            "http://yaroslavvb.com/upload/notMNIST",
+            (RemoteFile("notMNIST_small.tar.gz", "c9890a473a9769fda4bdf314aaf500dd"),),
+        ),
+        "notmnist-large": KnownSet(
+            "Letters A to J in many fonts, about 529,000, some 6.5 % of them mislabelled (Bulatov 2011).",
+            "http://yaroslavvb.com/upload/notMNIST",
+            (RemoteFile("notMNIST_large.tar.gz", "70a95b805ecfb6592c48e196df7c1499"),),
+        ),
+        "mnist": KnownSet(
+            "Handwritten digits, 60,000 to train on and 10,000 to test on (LeCun, Cortes and Burges 1998).",
+            "https://ossci-datasets.s3.amazonaws.com/mnist",
+            (
+                RemoteFile("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+                RemoteFile("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
+                RemoteFile("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+                RemoteFile("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+            ),
+        ),
+    }
+)
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to go on with a server that fails.
+    """Limits of going on with a server that fails.
 
     Args:
         retries: further attempts after one that brought nothing new; one that did starts the count again.
@@ -58,6 +109,47 @@ class Patience:
 
 class _Passing(Exception):
     """A failure that may be gone at the next attempt."""
+
+
+def fetch(
+    name: str,
+    root: str | os.PathLike[str] = "data",
+    *,
+    base_url: str | None = None,
+    patience: Patience | None = None,
+    progress: ShownProgress = None,
+) -> Path:
+    """The files of a known set, downloaded into ``root`` unless they are there already.
+
+    An interrupted download goes on where it stopped. A file that is there with the right MD5 is accepted
+    without touching the network; one with another MD5 is refused and left alone.
+
+    Args:
+        name: a key of ``CATALOGUE``.
+        root: the folder the files belong in, made if need be; a relative one is taken from the working
+            directory.
+        base_url: a mirror that holds the same file names.
+        patience: retries and waits; None for the defaults.
+        progress: called with (bytes received, bytes in all or None), file by file.
+
+    Returns:
+        The absolute path of the set's first file, which is what ``open_store`` and ``bayesight train`` take;
+        for MNIST that is the images to train on, with the labels and the test images beside it.
+
+    Raises:
+        UnknownName: no such set; the message suggests the nearest.
+        DownloadFailed: the server refuses, keeps failing, or serves another file.
+        StorageFailed: no space, or no permission to write.
+    """
+    progress = reporter(progress, "fetching", "bytes")
+    if name not in CATALOGUE:
+        raise UnknownName("known data set", name, CATALOGUE)
+    chosen = CATALOGUE[name]
+    folder = Path(os.path.normpath(Path.cwd() / Path(root).expanduser()))
+    address = (base_url or chosen.base_url).rstrip("/")
+    for file in chosen.files:
+        download(f"{address}/{file.name}", folder / file.name, file.md5, patience=patience, progress=progress)
+    return folder / chosen.files[0].name
 
 
 def download(
@@ -102,7 +194,7 @@ def md5_of(path: Path) -> str:
 
 
 def _is_there(target: Path, md5: str) -> bool:
-    """Whether the right file has the name; another file under it is the user's, so it is not touched."""
+    """True where the right file has the name; another one under it is the user's and is refused."""
     if not target.exists():
         return False
     if not target.is_file():
@@ -116,60 +208,67 @@ def _is_there(target: Path, md5: str) -> bool:
 
 
 def _fill(url: str, target: Path, md5: str, patience: Patience, progress: Progress | None) -> None:
-    """Receive, verify, rename."""
+    """Receive, verify, rename; what several answers made, and is wrong, is received once more as a whole."""
     part = target.with_name(target.name + ".part")
-    resumed = _size(part) > 0
-    _receive_all(url, part, md5, patience, progress)
-    found = md5_of(part)
-    if found != md5 and resumed:  # what was kept may have been part of something else
-        _discard(part)
-        _receive_all(url, part, md5, patience, progress)
+    found, resumed, rounds = "", True, 0
+    while resumed and rounds < 2:
+        resumed, rounds = _receive_all(url, part, md5, patience, progress), rounds + 1
         found = md5_of(part)
-    if found != md5:
+        if found == md5:
+            with _storage_errors(target):
+                part.replace(target)
+            return
         _discard(part)
-        raise DownloadFailed(
-            f"{url}: serves a file with MD5 {found}; expected {md5}. It was deleted; try another mirror."
-        )
-    with _storage_errors(target):
-        part.replace(target)
-    _discard(part)
+    raise DownloadFailed(
+        f"{url}: serves a file with MD5 {found}; expected {md5}. It was deleted; try another mirror."
+    )
 
 
-def _receive_all(url: str, part: Path, md5: str, patience: Patience, progress: Progress | None) -> None:
-    """Go on until the file is complete or nothing new came too often in a row."""
+def _receive_all(url: str, part: Path, md5: str, patience: Patience, progress: Progress | None) -> bool:
+    """Go on until the sum is right or the server says that this is all; True where several answers made it.
+
+    Raises:
+        DownloadFailed: nothing new came too often in a row.
+    """
     failures = 0
-    while True:
+    while not _holds(part, md5):
         before = _size(part)
         try:
             return _receive(url, part, patience.timeout_s, progress)
         except _Passing as error:
-            if _size(part) and md5_of(part) == md5:  # all is there, whatever length the server promised
-                return None
             failures = 1 if _size(part) > before else failures + 1
-            if failures > patience.retries:
+            if failures > patience.retries and not _holds(part, md5):
                 kept = f" {_size(part):,} bytes are kept in {part.name}." if _size(part) else ""
                 raise DownloadFailed(
                     f"{url}: {error}, {failures} times in a row; expected the whole file.{kept} "
                     "Try again later, or from another mirror."
                 ) from error.__cause__
         time.sleep(min(_LONGEST_PAUSE_S, patience.pause_s * 2 ** (failures - 1)))
+    return False
 
 
-def _receive(url: str, part: Path, timeout_s: float, progress: Progress | None) -> None:
-    """One request for what is missing; returns when the file is complete."""
+def _receive(url: str, part: Path, timeout_s: float, progress: Progress | None) -> bool:
+    """One request for what is missing; returns when the server has no more: True if it went on from before.
+
+    Raises:
+        _Passing: it broke off, or may do better the next time.
+        DownloadFailed: it refuses.
+    """
     have = _size(part)
+    headers = {"User-Agent": "bayesight", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme was checked
     try:
-        response = _open(url, have, _tag(part), timeout_s)
+        response = urllib.request.urlopen(request, timeout=timeout_s)  # noqa: S310
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and have:
-            if _total(error.headers.get("Content-Range")) == have:
-                return None
-            _discard(part)
-        elif error.code not in _PASSING_STATUS:
+        if error.code not in _PASSING_STATUS:
             raise DownloadFailed(
                 f"{url}: the server answers {error.code} {error.reason}; expected the file. Try a mirror."
             ) from error
+        if error.code == 416:  # more is here than there
+            _discard(part)
         raise _Passing(f"the server answers {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
@@ -178,39 +277,27 @@ def _receive(url: str, part: Path, timeout_s: float, progress: Progress | None) 
     except (OSError, http.client.HTTPException) as error:
         raise _Passing(f"no answer ({error or type(error).__name__})") from error
     with response:
-        return _append(response, part, have, progress)
+        goes_on: bool = response.status == 206
+        if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            _discard(part)
+            raise _Passing("the server sends another range than was asked for")
+        _write(response, part, have if goes_on else 0, progress)
+        return goes_on
 
 
-def _open(url: str, have: int, tag: str | None, timeout_s: float) -> http.client.HTTPResponse:
-    """Ask for everything, or for what follows the first ``have`` bytes if the file is still the same."""
-    headers = {"User-Agent": "bayesight", "Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-        if tag:
-            headers["If-Range"] = tag
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme was checked
-    response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=timeout_s)  # noqa: S310
-    return response
-
-
-def _append(response: http.client.HTTPResponse, part: Path, have: int, progress: Progress | None) -> None:
-    """Write what the server sends behind what is there, or in its place if it starts from the beginning."""
-    goes_on = response.status == 206 and _start(response.headers.get("Content-Range")) == have
-    if response.status == 206 and not goes_on:
-        _discard(part)
-        raise _Passing("the server sends another range than was asked for")
+def _write(response: http.client.HTTPResponse, part: Path, done: int, progress: Progress | None) -> None:
+    """Write an answer behind the first ``done`` bytes; a full disk is no fault of the server."""
     length = response.headers.get("Content-Length", "")
-    done = have if goes_on else 0
     total = done + int(length) if length.isdecimal() else None
     with _storage_errors(part):
         if total is not None:
             _require_space(part, total - done)
-        if not goes_on:
-            _remember_tag(part, response)
-        file = part.open("ab" if goes_on else "wb")
+        file = part.open("ab" if done else "wb")
     with file:
         for block in _blocks(response):
-            _write(file, block, part)
+            with _storage_errors(part):
+                file.write(block)
+                file.flush()
             done += len(block)
             if progress:
                 progress(done, total)
@@ -219,19 +306,12 @@ def _append(response: http.client.HTTPResponse, part: Path, have: int, progress:
 
 
 def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """What the server sends, until it ends."""
+    """The pieces the server sends, until it ends."""
     try:
         while block := response.read(_BLOCK_BYTES):
             yield block
     except (OSError, http.client.HTTPException) as error:
         raise _Passing(f"the connection broke ({error or type(error).__name__})") from error
-
-
-def _write(file: BinaryIO, block: bytes, part: Path) -> None:
-    """Write one block; a full disk is no fault of the server."""
-    with _storage_errors(part):
-        file.write(block)
-        file.flush()
 
 
 @contextlib.contextmanager
@@ -258,29 +338,13 @@ def _require_space(part: Path, missing_bytes: int) -> None:
         )
 
 
-def _remember_tag(part: Path, response: http.client.HTTPResponse) -> None:
-    """Keep what names this version of the file; If-Range takes no weak ETag (RFC 9110, 13.1.5)."""
-    etag = response.headers.get("ETag", "")
-    tag = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
-    _tag_file(part).write_text(tag, encoding="latin-1")
-
-
-def _tag(part: Path) -> str | None:
-    try:
-        return _tag_file(part).read_text(encoding="latin-1") or None
-    except OSError:
-        return None
-
-
-def _tag_file(part: Path) -> Path:
-    return part.with_name(part.name + ".tag")
+def _holds(part: Path, md5: str) -> bool:
+    return part.is_file() and md5_of(part) == md5
 
 
 def _discard(part: Path) -> None:
-    """Remove what was received and its tag."""
     with contextlib.suppress(OSError):
         part.unlink(missing_ok=True)
-        _tag_file(part).unlink(missing_ok=True)
 
 
 def _size(part: Path) -> int:
@@ -288,15 +352,3 @@ def _size(part: Path) -> int:
         return part.stat().st_size
     except OSError:
         return 0
-
-
-def _start(content_range: str | None) -> int | None:
-    """The first byte's place in ``bytes 10-19/20``."""
-    found = re.match(r"bytes (\d+)-", content_range or "")
-    return int(found[1]) if found else None
-
-
-def _total(content_range: str | None) -> int | None:
-    """The whole file's length in ``bytes 10-19/20`` or ``bytes */20``."""
-    found = re.search(r"/(\d+)$", content_range or "")
-    return int(found[1]) if found else None

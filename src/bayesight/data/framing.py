@@ -28,7 +28,7 @@ _FITTING = {
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What was asked of a store.
+    """The size, mode, levels and layout that were asked of a store.
 
     Args:
         size: (height, width), or None for what the data are.
@@ -152,7 +152,7 @@ def _scaled_down(height: int, width: int) -> tuple[int, int]:
 
 
 def sentence(spec: ImageSpec, frame: Frame, seen: Counter[Frame]) -> str:
-    """How a frame was chosen, for people; ``seen`` is empty when all images are of it.
+    """The reasons for a frame, for people; ``seen`` is empty when all images are of it.
 
     Example:
         >>> sentence(ImageSpec(size=(9, 9)), Frame(9, 9, "L"), Counter())

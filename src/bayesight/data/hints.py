@@ -1,4 +1,4 @@
-"""How a source without class folders is probably meant, by the files in it, and the way on."""
+"""Guess from its files how a source without class folders is meant, and say the way on."""
 
 from __future__ import annotations
 

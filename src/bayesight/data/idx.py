@@ -35,7 +35,7 @@ class IdxBatch:
 
 
 def holds_idx(start: bytes) -> bool:
-    r"""Whether a stream that begins so is IDX data of any type and up to four dimensions.
+    r"""True where a stream that begins so is IDX data of any type and up to four dimensions.
 
     Example:
         >>> holds_idx(b"\x00\x00\x08\x03"), holds_idx(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""What ``bayesight data inspect`` says about a store: one document for programs, one text for people."""
+"""The answer of ``bayesight data inspect`` about a store: one document for programs, one text for people."""
 
 from __future__ import annotations
 

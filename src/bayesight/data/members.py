@@ -81,7 +81,7 @@ class SkippedMember:
 
 @dataclass
 class Position:
-    """How far a reading pass has come, as a share of its source in [0, 1]."""
+    """The progress of a reading pass, as a share of its source in [0, 1]."""
 
     fraction: float = 0.0
 

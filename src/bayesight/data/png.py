@@ -55,7 +55,7 @@ class PngLayout:
 
 
 def layout(header: bytes) -> PngLayout | None:
-    """What the first ``HEADER_BYTES`` of a PNG say; None when they are none of a PNG.
+    """The size and kind that the first ``HEADER_BYTES`` of a PNG say; None when they are none of a PNG.
 
     Example:
         >>> layout(b"GIF89a") is None
@@ -105,7 +105,7 @@ def inflate(blobs: Sequence[bytes], header: bytes, shape: PngLayout) -> list[byt
 
 
 def _is_plain(blob: bytes) -> bool:
-    """Whether a file consists of a header, one chunk of pixels and an end."""
+    """True where a file consists of a header, one chunk of pixels and an end."""
     if blob[37:41] != b"IDAT" or not blob.endswith(_END):
         return False
     held: int = _NUMBER.unpack_from(blob, HEADER_BYTES)[0]

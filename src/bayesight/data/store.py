@@ -70,7 +70,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a store holds and where it came from.
+    """The contents of a store beside its arrays, and where it came from.
 
     Args:
         format: version of the layout on disk.
@@ -173,7 +173,7 @@ class Store:
         return np.flatnonzero(chosen)
 
     def path_of(self, index: int) -> str:
-        """Where an image lay inside the source; ``"x.gz[17]"`` in IDX data."""
+        """The place of an image inside the source; ``"x.gz[17]"`` in IDX data."""
         text, ends = self._paths
         position = range(len(ends))[index]
         start = int(ends[position - 1]) + 1 if position else 0
@@ -462,7 +462,7 @@ def _load(folder: Path) -> Store | None:
 
 
 def _is_whole(store: Store) -> bool:
-    """Whether the files of a store belong together and hold what the manifest says."""
+    """True where the files of a store belong together and hold what the manifest says."""
     manifest, count = store.manifest, len(store)
     if store.images.shape != (count, *manifest.shape) or store.digests.shape != (count, 16) or not count:
         return False
@@ -506,7 +506,7 @@ def _storing(home: Path, source: Path) -> Iterator[None]:
 
 
 def _wish(asked: ImageSpec, size: int | tuple[int, int] | None) -> ImageSpec:
-    """What was asked for, checked."""
+    """A specification, checked."""
     check(asked.fit in FITS, "fit", f"got {asked.fit!r}", "crop, pad or stretch")
     check(asked.mode in (None, "L", "RGB"), "mode", f"got {asked.mode!r}", '"L" (grey) or "RGB"')
     pair = (size, size) if isinstance(size, int) else size
@@ -521,7 +521,7 @@ def _wish(asked: ImageSpec, size: int | tuple[int, int] | None) -> ImageSpec:
 
 
 def _cache_folder(cache: str | os.PathLike[str] | None) -> Path:
-    """Where stores are kept."""
+    """The folder of all stores."""
     return cache_home(cache) / "stores"
 
 

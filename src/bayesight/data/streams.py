@@ -128,7 +128,7 @@ class ByteStream:
 
     @property
     def fraction(self) -> float:
-        """How much of the file has been read, in [0, 1]."""
+        """The share of the file that has been read, in [0, 1]."""
         return min(1.0, self.taken / self.size) if self.size else 1.0
 
     def close(self) -> None:

@@ -70,7 +70,7 @@ _NO_TABLES = {
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a table is read.
+    """The way a table is read.
 
     Attributes:
         columns: the variables that are needed.
@@ -102,7 +102,7 @@ class ReadOptions:
         return self.held[0] if len(self.held) == 1 and self.treatment else ""
 
     def role(self, name: str) -> Role:
-        """What a column is for."""
+        """The role of a column."""
         return "treatment" if name == self.treatment else "held" if name in self.held else "outcome"
 
     @property
@@ -114,7 +114,7 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class TableRead:
-    """What a table was reduced to.
+    """A table, reduced.
 
     Attributes:
         sample: distinct rows with counts, or rows.
@@ -277,7 +277,7 @@ class _Reading:
         return sample
 
     def result(self) -> TableRead:
-        """What was read."""
+        """The rows read."""
         self.refuse_missing()
         if not self.cells and not self.parts:
             raise SourceUnreadable(f"{self.source}: no rows; expected at least one below the header.")
@@ -597,7 +597,7 @@ def _kinds(table: _Table, options: ReadOptions) -> dict[str, Kind]:
 
 
 def _values(table: _Table, names: Sequence[str], counts: str) -> dict[str, dict[str, float]]:
-    """How many rows have each value of some columns, from the first rows."""
+    """The rows of each value of some columns, counted, from the first rows."""
     found: dict[str, Counter[str]] = {name: Counter() for name in names}
     rows = 0
     for batch in (

@@ -46,7 +46,7 @@ _EXTENSIONS = (b"x", b"X", b"g", b"L", b"K")
 
 
 def checksum_holds(header: bytes) -> bool:
-    """Whether 512 bytes carry the checksum of a tar header.
+    """True where 512 bytes carry the checksum of a tar header.
 
     The sum of all bytes, those of the checksum taken as spaces, is read off Adler-32, whose low half is 1 +
     the sum modulo 65,521: one call in C instead of a loop over 512 bytes.
@@ -289,7 +289,7 @@ def _decimal(digits: bytes) -> int:
 
 
 def _extension(kind: bytes, content: bytes, decoded: Callable[[bytes], bytes]) -> dict[str, bytes]:
-    """What an extended header says of the next member."""
+    """The records that an extended header has of the next member."""
     if kind in b"LK":
         return {"path" if kind == b"L" else "linkpath": decoded(content.partition(b"\0")[0])}
     return _pax_records(content)

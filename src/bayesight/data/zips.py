@@ -58,7 +58,7 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class _Directory:
-    """Where the directory of one archive lies.
+    """The place of the directory of one archive.
 
     Args:
         start: its first byte in the file.

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bayesight.data import catalogue, download
-from bayesight.data.catalogue import CATALOGUE, KnownSet, RemoteFile, fetch
-from bayesight.data.download import Patience
+from bayesight.data import download
+from bayesight.data.download import CATALOGUE, KnownSet, Patience, RemoteFile, fetch
 from bayesight.errors import DownloadFailed, InvalidInput, StorageFailed, UnknownName
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB
@@ -37,11 +36,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         plan = self.server.plan
         getattr(self, plan.pop(0) if len(plan) > 1 else plan[0])()
 
-    def answer(self, body, *, status=200, length=None, sent=None, etag='"one"', content_range=None):
+    def answer(self, body, *, status=200, length=None, sent=None, content_range=None):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) if length is None else length))
-        if etag:
-            self.send_header("ETag", etag)
         if content_range:
             self.send_header("Content-Range", content_range)
         self.end_headers()
@@ -49,10 +46,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body[:sent])
 
     def first(self):
-        wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
-        return (
-            int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and condition in (None, '"one"') else 0
-        )
+        return int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
 
     def good(self, sent=None, length=None):
         first = self.first()
@@ -92,7 +86,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(CONTENT, sent=200_000)
 
     def another_version(self):
-        self.answer(CONTENT if self.headers.get("If-Range") == '"two"' else b"new" * 1000, etag='"two"')
+        first, other = self.first(), CONTENT[::-1]
+        span = f"bytes {first}-{len(other) - 1}/{len(other)}"
+        self.answer(other[first:], status=206 if first else 200, content_range=span if first else None)
 
     def wrong_range(self):
         self.answer(CONTENT[5:], status=206, content_range=f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}")
@@ -126,7 +122,7 @@ def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     files = (RemoteFile(NAME, MD5),)
     monkeypatch.setattr(
-        catalogue, "CATALOGUE", {**CATALOGUE, "notmnist-small": KnownSet("", "http://no", files)}
+        download, "CATALOGUE", {**CATALOGUE, "notmnist-small": KnownSet("", "http://no", files)}
     )
     served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     served.daemon_threads = True
@@ -177,7 +173,6 @@ def test_a_cut_download_goes_on_where_it_stopped(server, tmp_path):
     get(server, tmp_path, "cut", "good", progress=lambda done, total: seen.append((done, total)))
     headers = server.requests[1][1]
     assert headers["Range"] == "bytes=300000-"
-    assert headers["If-Range"] == '"one"'
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert {total for _, total in seen} == {len(CONTENT)}
@@ -198,10 +193,10 @@ def test_an_interruption_keeps_what_came_and_the_next_call_goes_on(server, tmp_p
     assert visible(tmp_path) == [NAME]
 
 
-def test_a_complete_part_is_taken_without_a_byte_more(server, tmp_path):
+def test_a_complete_part_is_taken_without_asking(server, tmp_path):
     (tmp_path / f"{NAME}.part").write_bytes(CONTENT)
-    assert get(server, tmp_path, "good").read_bytes() == CONTENT
-    assert len(server.requests) == 1
+    assert get(server, tmp_path, "missing").read_bytes() == CONTENT
+    assert server.requests == []
 
 
 def test_the_remains_of_another_file_are_dropped(server, tmp_path):
@@ -212,10 +207,16 @@ def test_the_remains_of_another_file_are_dropped(server, tmp_path):
     assert get(server, tmp_path, "good").read_bytes() == CONTENT
 
 
-def test_a_file_that_changed_on_the_server_is_not_glued_to_the_old_one(server, tmp_path):
+def test_a_file_glued_together_from_two_versions_is_received_again_as_a_whole(server, tmp_path):
+    assert get(server, tmp_path, "cut", "another_version", "good").read_bytes() == CONTENT
+    assert ["Range" in headers for _, headers in server.requests] == [False, True, False]
+    assert visible(tmp_path) == [NAME]
+
+
+def test_one_whole_restart_is_made_and_no_second_one(server, tmp_path):
     with pytest.raises(DownloadFailed, match="MD5"):
-        get(server, tmp_path, "cut", "another_version")
-    assert server.requests[1][1]["If-Range"] == '"one"'
+        get(server, tmp_path, "cut", "another_version", "cut", "another_version", "good")
+    assert len(server.requests) == 4
     assert visible(tmp_path) == []
 
 
@@ -305,7 +306,7 @@ def test_several_at_once_download_once(server, tmp_path):
 def test_every_file_of_a_set_is_fetched_and_the_first_is_the_source(server, tmp_path, monkeypatch):
     names = [file.name for file in CATALOGUE["mnist"].files]
     files = tuple(RemoteFile(name, MD5) for name in names)
-    monkeypatch.setattr(catalogue, "CATALOGUE", {"mnist": KnownSet("", server.url + "/", files)})
+    monkeypatch.setattr(download, "CATALOGUE", {"mnist": KnownSet("", server.url + "/", files)})
     assert fetch("mnist", tmp_path, patience=QUICK) == tmp_path / "train-images-idx3-ubyte.gz"
     assert visible(tmp_path) == sorted(names)
     assert [path for path, _ in server.requests] == [f"/mirror/{name}" for name in names]
@@ -339,6 +340,6 @@ def test_a_killed_process_leaves_a_part_that_is_gone_on_with(server, tmp_path):
     process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert visible(tmp_path) == [f"{NAME}.part", f"{NAME}.part.tag"]
+    assert visible(tmp_path) == [f"{NAME}.part"]
     assert get(server, tmp_path, "good").read_bytes() == CONTENT
     assert "Range" in server.requests[-1][1]
