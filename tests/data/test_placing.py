@@ -91,6 +91,7 @@ def test_backslashes_separate_folders(source, tmp_path, make, kind):
                 (path / member.name).write_bytes(archive.extractfile(member).read())
     store = open_store(path, cache=tmp_path / "cache")
     assert store.manifest.counts == {"bar": 3, "ring": 3}
+    assert store.manifest.container.backslashes == 6
     assert "6 names separate folders by backslashes" in " ".join(store.manifest.notes)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.data.remarks import Remarks
+from bayesight.data.members import Remarks
 from bayesight.data.tarwalk import checksum_holds, walk
 from bayesight.errors import SourceUnreadable
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from bayesight.data.dataset import to_image as to_image
     from bayesight.data.dataset import to_tensor as to_tensor
     from bayesight.data.download import fetch as fetch
+    from bayesight.data.manifest import Manifest as Manifest
+    from bayesight.data.members import Quarantined as Quarantined
     from bayesight.data.splits import split as split
-    from bayesight.data.store import Manifest as Manifest
-    from bayesight.data.store import Quarantined as Quarantined
     from bayesight.data.store import Store as Store
     from bayesight.data.store import open_store as open_store
     from bayesight.data.store import require_classes as require_classes

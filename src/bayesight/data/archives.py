@@ -26,6 +26,7 @@ from bayesight.data.members import (
     Member,
     Position,
     Quarantined,
+    Remarks,
     SkippedMember,
     Unreadable,
     must_sniff,
@@ -34,7 +35,6 @@ from bayesight.data.members import (
     undecoded,
     with_slashes,
 )
-from bayesight.data.remarks import Remarks
 from bayesight.data.streams import ByteStream
 from bayesight.data.tarwalk import HARD_LINK, SYMBOLIC_LINK, walk
 from bayesight.data.unpacking import MemberPlan, Unpacking, planned, tidy
@@ -64,8 +64,8 @@ class ReadAgain(Exception):
 class Batch:
     """Some members of a source, in its order: parallel lists of names, classes and encoded images.
 
-    ``classes`` holds None where a member lies in no folder. ``backslashes`` counts names whose folders were
-    separated by backslashes. ``fraction`` is the share of the source read so far, in [0, 1].
+    ``classes`` holds None where a member lies in no folder. ``fraction`` is the share of the source read so
+    far, in [0, 1].
     """
 
     paths: list[str] = field(default_factory=list)
@@ -73,7 +73,6 @@ class Batch:
     blobs: list[bytes] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     ignored: list[SkippedMember] = field(default_factory=list)
-    backslashes: int = 0
     fraction: float = 0.0
 
 
@@ -169,7 +168,8 @@ def _pack(
     batch, names, held = Batch(), list[bytes](), 0
     for name, what, size, content in members:
         if b"\\" in name:
-            name, batch.backslashes = with_slashes(name), batch.backslashes + 1
+            name = with_slashes(name)
+            remarks.backslashes += 1
         cut = name.rfind(b"/") + 1
         class_, verdict = judge.place(name[:cut])
         plain = verdict is None and what is None and name[-4:] == b".png" and name[cut] != _DOT

@@ -1,4 +1,4 @@
-"""A budget for reading a container: what it may hold once inflated, measured by what it weighs.
+"""Budgets for reading a source: bytes, members and pixels it may hold, measured by what it weighs.
 
 A few bytes can stand for gigabytes: zeros deflate to a thousandth, bzip2 writes them in a fifty-thousandth,
 and the entries of a zip file may all point to one stream. Real images do not come near such ratios.
@@ -6,11 +6,21 @@ and the entries of a zip file may all point to one stream. Real images do not co
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from bayesight.errors import SourceUnreadable
 
-__all__ = ["BYTES_A_BYTE", "BYTES_FREE", "MEMBERS_FREE", "XZ_MEMORY_BYTES", "ContainerBudget"]
+__all__ = [
+    "BYTES_A_BYTE",
+    "BYTES_FREE",
+    "MEMBERS_FREE",
+    "PIXELS_A_BYTE",
+    "PIXELS_FREE",
+    "XZ_MEMORY_BYTES",
+    "ContainerBudget",
+    "PixelBudget",
+]
 
 BYTES_FREE = 1 << 30
 BYTES_A_BYTE = 500
@@ -19,6 +29,9 @@ MEMBERS_FREE = 500_000
 XZ_MEMORY_BYTES = 256 << 20
 """xz files of larger dictionaries than this memory holds are refused."""
 _BYTES_A_MEMBER = 30
+PIXELS_FREE = 1_000_000_000
+PIXELS_A_BYTE = 500
+"""Photographs hold 1 to 10 pixels for each byte, scans of drawings up to about 100."""
 
 
 class ContainerBudget:
@@ -63,4 +76,37 @@ class ContainerBudget:
                 f"{self._path} holds more than {self._most:,} members in {self._size:,} bytes; expected at "
                 f"most {MEMBERS_FREE:,}, or one for each {_BYTES_A_MEMBER} bytes: no archive of images is "
                 "that dense, unpack it yourself if you trust it"
+            )
+
+
+class PixelBudget:
+    """Pixels that may be decoded: reading images far larger than what holds them would take for ever.
+
+    Args:
+        path: a folder or file; of a file its own size counts, of a folder that of the images read so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._grows = path.is_dir()
+        self._bytes = 0 if self._grows else path.stat().st_size
+        self._pixels = 0
+
+    def earn(self, blobs: Iterable[bytes]) -> None:
+        """Take note of files that are about to be decoded."""
+        if self._grows:
+            self._bytes += sum(map(len, blobs))
+
+    def spend(self, pixels: int) -> None:
+        """Take note of pixels that are about to be decoded.
+
+        Raises:
+            SourceUnreadable: more pixels than a thousand million, and than 500 for each byte.
+        """
+        self._pixels += pixels
+        if self._pixels > max(PIXELS_FREE, PIXELS_A_BYTE * self._bytes):
+            raise SourceUnreadable(
+                f"{self._path} holds images of more than {self._pixels - pixels:,} pixels in "
+                f"{self._bytes:,} bytes; expected at most {PIXELS_FREE:,}, or {PIXELS_A_BYTE} for each byte. "
+                "Scale the images down first"
             )

@@ -8,11 +8,11 @@ digest and its path, about 100 bytes.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.data.archives import Batch, ReadAgain, batches
+from bayesight.data.budget import PixelBudget
 from bayesight.data.containers import Source
 from bayesight.data.decode import (
     EIGHT_BIT,
@@ -33,46 +34,26 @@ from bayesight.data.decode import (
     survey,
 )
 from bayesight.data.framing import MOST_PIXELS, BitDepths, ImageSpec, asked_frame, choose, sentence
-from bayesight.data.hints import way_on
 from bayesight.data.idx import idx_batches
-from bayesight.data.layout import EmptyClass, document_kind
-from bayesight.data.left_out import SkippedFiles, Tally
-from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined
+from bayesight.data.layout import WEB_DATASET, document_kind, flat_hint
+from bayesight.data.manifest import FORMAT, Manifest, content_hash
+from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined, Remarks, Tally
 from bayesight.data.placing import Placement, place, place_by_name
-from bayesight.data.remarks import Remarks
 from bayesight.data.unpacking import MemberPlan
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.types import ImageArray, IntArray, Progress
 
-__all__ = ["Contents", "build", "content_hash"]
+__all__ = ["build"]
 
 _DECODED_BYTES = 32 << 20
 _BUCKET_BYTES = 64 << 20
 _CHUNK_BYTES = 8 << 20
 _MOST_BUCKETS = 256
 _LARGE_BYTES = 1 << 30
-PIXELS_FREE = 1_000_000_000
-PIXELS_A_BYTE = 500
-"""Photographs hold 1 to 10 pixels for each byte, scans of drawings up to about 100."""
 _DIGEST_BYTES = 16
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The contents of a built store, beside its arrays."""
-
-    classes: tuple[str, ...]
-    counts: dict[str, int]
-    parts: dict[str, int]
-    notes: tuple[str, ...]
-    lost: tuple[EmptyClass, ...]
-    frame: Frame
-    content_hash: str
-    quarantined: tuple[Quarantined, ...]
-    passed: tuple[SkippedFiles, ...]
-    choice: str
-    treatment: Treatment
-    container: Remarks
+_PACKED = re.compile(
+    r"\.(tar|zip|tgz|gz|bz2|xz|zst|7z|rar|\d{3}|z\d\d)|(packed with|a zip|a 7-Zip|a RAR) .*", re.IGNORECASE
+)
 
 
 def build(
@@ -81,10 +62,10 @@ def build(
     folder: Path,
     progress: Progress | None = None,
     files: int | None = None,
-) -> Contents:
+) -> Manifest:
     """Read a source; write its images, labels, parts and digests as ``.npy`` and ``paths.txt`` into a folder.
 
-    The files are written, but not yet forced to the disk.
+    The files are written, but not yet forced to the disk, and the manifest is not.
 
     Args:
         source: what is read.
@@ -108,24 +89,7 @@ def build(
         if not spool.count:
             raise _nothing_read(source, spool)
         paths = b"\n".join(spool.paths).split(b"\n")
-        return _finish(spool, folder, _placed(source, spec, spool, paths), paths, choice)
-
-
-def content_hash(frame: Frame, labels: IntArray, digests: ImageArray, parts: ImageArray) -> str:
-    """A hash of what a store holds, the same for the same images with the same class indices and parts.
-
-    Args:
-        frame: size and mode.
-        labels: ``(N,)`` in canonical order.
-        digests: ``(N, 16)`` likewise.
-        parts: ``(N,)`` likewise.
-    """
-    known = hashlib.blake2b(repr(frame.shape).encode(), digest_size=32)
-    known.update(labels.astype("<i8").tobytes())
-    known.update(digests.tobytes())
-    if parts.any():
-        known.update(parts.tobytes())
-    return known.hexdigest()
+        return _finish(source, spool, folder, _placed(source, spec, spool, paths), paths, choice)
 
 
 class Spool:
@@ -159,7 +123,6 @@ class Spool:
         self.quarantined: list[Quarantined] = []
         self.ignored = Tally()
         self.others: dict[str, Counter[str]] = {}
-        self.backslashes = 0
         self.treatment = Treatment()
         self.remarks = Remarks()
 
@@ -189,7 +152,6 @@ class Spool:
         """Take note of what a batch brought beside images, and of how far the pass has come."""
         self.quarantined += batch.quarantined
         self.ignored.take(batch.ignored)
-        self.backslashes += batch.backslashes
         for path, what in [
             *((one.path, one.kind) for one in batch.ignored if one.kind != HIDDEN),
             *((one.path, document_kind(one.path) or one.reason) for one in batch.quarantined),
@@ -276,7 +238,7 @@ def _read_images(source: Source, spec: ImageSpec, spool: Spool, plan: MemberPlan
     the pass only counts what the images are, and a second pass reads with what was chosen.
     """
     seen: Counter[Frame] = Counter()
-    depths, budget = BitDepths(str(source.path)), PixelBudget(source)
+    depths, budget = BitDepths(str(source.path)), PixelBudget(source.path)
     for batch in batches(source, labelled=spec.labelled, plan=plan, remarks=spool.remarks):
         if spool.frame is None:
             spool.frame = _first_frame(batch, spec)
@@ -291,7 +253,7 @@ def _read_images(source: Source, spec: ImageSpec, spool: Spool, plan: MemberPlan
         return sentence(spec, spool.frame, seen) if spool.frame else ""
     known = +seen or Counter({spool.frame: 1})
     spool.clear()
-    spool.frame, budget = choose(spec, known, depths.levels()), PixelBudget(source)
+    spool.frame, budget = choose(spec, known, depths.levels()), PixelBudget(source.path)
     spool.expect(known.total(), copies=2)
     for batch in batches(source, labelled=spec.labelled, plan=plan, remarks=spool.remarks):
         for part in _parts(batch, spool.frame):
@@ -304,7 +266,7 @@ def _survey(
     part: Batch, seen: Counter[Frame], depths: BitDepths, spec: ImageSpec, budget: PixelBudget
 ) -> None:
     """Count what the images of a batch are."""
-    budget.earn(part)
+    budget.earn(part.blobs)
     natives = survey(part.blobs, ranges=spec.levels is None, spend=budget.spend)
     for path, found in zip(part.paths, natives, strict=True):
         if found is not None:
@@ -325,7 +287,7 @@ def _take_in(part: Batch, spool: Spool, budget: PixelBudget, spec: ImageSpec | N
     frame = spool.frame or Frame(1, 1, "L")
     if spec is not None and spec.size is None and frame.pixels > MOST_PIXELS:
         return False
-    budget.earn(part)
+    budget.earn(part.blobs)
     decoded = decode(
         part.blobs,
         frame,
@@ -350,38 +312,6 @@ def _take_in(part: Batch, spool: Spool, budget: PixelBudget, spec: ImageSpec | N
     return True
 
 
-class PixelBudget:
-    """Pixels that may be decoded: reading images far larger than what holds them would take for ever.
-
-    Args:
-        source: what is read; of an archive its own size counts, of a folder that of the files read so far.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._bytes = 0 if source.kind == "folder" else source.path.stat().st_size
-        self._pixels = 0
-
-    def earn(self, part: Batch) -> None:
-        """Take note of files that are about to be decoded."""
-        if self._source.kind == "folder":
-            self._bytes += sum(map(len, part.blobs))
-
-    def spend(self, pixels: int) -> None:
-        """Take note of pixels that are about to be decoded.
-
-        Raises:
-            SourceUnreadable: more pixels than a thousand million, and than 500 for each byte.
-        """
-        self._pixels += pixels
-        if self._pixels > max(PIXELS_FREE, PIXELS_A_BYTE * self._bytes):
-            raise SourceUnreadable(
-                f"{self._source.path} holds images of more than {self._pixels - pixels:,} pixels in "
-                f"{self._bytes:,} bytes; expected at most {PIXELS_FREE:,}, or {PIXELS_A_BYTE} for each byte. "
-                "Scale the images down first"
-            )
-
-
 def _parts(batch: Batch, frame: Frame | None) -> Iterator[Batch]:
     """A batch in pieces whose pixels fit into memory: small files can hold large pictures."""
     step = max(1, _DECODED_BYTES // frame.size_bytes) if frame else _DECODED_BYTES
@@ -398,7 +328,6 @@ def _parts(batch: Batch, frame: Frame | None) -> Iterator[Batch]:
             batch.blobs[first:last],
             batch.quarantined if beside else [],
             batch.ignored if beside else [],
-            batch.backslashes if beside else 0,
         )
 
 
@@ -420,7 +349,9 @@ def _placed(source: Source, spec: ImageSpec, spool: Spool, paths: list[bytes]) -
     return place(source.path.name, list(spool.folder_ids), ids, paths, spool.others, asked)
 
 
-def _finish(spool: Spool, folder: Path, placed: Placement, paths: list[bytes], choice: str) -> Contents:
+def _finish(
+    source: Source, spool: Spool, folder: Path, placed: Placement, paths: list[bytes], choice: str
+) -> Manifest:
     """Put the spooled images in canonical order and write every file of the store."""
     frame = spool.frame
     assert frame is not None
@@ -444,25 +375,26 @@ def _finish(spool: Spool, folder: Path, placed: Placement, paths: list[bytes], c
     with (folder / "images.npy").open("wb") as file:
         _write_header(file, "|u1", (len(order), *frame.shape))
         _write_sorted(spool, order, frame.size_bytes, file, folder)
-    return Contents(
+    return Manifest(
+        format=FORMAT,
+        source=str(source.path),
+        kind=source.kind,
         classes=placed.classes,
         counts=placed.counts,
         parts=placed.part_counts,
-        notes=(*placed.notes, *_backslash_note(spool.backslashes), *spool.remarks.sentences()),
+        notes=(*placed.notes, *spool.remarks.sentences()),
         container=spool.remarks,
         lost=placed.lost,
-        frame=frame,
+        shape=frame.shape,
+        mode=frame.mode,
+        levels=frame.levels,
+        fit=frame.fit,
         content_hash=content_hash(frame, labels, digests, parts),
         quarantined=tuple(spool.quarantined),
         passed=spool.ignored.counted(),
         choice=choice,
         treatment=spool.treatment,
     )
-
-
-def _backslash_note(names: int) -> list[str]:
-    told = f"{names:,} names separate folders by backslashes, as Windows does, and are read so"
-    return [told] if names else []
 
 
 def _write_sorted(spool: Spool, order: IntArray, size: int, out: BinaryIO, folder: Path) -> None:
@@ -519,5 +451,21 @@ def _nothing_read(source: Source, spool: Spool) -> SourceUnreadable:
         found.append(f"{many:,} files ignored as no images ({kinds}; first: {passed[0].path})")
     return SourceUnreadable(
         f"{source.path} holds no image that could be read: {'; '.join(found) or 'it is empty'}; "
-        f"expected images in one folder a class, CLASS/NAME.png.{way_on(unplaced, spool.others)}"
+        f"expected images in one folder a class, CLASS/NAME.png.{_way_on(unplaced, spool.others)}"
     )
+
+
+def _way_on(unplaced: Iterable[str], others: Mapping[str, Counter[str]]) -> str:
+    """The way on from a source without class folders, by its files: a sentence, or nothing.
+
+    Args:
+        unplaced: paths of images that lie in no folder.
+        others: kinds of the other files by folder, or why they are no images.
+    """
+    kinds = sum(others.values(), Counter[str]())
+    if kinds[".cls"]:
+        return f" {WEB_DATASET[0].upper()}{WEB_DATASET[1:]}."
+    packed = sum(many for kind, many in kinds.items() if _PACKED.fullmatch(kind))
+    if packed:
+        return f" It holds {packed:,} archives, which are not opened: name one of them, or unpack them."
+    return flat_hint(unplaced)

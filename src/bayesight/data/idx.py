@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bayesight.data.remarks import Remarks
+from bayesight.data.members import Remarks
 from bayesight.data.streams import ByteStream
 from bayesight.errors import SourceUnreadable
 from bayesight.types import ImageArray

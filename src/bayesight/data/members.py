@@ -1,13 +1,14 @@
-"""Classify the members of a source: image, quarantined with a reason, or ignored."""
+"""Classify the members of a source: image, quarantined with a reason, or ignored; count what is noticed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bayesight.data.formats import IMAGE_SUFFIXES, known_by_name, suffix_of
+from bayesight.data.formats import IMAGE_SUFFIXES, KnownFormat, known_by_name, recognise, suffix_of
 
 __all__ = [
     "ENCODED_LIMIT_BYTES",
@@ -20,7 +21,10 @@ __all__ = [
     "Member",
     "Position",
     "Quarantined",
+    "Remarks",
+    "SkippedFiles",
     "SkippedMember",
+    "Tally",
     "Unreadable",
     "must_sniff",
     "printable",
@@ -77,6 +81,123 @@ class SkippedMember:
     path: str
     kind: str
     label: str | None = None
+
+
+@dataclass(frozen=True)
+class SkippedFiles:
+    """Files of one kind in one class that were passed over, for they are no images.
+
+    Args:
+        kind: their suffix (".txt"), "no suffix", or "hidden".
+        label: the class an image in their place would have; None where they lie in none.
+        files: how many.
+        path: the first of them.
+    """
+
+    kind: str
+    label: str | None
+    files: int
+    path: str
+
+
+class Tally:
+    """Counts files that were passed over."""
+
+    def __init__(self) -> None:
+        self._files: Counter[tuple[str, str | None]] = Counter()
+        self._first: dict[tuple[str, str | None], str] = {}
+
+    def take(self, ignored: Iterable[SkippedMember]) -> None:
+        """Take note of files."""
+        for one in ignored:
+            key = one.kind, one.label
+            self._files[key] += 1
+            self._first.setdefault(key, one.path)
+
+    def counted(self) -> tuple[SkippedFiles, ...]:
+        """Kinds and classes with their numbers, the most first."""
+        return tuple(SkippedFiles(*key, many, self._first[key]) for key, many in self._files.most_common())
+
+
+@dataclass
+class Remarks:
+    """Collected while a container is read.
+
+    Args:
+        backslashes: names whose folders are separated by backslashes.
+        superseded: members that a later one of the same name replaces, as when unpacking.
+        linked: members read under a further name, for a link leads to them.
+        archives: how many archives are joined in the file.
+        unmarked: whether the last tar archive ends without its end marker.
+        before: bytes in front of the first archive of a zip file.
+        after: bytes after the end, zeros alone not counted.
+        after_kind: what those look like; may be empty.
+        undecoded: names that are not UTF-8, nor in the encoding that was stated.
+        encoding: the one that was stated; may be empty.
+    """
+
+    backslashes: int = 0
+    superseded: int = 0
+    linked: int = 0
+    archives: int = 1
+    unmarked: bool = False
+    before: int = 0
+    after: int = 0
+    after_kind: str = ""
+    undecoded: int = 0
+    encoding: str = ""
+
+    def set_after(self, count: int, start: bytes) -> None:
+        """Take note of bytes after the end, and of what the first of them look like."""
+        found = recognise(start)
+        self.after += count
+        self.after_kind = found.name.removeprefix("packed with ") if isinstance(found, KnownFormat) else ""
+
+    def sentences(self) -> tuple[str, ...]:
+        """Each of them for people, where it needs saying."""
+        many = self.superseded
+        told = [
+            (
+                self.backslashes,
+                f"{self.backslashes:,} names separate folders by backslashes, as Windows does, and are read "
+                "so",
+            ),
+            (
+                many,
+                f"{many:,} {'member is' if many == 1 else 'members are'} superseded by a later one of the "
+                "same name, which counts, as when unpacking",
+            ),
+            (
+                self.linked,
+                f"{self.linked:,} {'link is' if self.linked == 1 else 'links are'} read as the "
+                f"{'file it leads' if self.linked == 1 else 'files they lead'} to",
+            ),
+            (self.archives > 1, f"{self.archives:,} archives are joined in this file; all of them are read"),
+            (
+                self.unmarked,
+                "the tar archive ends between two members without its end marker; all that is there is read, "
+                "but if images are missing it was cut off: fetch it again",
+            ),
+            (
+                self.before,
+                f"{self.before:,} bytes in front of the zip archive are not read, as those of a program that "
+                "unpacks itself",
+            ),
+            (self.after, f"{self.after:,} bytes after the end of the archive are not read{self._looks}"),
+            (
+                self.undecoded,
+                f"{self.undecoded:,} {'name is' if self.undecoded == 1 else 'names are'} not UTF-8"
+                f"{f' nor {self.encoding}' if self.encoding else ''} and written with \\x.. for each foreign "
+                "byte; --names ENCODING reads them, as --names cp437, cp949, shift_jis, gbk or latin-1",
+            ),
+        ]
+        return tuple(sentence for holds, sentence in told if holds)
+
+    @property
+    def _looks(self) -> str:
+        if not self.after_kind:
+            return ""
+        return f": they look like {self.after_kind}; split it off and name it apart"
 
 
 @dataclass

@@ -23,16 +23,15 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from bayesight.checks import check
-from bayesight.data.build import Contents, build, content_hash
+from bayesight.data.build import build
 from bayesight.data.containers import AS_STORED, ContainerOptions, Source, find_source
-from bayesight.data.decode import PIXEL_LIMIT, Fit, Frame, Levels, Treatment
+from bayesight.data.decode import PIXEL_LIMIT, Fit, Levels
 from bayesight.data.framing import ImageSpec
 from bayesight.data.freshness import Stamp, content_of, stamp
-from bayesight.data.layout import AS_SHOWN, PARTS, EmptyClass, LayoutOptions
-from bayesight.data.left_out import SkippedFiles
+from bayesight.data.layout import AS_SHOWN, PARTS, LayoutOptions
+from bayesight.data.manifest import FORMAT, Manifest, content_hash
 from bayesight.data.members import Quarantined
 from bayesight.data.placing import part_counts
-from bayesight.data.remarks import Remarks
 from bayesight.errors import (
     BayesightError,
     InvalidInput,
@@ -60,72 +59,11 @@ __all__ = [
     "without_classes",
 ]
 
-_FORMAT = 5
 _BUILDING = ".building-"
 _STAMP = "source.json"
 _SAMPLE = 16
 _MEND = "An image's class is the name of the folder it lies in: put each class in a folder of its own."
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The contents of a store beside its arrays, and where it came from.
-
-    Args:
-        format: version of the layout on disk.
-        source: absolute path of the folder or archive.
-        kind: "folder", "tar", "zip" or "idx"; IDX data number their classes, the others name them.
-        classes: names in the order of the labels: sorted, as text.
-        counts: images of each class.
-        parts: images of each part of the source (see ``layout.PARTS``); empty where it has none.
-        notes: which folders were taken for what, in sentences, where that needs saying.
-        lost: folders among those of the classes in which no image could be read.
-        shape: (H, W) or (H, W, 3) of one image.
-        mode: "L" (grey) or "RGB".
-        content_hash: the same for the same images under the same class indices, whatever held them.
-        quarantined: members not taken in, each with its reason.
-        passed: files that were passed over because they are no images, by kind and class.
-        choice: how size, mode and levels were chosen, one sentence.
-        levels: the values of the images that became 0 and 255.
-        fit: how images of another shape were brought to this one.
-        treatment: what was done to the images, in counts.
-        container: what was noticed of the folder or archive itself, in counts.
-    """
-
-    format: int
-    source: str
-    kind: str
-    classes: tuple[str, ...]
-    counts: dict[str, int]
-    parts: dict[str, int]
-    notes: tuple[str, ...]
-    lost: tuple[EmptyClass, ...]
-    shape: tuple[int, ...]
-    mode: str
-    content_hash: str
-    quarantined: tuple[Quarantined, ...]
-    passed: tuple[SkippedFiles, ...]
-    choice: str
-    levels: Levels
-    fit: Fit
-    treatment: Treatment
-    container: Remarks
-
-    @property
-    def ignored(self) -> int:
-        """Files that were passed over because they are no images."""
-        return sum(kind.files for kind in self.passed)
-
-    @property
-    def fitted(self) -> int:
-        """Images that had another size or mode, and were scaled or converted."""
-        return self.treatment.fitted
-
-    @property
-    def frame(self) -> Frame:
-        """The size, mode and levels all images were brought to."""
-        return Frame(self.shape[0], self.shape[1], self.mode, self.levels, self.fit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +169,7 @@ def open_store(
     found = find_source(source, labels=labels, labelled=labelled, options=container)
     home = _cache_folder(cache)
     stamped = stamp(found)
-    family = _key([str(found.path), asdict(spec), asdict(container), str(found.labels), _FORMAT])
+    family = _key([str(found.path), asdict(spec), asdict(container), str(found.labels), FORMAT])
     stem = re.sub(r"[^A-Za-z0-9]+", "-", found.path.name.partition(".")[0])[:32].strip("-")
     name = f"{stem or 'source'}-{family}"
     store = _untouched(home, name, stamped)
@@ -384,10 +322,10 @@ def _build(
     family = folder.name.rpartition("-")[0]
     temporary = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{family}-", dir=folder.parent))
     try:
-        contents = build(source, spec, temporary, progress, files)
+        manifest = build(source, spec, temporary, progress, files)
         if content_of(source, stamp(source)) != signature:
             raise SourceUnreadable(f"{source.path} changed while it was being read; try again")
-        _write_manifest(temporary, source, contents)
+        manifest.write(temporary)
         paths = list(temporary.iterdir())
         with ThreadPoolExecutor(len(paths)) as together:  # at once, so that they share the disk's commits
             list(together.map(_sync, paths))
@@ -403,33 +341,6 @@ def _build(
             shutil.rmtree(other, ignore_errors=True)
 
 
-def _write_manifest(folder: Path, source: Source, contents: Contents) -> None:
-    """Write ``manifest.json``."""
-    manifest = Manifest(
-        format=_FORMAT,
-        source=str(source.path),
-        kind=source.kind,
-        classes=contents.classes,
-        counts=contents.counts,
-        parts=contents.parts,
-        notes=contents.notes,
-        lost=contents.lost,
-        shape=contents.frame.shape,
-        mode=contents.frame.mode,
-        content_hash=contents.content_hash,
-        quarantined=contents.quarantined,
-        passed=contents.passed,
-        choice=contents.choice,
-        levels=contents.frame.levels,
-        fit=contents.frame.fit,
-        treatment=contents.treatment,
-        container=contents.container,
-    )
-    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-    with (folder / "manifest.json").open("w", encoding="utf-8") as file:
-        json.dump({**asdict(manifest), "file_bytes": sizes}, file, ensure_ascii=False, indent=1)
-
-
 def _load(folder: Path) -> Store | None:
     """Open the store in a folder; None when there is none, or one that is not whole.
 
@@ -437,20 +348,7 @@ def _load(folder: Path) -> Store | None:
     so that a file that was cut off or overwritten is noticed without reading every image.
     """
     try:
-        document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        sizes = document.pop("file_bytes")
-        if any((folder / name).stat().st_size != size for name, size in sizes.items()):
-            return None
-        document["quarantined"] = tuple(Quarantined(**entry) for entry in document["quarantined"])
-        document["lost"] = tuple(EmptyClass(**entry) for entry in document["lost"])
-        document["passed"] = tuple(SkippedFiles(**entry) for entry in document["passed"])
-        document["treatment"] = Treatment(**document["treatment"])
-        document["container"] = Remarks(**document["container"])
-        for name in ("classes", "shape", "levels", "notes"):
-            document[name] = tuple(document[name])
-        manifest = Manifest(**document)
-        if manifest.format != _FORMAT:
-            return None
+        manifest = Manifest.read(folder)
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(folder / "labels.npy", allow_pickle=False)
         digests = np.load(folder / "digests.npy", allow_pickle=False)

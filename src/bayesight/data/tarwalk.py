@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import TypeAlias
 
-from bayesight.data.remarks import Remarks
+from bayesight.data.members import Remarks
 from bayesight.errors import SourceUnreadable
 
 __all__ = ["HARD_LINK", "SYMBOLIC_LINK", "TarMember", "checksum_holds", "walk"]

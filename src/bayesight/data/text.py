@@ -147,7 +147,7 @@ class Vocabulary(Protocol):
     """Text to numbers and back."""
 
     def __len__(self) -> int:
-        """How many symbols there are."""
+        """The number of symbols."""
 
     def encode(self, text: str) -> IntArray:
         """(N,) int64, the symbols of a text."""

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bayesight.data.budget import ContainerBudget
-from bayesight.data.members import Member, with_slashes
-from bayesight.data.remarks import Remarks
+from bayesight.data.members import Member, Remarks, with_slashes
 
 __all__ = ["MemberPlan", "Unpacking", "planned", "tidy"]
 

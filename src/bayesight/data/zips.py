@@ -21,8 +21,7 @@ from struct import Struct
 from typing import BinaryIO
 
 from bayesight.data.budget import XZ_MEMORY_BYTES, ContainerBudget
-from bayesight.data.members import ENCODED_LIMIT_BYTES, FOLDER, Member, Position, Unreadable
-from bayesight.data.remarks import Remarks
+from bayesight.data.members import ENCODED_LIMIT_BYTES, FOLDER, Member, Position, Remarks, Unreadable
 from bayesight.data.unpacking import Unpacking, planned, tidy
 from bayesight.errors import SourceUnreadable
 
