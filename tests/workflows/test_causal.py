@@ -54,6 +54,7 @@ def test_simulation_depends_on_its_seed_alone(tmp_path):
 
 def test_a_table_too_large_for_memory_gives_the_same_slopes(tmp_path, monkeypatch):
     """Sums over parts of the file against least squares on all rows: the same slopes, errors nearly so."""
+    import bayesight.data.samples as samples
     import bayesight.data.tables as tables
 
     graph = "A->T, A->Y, B->T, B->Y, T->Y"
@@ -63,7 +64,7 @@ def test_a_table_too_large_for_memory_gives_the_same_slopes(tmp_path, monkeypatc
     made.path.write_text("".join(f"{line},{g}\n" for line, g in zip(lines, group, strict=True)))
     asked = {"graph": graph + ", g->T, g->Y"}
     whole = ask(made.path, **asked).effect
-    monkeypatch.setattr(tables, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr(samples, "MEMORY_BYTES", 1000)
     monkeypatch.setattr(tables, "_BLOCK_BYTES", 10_000)
     parts = ask(made.path, **asked)
     assert parts.rows == 4000

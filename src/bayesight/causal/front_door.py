@@ -7,7 +7,7 @@ import numpy as np
 from bayesight.causal.adjustment import FrontDoor
 from bayesight.causal.potential_outcomes import PotentialOutcomes, Slope
 from bayesight.causal.regression import least_squares
-from bayesight.causal.sample import Sample, as_numbers
+from bayesight.causal.sample import Sample, as_numbers, moments
 from bayesight.checks import check
 from bayesight.types import FloatArray
 
@@ -31,14 +31,13 @@ def front_door_outcomes(
     mediator, values = sample.strata(way.mediators)
     shape = (len(arm.levels), len(values))
     cell = arm.codes * shape[1] + mediator
-    n = np.bincount(cell, sample.n, minlength=shape[0] * shape[1]).reshape(shape)
+    n, mean, _ = (part.reshape(shape) for part in moments(cell, shape[0] * shape[1], sample.n, outcome))
     empty = np.argwhere(n == 0)
     if len(empty):
         t, m = empty[0]
         what = ", ".join(f"{k}={v}" for k, v in zip(way.mediators, values[m], strict=True))
         came = f"{treatment}={arm.levels[t]} never comes with {what}"
         check(False, "front door", came, "every mediator value under every treatment", "Use coarser values.")
-    mean = np.bincount(cell, sample.n * outcome, minlength=n.size).reshape(shape) / n
     p_t = n.sum(axis=1) / n.sum()
     p_m = n / n.sum(axis=1, keepdims=True)
     through = p_t @ mean

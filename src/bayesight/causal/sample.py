@@ -104,15 +104,10 @@ class Sample:
 
     def strata(self, names: Sequence[str]) -> tuple[IntArray, tuple[tuple[str, ...], ...]]:
         """Which combination of values of discrete columns each row has (R,), and the combinations' values."""
-        key = np.zeros(len(self.n), np.int64)
-        keys = np.zeros((1, 0), np.int64)
-        for name in names:
-            column = self.discrete(name)
-            joint, key = np.unique(key * len(column.levels) + column.codes, return_inverse=True)
-            before, value = np.divmod(joint, len(column.levels))
-            keys = np.column_stack([keys[before], value])
-        levels = [self.discrete(name).levels for name in names]
-        return key, tuple(tuple(lv[k] for lv, k in zip(levels, row, strict=True)) for row in keys.tolist())
+        columns = [self.discrete(name) for name in names]
+        stratum, member = group_rows([column.codes for column in columns], len(self.n))
+        values = [[column.levels[k] for k in column.codes[member].tolist()] for column in columns]
+        return stratum, tuple(zip(*values, strict=True)) if values else ((),)
 
     def with_column(self, name: str, column: Column) -> Sample:
         """The sample with a column added or replaced."""
@@ -169,6 +164,53 @@ def as_numbers(column: Column, name: str) -> FloatArray:
         text = next(level for level in column.levels if not _is_finite(level))
         raise InvalidInput(f"{name}: holds the text {text!r}; expected numbers.")
     return numbers[column.codes]
+
+
+def group_rows(codes: Sequence[IntArray], rows: int) -> tuple[IntArray, IntArray]:
+    """Number the distinct combinations of codes, in their order.
+
+    Args:
+        codes: of each column, 0 or more (R,).
+        rows: R, which no columns cannot tell.
+
+    Returns:
+        The combination of each row (R,), and the last row of each combination (G,).
+
+    Example:
+        >>> group, member = group_rows([np.array([1, 0, 1]), np.array([0, 2, 0])], 3)
+        >>> group.tolist(), member.tolist()
+        ([1, 0, 1], [1, 2])
+    """
+    group = np.zeros(rows, np.int64)
+    for column in codes:
+        group = np.unique(group * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1]
+    member = np.zeros(int(group.max(initial=-1)) + 1, np.int64)
+    member[group] = np.arange(rows)
+    return group, member
+
+
+def sums(group: IntArray, groups: int, values: FloatArray) -> FloatArray:
+    """The sum of the values (R,) of each group (G,)."""
+    return np.asarray(np.bincount(group, values, groups), np.float64)
+
+
+def moments(
+    group: IntArray, groups: int, n: FloatArray, y: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The rows, the mean and the sum of squared deviations of each group.
+
+    Args:
+        group: of each row, below ``groups`` (R,).
+        groups: G.
+        n: rows each stands for (R,).
+        y: what is averaged (R,).
+
+    Returns:
+        Three of (G,); the mean of a group without rows is 0.
+    """
+    total = sums(group, groups, n)
+    mean = np.divide(sums(group, groups, n * y), total, out=np.zeros(groups), where=total > 0)
+    return total, mean, sums(group, groups, n * (y - mean[group]) ** 2)
 
 
 def level_name(value: object) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.causal.potential_outcomes import PotentialOutcomes
-from bayesight.causal.sample import Sample
+from bayesight.causal.sample import Sample, moments, sums
 from bayesight.checks import check
 from bayesight.errors import InvalidInput
 from bayesight.types import FloatArray
@@ -120,14 +120,9 @@ def stratify(
     stratum, values = sample.strata(names)
     shape = (len(arm.levels), len(values))
     cell = arm.codes * shape[1] + stratum
-
-    def add(what: FloatArray) -> FloatArray:
-        return np.bincount(cell, what, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-
-    n = add(sample.n)
-    mean = np.divide(add(sample.n * outcome), n, out=np.zeros(shape), where=n > 0)
-    ss = add(sample.n * (outcome - mean.ravel()[cell]) ** 2)
-    return Strata(tuple(names), values, n, add(sample.squares), mean, ss, binary, arm.levels)
+    n, mean, ss = (part.reshape(shape) for part in moments(cell, shape[0] * shape[1], sample.n, outcome))
+    squares = sums(cell, n.size, sample.squares).reshape(shape)
+    return Strata(tuple(names), values, n, squares, mean, ss, binary, arm.levels)
 
 
 def standardise(strata: Strata, effect: str = "ate") -> PotentialOutcomes:

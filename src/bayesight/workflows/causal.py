@@ -43,7 +43,8 @@ from bayesight.causal.sample import MAX_LEVELS, Discrete
 from bayesight.causal.structural_model import draw, make_model, true_effect
 from bayesight.checks import check
 from bayesight.data.counts import CountsColumn, find_counts
-from bayesight.data.tables import ReadOptions, TableRead, TooLarge, column_names, read_parts, read_sample
+from bayesight.data.samples import ReadOptions, TableRead, TooLarge, read_parts, read_sample
+from bayesight.data.tables import column_names
 from bayesight.errors import InvalidInput, UnknownName, listed, nearest
 from bayesight.files import write_atomic
 from bayesight.progress import reporter
