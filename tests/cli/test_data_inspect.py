@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bayesight.cli.data import data_app
-from bayesight.data.inspection import parse_size
+from bayesight.data.notes import parse_size
 from bayesight.errors import InvalidInput, SourceNotFound
 
 

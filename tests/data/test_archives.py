@@ -6,8 +6,8 @@ import zipfile
 import pytest
 
 from bayesight.data.archives import ReadAgain, batches
-from bayesight.data.containers import ContainerOptions, find_source
 from bayesight.data.members import ENCODED_LIMIT_BYTES, Judge, printable
+from bayesight.data.sources import ContainerOptions, find_source
 from bayesight.data.store import open_store
 from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable
 

@@ -5,7 +5,7 @@ import pytest
 
 from bayesight.data import open_store
 from bayesight.data.audit import audit
-from bayesight.data.inspection import report_text
+from bayesight.data.notes import report_text
 
 
 @pytest.fixture

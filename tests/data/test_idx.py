@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bayesight.data.containers import find_source
 from bayesight.data.idx import beside, idx_batches
+from bayesight.data.sources import find_source
 from bayesight.errors import SourceUnreadable
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (7, 4, 3), dtype=np.uint8)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from bayesight.data import budget
 from bayesight.data.archives import ReadAgain, batches
-from bayesight.data.containers import find_source
 from bayesight.data.decode import Frame, decode, native_frames, survey
 from bayesight.data.idx import idx_batches
+from bayesight.data.sources import find_source
 from bayesight.data.store import open_store
 from bayesight.errors import BayesightError, SourceUnreadable
 

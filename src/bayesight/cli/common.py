@@ -231,8 +231,8 @@ def source_options(
     **more: Any,
 ) -> SourceOptions:
     """Source options from a command's own."""
-    from bayesight.data.containers import ContainerOptions
     from bayesight.data.layout import LayoutOptions
+    from bayesight.data.sources import ContainerOptions
     from bayesight.workflows.sources import SourceOptions
 
     if by_position and by_name:

@@ -72,7 +72,7 @@ def inspect(
 ) -> None:
     """Count classes and images, name what is broken, what is there twice, and which labels look wrong."""
     from bayesight.data.audit import audit
-    from bayesight.data.inspection import parse_fit, parse_size, report_document, report_text
+    from bayesight.data.notes import parse_fit, parse_size, report_document, report_text
     from bayesight.data.store import open_store
 
     wanted = parse_size(size) if size is not None else None

@@ -238,7 +238,7 @@ def _how_to_go_on(out: Path) -> str:
 
 def _sides(text: str) -> int | tuple[int, int]:
     """A side, or (height, width) where they differ."""
-    from bayesight.data.inspection import parse_size
+    from bayesight.data.notes import parse_size
 
     height, width = parse_size(text)
     return height if height == width else (height, width)

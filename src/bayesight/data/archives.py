@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bayesight.data.budget import ContainerBudget
-from bayesight.data.containers import Source
-from bayesight.data.folders import folder_members
+from bayesight.data.folder import folder_members
 from bayesight.data.formats import KnownFormat, recognise
 from bayesight.data.members import (
     ENCODED_LIMIT_BYTES,
@@ -35,10 +34,11 @@ from bayesight.data.members import (
     undecoded,
     with_slashes,
 )
+from bayesight.data.sources import Source
 from bayesight.data.streams import ByteStream
-from bayesight.data.tarwalk import HARD_LINK, SYMBOLIC_LINK, walk
+from bayesight.data.tar import HARD_LINK, SYMBOLIC_LINK, walk
 from bayesight.data.unpacking import MemberPlan, Unpacking, planned, tidy
-from bayesight.data.zips import zip_members
+from bayesight.data.zip import zip_members
 from bayesight.errors import BayesightError, SourceUnreadable, shown
 
 __all__ = ["Batch", "ReadAgain", "batches"]

@@ -21,7 +21,6 @@ import numpy.typing as npt
 
 from bayesight.data.archives import Batch, ReadAgain, batches
 from bayesight.data.budget import PixelBudget
-from bayesight.data.containers import Source
 from bayesight.data.decode import (
     EIGHT_BIT,
     PIXEL_LIMIT,
@@ -39,6 +38,7 @@ from bayesight.data.layout import WEB_DATASET, document_kind, flat_hint
 from bayesight.data.manifest import FORMAT, Manifest, content_hash
 from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined, Remarks, Tally
 from bayesight.data.placing import Placement, place, place_by_name
+from bayesight.data.sources import Source
 from bayesight.data.unpacking import MemberPlan
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.types import ImageArray, IntArray, Progress

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bayesight.data.containers import Source
-from bayesight.data.folders import file_stamp, folder_signature
+from bayesight.data.folder import file_stamp, folder_signature
+from bayesight.data.sources import Source
 from bayesight.errors import SourceUnreadable
 
 __all__ = ["Stamp", "content_of", "stamp"]

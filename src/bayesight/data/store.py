@@ -24,7 +24,6 @@ from filelock import FileLock, Timeout
 
 from bayesight.checks import check
 from bayesight.data.build import build
-from bayesight.data.containers import AS_STORED, ContainerOptions, Source, find_source
 from bayesight.data.decode import PIXEL_LIMIT, Fit, Levels
 from bayesight.data.framing import ImageSpec
 from bayesight.data.freshness import Stamp, content_of, stamp
@@ -32,6 +31,7 @@ from bayesight.data.layout import AS_SHOWN, PARTS, LayoutOptions
 from bayesight.data.manifest import FORMAT, Manifest, content_hash
 from bayesight.data.members import Quarantined
 from bayesight.data.placing import part_counts
+from bayesight.data.sources import AS_STORED, ContainerOptions, Source, find_source
 from bayesight.errors import (
     BayesightError,
     InvalidInput,

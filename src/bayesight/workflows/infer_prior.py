@@ -13,8 +13,8 @@ from bayesight.bayes.label_shift import PriorEstimate, ShiftCheck, check_ambigui
 from bayesight.bayes.label_shift import infer_prior as estimate
 from bayesight.belief.classifier import Classifier
 from bayesight.checks import check
-from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.data.notes import notes, source_facts
+from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.formatting import percent
 from bayesight.progress import reporter
 from bayesight.run import Run

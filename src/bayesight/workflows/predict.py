@@ -13,7 +13,7 @@ from torch import Tensor
 from bayesight.bayes import theorem
 from bayesight.belief.classifier import Classifier
 from bayesight.checks import check, probability
-from bayesight.data.containers import AS_STORED, ContainerOptions
+from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.errors import SourceUnreadable
 from bayesight.evaluation.novelty import p_value, threshold
 from bayesight.formatting import percent

@@ -14,9 +14,9 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
-from bayesight.data.containers import AS_STORED, ContainerOptions
 from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutOptions, LayoutUnclear, folder_of
 from bayesight.data.notes import fitted_note, reading_notes, source_facts
+from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.errors import InvalidInput, listed, nearest, shown
 from bayesight.names import alike, canonical
 from bayesight.types import ImageArray, IntArray, Progress

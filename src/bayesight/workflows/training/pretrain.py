@@ -12,7 +12,7 @@ import numpy as np
 
 from bayesight.data import Store
 from bayesight.data.batches import Examples
-from bayesight.data.containers import AS_STORED, ContainerOptions
+from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.errors import InvalidInput
 from bayesight.models import ImageModel
 from bayesight.training.checkpoint import FileCheckpointer

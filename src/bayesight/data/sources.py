@@ -1,23 +1,25 @@
 """Sources of images: a folder, a ``.tar`` (plain, gzip, bzip2 or xz), a ``.zip``, or IDX data.
 
-What a file is, its first bytes say, not its name; a zip file may have a program in front of it.
+The first bytes of a file say what it is, not its name; a zip file may have a program in front of it. Only the
+parts of an archive that was cut into several files are known by theirs.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bayesight.checks import existing_path
 from bayesight.data.idx import beside, holds_idx
-from bayesight.data.multipart import refuse_part
 from bayesight.data.streams import ByteStream, compression_of
-from bayesight.data.tarwalk import checksum_holds
-from bayesight.data.zips import ends_as_zip
+from bayesight.data.tar import checksum_holds
+from bayesight.data.zip import ends_as_zip
 from bayesight.errors import InvalidInput, SourceUnreadable
+from bayesight.files import entries_of
 
 __all__ = ["AS_STORED", "ContainerOptions", "Source", "find_source", "holds_images"]
 
@@ -37,6 +39,12 @@ _UNSUPPORTED = {
     b"!<ar": "ar",
 }
 _IDX_NAME = re.compile(r".*images.*idx[34].*", re.IGNORECASE)
+_CUT = re.compile(
+    r"(?P<whole>.+\.(?:zip|tar|tgz|tbz2?|txz|7z|rar|tar\.\w{2,4})[._-])"
+    r"(?:\d{1,4}|part[._-]?\d+|(?!gz|xz|bz|lz|zs)[a-z]{2})",
+    re.IGNORECASE,
+)
+_SPANNED = re.compile(r"(?P<stem>.+)\.(?:z\d{2,3}|zip)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ def find_source(
         SourceUnreadable: neither a folder nor an archive nor IDX data; labels wanted and not found.
     """
     full = existing_path(path)
-    refuse_part(full)
+    _refuse_part(full)
     if full.is_dir():
         found = _idx_in(full)
         if found is None:
@@ -204,4 +212,28 @@ def _refuse_labels(source: Path, labels: object) -> None:
         raise InvalidInput(
             f"{source} is no IDX file of images; expected one beside a file of labels ({labels}). "
             "In folders and archives the name of its folder is an image's label: leave --labels-file out"
+        )
+
+
+def _refuse_part(path: Path) -> None:
+    """Refuse one of several parts of an archive, and say how to join them."""
+    cut, spanned = _CUT.fullmatch(path.name), _SPANNED.fullmatch(path.name)
+    if path.is_dir() or not (cut or spanned):
+        return
+    beside = [other.name for other in entries_of(path.parent)]
+    if cut:
+        whole = cut["whole"]
+        target = whole.rstrip("._-")
+        parts = sum(name.startswith(whole) and _CUT.fullmatch(name) is not None for name in beside)
+        join = f"cat {shlex.quote(whole)}* > {shlex.quote(target)}"
+    elif spanned:
+        stem = spanned["stem"]
+        target = f"{stem}-whole.zip"
+        is_part = re.compile(re.escape(stem) + r"\.z\d{2,3}", re.IGNORECASE).fullmatch
+        parts = 1 + sum(is_part(name) is not None for name in beside)
+        join = f"zip -s 0 {shlex.quote(stem)}.zip --out {shlex.quote(target)}"
+    if parts > 1:
+        raise SourceUnreadable(
+            f"{path} is one of {parts} parts of an archive; expected the whole: join them with '{join}' and "
+            f"name {target}"
         )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.data.members import Remarks
-from bayesight.data.tarwalk import checksum_holds, walk
+from bayesight.data.tar import checksum_holds, walk
 from bayesight.errors import SourceUnreadable
 
 LIMIT = 1 << 20

@@ -13,8 +13,8 @@ import pytest
 
 from bayesight.data import budget
 from bayesight.data.archives import batches
-from bayesight.data.containers import ContainerOptions, find_source
 from bayesight.data.members import Remarks
+from bayesight.data.sources import ContainerOptions, find_source
 from bayesight.data.store import open_store
 from bayesight.errors import InvalidInput, SourceUnreadable
 
