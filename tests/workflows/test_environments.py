@@ -110,7 +110,7 @@ def test_a_csv_and_a_parquet_column_say_the_same(places, table):
         ("path,colour\na,\n", "{}:colour", InvalidInput, "no colour for 'a'"),
         ("", "nonsense", InvalidInput, "expected 'folder'"),
         ("", "{}", InvalidInput, "expected 'folder'"),
-        (None, "{}:colour", SourceUnreadable, "no CSV table"),
+        (None, "{}:colour", SourceUnreadable, "expected a CSV file"),
     ],
 )
 def test_tables_that_cannot_be_used(places, tmp_path, content, stated, error, words):

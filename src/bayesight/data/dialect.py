@@ -73,6 +73,10 @@ def find_dialect(source: Path) -> Dialect:
     separator = stated[1] if stated else _separator(rest)
     reader = csv.reader(io.StringIO(rest, newline=""), delimiter=separator)
     names = [name.strip() for name in next(reader)]
+    if encoding.startswith(("utf-16", "utf-32")) and any("\ufffd" in name for name in names):
+        raise SourceUnreadable(
+            f"{source}: no {encoding}; expected a CSV file with a header, or a Parquet file."
+        )
     header_lines = skipped + reader.line_num
     rows = [row for row in itertools.islice(reader, 50) if row][:-1] or list(itertools.islice(reader, 1))
     if rows and all(len(row) == len(names) + 1 for row in rows):

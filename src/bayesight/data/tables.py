@@ -61,14 +61,13 @@ def first_rows(path: str | os.PathLike[str], columns: Sequence[str], most: int) 
         columns: which.
         most: lines at most.
     """
-    found: dict[str, list[str]] = {name: [] for name in columns}
-    for batch in Table.of(path).batches(columns):
-        for name, values in batch.items():
-            left = values.slice(0, most - len(found[name])).to_pylist()
-            found[name] += ["" if v is None else level_name(v) for v in left]
-        if len(found[columns[0]]) >= most:
+    found: list[list[str]] = [[] for _ in columns]
+    for block in Table.of(path).texts(columns):
+        for texts, values in zip(found, block, strict=True):
+            texts += map(level_name, values[: most - len(texts)])
+        if len(found[0]) >= most:
             break
-    return found
+    return dict(zip(columns, found, strict=True))
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,15 @@ class Table:
                 raise SourceUnreadable(f"{self.source}: {uneven}.") from error
             raise _unreadable(self.source, error) from error
 
+    def texts(self, columns: Sequence[str]) -> Iterator[list[list[str]]]:
+        """The values of columns as text without blanks around it, in parts; empty where one is missing.
+
+        Raises:
+            SourceUnreadable: what is there is no table.
+        """
+        for batch in self.batches(columns):
+            yield [[_text(value) for value in batch[name].to_pylist()] for name in columns]
+
     def _parquet(self, columns: Sequence[str]) -> Iterator[Batch]:
         import pyarrow.parquet as pq
 
@@ -133,6 +141,13 @@ class Table:
                 if batch.num_rows:
                     part = {name: batch.column(batch.schema.get_field_index(name)) for name in columns}
                     yield {n: _with_points(v) for n, v in part.items()} if dialect.decimal_comma else part
+
+
+def _text(value: Any) -> str:
+    """A value as text: to the letter where it is text, and empty where it is missing."""
+    if isinstance(value, str):
+        return value.strip()
+    return "" if value is None or value != value else level_name(value)
 
 
 def _with_points(values: pa.Array[Any]) -> pa.Array[Any]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
 from bayesight.checks import check, existing_path
 from bayesight.data import Store
 from bayesight.data.foldernames import roles
-from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName, listed, shown
+from bayesight.data.path_values import PathValues
+from bayesight.errors import InvalidInput, listed, shown
 from bayesight.names import canonical
 from bayesight.types import FloatArray, IntArray
 
@@ -159,48 +157,13 @@ def _above_class(paths: Sequence[str], source: str, has_parts: bool) -> list[str
 
 def _in_table(paths: Sequence[str], table: Path, column: str) -> list[str]:
     """The table's value for each path."""
-    known: dict[str, str] = {}
-    for path, value in _rows(table, column):
-        name = path.removeprefix("./")
-        twice = known.setdefault(name, value) != value
-        check(not twice, str(table), f"{name!r} has {known[name]!r} and {value!r}", "one value an image")
-        check(value != "", str(table), f"no {column} for {name!r}", "a value in every row")
-    missing = [path for path in paths if path.removeprefix("./") not in known]
+    values = PathValues.of_table(table, column)
+    blank = next((path for path, value in values.known.items() if not value), None)
+    check(blank is None, str(table), f"no {column} for {blank!r}", "a value in every row")
+    missing = values.without_row(paths)
     if missing:
-        near = difflib.get_close_matches(missing[0], known, n=1, cutoff=0.0)
         raise InvalidInput(
-            f"{table}: {len(missing):,} of {len(paths):,} images have no row (first: {missing[0]!r}"
-            + (f"; the nearest path in the table is {near[0]!r}" if near else "; the table is empty")
-            + "); expected every path as it is inside the source."
+            f"{table}: {len(missing):,} of {len(paths):,} images have no row (first: {missing[0]!r}; "
+            f"{values.nearest(missing[0])}); expected every path as it is inside the source."
         )
-    return [known[path.removeprefix("./")] for path in paths]
-
-
-def _rows(table: Path, column: str) -> Iterable[tuple[str, str]]:
-    """(path, value) of every row of a CSV or Parquet table, as text."""
-    columns = _parquet(table) if table.suffix.casefold() in (".parquet", ".pq") else _csv(table)
-    for name in ("path", column):
-        if name not in columns:
-            raise UnknownName(f"column of {table.name}", name, columns)
-    return zip(columns["path"], columns[column], strict=True)
-
-
-def _csv(table: Path) -> dict[str, list[str]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise SourceUnreadable(f"{table} is no CSV table in UTF-8 ({problem}); save it as one.") from problem
-    return {name: [(row[name] or "").strip() for row in rows] for name in reader.fieldnames or ()}
-
-
-def _parquet(table: Path) -> dict[str, list[str]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        found: dict[str, list[Any]] = pyarrow.parquet.read_table(table).to_pydict()
-    except (OSError, pyarrow.ArrowException) as problem:
-        raise SourceUnreadable(f"{table} is no Parquet table ({problem}); save it as one.") from problem
-    return {name: ["" if v is None else str(v) for v in values] for name, values in found.items()}
+    return values.of(paths)

@@ -1,0 +1,129 @@
+"""Values of images by their paths: from a column of a table, or from the paths themselves."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+
+from bayesight.checks import check, existing_path
+from bayesight.errors import InvalidInput, UnknownName
+from bayesight.names import canonical
+
+__all__ = ["PathValues"]
+
+PATH = "path"
+"""The column of a table that names the images."""
+
+
+@dataclass(frozen=True)
+class PathValues:
+    """Values that paths have, such as labels, environments or patients.
+
+    Args:
+        where: the table and its column, or the pattern, in words.
+        group: the group of the pattern whose match is the value.
+        pattern: a regular expression that is searched in a path; None where a table tells the values.
+        known: path to value, of a table; empty text where a row has none.
+    """
+
+    where: str
+    group: str = ""
+    pattern: re.Pattern[str] | None = None
+    known: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def stated(cls, text: str, option: str, group: str) -> PathValues:
+        r"""The values an option asks for.
+
+        Args:
+            text: ``TABLE:COLUMN``, a CSV or Parquet table with a column ``path`` beside COLUMN, or a regular
+                expression with a group of the given name.
+            option: as it is typed, for messages.
+            group: as in ``(?P<group>...)``.
+
+        Raises:
+            InvalidInput: neither of the two; a pattern that is none; two values for one path.
+            UnknownName: no such column.
+            SourceNotFound, SourceUnreadable: the table cannot be read.
+
+        Example:
+            >>> values = PathValues.stated(r"(?P<label>\w+)-\d+", "--labels-from", "label")
+            >>> values.of(["a/cat-01.png", "x.png"])
+            ['cat', '']
+        """
+        table, separator, column = text.rpartition(":")
+        if "(?P<" in text:
+            try:
+                pattern = re.compile(text)
+            except re.error as problem:
+                raise InvalidInput(f"{option}: {text!r} is no regular expression: {problem}.") from problem
+            if group in pattern.groupindex:
+                return cls(f"the pattern {text}", group, pattern)
+        elif separator and table and column:
+            return cls.of_table(existing_path(table), column)
+        raise InvalidInput(
+            f"{option}: got {text!r}; expected TABLE.csv:COLUMN, for a table with a column '{PATH}' beside "
+            f"COLUMN, or a regular expression with a group (?P<{group}>...)."
+        )
+
+    @classmethod
+    def of_table(cls, table: Path, column: str) -> PathValues:
+        """A column of a CSV or Parquet table.
+
+        Raises:
+            InvalidInput: two values for one path.
+            UnknownName: no such column, or none that names the images.
+            SourceUnreadable: the table cannot be read.
+        """
+        from bayesight.data.tables import Table  # loads Arrow
+
+        opened = Table.of(table)
+        for name in (PATH, column):
+            if name not in opened.names:
+                raise UnknownName(f"column of {table.name}", name, opened.names)
+        known: dict[str, str] = {}
+        for paths, values in opened.texts((PATH, column)):
+            for path, value in zip(paths, values, strict=True):
+                name = _plain(path)
+                twice = known.setdefault(name, value) != value
+                check(
+                    not twice, str(table), f"{name!r} has {known[name]!r} and {value!r}", "one value an image"
+                )
+        return cls(f"{table.name}, column {column}", known=known)
+
+    def of(self, paths: Sequence[str]) -> list[str]:
+        """The value of each path; empty where it has none."""
+        if self.pattern is None:
+            return [self.known.get(name, "") for name in self._rows(paths)]
+        found = (self.pattern.search(canonical(path)) for path in paths)
+        return [(match[self.group] or "").strip() if match else "" for match in found]
+
+    def without_row(self, paths: Sequence[str]) -> list[str]:
+        """The paths that no row of the table names."""
+        return [path for path, name in zip(paths, self._rows(paths), strict=True) if name not in self.known]
+
+    def without_path(self, paths: Sequence[str]) -> list[str]:
+        """The rows of the table that name none of the paths."""
+        rows = set(self._rows(paths))
+        return [name for name in self.known if name not in rows]
+
+    def nearest(self, path: str) -> str:
+        """The path in the table that is most like one, in words."""
+        near = difflib.get_close_matches(_plain(path), self.known, n=1, cutoff=0.0)
+        return f"the nearest path in the table is {near[0]!r}" if near else "the table is empty"
+
+    def _rows(self, paths: Sequence[str]) -> list[str]:
+        """The name each path has in the table: whole, or without the folders that all paths share."""
+        whole = [_plain(path) for path in paths]
+        folders = [name.split("/")[:-1] for name in (min(whole), max(whole))] if whole else []
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*folders, strict=False))))
+        bare = [name.split("/", shared)[-1] for name in whole]
+        return max((whole, bare), key=lambda names: sum(name in self.known for name in names))
+
+
+def _plain(path: str) -> str:
+    return canonical(path).strip().removeprefix("./")
