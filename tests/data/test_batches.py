@@ -129,3 +129,5 @@ def test_a_mixture_needs_images_and_a_share():
         Mixture(nothing, 0.5)
     with pytest.raises(InvalidInput, match="share"):
         Mixture(examples(), 1.0)
+    with pytest.raises(InvalidInput, match="got 1; expected 2 or more"):
+        Batches(examples(), 1, 0, mixture=Mixture(examples(), 0.5))

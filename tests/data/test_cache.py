@@ -48,3 +48,8 @@ def test_an_empty_or_strange_cache(tmp_path):
     (tmp_path / "stores" / "odd").mkdir(parents=True)
     (tmp_path / "stores" / "odd" / "manifest.json").write_text("[1]")
     assert [store.source for store in cached(tmp_path).stores] == [""]
+
+
+def test_images_without_classes_count(shapes, tmp_path):
+    open_store(shapes, labelled=False, cache=tmp_path)
+    assert [store.images for store in cached(tmp_path).stores] == [240]

@@ -187,6 +187,9 @@ def test_indices_are_single_numbers_in_range(grey):
             dataset[far]
     with pytest.raises(InvalidInput, match="size"):
         ImageDataset(open_store(grey), size=3)
+    with pytest.raises(InvalidInput, match="an open Store and labelled"):
+        ImageDataset(open_store(grey), labelled=False)
+    assert len(ImageDataset(open_store(grey, labelled=False), labelled=False)) == 10
     assert len(ImageDataset(open_store(grey))) == 10
     assert ImageDataset(grey, labelled=False).targets.tolist() == [-1] * 10
 

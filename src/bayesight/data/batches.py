@@ -161,6 +161,7 @@ class Batches:
         check(len(examples) > 0, "Batches", "no examples", "at least one")
         self.seed, self.augment, self.dtype = seed, augment, dtype
         self.rank, self.world = share
+        check(batch > 1 or mixture is None, "batch", f"got {batch}", "2 or more, for images of both sources")
         extra = 0 if mixture is None else max(1, min(round(batch * mixture.share), batch - 1))
         self.own = min(batch - extra, len(examples))
         self.batch = self.own + extra

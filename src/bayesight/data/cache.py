@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from bayesight.data.store import cache_home, lock_of
@@ -92,9 +93,10 @@ def _described(path: Path) -> CachedStore:
             sizes.append(file.stat().st_size)
             times.append(file.stat().st_mtime)
     source, images = "", 0
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+    with suppress(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        source, images = str(manifest["source"]), sum(map(int, manifest["counts"].values()))
+        source = str(manifest["source"])
+        images = len(np.load(path / "labels.npy", mmap_mode="r", allow_pickle=False))
     used = datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds")
     return CachedStore(str(path), source, images, sum(sizes), used)
 

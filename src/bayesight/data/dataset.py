@@ -168,7 +168,8 @@ class ImageDataset(Dataset[tuple[Any, Any]]):
                 source, size=size, mode=mode, labels=labels, labelled=labelled, progress=progress
             )
         else:
-            store, options = source, {"size": size, "mode": mode, "labels": labels}
+            store, unlabelled = source, False if source.classes and not labelled else None
+            options = {"size": size, "mode": mode, "labels": labels, "labelled": unlabelled}
             given = ", ".join(name for name, value in options.items() if value is not None)
             came = f"an open Store and {given}"
             check(not given, "ImageDataset", came, "one of them", "Give them to open_store instead.")

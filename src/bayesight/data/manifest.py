@@ -104,7 +104,9 @@ class Manifest:
         """Write ``manifest.json``, with the sizes of the files beside it."""
         sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         with (folder / _FILE).open("w", encoding="utf-8") as file:
-            json.dump({**asdict(self), "file_bytes": sizes}, file, ensure_ascii=False, indent=1)
+            json.dump(
+                {**asdict(self), "file_bytes": sizes}, file, indent=1
+            )  # in ASCII, for a path need not be UTF-8
 
 
 def content_hash(frame: Frame, labels: IntArray, digests: ImageArray, parts: ImageArray) -> str:
