@@ -1,6 +1,7 @@
 """A file is the old one or the new one, never half of each."""
 
 import errno
+import json
 import os
 import stat
 from pathlib import Path
@@ -84,3 +85,10 @@ def test_a_name_as_long_as_the_file_system_allows(tmp_path):
     target = tmp_path / ("n" * 255)
     write_atomic(target, "x")
     assert target.read_text() == "x"
+
+
+def test_a_name_that_is_not_utf8_is_written_as_json_escapes_it(tmp_path):
+    name = os.fsdecode(b"caf\xe9 \xc3\xa9")
+    write_atomic(tmp_path / "a.json", json.dumps({"source": name}, ensure_ascii=False))
+    assert json.loads((tmp_path / "a.json").read_bytes()) == {"source": name}
+    assert "é".encode() in (tmp_path / "a.json").read_bytes()

@@ -21,7 +21,8 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
 
     Args:
         path: the file to create or replace; its folder must exist.
-        data: the whole content; text is written as UTF-8.
+        data: the whole content; text is written as UTF-8, a lone surrogate, as in the name of a file that is
+            not UTF-8, as JSON escapes it.
 
     Raises:
         StorageFailed: the folder is missing or not writable, the disk is full, or the path names something
@@ -37,7 +38,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise StorageFailed(f"{path}: is no regular file; expected the name of a file. Give another name.")
-    content = data.encode("utf-8") if isinstance(data, str) else data
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     # The target's own name may already be as long as the file system allows, so it is not part of this one.
     temporary = target.parent / f".{secrets.token_hex(8)}.part"
     try:

@@ -103,10 +103,9 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write ``manifest.json``, with the sizes of the files beside it."""
         sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-        with (folder / _FILE).open("w", encoding="utf-8") as file:
-            json.dump(
-                {**asdict(self), "file_bytes": sizes}, file, indent=1
-            )  # in ASCII, for a path need not be UTF-8
+        # A byte of the path that is not UTF-8 is written as JSON escapes it.
+        with (folder / _FILE).open("w", encoding="utf-8", errors="backslashreplace") as file:
+            json.dump({**asdict(self), "file_bytes": sizes}, file, ensure_ascii=False, indent=1)
 
 
 def content_hash(frame: Frame, labels: IntArray, digests: ImageArray, parts: ImageArray) -> str:
