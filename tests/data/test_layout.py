@@ -26,6 +26,12 @@ def tree(text):
     return folders
 
 
+def taken(folders, asked):
+    """The classes that options give."""
+    places = decide(folders, asked, "x.zip").places.values()
+    return tuple(sorted({place.name for place in places if place.name is not None}))
+
+
 def layout_of(text, **options):
     return decide(tree(text), LayoutOptions(**options), "x.zip")
 
@@ -222,10 +228,37 @@ def test_every_tree_is_decided_or_refused(paths):
     folders = {path: Folder(2, Counter(), ["0.png"]) for path in paths}
     try:
         layout = decide(folders, LayoutOptions(), "x.zip")
+    except LayoutUnclear as unclear:
+        for reading in unclear.readings:
+            assert taken(folders, reading.asked) == reading.classes
+        return
     except InvalidInput:
         return
     assert set(layout.places) == set(folders)
     assert all(place.name is None or place.name in path for path, place in layout.places.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [
+        ("images/unlabeled:20 1/test/label/cat2:20 labels:5 data:20", None),
+        ("images/unlabeled:20 1/test/label/cat2:20 labels:5 data:20", True),
+        ("images/A/images:0 gt/train/cat2/val:5 jpeg/a/A:20 2/images/A/data:5", False),
+        ("Train/train:5 masks:1", None),
+    ],
+)
+def test_the_options_of_a_refusal_give_the_classes_it_names(text, split):
+    with pytest.raises(LayoutUnclear) as refused:
+        layout_of(text, split_folders=split)
+    assert refused.value.readings
+    for reading in refused.value.readings:
+        assert taken(tree(text), reading.asked) == reading.classes
+        assert f"{reading.asked.options} takes" in str(refused.value)
+
+
+def test_a_refusal_without_a_way_says_what_to_do_in_a_sentence():
+    with pytest.raises(LayoutUnclear, match=r"NAME\.png\. Put each class into a folder of its own\.$"):
+        layout_of("Train/train:5 masks:1", split_folders=True)
 
 
 def test_ten_thousand_classes_are_decided_in_a_moment():

@@ -51,6 +51,7 @@ WEB_DATASET = (
     "read; unpack it into one folder a class, CLASS/0001.jpg"
 )
 _SHOWN = 4
+_DEEPEST = 16  # levels that are tried for a refusal
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -476,21 +477,19 @@ class _Decision:
     # Readings.
 
     def _level_readings(self, paths: Iterable[Path]) -> list[LayoutReading]:
-        """Each level at which there are classes, by what it takes for them."""
+        """Each level at which most paths have a class, by what it takes for classes."""
         every = [path for path in paths if path]
         found: dict[tuple[str, ...], LayoutReading] = {}
         complete = set()
-        deepest = max(map(len, every))
-        for level in [*range(1, deepest + 1), LOWEST]:
+        for level in [*range(1, min(max(map(len, every)), _DEEPEST) + 1), LOWEST]:
             at = {path: _at_level(path, range(len(path)), level) for path in every}
-            if any(i is not None and i in self.marks[path] for path, i in at.items()):
-                continue
             left_out = sum(i is None for i in at.values())
-            names = tuple(sorted({path[i] for path, i in at.items() if i is not None}))
-            if 2 * left_out <= len(every) and names not in found:
-                found[names] = LayoutReading(replace(self.asked, class_level=level), names)
-            if not left_out:
-                complete.add(names)
+            if 2 * left_out > len(every) or any(i in self.marks[path] for path, i in at.items()):
+                continue
+            for reading in self._tried(replace(self.asked, class_level=level)):
+                found.setdefault(reading.classes, reading)
+                if not left_out:
+                    complete.add(reading.classes)
         several = [reading for reading in found.values() if len(reading.classes) > 1]
         whole = [reading for reading in several if reading.classes in complete]
         return (whole if len(whole) > 1 else several)[:3] or list(found.values())[-1:]
@@ -499,18 +498,20 @@ class _Decision:
         """Folders named like parts as parts, and as folders like others, where that can be."""
         found: list[LayoutReading] = []
         for split in (True, False) if self.asked.split_folders is None else ():
-            asked = replace(self.asked, split_folders=split)
-            try:
-                places = decide(self.folders, asked, self.source).places
-            except LayoutUnclear as unclear:
-                found += sorted(unclear.readings, key=lambda reading: len(roles(reading.classes)))[:1]
-                continue
-            except InvalidInput:
-                continue
-            names = sorted({p.name for p in places.values() if p.name is not None})
-            if names:
-                found.append(LayoutReading(asked, tuple(names)))
+            readings = self._tried(replace(self.asked, split_folders=split))
+            found += sorted(readings, key=lambda reading: len(roles(reading.classes)))[:1]
         return found
+
+    def _tried(self, asked: LayoutOptions) -> list[LayoutReading]:
+        """The reading that options give; several where something stays open, none where they are refused."""
+        try:
+            places = decide(self.folders, asked, self.source).places
+        except LayoutUnclear as unclear:
+            return list(unclear.readings)
+        except InvalidInput:
+            return []
+        names = sorted({place.name for place in places.values() if place.name is not None})
+        return [LayoutReading(asked, tuple(names))] if names else []
 
     def _unclear(self, what: str, readings: Sequence[LayoutReading], more: str = "") -> LayoutUnclear:
         """The refusal of folders that can be read in several ways, with the option for each."""
@@ -518,6 +519,7 @@ class _Decision:
             f"{reading.asked.options} takes {_few(reading.classes)} for the classes" for reading in readings
         ]
         mend = "; ".join([*ways, *([more] if more else [])]) or "put each class into a folder of its own"
+        mend = mend[0].upper() + mend[1:] if what.endswith(".") else mend
         return LayoutUnclear(f"{self.source}: {what} {mend}.", readings)
 
     def _images(self, paths: Iterable[Path]) -> str:
