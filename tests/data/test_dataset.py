@@ -17,9 +17,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Subset
 
 from bayesight.data.dataset import ImageDataset, NotMNIST, gather, to_image, to_tensor
-from bayesight.data.decode import Frame, decode
+from bayesight.data.decode import decode
 from bayesight.data.store import open_store
 from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable, UnknownName
+from bayesight.frame import Frame
 
 
 def write_folder(folder, *, mode="L", side=6, per_class=5):

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bayesight.data.decode import EIGHT_BIT, PIXEL_LIMIT, Frame, decode, native_frames, refit, survey
+from bayesight.data.decode import PIXEL_LIMIT, decode, native_frames, refit, survey
 from bayesight.data.formats import recognise
 from bayesight.errors import SourceUnreadable
+from bayesight.frame import EIGHT_BIT, Frame
 
 GREY = Frame(6, 5, "L")
 COLOUR = Frame(6, 5, "RGB")

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayesight.data.decode import EIGHT_BIT, Range
 from bayesight.data.framing import BitDepths
 from bayesight.errors import SourceUnreadable
+from bayesight.frame import EIGHT_BIT, Range
 
 
 def depths_of(*ranges, eight=0):

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from bayesight.data import budget
 from bayesight.data.archives import ReadAgain, batches
-from bayesight.data.decode import Frame, decode, native_frames, survey
+from bayesight.data.decode import decode, native_frames, survey
 from bayesight.data.idx import idx_batches
 from bayesight.data.sources import find_source
 from bayesight.data.store import open_store
 from bayesight.errors import BayesightError, SourceUnreadable
+from bayesight.frame import Frame
 
 fuzz = settings(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.data.layout import PARTS
+from bayesight.data.splits import groups_of
 from bayesight.data.store import Store
-from bayesight.types import ImageArray, IntArray
+from bayesight.types import IntArray
 
 __all__ = ["Audit", "Conflict", "NearPair", "audit"]
 
@@ -106,7 +107,8 @@ def audit(store: Store, *, near: bool = False, pairs: int = _SHOWN) -> Audit:
         near: look for images that look alike as well: shifted, cropped, brightened or compressed copies.
         pairs: most of those pairs to name.
     """
-    group_of, sizes = _groups(store.digests)
+    group_of = groups_of(store.digests)
+    sizes = np.bincount(group_of)
     several = np.flatnonzero(sizes > 1)
     order = np.argsort(group_of, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -128,13 +130,6 @@ def audit(store: Store, *, near: bool = False, pairs: int = _SHOWN) -> Audit:
         counts=counts,
         imbalance=max(counts.values()) / min(counts.values()) if counts else 1.0,
     )
-
-
-def _groups(digests: ImageArray) -> tuple[IntArray, IntArray]:
-    """(group of each image, size of each group)."""
-    rows = np.ascontiguousarray(digests).view(np.dtype((np.void, digests.shape[1]))).ravel()
-    _, inverse, counts = np.unique(rows, return_inverse=True, return_counts=True)
-    return inverse.astype(np.int64), counts.astype(np.int64)
 
 
 def _mixed(values: IntArray, counts: npt.NDArray[np.bool_], starts: IntArray) -> IntArray:

@@ -21,17 +21,7 @@ import numpy.typing as npt
 
 from bayesight.data.archives import Batch, ReadAgain, batches
 from bayesight.data.budget import PixelBudget
-from bayesight.data.decode import (
-    EIGHT_BIT,
-    PIXEL_LIMIT,
-    Frame,
-    Range,
-    Treatment,
-    decode,
-    native_frames,
-    refit,
-    survey,
-)
+from bayesight.data.decode import PIXEL_LIMIT, decode, native_frames, refit, survey
 from bayesight.data.framing import MOST_PIXELS, BitDepths, ImageSpec, asked_frame, choose, sentence
 from bayesight.data.idx import idx_batches
 from bayesight.data.layout import WEB_DATASET, document_kind, flat_hint
@@ -41,6 +31,7 @@ from bayesight.data.placing import Placement, place, place_by_name
 from bayesight.data.sources import Source
 from bayesight.data.unpacking import MemberPlan
 from bayesight.errors import SourceUnreadable, StorageFailed
+from bayesight.frame import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.types import ImageArray, IntArray, Progress
 
 __all__ = ["build"]

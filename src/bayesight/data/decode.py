@@ -23,19 +23,13 @@ from bayesight.cores import spread
 from bayesight.data.jpeg import jpeg_layout, jpeg_pixels
 from bayesight.data.png import HEADER_BYTES, PngLayout, inflate, layout, unfilter
 from bayesight.data.rasters import LARGE, PIXEL_LIMIT, Raster, RasterRefusal, may_turn, place
-from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Range, Treatment
+from bayesight.frame import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.types import ImageArray, IntArray
 
 __all__ = [
-    "EIGHT_BIT",
     "PIXEL_LIMIT",
     "DecodedBatch",
-    "Fit",
-    "Frame",
-    "Levels",
-    "Range",
     "RasterRefusal",
-    "Treatment",
     "decode",
     "native_frames",
     "refit",

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bayesight.data.decode import EIGHT_BIT, Fit, Frame, Levels, Range
 from bayesight.data.layout import AS_SHOWN, LayoutOptions
 from bayesight.errors import SourceUnreadable
+from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Range
 
 __all__ = ["MOST_PIXELS", "BitDepths", "ImageSpec", "asked_frame", "choose", "sentence"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from bayesight.data.archives import ReadAgain, batches
-from bayesight.data.containers import AS_STORED, ContainerOptions, find_source
 from bayesight.data.decode import native_frames
+from bayesight.data.sources import AS_STORED, ContainerOptions, find_source
 from bayesight.errors import BayesightError
 from bayesight.frame import Frame
 

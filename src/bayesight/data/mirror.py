@@ -1,4 +1,4 @@
-"""Mirror images of a set of images, and the question if they could be of it: letters say no, photographs yes."""
+"""Mirror images of a set, and the question if they could be of it: letters say no, photographs yes."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from bayesight.errors import InvalidInput, listed
 from bayesight.seeding import numpy_generator
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["split"]
+__all__ = ["groups_of", "split"]
 
 
 def split(
@@ -54,7 +54,7 @@ def split(
         {'train': [8, 8], 'validation': [2, 2]}
     """
     _check(labels, digests, fractions)
-    group_of = _groups(digests)
+    group_of = groups_of(digests)
     owner = _owner(labels, group_of)
     generator = numpy_generator(seed, "split")
     part_of_group = np.full(len(owner), -1, np.int64)
@@ -98,8 +98,8 @@ def _check(labels: IntArray, digests: ImageArray, fractions: Mapping[str, float]
     check(same, "split", came, "(N,) and (N, 16), for the same N of at least 1")
 
 
-def _groups(digests: ImageArray) -> IntArray:
-    """For each image the number of its group of identical images."""
+def groups_of(digests: ImageArray) -> IntArray:
+    """The group of identical images (N,) that each image is in, by digests (N, 16)."""
     rows = np.ascontiguousarray(digests).view(np.dtype((np.void, digests.shape[1]))).ravel()
     inverse: IntArray = np.unique(rows, return_inverse=True)[1].astype(np.int64)
     return inverse

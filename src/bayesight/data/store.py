@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from bayesight.checks import check
 from bayesight.data.build import build
-from bayesight.data.decode import PIXEL_LIMIT, Fit, Levels
+from bayesight.data.decode import PIXEL_LIMIT
 from bayesight.data.framing import ImageSpec
 from bayesight.data.freshness import Stamp, content_of, stamp
 from bayesight.data.layout import AS_SHOWN, PARTS, LayoutOptions
@@ -41,7 +41,7 @@ from bayesight.errors import (
     listed,
 )
 from bayesight.files import write_atomic
-from bayesight.frame import FITS
+from bayesight.frame import FITS, Fit, Levels
 from bayesight.names import canonical
 from bayesight.progress import reporter
 from bayesight.types import ImageArray, IntArray, Progress, ShownProgress

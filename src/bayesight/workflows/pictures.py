@@ -15,11 +15,12 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import existing_path
 from bayesight.data.batches import Examples
 from bayesight.data.dataset import gather
-from bayesight.data.decode import Treatment, decode
+from bayesight.data.decode import decode
 from bayesight.data.members import ENCODED_LIMIT_BYTES
 from bayesight.data.notes import image_notes, notes
 from bayesight.data.sources import AS_STORED, ContainerOptions, holds_images
 from bayesight.errors import BayesightError, SourceNotFound, SourceUnreadable
+from bayesight.frame import Treatment
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.sources import read_unlabelled
