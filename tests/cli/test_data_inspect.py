@@ -90,3 +90,9 @@ def test_refused_input_is_left_to_the_shell(tmp_path, archive):
 
 def test_help_has_an_example():
     assert "bayesight data inspect" in inspect("--help").stdout
+
+
+def test_labels_come_from_where_they_are_said_to(archive, tmp_path):
+    document = json.loads(inspect(archive, "--labels-from", r"(?P<label>[0-4])\.png", "--json").stdout)
+    assert document["classes"] == dict.fromkeys("01234", 1)
+    assert any("6 of 11 images have no label there" in note for note in document["notes"])

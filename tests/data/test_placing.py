@@ -181,3 +181,78 @@ def test_a_dataset_holds_the_images_that_have_a_class(source, tmp_path):
     again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(dataset))))
     for k in range(6):
         np.testing.assert_array_equal(again.images[k], store.images[np.flatnonzero(store.labels >= 0)[k]])
+
+
+# Labels that no folder tells.
+
+
+def labelled_by(table, rows, column="breed"):
+    """A table of labels, and the option that names it."""
+    table.write_text(f"path,{column}\n" + "".join(f"{path},{label}\n" for path, label in rows))
+    return LayoutOptions(labels_from=f"{table}:{column}")
+
+
+@pytest.mark.parametrize("told", ["table", "pattern"])
+def test_labels_by_table_or_name_hold_what_class_folders_hold(source, tmp_path, told):
+    """The same images under the same labels are the same store, whatever told the labels."""
+    flat = [f"images/{'ab'[k // 3]}_{k:02}.png" for k in range(6)]
+    layout = LayoutOptions(labels_from=r"images/(?P<label>[a-z])_\d+\.png$")
+    if told == "table":
+        layout = labelled_by(tmp_path / "l.csv", [(name, name[7]) for name in reversed(flat)])
+    store = open_store(source(*flat), layout=layout, cache=tmp_path)
+    folders = open_store(source(*several("a", "b"), name="y.tar"), cache=tmp_path)
+    assert store.manifest.content_hash == folders.manifest.content_hash
+    assert all(store.classes[store.labels[row]] == store.path_of(row)[7] for row in range(6))
+    assert store.manifest.notes[0].startswith("labels from ")
+
+
+def test_images_without_a_row_and_rows_without_an_image_are_counted_and_named(source, tmp_path):
+    """The parts are those of the folders; masks, unlabelled images and broken files need no row."""
+    names = [*several("train", "val"), *several("unlabelled", each=2), "train/0_mask.png", "root.png"]
+    broken = tmp_path / "x"
+    with tarfile.open(source(*names)) as archive:
+        archive.extractall(broken, filter="data")
+    (broken / "train" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
+    rows = [(name, f"class {name[-5]}") for name in names if name[0] in "tv" and name != "val/2.png"]
+    rows += [("gone.png", "class 0"), ("train/broken.png", "owl")]
+    layout = labelled_by(tmp_path / "l.csv", rows)
+    with pytest.raises(LayoutUnclear, match="--split-folders sets them apart"):
+        open_store(broken, layout=layout, cache=tmp_path)
+    layout = LayoutOptions(split_folders=True, labels_from=layout.labels_from)
+    store = open_store(broken, layout=layout, cache=tmp_path)
+    said = " / ".join(store.manifest.notes)
+    assert store.manifest.counts == {"class 0": 2, "class 1": 2, "class 2": 1}
+    assert store.manifest.parts == {"train": 3, "validation": 2, "unlabelled": 2, "left out": 3}
+    assert "2 of 10 images have no label there, left out (first: " in said
+    assert "1 of 8 rows name no image (first: 'gone.png')" in said
+    assert [(one.name, one.folder) for one in store.manifest.lost] == [("owl", "train")]
+    labels = {store.path_of(row): store.labels[row] for row in range(len(store))}
+    assert [labels[name] for name in ("val/2.png", "root.png", "train/0_mask.png")] == [-1, -1, -1]
+
+
+def test_another_table_is_another_store_and_the_same_one_is_opened_again(source, tmp_path):
+    names = [f"{k}.png" for k in range(4)]
+    path, table = source(*names), tmp_path / "l.csv"
+    layout = labelled_by(table, zip(names, "abab", strict=True))
+    first = open_store(path, layout=layout, cache=tmp_path)
+    assert open_store(path, layout=layout, cache=tmp_path).folder == first.folder
+    labelled_by(table, zip(names, "aabb", strict=True))
+    other = open_store(path, layout=layout, cache=tmp_path)
+    assert other.manifest.content_hash != first.manifest.content_hash
+    assert not first.folder.exists()
+
+
+def test_labels_that_two_things_tell_or_none_are_refused(source, tmp_path, make):
+    path = source(*several("a", "b"))
+    pattern = LayoutOptions(labels_from="(?P<label>cat)")
+    with pytest.raises(InvalidInput, match=r"none of 6 images has a label by the pattern .*first: 'a/0.png'"):
+        open_store(path, layout=pattern, cache=tmp_path)
+    table = labelled_by(tmp_path / "l.csv", [("c/0.png", "x")])
+    with pytest.raises(InvalidInput, match=r"the nearest path in the table is 'c/0\.png'"):
+        open_store(path, layout=table, cache=tmp_path)
+    with pytest.raises(InvalidInput, match="--labels-from: given with --class-level; expected one"):
+        open_store(path, layout=LayoutOptions(class_level=1, labels_from="(?P<label>a)"), cache=tmp_path)
+    make.idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((2, 3, 3)))
+    make.idx(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(2))
+    with pytest.raises(InvalidInput, match="given with IDX data, which have labels"):
+        open_store(tmp_path / "train-images-idx3-ubyte.gz", layout=pattern, cache=tmp_path)

@@ -1,5 +1,7 @@
 """Sources as a run reads them: its parts, its names, and what it knows of the classes."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -178,3 +180,29 @@ def test_classes_are_left_out_on_request(make_archive, tmp_path):
     assert material.content_hashes != [open_store(source).manifest.content_hash]
     with pytest.raises(InvalidInput, match="no class is called 'dics'; did you mean 'disc'"):
         read_material(TrainRequest(source, tmp_path / "run", QUICK, without=("dics",)), QUICK)
+
+
+def test_labels_by_name_train_measure_and_update_as_folders_do(shapes, shapes_run, make_archive, tmp_path):
+    """A pattern that takes the folder for the label is the folder, in every job; new classes are absorbed."""
+    by_name = SourceOptions(LayoutOptions(labels_from="(?P<label>[a-z]+)/[^/]*$"))
+    made = train(TrainRequest(shapes, tmp_path / "run", QUICK, options=by_name, threads=1))
+    plain = train(TrainRequest(shapes, tmp_path / "plain", QUICK, threads=1))
+    assert made.metrics["validation"] == plain.metrics["validation"]
+    assert any(note.startswith("labels from the pattern") for note in made.metrics["notes"])
+    scores = [evaluate(shapes_run, shapes, options=options) for options in (by_name, SourceOptions())]
+    assert scores[0].evaluation.accuracy == scores[1].evaluation.accuracy
+    inside = make_archive("inside.tar.gz", {"bar/star": 9}, {"bar/star": "disc"})
+    table = tmp_path / "l.csv"
+    names = [open_store(inside).path_of(row) for row in range(9)]
+    table.write_text("path,kind\n" + "".join(f"{name},star\n" for name in names))
+    by_table = SourceOptions(LayoutOptions(labels_from=f"{table}:kind"))
+    copy = tmp_path / "copy"
+    shutil.copytree(shapes_run, copy)
+    assert update(copy, inside, options=by_table).new_classes == ("star",)
+
+
+def test_environments_by_folder_need_class_folders():
+    by_name = SourceOptions(LayoutOptions(labels_from="(?P<label>a)"))
+    assert by_name.beside("t.csv:place") == by_name
+    with pytest.raises(InvalidInput, match="--environments folder: labels from --labels-from"):
+        by_name.beside("folder")

@@ -30,6 +30,7 @@ __all__ = [
     "FollowLinksFlag",
     "JsonFlag",
     "LabelsFileOption",
+    "LabelsFromOption",
     "LedgerOption",
     "LedgerPlaceOption",
     "NamesOption",
@@ -89,6 +90,15 @@ SplitFoldersOption = Annotated[
         "--split-folders/--no-split-folders",
         help="Folders named train, val, test ... are parts of the source, or folders like others (default: "
         "found from the folders, or asked for).",
+    ),
+]
+LabelsFromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels-from",
+        metavar="TABLE:COLUMN|PATTERN",
+        help="Classes that no folder tells: a column of a CSV or Parquet table beside a column path, or a "
+        "regular expression over paths, such as '(?P<label>[a-z]+)_[0-9]+' (default: the folders).",
     ),
 ]
 NamesOption = Annotated[
@@ -228,6 +238,7 @@ def source_options(
     by_name: bool = False,
     names: str | None = None,
     follow_links: bool = False,
+    labels_from: str | None = None,
     **more: Any,
 ) -> SourceOptions:
     """Source options from a command's own."""
@@ -238,7 +249,9 @@ def source_options(
     if by_position and by_name:
         raise typer.BadParameter("given with --by-name; expected one of the two", param_hint="--by-position")
     container = ContainerOptions(names, follow_links)
-    options = SourceOptions(LayoutOptions(class_level, split_folders), container, **more).named(by_name)
+    options = SourceOptions(LayoutOptions(class_level, split_folders, labels_from), container, **more).named(
+        by_name
+    )
     return replace(options, numbers="positions") if by_position else options
 
 

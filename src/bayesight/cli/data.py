@@ -12,6 +12,7 @@ from bayesight.cli.common import (
     FitOption,
     FollowLinksFlag,
     JsonFlag,
+    LabelsFromOption,
     NamesOption,
     SeedOption,
     SplitFoldersOption,
@@ -44,6 +45,7 @@ def inspect(
     labels_file: Annotated[
         Path | None, typer.Option(help="Labels of an IDX source (default: the file beside it).")
     ] = None,
+    labels_from: LabelsFromOption = None,
     class_level: ClassLevelOption = None,
     split_folders: SplitFoldersOption = None,
     names: NamesOption = None,
@@ -76,7 +78,9 @@ def inspect(
     from bayesight.data.store import open_store
 
     wanted = parse_size(size) if size is not None else None
-    options = source_options(class_level, split_folders, names=names, follow_links=follow_links)
+    options = source_options(
+        class_level, split_folders, names=names, follow_links=follow_links, labels_from=labels_from
+    )
     shape = parse_fit(fit)
     with progress_bar("reading") as progress:
         store = open_store(

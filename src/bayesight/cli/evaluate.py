@@ -14,6 +14,7 @@ from bayesight.cli.common import (
     FollowLinksFlag,
     JsonFlag,
     LabelsFileOption,
+    LabelsFromOption,
     LedgerOption,
     NamesOption,
     PriorOption,
@@ -77,6 +78,7 @@ def evaluate(
         bool, typer.Option("--by-name", help="Labels of IDX data are names of classes, not the run's order.")
     ] = False,
     by_position: ByPositionFlag = False,
+    labels_from: LabelsFromOption = None,
     class_level: ClassLevelOption = None,
     split_folders: SplitFoldersOption = None,
     names: NamesOption = None,
@@ -113,6 +115,7 @@ def evaluate(
                 by_name,
                 names,
                 follow_links,
+                labels_from,
                 part=None if part is None else part.value,
             ),
             progress=progress,

@@ -30,6 +30,7 @@ from bayesight.cli.common import (
     FollowLinksFlag,
     JsonFlag,
     LabelsFileOption,
+    LabelsFromOption,
     NamesOption,
     SplitFoldersOption,
     emit,
@@ -121,6 +122,7 @@ def train(
         list[Path] | None, typer.Option(help="More training images; never used to validate. May be repeated.")
     ] = None,
     labels: LabelsFileOption = None,
+    labels_from: LabelsFromOption = None,
     class_level: ClassLevelOption = None,
     split_folders: SplitFoldersOption = None,
     names: NamesOption = None,
@@ -197,7 +199,12 @@ def train(
             also=tuple(also or ()),
             labels=labels,
             options=source_options(
-                class_level, split_folders, by_position, names=names, follow_links=follow_links
+                class_level,
+                split_folders,
+                by_position,
+                names=names,
+                follow_links=follow_links,
+                labels_from=labels_from,
             ),
             resume=resume,
             overwrite=overwrite,

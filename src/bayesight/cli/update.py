@@ -13,6 +13,7 @@ from bayesight.cli.common import (
     FollowLinksFlag,
     JsonFlag,
     LabelsFileOption,
+    LabelsFromOption,
     NamesOption,
     SplitFoldersOption,
     emit,
@@ -55,6 +56,7 @@ def update(
             help="New classes may have names that differ from known ones by case, width or blanks only.",
         ),
     ] = False,
+    labels_from: LabelsFromOption = None,
     class_level: ClassLevelOption = None,
     split_folders: SplitFoldersOption = None,
     names: NamesOption = None,
@@ -83,7 +85,14 @@ def update(
     if run_only and ledger is not None:
         raise typer.BadParameter("given with --ledger; expected one of the two", param_hint="--run-only")
     options = source_options(
-        class_level, split_folders, by_position, by_name, names, follow_links, similar_names=similar_names
+        class_level,
+        split_folders,
+        by_position,
+        by_name,
+        names,
+        follow_links,
+        labels_from,
+        similar_names=similar_names,
     )
     with progress_bar("reading") as progress:
         found = work(

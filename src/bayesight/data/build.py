@@ -27,7 +27,7 @@ from bayesight.data.idx import idx_batches
 from bayesight.data.layout import WEB_DATASET, document_kind, flat_hint
 from bayesight.data.manifest import FORMAT, Manifest, content_hash
 from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined, Remarks, Tally
-from bayesight.data.placing import Placement, place, place_by_name
+from bayesight.data.placing import Placement, place, place_by_name, place_by_value
 from bayesight.data.sources import Source
 from bayesight.data.unpacking import MemberPlan
 from bayesight.errors import SourceUnreadable, StorageFailed
@@ -230,7 +230,7 @@ def _read_images(source: Source, spec: ImageSpec, spool: Spool, plan: MemberPlan
     """
     seen: Counter[Frame] = Counter()
     depths, budget = BitDepths(str(source.path)), PixelBudget(source.path)
-    for batch in batches(source, labelled=spec.labelled, plan=plan, remarks=spool.remarks):
+    for batch in batches(source, labelled=spec.by_folder, plan=plan, remarks=spool.remarks):
         if spool.frame is None:
             spool.frame = _first_frame(batch, spec)
         for part in _parts(batch, spool.frame):
@@ -246,7 +246,7 @@ def _read_images(source: Source, spec: ImageSpec, spool: Spool, plan: MemberPlan
     spool.clear()
     spool.frame, budget = choose(spec, known, depths.levels()), PixelBudget(source.path)
     spool.expect(known.total(), copies=2)
-    for batch in batches(source, labelled=spec.labelled, plan=plan, remarks=spool.remarks):
+    for batch in batches(source, labelled=spec.by_folder, plan=plan, remarks=spool.remarks):
         for part in _parts(batch, spool.frame):
             _take_in(part, spool, budget)
         spool.report(batch.fraction)
@@ -337,7 +337,10 @@ def _placed(source: Source, spec: ImageSpec, spool: Spool, paths: list[bytes]) -
     if source.kind == "idx":
         return place_by_name(list(spool.folder_ids), ids, labelled=spec.labelled)
     asked = spec.layout if spec.labelled else None
-    return place(source.path.name, list(spool.folder_ids), ids, paths, spool.others, asked)
+    placed = place(source.path.name, list(spool.folder_ids), ids, paths, spool.others, asked)
+    if asked is None or asked.labels_from is None:
+        return placed
+    return place_by_value(placed, asked.labels_from, paths, spool.quarantined)
 
 
 def _finish(

@@ -46,6 +46,11 @@ class ImageSpec:
     fit: Fit = "crop"
     layout: LayoutOptions = AS_SHOWN
 
+    @property
+    def by_folder(self) -> bool:
+        """True where an image needs a folder, which tells its class."""
+        return self.labelled and self.layout.labels_from is None
+
 
 @dataclass
 class BitDepths:

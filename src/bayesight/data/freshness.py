@@ -13,7 +13,7 @@ from bayesight.data.folder import file_stamp, folder_signature
 from bayesight.data.sources import Source
 from bayesight.errors import SourceUnreadable
 
-__all__ = ["Stamp", "content_of", "stamp"]
+__all__ = ["Stamp", "content_of", "digest_of", "stamp"]
 
 _TICK_NS = 20_000_000
 _SECOND_NS = 1_000_000_000
@@ -58,7 +58,7 @@ def content_of(source: Source, stamped: Stamp) -> list[Any]:
     """
     if source.kind == "folder":
         return stamped.values
-    return [source.kind, *[_digest(path) for path in _files(source)]]
+    return [source.kind, *[digest_of(path) for path in _files(source)]]
 
 
 def _look(source: Source) -> tuple[Stamp, int]:
@@ -78,7 +78,12 @@ def _files(source: Source) -> list[Path]:
     return [path for path in (source.path, source.labels) if path is not None]
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The hash of a file's bytes.
+
+    Raises:
+        SourceUnreadable: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

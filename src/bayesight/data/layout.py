@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import TypeAlias
 
 from bayesight.data.foldernames import Role, is_container, is_mask, is_unlabelled, mask_names, roles
@@ -31,6 +32,7 @@ __all__ = [
     "document_kind",
     "flat_hint",
     "folder_of",
+    "twin_notes",
 ]
 
 PARTS = ("", "train", "validation", "test", "unlabelled", "left out")
@@ -64,10 +66,12 @@ class LayoutOptions:
         class_level: which folders are classes: 1 those at the top, 2 the next, -1 the lowest.
         split_folders: folders named train, val, test ... are parts of the source (True) or folders like
             others (False); None decides from the source.
+        labels_from: labels that no folder tells: "TABLE:COLUMN", or a pattern of paths (``PathValues``).
     """
 
     class_level: int | None = None
     split_folders: bool | None = None
+    labels_from: str | None = None
 
     @property
     def options(self) -> str:
@@ -224,7 +228,8 @@ class _Decision:
 
     def made(self) -> Layout:
         """The layout."""
-        if any(
+        by_folder = self.asked.labels_from is None
+        if by_folder and any(
             folder.images and 2 * folder.others[".cls"] >= folder.images for folder in self.folders.values()
         ):
             raise InvalidInput(f"{self.source}: {WEB_DATASET}.")
@@ -232,12 +237,12 @@ class _Decision:
         masks = self._masks()
         self._set_apart("left out", masks, "masks or annotations beside images: no class, left out")
         self._find_parts()
-        self._name_classes(beside_masks=bool(masks))
+        if by_folder:
+            self._name_classes(beside_masks=bool(masks))
+        else:
+            self.places |= {p: Place(None, self.part.get(p, "train" if self.part else "")) for p in self.open}
         self._say_parts()
-        names = {place.name for place in self.places.values() if place.name is not None}
-        for group in twins(sorted(names)):
-            told = ", ".join(repr(name) for name in group)
-            self.notes.append(f"{told} differ by case, width or blanks only and are {len(group)} classes")
+        self.notes += twin_notes(place.name for place in self.places.values() if place.name is not None)
         return Layout(self.places, tuple(self.notes), tuple(self._lost()))
 
     # Folders that are no class.
@@ -272,7 +277,7 @@ class _Decision:
                 certain.append(path)
             elif False in found:
                 doubtful.append(path)
-        if doubtful and not certain:
+        if doubtful and not certain and self.asked.labels_from is None:
             readings = self._level_readings(self.open)
             tops = sorted({path[self._first(path, "left out") - 1] for path in doubtful})
             raise self._unclear(
@@ -332,12 +337,14 @@ class _Decision:
             return
         names = sorted({path[i] for path, i in marked.items()})
         top = _shared(self.open)
-        others = sorted({path[min(top, len(path) - 1)] for path in self.open if path not in marked})
+        others = sorted({path[min(top, len(path) - 1)] for path in self.open if path and path not in marked})
         readings = self._split_readings()
         beside = f" beside {_few(others, '/')}" if others else ""
         raise self._unclear(
-            f"{_few(names, '/')}{beside} may be set apart for training and testing, or classes of that name:",
+            f"{_few(names, '/')}{beside} may be set apart for training and testing, or "
+            f"{'classes of that name' if self.asked.labels_from is None else 'folders like others'}:",
             readings,
+            "" if readings else "--split-folders sets them apart, --no-split-folders does not",
         )
 
     def _say_parts(self) -> None:
@@ -355,7 +362,7 @@ class _Decision:
                 )
         self.notes.append(f"parts of the source by folder: {', '.join(told)}")
         bare = [path for path in self.part if self.places[path].name is None]
-        if bare:
+        if bare and self.asked.labels_from is None:
             self.notes.append(
                 f"{self._images(bare)} in {_few(['/'.join(p) for p in bare], '/')} have no class folder"
             )
@@ -531,23 +538,32 @@ def flat_hint(names: Iterable[str]) -> str:
     """A sentence on images whose names, and not their folders, seem to name classes; empty for others.
 
     Example:
-        >>> flat_hint(["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg"])
-        ' Names begin with cat, dog: if these are classes, move each into a folder (cat/cat.0.jpg).'
+        >>> print(flat_hint(["cat.0.jpg", "cat.1.jpg", "dog.0.jpg", "dog.1.jpg"]).strip())
+        Names begin with cat, dog: if these are classes, say --labels-from '(^|/)(?P<label>cat|dog)[^/]*$'.
         >>> flat_hint(["1.png", "2.png"])
         ''
     """
-    found: dict[str, list[str]] = defaultdict(list)
+    found: Counter[str] = Counter()
     for name in names:
-        base = name.rpartition("/")[2]
-        backwards = base.rpartition(".")[0][::-1]  # so that its end is found without a search
-        found[re.sub(r"\A\D*\d+[\W_]*", "", backwards)[::-1]].append(base)
-    begins = sorted(name for name, bases in found.items() if name and len(bases) > 1)
-    if not 2 <= len(begins) <= max(2, sum(map(len, found.values())) // 2):
+        backwards = name.rpartition("/")[2].rpartition(".")[0][
+            ::-1
+        ]  # so that its end is found without a search
+        found[re.sub(r"\A\D*\d+[\W_]*", "", backwards)[::-1]] += 1
+    begins = sorted(name for name, many in found.items() if name and many > 1)
+    if not 2 <= len(begins) <= max(2, found.total() // 2):
         return ""
-    return (
-        f" Names begin with {listed(begins, _SHOWN)}: if these are classes, move each into a folder "
-        f"({begins[0]}/{found[begins[0]][0]})."
-    )
+    label = "|".join(map(re.escape, begins)) if len(begins) <= _SHOWN else r"[^\W\d]+"
+    pattern = f"(^|/)(?P<label>{label})[^/]*$"
+    said = f" Names begin with {listed(begins, _SHOWN)}: if these are classes, say"
+    return f"{said} --labels-from {quote(pattern)}."
+
+
+def twin_notes(names: Iterable[str]) -> list[str]:
+    """A sentence on each group of classes that a reader could take for one."""
+    return [
+        f"{', '.join(map(repr, group))} differ by case, width or blanks only and are {len(group)} classes"
+        for group in twins(sorted(set(names)))
+    ]
 
 
 def _few(names: Sequence[str], after: str = "") -> str:

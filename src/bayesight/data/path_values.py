@@ -55,7 +55,9 @@ class PathValues:
             >>> values.of(["a/cat-01.png", "x.png"])
             ['cat', '']
         """
-        table, separator, column = text.rpartition(":")
+        table = cls.table_of(text)
+        if table is not None:
+            return cls.of_table(table, text.rpartition(":")[2])
         if "(?P<" in text:
             try:
                 pattern = re.compile(text)
@@ -63,12 +65,20 @@ class PathValues:
                 raise InvalidInput(f"{option}: {text!r} is no regular expression: {problem}.") from problem
             if group in pattern.groupindex:
                 return cls(f"the pattern {text}", group, pattern)
-        elif separator and table and column:
-            return cls.of_table(existing_path(table), column)
         raise InvalidInput(
             f"{option}: got {text!r}; expected TABLE.csv:COLUMN, for a table with a column '{PATH}' beside "
             f"COLUMN, or a regular expression with a group (?P<{group}>...)."
         )
+
+    @staticmethod
+    def table_of(text: str) -> Path | None:
+        """The table that an option names; None where it is no ``TABLE:COLUMN``.
+
+        Raises:
+            SourceNotFound: there is no such file.
+        """
+        table, _, column = text.rpartition(":")
+        return existing_path(table) if table and column and "(?P<" not in text else None
 
     @classmethod
     def of_table(cls, table: Path, column: str) -> PathValues:

@@ -21,14 +21,18 @@ from bayesight.data.layout import (
     Place,
     decide,
     folder_of,
+    twin_notes,
 )
-from bayesight.errors import InvalidInput, listed
+from bayesight.data.members import Quarantined
+from bayesight.data.path_values import PathValues
+from bayesight.errors import InvalidInput, listed, shown
+from bayesight.names import canonical
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Placement", "part_counts", "place", "place_by_name"]
+__all__ = ["Placement", "part_counts", "place", "place_by_name", "place_by_value"]
 
 _MOST_NAMES = 40
-_LEFT_OUT = PARTS.index("left out")
+_LEFT_OUT, _UNLABELLED = PARTS.index("left out"), PARTS.index("unlabelled")
 _MASK = re.compile(
     rb"(.+?)(?<!.[ _.-])[ _.-]+(?:mask|seg|segmentation|annotation|ground_?truth|gt)s?(?:[ _-]?\d+)?", re.I
 )
@@ -117,6 +121,62 @@ def place(
     parts = np.array([PARTS.index(p.part) for p in found], np.uint8)[ids]
     labels[masks], parts[masks] = -1, _LEFT_OUT
     return Placement(tuple(classes), labels, parts, _notes(folders, layout, int(masks.sum())), layout.lost)
+
+
+def place_by_value(
+    placed: Placement, labels_from: str, paths: Sequence[bytes], quarantined: Sequence[Quarantined]
+) -> Placement:
+    """Labels told by a table or by the paths, and parts by folders.
+
+    Args:
+        placed: the parts, and which images are left out or unlabelled whatever a label says.
+        labels_from: as ``LayoutOptions``.
+        paths: (N,) of the images.
+        quarantined: members that could not be read, which may have labels, too.
+
+    Raises:
+        InvalidInput: no image has a label; else as ``PathValues.stated``.
+    """
+    told = PathValues.stated(labels_from, "--labels-from", "label")
+    images, unread = [path.decode() for path in paths], [one.path for one in quarantined]
+    values = [canonical(value) for value in told.of([*images, *unread])]
+    counts = ~np.isin(placed.parts, (_LEFT_OUT, _UNLABELLED))
+    given = [value if here else "" for value, here in zip(values, counts.tolist(), strict=False)]
+    classes = sorted({*given} - {""})
+    if not classes:
+        near = f"; {told.nearest(images[0])}" if told.pattern is None else ""
+        raise InvalidInput(
+            f"--labels-from: none of {len(images):,} images has a label by {told.where} (first: "
+            f"{images[0]!r}{near}); expected paths as they are inside the source."
+        )
+    rank = {name: number for number, name in enumerate(classes)}
+    labels = np.array([rank.get(value, -1) for value in given], np.int64)
+    bare = counts & (labels < 0)
+    notes = [f"labels from {told.where}"]
+    if bare.any():
+        first = shown(images[int(np.argmax(bare))])
+        notes.append(
+            f"{bare.sum():,} of {len(images):,} images have no label there, left out (first: {first})"
+        )
+    rows = told.without_path([*images, *unread])
+    if rows:
+        notes.append(f"{len(rows):,} of {len(told.known):,} rows name no image (first: {shown(rows[0])})")
+    lost: dict[str, list[Quarantined]] = {}
+    for value, one in zip(values[len(images) :], quarantined, strict=True):
+        if value and value not in rank:
+            lost.setdefault(value, []).append(one)
+    return Placement(
+        tuple(classes),
+        labels,
+        np.where(bare, _LEFT_OUT, placed.parts).astype(np.uint8),
+        (*placed.notes, *notes, *twin_notes(classes)),
+        tuple(
+            EmptyClass(
+                name, ones[0].path.rpartition("/")[0] or ".", dict(Counter(one.reason for one in ones))
+            )
+            for name, ones in sorted(lost.items())
+        ),
+    )
 
 
 def _leniently(tree: Mapping[Path, Folder], source: str) -> Layout:

@@ -26,10 +26,11 @@ from bayesight.checks import check
 from bayesight.data.build import build
 from bayesight.data.decode import PIXEL_LIMIT
 from bayesight.data.framing import ImageSpec
-from bayesight.data.freshness import Stamp, content_of, stamp
+from bayesight.data.freshness import Stamp, content_of, digest_of, stamp
 from bayesight.data.layout import AS_SHOWN, PARTS, LayoutOptions
 from bayesight.data.manifest import FORMAT, Manifest, content_hash
 from bayesight.data.members import Quarantined
+from bayesight.data.path_values import PathValues
 from bayesight.data.placing import part_counts
 from bayesight.data.sources import AS_STORED, ContainerOptions, Source, find_source
 from bayesight.errors import (
@@ -162,22 +163,24 @@ def open_store(
         SourceUnreadable: cut off, damaged, or without a single image.
         StorageFailed: the cache cannot be written, or its disk has no room for the store.
         LayoutUnclear: folders that can be read in several ways; says which option asks for each.
-        InvalidInput: a size or mode that cannot be.
+        InvalidInput: a size or mode that cannot be; labels from a table or a pattern that tell none.
     """
     progress = reporter(progress, "reading")
     spec = _wish(ImageSpec(None, mode, labelled, levels, fit, layout), size)
     found = find_source(source, labels=labels, labelled=labelled, options=container)
+    told = _told_by(layout, found) if labelled else []
     home = _cache_folder(cache)
     stamped = stamp(found)
+    marked = replace(stamped, values=[*stamped.values, *told])
     family = _key([str(found.path), asdict(spec), asdict(container), str(found.labels), FORMAT])
     stem = re.sub(r"[^A-Za-z0-9]+", "-", found.path.name.partition(".")[0])[:32].strip("-")
     name = f"{stem or 'source'}-{family}"
-    store = _untouched(home, name, stamped)
+    store = _untouched(home, name, marked)
     if store is not None:
         _mark_used(store)
         return store
     signature = content_of(found, stamped)
-    folder = home / f"{name}-{_key(signature)}"
+    folder = home / f"{name}-{_key([*signature, *told])}"
     with _storing(home, found.path):
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(lock_of(folder)):
@@ -187,7 +190,7 @@ def open_store(
                 _build(found, spec, folder, signature, progress, stamped.files)
                 store = _load(folder)
             with suppress(OSError):  # a cache that can only be read serves as well
-                write_atomic(folder / _STAMP, json.dumps(stamped.values))
+                write_atomic(folder / _STAMP, json.dumps(marked.values))
     if store is None:
         raise StorageFailed(f"{folder} cannot be read back right after it was written; is the disk sound?")
     _mark_used(store)
@@ -385,6 +388,21 @@ def _remove_leftovers(home: Path, held: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
         except Timeout:
             continue  # someone is at work on it
+
+
+def _told_by(layout: LayoutOptions, source: Source) -> list[str]:
+    """The hash of the table that tells labels, where one does; a store is another when it changes.
+
+    Raises:
+        InvalidInput: labels that something else tells already.
+    """
+    if layout.labels_from is None:
+        return []
+    twice = "IDX data, which have labels" if source.kind == "idx" else "--class-level"
+    alone = source.kind != "idx" and layout.class_level is None
+    check(alone, "--labels-from", f"given with {twice}", "one of the two to tell the classes")
+    table = PathValues.table_of(layout.labels_from)
+    return [] if table is None else [digest_of(table)]
 
 
 @contextmanager

@@ -64,7 +64,16 @@ class SourceOptions:
         return replace(self, numbers="names") if by_name else self
 
     def beside(self, environments: str | None) -> SourceOptions:
-        """The same; where folders may be environments, the lowest are classes unless a level is stated."""
+        """The same; where folders may be environments, the lowest are classes unless a level is stated.
+
+        Raises:
+            InvalidInput: environments by folders that classes are not told by.
+        """
+        by_folder = environments is not None and environments.casefold() == "folder"
+        if self.layout.labels_from is not None:
+            mend = "Name environments in a table: --environments TABLE.csv:COLUMN."
+            check(not by_folder, "--environments folder", "labels from --labels-from", "class folders", mend)
+            return self
         if environments is None or self.layout.class_level is not None:
             return self
         return replace(self, layout=replace(self.layout, class_level=LOWEST))
@@ -180,7 +189,7 @@ def read_labelled(
     number_of = np.full(len(store.classes), -1, np.int64)
     number_of[present] = numbers
     new = tuple(n for n, number in zip(found, numbers.tolist(), strict=True) if number >= len(classes.names))
-    if options.layout.class_level is None:
+    if options.layout.class_level is None and options.layout.labels_from is None:
         _refuse_inside_known(store, new, known)
     if part:
         notes.append(f"of the parts of the source, {part} is taken: {len(rows):,} images")
