@@ -83,7 +83,19 @@ def test_contributing_names_files_that_are_there():
 
 @pytest.mark.parametrize(
     "room",
-    ["bayes", "cli", "data", "evaluation", "losses", "models", "optim", "service", "training", "workflows"],
+    [
+        "bayes",
+        "causal",
+        "cli",
+        "data",
+        "evaluation",
+        "losses",
+        "models",
+        "optim",
+        "service",
+        "training",
+        "workflows",
+    ],
 )
 def test_a_docstring_names_its_thing_and_does_not_ask_for_it(room):
     asked = []

@@ -287,9 +287,9 @@ def test_doubly_robust_survives_either_model_being_wrong():
     naive = inverse_probability(blind, propensity(blind))
     assert abs(naive.mean[1] - naive.mean[0] - 1) > 0.5
     for outcome_model, propensities in ((blind, propensity(seeing)), (seeing, propensity(blind))):
-        arms = doubly_robust(outcome_model, propensities)
-        error = np.sqrt(arms.covariance[0, 0] + arms.covariance[1, 1] - 2 * arms.covariance[0, 1])
-        assert abs(arms.mean[1] - arms.mean[0] - 1) < 4 * error + 0.01
+        outcomes = doubly_robust(outcome_model, propensities)
+        error = np.sqrt(outcomes.covariance[0, 0] + outcomes.covariance[1, 1] - 2 * outcomes.covariance[0, 1])
+        assert abs(outcomes.mean[1] - outcomes.mean[0] - 1) < 4 * error + 0.01
 
 
 def test_doubly_robust_counts_the_estimation_of_both_models():
@@ -303,9 +303,9 @@ def test_doubly_robust_counts_the_estimation_of_both_models():
         y = t + np.exp(z / 2) * (1 + t) + rng.normal(size=300)
         one = np.ones(300)
         task = WeightingProblem(x, t, 2, y, one, one, False)
-        arms = doubly_robust(task, propensity(task))
-        c = arms.covariance
-        gaps.append(arms.mean[1] - arms.mean[0])
+        outcomes = doubly_robust(task, propensity(task))
+        c = outcomes.covariance
+        gaps.append(outcomes.mean[1] - outcomes.mean[0])
         errors.append(c[0, 0] + c[1, 1] - 2 * c[0, 1])
     assert np.sqrt(np.mean(errors)) == pytest.approx(np.std(gaps), rel=0.2)
 

@@ -37,8 +37,8 @@ def made(rows=300, seed=0):
 
 
 def gap(found, effect):
-    arms = outcomes_of(found, effect)
-    return arms.mean[1] - arms.mean[0]
+    outcomes = outcomes_of(found, effect)
+    return outcomes.mean[1] - outcomes.mean[0]
 
 
 def test_scores_against_their_formulas():

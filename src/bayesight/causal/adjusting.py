@@ -55,10 +55,10 @@ _FEW = 20
 
 @dataclass(frozen=True)
 class Adjustment:
-    """What one way of adjusting gives."""
+    """The answer of one way of adjusting, with what it rests on."""
 
     adjusted: EffectEstimate | None
-    arms: PotentialOutcomes | None = None
+    outcomes: PotentialOutcomes | None = None
     strata: Strata | None = None
     overlap: Overlap | None = None
     others: tuple[EffectEstimate, ...] = ()
@@ -72,8 +72,8 @@ def by_strata(prepared: PreparedQuestion, held: tuple[str, ...]) -> Adjustment:
     """Standardisation over strata, unless the rows are spread too thinly over them."""
     strata = stratify(prepared.sample, prepared.question.treatment, prepared.y, held, binary=prepared.binary)
     if not held:
-        arms = standardise(strata)
-        return Adjustment(prepared.answer(arms, "as they are"), arms, strata)
+        outcomes = standardise(strata)
+        return Adjustment(prepared.answer(outcomes, "as they are"), outcomes, strata)
     overlap = overlap_of(strata, prepared.levels)
     values = sum(len(prepared.sample.discrete(name).levels) for name in held)
     few = values <= min(_MOST_VALUES, prepared.sample.total / _ROWS_A_VALUE)
@@ -93,14 +93,14 @@ def by_strata(prepared: PreparedQuestion, held: tuple[str, ...]) -> Adjustment:
             lambda k, base: standardise(strata.of([base, k]), effect), effect, method
         )
         return Adjustment(adjusted, None, strata, overlap, notes=notes)
-    arms = standardise(strata)
-    adjusted = prepared.answer(arms, method)
-    opinions = () if strata.sampled else tuple(_opinions(prepared, held, strata, arms))
+    outcomes = standardise(strata)
+    adjusted = prepared.answer(outcomes, method)
+    opinions = () if strata.sampled else tuple(_opinions(prepared, held, strata, outcomes))
     if overlap.share < 1 - MOST_WITHOUT:
         said = f"Overlap is lacking: {overlap_notes(overlap)[0]}"
         lacking = replace(overlap, lacking=True)
         return Adjustment(adjusted, None, strata, lacking, opinions, notes, warning=said)
-    return Adjustment(adjusted, arms, strata, overlap, opinions, notes)
+    return Adjustment(adjusted, outcomes, strata, overlap, opinions, notes)
 
 
 def by_slope(prepared: PreparedQuestion, held: tuple[str, ...]) -> Adjustment:
@@ -134,8 +134,8 @@ def by_models(prepared: PreparedQuestion, held: tuple[str, ...]) -> Adjustment:
     said = _models_note(nuisance.outcome_models, nuisance.treatment_models)
     if not overlap.lacking:
         notes = (said, *_disagreement(answers[asked], plain[0]))
-        arms = outcomes_of(nuisance) if asked == "ate" else None
-        return Adjustment(answers[asked], arms, None, overlap, plain, notes, models=models)
+        outcomes = outcomes_of(nuisance) if asked == "ate" else None
+        return Adjustment(answers[asked], outcomes, None, overlap, plain, notes, models=models)
     possible = [e for e in _INSTEAD if e != asked and not model_overlap(prepared, nuisance, e).lacking]
     instead = tuple(answers[e] for e in possible)
     others = (*plain, answers[asked])
@@ -184,12 +184,12 @@ def _disagreement(adjusted: EffectEstimate, plain: EffectEstimate) -> tuple[str,
 
 
 def _opinions(
-    prepared: PreparedQuestion, held: Sequence[str], strata: Strata, arms: PotentialOutcomes
+    prepared: PreparedQuestion, held: Sequence[str], strata: Strata, outcomes: PotentialOutcomes
 ) -> list[EffectEstimate]:
     """Weighting and doubly robust: by strata one and the same; by a model where strata lack overlap."""
     names = ("inverse probability weighting", "doubly robust")
     if bool(strata.overlap.all()):
-        return [prepared.answer(arms, f"{name}, probabilities by stratum") for name in names]
+        return [prepared.answer(outcomes, f"{name}, probabilities by stratum") for name in names]
     task = prepared.weighting(held)
     propensities = propensity(task)
     found = (inverse_probability(task, propensities), doubly_robust(task, propensities))

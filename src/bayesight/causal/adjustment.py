@@ -39,8 +39,9 @@ _MOST_TRIED = 3000
 """Sets of mediators tried at most."""
 
 RULE = "of the minimal sets the smallest; among equals the one nearest to the outcome, then by the alphabet"
-"""How one set is picked. Near the outcome it explains more of what is left to chance, and costs precision
-nowhere (Henckel, Perković and Maathuis 2022, Graphical criteria for efficient total effect estimation)."""
+"""The rule by which one set is picked. Near the outcome it explains more of what is left to chance, and
+costs precision nowhere (Henckel, Perković and Maathuis 2022, Graphical criteria for efficient total effect
+estimation)."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Instrument:
 
     @property
     def assumption(self) -> str:
-        """What has to hold beside the graph."""
+        """The condition that has to hold beside the graph."""
         return (
             "the effect is linear and the same for everyone (or, for a yes/no treatment, it is the effect on "
             "those whom the instrument moves)"
@@ -107,7 +108,7 @@ Identification: TypeAlias = AdjustFor | FrontDoor | Instrument | NotIdentified
 def identify(
     dag: Dag, treatment: str, outcome: str, *, direct: bool = False, limit: int = LIMIT
 ) -> Identification:
-    """How the effect of ``treatment`` on ``outcome`` follows from what can be observed.
+    """Identify the effect of ``treatment`` on ``outcome`` from what can be observed.
 
     Args:
         dag: the causal graph.
@@ -306,7 +307,7 @@ def _intercepts(dag: Dag, treatment: str, outcome: str, mediators: tuple[str, ..
 
 
 def _sheltered(dag: Dag, treatment: str, outcome: str, mediators: tuple[str, ...]) -> bool:
-    """Whether the treatment blocks every back-door path from the mediators together to the outcome."""
+    """True where the treatment blocks every back-door path from the mediators together to the outcome."""
     cut = dag.without((m, c) for m in mediators for c in dag.children(m))
     return bool(nx.is_d_separator(cut.network, set(mediators), {outcome}, {treatment}))
 

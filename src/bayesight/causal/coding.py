@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from bayesight.formatting import is_number
 
-__all__ = ["NO", "YES", "Choice", "reference_of", "success_of"]
+__all__ = ["NO", "YES", "LevelChoice", "reference_of", "success_of"]
 
 YES = frozenset("yes y true t ja j wahr 예 네 oui sí si sim да 是".split())  # noqa: SIM905
 NO = frozenset("no n false f nein falsch 아니오 아니요 non não nao нет 否".split())  # noqa: SIM905
@@ -55,7 +55,7 @@ _NEGATIONS = re.compile(r"^(not|non|no|without|never|nicht|keine|kein|ohne|un|in
 
 
 @dataclass(frozen=True)
-class Choice:
+class LevelChoice:
     """A value that was chosen, and the reason.
 
     Attributes:
@@ -67,7 +67,7 @@ class Choice:
     because: str
 
 
-def success_of(name: str, levels: Sequence[str]) -> Choice:
+def success_of(name: str, levels: Sequence[str]) -> LevelChoice:
     """Choose which of two levels counts as 1.
 
     Args:
@@ -78,31 +78,31 @@ def success_of(name: str, levels: Sequence[str]) -> Choice:
         >>> success_of("Admit", ("Admitted", "Rejected")).value
         'Admitted'
         >>> success_of("outcome", ("died", "lived"))
-        Choice(value='lived', because='by its meaning')
+        LevelChoice(value='lived', because='by its meaning')
     """
     one, two = levels
     if is_number(one) and is_number(two):
-        return Choice(two, "the larger number")
+        return LevelChoice(two, "the larger number")
     for value in levels:
         if _word(value) in YES:
-            return Choice(value, "a word for yes")
+            return LevelChoice(value, "a word for yes")
     for value, other in ((two, one), (one, two)):
         if _word(other) in NO:
-            return Choice(value, f"the other is {other}")
+            return LevelChoice(value, f"the other is {other}")
     named = [value for value in levels if _goes_with(name, value)]
     if len(named) == 1:
-        return Choice(named[0], "it goes with the column's name")
+        return LevelChoice(named[0], "it goes with the column's name")
     plain = _without_negation(one, two)
     if plain:
-        return Choice(plain, "the other is its negation")
+        return LevelChoice(plain, "the other is its negation")
     sign = -1 if _LOSSES & set(_words_of(name)) else 1
     counted = [sign * _kind_of_word(value) for value in levels]
     if counted[0] != counted[1]:
-        return Choice(levels[counted[1] > counted[0]], "by its meaning")
-    return Choice(two, "the second by the alphabet, for want of a better reason")
+        return LevelChoice(levels[counted[1] > counted[0]], "by its meaning")
+    return LevelChoice(two, "the second by the alphabet, for want of a better reason")
 
 
-def reference_of(levels: Sequence[str]) -> Choice:
+def reference_of(levels: Sequence[str]) -> LevelChoice:
     """Choose the treatment that the others are compared with.
 
     Args:
@@ -113,23 +113,23 @@ def reference_of(levels: Sequence[str]) -> Choice:
         ('placebo', '0')
     """
     if is_number(levels[0]):
-        return Choice(levels[0], "the smallest number")
+        return LevelChoice(levels[0], "the smallest number")
     words = [_word(level) for level in levels]
     for k, word in enumerate(words):
         if word in NO:
-            return Choice(levels[k], "a word for no")
+            return LevelChoice(levels[k], "a word for no")
     parts = [set(re.split(r"[\s_-]+", word)) for word in words]
     bare = [k for k, some in enumerate(parts) if some & _REFERENCE]
     if len(bare) == 1:
-        return Choice(levels[bare[0]], "by its meaning")
+        return LevelChoice(levels[bare[0]], "by its meaning")
     if len(levels) == 2:
         plain = _without_negation(*levels)
         if plain:
-            return Choice(next(v for v in levels if v != plain), "the negation of the other")
+            return LevelChoice(next(v for v in levels if v != plain), "the negation of the other")
         yes = [k for k, word in enumerate(words) if word in YES]
         if len(yes) == 1:
-            return Choice(levels[1 - yes[0]], "the other is yes")
-    return Choice(levels[0], "the first by the alphabet")
+            return LevelChoice(levels[1 - yes[0]], "the other is yes")
+    return LevelChoice(levels[0], "the first by the alphabet")
 
 
 def _kind_of_word(value: str) -> int:

@@ -22,7 +22,7 @@ from bayesight.causal.adjustment import (
     identify,
     objection,
 )
-from bayesight.causal.coding import Choice
+from bayesight.causal.coding import LevelChoice
 from bayesight.causal.cross_products import CrossProducts, slope
 from bayesight.causal.front_door import front_door_outcomes, front_door_slope
 from bayesight.causal.graph import Dag
@@ -81,7 +81,7 @@ class Effect:
     notes: tuple[str, ...] = ()
     rows: float = 0.0
     binary: bool = False
-    counted: Choice | None = None
+    counted: LevelChoice | None = None
     warning: str = ""
     instead: tuple[EffectEstimate, ...] = ()
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -241,12 +241,12 @@ def _adjusted(
     else:
         found = by_models(prepared, held)
     strength = None
-    if found.arms is not None and len(prepared.levels) == 2:
+    if found.outcomes is not None and len(prepared.levels) == 2:
         base, z = (
             prepared.levels.index(prepared.reference),
             float(norm.ppf((1 + prepared.question.level) / 2)),
         )
-        strength = e_value(found.arms, 1 - base, base, _spread(prepared.sample, prepared.y), z)
+        strength = e_value(found.outcomes, 1 - base, base, _spread(prepared.sample, prepared.y), z)
     adjusted = found.adjusted
     reversal = find_reversal(conditional, adjusted, found.strata, held) if adjusted else None
     if reversal and adjusted and all(a.effect.low <= 0 <= a.effect.high for a in (conditional, adjusted)):
@@ -277,8 +277,10 @@ def _otherwise(prepared: PreparedQuestion, known: Identification) -> tuple[Effec
     sample, question = prepared.sample, prepared.question
     if isinstance(known, FrontDoor):
         if prepared.levels and sample.is_discrete(known.mediators):
-            arms = front_door_outcomes(sample, known, question.treatment, prepared.y, binary=prepared.binary)
-            return prepared.answer(arms, "front-door formula"), []
+            outcomes = front_door_outcomes(
+                sample, known, question.treatment, prepared.y, binary=prepared.binary
+            )
+            return prepared.answer(outcomes, "front-door formula"), []
         if prepared.levels and len(prepared.levels) > 2:
             raise InvalidInput(
                 f"front door: {question.treatment} has {len(prepared.levels)} values and a mediator is "

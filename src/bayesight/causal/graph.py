@@ -158,7 +158,7 @@ def parse(
 
 
 def d_separated(dag: Dag, one: str, other: str, given: Iterable[str] = ()) -> bool:
-    """Whether the graph implies that two variables are independent given others (Pearl 2009, def. 1.2.3).
+    """True where the graph implies that two variables are independent given others (Pearl 2009, def. 1.2.3).
 
     Raises:
         InvalidInput: the two are one, or are among the given.

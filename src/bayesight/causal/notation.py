@@ -31,7 +31,7 @@ _DOT_BOTH = re.compile(r'\bdir\s*=\s*"?both', re.IGNORECASE)
 
 @dataclass(frozen=True)
 class GraphText:
-    """What stands in a text.
+    """A graph as it is written.
 
     Attributes:
         nodes: names in the order they came.
@@ -73,7 +73,7 @@ def read_arrows(text: str) -> GraphText:
 
 
 def is_dot(text: str) -> bool:
-    """Whether the text begins as DOT or dagitty does."""
+    """True of a text that begins as DOT or dagitty does."""
     return _DOT_HEAD.match(text) is not None
 
 
@@ -129,7 +129,7 @@ class _Chain:
 
     @property
     def waiting(self) -> bool:
-        """Whether an arrow waits for the name it points to."""
+        """True while an arrow waits for the name it points to."""
         return bool(self.groups) and len(self.arrows) == len(self.groups)
 
     def arrow(self, sign: str, text: str) -> None:
@@ -157,7 +157,7 @@ class _Chain:
 
 
 class _Collector:
-    """What was read so far."""
+    """Names and edges that were read so far."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, None] = {}

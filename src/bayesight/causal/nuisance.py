@@ -29,7 +29,7 @@ __all__ = ["LEARNERS", "Basis", "CrossFit", "Folds", "basis_of", "cross_fit", "f
 
 LEARNERS = ("main effects", "splines", "trees")
 _OWN = ("main effects", "splines")
-"""Those fitted to each arm alone; every other is fitted to all arms, with a level for each."""
+"""Those fitted to each treatment alone; every other is fitted to all of them, with a level for each."""
 FOLDS = 5
 MOST_TRAINED = 20_000
 """Rows a model is fitted on at most, drawn at random: errors of these models count in products only."""
@@ -140,7 +140,7 @@ class CrossFit:
 
     @property
     def shared(self) -> FloatArray:
-        """Share of models that all arms have in common (K,)."""
+        """Share of models that all treatments have in common (K,)."""
         return np.asarray(sum(w for name, w in self.weights.items() if name not in _OWN))
 
 
@@ -189,7 +189,8 @@ def folds_of(keys: Sequence[FloatArray], arm: IntArray, seed: int = 0) -> Folds:
 
 def cross_fit(
     basis: Basis, y: FloatArray, n: FloatArray, folds: Folds, *,
-    arm: IntArray | None = None, arms: int = 1, binary: bool = False, learners: Sequence[str] = LEARNERS,
+    arm: IntArray | None = None, treatments: int = 1, binary: bool = False,
+    learners: Sequence[str] = LEARNERS,
 ) -> CrossFit:  # fmt: skip
     """Predict each row's target from models that have not seen it.
 
@@ -199,7 +200,7 @@ def cross_fit(
         n: rows each stands for (R,).
         folds: of the rows.
         arm: treatment of each row (R,); the target is then predicted under each of them.
-        arms: K.
+        treatments: K.
         binary: whether predictions are probabilities.
         learners: kinds of model, of ``LEARNERS``.
     """
@@ -210,16 +211,16 @@ def cross_fit(
     out: dict[str, FloatArray] = {}
     for k in range(folds.folds):
         train, test = rows[folds.fold != k], rows[folds.fold == k]
-        for name, predict in _fitted(basis, y, n, train, arm, arms, binary, learners, k).items():
-            place = out.setdefault(name, np.full((len(y), arms), np.nan))
-            for a in range(arms):
+        for name, predict in _fitted(basis, y, n, train, arm, treatments, binary, learners, k).items():
+            place = out.setdefault(name, np.full((len(y), treatments), np.nan))
+            for a in range(treatments):
                 place[test, a] = _by_blocks(partial(predict, a), test)
         if k == 0 and "trees" in out and not _promising(out, y, n, test, arm, binary):
             learners = tuple(name for name in learners if name != "trees")
             del out["trees"]
-    predicted, shares = np.zeros((len(y), arms)), {name: np.zeros(arms) for name in out}
+    predicted, shares = np.zeros((len(y), treatments)), {name: np.zeros(treatments) for name in out}
     every = np.stack([out[name] for name in out])
-    for a in range(arms):
+    for a in range(treatments):
         own = arm == a
         share = _stack(every[:, own, a].T, y[own], n[own], binary)
         predicted[:, a] = np.tensordot(share, every[:, :, a], 1)
@@ -229,35 +230,35 @@ def cross_fit(
 
 
 def _fitted(
-    basis: Basis, y: FloatArray, n: FloatArray, train: IntArray, arm: IntArray, arms: int, binary: bool,
+    basis: Basis, y: FloatArray, n: FloatArray, train: IntArray, arm: IntArray, treatments: int, binary: bool,
     learners: Sequence[str], k: int,
 ) -> dict[str, Callable[[int, IntArray], FloatArray]]:  # fmt: skip
     """Every kind of model fitted on the rows of ``train``, as functions of arm and rows."""
     if len(train) > MOST_TRAINED:
         train = np.sort(numpy_generator(k, "trained").choice(train, MOST_TRAINED, replace=False))
     found: dict[str, Callable[[int, IntArray], FloatArray]] = {}
-    groups = [train[arm[train] == a] for a in range(arms)]
+    groups = [train[arm[train] == a] for a in range(treatments)]
 
     def joint(matrix: Callable[[IntArray], FloatArray]) -> Callable[[IntArray, int | None], FloatArray]:
         def with_arm(rows: IntArray, a: int | None) -> FloatArray:
             codes = arm[rows] if a is None else np.full(len(rows), a)
-            return np.column_stack([matrix(rows), codes[:, None] == np.arange(1, arms)])
+            return np.column_stack([matrix(rows), codes[:, None] == np.arange(1, treatments)])
 
         return with_arm
 
     if "main effects" in learners:
         own = [_linear(basis.linear(g), y[g], n[g], binary) for g in groups]
         found["main effects"] = lambda a, r: own[a](basis.linear(r))
-        if arms > 1:
+        if treatments > 1:
             plain = joint(basis.linear)
             shared = _linear(plain(train, None), y[train], n[train], binary)
             found["main effects, shared"] = lambda a, r: shared(plain(r, a))
     if "splines" in learners:
-        if arms > 1:
+        if treatments > 1:
             bent = [_penalised(_wide(basis, g), basis.cost, y[g], n[g], binary) for g in groups]
             found["splines"] = lambda a, r: bent[a](_wide(basis, r))
         w, t = joint(lambda r: _wide(basis, r)), joint(basis.trees)
-        cost = np.append(basis.cost, np.full(arms - 1, 1e-4))
+        cost = np.append(basis.cost, np.full(treatments - 1, 1e-4))
         x = w(train, None)
         both = _penalised(x, cost, y[train], n[train], binary)
         found["splines, shared"] = lambda a, r: both(w(r, a))

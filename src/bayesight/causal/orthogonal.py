@@ -47,7 +47,7 @@ class Nuisance:
         x: intercept and main effects of what is held fixed (R, P).
         p: probability of each arm as predicted (R, K).
         mean: predicted outcome under each arm (R, K).
-        shared: share of the outcome models that all arms have in common (K,).
+        shared: share of the outcome models that all treatments have in common (K,).
         binary: whether the outcome is 0 or 1.
     """
 
@@ -70,7 +70,7 @@ class Nuisance:
         return float(self.n.sum() ** 2 / self.squares.sum())
 
     def pair(self, of: int, versus: int) -> Nuisance:
-        """The rows of two arms alone: the first becomes arm 1, the treated, the second arm 0."""
+        """The rows of two treatments alone: the first becomes arm 1, the treated, the second arm 0."""
         rows = (self.arm == of) | (self.arm == versus)
         two = [versus, of]
         p = self.p[rows][:, two]
@@ -136,20 +136,22 @@ def prepare(
     """
     sample, (y,) = unfolded(sample, y)
     column = sample.discrete(treatment)
-    arm, arms = column.codes, len(column.levels)
-    rows = np.bincount(arm, minlength=arms)
+    arm, treatments = column.codes, len(column.levels)
+    rows = np.bincount(arm, minlength=treatments)
     few, least = column.levels[int(rows.argmin())], int(rows.min())
     came = f"{least} row{'' if least == 1 else 's'} with {treatment}={few}"
     check(least >= _LEAST, "rows", came, f"at least {_LEAST} of each treatment")
     basis = basis_of(sample, names)
     folds = folds_of([*basis.raw.T, *basis.codes.T, y], arm)
-    outcome = cross_fit(basis, y, sample.n, folds, arm=arm, arms=arms, binary=binary, learners=learners)
+    outcome = cross_fit(
+        basis, y, sample.n, folds, arm=arm, treatments=treatments, binary=binary, learners=learners
+    )
     each = [
         cross_fit(basis, (arm == k).astype(np.float64), sample.n, folds, binary=True, learners=learners)
-        for k in range(1 if arms == 2 else 0, arms)
+        for k in range(1 if treatments == 2 else 0, treatments)
     ]
     p = np.column_stack([found.predicted for found in each])
-    p = np.column_stack([1 - p, p]) if arms == 2 else p / p.sum(axis=1, keepdims=True)
+    p = np.column_stack([1 - p, p]) if treatments == 2 else p / p.sum(axis=1, keepdims=True)
     x = basis.linear(np.arange(len(y)))
     x = x[:, independent(x * np.sqrt(sample.n)[:, None])]
     return Nuisance(
@@ -235,31 +237,31 @@ def outcomes_of(found: Nuisance, effect: str = "ate") -> PotentialOutcomes:
 
     Args:
         found: the table with its predictions.
-        effect: one of ``EFFECTS``; beyond ``ate`` there are two arms, and the second is the treated.
+        effect: one of ``EFFECTS``; beyond ``ate`` there are two treatments, and the second is the treated.
     """
-    n, arms = found.n, found.p.shape[1]
+    n, treatments = found.n, found.p.shape[1]
     score = _score(found.arm, bounded(found.p, found.rows), effect)
     total = float(n @ score.below)
     above = score.own * found.y[:, None] + score.rest * found.mean
     mean = n @ above / total
     influence = (above - score.below[:, None] * mean) / total
-    dummies = (found.arm[:, None] == np.arange(1, arms)).astype(np.float64)
+    dummies = (found.arm[:, None] == np.arange(1, treatments)).astype(np.float64)
     both = np.column_stack([found.x, dummies])
-    for k in range(arms):
+    for k in range(treatments):
         rows = found.arm == k
         gap = (n * score.rest[:, k]) @ found.x / total
-        level = np.zeros(arms - 1)
+        level = np.zeros(treatments - 1)
         if k:
             level[k - 1] = float(n @ score.rest[:, k]) / total
         residual = found.y - found.mean[np.arange(len(n)), found.arm]
         share = float(found.shared[k])
         influence[rows, k] += (1 - share) * _moved(found.x[rows], residual[rows], n[rows], gap)
         influence[:, k] += share * _moved(both, residual, n, np.append(gap, level))
-    spare = found.rows - found.x.shape[1] - arms
+    spare = found.rows - found.x.shape[1] - treatments
     factor = found.rows / max(spare, found.rows / 2)
     covariance = factor * influence.T @ (influence * found.squares[:, None])
     dof = _dof_of(influence[:, -1] - influence[:, 0], found.squares, found.rows)
-    least = min(float(n[found.arm == k].sum()) for k in range(arms)) * found.rows / float(n.sum())
+    least = min(float(n[found.arm == k].sum()) for k in range(treatments)) * found.rows / float(n.sum())
     return PotentialOutcomes(mean, covariance, max(min(dof, least - 1), 1.0), found.binary)
 
 

@@ -110,7 +110,7 @@ def blocked_by(dag: Dag, path: Path, given: Iterable[str] = ()) -> tuple[str, ..
 
 
 def is_open(dag: Dag, path: Path, given: Iterable[str] = ()) -> bool:
-    """Whether the path carries association when these variables are held fixed."""
+    """True of a path that carries association when these variables are held fixed."""
     return not blocked_by(dag, path, given)
 
 

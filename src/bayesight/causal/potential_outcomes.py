@@ -21,13 +21,13 @@ class PotentialOutcomes:
     Attributes:
         mean: (K,).
         covariance: of the means (K, K).
-        dofs: degrees of freedom behind the variances, of each (K,) or of all; infinite where not counted.
+        dof: degrees of freedom behind the variances, of each (K,) or of all; infinite where not counted.
         binary: whether the outcome is yes or no, so that means are probabilities.
     """
 
     mean: FloatArray
     covariance: FloatArray
-    dofs: float | FloatArray = np.inf
+    dof: float | FloatArray = np.inf
     binary: bool = False
 
     def error(self, of: int, versus: int) -> float:
@@ -35,9 +35,9 @@ class PotentialOutcomes:
         v = self.covariance
         return float(np.sqrt(max(v[of, of] + v[versus, versus] - 2 * v[of, versus], 0.0)))
 
-    def dof(self, of: int, versus: int | None = None) -> float:
+    def effective_dof(self, of: int, versus: int | None = None) -> float:
         """Degrees of freedom behind the variance of a mean, or of the difference of two (Welch 1947)."""
-        dof = np.broadcast_to(np.asarray(self.dofs, np.float64), self.mean.shape)
+        dof = np.broadcast_to(np.asarray(self.dof, np.float64), self.mean.shape)
         if versus is None or dof[of] == dof[versus]:
             return float(dof[of])
         one, other = self.covariance[of, of], self.covariance[versus, versus]
@@ -81,7 +81,7 @@ class Contrast:
 
 @dataclass(frozen=True)
 class EffectEstimate:
-    """What one estimator says.
+    """The answer of one estimator.
 
     Attributes:
         method: in words.
@@ -134,15 +134,15 @@ def answer(
 
     Intervals are symmetric, Student's t where degrees of freedom are few. Those of probabilities are Wilson's
     at the effective number of rows, so that they stay inside [0, 1] and are right near its ends too, and
-    differences of probabilities are put together from them (Newcombe 1998, method 10; with dependent arms as
-    in Zou and Donner 2008).
+    differences of probabilities are put together from them (Newcombe 1998, method 10; dependent ones as in
+    Zou and Donner 2008).
     """
     if isinstance(found, Slope):
         return EffectEstimate(method, slope=_symmetric(found.slope, found.error, found.dof, level))
     base, error = levels.index(reference), np.sqrt(np.diag(found.covariance))
     interval = _probability if found.binary else _symmetric
     means = [
-        interval(float(m), float(e), found.dof(k), level)
+        interval(float(m), float(e), found.effective_dof(k), level)
         for k, (m, e) in enumerate(zip(found.mean, error, strict=True))
     ]
     differences = tuple(
@@ -157,12 +157,13 @@ def difference(found: PotentialOutcomes, of: int, versus: int, level: float) -> 
     """The first mean minus the second, with its interval (see ``answer``)."""
     gap = float(found.mean[of] - found.mean[versus])
     if not found.binary:
-        return _symmetric(gap, found.error(of, versus), found.dof(of, versus), level)
+        return _symmetric(gap, found.error(of, versus), found.effective_dof(of, versus), level)
     v = found.covariance
     both = float(np.sqrt(v[of, of] * v[versus, versus]))
     together = float(v[of, versus]) / both if both > 0 else 0.0
     one, other = (
-        _probability(float(found.mean[k]), float(np.sqrt(v[k, k])), found.dof(k), level) for k in (of, versus)
+        _probability(float(found.mean[k]), float(np.sqrt(v[k, k])), found.effective_dof(k), level)
+        for k in (of, versus)
     )
 
     def reach(a: float, b: float) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bayesight.causal.coding import Choice, reference_of, success_of
+from bayesight.causal.coding import LevelChoice, reference_of, success_of
 from bayesight.causal.orthogonal import Nuisance, outcomes_of
 from bayesight.causal.potential_outcomes import Contrast, EffectEstimate, PotentialOutcomes, Slope, answer
 from bayesight.causal.question import EffectQuestion
@@ -37,7 +37,7 @@ class PreparedQuestion:
     binary: bool
     levels: tuple[str, ...]
     reference: str
-    counted: Choice | None
+    counted: LevelChoice | None
     notes: tuple[str, ...]
     learners: tuple[str, ...]
 
@@ -109,18 +109,18 @@ class PreparedQuestion:
         return self.by_pairs(lambda k, base: outcomes_of(found.pair(k, base), effect), effect, method)
 
     def by_pairs(
-        self, arms: Callable[[int, int], PotentialOutcomes], effect: str, method: str
+        self, outcomes: Callable[[int, int], PotentialOutcomes], effect: str, method: str
     ) -> EffectEstimate:
         """Differences of each treatment to the reference, pair by pair; the means too if there is one pair.
 
         Args:
-            arms: from the numbers of a treatment and of the reference to their means, the reference first.
+            outcomes: means, the reference's first, from the numbers of a treatment and of the reference.
             effect: on whom.
             method: in words.
         """
         base, level = self.levels.index(self.reference), self.question.level
         answers = [
-            answer(arms(k, base), method, (self.reference, name), self.reference, level)
+            answer(outcomes(k, base), method, (self.reference, name), self.reference, level)
             for k, name in enumerate(self.levels)
             if k != base
         ]
@@ -165,7 +165,7 @@ def _as_set(treatment: Column, reference: str) -> Column:
 
 def _outcome(
     sample: Sample, question: EffectQuestion
-) -> tuple[FloatArray, bool, Choice | None, tuple[str, ...]]:
+) -> tuple[FloatArray, bool, LevelChoice | None, tuple[str, ...]]:
     """The outcome as numbers, whether it is yes or no, what counts as 1, and a note if that was chosen."""
     column, name = sample.column(question.outcome), question.outcome
     if isinstance(column, Numeric):
@@ -176,7 +176,7 @@ def _outcome(
     if question.success:
         if question.success not in levels:
             raise UnknownName(f"value of {name}", question.success, levels)
-        counted = Choice(question.success, "as was said")
+        counted = LevelChoice(question.success, "as was said")
         return (column.codes == levels.index(question.success)).astype(np.float64), True, counted, ()
     numbers = column.numbers
     if numbers is not None and not (len(levels) == 2 and _is_yes_or_no(numbers)):

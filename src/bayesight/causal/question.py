@@ -24,7 +24,7 @@ weighted by P(treated | covariates) P(untreated | covariates) (Li, Morgan and Za
 
 @dataclass(frozen=True)
 class EffectQuestion:
-    """What is asked.
+    """A treatment, an outcome, and how the effect of one on the other is asked for.
 
     Attributes:
         treatment: the variable that would be set.

@@ -76,7 +76,7 @@ class Sample:
 
     @property
     def total(self) -> float:
-        """How many rows the whole table stands for."""
+        """Rows that the whole table stands for."""
         return float(self.n.sum())
 
     def column(self, name: str) -> Column:
@@ -99,7 +99,7 @@ class Sample:
         return column
 
     def is_discrete(self, names: Iterable[str]) -> bool:
-        """Whether all these columns are discrete."""
+        """True where all these columns are discrete."""
         return all(isinstance(self.column(n), Discrete) for n in names)
 
     def strata(self, names: Sequence[str]) -> tuple[IntArray, tuple[tuple[str, ...], ...]]:
@@ -214,7 +214,7 @@ def moments(
 
 
 def level_name(value: object) -> str:
-    """How a value is called as a level; 1, 1.0 and "1" are one.
+    """The name of a value as a level; 1, 1.0 and "1" are one.
 
     Example:
         >>> [level_name(v) for v in (1.0, "2.50", True, "yes ")]

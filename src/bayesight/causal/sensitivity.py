@@ -1,4 +1,4 @@
-"""Does an effect turn round among the like, and how strong would something unmeasured have to be?"""
+"""Simpson's reversal of an effect within strata, and its E-value against something unmeasured."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Reversal:
 
 @dataclass(frozen=True)
 class EValue:
-    """How strong an unmeasured confounder would have to be.
+    """The strength that an unmeasured confounder would need to explain an effect away.
 
     Attributes:
         risk_ratio: the adjusted effect as a risk ratio, or its equivalent.
@@ -87,7 +87,7 @@ def e_value(found: PotentialOutcomes, of: int, versus: int, spread: float, level
     """The E-value of a difference between two treatments (VanderWeele and Ding 2017, eq. 1 and table 2).
 
     Args:
-        found: the adjusted arms.
+        found: the adjusted means.
         of: index of one treatment.
         versus: index of the other.
         spread: standard deviation of the outcome; used where it is no probability.
@@ -105,7 +105,7 @@ def e_value(found: PotentialOutcomes, of: int, versus: int, spread: float, level
     """
     a, b = float(found.mean[of]), float(found.mean[versus])
     v, tail = found.covariance, float(norm.cdf(level_z))
-    reach = float(student.ppf(tail, max(found.dof(of, versus), 1.0)))
+    reach = float(student.ppf(tail, max(found.effective_dof(of, versus), 1.0)))
     interval = difference(found, of, versus, 2 * tail - 1)
     if found.binary:
         if not (a > 0 and b > 0):

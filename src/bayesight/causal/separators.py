@@ -90,7 +90,7 @@ def _reduced(near: Mapping[str, Set[str]], allowed: Set[str]) -> dict[str, set[s
 
 
 def _component(near: Mapping[str, Set[str]], start: str, walls: Set[str]) -> frozenset[str]:
-    """What can be reached from ``start`` without entering ``walls``."""
+    """The variables reached from ``start`` without entering ``walls``."""
     seen, waiting = {start}, [start]
     while waiting:
         for n in near[waiting.pop()]:

@@ -33,12 +33,12 @@ FLOOR = 0.005
 
 @dataclass(frozen=True)
 class WeightingProblem:
-    """What the estimators are given.
+    """Covariates, treatments and outcomes, as the estimators take them.
 
     Attributes:
         x: regressors of the covariates, the intercept first (R, P).
         arm: treatment of each row, 0 ... K-1 (R,).
-        arms: K.
+        treatments: K.
         y: outcome (R,).
         n: rows each stands for (R,).
         squares: sums of squared weights (R,).
@@ -47,7 +47,7 @@ class WeightingProblem:
 
     x: FloatArray
     arm: IntArray
-    arms: int
+    treatments: int
     y: FloatArray
     n: FloatArray
     squares: FloatArray
@@ -70,8 +70,8 @@ class Propensity:
 def propensity(task: WeightingProblem) -> Propensity:
     """Fit who gets which treatment."""
     columns: list[FloatArray] = []
-    for k in range(task.arms):
-        if task.arms == 2 and k == 1:
+    for k in range(task.treatments):
+        if task.treatments == 2 and k == 1:
             columns.append(1 - columns[0])
         else:
             beta = logistic(task.x, (task.arm == k).astype(np.float64), task.n)
@@ -84,13 +84,13 @@ def regression_standardised(task: WeightingProblem) -> PotentialOutcomes:
     """Average predictions of one regression for each treatment: linear, or logistic for yes and no."""
     predicted, coefficient_part = _predictions(task)
     influence = predicted - _mean(task, predicted) + coefficient_part
-    return _arms(task, _mean(task, predicted), influence)
+    return _outcomes(task, _mean(task, predicted), influence)
 
 
 def inverse_probability(task: WeightingProblem, propensities: Propensity) -> PotentialOutcomes:
     """Weighted means, weights normalised within each treatment (Hájek)."""
-    means, influence = np.zeros(task.arms), np.zeros((len(task.y), task.arms))
-    for k in range(task.arms):
+    means, influence = np.zeros(task.treatments), np.zeros((len(task.y), task.treatments))
+    for k in range(task.treatments):
         weight = (task.arm == k) / propensities.p[:, k]
         means[k] = (task.n * weight) @ task.y / (task.n @ weight)
         raw = weight * (task.y - means[k]) * task.n.sum() / (task.n @ weight)
@@ -99,7 +99,7 @@ def inverse_probability(task: WeightingProblem, propensities: Propensity) -> Pot
         gram = score.T @ (score * task.n[:, None])
         part = np.linalg.lstsq(gram, score.T @ (task.n * raw), rcond=None)[0]
         influence[:, k] = raw - score @ part
-    return _arms(task, means, influence)
+    return _outcomes(task, means, influence)
 
 
 def doubly_robust(task: WeightingProblem, propensities: Propensity) -> PotentialOutcomes:
@@ -108,11 +108,11 @@ def doubly_robust(task: WeightingProblem, propensities: Propensity) -> Potential
     The variance is that of the stacked estimating equations of both models and the means (Lunceford and
     Davidian 2004).
     """
-    given = task.arm[:, None] == np.arange(task.arms)
+    given = task.arm[:, None] == np.arange(task.treatments)
     predicted, moved = _predictions(task, 1 - given / propensities.p)
     residual = given / propensities.p * (task.y[:, None] - predicted)
     mean = _mean(task, predicted + residual)
-    return _arms(
+    return _outcomes(
         task, mean, predicted + residual - mean + moved + _moved_by_propensity(task, propensities, residual)
     )
 
@@ -122,8 +122,8 @@ def _moved_by_propensity(
 ) -> FloatArray:
     """Influence of estimating the probabilities of treatment on averages of weighted residuals (R, K)."""
     moved = np.zeros_like(residual)
-    for k in range(task.arms):
-        fitted = 0 if task.arms == 2 else k  # of two treatments, the second has what the first leaves
+    for k in range(task.treatments):
+        fitted = 0 if task.treatments == 2 else k  # of two treatments, the second has what the first leaves
         p = propensities.raw[:, fitted]
         slope = np.where(propensities.raw[:, k] >= FLOOR, p * (1 - p), 0.0) * (1 if fitted == k else -1)
         gradient = task.x.T @ (-task.n * residual[:, k] / propensities.p[:, k] * slope)
@@ -135,10 +135,10 @@ def _moved_by_propensity(
 
 def _predictions(task: WeightingProblem, weight: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Predicted outcome under each treatment (R, K), and how estimating it moves weighted averages (R, K)."""
-    weight = np.ones((len(task.y), task.arms)) if weight is None else weight
-    predicted = np.zeros((len(task.y), task.arms))
+    weight = np.ones((len(task.y), task.treatments)) if weight is None else weight
+    predicted = np.zeros((len(task.y), task.treatments))
     moved = np.zeros_like(predicted)
-    for k in range(task.arms):
+    for k in range(task.treatments):
         rows = task.arm == k
         x, y, n = task.x[rows], task.y[rows], task.n[rows]
         if task.binary:
@@ -170,7 +170,7 @@ def _mean(task: WeightingProblem, values: FloatArray) -> FloatArray:
     return mean
 
 
-def _arms(task: WeightingProblem, mean: FloatArray, influence: FloatArray) -> PotentialOutcomes:
+def _outcomes(task: WeightingProblem, mean: FloatArray, influence: FloatArray) -> PotentialOutcomes:
     covariance = influence.T @ (influence * task.squares[:, None]) / task.n.sum() ** 2
     rows = task.n.sum() ** 2 / task.squares.sum()
     return PotentialOutcomes(mean, covariance, max(rows - task.x.shape[1], 1.0), task.binary)
