@@ -45,7 +45,7 @@ def test_parts_unlabelled_images_and_masks_lie_in_one_store(source, tmp_path):
             path.split("/")[1] if path.startswith(("train", "val")) and "mask" not in path else None
         )
     assert [len(store.rows_of(part)) for part in ("train", "validation", "test")] == [6, 6, 0]
-    assert "1 masks beside the images they belong to" in " ".join(store.manifest.notes)
+    assert "1 mask beside the image it belongs to" in " ".join(store.manifest.notes)
 
 
 def test_a_long_name_is_told_from_a_mask_in_a_moment(source, tmp_path):
@@ -72,6 +72,15 @@ def test_one_class_in_two_unicode_forms_is_one(source, tmp_path):
     store = open_store(source(*several(composed, apart, "tea")), cache=tmp_path)
     assert store.manifest.counts == {composed: 6, "tea": 3}
     assert "read as one" in " ".join(store.manifest.notes)
+
+
+def test_members_with_and_without_a_dot_in_front_lie_in_one_folder(source, tmp_path):
+    names = ["./a/0.png", "a/1.png", "a//2.png", "b/0.png"]
+    store = open_store(source(*names, "a/0_mask.png", "./a/1_mask.png"), cache=tmp_path)
+    assert store.manifest.counts == {"a": 3, "b": 1}
+    assert store.manifest.notes == (
+        "2 masks beside the images they belong to, as x_mask.png beside x.png, are left out",
+    )
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip", "folder"])

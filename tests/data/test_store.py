@@ -444,7 +444,7 @@ def test_one_class_is_opened_and_refused_for_training(tmp_path, cache, make):
     ("members", "expected"),
     [
         ([], "it is empty"),
-        ([("A/x.txt", b"words")], r"1 files ignored as no images \(1 .txt; first: A/x.txt\)"),
+        ([("A/x.txt", b"words")], r"1 file ignored as no image \(1 .txt; first: A/x.txt\)"),
         ([("x.png", b"data")], r"1 quarantined \(first: x.png: no class folder\)"),
         ([("A/x.png", b"text")], r"not an image \(begins with b'text'\)"),
         ([("A/x.png", b"")], "zero bytes"),

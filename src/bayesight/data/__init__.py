@@ -1,9 +1,10 @@
 """Archives of labelled images, from which a classifier learns: read once into a memory-mapped store.
 
-The way of an image: ``archives`` (one pass, nothing unpacked) → ``decode`` → ``store`` → ``audit`` →
-``splits`` → ``dataset``. Names are loaded when first used, so that ``import bayesight.data`` costs nothing;
-the function that audits a store is ``bayesight.data.audit.audit``, for the package attribute of that name is
-the module.
+The way of an image: ``sources`` (folder, tar, zip or IDX) → ``archives`` (one pass over its ``members``,
+nothing unpacked) → ``decode`` → ``layout`` (which folders are classes) → ``build`` → ``store`` (the arrays
+and their ``manifest``) → ``audit`` → ``splits`` → ``dataset``. Names are loaded when first used, so that
+``import bayesight.data`` costs nothing; the function that audits a store is ``bayesight.data.audit.audit``,
+for the package attribute of that name is the module.
 """
 
 from __future__ import annotations

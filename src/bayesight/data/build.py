@@ -442,7 +442,8 @@ def _nothing_read(source: Source, spool: Spool) -> SourceUnreadable:
     if passed:
         many = sum(kind.files for kind in passed)
         kinds = ", ".join(f"{kind.files:,} {kind.kind}" for kind in passed[:5])
-        found.append(f"{many:,} files ignored as no images ({kinds}; first: {passed[0].path})")
+        were = "file ignored as no image" if many == 1 else "files ignored as no images"
+        found.append(f"{many:,} {were} ({kinds}; first: {passed[0].path})")
     return SourceUnreadable(
         f"{source.path} holds no image that could be read: {'; '.join(found) or 'it is empty'}; "
         f"expected images in one folder a class, CLASS/NAME.png.{_way_on(unplaced, spool.others)}"

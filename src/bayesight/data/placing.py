@@ -25,6 +25,7 @@ from bayesight.data.layout import (
 )
 from bayesight.data.members import Quarantined
 from bayesight.data.path_values import PathValues
+from bayesight.data.unpacking import tidy
 from bayesight.errors import InvalidInput, listed, shown
 from bayesight.names import canonical
 from bayesight.types import ImageArray, IntArray
@@ -210,11 +211,12 @@ def _tree(
 def _masks_beside(paths: Sequence[bytes]) -> npt.NDArray[np.bool_]:
     """True for images that are masks of another one in the same folder: ``x_mask.png`` beside ``x.png``."""
     found = np.zeros(len(paths), bool)
-    matches = ((row, _MASK.fullmatch(path.rpartition(b".")[0])) for row, path in enumerate(paths))
-    stems = {row: match[1] for row, match in matches if match}
-    if stems:
-        known = {path.rpartition(b".")[0] for path in paths}
-        found[[row for row, stem in stems.items() if stem in known]] = True
+    stems = [tidy(path).rpartition(b".")[0] for path in paths]
+    matches = ((row, _MASK.fullmatch(stem)) for row, stem in enumerate(stems))
+    masked = {row: match[1] for row, match in matches if match}
+    if masked:
+        known = set(stems)
+        found[[row for row, stem in masked.items() if stem in known]] = True
     return found
 
 
@@ -222,12 +224,12 @@ def _notes(folders: Sequence[str], layout: Layout, masks: int) -> tuple[str, ...
     """The sentences of a layout, and what else was noticed."""
     notes = list(layout.notes)
     if masks:
-        notes.append(
-            f"{masks:,} masks beside the images they belong to, as x_mask.png beside x.png, are left out"
-        )
-    spelled: dict[Path, set[str]] = {}
+        what = f"{masks:,} masks beside the images they belong"
+        what = "1 mask beside the image it belongs" if masks == 1 else what
+        notes.append(f"{what} to, as x_mask.png beside x.png, {'is' if masks == 1 else 'are'} left out")
+    spelled: dict[Path, set[bytes]] = {}
     for folder in folders:
-        spelled.setdefault(folder_of(f"{folder}/"), set()).add(folder.strip("/"))
+        spelled.setdefault(folder_of(f"{folder}/"), set()).add(tidy(f"{folder}/".encode()).strip(b"/"))
     merged = sorted(path[-1] for path, ways in spelled.items() if path and len(ways) > 1)
     if merged:
         notes.append(f"written in two ways that Unicode takes for one, and read as one: {listed(merged, 4)}")
