@@ -83,18 +83,16 @@ def inflate(blobs: Sequence[bytes], header: bytes, shape: PngLayout) -> list[byt
         For each blob ``shape.raw_bytes`` bytes, or None when it is of another kind or in doubt. Never
         inflates more than that.
     """
-    size = shape.raw_bytes
-    number = _NUMBER.unpack_from
+    size, number = shape.raw_bytes, _NUMBER.unpack_from
     rows: list[bytes | bytearray | None] = []
     for blob in blobs:
-        if not blob.startswith(header) or len(blob) < HEADER_BYTES + 12:
-            rows.append(None)
-            continue
-        end = number(blob, HEADER_BYTES)[0] + 41  # of the first chunk's content
-        if _is_plain(blob) and crc32(blob[37:end]) == number(blob, end)[0]:
-            data = blob[41:end]
-        else:
-            data = _image_data(blob) or b""
+        data = b""
+        if blob.startswith(header):
+            end = _end_of_only_data(blob)
+            if end and crc32(blob[37:end]) == number(blob, end)[0]:
+                data = blob[41:end]
+            else:
+                data = _image_data(blob) or b""
         try:
             raw = zlib_decompress(data, size)
         except DeflateError:
@@ -104,12 +102,10 @@ def inflate(blobs: Sequence[bytes], header: bytes, shape: PngLayout) -> list[byt
     return rows
 
 
-def _is_plain(blob: bytes) -> bool:
-    """True where a file consists of a header, one chunk of pixels and an end."""
-    if blob[37:41] != b"IDAT" or not blob.endswith(_END):
-        return False
-    held: int = _NUMBER.unpack_from(blob, HEADER_BYTES)[0]
-    return len(blob) == held + 57
+def _end_of_only_data(blob: bytes) -> int:
+    """The end of the pixels in a file that is a header, one chunk of them and an end; 0 for another one."""
+    end = len(blob) - 16
+    return end if blob[33:41] == _CHUNK.pack(max(0, end - 41), b"IDAT") and blob.endswith(_END) else 0
 
 
 def damage(blob: bytes) -> str | None:
@@ -132,7 +128,7 @@ def essence(blob: bytes, *, keep: tuple[bytes, ...] = ()) -> bytes:
         blob: the file; one that is cut off stays so.
         keep: further chunks to keep, whose kind or whose content begins so; they come before the pixels.
     """
-    if _is_plain(blob):
+    if _end_of_only_data(blob):
         return blob
     at, parts, notes = len(SIGNATURE), [], []
     for kind, content, sound in _chunks(blob, at):

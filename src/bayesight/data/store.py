@@ -187,7 +187,7 @@ def open_store(
             store = _load(folder)
             if store is None:
                 _remove_leftovers(home, lock_of(folder))
-                _build(found, spec, folder, signature, progress, stamped.files)
+                _build(found, spec, folder, signature, stamped, progress)
                 store = _load(folder)
             with suppress(OSError):  # a cache that can only be read serves as well
                 write_atomic(folder / _STAMP, json.dumps(marked.values))
@@ -318,15 +318,17 @@ def _build(
     spec: ImageSpec,
     folder: Path,
     signature: list[Any],
+    stamped: Stamp,
     progress: Progress | None,
-    files: int | None,
 ) -> None:
     """Write a store beside its final place, then move it there in one step."""
     family = folder.name.rpartition("-")[0]
     temporary = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{family}-", dir=folder.parent))
     try:
-        manifest = build(source, spec, temporary, progress, files)
-        if content_of(source, stamp(source)) != signature:
+        manifest = build(source, spec, temporary, progress, stamped.files)
+        now = stamp(source)
+        untouched = now.tells and now.values == stamped.values
+        if not untouched and content_of(source, now) != signature:
             raise SourceUnreadable(f"{source.path} changed while it was being read; try again")
         manifest.write(temporary)
         paths = list(temporary.iterdir())
