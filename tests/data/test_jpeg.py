@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -77,6 +78,11 @@ def test_what_is_in_doubt_is_left_to_pillow(make):
     plain = make.encoded(pixels, "JPEG")
     assert jpeg_layout(plain) == (16, 16, "RGB")
     assert jpeg_layout(make.encoded(pixels, "JPEG", exif=turned(6))) is None
+    note = b"\xff\xe1" + struct.pack(">H", 40) + b"http://ns.adobe.com/xap/1.0/\0".ljust(38)
+    comment = b"\xff\xfe" + struct.pack(">H", 6) + b"\xff\xda.."  # like the mark at which the pixels begin
+    assert jpeg_layout(plain[:2] + comment + note + plain[2:]) is None
+    assert jpeg_layout(plain[:2] + comment + plain[2:] + note) == (16, 16, "RGB")
+    assert jpeg_layout(plain[:2] + b"\xff" + note + plain[2:]) is None  # filled with a byte, as it may be
     assert jpeg_layout(make.encoded(Image.fromarray(pixels).convert("CMYK"), "JPEG")) is None
     assert jpeg_layout(make.encoded(pixels, "JPEG", keep_rgb=True)) is None
     assert jpeg_layout(b"") is jpeg_layout(plain[:20]) is jpeg_layout(make.encoded(pixels)) is None

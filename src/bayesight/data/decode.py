@@ -179,8 +179,9 @@ def _together(parts: list[tuple[IntArray, ImageArray]], frame: Frame) -> tuple[I
     if not parts:
         return np.empty((0, *frame.shape), np.uint8), np.empty(0, np.int64)
     kept = np.concatenate([indices for indices, _ in parts])
+    images = np.concatenate([images for _, images in parts])
     order = np.argsort(kept)
-    return np.concatenate([images for _, images in parts])[order], kept[order]
+    return (images, kept) if (np.diff(kept) > 0).all() else (images[order], kept[order])
 
 
 def refit(images: ImageArray, frame: Frame) -> ImageArray:

@@ -13,7 +13,7 @@ from bayesight.types import ImageArray
 
 __all__ = ["jpeg_layout", "jpeg_pixels"]
 
-_START = b"\xff\xd8\xff"
+_START, _SCAN = b"\xff\xd8\xff", 0xDA
 _MODES = {"Gray": "L", "YCbCr": "RGB"}
 _TURNS = (b"Exif\0", b"ns.adobe.com/xap/")  # where a JPEG may say that it is to be turned
 
@@ -25,13 +25,16 @@ def jpeg_layout(blob: bytes) -> tuple[int, int, str] | None:
         >>> jpeg_layout(b"GIF89a") is None
         True
     """
-    if not blob.startswith(_START) or any(mark in blob for mark in _TURNS):
+    if not blob.startswith(_START):
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(blob)
     except ValueError:
         return None
-    return (height, width, _MODES[colours]) if colours in _MODES else None
+    head = blob[: _scan_of(blob)]
+    if colours not in _MODES or any(mark in head for mark in _TURNS):
+        return None
+    return height, width, _MODES[colours]
 
 
 def jpeg_pixels(blob: bytes, mode: str, height: int, width: int) -> ImageArray | None:
@@ -58,3 +61,13 @@ def jpeg_pixels(blob: bytes, mode: str, height: int, width: int) -> ImageArray |
     if found.shape[:2] != (height, width):
         return None
     return cast("ImageArray", found[..., 0] if grey else found)
+
+
+def _scan_of(blob: bytes) -> int:
+    """The place where the pixels begin, behind all notes on them; the end in a file without order."""
+    at = 2
+    while blob[at : at + 1] == b"\xff":
+        if blob[at + 1] == _SCAN:
+            return at
+        at += 2 + int.from_bytes(blob[at + 2 : at + 4], "big")
+    return len(blob)
