@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bayesight.data.decode import PIXEL_LIMIT, decode, native_frames, refit, survey
 from bayesight.data.formats import recognise
+from bayesight.data.jpeg import jpeg_pixels
 from bayesight.errors import SourceUnreadable
 from bayesight.frame import EIGHT_BIT, Frame
 
@@ -520,6 +521,35 @@ def test_a_large_image_is_read_at_reduced_scale_and_looks_the_same(make, kind, m
     expected = np.asarray(plain.convert(colour).resize((22, 26), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(batch.images[0] - expected).max() <= 3
     assert batch.treatment.pixels == 1300 * 1100
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(
+    ("side", "read_at"),
+    [(161, (360, 481)), (120, (180, 241)), (60, (90, 121)), (20, (45, 61)), (4, (45, 61))],
+)
+def test_a_jpeg_three_times_as_large_is_decoded_at_half_its_scale(
+    make, monkeypatch, side, read_at, orientation
+):
+    y, x = np.mgrid[0:360, 0:481]
+    waves = [127 + 60 * np.sin(x / 9 + k) * np.cos(y / 13) + 40 * np.sin((x - y) / (3 + k)) for k in range(3)]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    blob = make.encoded(np.stack(waves, axis=2).astype(np.uint8), "JPEG", exif=exif, quality=95)
+    sizes = []
+
+    def noted(blob, mode, height, width):
+        sizes.append((height, width))
+        return jpeg_pixels(blob, mode, height, width)
+
+    monkeypatch.setattr("bayesight.data.rasters.jpeg_pixels", noted)
+    found = one(blob, Frame(side, side, "RGB"))
+    assert sizes == ([read_at] if side <= 120 else [])
+    whole = ImageOps.exif_transpose(Image.open(io.BytesIO(blob)))
+    expected = np.asarray(ImageOps.fit(whole, (side, side), Image.Resampling.BILINEAR)).astype(int)
+    difference = np.abs(found.astype(int) - expected)
+    assert difference.mean() < 1.5
+    assert difference.max() <= (orientation > 1 if side > 120 else 8)
 
 
 def test_slow_readers_read_no_more_than_a_quarter(make):

@@ -1,8 +1,9 @@
 """One encoded image by Pillow: opened safely, at reduced scale where it is large, as 8-bit grey or RGB.
 
 Pixels are never lost to what lies beside them: colour profiles, texts and broken notes of a camera are left
-out. An image of more than a megapixel is never held in a second form as a whole: JPEG is decoded at the scale
-wanted, and other formats are converted and averaged strip by strip.
+out. JPEG is decoded at a half, a quarter or an eighth of its scale where that is still larger than wanted. An
+image of more than a megapixel is never held in a second form as a whole, but converted and averaged strip by
+strip.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ PIXEL_LIMIT = 64_000_000
 _SLOW_LIMIT = 16_000_000  # of readers written in Python
 LARGE = 1 << 20  # pixels; smaller images are decoded whole
 _GAP = 3  # at least so many pixels of a reduced image for one of the frame: no difference can be seen
+_JPEG_GAP = 1.5  # likewise where libjpeg reduces, which does not average but leaves out fine frequencies
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -201,22 +203,22 @@ class Raster:
     def _reduced(
         self, frame: Frame, own: Frame, seen: dict[str, bool]
     ) -> tuple[Image.Image, tuple[float, float]]:
-        """8-bit grey or RGB without transparency, at least ``_GAP`` times the size of the frame, and a size.
+        """8-bit grey or RGB without transparency, larger than the frame where it is reduced, and a size.
 
         That size is not whole where the last row and column of the reduced image stand for less than others.
         """
-        scale = frame.scale_of(own.height, own.width) / _GAP
-        large = own.pixels > LARGE
+        scale = frame.scale_of(own.height, own.width)
         true: tuple[float, float] | None = None
-        if large and self.form == "JPEG" and scale >= 2:
-            width = self.image.width
-            drafted = self.image.draft(None, (int(width / scale), int(self.image.height / scale)))
+        if self.form == "JPEG" and scale >= 2 * _JPEG_GAP:
+            across, down = self.image.size
+            least = int(across * _JPEG_GAP / scale), int(down * _JPEG_GAP / scale)
+            drafted = self.image.draft(None, least)
             if drafted is not None:
                 true = drafted[1][2], drafted[1][3]
-                scale *= true[0] / width
+                scale *= true[0] / across
                 pixels = jpeg_pixels(self.blob, self.image.mode, self.image.height, self.image.width)
                 self.image = self.image if pixels is None else Image.fromarray(pixels)
-        factor = max(1, int(scale)) if large else 1
+        factor = max(1, int(scale / _GAP)) if own.pixels > LARGE else 1
         width, height = self._size()
         true = true or (width, height)
         check_pixels(height, width)
