@@ -627,3 +627,23 @@ def test_a_store_for_which_there_is_no_room_is_refused_before_it_is_built(
     assert listing(cache) == []
     free[0] += 1
     assert len(open_store(tmp_path / "set", cache=cache)) == 30
+
+
+def test_files_are_read_by_their_content_whatever_their_suffix(tmp_path, cache, make):
+    ramp = np.linspace(0, 255, 400).reshape(20, 20).astype(np.uint8)
+    names = {
+        "A/jpeg.png": "JPEG",
+        "A/none": "PNG",
+        "A/webp.jpg": "WEBP",
+        "B/gif.dat": "GIF",
+        "B/two.x.y": "TIFF",
+    }
+    members = [(name, make.encoded(np.roll(ramp, k), form)) for k, (name, form) in enumerate(names.items())]
+    members += [("B/text.png", b"no image"), ("B/text", b"no image either")]
+    store = open_store(make.tar(tmp_path / "x.tar", members, "w"), mode="L", cache=cache)
+    assert {store.path_of(i) for i in range(len(store))} == set(names)
+    assert [one.path for one in store.manifest.quarantined] == ["B/text.png"]
+    assert store.manifest.ignored == 1
+    for i in range(len(store)):
+        expected = np.roll(ramp, list(names).index(store.path_of(i))).astype(int)
+        assert np.abs(store.images[i] - expected).mean() < 4

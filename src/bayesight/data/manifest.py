@@ -14,7 +14,7 @@ from bayesight.types import ImageArray, IntArray
 
 __all__ = ["FORMAT", "Manifest", "content_hash"]
 
-FORMAT = 5
+FORMAT = 6
 """Version of the files of a store."""
 _FILE = "manifest.json"
 
