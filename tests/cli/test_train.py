@@ -34,6 +34,17 @@ def test_json(program, source_keys, shapes, tmp_path):
     assert (recipe.seed, recipe.data.batch, recipe.model.options["hidden"]) == (5, 32, [16])
 
 
+def test_labels_and_groups_by_name(program, shapes, tmp_path):
+    by_name = ("--labels-from", "(?P<label>bar|ring)/", "--group-by", r"(?P<group>[a-z]+/\d+)\d\.png")
+    status, out, err = program("train", shapes, "--out", tmp_path / "run", *QUICK, *by_name, "--json")
+    document = json.loads(out)
+    assert status == 0
+    assert document["classes"] == ["bar", "ring"]
+    assert sum(document["groups"].values()) == 16
+    assert "80 of 240 images have no label there" in err
+    assert f"{document['groups']['train']} train, {document['groups']['validation']} validate" in err
+
+
 def test_words_and_a_line_an_epoch(program, shapes, more_shapes, tmp_path):
     recipe = tmp_path / "recipe.toml"
     program("train", shapes, "--out", tmp_path / "first", *QUICK)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.data.splits import split
+from bayesight.data.splits import linked, split
 from bayesight.errors import InvalidInput
 
 
@@ -48,6 +48,53 @@ def test_identical_images_are_never_on_two_sides(rows, seed):
     assert sum(map(len, parts.values())) == len(labels)
     for part in parts.values():
         assert set(labels[part].tolist()) == {0, 1, 2}
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30), st.integers(0, 12)), max_size=60),
+    seed=st.integers(0, 1000),
+)
+def test_neither_groups_nor_identical_images_are_ever_on_two_sides(rows, seed):
+    """Also where a group holds both classes, and where copies link one group to another."""
+    base = [(label, 100 + 10 * label + k, 100 + 10 * label + k) for label in range(2) for k in range(6)]
+    labels, images, groups = np.array(rows + base).T
+    parts = split(labels, digests_of(images), {"a": 0.6, "b": 0.4}, seed, together=groups)
+    for kind in (images, groups):
+        assert set(kind[parts["a"]].tolist()).isdisjoint(kind[parts["b"]].tolist())
+    assert sum(map(len, parts.values())) == len(labels)
+    for part in parts.values():
+        assert set(labels[part].tolist()) == {0, 1}
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=30))
+def test_linked_groups_are_the_components_of_a_graph(pairs):
+    """Against merging two groups at a time until nothing changes."""
+    one, other = np.unique(np.array(pairs)[:, 0], return_inverse=True)[1], np.array(pairs)[:, 1]
+    merged = list(range(len(pairs)))
+    for _ in pairs:
+        for i in range(len(pairs)):
+            for j in range(len(pairs)):
+                if one[i] == one[j] or other[i] == other[j]:
+                    merged[i] = merged[j] = min(merged[i], merged[j])
+    found = linked(one, other)
+    for i in range(len(pairs)):
+        assert [found[i] == k for k in found] == [merged[i] == k for k in merged]
+    assert set(found.tolist()) == set(range(len(set(merged))))
+
+
+def test_groups_are_shared_out_by_their_size():
+    """Of 40 groups of 5 images a class, a quarter validates, to the image."""
+    labels, groups = np.repeat([0, 1], 200), np.repeat(np.arange(80), 5)
+    shares = {"train": 0.75, "validation": 0.25}
+    parts = split(labels, digests_of(np.arange(400)), shares, 3, together=groups)
+    assert [np.bincount(labels[part]).tolist() for part in parts.values()] == [[150, 150], [50, 50]]
+
+
+def test_a_class_that_is_one_group_is_too_small():
+    labels, groups = np.repeat([0, 1], 10), np.repeat([0, 1, 2], [5, 5, 10])
+    with pytest.raises(InvalidInput, match=r"1 class is too small, by groups: B \(1\); expected at least 2"):
+        split(labels, digests_of(np.arange(20)), {"a": 0.5, "b": 0.5}, 0, names="AB", together=groups)
 
 
 def test_seeds_and_what_is_left_over():

@@ -82,6 +82,15 @@ def train(
             "reweight and groupdro, places or times that differ for irm (default: nothing is known of it).",
         ),
     ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TABLE:COLUMN|PATTERN",
+            help="Data: images that belong together, such as those of one patient, never on both sides of "
+            "the split: a column of a table beside a column path, or a regular expression over paths, as "
+            "'(?P<group>patient[0-9]+)' (default: identical images alone).",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -182,6 +191,7 @@ def train(
             "data.validation": validation,
             "data.augment": augment,
             "data.environments": environments,
+            "data.group_by": group_by,
             "loss": None if loss is None else {"name": loss},
             "optimization.name": optimizer,
             "optimization.lr": lr,
@@ -277,6 +287,7 @@ def _document(result: Any) -> dict[str, Any]:
         "validation": metrics["validation"],
         **({"environments": metrics["environments"]} if "environments" in metrics else {}),
         **metrics.get("left_out", {}),
+        **({"groups": metrics["groups"]} if "groups" in metrics else {}),
         "notes": metrics.get("notes", []),
         "model": metrics.get("model", {}),
         "details": metrics,

@@ -1,7 +1,7 @@
 """Parts of a data set for training, validation and testing: stratified, seeded, without leaks.
 
-Images with the same digest always lie on one side, whatever their labels say: a score on images the network
-was trained with says nothing.
+Images with the same digest, and images of one group where groups are given, always lie on one side, whatever
+their labels say: a score on images the network was trained with says nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, listed
 from bayesight.seeding import numpy_generator
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["groups_of", "split"]
+__all__ = ["groups_of", "linked", "split"]
+
+_TRIES = 20
 
 
 def split(
@@ -27,11 +31,12 @@ def split(
     seed: int,
     *,
     names: Sequence[str] = (),
+    together: IntArray | None = None,
 ) -> dict[str, IntArray]:
     """Split images into named parts.
 
     Of each class, each part receives its fraction within rounding (and within the size of the largest group
-    of identical images). When the fractions sum to less than 1, the rest is in no part.
+    of images that stay together). When the fractions sum to less than 1, the rest is in no part.
 
     Args:
         labels: class indices ``(N,)``.
@@ -39,12 +44,14 @@ def split(
         fractions: share of each part in (0, 1], at most 1 in all; every part receives images of every class.
         seed: the same seed gives the same parts.
         names: of the classes, for messages.
+        together: (N,) groups of images that stay on one side as identical images do, such as patients.
 
     Returns:
         Ascending indices of each part; the parts are disjoint.
 
     Raises:
-        InvalidInput: fractions that make no sense, or classes with too few different images, all named.
+        InvalidInput: fractions that make no sense, or classes with too few different images or groups, all
+            named.
 
     Example:
         >>> labels = np.repeat([0, 1], 10)
@@ -54,34 +61,35 @@ def split(
         {'train': [8, 8], 'validation': [2, 2]}
     """
     _check(labels, digests, fractions)
-    group_of = groups_of(digests)
+    group_of = groups_of(digests) if together is None else linked(groups_of(digests), together)
     owner = _owner(labels, group_of)
     generator = numpy_generator(seed, "split")
-    part_of_group = np.full(len(owner), -1, np.int64)
     sizes = np.bincount(group_of, minlength=len(owner))
-    for label in np.unique(owner).tolist():
-        groups = generator.permutation(np.flatnonzero(owner == label))
-        part_of_group[groups] = _deal(sizes[groups], list(fractions.values()))
-    part_of = part_of_group[group_of]
-    parts = {name: np.flatnonzero(part_of == k) for k, name in enumerate(fractions)}
-    missing = [np.setdiff1d(labels, labels[chosen]) for chosen in parts.values()]
-    _refuse_small(np.unique(np.concatenate(missing)).tolist(), labels, group_of, len(parts), names)
-    return parts
+    for _ in range(_TRIES):  # where groups hold several classes, chance may leave one out
+        part_of_group = np.full(len(owner), -1, np.int64)
+        for label in np.unique(owner).tolist():
+            groups = generator.permutation(np.flatnonzero(owner == label))
+            part_of_group[groups] = _deal(sizes[groups], list(fractions.values()))
+        part_of = part_of_group[group_of]
+        parts = {name: np.flatnonzero(part_of == k) for k, name in enumerate(fractions)}
+        missing = np.concatenate([np.setdiff1d(labels, labels[chosen]) for chosen in parts.values()])
+        if not len(missing):
+            return parts
+    units = "different images" if together is None else "groups"
+    raise _too_small(np.unique(missing).tolist(), labels, group_of, len(fractions), names, units)
 
 
-def _refuse_small(
-    small: Sequence[int], labels: IntArray, group_of: IntArray, parts: int, names: Sequence[str]
-) -> None:
-    """Refuse classes that have no image in some part."""
-    if not small:
-        return
+def _too_small(
+    small: Sequence[int], labels: IntArray, group_of: IntArray, parts: int, names: Sequence[str], units: str
+) -> InvalidInput:
+    """The refusal of classes that have no image in some part."""
     told = [
         f"{names[label] if label < len(names) else label} ({len(np.unique(group_of[labels == label])):,})"
         for label in small
     ]
     what = "1 class is" if len(small) == 1 else f"{len(small)} classes are"
-    raise InvalidInput(
-        f"split: {what} too small, by different images: {listed(told, 60)}; expected at least {parts} of "
+    return InvalidInput(
+        f"split: {what} too small, by {units}: {listed(told, 60)}; expected at least {parts} of "
         "each class, one for every part. Add images of these, or leave them out with --without NAME."
     )
 
@@ -103,6 +111,20 @@ def groups_of(digests: ImageArray) -> IntArray:
     rows = np.ascontiguousarray(digests).view(np.dtype((np.void, digests.shape[1]))).ravel()
     inverse: IntArray = np.unique(rows, return_inverse=True)[1].astype(np.int64)
     return inverse
+
+
+def linked(one: IntArray, other: IntArray) -> IntArray:
+    """The groups (N,) that images are in which two kinds of groups, each (N,), link by way of each other.
+
+    Example:
+        >>> linked(np.array([0, 0, 1, 2]), np.array([5, 7, 7, 9])).tolist()
+        [0, 0, 0, 1]
+    """
+    numbers = np.unique(other, return_inverse=True)[1] + one.max() + 1
+    size = int(numbers.max()) + 1
+    edges = coo_array((np.ones(len(one), bool), (one, numbers)), shape=(size, size))
+    found = connected_components(edges, directed=False)[1][one]
+    return np.asarray(np.unique(found, return_inverse=True)[1], np.int64)
 
 
 def _owner(labels: IntArray, group_of: IntArray) -> IntArray:

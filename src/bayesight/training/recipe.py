@@ -123,6 +123,8 @@ class DataKey(BaseModel):
             any; an epoch is one pass over the source itself.
         environments: where the images come from: "folder" for ENVIRONMENT/CLASS/NAME.png, "TABLE.csv:COLUMN"
             for a column of a table; None where it does not matter.
+        group_by: groups of images that are never on both sides of the split into training and validation:
+            "TABLE.csv:COLUMN", or a pattern of paths with a group ``group``; None for identical images alone.
         context: of a text, symbols that are seen at once.
         vocabulary: of a text, "characters", or how many subwords at most its training part is cut into.
     """
@@ -136,6 +138,7 @@ class DataKey(BaseModel):
     mode: Literal["L", "RGB"] | None = None
     also_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.4
     environments: StrictStr | None = None
+    group_by: StrictStr | None = None
     context: Annotated[int, Within(1, 65_536)] = 128
     vocabulary: Literal["characters"] | Annotated[int, Within(259, 1_000_000)] = "characters"
 

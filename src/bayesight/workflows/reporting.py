@@ -94,9 +94,11 @@ def training_report(run: Run, evaluation: Evaluation, validation: Examples, stor
     Returns:
         The path of the report.
     """
+    groups = run.metrics().get("groups", {})
+    apart = f", in {groups['validation']:,} groups of which none trained" if groups else ""
     note = (
-        f"Judged on the {len(validation):,} images held out of training. They also chose the weights and the "
-        "sharpness, so images from elsewhere are the better judge: bayesight evaluate."
+        f"Judged on the {len(validation):,} images held out of training{apart}. They also chose the weights "
+        "and the sharpness, so images from elsewhere are the better judge: bayesight evaluate."
     )
     summary, *rest = evaluation_sections(evaluation, note=note, judged="held out of training")
     sections = [

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bayesight.checks import check
 from bayesight.data.glance import first_frames
 from bayesight.progress import reporter, told
 from bayesight.run import Run
@@ -101,6 +102,8 @@ def train(
         Run.check_free(request.out, overwrite=request.overwrite)
     reading = time.perf_counter()
     recipe, why = (stated, NAMED) if stated else _chosen_recipe(request, known, progress)
+    alone = recipe.kind == "classification" or recipe.data.group_by is None
+    check(alone, "--group-by", f"given with a model for {recipe.kind}", "a model that classifies")
     if recipe.kind == "generation":
         finished = train_generator(
             request, recipe, hardware, resuming=resuming, progress=progress, listeners=listeners
@@ -138,6 +141,7 @@ def train(
         "processes": hardware.fabric.world_size,
         "environments": None if material.environments is None else material.environments.digest,
         "unlabelled": None if pool is None else pool.content_hashes,
+        **({} if material.groups is None else {"groups": material.groups.digest}),
     }
     pretrained = None
     if pool is not None:

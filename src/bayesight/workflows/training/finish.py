@@ -96,6 +96,15 @@ def described(store: Store) -> dict[str, Any]:
     }
 
 
+def _group_counts(material: Material) -> dict[str, Any]:
+    """The numbers of groups on each side, as a run's metrics name them; nothing where there are none."""
+    groups = material.groups
+    if groups is None:
+        return {}
+    sides = {"train": material.train, "validation": material.validation}
+    return {"groups": {name: groups.count(examples.rows) for name, examples in sides.items()}}
+
+
 def hardware_facts(hardware: Hardware) -> dict[str, Any]:
     """The hardware a run was computed on, as its metrics name it."""
     return {
@@ -145,6 +154,7 @@ def finish(
         },
         "sources": [described(store) for store in material.stores],
         "parts": dict(material.stores[0].manifest.parts),
+        **_group_counts(material),
         "left_out": source_facts(material.stores[0], material.notes, most=1000),
         "notes": list(material.notes),
         **({} if pretrained is None else {"pretraining": pretrained}),

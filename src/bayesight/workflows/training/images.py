@@ -13,6 +13,7 @@ from bayesight.belief.classifier import Classes
 from bayesight.data import Store, open_store, require_classes, split
 from bayesight.data.batches import Examples
 from bayesight.data.notes import notes as source_notes
+from bayesight.data.splits import groups_of, linked
 from bayesight.data.store import only_rows, require_no_class_lost, without_classes
 from bayesight.errors import InvalidInput, listed
 from bayesight.losses import sees_environments
@@ -24,6 +25,7 @@ from bayesight.workflows.environments import (
     read_environments,
     require_groups,
 )
+from bayesight.workflows.groups import Groups, read_groups
 from bayesight.workflows.sources import LabelledImages, read_labelled
 from bayesight.workflows.training.request import NAMED, TrainRequest
 
@@ -40,12 +42,13 @@ class Material:
         train: images of the source that are learned from.
         validation: images that choose the weights, all of the source.
         also: further images learned from, or None.
-        dropped: images of ``also`` left out because they are in the validation set.
+        dropped: images of ``also`` left out because they, or their groups, are in the validation set.
         unlabelled: rows of the source's folder ``unlabelled``.
         notes: how folders were read and what was left out, in sentences.
         why: why the recipe's model was taken.
         digests: (N, 16) which image each row is, of "train", "validation" and "also".
         environments: where the source's images come from; None where the recipe does not say.
+        groups: of the source's images that are not divided; None where the recipe states none.
     """
 
     stores: tuple[Store, ...]
@@ -59,6 +62,7 @@ class Material:
     unlabelled: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     notes: tuple[str, ...] = ()
     why: str = NAMED
+    groups: Groups | None = None
 
     @property
     def content_hashes(self) -> list[str]:
@@ -83,16 +87,24 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     )
     environments = _environments(store, recipe, request)
     labels = np.asarray(store.labels)
-    groups = labels
+    strata = labels
     if environments is not None:  # every environment shall have images of each of its classes on both sides
-        groups = environments.numbers * len(store.classes) + labels
-    parts, notes = sides(store, groups, recipe.data.validation, derive(recipe.seed, "split"))
+        strata = environments.numbers * len(store.classes) + labels
+    stated, seed = recipe.data.group_by, derive(recipe.seed, "split")
+    together = None if stated is None else read_groups(store, stated)
+    parts, notes = sides(
+        store, strata, recipe.data.validation, seed, None if together is None else together.numbers
+    )
+    notes += [] if together is None else together.notes(parts)
     train, validation = (_examples(store, labels, parts[n], environments) for n in ("train", "validation"))
     digests = {name: np.asarray(store.digests)[parts[name]] for name in ("train", "validation")}
     also, dropped = [], 0
     for path in request.also:
         more = _read_also(path, classes, request, progress)
         kept = ~among(more.store, more.examples.rows, digests["validation"])
+        if together is not None:
+            paths = [more.store.path_of(row) for row in more.examples.rows.tolist()]
+            kept &= ~together.shared(paths, parts["validation"])
         dropped += int((~kept).sum())
         also.append(more.only(kept))
         notes += [f"--also {path.name}: {note}" for note in more.notes]
@@ -109,6 +121,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
         environments,
         store.rows_of("unlabelled"),
         (*source_notes(store), *notes),
+        groups=together,
     )
 
 
@@ -156,18 +169,21 @@ def _examples(store: Store, labels: IntArray, rows: IntArray, environments: Envi
     return Examples((store.images,), rows, labels[rows], numbers)
 
 
-def sides(store: Store, groups: IntArray, share: float, seed: int) -> tuple[dict[str, IntArray], list[str]]:
-    """Rows to train on and rows to validate with; identical images are never on both sides.
+def sides(
+    store: Store, strata: IntArray, share: float, seed: int, together: IntArray | None = None
+) -> tuple[dict[str, IntArray], list[str]]:
+    """Rows to train on and rows to validate with; identical images and groups are never on both sides.
 
     Where folders of the source set images apart, training has those of the training part, validation those of
     the validation part or, where there is none, a share of the training part. Images of the test part take no
-    part, nor does any copy of one.
+    part, nor does any copy or other image of the group of one.
 
     Args:
         store: the source.
-        groups: (N,) what a random split deals out evenly: the class, or the class within an environment.
+        strata: (N,) what a random split deals out evenly: the class, or the class within an environment.
         share: of the images that validate where the split is random.
         seed: of the random split.
+        together: (N,) groups of images that stay on one side; None where identical images alone do.
 
     Returns:
         Rows of "train" and "validation", and sentences that need saying.
@@ -176,7 +192,9 @@ def sides(store: Store, groups: IntArray, share: float, seed: int) -> tuple[dict
         InvalidInput: classes too small to split, or missing in a part.
     """
     if not store.has_parts:
-        return _at_random(store, store.rows_of(""), groups, share, seed), []
+        return _at_random(store, store.rows_of(""), strata, share, seed, together), []
+    units = groups_of(np.asarray(store.digests))
+    units = units if together is None else linked(units, together)
     rows = {part: store.rows_of(part) for part in ("train", "validation", "test")}
     _refuse_missing(store, rows)
     held_out, notes = rows["test"], []
@@ -184,18 +202,17 @@ def sides(store: Store, groups: IntArray, share: float, seed: int) -> tuple[dict
         notes.append("the test part takes no part in training; bayesight evaluate RUN SOURCE scores it")
     if len(rows["validation"]):
         notes.append("the validation part chooses the weights")
-        chosen = {"validation": _without(store, rows["validation"], held_out)}
+        chosen = {"validation": _without(units, rows["validation"], held_out)}
         held_out = np.concatenate([held_out, rows["validation"]])
-        chosen["train"] = _without(store, rows["train"], held_out)
+        chosen["train"] = _without(units, rows["train"], held_out)
     else:
-        kept = _without(store, rows["train"], held_out)
+        kept = _without(units, rows["train"], held_out)
         _refuse_missing(store, rows | {"train": kept})
-        chosen = _at_random(store, kept, groups, share, seed)
+        chosen = _at_random(store, kept, strata, share, seed, together)
     copies = len(rows["train"]) + len(rows["validation"]) - sum(map(len, chosen.values()))
     if copies:
-        notes.append(
-            f"{copies:,} images that lie in another part of the source too were left out of training"
-        )
+        lie = "that lie" if together is None else "that lie, or of whose groups others lie,"
+        notes.append(f"{copies:,} images {lie} in another part of the source too were left out of training")
     _refuse_missing(store, chosen)
     return chosen, notes
 
@@ -206,17 +223,24 @@ def among(store: Store, rows: IntArray, digests: np.ndarray) -> np.ndarray:
     return np.array([digest.tobytes() in known for digest in np.asarray(store.digests)[rows]], dtype=bool)
 
 
-def _without(store: Store, rows: IntArray, others: IntArray) -> IntArray:
-    """Those of the rows whose image is none of the others'."""
-    kept: IntArray = rows[~among(store, rows, np.asarray(store.digests)[others])]
+def _without(units: IntArray, rows: IntArray, others: IntArray) -> IntArray:
+    """Those of the rows that are in none of the others' units, which are (N,)."""
+    kept: IntArray = rows[~np.isin(units[rows], units[others])]
     return kept
 
 
 def _at_random(
-    store: Store, rows: IntArray, groups: IntArray, share: float, seed: int
+    store: Store, rows: IntArray, strata: IntArray, share: float, seed: int, together: IntArray | None
 ) -> dict[str, IntArray]:
     shares = {"train": 1 - share, "validation": share}
-    parts = split(groups[rows], np.asarray(store.digests)[rows], shares, seed, names=store.classes)
+    parts = split(
+        strata[rows],
+        np.asarray(store.digests)[rows],
+        shares,
+        seed,
+        names=store.classes,
+        together=None if together is None else together[rows],
+    )
     return {name: rows[within] for name, within in parts.items()}
 
 
