@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -86,16 +86,7 @@ class Audit:
         found["conflicts"] = [{"paths": list(c.paths), "labels": c.labels} for c in self.conflicts]
         if self.near is not None:
             found["near_pairs"] = self.near_pairs
-            found["near"] = [
-                {
-                    "first": p.first,
-                    "second": p.second,
-                    "difference": p.difference,
-                    "aligned_difference": p.aligned_difference,
-                    "same_class": p.same_class,
-                }
-                for p in self.near
-            ]
+            found["near"] = [asdict(pair) for pair in self.near]
         return found
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal, TypeAlias
 
 from bayesight.names import alike
 
-__all__ = ["Role", "is_container", "is_mask", "is_unlabelled", "mask_names", "roles"]
+__all__ = ["Role", "is_container", "is_mask", "is_unlabelled", "mask_names", "names_no_class", "roles"]
 
 Role: TypeAlias = Literal["train", "validation", "test"]
 
@@ -105,18 +105,35 @@ def is_mask(name: str, *, weakly: bool = False) -> bool:
     return _MASK.fullmatch(folded) is not None or (weakly and _WEAK_MASK.fullmatch(folded) is not None)
 
 
-def mask_names(siblings: Iterable[str]) -> set[str]:
-    """Those of the folders beside each other that say they hold masks, by themselves or of another one.
+def mask_names(siblings: Collection[str]) -> dict[str, bool]:
+    """Folders beside each other that may hold masks of the others' images, and whether that is certain.
 
     Example:
-        >>> sorted(mask_names(["train", "val", "valannot", "masks", "face_mask"]))
-        ['masks', 'valannot']
+        >>> mask_names(["train", "val", "valannot", "masks", "face_mask"])
+        {'valannot': True, 'masks': True}
+        >>> mask_names(["cat", "dog", "mask"]), mask_names(["mask", "no_mask"])
+        ({'mask': False}, {})
     """
     folded = {name: key(name) for name in siblings}
-    known = set(folded.values())
-    return {
-        name
-        for name, text in folded.items()
-        if is_mask(name, weakly=True)
-        or any(text[:cut] in known and is_mask(text[cut:], weakly=True) for cut in range(1, len(text)))
-    }
+    known, parts = set(folded.values()), roles(siblings).keys()
+    images = {name for name in siblings if is_container(name) and not is_mask(name, weakly=True)}
+    kinds = sum("mask" in name.casefold() for name in siblings)
+    found = {}
+    for name, text in folded.items():
+        by_itself = is_mask(name, weakly=True)
+        cuts = range(1, len(text))
+        if by_itself or any(text[:cut] in known and is_mask(text[cut:], weakly=True) for cut in cuts):
+            certain = not by_itself or bool((images | parts) - {name})
+            if certain or (is_mask(name) and len(siblings) > 1 and kinds <= ("mask" in name.casefold())):
+                found[name] = certain
+    return found
+
+
+def names_no_class(name: str) -> bool:
+    """True for a folder whose name is that of a part, of masks or of unlabelled images.
+
+    Example:
+        >>> [name for name in ("gt", "val", "unlabeled", "vale") if names_no_class(name)]
+        ['gt', 'val', 'unlabeled']
+    """
+    return is_unlabelled(name) or is_mask(name, weakly=True) or bool(roles([name]))

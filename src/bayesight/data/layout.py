@@ -12,7 +12,15 @@ from dataclasses import dataclass, field, replace
 from shlex import quote
 from typing import TypeAlias
 
-from bayesight.data.foldernames import Role, is_container, is_mask, is_unlabelled, mask_names, roles
+from bayesight.data.foldernames import (
+    Role,
+    is_container,
+    is_mask,
+    is_unlabelled,
+    mask_names,
+    names_no_class,
+    roles,
+)
 from bayesight.errors import InvalidInput, listed, shown
 from bayesight.names import canonical, twins
 
@@ -269,7 +277,7 @@ class _Decision:
         for path in self.open:
             for i, name in enumerate(path):
                 beside[path[:i]].add(name)
-        judged = {parent: _mask_names(names) for parent, names in beside.items()}
+        judged = {parent: mask_names(names) for parent, names in beside.items()}
         certain, doubtful = [], []
         for path in self.open:
             found = {judged[path[:i]][name] for i, name in enumerate(path) if name in judged[path[:i]]}
@@ -478,7 +486,7 @@ class _Decision:
         return [
             EmptyClass(path[-1], "/".join(path), dict(files.most_common()))
             for path, files in sorted(lost.items())
-            if "images" not in files and not set(files) <= _DOCUMENTS and not _says_no_class(path[-1])
+            if "images" not in files and not set(files) <= _DOCUMENTS and not names_no_class(path[-1])
         ]
 
     # Readings.
@@ -568,23 +576,6 @@ def twin_notes(names: Iterable[str]) -> list[str]:
 
 def _few(names: Sequence[str], after: str = "") -> str:
     return listed([name + after for name in names], _SHOWN) if names else ""
-
-
-def _mask_names(siblings: set[str]) -> dict[str, bool]:
-    """Folders beside each other that may hold masks of the others' images, and whether that is certain."""
-    split, found = roles(siblings), {}
-    images = {name for name in siblings if is_container(name) and not is_mask(name, weakly=True)}
-    kinds = sum("mask" in name.casefold() for name in siblings)
-    for name in mask_names(siblings):
-        certain = bool(images - {name}) or bool(split.keys() - {name}) or not is_mask(name, weakly=True)
-        if certain or (is_mask(name) and len(siblings) > 1 and kinds <= ("mask" in name.casefold())):
-            found[name] = certain
-    return found
-
-
-def _says_no_class(name: str) -> bool:
-    """True for a folder whose name is that of a part, of masks or of unlabelled images."""
-    return is_unlabelled(name) or is_mask(name, weakly=True) or bool(roles([name]))
 
 
 def _shared(paths: Sequence[Path]) -> int:

@@ -169,7 +169,7 @@ def open_store(
     spec = _wish(ImageSpec(None, mode, labelled, levels, fit, layout), size)
     found = find_source(source, labels=labels, labelled=labelled, options=container)
     told = _told_by(layout, found) if labelled else []
-    home = _cache_folder(cache)
+    home = cache_home(cache) / "stores"
     stamped = stamp(found)
     marked = replace(stamped, values=[*stamped.values, *told])
     family = _key([str(found.path), asdict(spec), asdict(container), str(found.labels), FORMAT])
@@ -436,11 +436,6 @@ def _wish(asked: ImageSpec, size: int | tuple[int, int] | None) -> ImageSpec:
     level = "1 for the folders at the top, 2 for the next, -1 for the lowest"
     check(asked.layout.class_level != 0, "--class-level", "got 0", level)
     return replace(asked, size=pair)
-
-
-def _cache_folder(cache: str | os.PathLike[str] | None) -> Path:
-    """The folder of all stores."""
-    return cache_home(cache) / "stores"
 
 
 def _key(value: object) -> str:
