@@ -5,10 +5,11 @@ import zipfile
 
 import pytest
 
-from bayesight.data.archives import ReadAgain, batches
+from bayesight.data.archives import batches
 from bayesight.data.members import ENCODED_LIMIT_BYTES, Judge, printable
 from bayesight.data.sources import ContainerOptions, find_source
 from bayesight.data.store import open_store
+from bayesight.data.unpacking import ReadAgain
 from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable
 
 

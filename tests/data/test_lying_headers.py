@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bayesight.data import budget
-from bayesight.data.archives import ReadAgain, batches
+from bayesight.data.archives import batches
 from bayesight.data.decode import decode, native_frames, survey
 from bayesight.data.idx import idx_batches
 from bayesight.data.sources import find_source
 from bayesight.data.store import open_store
+from bayesight.data.unpacking import ReadAgain
 from bayesight.errors import BayesightError, SourceUnreadable
 from bayesight.frame import Frame
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.data import budget
-from bayesight.data.archives import ReadAgain, batches
+from bayesight.data.archives import batches
 from bayesight.data.members import Remarks
 from bayesight.data.sources import find_source
 from bayesight.data.store import open_store
-from bayesight.data.unpacking import Unpacking, tidy
+from bayesight.data.unpacking import ReadAgain, Unpacking, tidy
 from bayesight.errors import SourceUnreadable
 
 

@@ -36,28 +36,16 @@ from bayesight.data.members import (
 )
 from bayesight.data.sources import Source
 from bayesight.data.streams import ByteStream
-from bayesight.data.tar import HARD_LINK, SYMBOLIC_LINK, walk
-from bayesight.data.unpacking import MemberPlan, Unpacking, planned, tidy
+from bayesight.data.tar import walk
+from bayesight.data.unpacking import MemberPlan, ReadAgain, by_plan, first_pass
 from bayesight.data.zip import zip_members
 from bayesight.errors import BayesightError, SourceUnreadable, shown
 
-__all__ = ["Batch", "ReadAgain", "batches"]
+__all__ = ["Batch", "batches"]
 
 _DOT = ord(".")
 _BATCH_MEMBERS = 8192
 _BATCH_BYTES = 8 << 20
-
-
-class ReadAgain(Exception):
-    """A pass cannot be finished: some members are superseded by later ones, or links lead to them.
-
-    Args:
-        plan: what the next pass needs to know.
-    """
-
-    def __init__(self, plan: MemberPlan) -> None:
-        super().__init__("the archive is to be read once more")
-        self.plan = plan
 
 
 @dataclass
@@ -109,7 +97,7 @@ def batches(
         with ByteStream(source.path) as stream:
             walked = walk(stream, ENCODED_LIMIT_BYTES, str(source.path), remarks, options.decoded)
             budget = ContainerBudget(source.path, stream.size)
-            counted = _first_pass(walked, budget) if plan is None else _by_plan(walked, plan, remarks, budget)
+            counted = first_pass(walked, budget) if plan is None else by_plan(walked, plan, remarks, budget)
             yield from _pack(_guarded(counted, source), stream, judge, remarks)
             if stream.after:
                 remarks.set_after(stream.after, stream.after_start)
@@ -126,39 +114,6 @@ def _guarded(members: Iterable[Member], source: Source) -> Iterator[Member]:
             f"{source.path} cannot be read as a {source.kind} ({type(error).__name__}: {shown(str(error))}); "
             "it is damaged, fetch or pack it again"
         ) from error
-
-
-def _first_pass(members: Iterable[Member], budget: ContainerBudget) -> Iterator[Member]:
-    """The members of a stream, as long as each of them stands for itself; then only their names are read."""
-    unpacking = Unpacking()
-    for number, member in enumerate(members):
-        name, what, size, content = member
-        if not number & 1023:
-            budget.count(1024)
-        if what in (HARD_LINK, SYMBOLIC_LINK) and isinstance(content, bytes):
-            refused = unpacking.link(tidy(name), content, hard=what == HARD_LINK)
-            member = name, refused, size, None
-        elif what != FOLDER:
-            unpacking.take(tidy(name))
-        if not unpacking.changes:
-            yield member
-    if unpacking.changes:
-        raise ReadAgain(unpacking.plan())
-
-
-def _by_plan(
-    members: Iterable[Member], plan: MemberPlan, remarks: Remarks, budget: ContainerBudget
-) -> Iterator[Member]:
-    """The members of a stream that count, in a pass after the first."""
-
-    def placed() -> Iterator[tuple[int, Member]]:
-        place = -1
-        for member in members:
-            folder = member[1] == FOLDER
-            place += not folder
-            yield -1 if folder else place, member
-
-    return planned(placed(), plan, remarks, budget)
 
 
 def _pack(

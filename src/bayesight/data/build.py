@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from bayesight.data.archives import Batch, ReadAgain, batches
+from bayesight.data.archives import Batch, batches
 from bayesight.data.budget import PixelBudget
 from bayesight.data.decode import PIXEL_LIMIT, decode, native_frames, refit, survey
 from bayesight.data.framing import MOST_PIXELS, BitDepths, ImageSpec, asked_frame, choose, sentence
@@ -29,7 +29,7 @@ from bayesight.data.manifest import FORMAT, Manifest, content_hash
 from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined, Remarks, Tally
 from bayesight.data.placing import Placement, place, place_by_name, place_by_value
 from bayesight.data.sources import Source
-from bayesight.data.unpacking import MemberPlan
+from bayesight.data.unpacking import MemberPlan, ReadAgain
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.frame import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.types import ImageArray, IntArray, Progress

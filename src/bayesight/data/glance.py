@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from bayesight.data.archives import ReadAgain, batches
+from bayesight.data.archives import batches
 from bayesight.data.decode import native_frames
 from bayesight.data.sources import AS_STORED, ContainerOptions, find_source
+from bayesight.data.unpacking import ReadAgain
 from bayesight.errors import BayesightError
 from bayesight.frame import Frame
 

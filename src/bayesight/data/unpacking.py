@@ -7,14 +7,16 @@ second pass is made by the plan that follows from them, and what does not count 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bayesight.data.budget import ContainerBudget
-from bayesight.data.members import Member, Remarks, with_slashes
+from bayesight.data.members import FOLDER, Member, Remarks, with_slashes
+from bayesight.data.tar import HARD_LINK, SYMBOLIC_LINK
 
-__all__ = ["MemberPlan", "Unpacking", "planned", "tidy"]
+__all__ = ["MemberPlan", "ReadAgain", "Unpacking", "by_plan", "first_pass", "planned", "tidy"]
 
 _SOFT = "a symbolic link that leads "
 _OUTSIDE = "out of the archive"
@@ -42,6 +44,18 @@ class MemberPlan:
     aliases: Mapping[int, tuple[bytes, ...]] = field(default_factory=dict)
     refused: Mapping[int, str] = field(default_factory=dict)
     followed: frozenset[int] = frozenset()
+
+
+class ReadAgain(Exception):
+    """A pass cannot be finished: some members are superseded by later ones, or links lead to them.
+
+    Args:
+        plan: what the next pass needs to know.
+    """
+
+    def __init__(self, plan: MemberPlan) -> None:
+        super().__init__("the archive is to be read once more")
+        self.plan = plan
 
 
 @dataclass(frozen=True)
@@ -224,6 +238,37 @@ class Unpacking:
                 if alias not in self._last:
                     further.append((alias, found.get(place, place)))
         return further
+
+
+def first_pass(members: Iterable[Member], budget: ContainerBudget) -> Iterator[Member]:
+    """The members of a stream, as long as each of them stands for itself; then only their names are read.
+
+    Raises:
+        ReadAgain: not each of them does; what was yielded does not count.
+    """
+    unpacking = Unpacking()
+    for number, member in enumerate(members):
+        name, what, size, content = member
+        if not number & 1023:
+            budget.count(1024)
+        if what in (HARD_LINK, SYMBOLIC_LINK) and isinstance(content, bytes):
+            refused = unpacking.link(tidy(name), content, hard=what == HARD_LINK)
+            member = name, refused, size, None
+        elif what != FOLDER:
+            unpacking.take(tidy(name))
+        if not unpacking.changes:
+            yield member
+    if unpacking.changes:
+        raise ReadAgain(unpacking.plan())
+
+
+def by_plan(
+    members: Iterable[Member], plan: MemberPlan, remarks: Remarks, budget: ContainerBudget
+) -> Iterator[Member]:
+    """The members of a stream that count, in a pass after the first."""
+    places = itertools.count()
+    placed = ((-1 if member[1] == FOLDER else next(places), member) for member in members)
+    return planned(placed, plan, remarks, budget)
 
 
 def planned(
