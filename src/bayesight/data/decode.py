@@ -12,7 +12,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import methodcaller
 from threading import Lock
 
@@ -106,22 +106,12 @@ def decode(
         left += doubted
     refused: list[tuple[int, str]] = []
     misfits: list[int] = []
-    turn = Lock()
-
-    def read(index: int) -> tuple[ImageArray, Treatment] | str | None:
-        return _read(
-            blobs[index], frame, lambda own: _is_misfit(own, frame, fit_size, fit_mode, fit_levels), pay
-        )
-
-    def pay(pixels: int) -> None:
-        with turn:
-            spend(pixels)
-
+    read = _Reader(frame, fit_size, fit_mode, fit_levels, spend)
     left.sort()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answers = spread(read, left) if heavy else map(read, left)
-        for index, answer in zip(left, answers, strict=True):
+        single = [blobs[index] for index in left]
+        for index, answer in zip(left, spread(read, single) if heavy else map(read, single), strict=True):
             if answer is None:
                 misfits.append(index)
             elif isinstance(answer, str):
@@ -132,44 +122,56 @@ def decode(
     return DecodedBatch(*_together(parts, frame), tuple(refused), tuple(misfits), treatment)
 
 
-def _read(
-    blob: bytes, frame: Frame, is_misfit: Callable[[Raster], bool], spend: Callable[[int], None]
-) -> tuple[ImageArray, Treatment] | str | None:
-    """An image and what was done to it; the reason why it cannot be read; None for a misfit."""
-    pixels = _plain(blob, frame, spend)
-    if pixels is not None:
-        return pixels, Treatment(pixels=frame.pixels)
-    try:
-        raster = Raster.open(blob)
-        if is_misfit(raster):
+@dataclass(frozen=True)
+class _Reader:
+    """Reads one image into a frame, in any thread; its fields are what ``decode`` was asked for."""
+
+    frame: Frame
+    fit_size: bool
+    fit_mode: bool
+    fit_levels: bool
+    spend: Callable[[int], None]
+    _spending: Lock = field(default_factory=Lock)
+
+    def __call__(self, blob: bytes) -> tuple[ImageArray, Treatment] | str | None:
+        """An image and what was done to it; the reason why it cannot be read; None for a misfit."""
+        pixels = self._plain(blob)
+        if pixels is not None:
+            return pixels, Treatment(pixels=self.frame.pixels)
+        try:
+            raster = Raster.open(blob)
+            if self._is_misfit(raster):
+                return None
+            self._pay(raster.own.pixels)
+            with _ALONE if raster.form != "JPEG" and raster.own.pixels > _HUGE else nullcontext():
+                return raster.fitted(self.frame)
+        except RasterRefusal as error:
+            return str(error)
+
+    def _plain(self, blob: bytes) -> ImageArray | None:
+        """The pixels of a plain PNG or JPEG of the frame's own size and mode; None when in doubt."""
+        frame = self.frame
+        if frame.levels == EIGHT_BIT and jpeg_layout(blob) == (frame.height, frame.width, frame.mode):
+            self._pay(frame.pixels)
+            return jpeg_pixels(blob, frame.mode, frame.height, frame.width)
+        shape = _own_layout(blob[:HEADER_BYTES], frame)
+        if shape is None:
             return None
-        spend(raster.own.pixels)
-        with _ALONE if raster.form != "JPEG" and raster.own.pixels > _HUGE else nullcontext():
-            return raster.fitted(frame)
-    except RasterRefusal as error:
-        return str(error)
+        self._pay(frame.pixels)
+        own, pixels, _ = _decode_group([blob], np.zeros(1, np.int64), shape)
+        return pixels[0].reshape(frame.shape) if len(own) else None
 
+    def _is_misfit(self, raster: Raster) -> bool:
+        own, frame = raster.own, self.frame
+        if not self.fit_levels and raster.is_deep:
+            return True
+        if not self.fit_mode and own.mode != frame.mode:
+            return True
+        return not self.fit_size and (own.height, own.width) != (frame.height, frame.width)
 
-def _plain(blob: bytes, frame: Frame, spend: Callable[[int], None]) -> ImageArray | None:
-    """The pixels of a plain PNG or JPEG of the frame's own size and mode; None when in doubt."""
-    if frame.levels == EIGHT_BIT and jpeg_layout(blob) == (frame.height, frame.width, frame.mode):
-        spend(frame.pixels)
-        return jpeg_pixels(blob, frame.mode, frame.height, frame.width)
-    shape = _own_layout(blob[:HEADER_BYTES], frame)
-    if shape is None:
-        return None
-    spend(frame.pixels)
-    own, pixels, _ = _decode_group([blob], np.zeros(1, np.int64), shape)
-    return pixels[0].reshape(frame.shape) if len(own) else None
-
-
-def _is_misfit(raster: Raster, frame: Frame, fit_size: bool, fit_mode: bool, fit_levels: bool) -> bool:
-    own = raster.own
-    if not fit_levels and raster.is_deep:
-        return True
-    if not fit_mode and own.mode != frame.mode:
-        return True
-    return not fit_size and (own.height, own.width) != (frame.height, frame.width)
+    def _pay(self, pixels: int) -> None:
+        with self._spending:
+            self.spend(pixels)
 
 
 def _together(parts: list[tuple[IntArray, ImageArray]], frame: Frame) -> tuple[ImageArray, IntArray]:
