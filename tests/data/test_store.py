@@ -647,3 +647,18 @@ def test_files_are_read_by_their_content_whatever_their_suffix(tmp_path, cache, 
     for i in range(len(store)):
         expected = np.roll(ramp, list(names).index(store.path_of(i))).astype(int)
         assert np.abs(store.images[i] - expected).mean() < 4
+
+
+def test_photographs_of_a_telephone_are_taken_in(tmp_path, cache, make):
+    pytest.importorskip("pillow_heif").register_heif_opener()  # which writes as well
+    members = [
+        (f"{k % 2}/IMG_{k}.HEIC", make.encoded(make.picture(k, 24, 32, True), "HEIF")) for k in range(4)
+    ]
+    members += [("0/IMG_9.HEIC", members[0][1][:90]), ("1/IMG_8.heic", b"words")]
+    store = open_store(make.tar(tmp_path / "x.tar", members, "w"), cache=cache)
+    assert (len(store), store.manifest.shape) == (4, (24, 32, 3))
+    reasons = {one.path: one.reason for one in store.manifest.quarantined}
+    assert reasons == {
+        "0/IMG_9.HEIC": "its header is cut off or damaged",
+        "1/IMG_8.heic": "not an image (begins with b'words')",
+    }
