@@ -47,3 +47,13 @@ def test_the_path_of_a_source_need_not_be_utf8(tmp_path, make):
     assert built.manifest == opened.manifest
     assert Path(opened.manifest.source) == source
     assert len(opened) == 2
+
+
+def test_every_part_of_an_archive_is_told_from_an_image(tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"letters.zip.00{number}").write_bytes(b"PK\3\4" if number == 1 else b"rest")
+    for number in (1, 2):
+        with pytest.raises(SourceUnreadable, match="one of 2 parts of an archive"):
+            holds_images(tmp_path / f"letters.zip.00{number}")
+    (tmp_path / "letters.zip.001").unlink()
+    assert not holds_images(tmp_path / "letters.zip.002")

@@ -155,10 +155,11 @@ def holds_images(path: Path) -> bool:
     A single file packed with gzip counts as an archive: what it holds, only reading it shows.
 
     Raises:
-        SourceUnreadable: it may not be read.
+        SourceUnreadable: it may not be read, or is one of several parts of an archive.
     """
     if path.is_dir() or not path.is_file():
         return path.is_dir()
+    _refuse_part(path)
     with _reading(path), path.open("rb") as file:
         start = file.read(512)
     packed = compression_of(start) is not None or start.startswith((*_ZIP_STARTS, *_UNSUPPORTED))
