@@ -108,6 +108,13 @@ def test_a_docstring_names_its_thing_and_does_not_ask_for_it(room):
     assert asked == []
 
 
+@pytest.mark.parametrize("room", ["causal", "ledger", "losses", "training"])
+def test_every_module_has_its_test_file(room):
+    modules = {path.stem for path in (ROOT / "src/bayesight" / room).glob("*.py")} - {"__init__"}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / room).glob("test_*.py")}
+    assert modules - tests == set()
+
+
 def test_commands_do_not_import_commands():
     shared = {"choices", "common", "events", "interrupting"}
     for path in (ROOT / "src/bayesight/cli").glob("*.py"):

@@ -9,14 +9,9 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.interpolate import CubicSpline
-from scipy.optimize import minimize
 
 from bayesight.causal import EffectQuestion, estimate, parse, sample_of
-from bayesight.causal.nuisance import LEARNERS, _natural, _stack
 from bayesight.causal.orthogonal import Nuisance, bounded, outcomes_of, slope_of
-from bayesight.causal.refute import refute
-from bayesight.errors import InvalidInput
 from bayesight.workflows.causal import CausalRequest, causal_effect
 
 TRIANGLE = parse("Z -> T, Z -> Y, T -> Y")
@@ -107,47 +102,9 @@ def test_partially_linear_slope_is_least_squares_where_all_is_straight():
     assert (e.high - e.low) / 3.92 == pytest.approx(theirs.bse[1], rel=0.1)
 
 
-def test_splines_span_the_natural_cubic_ones():
-    knots = np.array([-2.0, -1.0, 0.0, 0.5, 1.5, 2.5])
-    z = np.linspace(-2, 2.5, 200)
-    ours = np.column_stack([np.ones_like(z), z, _natural(z, knots)])
-    wanted = CubicSpline(knots, [1.0, -2.0, 0.5, 3.0, 0.0, 1.0], bc_type="natural")(z)
-    left = wanted - ours @ np.linalg.lstsq(ours, wanted, rcond=None)[0]
-    assert np.abs(left).max() < 1e-8
-    assert np.abs(np.diff(_natural(np.linspace(3, 4, 9), knots), 2, axis=0)).max() < 1e-9
-
-
-@pytest.mark.parametrize("binary", [False, True])
-def test_a_mixture_has_the_least_loss(binary):
-    rng = np.random.default_rng(2)
-    truth = rng.uniform(0.1, 0.9, 400)
-    y = (rng.random(400) < truth).astype(float) if binary else truth + rng.normal(size=400) / 5
-    p = np.clip(truth[:, None] + rng.normal(size=(400, 3)) * [0.05, 0.2, 0.3] + [0.1, -0.05, 0], 0.02, 0.98)
-    n = rng.integers(1, 3, 400).astype(float)
-
-    def loss(free):
-        w = np.append(free, 1 - free.sum())
-        m = p @ w
-        return -n @ np.log(np.where(y > 0, m, 1 - m).clip(1e-9)) if binary else n @ (y - m) ** 2
-
-    simplex = ({"type": "ineq", "fun": lambda f: 1 - f.sum()},)
-    best = minimize(loss, [0.4, 0.3], bounds=[(0, 1)] * 2, constraints=simplex, method="SLSQP").fun
-    share = _stack(p, y, n, binary)
-    assert share.sum() == pytest.approx(1)
-    assert (share >= 0).all()
-    assert loss(share[:2]) == pytest.approx(best, rel=2e-3)
-
-
-def bent(rows, seed, slope=2.0):
-    rng = np.random.default_rng(seed)
-    z = rng.normal(size=rows)
-    t = (rng.random(rows) < 1 / (1 + np.exp(0.7 - 0.7 * z**2))).astype(int)
-    return z, t, t + slope * z**2 + rng.normal(size=rows)
-
-
 @settings(deadline=None, max_examples=8)
 @given(st.integers(0, 1000), st.floats(0.01, 100), st.floats(-50, 50))
-def test_order_counts_and_units_change_nothing(seed, factor, shift):
+def test_order_counts_and_units_change_nothing(bent, seed, factor, shift):
     z, t, y = bent(150, seed)
     z = np.round(z, 1)
     one = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, EffectQuestion("T", "Y", effect="overlap"))
@@ -161,7 +118,7 @@ def test_order_counts_and_units_change_nothing(seed, factor, shift):
     assert (other.mean, other.low) == pytest.approx((factor * e.mean, factor * e.low), rel=1e-4, abs=1e-6)
 
 
-def test_counts_are_rows_by_model_too():
+def test_counts_are_rows_by_model_too(bent):
     z, t, y = bent(240, 5)
     z, y = np.round(z, 1), np.round(y)
     cells, n = np.unique(np.column_stack([z, t, y]), axis=0, return_counts=True)
@@ -175,7 +132,7 @@ def test_counts_are_rows_by_model_too():
         assert one.as_dict() == pytest.approx(other.as_dict(), rel=1e-8)
 
 
-def test_a_u_shape_is_covered_and_the_straight_line_is_told_apart():
+def test_a_u_shape_is_covered_and_the_straight_line_is_told_apart(bent):
     """Forty draws: 95 % expected, 3.5 standard errors below are 83 %; main effects hold the truth in none."""
     inside, straight, width, told = 0, 0, [], 0
     for seed in range(40):
@@ -203,77 +160,6 @@ def test_a_quantity_and_a_curve():
         inside += found.adjusted.slope.low <= 1 <= found.adjusted.slope.high
         assert found.others[0].slope.low > 1.5
     assert inside / 40 >= 0.83
-
-
-def far_apart(rows, seed):
-    """Most rows have next to no chance of one of the treatments."""
-    rng = np.random.default_rng(seed)
-    z = rng.normal(size=(rows, 2))
-    t = (rng.random(rows) < 1 / (1 + np.exp(3 - z @ [4.0, 2.0]))).astype(int)
-    y = t + z @ [1.0, 1.0] + rng.normal(size=rows)
-    return sample_of({"A": z[:, 0], "B": z[:, 1], "T": t, "Y": y})
-
-
-def test_without_overlap_there_is_no_answer_but_another_question():
-    graph, inside = parse("A->T, A->Y, B->T, B->Y, T->Y"), 0
-    for seed in range(30):
-        found = estimate(far_apart(450, seed), graph, EffectQuestion("T", "Y"))
-        assert found.adjusted is None
-        assert found.e_value is None
-        assert found.overlap.lacking
-        assert found.warning.startswith("Overlap is lacking: ")
-        assert found.instead[0].on == "overlap"
-        assert found.others[-1].method == "doubly robust, cross-fitted"
-        e = found.instead[0].effect
-        inside += e.low <= 1 <= e.high
-    assert inside >= 24
-    asked = estimate(far_apart(450, 0), graph, EffectQuestion("T", "Y", effect="overlap"))
-    assert (
-        asked.adjusted.effect
-        == estimate(far_apart(450, 0), graph, EffectQuestion("T", "Y")).instead[0].effect
-    )
-    assert not asked.warning
-
-
-def test_several_treatments_are_asked_about_pair_by_pair():
-    rng = np.random.default_rng(7)
-    z = rng.normal(size=900)
-    utility = np.column_stack([0 * z, z, -z]) + rng.gumbel(size=(900, 3))
-    t = utility.argmax(axis=1)
-    y = np.array([0.0, 1.0, 3.0])[t] + z**2 + rng.normal(size=900)
-    table = sample_of({"Z": z, "T": np.array(["a", "b", "c"])[t], "Y": y})
-    for effect in ("ate", "att", "overlap"):
-        found = estimate(table, TRIANGLE, EffectQuestion("T", "Y", reference="a", effect=effect)).adjusted
-        gaps = {c.of: c.estimate for c in found.differences}
-        assert gaps["b"].low < 1 < gaps["b"].high
-        assert gaps["c"].low < 3 < gaps["c"].high
-        assert bool(found.means) == (effect == "ate")
-
-
-def test_attempts_to_break_it_find_a_curve_that_was_missed():
-    z, t, y = bent(400, 3)
-    table = sample_of({"Z": z, "T": t, "Y": y})
-    blind = estimate(table, TRIANGLE, EffectQuestion("T", "Y"), learners=LEARNERS[:1])
-    tried = {r.name: r for r in refute(table, TRIANGLE, blind, seed=0, draws=3)}
-    assert not tried["a curve that was missed, worst along Z"].passed
-    assert not tried["halves, apart and together, worst for Z"].passed
-    seeing = estimate(table, TRIANGLE, EffectQuestion("T", "Y"))
-    tried = {r.name: r for r in refute(table, TRIANGLE, seeing, seed=0, draws=3)}
-    assert tried["a curve that was missed, worst along Z"].passed
-    assert tried["halves, apart and together, worst for Z"].passed
-
-
-def test_what_cannot_be_asked_is_refused():
-    rng = np.random.default_rng(0)
-    z = rng.normal(size=60)
-    quantity = sample_of({"Z": z, "T": z + rng.normal(size=60), "Y": z})
-    with pytest.raises(InvalidInput, match="'att', and T is a quantity"):
-        estimate(quantity, TRIANGLE, EffectQuestion("T", "Y", effect="att"))
-    one = sample_of({"Z": z, "T": [1] + [0] * 59, "Y": z})
-    with pytest.raises(InvalidInput, match="one row, which cannot tell how outcomes vary"):
-        estimate(one, TRIANGLE, EffectQuestion("T", "Y"))
-    with pytest.raises(InvalidInput, match="not found by adjusting"):
-        estimate(quantity, parse("Z -> T -> Y, T <-> Y"), EffectQuestion("T", "Y", effect="overlap"))
 
 
 def test_few_treated_rows_have_few_degrees_of_freedom():
