@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -265,7 +264,7 @@ class _Reader:
         weight = self.options.counts or self.options.weights
         for batch in self.table.batches(self.options.every):
             columns = {name: self._clean(name, values) for name, values in batch.items()}
-            absent = {name: _is_null(values) for name, values in columns.items()}
+            absent = {n: values.is_null().to_numpy(zero_copy_only=False) for n, values in columns.items()}
             self.missing.update({name: int(gone.sum()) for name, gone in absent.items()})
             gone = np.any(list(absent.values()), axis=0)
             lines = np.flatnonzero(~gone)
@@ -279,7 +278,7 @@ class _Reader:
                 numbers = {n: _numbers(n, columns[n], lines + start) for n in self.numeric}
                 n = _numbers(weight, columns[weight], lines + start) if weight else np.ones(len(lines))
                 self._check_weights(n)
-                weights = {_N: n, _SQUARES: n**2 if self.options.weights else n}
+                weights = {_N: n} | ({_SQUARES: n**2} if self.options.weights else {})
                 yield pa.table({name: columns[name] for name in self.discrete} | numbers | weights)
             if progress is not None:
                 progress(self.rows, None)
@@ -308,7 +307,7 @@ class _Reader:
             parts = {name: values[cell] * share for name, values in parts.items()} | {self.options.outcome: y}
         found = {n: replace(c, codes=c.codes[rows]) for n, c in columns.items()}
         every = {n: found[n] if n in found else Numeric(parts[n]) for n in self.options.columns}
-        return Sample(every, parts[_N], parts[_SQUARES])
+        return Sample(every, parts[_N], parts.get(_SQUARES, parts[_N]))
 
     def _clean(self, name: str, values: Any) -> Any:
         """A column of a block, null where a value is missing; where it is discrete, as categories."""
@@ -350,15 +349,14 @@ class _Reader:
 
     def _cells(self, block: pa.Table) -> pa.Table:
         """The cells of rows; rows of one weight at a time, so that plain moments are theirs."""
-        keys = [*self.discrete, _N]
-        wanted: list[Any] = [(_N, "sum"), (_SQUARES, "sum")]
-        wanted += [(y, how) for y in self.numeric for how in ("mean", "variance")]
-        found = block.group_by(keys, use_threads=False).aggregate(wanted)
-        n, squares, *rest = found.columns[len(keys) :]
-        cells = dict(zip(self.discrete, found.columns, strict=False)) | {_N: n, _SQUARES: squares}
-        if rest:
-            cells |= {self.options.outcome: rest[0], _SPREAD: pc.multiply(rest[1], n)}
-        return pa.table(cells)
+        y, added = self.numeric, [name for name in (_N, _SQUARES) if name in block.column_names]
+        wanted: list[Any] = [(name, "sum") for name in added]
+        wanted += [(name, how) for name in y for how in ("mean", "variance")]
+        found = block.group_by([*self.discrete, _N], use_threads=False).aggregate(wanted)
+        names = [*self.discrete, "\0weight", *added, *y, *([_SPREAD] if y else [])]
+        cells: dict[str, Any] = dict(zip(names, found.columns, strict=True))
+        del cells["\0weight"]  # the weight of the rows of a cell
+        return pa.table(cells | ({_SPREAD: pc.multiply(cells[_SPREAD], cells[_N])} if y else {}))
 
     def _merged(self, cells: pa.Table) -> pa.Table:
         """The same cells, each once."""
@@ -405,8 +403,8 @@ class _Reader:
 
     def _first_of(self, name: str, words: Collection[str]) -> tuple[int, str]:
         """The first row, from 1, that has one of some texts, and the text."""
-        rows = (value for batch in self.table.batches([name]) for value in batch[name].to_pylist())
-        texts = (str(value).strip() for value in rows)
+        columns = (batch[name].dictionary_encode() for batch in self.table.batches([name]))
+        texts = (text for column in columns for text in _categories(column, blank_only=False).to_pylist())
         return next((row, text) for row, text in enumerate(texts, 1) if text in words)
 
 
@@ -474,10 +472,6 @@ def _joined(parts: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 
-def _is_null(values: Any) -> npt.NDArray[np.bool_]:
-    return np.asarray(values.is_null().to_numpy(zero_copy_only=False), bool)
-
-
 def _floats(values: Any) -> FloatArray:
     return np.asarray(pc.cast(values, pa.float64()).to_numpy(), np.float64)
 
@@ -492,12 +486,8 @@ def _no_rows(table: Table) -> SourceUnreadable:
 
 def _kinds(table: Table, options: ReadOptions) -> dict[str, Kind]:
     """The kind each column is taken for, from the first rows; of a small table, from all."""
-    given = {
-        name: Kind(line=True, because="as was said") for name in options.numeric if name in options.columns
-    }
-    given |= {
-        name: Kind(line=False, because="as was said") for name in options.text if name in options.columns
-    }
+    stated = {**dict.fromkeys(options.numeric, True), **dict.fromkeys(options.text, False)}
+    given = {n: Kind(line=stated[n], because="as was said") for n in options.columns if n in stated}
     values = _values(table, [name for name in options.columns if name not in given], options.counts)
     kinds: dict[str, Kind] = {}
     for name in sorted(values, key=lambda name: name != options.treatment):
