@@ -26,7 +26,7 @@ from bayesight.data.members import (
     Position,
     Quarantined,
     Remarks,
-    SkippedMember,
+    SkippedFiles,
     Unreadable,
     must_sniff,
     printable,
@@ -60,7 +60,7 @@ class Batch:
     classes: list[str | None] = field(default_factory=list)
     blobs: list[bytes] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
-    ignored: list[SkippedMember] = field(default_factory=list)
+    ignored: list[SkippedFiles] = field(default_factory=list)
     fraction: float = 0.0
 
 

@@ -23,7 +23,6 @@ __all__ = [
     "Quarantined",
     "Remarks",
     "SkippedFiles",
-    "SkippedMember",
     "Tally",
     "Unreadable",
     "must_sniff",
@@ -69,35 +68,20 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
-class SkippedMember:
-    """A member of the source that was passed over, for it is no image.
-
-    Args:
-        path: its name inside the source.
-        kind: its suffix (".txt"), "no suffix", or "hidden".
-        label: the class an image in its place would have; None where it lies in none.
-    """
-
-    path: str
-    kind: str
-    label: str | None = None
-
-
-@dataclass(frozen=True)
 class SkippedFiles:
-    """Files of one kind in one class that were passed over, for they are no images.
+    """One or more files of one kind in one class that were passed over, for they are no images.
 
     Args:
         kind: their suffix (".txt"), "no suffix", or "hidden".
         label: the class an image in their place would have; None where they lie in none.
+        path: of the first of them inside the source.
         files: how many.
-        path: the first of them.
     """
 
     kind: str
     label: str | None
-    files: int
     path: str
+    files: int = 1
 
 
 class Tally:
@@ -107,16 +91,16 @@ class Tally:
         self._files: Counter[tuple[str, str | None]] = Counter()
         self._first: dict[tuple[str, str | None], str] = {}
 
-    def take(self, ignored: Iterable[SkippedMember]) -> None:
+    def take(self, ignored: Iterable[SkippedFiles]) -> None:
         """Take note of files."""
         for one in ignored:
             key = one.kind, one.label
-            self._files[key] += 1
+            self._files[key] += one.files
             self._first.setdefault(key, one.path)
 
     def counted(self) -> tuple[SkippedFiles, ...]:
         """Kinds and classes with their numbers, the most first."""
-        return tuple(SkippedFiles(*key, many, self._first[key]) for key, many in self._files.most_common())
+        return tuple(SkippedFiles(*key, self._first[key], many) for key, many in self._files.most_common())
 
 
 @dataclass
@@ -258,14 +242,14 @@ class Judge:
             return printable(parts[-1]), None
         return None, NO_CLASS if self._labelled else None
 
-    def ignored(self, name: bytes, label: str | None) -> SkippedMember:
+    def ignored(self, name: bytes, label: str | None) -> SkippedFiles:
         """The record of a member that was passed over."""
         cut = name.rfind(b"/") + 1
         base = name[cut:]
         if base[:1] == b"." or base in _JUNK or self.place(name[:cut])[1] == IGNORED:
-            return SkippedMember(printable(name), HIDDEN)
+            return SkippedFiles(HIDDEN, None, printable(name))
         suffix = suffix_of(name)
-        return SkippedMember(printable(name), f".{printable(suffix[:16])}" if suffix else "no suffix", label)
+        return SkippedFiles(f".{printable(suffix[:16])}" if suffix else "no suffix", label, printable(name))
 
 
 def with_slashes(name: bytes) -> bytes:
