@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bayesight.checks import check
+from bayesight.data.decode import PIXEL_LIMIT
 from bayesight.data.layout import AS_SHOWN, LayoutOptions
 from bayesight.errors import SourceUnreadable
-from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Range
+from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Levels, Range
 
 __all__ = ["MOST_PIXELS", "BitDepths", "ImageSpec", "asked_frame", "choose", "sentence"]
 
@@ -37,6 +39,9 @@ class ImageSpec:
         levels: the values that become 0 and 255, or None for those of the data.
         fit: how images of another shape are brought to the size.
         layout: which folders are classes and which are parts, or None each for what the source shows.
+
+    Raises:
+        InvalidInput: a size, mode, fit or class level that cannot be.
     """
 
     size: tuple[int, int] | None = None
@@ -45,6 +50,16 @@ class ImageSpec:
     levels: Levels | None = None
     fit: Fit = "crop"
     layout: LayoutOptions = AS_SHOWN
+
+    def __post_init__(self) -> None:
+        check(self.fit in FITS, "fit", f"got {self.fit!r}", "crop, pad or stretch")
+        check(self.mode in (None, "L", "RGB"), "mode", f"got {self.mode!r}", '"L" (grey) or "RGB"')
+        height, width = self.size or (1, 1)
+        fits = min(height, width) >= 1 and height * width <= PIXEL_LIMIT
+        sides = f"sides of at least 1, {PIXEL_LIMIT:,} pixels at most"
+        check(fits, "size", f"got {height}x{width}", sides)
+        level = "1 for the folders at the top, 2 for the next, -1 for the lowest"
+        check(self.layout.class_level != 0, "--class-level", "got 0", level)
 
     @property
     def by_folder(self) -> bool:

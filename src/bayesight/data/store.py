@@ -24,7 +24,6 @@ from filelock import FileLock, Timeout
 
 from bayesight.checks import check
 from bayesight.data.build import build
-from bayesight.data.decode import PIXEL_LIMIT
 from bayesight.data.framing import ImageSpec
 from bayesight.data.freshness import Stamp, content_of, digest_of, stamp
 from bayesight.data.layout import AS_SHOWN, PARTS, LayoutOptions
@@ -42,7 +41,7 @@ from bayesight.errors import (
     listed,
 )
 from bayesight.files import write_atomic
-from bayesight.frame import FITS, Fit, Levels
+from bayesight.frame import Fit, Levels
 from bayesight.names import canonical
 from bayesight.progress import reporter
 from bayesight.types import ImageArray, IntArray, Progress, ShownProgress
@@ -166,7 +165,8 @@ def open_store(
         InvalidInput: a size or mode that cannot be; labels from a table or a pattern that tell none.
     """
     progress = reporter(progress, "reading")
-    spec = _wish(ImageSpec(None, mode, labelled, levels, fit, layout), size)
+    pair = (size, size) if isinstance(size, int) else size
+    spec = ImageSpec(pair, mode, labelled, levels, fit, layout)
     found = find_source(source, labels=labels, labelled=labelled, options=container)
     told = _told_by(layout, found) if labelled else []
     home = cache_home(cache) / "stores"
@@ -421,21 +421,6 @@ def _storing(home: Path, source: Path) -> Iterator[None]:
         raise StorageFailed(
             f"{home} cannot be written ({error.strerror or error}); set BAYESIGHT_CACHE to a folder that can"
         ) from error
-
-
-def _wish(asked: ImageSpec, size: int | tuple[int, int] | None) -> ImageSpec:
-    """A specification, checked."""
-    check(asked.fit in FITS, "fit", f"got {asked.fit!r}", "crop, pad or stretch")
-    check(asked.mode in (None, "L", "RGB"), "mode", f"got {asked.mode!r}", '"L" (grey) or "RGB"')
-    pair = (size, size) if isinstance(size, int) else size
-    if pair is not None:
-        fits = min(pair) >= 1 and pair[0] * pair[1] <= PIXEL_LIMIT
-        check(
-            fits, "size", f"got {pair[0]}x{pair[1]}", f"sides of at least 1, {PIXEL_LIMIT:,} pixels at most"
-        )
-    level = "1 for the folders at the top, 2 for the next, -1 for the lowest"
-    check(asked.layout.class_level != 0, "--class-level", "got 0", level)
-    return replace(asked, size=pair)
 
 
 def _key(value: object) -> str:
