@@ -1,13 +1,19 @@
-"""What may not be read is said of the path, whatever the path is; names need not be UTF-8."""
+"""A source is read alike whatever holds it, names need not be UTF-8, and what may not be read is named."""
 
+import io
 import os
+import tarfile
+import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bayesight.data import open_store
 from bayesight.data.sources import find_source, holds_images
-from bayesight.errors import SourceUnreadable
+from bayesight.errors import BayesightError, SourceUnreadable
 
 
 @pytest.fixture
@@ -57,3 +63,48 @@ def test_every_part_of_an_archive_is_told_from_an_image(tmp_path):
             holds_images(tmp_path / f"letters.zip.00{number}")
     (tmp_path / "letters.zip.001").unlink()
     assert not holds_images(tmp_path / "letters.zip.002")
+
+
+FOLDERS = st.sampled_from(
+    ["a", "b", "train", "test", "images", "masks", "e\u0301", "\u00e9", " x", ".hid", "__MACOSX"]
+)
+FILES = st.sampled_from(["1.png", "2.PNG", "1_mask.png", "plain", "read.txt", ".hide", "empty.png", "v.mp4"])
+TREES = st.sets(st.tuples(st.lists(FOLDERS, max_size=3).map(tuple), FILES), min_size=1, max_size=12)
+
+
+def told(source, labelled):
+    """All that a store says of its source but its name, or the kind of refusal."""
+    try:
+        store = open_store(source, labelled=labelled)
+    except BayesightError as error:
+        return type(error)
+    manifest = store.manifest
+    left = sorted((one.path.removeprefix("./"), one.reason, one.label) for one in manifest.quarantined)
+    passed = sorted((one.kind, one.label or "", one.files) for one in manifest.passed)
+    return (
+        manifest.content_hash,
+        manifest.counts,
+        manifest.parts,
+        left,
+        passed,
+        sorted(map(str, manifest.lost)),
+    )
+
+
+@settings(deadline=None, max_examples=15)
+@given(TREES, st.booleans(), st.sampled_from(["", "./"]))
+def test_a_folder_a_tar_and_a_zip_of_the_same_files_are_the_same_store(make, tree, labelled, front):
+    files = {"/".join([*folders, name]): name for folders, name in sorted(tree)}
+    content = {"read.txt": b"words", ".hide": b"\0", "empty.png": b"", "v.mp4": b"\0\0\0\x18ftypisom"}
+    with tempfile.TemporaryDirectory() as home:
+        folder, tar, zipped = (Path(home) / name for name in ("set", "set.tar", "set.zip"))
+        with tarfile.open(tar, "w") as tarred, zipfile.ZipFile(zipped, "w") as archive:
+            for number, (path, name) in enumerate(files.items()):
+                data = content.get(name, make.encoded(make.picture(number)))
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(data)
+                member = tarfile.TarInfo(front + path)
+                member.size = len(data)
+                tarred.addfile(member, io.BytesIO(data))
+                archive.writestr(path, data)
+        assert told(folder, labelled) == told(tar, labelled) == told(zipped, labelled)
