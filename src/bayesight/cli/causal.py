@@ -118,7 +118,7 @@ def effect(
     with progress_bar("reading", unit="rows") as progress:
         found = causal_effect(request, progress)
     if report is not None:
-        from bayesight.workflows.causal_report import causal_report
+        from bayesight.workflows.causal import causal_report
 
         say(f"report: {causal_report(found, report)}")
     emit(found.as_dict(), as_json=as_json, text=lambda: _tell(found))

@@ -13,7 +13,7 @@ from bayesight.causal.question import ON_WHOM
 from bayesight.causal.refute import Refutation
 from bayesight.report import CausalGraph, Section, SeeingAndDoing, StrataTable, Stratum, TitledAnswer
 from bayesight.report.words import joined
-from bayesight.workflows.causal import CausalAnswer
+from bayesight.workflows.causal.answer import CausalAnswer
 from bayesight.workflows.reporting import write_report
 
 __all__ = ["causal_report", "causal_sections"]
