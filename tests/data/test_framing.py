@@ -1,11 +1,12 @@
-"""One range of values for all images of a source, or a refusal."""
+"""One range of values for all images of a source, or a refusal; sizes and levels that can be."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayesight.data.framing import BitDepths
-from bayesight.errors import SourceUnreadable
+from bayesight.data.framing import BitDepths, ImageSpec, sides
+from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.frame import EIGHT_BIT, Range
 
 
@@ -62,3 +63,21 @@ def test_levels_hold_the_values_of_most_images(pairs):
     assert low == min(pair[0] for pair in pairs)
     inside = sum(low + span <= high for low, span in pairs)
     assert inside >= 0.9 * len(pairs)
+
+
+def test_a_size_is_one_whole_number_or_two():
+    assert sides(np.int64(8)) == sides([8, 8]) == sides((np.int32(8), 8)) == (8, 8)
+    assert all(type(side) is int for side in sides(np.int64(8)))
+    for size in ((28,), (1, 2, 3), 8.5, "8", "88", [8, None]):
+        with pytest.raises(InvalidInput, match="expected a whole number, or"):
+            sides(size)
+    for size in (0, (0, 5), -3, 1 << 20):
+        with pytest.raises(InvalidInput, match="sides of at least 1"):
+            sides(size)
+
+
+@pytest.mark.parametrize("levels", [(9, 1), (0, float("nan")), (float("-inf"), 4), (1, 2, 3), (1,)])
+def test_levels_are_a_least_and_a_greatest_value(levels):
+    with pytest.raises(InvalidInput, match="expected the least and the greatest of the values"):
+        ImageSpec(levels=levels)
+    assert ImageSpec(levels=(500, 500)).levels == (500, 500)  # images of one value

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import index
 
 import numpy as np
 
 from bayesight.checks import check
 from bayesight.data.decode import PIXEL_LIMIT
 from bayesight.data.layout import AS_SHOWN, LayoutOptions
-from bayesight.errors import SourceUnreadable
+from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Levels, Range
 
-__all__ = ["MOST_PIXELS", "BitDepths", "ImageSpec", "asked_frame", "choose", "sentence"]
+__all__ = ["MOST_PIXELS", "BitDepths", "ImageSpec", "asked_frame", "choose", "sentence", "sides"]
 
 MOST_PIXELS = 1 << 20
 """Images of one common size are kept at it up to 1024x1024 pixels; larger ones are scaled down."""
@@ -41,7 +44,7 @@ class ImageSpec:
         layout: which folders are classes and which are parts, or None each for what the source shows.
 
     Raises:
-        InvalidInput: a size, mode, fit or class level that cannot be.
+        InvalidInput: a mode, fit, class level or levels that cannot be.
     """
 
     size: tuple[int, int] | None = None
@@ -54,10 +57,9 @@ class ImageSpec:
     def __post_init__(self) -> None:
         check(self.fit in FITS, "fit", f"got {self.fit!r}", "crop, pad or stretch")
         check(self.mode in (None, "L", "RGB"), "mode", f"got {self.mode!r}", '"L" (grey) or "RGB"')
-        height, width = self.size or (1, 1)
-        fits = min(height, width) >= 1 and height * width <= PIXEL_LIMIT
-        sides = f"sides of at least 1, {PIXEL_LIMIT:,} pixels at most"
-        check(fits, "size", f"got {height}x{width}", sides)
+        ends = self.levels or EIGHT_BIT
+        ordered = len(ends) == 2 and all(map(math.isfinite, ends)) and ends[0] <= ends[1]
+        check(ordered, "levels", f"got {self.levels}", "the least and the greatest of the values")
         level = "1 for the folders at the top, 2 for the next, -1 for the lowest"
         check(self.layout.class_level != 0, "--class-level", "got 0", level)
 
@@ -65,6 +67,27 @@ class ImageSpec:
     def by_folder(self) -> bool:
         """True where an image needs a folder, which tells its class."""
         return self.labelled and self.layout.labels_from is None
+
+
+def sides(size: int | Sequence[int] | None) -> tuple[int, int] | None:
+    """The height and width of images of a size; a single number is the side of a square.
+
+    Raises:
+        InvalidInput: no size that images could have.
+
+    Example:
+        >>> sides(28), sides((32, 24))
+        ((28, 28), (32, 24))
+    """
+    if size is None:
+        return None
+    try:
+        height, width = map(index, size) if isinstance(size, Sequence) else (index(size),) * 2
+    except (TypeError, ValueError):
+        raise InvalidInput(f"size: got {size!r}; expected a whole number, or (height, width).") from None
+    fits = min(height, width) >= 1 and height * width <= PIXEL_LIMIT
+    check(fits, "size", f"got {height}x{width}", f"sides of at least 1, {PIXEL_LIMIT:,} pixels at most")
+    return height, width
 
 
 @dataclass

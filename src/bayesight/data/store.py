@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from bayesight.checks import check
 from bayesight.data.build import build
-from bayesight.data.framing import ImageSpec
+from bayesight.data.framing import ImageSpec, sides
 from bayesight.data.freshness import Stamp, content_of, digest_of, stamp
 from bayesight.data.layout import AS_SHOWN, PARTS, LayoutOptions
 from bayesight.data.manifest import FORMAT, Manifest, content_hash
@@ -162,11 +162,10 @@ def open_store(
         SourceUnreadable: cut off, damaged, or without a single image.
         StorageFailed: the cache cannot be written, or its disk has no room for the store.
         LayoutUnclear: folders that can be read in several ways; says which option asks for each.
-        InvalidInput: a size or mode that cannot be; labels from a table or a pattern that tell none.
+        InvalidInput: a size, mode or levels that cannot be; labels from a table or a pattern that tell none.
     """
     progress = reporter(progress, "reading")
-    pair = (size, size) if isinstance(size, int) else size
-    spec = ImageSpec(pair, mode, labelled, levels, fit, layout)
+    spec = ImageSpec(sides(size), mode, labelled, levels, fit, layout)
     found = find_source(source, labels=labels, labelled=labelled, options=container)
     told = _told_by(layout, found) if labelled else []
     home = cache_home(cache) / "stores"
