@@ -108,6 +108,14 @@ def test_every_mode_follows_the_rules_of_the_store(image):
     assert np.array_equal(np.asarray(to_image(tensor)), decoded)
 
 
+@pytest.mark.parametrize(("mode", "multiplied"), [("LA", "La"), ("RGBA", "RGBa")])
+def test_colours_multiplied_by_opacity_are_laid_over_white(mode, multiplied):
+    image = next(image for image in encoded_images() if image.mode == mode)
+    plain, found = to_tensor(image), to_tensor(image.convert(multiplied))
+    assert found.shape == plain.shape
+    assert (found - plain).abs().max() < 2 / 255  # what a byte rounds
+
+
 @pytest.mark.parametrize(
     ("bad", "said"),
     [

@@ -163,3 +163,9 @@ def test_a_class_with_too_few_images():
         split(copies, digests_of([*range(10), *[99] * 5]), {"a": 0.5, "b": 0.5}, 0)
     with pytest.raises(InvalidInput, match="same N"):
         split(labels, digests_of(range(4)), {"a": 1.0}, 0)
+
+
+def test_images_without_a_class_are_too_few_under_their_number():
+    labels = np.array([-1, 0, 0, 0])
+    with pytest.raises(InvalidInput, match=r"by different images: -1 \(1\)"):
+        split(labels, digests_of(range(4)), {"a": 0.5, "b": 0.5}, 0, names=("dog",))

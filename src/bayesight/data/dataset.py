@@ -305,7 +305,9 @@ def _pixels_of(image: Image.Image) -> NDArray[Any]:
         return pixels.astype(np.uint16)
     mend = "Scale it and convert it to mode 'L' first."
     check(image.mode != "F", "to_tensor", "a PIL image of mode 'F'", "a mode with a stated range", mend)
-    grey = image.mode in ("1", "L", "LA", "La") or (image.mode in ("P", "PA") and _is_grey_palette(image))
+    if image.mode in ("La", "RGBa"):  # colours multiplied by opacity, which Pillow brings nowhere else
+        image = image.convert(image.mode.upper())
+    grey = image.mode in ("1", "L", "LA") or (image.mode in ("P", "PA") and _is_grey_palette(image))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))

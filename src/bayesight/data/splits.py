@@ -83,10 +83,8 @@ def _too_small(
     small: Sequence[int], labels: IntArray, group_of: IntArray, parts: int, names: Sequence[str], units: str
 ) -> InvalidInput:
     """The refusal of classes that have no image in some part."""
-    told = [
-        f"{names[label] if label < len(names) else label} ({len(np.unique(group_of[labels == label])):,})"
-        for label in small
-    ]
+    called = dict(enumerate(names))
+    told = [f"{called.get(label, label)} ({len(np.unique(group_of[labels == label])):,})" for label in small]
     what = "1 class is" if len(small) == 1 else f"{len(small)} classes are"
     return InvalidInput(
         f"split: {what} too small, by {units}: {listed(told, 60)}; expected at least {parts} of "
