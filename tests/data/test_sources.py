@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.data import open_store
+from bayesight.data.folder import folder_members
 from bayesight.data.sources import find_source, holds_images
 from bayesight.errors import BayesightError, SourceUnreadable
 
@@ -108,3 +109,19 @@ def test_a_folder_a_tar_and_a_zip_of_the_same_files_are_the_same_store(make, tre
                 tarred.addfile(member, io.BytesIO(data))
                 archive.writestr(path, data)
         assert told(folder, labelled) == told(tar, labelled) == told(zipped, labelled)
+
+
+def test_names_inside_a_folder_have_slashes_on_every_system(tmp_path, monkeypatch):
+    for name in ("top.png", "a/b/1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    join = os.path.join
+
+    def windows(first, *others):
+        relative = isinstance(first, bytes) and not first.startswith(b"/")
+        return b"\\".join((first, *others)) if relative and first else join(first, *others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "join", windows)
+        names = sorted(name for name, *_ in folder_members(tmp_path))
+    assert names == [b"a/b/1.png", b"top.png"]

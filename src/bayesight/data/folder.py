@@ -74,7 +74,7 @@ def _entries(root: Path, *, follow_links: bool) -> Iterator[tuple[bytes, bytes, 
             continue
         folders = []
         for entry in entries:
-            name = os.path.join(inside, entry.name)
+            name = inside + b"/" + entry.name if inside else entry.name
             try:
                 if entry.is_symlink() and (refusal := _link_refusal(entry.path, top, linked, follow_links)):
                     yield name, entry.path, None, refusal
