@@ -90,6 +90,8 @@ def test_missing_path_names_working_directory_and_nearest(tmp_path, monkeypatch)
     (tmp_path / "letters.tar.gz").touch()
     monkeypatch.chdir(tmp_path)
     assert existing_path("letters.tar.gz") == tmp_path / "letters.tar.gz"
+    with pytest.raises(SourceNotFound, match="does not exist"):
+        existing_path("a" * 300)  # longer than a name may be
     with pytest.raises(SourceNotFound) as caught:
         existing_path("leters.tar.gz")
     assert str(tmp_path) in str(caught.value)

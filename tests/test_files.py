@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bayesight.errors import StorageFailed
-from bayesight.files import write_atomic
+from bayesight.errors import SourceNotFound, StorageFailed
+from bayesight.files import open_atomic, write_atomic
 
 
 def test_text_and_bytes_are_written_whole_and_replace_what_was_there(tmp_path):
@@ -18,6 +18,31 @@ def test_text_and_bytes_are_written_whole_and_replace_what_was_there(tmp_path):
     assert target.read_bytes() == "Grüße".encode()
     write_atomic(target, b"\x00\xff")
     assert target.read_bytes() == b"\x00\xff"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_file_written_piece_by_piece_is_there_once_it_is_whole(tmp_path):
+    target = tmp_path / "a.txt"
+    with open_atomic(target) as file:
+        file.write(b"one ")
+        assert not target.exists()
+        file.write(b"two")
+    assert target.read_bytes() == b"one two"
+
+
+@pytest.mark.parametrize("problem", [SourceNotFound("gone"), RuntimeError("stopped")])
+def test_an_error_on_the_way_passes_and_leaves_the_old_file(tmp_path, problem):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def broken():
+        with open_atomic(target) as file:
+            file.write(b"new")
+            raise problem
+
+    with pytest.raises(type(problem), match=str(problem)):
+        broken()
+    assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bayesight.errors import InvalidInput, SourceNotFound, nearest
 
-__all__ = ["check", "distribution", "existing_path", "probability"]
+__all__ = ["check", "distribution", "existing_path", "path_exists", "probability"]
 
 
 def check(condition: bool, where: str, came: str, expected: str, mend: str = "") -> None:
@@ -72,6 +72,14 @@ def distribution(values: Any, classes: int, where: str) -> Any:
     return values / total
 
 
+def path_exists(path: Path) -> bool:
+    """True where something is there; nothing has a name that is too long for the file system."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def existing_path(path: str | os.PathLike[str]) -> Path:
     """Return the absolute path of something that exists.
 
@@ -83,7 +91,7 @@ def existing_path(path: str | os.PathLike[str]) -> Path:
     """
     given = Path(path).expanduser()
     full = Path(os.path.normpath(Path.cwd() / given))
-    if full.exists():
+    if path_exists(full):
         return full
     message = f"{str(path)!r} does not exist"
     if not given.is_absolute():

@@ -6,11 +6,13 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from bayesight.errors import RunUnreadable, StorageFailed
+from bayesight.errors import BayesightError, RunUnreadable, StorageFailed
 
-__all__ = ["entries_of", "read_plain", "write_atomic"]
+__all__ = ["entries_of", "open_atomic", "read_plain", "write_atomic"]
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -35,16 +37,39 @@ def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
         >>> target.read_text(encoding="utf-8")
         'kept'
     """
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    with open_atomic(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file to be written piece by piece; it takes its name once the block ends without an error.
+
+    Args:
+        path: as in ``write_atomic``.
+
+    Raises:
+        StorageFailed: as ``write_atomic``.
+    """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise StorageFailed(f"{path}: is no regular file; expected the name of a file. Give another name.")
-    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     # The target's own name may already be as long as the file system allows, so it is not part of this one.
     temporary = target.parent / f".{secrets.token_hex(8)}.part"
     try:
-        _write_durably(temporary, content)
+        # Created with the permissions the user's umask gives.
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
+        )
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
         temporary.replace(target)
         _sync_folder(target.parent)
+    except BayesightError:
+        raise
     except OSError as error:
         reason = error.strerror or str(error)
         mend = (
@@ -87,15 +112,6 @@ def read_plain(path: Path, most: int) -> bytes:
             return file.read(most)
     except OSError as problem:
         raise RunUnreadable(f"{path} is missing or damaged ({problem.strerror or problem}).") from problem
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    """Create ``path``, with the permissions the user's umask gives, and force its bytes to the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,8 +5,10 @@ import json
 import tarfile
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
+from pyarrow import csv, parquet
 
 from bayesight.formatting import percent
 
@@ -132,6 +134,63 @@ def test_folders_and_archives_hold_images_too(program, shapes_run, pictures, tmp
         assert "1 file that is no image was passed over: 1 .txt" in err
         assert any("left out" in note for note in found[0]["notes"])
         assert found[4]["notes"] == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_tables_name_images(program, shapes_run, more_shapes, pictures, tmp_path, monkeypatch, ending):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "own.png").write_bytes(pictures[1].read_bytes())
+    paths = ["own.png", str(pictures[0]), "", "gone.png", str(more_shapes), "a" * 300, "ring.png"]
+    table = pa.table({"subject": list(range(7)), "path": paths})
+    given = elsewhere / f"images.{ending}"
+    csv.write_csv(table, given) if ending == "csv" else parquet.write_table(table, given)
+    monkeypatch.chdir(tmp_path)  # where ring.png is
+    status, out, err = program("predict", shapes_run, given, "--json")
+    found = json.loads(out)
+    assert status == 0
+    alone, rest = found[:4], found[4:]
+    assert [row["path"] for row in alone] == ["own.png", str(pictures[0]), str(given), "gone.png"]
+    assert [row["prediction"] for row in alone] == ["disc", "bar", None, None]
+    assert alone[2]["error"] == f"{given}: row 3 names no path."
+    assert rest[0]["path"].startswith(f"{more_shapes}/")
+    assert "does not exist" in rest[-2]["error"]
+    assert (rest[-1]["path"], rest[-1]["prediction"]) == ("ring.png", "ring")
+    assert "row 3 names no path" in err
+
+
+def test_tables_that_name_no_images(refusal, program, shapes_run, pictures, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("image,subject\na.png,1\n")
+    said = "its columns are 'image', 'subject'; expected one called 'path' that names an image a row"
+    assert said in refusal("predict", shapes_run, table)
+    status, out, err = program("predict", shapes_run, table, pictures[0])
+    assert (status, out.count("posterior")) == (0, 1)
+    assert said in err
+    (tmp_path / "words.parquet").write_bytes(b"PAR1 and nothing that belongs to it")
+    assert "or a Parquet file" in refusal("predict", shapes_run, tmp_path / "words.parquet")
+
+
+def test_answers_go_to_a_table_and_the_exit_status_says_whether_all_are_there(
+    program, shapes_run, pictures, strange, tmp_path
+):
+    to = tmp_path / "answers.csv"
+    status, out, _ = program("predict", shapes_run, *pictures, strange, "--to", to)
+    assert (status, out) == (0, f"{to}: 4 images answered, 1 of them unlike anything seen, 0 not read\n")
+    status, out, err = program(
+        "predict", shapes_run, to, "gone.png", "--to", tmp_path / "again.csv", "--json"
+    )
+    made = json.loads(out)
+    assert status == 1
+    assert "'gone.png' does not exist" in err
+    assert (made["answered"], made["unknown"], [row["path"] for row in made["unread"]]) == (
+        4,
+        1,
+        ["gone.png"],
+    )
+    first, again = (csv.read_csv(tmp_path / name).to_pylist() for name in ("answers.csv", "again.csv"))
+    assert [row["posterior_disc"] for row in first] == [row["posterior_disc"] for row in again[:4]]
+    assert [row["path"] for row in again] == [*(row["path"] for row in first), "gone.png"]
 
 
 def test_what_a_crop_cuts_away_is_said(program, shapes_run, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +23,8 @@ from bayesight.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from bayesight.workflows.predict import Prediction
+    from bayesight.data.sources import ContainerOptions
+    from bayesight.workflows.predict import Prediction, Readings, UnreadImage
 
 __all__ = ["predict"]
 
@@ -32,7 +33,10 @@ SHOWN = 5
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files, and folders and archives of them.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Image files, folders and archives of them, and tables with a column 'path'."),
+    ],
     prior: PriorOption = None,
     same_subject: Annotated[
         bool,
@@ -66,6 +70,13 @@ def predict(
         ),
     ] = None,
     set_coverage: SetCoverageOption = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv|.parquet",
+            help="Write a table with a row an image (default: the answers are printed).",
+        ),
+    ] = None,
     ledger: LedgerOption = None,
     names: NamesOption = None,
     follow_links: FollowLinksFlag = False,
@@ -76,13 +87,15 @@ def predict(
     With costs, also what to do: the action of least expected cost, to hand the image to a person, or to ask
     for another reading where that is expected to save more than it costs.
 
-    An image that cannot be read is named, and the others are answered.
+    An image that cannot be read is named, and the others are answered. With --to the exit status is 1 then,
+    and the table is written all the same.
 
     Example: bayesight predict runs/letters first.png second.png --same-subject --prior A=0.5
 
     Example: bayesight predict runs/letters first.png --costs zero-one --hand-over 0.1 --reading-cost 0.01
+
+    Example: bayesight predict runs/letters scans.tar.gz more.csv --to answers.parquet
     """
-    from bayesight.errors import shown
     from bayesight.workflows.decisions import Stakes
     from bayesight.workflows.predict import Readings, answers_for
 
@@ -95,19 +108,56 @@ def predict(
             param_hint="--dependence",
         )
     container = source_options(names=names, follow_links=follow_links).container
+    if to is not None:
+        _write(run, images, to, how, ledger, container, as_json=as_json)
+        return
     with progress_bar("reading") as progress:
         found = answers_for(run, images, how, ledger=ledger, container=container, progress=progress)
     more = ledger_words(run, ledger)
-    for name, said in found.sources.items():
-        for note in said:
-            say(f"{shown(name)}: {note}")
-    for one in found.unread:
-        say(one.error if one.path in one.error else f"{shown(one.path, 120)}: {one.error}")
+    _say_of_sources(found.sources, found.unread)
     emit(
         [row | more for row in found.as_list()],
         as_json=as_json,
         text=lambda: "\n".join(_lines(p, found.notes.get(p.path, ())) for p in found.predictions),
     )
+
+
+def _write(
+    run: Path,
+    images: list[Path],
+    to: Path,
+    how: Readings,
+    ledger: str | None,
+    container: ContainerOptions,
+    *,
+    as_json: bool,
+) -> None:
+    """Answer into a table; exit status 1 where an image could not be read."""
+    from bayesight.workflows.answer_table import write_answers
+
+    with progress_bar("reading") as progress:
+        made = write_answers(run, images, to, how, ledger=ledger, container=container, progress=progress)
+    _say_of_sources(made.sources, made.unread)
+    emit(
+        made.as_dict() | ledger_words(run, ledger),
+        as_json=as_json,
+        text=lambda: (
+            f"{made.path}: {made.answered:,} images answered, {made.unknown:,} of them unlike anything seen, "
+            f"{len(made.unread):,} not read"
+        ),
+    )
+    if made.unread:
+        raise typer.Exit(1)
+
+
+def _say_of_sources(sources: Mapping[str, Sequence[str]], unread: Sequence[UnreadImage]) -> None:
+    from bayesight.errors import shown
+
+    for name, said in sources.items():
+        for note in said:
+            say(f"{shown(name)}: {note}")
+    for one in unread:
+        say(one.error if one.path in one.error else f"{shown(one.path, 120)}: {one.error}")
 
 
 def _lines(found: Prediction, notes: Sequence[str] = ()) -> str:

@@ -1,4 +1,4 @@
-"""Pictures to be judged, from files, folders and archives in the order given; those unreadable are named."""
+"""Pictures to be judged, from files, folders, archives and tables of paths, in the order given."""
 
 from __future__ import annotations
 
@@ -12,20 +12,26 @@ import torch
 from torch import Tensor
 
 from bayesight.belief.classifier import Classes
-from bayesight.checks import existing_path
+from bayesight.checks import existing_path, path_exists
 from bayesight.data.batches import Examples
 from bayesight.data.dataset import gather
 from bayesight.data.decode import decode
 from bayesight.data.members import ENCODED_LIMIT_BYTES
 from bayesight.data.notes import image_notes, notes
 from bayesight.data.sources import AS_STORED, ContainerOptions, holds_images
-from bayesight.errors import BayesightError, SourceNotFound, SourceUnreadable
+from bayesight.errors import BayesightError, SourceNotFound, SourceUnreadable, listed
 from bayesight.frame import Treatment
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.sources import read_unlabelled
 
 __all__ = ["ImageCollection", "UnreadImage", "gather_pictures", "read_images"]
+
+TABLES = (".csv", ".tsv", ".parquet", ".pq")
+"""Endings of the names of tables."""
+
+PATH_COLUMN = "path"
+"""The column of a table that names images."""
 
 
 @dataclass(frozen=True)
@@ -102,32 +108,42 @@ class ImageCollection:
             else:
                 yield from (part.in_order(EVALUATION_BATCH) for part in group if isinstance(part, Examples))
 
-    def refusal(self, given: int) -> BayesightError:
-        """The error where none of the images could be read."""
-        assert self.first_error is not None
-        if given == 1:
-            return self.first_error
-        return SourceUnreadable(f"none of the {given:,} images could be read; the first: {self.first_error}")
+    def take(self, name: str, place: str, container: ContainerOptions, progress: Progress | None) -> None:
+        """Read what lies at a place; where it cannot be read, that is its row."""
+        try:
+            if holds_images(existing_path(place)):
+                self.take_source(name, place, container, progress)
+            else:
+                self.take_file(name, place)
+        except (SourceNotFound, SourceUnreadable) as problem:
+            self.refuse(name, problem)
 
-    def take_file(self, given: str) -> None:
+    def refuse(self, name: str, problem: BayesightError) -> None:
+        """Keep the reason why something cannot be read."""
+        self.first_error = self.first_error or problem
+        self.rows.append(UnreadImage(name, str(problem)))
+
+    def take_file(self, name: str, place: str) -> None:
         """Read an image file."""
-        pixels, done = _read_file(given, self.classes)
+        pixels, done = _read_file(place, self.classes)
         self._parts.append(pixels)
-        self.rows.append(given)
-        self.notes[given] = image_notes(done, self.classes.frame)
+        self.rows.append(name)
+        self.notes[name] = image_notes(done, self.classes.frame)
 
-    def take_source(self, given: str, container: ContainerOptions, progress: Progress | None) -> None:
+    def take_source(
+        self, name: str, place: str, container: ContainerOptions, progress: Progress | None
+    ) -> None:
         """Read a folder or an archive, sorted by path."""
-        examples, store = read_unlabelled(given, self.classes, container=container, progress=progress)
+        examples, store = read_unlabelled(place, self.classes, container=container, progress=progress)
         paths = [store.path_of(row) for row in range(len(store))]
         order = sorted(range(len(store)), key=paths.__getitem__)
         self._parts.append(replace(examples, rows=examples.rows[order], labels=examples.labels[order]))
-        self.sources[given] = notes(store, whose="the run's ")
-        base = given.rstrip("/")
+        self.sources[name] = notes(store, whose="the run's ")
+        base = name.rstrip("/")
         names = [f"{base}/{paths[row]}" for row in order]
         self.rows += names
         self.rows += [UnreadImage(f"{base}/{one.path}", one.reason) for one in store.manifest.quarantined]
-        self.within |= dict.fromkeys(names, given)
+        self.within |= dict.fromkeys(names, name)
 
 
 def gather_pictures(
@@ -135,16 +151,63 @@ def gather_pictures(
     classes: Classes,
     container: ContainerOptions = AS_STORED,
     progress: Progress | None = None,
-) -> ImageCollection:
-    """Images from files, folders and archives; those that cannot be read are named among them."""
-    found = ImageCollection(classes)
+    *,
+    together: bool = False,
+) -> Iterator[ImageCollection]:
+    """Images in the order given, few image files at a time; those that cannot be read are named among them.
+
+    Args:
+        images: image files, folders and archives of them, and tables (``.csv``, ``.tsv``, ``.parquet``) whose
+            column ``path`` names any of these; a relative path is looked for beside the table first, then in
+            the working directory.
+        classes: the run's.
+        container: how names in archives are encoded, and whether links are followed.
+        progress: told how far reading a folder or an archive is.
+        together: all in one collection.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: none of the images could be read; the error is the first one's.
+    """
+    found, many, answered, first_error = ImageCollection(classes), 0, False, None
     for given in map(str, images):
-        try:
-            if holds_images(existing_path(given)):
-                found.take_source(given, container, progress)
+        for name, place in _places(given):
+            many += 1
+            if isinstance(place, str):
+                found.take(name, place, container, progress)
             else:
-                found.take_file(given)
-        except (SourceNotFound, SourceUnreadable) as problem:
-            found.first_error = found.first_error or problem
-            found.rows.append(UnreadImage(given, str(problem)))
-    return found
+                found.refuse(name, place)
+            answered, first_error = answered or bool(found.names), first_error or found.first_error
+            if not together and (found.sources or len(found.rows) >= EVALUATION_BATCH):
+                yield found
+                found = ImageCollection(classes)
+    if first_error is not None and not answered:
+        if many == 1:
+            raise first_error
+        raise SourceUnreadable(f"none of the {many:,} images could be read; the first: {first_error}")
+    yield found
+
+
+def _places(given: str) -> Iterator[tuple[str, str | BayesightError]]:
+    """The name and the place of what is given, or of every path in a table, or why there is none."""
+    if not given.lower().endswith(TABLES) or Path(given).is_dir():
+        yield given, given
+        return
+    from bayesight.data.tables import Table
+
+    try:
+        table = Table.of(given)
+        if PATH_COLUMN not in table.names:
+            raise SourceUnreadable(
+                f"{given}: its columns are {listed(table.names, 6, quoted=True)}; expected one called "
+                f"{PATH_COLUMN!r} that names an image a row."
+            )
+        row = 0
+        for (paths,) in table.texts([PATH_COLUMN]):
+            for path in paths:
+                row += 1
+                beside = table.source.parent / path
+                missing = SourceUnreadable(f"{given}: row {row:,} names no path.")
+                place = str(beside) if path_exists(beside) else path
+                yield path or given, place if path else missing
+    except (SourceNotFound, SourceUnreadable) as problem:
+        yield given, problem

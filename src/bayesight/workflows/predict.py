@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,10 +19,11 @@ from bayesight.errors import SourceUnreadable
 from bayesight.evaluation.novelty import p_value, threshold
 from bayesight.formatting import percent
 from bayesight.run import Run
+from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.decisions import ImageDecision, Stakes, choose, parse_costs, reading_of
-from bayesight.workflows.pictures import UnreadImage, gather_pictures, read_images
+from bayesight.workflows.pictures import ImageCollection, UnreadImage, gather_pictures, read_images
 from bayesight.workflows.priors import complete_prior, parse_prior
 from bayesight.workflows.sets import class_sets
 
@@ -30,6 +32,7 @@ __all__ = [
     "Predictions",
     "Readings",
     "UnreadImage",
+    "answer_blocks",
     "answers_for",
     "judge",
     "predict",
@@ -37,6 +40,8 @@ __all__ = [
 ]
 
 UNKNOWN = "unknown"
+
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True)
@@ -166,8 +171,8 @@ def predict(
 
     Args:
         run_path: the run folder.
-        images: image files of any size and mode, and folders and archives of them; they are brought to the
-            run's.
+        images: image files of any size and mode, folders and archives of them, and tables with a column
+            ``path`` that names such; they are brought to the run's.
         how: prior, repeated readings, the level of the unknown; None takes the defaults.
         ledger: answer with everything it holds about the run.
 
@@ -209,13 +214,52 @@ def answers_for(
         Impossible: no class with a positive prior allows the image.
     """
     classifier = belief_of(Run.open(run_path), ledger)
-    gathered = gather_pictures(images, classifier.classes, container, progress)
-    if gathered.first_error is not None and not gathered.names:
-        raise gathered.refusal(len(images))
-    features = torch.cat([classifier.features(part) for part in gathered.parts()])
-    found = iter(judge(classifier, gathered.names, features, how or Readings()))
-    rows = tuple(row if isinstance(row, UnreadImage) else next(found) for row in gathered.rows)
-    return Predictions(rows, gathered.notes, gathered.sources, gathered.within)
+    blocks = list(answer_blocks(classifier, images, how or Readings(), container, progress))
+    return Predictions(
+        tuple(row for block in blocks for row in block.rows),
+        _merged(block.notes for block in blocks),
+        _merged(block.sources for block in blocks),
+        _merged(block.within for block in blocks),
+    )
+
+
+def answer_blocks(
+    classifier: Classifier,
+    images: Sequence[str | Path],
+    how: Readings,
+    container: ContainerOptions = AS_STORED,
+    progress: Progress | None = None,
+) -> Iterator[Predictions]:
+    """The answers of ``answers_for``, few at a time, for many images.
+
+    Args:
+        classifier: the belief.
+        images: as in ``predict``.
+        how: as in ``predict``.
+        container: as in ``answers_for``.
+        progress: as in ``answers_for``.
+
+    Raises:
+        As ``answers_for``; where none of the images could be read, after the last.
+    """
+    together = how.same_subject
+    for gathered in gather_pictures(images, classifier.classes, container, progress, together=together):
+        found = _judged(classifier, gathered, how)
+        rows = (row if isinstance(row, UnreadImage) else next(found) for row in gathered.rows)
+        while block := tuple(islice(rows, EVALUATION_BATCH)):
+            paths = [row.path for row in block]
+            notes = {path: gathered.notes[path] for path in paths if path in gathered.notes}
+            within = {path: gathered.within[path] for path in paths if path in gathered.within}
+            yield Predictions(block, notes, gathered.sources, within)
+
+
+def _judged(classifier: Classifier, gathered: ImageCollection, how: Readings) -> Iterator[Prediction]:
+    """Answers for the images of a collection, in batches unless one image's answer bears on the next."""
+    batches = (batch for part in gathered.parts() for batch in part)
+    features = (classifier.features([batch]) for batch in batches)
+    names = iter(gathered.names)
+    for block in [torch.cat(list(features))] if how.same_subject else features:
+        yield from judge(classifier, list(islice(names, len(block))), block, how)
 
 
 def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: Readings) -> list[Prediction]:
@@ -291,6 +335,10 @@ def _decisions(
         choose(theorem.Belief(row.log(), names), stakes, costs, reading, known=is_known)
         for row, is_known in zip(posterior, known, strict=True)
     ]
+
+
+def _merged(parts: Iterable[Mapping[str, _V]]) -> dict[str, _V]:
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def _named(names: Sequence[str], rows: Tensor) -> list[dict[str, float]]:
