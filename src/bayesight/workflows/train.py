@@ -173,14 +173,15 @@ def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | No
         model = Run.open(request.init_from, finished=False).recipe().model
         own = {"model": {"name": model.name, **model.options}}
         return Recipe.default(model.name).changed({**own, **changes}), "the model of --init-from"
-    images = None
-    if "data.size" not in changes:
-        images = photographs_among(first_frames(request.source, container=request.options.container))
+    seen = photographs_among(first_frames(request.source, container=request.options.container))
+    mixed = seen is not None and seen.mixed
+    images = None if "data.size" in changes else seen
     if images is None:
-        manifest = open_source(request, known, progress).manifest
+        whole = known.changed({"data.fit": "pad"}) if mixed and "data.fit" not in changes else known
+        manifest = open_source(request, whole, progress).manifest
         height, width = manifest.shape[:2]
         per_class = sum(manifest.counts.values()) / max(1, len(manifest.counts))
-        images = Images(height, width, manifest.mode, per_class)
+        images = Images(height, width, manifest.mode, per_class, mixed)
     return choose_recipe(images, changes)
 
 

