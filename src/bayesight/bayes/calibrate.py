@@ -8,11 +8,13 @@ adaptation* (2020), section 3.
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from bayesight.bayes.newton import minimise
 from bayesight.checks import check
 
 __all__ = ["Calibration", "apply", "fit_bcts"]
@@ -62,36 +64,26 @@ def fit_bcts(
     w = torch.ones(len(z), dtype=torch.float64) if weights is None else weights.double()
     centre = torch.zeros(z.shape[1] if bias else 1, dtype=torch.float64)
     centre[0] = 1.0
-    theta = centre.clone()
     rows = max(1, _VALUES // z.shape[1])
     blocks = list(zip(z.split(rows), labels.split(rows), w.split(rows), strict=True))
 
-    def objective(at: Tensor) -> float:
-        loss = 0.5 * ridge * (at - centre).square().sum()
+    def loss(at: Tensor) -> float:
+        if at[0] <= 1e-4:
+            return math.inf
+        total = 0.5 * ridge * (at - centre).square().sum()
         for some, named, counted in blocks:
             log_p = torch.log_softmax(_softened(some, at), dim=1)
-            loss = loss - (log_p.gather(1, named[:, None])[:, 0] * counted).sum()
-        return float(loss)
+            total = total - (log_p.gather(1, named[:, None])[:, 0] * counted).sum()
+        return float(total)
 
-    value = objective(theta)
-    for _ in range(50):
-        parts = [_derivatives(*block, theta) for block in blocks]
+    def newton(at: Tensor) -> tuple[Tensor, Tensor]:
+        parts = [_derivatives(*block, at) for block in blocks]
         gradient, hessian = (functools.reduce(Tensor.add_, part) for part in zip(*parts, strict=True))
         hessian.diagonal().add_(ridge)
-        gradient += ridge * (theta - centre)
-        step = torch.linalg.solve(hessian, gradient)
-        size, decrement = 1.0, float(gradient @ step)
-        while size > 1e-6:
-            proposed = theta - size * step
-            trial = objective(proposed)
-            if proposed[0] > 1e-4 and trial <= value - 1e-4 * size * decrement:
-                break
-            size /= 2
-        else:
-            break
-        theta, value = proposed, trial
-        if decrement < 1e-10 * max(1.0, abs(value)):
-            break
+        gradient += ridge * (at - centre)
+        return gradient, torch.linalg.solve(hessian, gradient)
+
+    theta = minimise(loss, newton, centre, tolerance=1e-10 * max(1.0, loss(centre)))
     shift = torch.cat([theta[1:], theta.new_zeros(1)]) if bias else theta.new_zeros(z.shape[1])
     return Calibration(float(1 / theta[0]), shift - shift.mean())
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayesight.bayes.newton import minimise
 from bayesight.causal.sample import Numeric, Sample
 from bayesight.checks import check
 from bayesight.types import FloatArray
 
 __all__ = ["Design", "Fit", "design", "expit", "independent", "least_squares", "logistic"]
 
+_TOLERANCE = 1e-10
+"""Of the loss that an intercept alone has: Newton's method stops at a step that promises less."""
 _RIDGE = 1e-8
 """Of the mean curvature: keeps coefficients finite where a variable decides the answer alone."""
 
@@ -113,35 +116,28 @@ def logistic(x: FloatArray, y: FloatArray, n: FloatArray) -> FloatArray:
         n: rows each stands for (R,).
     """
     ridge = _RIDGE * float(n.sum())
-    beta = np.zeros(x.shape[1])
+    start = np.zeros(x.shape[1])
     mean = float(np.clip(np.average(y, weights=n), 1e-6, 1 - 1e-6))
-    beta[0] = np.log(mean / (1 - mean))
-    before = -np.inf
-    for _ in range(60):
+    start[0] = np.log(mean / (1 - mean))
+
+    def loss(beta: FloatArray) -> float:
+        eta = x @ beta
+        return float(n @ (np.logaddexp(0, eta) - y * eta) + ridge * beta @ beta / 2)
+
+    def newton(beta: FloatArray) -> tuple[FloatArray, FloatArray]:
         p = expit(x @ beta)
-        score = x.T @ (n * (y - p)) - ridge * beta
+        gradient = x.T @ (n * (p - y)) + ridge * beta
         curvature = x.T @ (x * (n * np.maximum(p * (1 - p), 1e-10))[:, None])
-        step = np.linalg.solve(curvature + ridge * np.eye(len(beta)), score)
-        size = 1.0
-        while size > 1e-4 and _fit(x, y, n, beta + size * step, ridge) < before:
-            size /= 2
-        beta = beta + size * step
-        now = _fit(x, y, n, beta, ridge)
-        if abs(now - before) < 1e-10 * (1 + abs(now)):
-            break
-        before = now
-    return beta
+        direction = np.linalg.solve(curvature + ridge * np.eye(len(beta)), gradient)
+        return gradient, np.asarray(direction, np.float64)
+
+    return minimise(loss, newton, start, tolerance=_TOLERANCE * max(1.0, loss(start)))
 
 
 def expit(eta: FloatArray) -> FloatArray:
     """The logistic function."""
     p: FloatArray = 1 / (1 + np.exp(-np.clip(eta, -40, 40)))
     return p
-
-
-def _fit(x: FloatArray, y: FloatArray, n: FloatArray, beta: FloatArray, ridge: float) -> float:
-    eta = x @ beta
-    return float(n @ (y * eta - np.logaddexp(0, eta)) - ridge * beta @ beta / 2)
 
 
 def independent(matrix: FloatArray) -> list[int]:

@@ -11,12 +11,14 @@ sequential updates.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from bayesight.bayes.newton import minimise
 from bayesight.checks import check
 
 __all__ = ["LaplaceHead", "absorb", "empty", "log_posterior"]
@@ -71,7 +73,7 @@ def absorb(
         features: (N, D).
         labels: (N,) indices below K.
         steps: at most this many of Newton's.
-        tolerance: stop when a step promises to gain less than this many nats.
+        tolerance: the last step is one that promises to gain no more than this many nats.
 
     Example:
         >>> x = torch.tensor([[-2.0], [-1.0], [1.0], [2.0]])
@@ -89,22 +91,15 @@ def absorb(
         return head
     inside = bool((labels.min() >= 0) & (labels.max() < len(head.mean)))
     check(inside, "labels", "an index outside the classes", f"0 to {len(head.mean) - 1}")
-    mean = head.mean
-    value = _loss(head, x, labels, mean)
-    for _ in range(steps):
+
+    def newton(mean: Tensor) -> tuple[Tensor, Tensor]:
         p = torch.softmax(x @ mean.T, dim=1)
         error = p.scatter_add(1, labels[:, None], torch.full_like(p[:, :1], -1.0))
         gradient = error.T @ x + _apply(head.precision, mean - head.mean)
-        direction = _newton(head.precision, x, p, gradient)
-        gain = float((gradient * direction).sum())
-        if gain < tolerance:
-            break
-        size = 1.0
-        while (trial := _loss(head, x, labels, mean - size * direction)) > value - 1e-4 * size * gain:
-            size /= 2
-            if size < 1e-8:
-                break
-        mean, value = mean - size * direction, trial
+        return gradient, _newton(head.precision, x, p, gradient)
+
+    loss = functools.partial(_loss, head, x, labels)
+    mean = minimise(loss, newton, head.mean, tolerance=tolerance, steps=steps)
     p = torch.softmax(x @ mean.T, dim=1)
     return replace(head, mean=mean, precision=head.precision + _blocks(x, p))
 
