@@ -25,7 +25,7 @@ from bayesight.workflows.training.choice import (
     without_mirror_images,
 )
 from bayesight.workflows.training.classify import ENVIRONMENT_SELECTION, SELECTION, read_rows
-from bayesight.workflows.training.finish import finish, fit_run
+from bayesight.workflows.training.finish import FinishedTraining, finish, fit_run, identity_of, start_run
 from bayesight.workflows.training.generate import train_generator
 from bayesight.workflows.training.images import Material, open_source, read_material
 from bayesight.workflows.training.language import train_language_model
@@ -97,8 +97,7 @@ def train(
     hardware = choose_hardware(
         precision=known.optimization.precision, threads=request.threads, device=request.device
     )
-    first = hardware.fabric.is_global_zero
-    if first and not resuming:
+    if hardware.fabric.is_global_zero and not resuming:
         Run.check_free(request.out, overwrite=request.overwrite)
     reading = time.perf_counter()
     recipe, why = (stated, NAMED) if stated else _chosen_recipe(request, known, progress)
@@ -126,18 +125,9 @@ def train(
     start = start_from(request, recipe, plan.network, material.classes)
     for listener in listeners:
         listener(SourceEvent((*material.notes, *_said_of(recipe, why))))
-    if first and not resuming:
-        made = Run.create(request.out, overwrite=request.overwrite)
-        made.save_recipe(recipe)
-        made.save_classes(material.classes)
-    hardware.fabric.barrier()  # the other processes find the folder made
-    run = Run.open(request.out, finished=False)
-    identity = {
-        "recipe": recipe.as_dict(),
-        "data": material.content_hashes,
+    run = start_run(request, recipe, hardware, material.classes, resuming=resuming)
+    identity = identity_of(recipe, hardware, material.content_hashes) | {
         "init_from": start,
-        "threads": hardware.threads,
-        "precision": hardware.precision,
         "processes": hardware.fabric.world_size,
         "environments": None if material.environments is None else material.environments.digest,
         "unlabelled": None if pool is None else pool.content_hashes,
@@ -159,7 +149,8 @@ def train(
     every_s = request.checkpoint_every_s
     keeper = FileCheckpointer(run.folder / "checkpoint", dict(identity), every_s=every_s)
     state = fit_run(run, plan, hardware, keeper, listeners)
-    metrics = finish(run, plan, material, state, recipe, hardware, (began, read_s), pretrained, rows)
+    training = FinishedTraining(recipe, plan, state, hardware, began, read_s)
+    metrics = finish(run, plan.network, training, material, pretrained, rows)
     return TrainResult(run, metrics, material)
 
 

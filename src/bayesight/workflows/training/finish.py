@@ -1,18 +1,19 @@
-"""The end of a training: good weights kept when it fails, and a run measured, saved and reported."""
+"""A run from its folder to its metrics: made, trained, measured, saved and reported."""
 
 from __future__ import annotations
 
 import math
 import platform
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 import bayesight
 from bayesight.belief.absorbed import Rows
+from bayesight.belief.classifier import Classes
 from bayesight.data import Store
 from bayesight.data.notes import source_facts
 from bayesight.errors import TrainingDiverged
@@ -33,8 +34,83 @@ from bayesight.workflows.training.classify import (
     softmax_figures,
 )
 from bayesight.workflows.training.images import Material
+from bayesight.workflows.training.request import TrainRequest
 
-__all__ = ["described", "finish", "fit_run", "hardware_facts"]
+__all__ = ["FinishedTraining", "described", "finish", "fit_run", "identity_of", "start_run"]
+
+
+@dataclass(frozen=True)
+class FinishedTraining:
+    """A training that is over.
+
+    Args:
+        recipe: the four keys it had.
+        plan: the recipe resolved, with the trained network.
+        state: how far it came.
+        hardware: device, precision, threads.
+        began: seconds of ``time.perf_counter`` when it was asked for.
+        read_s: seconds that reading took.
+    """
+
+    recipe: Recipe
+    plan: Plan[ImageModel] | Plan[GenerativeModel] | Plan[LanguageModel]
+    state: State
+    hardware: Hardware
+    began: float
+    read_s: float
+
+    def metrics(
+        self, learned: Mapping[str, Any], why: str, judged: Mapping[str, Any], **seconds: float
+    ) -> dict[str, Any]:
+        """The run's metrics.
+
+        Args:
+            learned: from what.
+            why: this model was taken.
+            judged: how good it is, and which weights are kept.
+            seconds: that anything after the training took.
+        """
+        state = self.state
+        return {
+            "bayesight": bayesight.__version__,
+            **learned,
+            "model": {"name": self.recipe.model.name, "why": why},
+            "seed": self.recipe.seed,
+            **judged,
+            "steps": state.step,
+            "best_step": state.best_step or state.step,  # without a monitor the last weights are kept
+            "total_steps": self.plan.budget.steps,
+            "hardware": _hardware_facts(self.hardware),
+            "seconds": {
+                "reading": self.read_s,
+                "training": state.elapsed_s,
+                **seconds,
+                "total": time.perf_counter() - self.began,
+            },
+        }
+
+
+def start_run(
+    request: TrainRequest, recipe: Recipe, hardware: Hardware, classes: Classes | None, *, resuming: bool
+) -> Run:
+    """The run folder, made by the first process unless it is there already."""
+    if hardware.fabric.is_global_zero and not resuming:
+        made = Run.create(request.out, overwrite=request.overwrite)
+        made.save_recipe(recipe)
+        if classes is not None:
+            made.save_classes(classes)
+    hardware.fabric.barrier()  # the other processes find the folder made
+    return Run.open(request.out, finished=False)
+
+
+def identity_of(recipe: Recipe, hardware: Hardware, data: Sequence[str]) -> dict[str, Any]:
+    """All that a checkpoint has to agree on to be gone on from, ``data`` being the sources' hashes."""
+    return {
+        "recipe": recipe.as_dict(),
+        "data": data,
+        "threads": hardware.threads,
+        "precision": hardware.precision,
+    }
 
 
 def fit_run(
@@ -105,7 +181,7 @@ def _group_counts(material: Material) -> dict[str, Any]:
     return {"groups": {name: groups.count(examples.rows) for name, examples in sides.items()}}
 
 
-def hardware_facts(hardware: Hardware) -> dict[str, Any]:
+def _hardware_facts(hardware: Hardware) -> dict[str, Any]:
     """The hardware a run was computed on, as its metrics name it."""
     return {
         "precision": hardware.precision,
@@ -119,12 +195,9 @@ def hardware_facts(hardware: Hardware) -> dict[str, Any]:
 
 def finish(
     run: Run,
-    plan: Plan[ImageModel],
+    network: ImageModel,
+    training: FinishedTraining,
     material: Material,
-    state: State,
-    recipe: Recipe,
-    hardware: Hardware,
-    clock: tuple[float, float],
     pretrained: Mapping[str, Any] | None,
     rows: Mapping[str, Rows] | None = None,
 ) -> dict[str, Any]:
@@ -133,7 +206,7 @@ def finish(
     ``rows`` are what was read of the images already, where the network is frozen.
     """
     measuring = time.perf_counter()
-    network = plan.network.eval()
+    network, recipe, hardware = network.eval(), training.recipe, training.hardware
     known = rows["validation"].features if rows else None
     rows = rows or read_rows(network, material, hardware.precision)
     classifier, validation_rows = (
@@ -142,9 +215,7 @@ def finish(
     )
     likelihoods = Likelihoods(classifier.log_likelihood, validation_rows.features)
     found = measure(classifier, likelihoods, validation_rows.labels)
-    began, read_s = clock
-    metrics = {
-        "bayesight": bayesight.__version__,
+    learned = {
         "classes": list(material.classes.names),
         "examples": {
             "train": len(material.train),
@@ -158,8 +229,8 @@ def finish(
         "left_out": source_facts(material.stores[0], material.notes, most=1000),
         "notes": list(material.notes),
         **({} if pretrained is None else {"pretraining": pretrained}),
-        "model": {"name": recipe.model.name, "why": material.why},
-        "seed": recipe.seed,
+    }
+    judged = {
         "selection": selection(recipe, len(material.validation), len(material.classes.names)),
         "validation": {
             "accuracy": found.accuracy,
@@ -172,21 +243,12 @@ def finish(
         },
         **environment_metrics(found, material),
         "softmax": softmax_figures(network, material.validation, known),
-        "steps": state.step,
-        "best_step": state.best_step or state.step,  # without a monitor the last weights are kept
-        "total_steps": plan.budget.steps,
-        "hardware": hardware_facts(hardware),
-        "seconds": {
-            "reading": read_s,
-            "training": state.elapsed_s,
-            "measuring": time.perf_counter() - measuring,
-            "total": time.perf_counter() - began,
-        },
     }
+    metrics = training.metrics(learned, material.why, judged, measuring=time.perf_counter() - measuring)
     if hardware.fabric.is_global_zero:
         run.save_network(network)
         run.save_classifier(classifier)
-        run.save_history(state.history)
+        run.save_history(training.state.history)
         run.save_metrics(metrics)
         training_report(run, found, material.validation, material.stores)
         run.drop_checkpoint()

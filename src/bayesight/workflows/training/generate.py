@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import bayesight
 from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data import Store, open_store, split
@@ -25,7 +24,6 @@ from bayesight.models import GenerativeModel
 from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
 from bayesight.training.checkpoint import FileCheckpointer
-from bayesight.training.engine import Plan, State
 from bayesight.training.events import Listener, SourceEvent
 from bayesight.training.generation import FEWEST, generation, measure_generator
 from bayesight.training.hardware import Hardware
@@ -33,7 +31,7 @@ from bayesight.training.recipe import Recipe
 from bayesight.types import ImageArray, Progress
 from bayesight.workflows.reporting import generation_report
 from bayesight.workflows.sources import pictures_of, read_unlabelled, unlabelled
-from bayesight.workflows.training.finish import described, fit_run, hardware_facts
+from bayesight.workflows.training.finish import FinishedTraining, described, fit_run, identity_of, start_run
 from bayesight.workflows.training.images import among
 from bayesight.workflows.training.request import NAMED, TrainRequest
 
@@ -98,21 +96,13 @@ def train_generator(
     for listener in listeners:
         listener(SourceEvent(notes))
     plan = generation(recipe, pictures.train, pictures.validation, hardware)
-    if not resuming:
-        made = Run.create(request.out, overwrite=request.overwrite)
-        made.save_recipe(recipe)
-        made.save_classes(pictures.shape)
-    run = Run.open(request.out, finished=False)
-    identity = {
-        "recipe": recipe.as_dict(),
-        "data": [store.manifest.content_hash for store in pictures.stores],
-        "threads": hardware.threads,
-        "precision": hardware.precision,
-    }
+    run = start_run(request, recipe, hardware, pictures.shape, resuming=resuming)
+    hashes = [store.manifest.content_hash for store in pictures.stores]
+    identity = identity_of(recipe, hardware, hashes)
     keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
     state = fit_run(run, plan, hardware, keeper, listeners)
-    metrics = _finish(run, plan, pictures, state, recipe, hardware, (began, read_s))
-    return run, metrics
+    training = FinishedTraining(recipe, plan, state, hardware, began, read_s)
+    return run, _finish(run, plan.network.eval(), training, pictures, notes)
 
 
 def sheet(images: Tensor, columns: int | None = None) -> ImageArray:
@@ -180,43 +170,32 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
 
 def _finish(
     run: Run,
-    plan: Plan[GenerativeModel],
+    network: GenerativeModel,
+    training: FinishedTraining,
     pictures: Pictures,
-    state: State,
-    recipe: Recipe,
-    hardware: Hardware,
-    clock: tuple[float, float],
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """Draw, measure and save a run; the metrics come last, for they say that it is finished."""
-    network, (began, read_s) = plan.network.eval(), clock
+    recipe = training.recipe
     network.fit_codes(images.float().div_(255) for images, _ in pictures.train.in_order(1024))
     samples = network.sample(SAMPLES, torch_generator(recipe.seed, "samples"))
-    metrics = {
-        "bayesight": bayesight.__version__,
+    learned = {
         "kind": recipe.kind,
         "classes": [],
         "examples": {"train": len(pictures.train), "validation": len(pictures.validation)},
         "sources": [described(store) for store in pictures.stores],
-        "notes": [note for store in pictures.stores for note in source_notes(store)],
-        "model": {"name": recipe.model.name, "why": NAMED},
-        "seed": recipe.seed,
+        "notes": list(notes),
+    }
+    judged = {
         "selection": _selection(network),
         "validation": {
             **measure_generator(network, pictures.validation),
             "examples": len(pictures.validation),
         },
-        "steps": state.step,
-        "best_step": state.best_step or state.step,
-        "total_steps": plan.budget.steps,
-        "hardware": hardware_facts(hardware),
-        "seconds": {
-            "reading": read_s,
-            "training": state.elapsed_s,
-            "total": time.perf_counter() - began,
-        },
     }
+    metrics = training.metrics(learned, NAMED, judged)
     run.save_network(network)
-    run.save_history(state.history)
+    run.save_history(training.state.history)
     write_atomic(run.folder / "samples.png", png_of(sheet(samples), small=True))
     run.save_metrics(metrics)
     generation_report(run, samples, _remembered(network, pictures.validation))

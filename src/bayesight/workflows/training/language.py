@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import bayesight
 from bayesight.checks import check
 from bayesight.data.text import Characters, Subwords, read_text
 from bayesight.files import write_atomic
@@ -20,13 +19,12 @@ from bayesight.models import LanguageModel, continuation
 from bayesight.run import Run
 from bayesight.seeding import torch_generator
 from bayesight.training.checkpoint import FileCheckpointer
-from bayesight.training.engine import Plan, State
 from bayesight.training.events import Listener, SourceEvent
 from bayesight.training.hardware import Hardware
 from bayesight.training.language import language, stretch_loss
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.reporting import language_report
-from bayesight.workflows.training.finish import fit_run, hardware_facts
+from bayesight.workflows.training.finish import FinishedTraining, fit_run, identity_of, start_run
 from bayesight.workflows.training.request import NAMED, TrainRequest
 
 __all__ = ["train_language_model"]
@@ -94,21 +92,14 @@ def train_language_model(
     for listener in listeners:
         listener(SourceEvent(notes))
     plan = language(recipe, texts.train, texts.validation, len(texts.vocabulary), hardware)
-    if not resuming:
-        made = Run.create(request.out, overwrite=request.overwrite)
-        made.save_recipe(recipe)
-    run = Run.open(request.out, finished=False)
+    run = start_run(request, recipe, hardware, None, resuming=resuming)
     run.save_vocabulary(texts.vocabulary)
-    identity = {
-        "recipe": recipe.as_dict(),
-        "data": [source["content_hash"] for source in texts.sources],
-        "threads": hardware.threads,
-        "precision": hardware.precision,
-    }
+    hashes = [source["content_hash"] for source in texts.sources]
+    identity = identity_of(recipe, hardware, hashes)
     keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
     state = fit_run(run, plan, hardware, keeper, listeners)
-    metrics = _finish(run, plan, texts, state, recipe, hardware, (began, read_s), notes)
-    return run, metrics
+    training = FinishedTraining(recipe, plan, state, hardware, began, read_s)
+    return run, _finish(run, plan.network.eval(), training, texts, notes)
 
 
 def _read(request: TrainRequest, recipe: Recipe) -> Texts:
@@ -137,29 +128,25 @@ def _read(request: TrainRequest, recipe: Recipe) -> Texts:
 
 def _finish(
     run: Run,
-    plan: Plan[LanguageModel],
+    network: LanguageModel,
+    training: FinishedTraining,
     texts: Texts,
-    state: State,
-    recipe: Recipe,
-    hardware: Hardware,
-    clock: tuple[float, float],
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """Judge, write samples and save a run; the metrics come last, for they say that it is finished."""
-    network, (began, read_s) = plan.network.eval(), clock
+    recipe = training.recipe
     loss = stretch_loss(network, texts.validation, recipe.data.context)
     per_character = len(texts.validation) / len(texts.held_out)
     samples = _samples(network, texts, recipe)
-    metrics = {
-        "bayesight": bayesight.__version__,
+    learned = {
         "kind": recipe.kind,
         "classes": [],
         "examples": {"train": texts.characters, "validation": len(texts.held_out)},
         "sources": list(texts.sources),
         "symbols": len(texts.vocabulary),
         "notes": list(notes),
-        "model": {"name": recipe.model.name, "why": NAMED},
-        "seed": recipe.seed,
+    }
+    judged = {
         "selection": "weights of the look with the lowest log-loss on the text held out",
         "validation": {
             "log_loss": loss,
@@ -167,18 +154,10 @@ def _finish(
             "bits_per_character": loss * per_character / math.log(2),
             "examples": len(texts.held_out),
         },
-        "steps": state.step,
-        "best_step": state.best_step or state.step,
-        "total_steps": plan.budget.steps,
-        "hardware": hardware_facts(hardware),
-        "seconds": {
-            "reading": read_s,
-            "training": state.elapsed_s,
-            "total": time.perf_counter() - began,
-        },
     }
+    metrics = training.metrics(learned, NAMED, judged)
     run.save_network(network)
-    run.save_history(state.history)
+    run.save_history(training.state.history)
     write_atomic(run.folder / "samples.txt", "\n\n".join(samples) + "\n")
     run.save_metrics(metrics)
     language_report(run, samples)
