@@ -89,6 +89,25 @@ def test_ordinary_training_falls_and_what_knows_the_colour_holds(letters, monkey
     assert found["reweight"]["adjusted_validation"] > found["ordinary"]["adjusted_validation"] + 0.1
 
 
+def test_arms_that_begin_alike_are_trained_once_and_measure_what_they_do_alone(letters, monkeypatch):
+    monkeypatch.setattr(shifting, "two_kinds", lambda store: letters)
+    trained, train = [], shifting.train_classifier
+    monkeypatch.setattr(
+        shifting, "train_classifier", lambda *given, **more: trained.append(1) or train(*given, **more)
+    )
+    changes = {"optimization.steps": 5, "data.balanced": 100}
+    arms = [find("irm").arm(name).changed(changes) for name in ("ordinary", "reweight", "belief", "dfr")]
+
+    def bench(seed):
+        return Bench(SimpleNamespace(letters=SimpleNamespace(store=None)), seed, choose_hardware(threads=1))
+
+    together = bench(3)
+    found = [arm.trial(arm.recipes, together).values for arm in arms]
+    assert len(trained) == 2  # the ordinary network, and that of another loss
+    assert found == [arm.trial(arm.recipes, bench(3)).values for arm in arms]
+    assert found[0] != arms[0].trial(arms[0].recipes, bench(4)).values
+
+
 def measured(adjusted: float, test: float) -> tuple[Measurement, ...]:
     def one(e: float) -> Measurement:
         values = {"train_0.9": 0.9, "train_0.8": 0.8, "validation_0.9": 0.9 - e, "validation_0.8": 0.8}

@@ -9,7 +9,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -36,7 +36,7 @@ Tell: TypeAlias = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How a milestone is run.
+    """The setting a milestone is run in.
 
     Args:
         out: the user's folder that the card goes into; made if need be.
@@ -68,7 +68,7 @@ class MetricSummary:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run measured.
+    """The figures a run measured, and its verdicts.
 
     Args:
         milestone: what was run, its recipes as they were run.
@@ -90,7 +90,7 @@ class Outcome:
 
     @property
     def reproduced(self) -> bool:
-        """Whether every claim held."""
+        """True where every claim held."""
         return all(verdict.holds for verdict in self.verdicts)
 
     def summary(self, arm: str, metric: str) -> MetricSummary | None:
@@ -99,7 +99,7 @@ class Outcome:
         return MetricSummary(median(values), min(values), max(values)) if values else None
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """The document ``--json`` prints."""
         return {
             "name": self.milestone.name,
             "claim": self.milestone.claim,
@@ -158,12 +158,13 @@ def run(
     measured: dict[str, list[Measurement]] = {arm.name: [] for arm in milestone.arms}
     seconds = 0.0
     for seed in seeds:  # a seed's arms one after the other, so that an early stop compares like with like
+        shared: dict[Hashable, Any] = {}
         for arm in milestone.arms:
             identity = _identity(arm, seed, sources, setting)
             found, took = kept.find(identity), 0.0
             if found is None:
                 began = time.perf_counter()
-                one = measure(arm, sources, seed, setting, progress)
+                one = measure(arm, sources, seed, setting, progress, shared=shared)
                 took = time.perf_counter() - began
                 kept.keep(identity, one, took)
             else:
@@ -195,10 +196,15 @@ def measure(
     progress: Progress | None = None,
     *,
     one_batch: bool = False,
+    shared: dict[Hashable, Any] | None = None,
 ) -> Measurement:
-    """Train and measure one arm with one seed; the same bits for the same seed, threads and precision."""
+    """Train and measure one arm with one seed; the same bits for the same seed, threads and precision.
+
+    ``shared`` holds what other arms with this seed have left for it, and takes what this one leaves.
+    """
     hardware = choose_hardware(threads=setting.threads, precision=setting.precision)
-    bench = Bench(sources, seed, hardware, progress or (lambda done, total: None), one_batch)
+    tell = progress or (lambda done, total: None)
+    bench = Bench(sources, seed, hardware, tell, one_batch, {} if shared is None else shared)
     return arm.trial(arm.recipes, bench)
 
 

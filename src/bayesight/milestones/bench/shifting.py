@@ -103,7 +103,7 @@ def believe_coloured(recipes: Sequence[Keys], bench: Bench) -> Measurement:
 
 
 def plan_of(data: RecipeKey) -> ColourPlan:
-    """How much goes with what, as a data key says."""
+    """The agreement of label and colour, and the noise, as a data key says."""
     return ColourPlan(noise=data["noise"], train=data["agreement"], balanced=data["balanced"])
 
 
@@ -112,13 +112,20 @@ def _world_of(data: RecipeKey, bench: Bench) -> ColourWorld:
 
 
 def _trained(recipe: Keys, world: ColourWorld, bench: Bench) -> tuple[ImageModel, list[float]]:
-    """The network at the weights that the held-out letters choose, and the loss of every step."""
+    """The network at the weights that the held-out letters choose, and the loss of every step.
+
+    Arms that begin with the same recipe share it: it is trained once a seed.
+    """
     grey, bench = recipe.data["grey"], bench.in_float32()
-    train = world.train.examples(recipe.data["environments"], grey=grey)
-    network = network_of(recipe.model, train, bench, classes=2)
-    held_out = world.validation.examples("colour", grey=grey)
-    losses = train_classifier(network, recipe, train, bench, chosen_on=held_out)
-    return network.eval().cpu(), losses
+
+    def trained() -> tuple[ImageModel, list[float]]:
+        train = world.train.examples(recipe.data["environments"], grey=grey)
+        network = network_of(recipe.model, train, bench, classes=2)
+        held_out = world.validation.examples("colour", grey=grey)
+        losses = train_classifier(network, recipe, train, bench, chosen_on=held_out)
+        return network.eval().cpu(), losses
+
+    return bench.once(str(recipe.as_dict()), trained)
 
 
 _GROUPS = ("first, red", "first, green", "second, red", "second, green")

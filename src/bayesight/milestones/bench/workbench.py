@@ -1,11 +1,12 @@
-"""What a trial works with: its data, its seed, the machine, and the one engine."""
+"""The workbench of a trial: its data, its seed, the machine, and the one engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -25,10 +26,12 @@ __all__ = ["Bench", "Sources", "thinned", "update_of"]
 LOOKS = 20
 """Between so many weights a metric chooses, where one is to."""
 
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a milestone's data come from, opened when first asked for.
+    """The data of a milestone, opened when first asked for.
 
     Args:
         milestone: says what kind the user's data replace, and how much of it is needed.
@@ -57,7 +60,7 @@ class Sources:
 
     @property
     def origin(self) -> str:
-        """What the milestone learns from, in words."""
+        """The data in words."""
         if self.milestone.source == "none":
             return "points that the recipe makes"
         return self.letters.origin if self.milestone.source == "letters" else self.text.origin
@@ -80,6 +83,7 @@ class Bench:
         hardware: device, precision, threads.
         progress: told (steps done, steps in all) of the stage under way.
         one_batch: every step sees the first step's batch: what can learn must then learn it by heart.
+        shared: results that other arms with this seed have left, by ``once``.
     """
 
     sources: Sources
@@ -87,6 +91,13 @@ class Bench:
     hardware: Hardware
     progress: Callable[[int, int | None], None] = field(default=lambda done, total: None)
     one_batch: bool = False
+    shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, of: Hashable, make: Callable[[], Result]) -> Result:
+        """A result that several arms share, made when first asked for; ``of`` tells it from any other."""
+        if of not in self.shared:
+            self.shared[of] = make()
+        return cast(Result, self.shared[of])
 
     @property
     def dtype(self) -> torch.dtype:
