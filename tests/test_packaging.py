@@ -85,11 +85,15 @@ def test_contributing_names_files_that_are_there():
     "room",
     [
         "bayes",
+        "belief",
         "causal",
         "cli",
         "data",
         "evaluation",
+        "ledger",
+        "letters",
         "losses",
+        "milestones",
         "models",
         "optim",
         "service",
@@ -113,6 +117,23 @@ def test_every_module_has_its_test_file(room):
     modules = {path.stem for path in (ROOT / "src/bayesight" / room).glob("*.py")} - {"__init__"}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / room).glob("test_*.py")}
     assert modules - tests == set()
+
+
+def test_no_class_name_stands_twice():
+    known = {
+        "Conflict",
+        "Frame",
+        "Measure",
+        "NaturalFrequencies",
+        "Source",
+        "Table",
+    }  # a report tells them too
+    homes = {}
+    for path in sorted((ROOT / "src/bayesight").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: where for name, where in homes.items() if len(where) > 1 and name not in known} == {}
 
 
 def test_commands_do_not_import_commands():

@@ -207,7 +207,7 @@ class Run:
 
     @property
     def kind(self) -> Kind:
-        """Whether the run classifies images, makes them, or goes on with texts."""
+        """The kind of run: it classifies images, makes them, or goes on with texts."""
         return self.recipe().kind
 
     def save_classes(self, classes: Classes) -> None:

@@ -234,7 +234,7 @@ def _standardised(shapes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _described(path: Path) -> Font:
-    """What the file says about itself (OpenType name table: 13 is the licence, 14 its address)."""
+    """The words of the file about itself (OpenType name table: 13 is the licence, 14 its address)."""
     from matplotlib.ft2font import FT2Font
 
     font = FT2Font(str(path))

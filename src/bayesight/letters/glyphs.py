@@ -44,7 +44,7 @@ _NARROWEST = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class RenderOptions:
-    """What is rendered.
+    """The options of rendering: which characters, how many, how large.
 
     Args:
         characters: the classes, one character each.
@@ -115,7 +115,7 @@ class RenderedImages:
 
 @dataclass(frozen=True)
 class RenderSummary:
-    """What a rendered archive holds.
+    """The contents of a rendered archive.
 
     Args:
         path: the archive.
@@ -251,7 +251,7 @@ def _folder_name(character: str) -> str:
 
 
 def _character_problem(character: str) -> str:
-    """What is wrong with a character, or nothing."""
+    """The fault of a character, or nothing."""
     if character.isspace() or unicodedata.category(character)[0] in "CMZ":
         return f"characters: {character!r} (U+{ord(character):04X}) draws no ink of its own; leave it out"
     return ""

@@ -123,7 +123,7 @@ def _style(ink: Tensor, amount: float, generator: torch.Generator) -> Tensor:
 
 
 def _survives(before: Tensor, after: Tensor) -> Tensor:
-    """Whether a redrawn glyph still spans its height and width and keeps a fair part of its ink, (B,)."""
+    """(B,), true where a redrawn glyph spans its height and width still and keeps a fair part of its ink."""
     spans = [
         (after > _INK).any(dim=dim).sum(dim=1) >= 0.6 * (before > _INK).any(dim=dim).sum(dim=1)
         for dim in (1, 2)

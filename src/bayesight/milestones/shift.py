@@ -62,7 +62,7 @@ class ShiftResult:
 
     @property
     def plan(self) -> ColourPlan:
-        """How much went with what."""
+        """The agreement of label and colour, and the noise, as they were."""
         return plan_of(self.outcome.milestone.arms[0].recipes[0].data)
 
     @property

@@ -29,9 +29,9 @@ __all__ = [
     "BidirectionalTransformer",
     "Block",
     "BlockShape",
-    "Cache",
     "CausalTransformer",
     "Embedding",
+    "KeyValueCache",
     "KeyValues",
     "TranslationTransformer",
     "sinusoids",
@@ -110,7 +110,7 @@ class KeyValues:
 
 
 @dataclass
-class Cache:
+class KeyValueCache:
     """Keys and values of a decoder, so that a further symbol costs one place.
 
     Args:
@@ -124,7 +124,7 @@ class Cache:
     places: int = 0
 
     @classmethod
-    def empty(cls, layers: int) -> Cache:
+    def empty(cls, layers: int) -> KeyValueCache:
         """A cache for so many blocks."""
         return cls([KeyValues() for _ in range(layers)], [KeyValues() for _ in range(layers)])
 
@@ -378,7 +378,7 @@ class CausalTransformer(nn.Module):
                 if not tied:
                     nn.init.zeros_(self.head.weight)
 
-    def forward(self, symbols: Tensor, cache: Cache | None = None) -> Tensor:
+    def forward(self, symbols: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """Logits (B, T, symbols) of the symbol after each of (B, T) int64.
 
         Args:
@@ -398,9 +398,9 @@ class CausalTransformer(nn.Module):
         logits: Tensor = self.head(self.norm(x))
         return logits
 
-    def new_cache(self) -> Cache:
+    def new_cache(self) -> KeyValueCache:
         """A cache that has seen nothing."""
-        return Cache.empty(len(self.blocks))
+        return KeyValueCache.empty(len(self.blocks))
 
 
 class BidirectionalTransformer(nn.Module):
@@ -528,7 +528,9 @@ class TranslationTransformer(nn.Module):
         memory: Tensor = self.encoder_norm(x)
         return memory
 
-    def decode(self, target: Tensor, memory: Tensor, present: Tensor, cache: Cache | None = None) -> Tensor:
+    def decode(
+        self, target: Tensor, memory: Tensor, present: Tensor, cache: KeyValueCache | None = None
+    ) -> Tensor:
         """Logits (B, T, symbols) of the symbol after each of (B, T), given a source's memory."""
         start = 0 if cache is None else cache.places
         x, angles = self.embed(target, start), self.embed.angles(target.shape[1], start)
@@ -545,9 +547,9 @@ class TranslationTransformer(nn.Module):
             cache.places += target.shape[1]
         return F.linear(self.decoder_norm(x), self.embed.symbol.weight)
 
-    def new_cache(self) -> Cache:
+    def new_cache(self) -> KeyValueCache:
         """A cache that has seen nothing."""
-        return Cache.empty(len(self.decoder))
+        return KeyValueCache.empty(len(self.decoder))
 
 
 def sinusoids(places: int, width: int) -> Tensor:

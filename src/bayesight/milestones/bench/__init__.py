@@ -1,4 +1,4 @@
-"""What milestones share: the types of a claim, data, trials, the run that measures, and the card.
+"""The bench that milestones share: the types of a claim, data, trials, the run that measures, and the card.
 
 ```
 claim       arms in four keys, claims, verdicts      sources     letters and text, no download

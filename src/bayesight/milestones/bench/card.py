@@ -100,7 +100,7 @@ def markdown(outcome: Outcome, pictures: dict[str, str], *, curves: bool = True)
 
 
 def curves_svg(outcome: Outcome) -> str:
-    """What was watched, each arm's median over the seeds; empty where nothing was."""
+    """The watched curves, each arm's median over the seeds; empty where nothing was watched."""
     lines = [line for arm in outcome.milestone.arms if (line := _line(arm.name, outcome.measured[arm.name]))]
     if not lines:
         return ""

@@ -1,4 +1,4 @@
-"""What a milestone states: arms in four keys, and claims about what they measure.
+"""A milestone: arms in four keys, and claims about what they measure.
 
 Everything here is a plain value, so that a test, a card and a reader can compare two recipes and say which
 key differs. How an arm is trained and measured is its ``trial``, a function shared by many milestones.
@@ -130,7 +130,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one arm gave with one seed.
+    """The figures of one arm with one seed.
 
     Args:
         values: each metric's value.
@@ -218,7 +218,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a claim held.
+    """The verdict on a claim: what was measured, against which bound.
 
     Args:
         sentence: the claim.
@@ -258,7 +258,7 @@ def judge(
 
 @dataclass(frozen=True)
 class Paper:
-    """Where the claim was made.
+    """The paper that made the claim.
 
     Args:
         authors: as one cites them.

@@ -44,7 +44,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ColourPlan:
-    """How much goes with what.
+    """The agreement of label and colour, and the noise of the labels.
 
     Args:
         noise: share of wrong labels.

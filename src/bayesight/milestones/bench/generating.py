@@ -82,7 +82,7 @@ def draw_gaussian(recipes: Sequence[Keys], bench: Bench) -> Measurement:
 def _judgement(
     recipe: Keys, bench: Bench, train: Examples, test: Examples
 ) -> Callable[[Tensor], dict[str, float]]:
-    """What the judge says of images, beside what it says of as many training letters."""
+    """The judge's figures of images, beside those of as many training letters."""
     judge = _judge(recipe, bench, train)
     classes = len(bench.sources.letters.classes)
     held_out, _ = _seen(judge, pixels_of(test))

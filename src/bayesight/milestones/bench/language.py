@@ -77,7 +77,7 @@ def train_language_model(recipe: Keys, bench: Bench) -> tuple[LanguageModel, lis
 
 
 def learned_part(recipe: Keys, codes: Tensor) -> int:
-    """How many characters from the first a recipe learns from."""
+    """The number of characters from the first that a recipe learns from."""
     return int((1 - recipe.data.get("held_out", 0.0)) * len(codes))
 
 

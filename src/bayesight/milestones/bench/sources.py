@@ -1,4 +1,4 @@
-"""What milestones learn from: rendered letters and a text that is there already, or what the user brings.
+"""Data of milestones: rendered letters and a text that is there already, or what the user brings.
 
 Nothing is downloaded. Letters are rendered once into the user's cache; the text is the language reference
 that comes with every Python.
