@@ -1,6 +1,7 @@
 """A report with every section, from synthetic data that look like a real evaluation."""
 
 import re
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
@@ -9,6 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.special import betaincinv
 
 from bayesight import report as r
+from bayesight.causal import Dag, EffectEstimate, Strata
+from bayesight.causal.potential_outcomes import Contrast
+from bayesight.data.audit import Conflict
 from bayesight.evaluation import confusion_matrix, one_vs_rest, reliability
 
 LETTERS = tuple("ABCDEFGHIJ")
@@ -63,8 +67,8 @@ def curve_of(reading: r.ClassReading, stated: float | None) -> r.PrecisionCurve:
     return r.PrecisionCurve(reading.name, g, at(s.mean, f.mean), low, high, 0.1, stated)
 
 
-def classifier_sections(classes: tuple[str, ...], n: int = 3000, curves: int = 12) -> tuple[r.Section, ...]:
-    """The sections of the main job."""
+def classifier_sections(classes: tuple[str, ...], n: int = 3000, curves: int = 12) -> tuple[partial, ...]:
+    """The sections of the main job, each a function with what it is given."""
     log_p, labels = posteriors(len(classes), n, 0)
     predicted = log_p.argmax(axis=1)
     matrix = confusion_matrix(labels, predicted, classes)
@@ -93,41 +97,51 @@ def classifier_sections(classes: tuple[str, ...], n: int = 3000, curves: int = 1
         "optimization": "Nesterov 0.2, one-cycle with 20 % warm-up, 20 epochs of batches of 128, bf16",
     }
     return (
-        r.Summary(rate_of(right, n), n, 0.1734, diagram.expected_error, readings=readings),
-        r.Training(
+        partial(
+            r.summary,
+            rate_of(right, n),
+            n,
+            log_loss=0.1734,
+            calibration_error=diagram.expected_error,
+            readings=readings,
+        ),
+        partial(
+            r.training,
             (
-                r.Source(
+                r.TrainingSource(
                     "../shared/data/notMNIST_real8k.tar.gz",
                     "training and validation",
                     7998,
                     "9f2b61c4e07ad1c3",
                 ),
-                r.Source("letters-from-fonts.tar.gz", "training only", 12_000, "03bb52a0f9e1d6aa"),
+                r.TrainingSource("letters-from-fonts.tar.gz", "training only", 12_000, "03bb52a0f9e1d6aa"),
             ),
-            {"training": 18_398, "validation": 800, "test": n},
-            recipe,
+            samples={"training": 18_398, "validation": 800, "test": n},
+            recipe=recipe,
             seed=7,
             selection="the epoch with the least log-loss on the validation images",
             elapsed_s=143.2,
             threads=2,
             versions={"bayesight": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6"},
         ),
-        r.ClassCounts({name: int((labels == i).sum()) for i, name in enumerate(classes)}),
-        r.LearningCurves(
+        partial(r.class_counts, {name: int((labels == i).sum()) for i, name in enumerate(classes)}),
+        partial(
+            r.learning_curves,
             epochs,
-            1.9 * np.exp(-epochs / 4) + 0.16 + rng.normal(0, 0.01, 20),
-            1.7 * np.exp(-epochs / 4) + 0.21 + rng.normal(0, 0.015, 20) + 0.003 * epochs,
-            1 - 0.6 * np.exp(-epochs / 4) - 0.01,
-            1 - 0.55 * np.exp(-epochs / 4) - 0.045 + rng.normal(0, 0.003, 20),
-            17,
+            train_loss=1.9 * np.exp(-epochs / 4) + 0.16 + rng.normal(0, 0.01, 20),
+            validation_loss=1.7 * np.exp(-epochs / 4) + 0.21 + rng.normal(0, 0.015, 20) + 0.003 * epochs,
+            train_accuracy=1 - 0.6 * np.exp(-epochs / 4) - 0.01,
+            validation_accuracy=1 - 0.55 * np.exp(-epochs / 4) - 0.045 + rng.normal(0, 0.003, 20),
+            best_epoch=17,
         ),
-        r.ConfusionTable(matrix, classes),
-        r.PerClass(readings),
-        r.PrecisionCurves(tuple(curve_of(x, 0.01) for x in readings[:curves]), chosen=classes[1]),
-        r.ReliabilityDiagram(diagram),
-        r.Mistakes(pictures, int((predicted != labels).sum())),
-        r.SuspiciousLabels(pictures[:4], 31),
-        r.Quarantine(
+        partial(r.confusion_table, matrix, classes),
+        partial(r.per_class, readings),
+        partial(r.precision_curves, tuple(curve_of(x, 0.01) for x in readings[:curves]), chosen=classes[1]),
+        partial(r.reliability_diagram, diagram),
+        partial(r.mistakes, pictures, total=int((predicted != labels).sum())),
+        partial(r.suspicious_labels, pictures[:4], total=31),
+        partial(
+            r.quarantine,
             (
                 (
                     "notMNIST/A/RGVtb2NyYXRpY2FCb2xkT2xkc3R5bGUgQm9sZC50dGY=.png",
@@ -135,21 +149,22 @@ def classifier_sections(classes: tuple[str, ...], n: int = 3000, curves: int = 1
                 ),
                 ("notMNIST/F/Q3Jvc3NvdmVyIEJvbGRPYmxpcXVlLnR0Zg==.png", "the file is empty (0 bytes)"),
             ),
-            3,
+            ignored=3,
         ),
-        r.Duplicates(
+        partial(
+            r.duplicates,
             121,
             164,
-            37,
-            (
-                r.Conflict(("I", "J"), ("I/a.png", "J/b.png"), letter("I", 3)),
-                r.Conflict(("D", "O"), ("D/c.png", "O/c.png"), letter("D", 4)),
+            near_groups=37,
+            conflicts=(
+                Conflict(("I/a.png", "J/b.png"), {"I": 1, "J": 1}),
+                Conflict(("D/c.png", "O/c.png"), {"D": 1, "O": 1}),
             ),
         ),
     )
 
 
-def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[r.Section, ...]:
+def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[partial, ...]:
     """The sections of the Bayesian layer."""
     rng = np.random.default_rng(seed)
     k = len(classes)
@@ -162,7 +177,8 @@ def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[r.Section,
     after = np.where(np.isnan(before), rng.uniform(0.86, 0.93, k), before - rng.uniform(0, 0.01, k))
     many = [np.full(k, 1 / k), rng.dirichlet(np.full(k, 0.4)), rng.dirichlet(np.full(k, 0.08))]
     return (
-        r.BeliefSteps(
+        partial(
+            r.belief_steps,
             ("ill", "healthy"),
             (
                 r.BeliefStep("prior", [0.1, 0.9]),
@@ -170,35 +186,47 @@ def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[r.Section,
                 r.BeliefStep("2nd positive", [0.9991, 0.0009], np.log(0.9083)),
             ),
         ),
-        r.NaturalFrequencies(0.10, 0.99, 0.10),
-        r.PosteriorByPrevalence(g, positive, negative, positive * 0.93, 1 - (1 - positive) * 0.9, here=0.1),
-        r.BeliefSteps(
+        partial(r.counted_people, 0.10, 0.99, 0.10),
+        partial(
+            r.posterior_by_prevalence,
+            g,
+            positive,
+            after_negative=negative,
+            low=positive * 0.93,
+            high=1 - (1 - positive) * 0.9,
+            here=0.1,
+        ),
+        partial(
+            r.belief_steps,
             classes,
             tuple(r.BeliefStep(t, p) for t, p in zip(("prior", "1st", "2nd photograph"), many, strict=True)),
             heading="A second reading of the same subject",
         ),
-        r.BaseRates(
+        partial(
+            r.base_rates,
             classes,
             np.full(k, 1 / k),
             here,
-            np.clip(here - 0.02, 0, 1),
-            np.clip(here + 0.02, 0, 1),
-            "Inferred from 2,000 images without labels, by expectation-maximisation after calibration.",
-            (
-                r.Measure("accuracy", rate_of(1900, 2000), rate_of(1941, 2000)),
-                r.Measure("log-loss", 0.192, 0.141, fraction=False),
+            low=np.clip(here - 0.02, 0, 1),
+            high=np.clip(here + 0.02, 0, 1),
+            method="Inferred from 2,000 unlabelled images, by expectation-maximisation after calibration.",
+            measures=(
+                r.Comparison("accuracy", rate_of(1900, 2000), rate_of(1941, 2000)),
+                r.Comparison("log-loss", 0.192, 0.141, fraction=False),
             ),
         ),
-        r.Novelty(
+        partial(
+            r.novelty,
             rng.normal(0, 1, 2000),
-            rng.normal(4.2, 1.4, 1500),
-            1.645,
-            0.05,
+            unknown=rng.normal(4.2, 1.4, 1500),
+            threshold=1.645,
+            level=0.05,
             auroc=rate_of(1479, 1500),
             fpr95=0.061,
             source="MNIST",
         ),
-        r.UpdateChange(
+        partial(
+            r.update_change,
             classes,
             before,
             after,
@@ -207,11 +235,12 @@ def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[r.Section,
             new_classes=classes[-3:],
             trust_past=0.2,
             measures=(
-                r.Measure("accuracy, old classes", 0.951, 0.947),
-                r.Measure("accuracy, all classes", 0.664, 0.934),
+                r.Comparison("accuracy, old classes", 0.951, 0.947),
+                r.Comparison("accuracy, all classes", 0.664, 0.934),
             ),
         ),
-        r.Steps(
+        partial(
+            r.steps,
             (
                 r.Step(
                     "Render letters from fonts",
@@ -230,9 +259,9 @@ def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[r.Section,
                     "Where one letter in a hundred is a B, a B is worth 71 %.",
                     "bayesight predict runs/demo b.png --prior B=0.01",
                 ),
-            )
+            ),
         ),
-        r.Prose(("Something nobody foresaw.",), heading="A last word", note="A note."),
+        partial(r.prose, "A last word", "Something nobody foresaw.", "A note."),
     )
 
 
@@ -259,7 +288,18 @@ def shifts():
         return r.ShiftMethod(name, f"way {name}", f"hint {name}", (0.9, 0.8), test, low, high, published)
 
     methods = (method("ordinary", falling, (0.874, 0.171)), method("adjusted", level, None))
-    return (r.ShiftTable(methods, (0.9, 0.8), agreement, ("ordinary", "adjusted"), "adjusted", 0.75, 5),)
+    return (
+        partial(
+            r.shift_table,
+            methods,
+            (0.9, 0.8),
+            agreement,
+            ("ordinary", "adjusted"),
+            chosen="adjusted",
+            ceiling=0.75,
+            seeds=5,
+        ),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -268,35 +308,42 @@ def makers():
     pictures = np.stack([letter("A", 1), letter("B", 2)])
     losses = {"generator": [1.2, 0.9, 0.8], "discriminator": [0.6, 0.65, 0.67]}
     return (
-        r.LossCurves([1, 2, 3], losses, best_epoch=2),
-        r.GeneratedImages(pictures),
-        r.Reconstructions(pictures, pictures[:, ::-1]),
+        partial(r.loss_curves, [1, 2, 3], losses, best_epoch=2),
+        partial(r.generated_images, pictures),
+        partial(r.reconstructions, pictures, pictures[:, ::-1]),
     )
 
 
 @pytest.fixture(scope="session")
 def causes():
     """Sections of a causal question: two treatments of kidney stones."""
-    seen = {"A": rate_of(273, 350), "B": rate_of(289, 350), "A - B": r.Estimate(-0.046, -0.105, 0.013)}
-    done = {"A": r.Estimate(0.833, 0.79, 0.87), "B": r.Estimate(0.779, 0.72, 0.83)}
+    gap = Contrast("A", "B", r.Estimate(-0.046, -0.105, 0.013))
+    seen = EffectEstimate("counts", {"A": rate_of(273, 350), "B": rate_of(289, 350)}, (gap,))
+    done = EffectEstimate("strata", {"A": r.Estimate(0.833, 0.79, 0.87), "B": r.Estimate(0.779, 0.72, 0.83)})
     arrows = (("size", "treatment"), ("size", "success"), ("treatment", "success"))
+    rows, means = np.array([[87.0], [270.0]]), np.array([[0.931], [0.867]])
+    small = Strata(("size",), (("small",),), rows, rows, means, means, True, ("A", "B"))
+    graph = Dag(("size", "treatment", "success"), arrows)
+    answers = {"as they are": seen, "if it were set": done}
     return (
-        r.CausalGraph(("size", "treatment", "success"), arrows, "treatment", "success", ("size",)),
-        r.SeeingAndDoing(
-            "success",
-            (r.TitledAnswer("as they are", seen, ("A - B",)), r.TitledAnswer("if it were set", done)),
-            fraction=True,
-        ),
-        r.StrataTable(("A", "B"), (r.Stratum("size = small", (87, 270), (0.931, 0.867)),), fraction=True),
+        partial(r.causal_graph, graph, "treatment", "success", held=("size",)),
+        partial(r.seeing_and_doing, "success", answers, fraction=True),
+        partial(r.strata_table, small, ("A", "B")),
     )
 
 
 @pytest.fixture(scope="session")
-def full(classifier, beliefs, shifts, makers, causes):
+def given(classifier, beliefs, shifts, makers, causes):
+    """The sections of a report of everything, each a function with what it is given."""
+    return (*classifier, *beliefs, *shifts, *makers, *causes)
+
+
+@pytest.fixture(scope="session")
+def full(given):
     """A report of everything."""
     return r.Report(
         "Ten letters, read by a small residual network",
-        (*classifier, *beliefs, *shifts, *makers, *causes),
+        tuple(make() for make in given),
         "runs/real",
         "21 November 2025, 21:12",
     )

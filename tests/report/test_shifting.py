@@ -6,7 +6,7 @@ from bayesight import report as r
 
 
 def test_words_and_table(shifts):
-    page = r.render(r.Report("t", shifts))
+    page = r.render(r.Report("t", (shifts[0](),)))
     plain = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)).replace("\u202f", " ")
     assert "Ordinary training is right in 85 % while nothing changes, and in 18 %" in plain
     assert "Chosen on the training environments alone: way adjusted, right in 85 % there and in 67 %" in plain
@@ -17,7 +17,8 @@ def test_words_and_table(shifts):
 
 def test_without_a_choice_nothing_is_said_of_one(shifts):
     (section,) = shifts
-    bare = r.ShiftTable(section.methods[1:], (0.9, 0.8), section.tested_at, (), None, 0.75, 1)
+    methods, trained_at, tested_at, _ = section.args
+    bare = r.shift_table(methods[1:], trained_at, tested_at, (), ceiling=0.75)
     page = r.render(r.Report("t", (bare,)))
     assert "Chosen" not in page
     assert "Ordinary" not in page

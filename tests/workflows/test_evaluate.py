@@ -13,11 +13,10 @@ from scipy import stats
 from bayesight.errors import InvalidInput
 from bayesight.evaluation import never_named, no_better_than
 from bayesight.evaluation.arrays import row_blocks
-from bayesight.report import PrecisionCurves
 from bayesight.run import Run
 from bayesight.workflows import evaluate as work
 from bayesight.workflows.evaluate import Likelihoods, measure, verdict_now
-from bayesight.workflows.reporting import evaluation_sections
+from bayesight.workflows.reporting import evaluation_curves
 
 
 def measured(run, table, prior=None):
@@ -168,7 +167,7 @@ def test_of_very_many_classes_the_least_precise_and_the_confusions_are_told(shap
 @pytest.mark.parametrize("prior", [None, [0.05, 0.65, 0.3]])
 def test_the_curve_of_a_class_is_what_the_tables_say_of_it(shapes_run, prior):
     found = measured(shapes_run, [[40, 3, 2], [9, 70, 1], [0, 2, 25]], prior)
-    curves = next(s for s in evaluation_sections(found) if isinstance(s, PrecisionCurves)).curves
+    curves = evaluation_curves(found)
     rows = found.per_class()
     assert {curve.name for curve in curves} == set(rows)
     for curve in curves:
@@ -186,7 +185,7 @@ def test_the_curve_of_a_class_is_what_the_tables_say_of_it(shapes_run, prior):
 
 def test_the_curve_of_a_class_without_images_has_no_line(shapes_run):
     found = measured(shapes_run, [[40, 0, 2], [0, 0, 0], [0, 0, 25]], [0.4, 0.3, 0.3])
-    curves = next(s for s in evaluation_sections(found) if isinstance(s, PrecisionCurves)).curves
+    curves = evaluation_curves(found)
     lines = {curve.name: curve.precision for curve in curves}
     assert np.isnan(lines["disc"]).all()
     assert np.isfinite(lines["bar"]).all()

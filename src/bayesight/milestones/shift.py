@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bayesight import report
 from bayesight.errors import UnknownName
 from bayesight.milestones.bench.coloured import ColourPlan, GreyLetters, two_kinds
 from bayesight.milestones.bench.running import Outcome, Setting, run
 from bayesight.milestones.bench.shifting import plan_of
 from bayesight.milestones.bench.sources import open_letters
 from bayesight.milestones.papers.irm import MILESTONE
-from bayesight.report import Prose, Section, ShiftMethod, ShiftTable
+from bayesight.report import Section, ShiftMethod
 from bayesight.report.words import rate
 from bayesight.types import Progress
 
@@ -106,28 +107,27 @@ class ShiftResult:
     def sections(self) -> list[Section]:
         """The report: the table with its curves, and how it came about."""
         plan, chosen = self.plan, self.chosen
-        table = ShiftTable(
+        table = report.shift_table(
             tuple(self._told(name) for name in self.outcome.measured),
             plan.train,
             plan.test,
             tuple(dict.fromkeys(["ordinary", chosen or "reweight", "dfr", "irm"])),
-            chosen,
-            1 - plan.noise,
-            len(self.outcome.seeds),
-            note="Published: Colored MNIST, 50,000 digits (Arjovsky et al. 2019, table 1); the options of "
+            chosen=chosen,
+            ceiling=1 - plan.noise,
+            seeds=len(self.outcome.seeds),
+        ).with_note(
+            "Published: Colored MNIST, 50,000 digits (Arjovsky et al. 2019, table 1); the options of "
             "their invariant risk were chosen with test data.",
         )
         sizes = {name: len(rows) for name, rows in self.letters.parts.items()}
         first, second = self.letters.kinds
-        how = Prose(
-            (
-                f"{sizes['train']:,} letters to train with and {sizes['test']:,} others to test, {first[0]}-"
-                f"{first[-1]} against {second[0]}-{second[-1]}. {rate(plan.noise)} of all labels are wrong, "
-                f"also those of the balanced batch, whose {plan.balanced} letters are left out of the "
-                "training.",
-                SELECTION,
-            ),
-            heading="How this was measured",
+        how = report.prose(
+            "How this was measured",
+            f"{sizes['train']:,} letters to train with and {sizes['test']:,} others to test, {first[0]}-"
+            f"{first[-1]} against {second[0]}-{second[-1]}. {rate(plan.noise)} of all labels are wrong, "
+            f"also those of the balanced batch, whose {plan.balanced} letters are left out of the "
+            "training.",
+            SELECTION,
         )
         return [table, how]
 

@@ -1,95 +1,94 @@
-"""Reports: plain data in, one HTML file out that opens offline, in light and dark, on a phone and on paper.
+"""Reports: results in, one HTML file out that opens offline, in light and dark, on a phone and on paper.
 
 ```
-sections  what can be said of a classifier     beliefs  of belief     causes  of cause and effect; plain data
-figures   data -> one SVG                       views    a section -> words, figures, tables
+sections  a result -> a heading with words, figures, tables; one function a section
+figures   data -> one SVG
 page      a report -> HTML
 ```
 """
 
 from bayesight.bayes.rates import Estimate
-from bayesight.report.beliefs import (
-    BaseRates,
-    BeliefStep,
-    BeliefSteps,
-    Measure,
-    NaturalFrequencies,
-    Novelty,
-    PosteriorByPrevalence,
-    UpdateChange,
-)
-from bayesight.report.causes import CausalGraph, SeeingAndDoing, StrataTable, Stratum, TitledAnswer
+from bayesight.report.blocks import Section, Step
 from bayesight.report.page import Report, render, save
-from bayesight.report.sections import (
-    ClassCounts,
-    ClassReading,
-    Conflict,
-    ConfusionTable,
-    Duplicates,
-    GeneratedImages,
-    LearningCurves,
-    LossCurves,
-    Mistakes,
-    PerClass,
-    Picture,
-    PrecisionCurve,
-    PrecisionCurves,
-    Prose,
-    Quarantine,
-    Reconstructions,
-    ReliabilityDiagram,
-    Section,
-    Source,
-    Step,
-    Steps,
-    Summary,
-    SuspiciousLabels,
-    Training,
+from bayesight.report.sections.belief import (
+    BeliefStep,
+    Comparison,
+    base_rates,
+    belief_steps,
+    counted_people,
+    novelty,
+    posterior_by_prevalence,
+    update_change,
 )
-from bayesight.report.shift import ShiftMethod, ShiftTable
+from bayesight.report.sections.causation import causal_graph, seeing_and_doing, strata_table
+from bayesight.report.sections.data import (
+    Picture,
+    duplicates,
+    generated_images,
+    mistakes,
+    quarantine,
+    reconstructions,
+    suspicious_labels,
+)
+from bayesight.report.sections.evaluation import (
+    PrecisionCurve,
+    confusion_table,
+    per_class,
+    precision_curves,
+    reliability_diagram,
+)
+from bayesight.report.sections.overview import (
+    ClassReading,
+    TrainingSource,
+    class_counts,
+    learning_curves,
+    loss_curves,
+    prose,
+    steps,
+    summary,
+    training,
+)
+from bayesight.report.sections.shifting import ShiftMethod, shift_table
 
 __all__ = [
-    "BaseRates",
     "BeliefStep",
-    "BeliefSteps",
-    "CausalGraph",
-    "ClassCounts",
     "ClassReading",
-    "Conflict",
-    "ConfusionTable",
-    "Duplicates",
+    "Comparison",
     "Estimate",
-    "GeneratedImages",
-    "LearningCurves",
-    "LossCurves",
-    "Measure",
-    "Mistakes",
-    "NaturalFrequencies",
-    "Novelty",
-    "PerClass",
     "Picture",
-    "PosteriorByPrevalence",
     "PrecisionCurve",
-    "PrecisionCurves",
-    "Prose",
-    "Quarantine",
-    "Reconstructions",
-    "ReliabilityDiagram",
     "Report",
     "Section",
-    "SeeingAndDoing",
     "ShiftMethod",
-    "ShiftTable",
-    "Source",
     "Step",
-    "Steps",
-    "StrataTable",
-    "Stratum",
-    "Summary",
-    "SuspiciousLabels",
-    "TitledAnswer",
-    "Training",
-    "UpdateChange",
+    "TrainingSource",
+    "base_rates",
+    "belief_steps",
+    "causal_graph",
+    "class_counts",
+    "confusion_table",
+    "counted_people",
+    "duplicates",
+    "generated_images",
+    "learning_curves",
+    "loss_curves",
+    "mistakes",
+    "novelty",
+    "per_class",
+    "posterior_by_prevalence",
+    "precision_curves",
+    "prose",
+    "quarantine",
+    "reconstructions",
+    "reliability_diagram",
     "render",
     "save",
+    "seeing_and_doing",
+    "shift_table",
+    "steps",
+    "strata_table",
+    "summary",
+    "suspicious_labels",
+    "training",
+    "update_change",
 ]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 __all__ = [
+    "Alternatives",
     "Beside",
     "Block",
     "Card",
     "Cell",
     "Chart",
-    "Choice",
     "Column",
     "Facts",
     "Fold",
@@ -20,8 +20,9 @@ __all__ = [
     "Items",
     "Key",
     "Option",
+    "Section",
+    "Step",
     "Story",
-    "StoryStep",
     "Table",
     "Tile",
     "Tiles",
@@ -135,20 +136,20 @@ class Gallery:
 
 
 @dataclass(frozen=True)
-class StoryStep:
-    """One step: what was done, what came of it, the command, the time."""
+class Step:
+    """One step: what was done, what came of it, its command line, its duration in seconds."""
 
     title: str
     words: str
     command: str = ""
-    time: str = ""
+    elapsed_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Story:
     """Numbered steps."""
 
-    steps: tuple[StoryStep, ...]
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -183,23 +184,33 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Alternatives:
     """Alternatives of which the reader picks one, without a script.
 
     Attributes:
-        uid: unique on the page.
         question: what is chosen.
         options: the alternatives.
         first: index of the one shown first.
     """
 
-    uid: str
     question: str
     options: tuple[Option, ...]
     first: int = 0
 
 
 Block: TypeAlias = (
-    Words | Items | Tiles | Chart | Facts | Table | Gallery | Story | Grid | Beside | Fold | Choice
+    Words | Items | Tiles | Chart | Facts | Table | Gallery | Story | Grid | Beside | Fold | Alternatives
 )
 """Anything that can stand on a page."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it."""
+
+    heading: str
+    blocks: tuple[Block, ...]
+
+    def with_note(self, note: str) -> Section:
+        """The section with a further paragraph; an empty one adds nothing."""
+        return replace(self, blocks=(*self.blocks, Words((note,)))) if note else self

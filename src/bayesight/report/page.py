@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 from dataclasses import dataclass
@@ -14,9 +15,8 @@ from markupsafe import Markup
 
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
-from bayesight.report.sections import Section
-from bayesight.report.views import view
-from bayesight.report.words import clean
+from bayesight.report.blocks import Section
+from bayesight.report.words import clean, duration
 
 __all__ = ["Report", "render", "save"]
 
@@ -31,7 +31,7 @@ class Report:
 
     Attributes:
         title: heading of the page.
-        sections: any kinds, in any order, any of them twice.
+        sections: any, in any order, any of them twice.
         subtitle: a line below the title, such as the run folder.
         created: when, as text; given by the caller, so that the same data make the same page.
     """
@@ -48,17 +48,14 @@ def render(report: Report) -> str:
     Every name is escaped, and characters that cannot be shown are replaced; a content security policy forbids
     the page to load or run anything.
 
-    Raises:
-        InvalidInput: a section whose data contradict each other.
-
     Example:
-        >>> from bayesight.report import Prose
-        >>> page = render(Report("A & B", (Prose(("One <b>word</b>.",), heading="Note"),)))
+        >>> from bayesight.report import prose
+        >>> page = render(Report("A & B", (prose("Note", "One <b>word</b>."),)))
         >>> "A &amp; B" in page, "One &lt;b&gt;word&lt;/b&gt;." in page
         (True, True)
     """
-    views = [view(section, number) for number, section in enumerate(report.sections, start=1)]
-    return _environment().get_template("page.html.j2").render(report=report, views=views) + "\n"
+    number = itertools.count(1).__next__  # of alternatives, whose buttons need names of their own
+    return _environment().get_template("page.html.j2").render(report=report, number=number) + "\n"
 
 
 def save(report: Report, path: str | os.PathLike[str]) -> Path:
@@ -68,7 +65,6 @@ def save(report: Report, path: str | os.PathLike[str]) -> Path:
         The absolute path of the file.
 
     Raises:
-        InvalidInput: as in ``render``.
         StorageFailed: the folder cannot be made or written.
     """
     target = Path(path).expanduser().absolute()
@@ -96,6 +92,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["drawn"] = Markup  # only figures of our own pass through it
     environment.filters["breakable"] = _breakable
     environment.filters["unbroken"] = _unbroken
+    environment.filters["duration"] = duration
     environment.filters["kind"] = lambda block: type(block).__name__
     return environment
 

@@ -28,7 +28,9 @@ __all__ = [
     "mean_of",
     "of_hundred",
     "percent",
+    "percents",
     "plural",
+    "points",
     "rate",
     "ratio",
     "ratio_interval",
@@ -88,6 +90,26 @@ def rate(number: Number) -> str:
     return percent(number, 0)
 
 
+def points(number: Number) -> str:
+    """``rate`` without its sign, for percentage points.
+
+    Example:
+        >>> points(0.0082)
+        '0.82'
+    """
+    return rate(number).removesuffix(f"{THIN}%")
+
+
+def percents(numbers: Sequence[Number], between: str = " / ", decimals: int = 1) -> str:
+    """Several fractions in per cent under one sign.
+
+    Example:
+        >>> percents((0.874, 0.171)).replace(THIN, " ")
+        '87.4 / 17.1 %'
+    """
+    return between.join(percent(number, decimals).removesuffix(f"{THIN}%") for number in numbers) + f"{THIN}%"
+
+
 def interval(number: Number, decimals: int = 1) -> str:
     """The interval of a fraction in per cent, or nothing when it has none.
 
@@ -97,8 +119,7 @@ def interval(number: Number, decimals: int = 1) -> str:
     """
     if not isinstance(number, Estimate) or math.isnan(number.low) or math.isnan(number.high):
         return ""
-    low, high = percent(number.low, decimals), percent(number.high, decimals)
-    return f"{low.removesuffix(f'{THIN}%')}–{high}"
+    return percents((number.low, number.high), "–", decimals)
 
 
 def spread(ends: Sequence[float], decimals: int = 1) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bayesight import report
 from bayesight.bayes import theorem
 from bayesight.bayes.diagnostic import from_rates
 from bayesight.belief.classifier import Classifier
@@ -22,18 +23,7 @@ from bayesight.evaluation import most_confused, one_vs_rest
 from bayesight.formatting import decimal, percent
 from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.progress import reporter
-from bayesight.report import (
-    BaseRates,
-    BeliefStep,
-    BeliefSteps,
-    Measure,
-    NaturalFrequencies,
-    PosteriorByPrevalence,
-    Section,
-    Step,
-    Steps,
-    UpdateChange,
-)
+from bayesight.report import BeliefStep, Comparison, Section, Step
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.training.classification import EVALUATION_BATCH
@@ -181,8 +171,8 @@ def demo(
         *_inferred(story, run, measured, seed, sizes.unlabelled, out),
         *_new_classes(story, run, measured, sources, out),
     ]
-    report = _report(story, run, measured, sections)
-    return Demo(run, sources["letters"], report, measured.evaluation.accuracy, tuple(story.steps))
+    page = _report(story, run, measured, sections)
+    return Demo(run, sources["letters"], page, measured.evaluation.accuracy, tuple(story.steps))
 
 
 def hardest(log_likelihood: Tensor) -> tuple[int, int, float]:
@@ -312,17 +302,17 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
     called = f"called {names[top]}"
     positive = np.array([from_rates(sensitivity, false_alarm, p).precision.mean for p in grid])
     return [
-        BeliefSteps(
+        report.belief_steps(
             names,
             (BeliefStep("prior", uniform.numpy()), BeliefStep("posterior", before.numpy())),
             heading="A picture where all letters are equally common",
         ),
-        BeliefSteps(
+        report.belief_steps(
             names,
             (BeliefStep("prior", rare.numpy()), BeliefStep("posterior", after.numpy())),
             heading=f"The same picture where {names[top]} is one in {1 / rate:,.0f}",
         ),
-        NaturalFrequencies(
+        report.counted_people(
             0.1,
             sensitivity,
             false_alarm,
@@ -330,7 +320,7 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
             unaffected="another letter",
             positive=called,
         ),
-        PosteriorByPrevalence(grid, positive, here=0.1, log=True),
+        report.posterior_by_prevalence(grid, positive, here=0.1, log=True),
     ]
 
 
@@ -357,7 +347,7 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult, out: Path
         )
     beliefs = [("prior", prior.log_p), *((f"reading {i}", s.posterior.log_p) for i, s in enumerate(steps, 1))]
     return [
-        BeliefSteps(
+        report.belief_steps(
             names,
             tuple(BeliefStep(title, log_p.exp().numpy()) for title, log_p in beliefs),
             heading=f"Two readings of one {truth}",
@@ -399,14 +389,14 @@ def _inferred(
         )
     estimate = found.estimate
     return [
-        BaseRates(
+        report.base_rates(
             names,
             classifier.prior.numpy(),
             estimate.prior.numpy(),
-            estimate.low.numpy(),
-            estimate.high.numpy(),
-            found.method,
-            (Measure("accuracy on these letters", scores[0], scores[1]),),
+            low=estimate.low.numpy(),
+            high=estimate.high.numpy(),
+            method=found.method,
+            measures=(Comparison("accuracy on these letters", scores[0], scores[1]),),
         )
     ]
 
@@ -444,16 +434,16 @@ def _new_classes(
     before, after = _sensitivity(measured.evaluation.confusion), _sensitivity(again.evaluation.confusion)
     after[len(old) :] = _sensitivity(later.evaluation.confusion)[len(old) :]
     return [
-        UpdateChange(
+        report.update_change(
             names,
             np.concatenate([before, np.full(len(names) - len(old), np.nan)]),
             after,
-            absorbed=result.absorbed,
+            result.absorbed,
             elapsed_s=result.features_s + result.belief_s,
             new_classes=result.new_classes,
             measures=(
-                Measure("accuracy, old letters", measured.evaluation.accuracy, again.evaluation.accuracy),
-                Measure("accuracy, new letters", float("nan"), later.evaluation.accuracy),
+                Comparison("accuracy, old letters", measured.evaluation.accuracy, again.evaluation.accuracy),
+                Comparison("accuracy, new letters", float("nan"), later.evaluation.accuracy),
             ),
         )
     ]
@@ -465,7 +455,7 @@ def _report(story: _Story, run: Run, measured: EvaluateResult, sections: list[Se
     data = measured.data
     novelty = [novelty_section(measured.novelty)] if measured.novelty is not None else []
     pages = [
-        Steps(tuple(story.steps), heading="The story in steps"),
+        report.steps(story.steps, heading="The story in steps"),
         summary,
         *training_sections(run),
         *rest,

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bayesight import report
 from bayesight.bayes.head.label_noise import NoiseFit, fit_noise, out_of_fold, pooled
 from bayesight.belief.classifier import Classifier
 from bayesight.checks import check
@@ -27,7 +28,7 @@ from bayesight.errors import InvalidInput
 from bayesight.formatting import percent
 from bayesight.frame import Fit
 from bayesight.progress import reporter
-from bayesight.report import Picture, SuspiciousLabels
+from bayesight.report import Picture
 from bayesight.run import Run
 from bayesight.seeding import derive
 from bayesight.training.classification import EVALUATION_BATCH
@@ -185,7 +186,7 @@ def labels_report(found: LabelAudit, path: str | Path) -> Path:
         f"About {share} of the labels seem wrong (95 % interval {low} to {high}). "
         f"Judged out of fold, with {found.how}."
     )
-    sections = [SuspiciousLabels(pictures, total=expected, note=note), *data_sections(store)]
+    sections = [report.suspicious_labels(pictures, total=expected).with_note(note), *data_sections(store)]
     return write_report(f"Labels of {Path(store.manifest.source).name}", sections, path)
 
 

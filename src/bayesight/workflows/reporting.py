@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import bayesight
+from bayesight import report
 from bayesight.bayes.rates import mixture_draws
 from bayesight.data import Store
 from bayesight.data.audit import audit
@@ -20,30 +21,13 @@ from bayesight.data.batches import Examples
 from bayesight.data.notes import notes
 from bayesight.models import GENERATORS, GenerativeModel
 from bayesight.report import (
-    ClassCounts,
     ClassReading,
-    Conflict,
-    ConfusionTable,
-    Duplicates,
     Estimate,
-    GeneratedImages,
-    LearningCurves,
-    LossCurves,
-    Mistakes,
-    Novelty,
-    PerClass,
     Picture,
     PrecisionCurve,
-    PrecisionCurves,
-    Prose,
-    Quarantine,
-    Reconstructions,
-    ReliabilityDiagram,
     Report,
     Section,
-    Source,
-    Summary,
-    Training,
+    TrainingSource,
     save,
 )
 from bayesight.run import Run
@@ -59,6 +43,7 @@ from bayesight.workflows.evaluate import (
 
 __all__ = [
     "data_sections",
+    "evaluation_curves",
     "evaluation_report",
     "evaluation_sections",
     "generation_report",
@@ -123,9 +108,9 @@ def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -
     Returns:
         The path of the report.
     """
-    sections: list[Section] = [GeneratedImages(_stored(samples))]
+    sections: list[Section] = [report.generated_images(_stored(samples))]
     if remembered:
-        sections.append(Reconstructions(*map(_stored, remembered)))
+        sections.append(report.reconstructions(*map(_stored, remembered)))
     metrics, rows, name = run.metrics(), run.history(), run.recipe().model.name
     sections.append(_training(run, metrics))
     if len(rows) > 1:
@@ -151,8 +136,8 @@ def language_report(run: Run, samples: Sequence[str]) -> Path:
         f"character (log-loss {found['log_loss']:.4f} nats a symbol, perplexity {found['perplexity']:.2f})."
     )
     sections: list[Section] = [
-        Prose((quality,), heading="How well it foretells"),
-        Prose(tuple(samples), heading="Texts that it wrote"),
+        report.prose("How well it foretells", quality),
+        report.prose("Texts that it wrote", *samples),
         _training(run, metrics),
     ]
     if len(rows) > 1:
@@ -161,7 +146,8 @@ def language_report(run: Run, samples: Sequence[str]) -> Path:
             "training": [row["train.total"] for row in rows],
         }
         best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
-        sections.append(LossCurves(np.arange(1, len(rows) + 1), both, "log-loss, nats a symbol", best))
+        epochs, quantity = np.arange(1, len(rows) + 1), "log-loss, nats a symbol"
+        sections.append(report.loss_curves(epochs, both, quantity=quantity, best_epoch=best))
     title = f"{run.folder.name}: texts by {name!r}"
     return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
@@ -210,27 +196,29 @@ def evaluation_sections(
     readings = _readings(evaluation)
     where = "the stated base rates" if evaluation.prior is not None else "the images judged"
     sections: list[Section] = [
-        Summary(
-            accuracy=Estimate(evaluation.accuracy, *evaluation.accuracy_interval),
-            examples=len(evaluation.labels),
+        report.summary(
+            Estimate(evaluation.accuracy, *evaluation.accuracy_interval),
+            len(evaluation.labels),
             log_loss=evaluation.log_loss,
             calibration_error=evaluation.ece,
             bins=CALIBRATION_BINS,
             readings=readings,
             verdict=evaluation.verdict,
             judged=judged,
-            note=note,
-        ),
-        ConfusionTable(evaluation.cells, evaluation.classes),
+        ).with_note(note),
+        report.confusion_table(evaluation.cells, evaluation.classes),
     ]
     if readings:
-        sections += [PerClass(readings, base_rates=where), _precision_curves(evaluation)]
-    return [*sections, ReliabilityDiagram(evaluation.reliability())]
+        sections += [
+            report.per_class(readings, base_rates=where),
+            report.precision_curves(evaluation_curves(evaluation)),
+        ]
+    return [*sections, report.reliability_diagram(evaluation.reliability())]
 
 
 def mistakes(
     evaluation: Evaluation, examples: Examples, store: Store, rows: np.ndarray | None = None
-) -> Mistakes:
+) -> Section:
     """The most confident mistakes, as pictures.
 
     Args:
@@ -253,14 +241,14 @@ def mistakes(
         )
         for i, image in zip(order, images, strict=True)
     ]
-    return Mistakes(tuple(pictures), total=len(wrong))
+    return report.mistakes(pictures, total=len(wrong))
 
 
-def novelty_section(found: NoveltyCheck) -> Novelty:
+def novelty_section(found: NoveltyCheck) -> Section:
     """Known and unknown images on one scale, with the limit."""
     figures = found.as_dict()
-    return Novelty(
-        known=found.known.numpy(),
+    return report.novelty(
+        found.known.numpy(),
         unknown=found.unknown.numpy(),
         threshold=found.limit,
         level=found.level,
@@ -273,24 +261,22 @@ def novelty_section(found: NoveltyCheck) -> Novelty:
 def data_sections(store: Store) -> list[Section]:
     """Sections on a source: its classes, quarantined files and duplicates."""
     manifest, found = store.manifest, audit(store)
-    conflicts = tuple(Conflict(labels=tuple(c.labels), paths=c.paths) for c in found.conflicts)
+    said = " ".join(f"{note[0].upper()}{note[1:]}." for note in notes(store))
     return [
-        ClassCounts(dict(manifest.counts), note=manifest.choice),
-        Quarantine(
-            tuple((q.path, q.reason) for q in manifest.quarantined),
-            manifest.ignored,
-            note=" ".join(f"{said[0].upper()}{said[1:]}." for said in notes(store)),
-        ),
-        Duplicates(groups=found.groups, extra=found.extra, conflicts=conflicts),
+        report.class_counts(manifest.counts).with_note(manifest.choice),
+        report.quarantine(
+            [(q.path, q.reason) for q in manifest.quarantined], ignored=manifest.ignored
+        ).with_note(said),
+        report.duplicates(found.groups, found.extra, conflicts=found.conflicts),
     ]
 
 
-def _training(run: Run, metrics: dict[str, Any]) -> Training:
+def _training(run: Run, metrics: dict[str, Any]) -> Section:
     recipe = run.recipe().as_dict()
     uses = ["training and validation"] + ["training only"] * (len(metrics["sources"]) - 1)
-    return Training(
-        sources=tuple(
-            Source(s["source"], use, s.get("images", s.get("characters")), s["content_hash"])
+    return report.training(
+        tuple(
+            TrainingSource(s["source"], use, s.get("images", s.get("characters")), s["content_hash"])
             for s, use in zip(metrics["sources"], uses, strict=True)
         ),
         samples={k: v for k, v in metrics["examples"].items() if v},
@@ -309,13 +295,14 @@ def _curves(run: Run, metrics: dict[str, Any]) -> list[Section]:
         return []
     best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
     return [
-        LearningCurves(
-            epochs=np.arange(1, len(rows) + 1),
+        report.learning_curves(
+            np.arange(1, len(rows) + 1),
             train_loss=[row["classifier.total"] for row in rows],
             validation_loss=[row["log_loss"] for row in rows],
             validation_accuracy=[row["accuracy"] for row in rows],
             best_epoch=best,
-            note="The training loss is measured on augmented images with dropout and label smoothing as the "
+        ).with_note(
+            "The training loss is measured on augmented images with dropout and label smoothing as the "
             "recipe says, so it may lie above the validation loss.",
         )
     ]
@@ -323,16 +310,17 @@ def _curves(run: Run, metrics: dict[str, Any]) -> list[Section]:
 
 def _loss_curves(
     rows: Sequence[dict[str, float]], metrics: dict[str, Any], model: type[GenerativeModel]
-) -> LossCurves:
+) -> Section:
     """The turns of a game, the last first, or training and validation of the model's monitored measure."""
     epochs = np.arange(1, len(rows) + 1)
     turns = {name: [row[name] for row in rows] for name in reversed(rows[0]) if name.endswith(".total")}
     if model.monitor is None:
         note = "A game has no downward curve: where both losses stay level, neither side is winning."
-        return LossCurves(epochs, {name.removesuffix(".total"): turns[name] for name in turns}, note=note)
+        losses = {name.removesuffix(".total"): turns[name] for name in turns}
+        return report.loss_curves(epochs, losses).with_note(note)
     both = {"validation": [row[model.monitor.name] for row in rows], "training": next(iter(turns.values()))}
     best = next((i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"]), None)
-    return LossCurves(epochs, both, str(model.monitor), best)
+    return report.loss_curves(epochs, both, quantity=str(model.monitor), best_epoch=best)
 
 
 def _stored(images: Tensor) -> ImageArray:
@@ -364,9 +352,9 @@ def _number(row: dict[str, Any], key: str) -> Estimate:
     return Estimate(value, *row["intervals"][key])
 
 
-def _precision_curves(evaluation: Evaluation) -> PrecisionCurves:
+def evaluation_curves(evaluation: Evaluation) -> tuple[PrecisionCurve, ...]:
     """Precision of each class at every base rate, the others as common beside each other as they are."""
-    return PrecisionCurves(tuple(_precision_curve(evaluation, k) for k in evaluation.least_precise(CURVES)))
+    return tuple(_precision_curve(evaluation, k) for k in evaluation.least_precise(CURVES))
 
 
 def _precision_curve(evaluation: Evaluation, k: int) -> PrecisionCurve:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
-from bayesight.bayes.rates import Estimate
-from bayesight.causal import AdjustFor, EffectEstimate, FrontDoor, Instrument, NotIdentified, Strata
+from bayesight import report
+from bayesight.causal import AdjustFor, FrontDoor, Instrument, NotIdentified
 from bayesight.causal.question import ON_WHOM
 from bayesight.causal.refute import Refutation
-from bayesight.report import CausalGraph, Section, SeeingAndDoing, StrataTable, Stratum, TitledAnswer
+from bayesight.report import Section
 from bayesight.report.words import joined
 from bayesight.workflows.causal.answer import CausalAnswer
 from bayesight.workflows.reporting import write_report
@@ -35,46 +33,35 @@ def causal_sections(found: CausalAnswer) -> list[Section]:
     effect = found.effect
     question = effect.question
     fraction = effect.binary and not effect.conditional.slope
-    answers = [_contrasted("as they are", effect.conditional)]
+    answers = {"as they are": effect.conditional}
     if effect.adjusted is not None:
-        answers.append(_contrasted("if it were set", effect.adjusted))
-    answers += [_contrasted(f"if it were set, {ON_WHOM[a.on]}", a) for a in effect.instead[:1]]
+        answers["if it were set"] = effect.adjusted
+    answers |= {f"if it were set, {ON_WHOM[a.on]}": a for a in effect.instead[:1]}
     others = {} if found.bayes is None else {"Bayesian, Dirichlet and Beta": found.bayes.effect}
     others |= {f"{a.method}, {ON_WHOM[a.on]}": a.effect for a in effect.instead[1:]}
     said = f", {ON_WHOM[question.effect]}: not the answer" if effect.adjusted is None else ""
     others |= {a.method + said: a.effect for a in effect.others}
-    sections: list[Section] = [
-        CausalGraph(
-            found.dag.nodes,
-            found.dag.edges,
+    sections = [
+        report.causal_graph(
+            found.dag,
             question.treatment,
             question.outcome,
-            effect.held or (),
-            tuple(sorted(found.dag.unobserved)),
-            _graph_sentences(found),
-            heading="Who causes whom",
+            held=effect.held or (),
+            sentences=_graph_sentences(found),
         ),
-        SeeingAndDoing(
+        report.seeing_and_doing(
             question.outcome if not question.success else f"{question.outcome}={question.success}",
-            tuple(answers),
-            fraction,
-            _headline(found),
-            others,
-            _sentences(found),
-            question.level,
+            answers,
+            fraction=fraction,
+            headline=_headline(found),
+            others=others,
+            sentences=_sentences(found),
+            level=question.level,
         ),
     ]
     if effect.strata is not None and effect.held:
-        sections.append(_strata(effect.strata, tuple(effect.conditional.means)))
+        sections.append(report.strata_table(effect.strata, tuple(effect.conditional.means)))
     return sections
-
-
-def _contrasted(title: str, answer: EffectEstimate) -> TitledAnswer:
-    values: dict[str, Estimate] = dict(answer.means)
-    gaps = {f"{d.of} − {d.versus}": d.estimate for d in answer.differences}
-    if answer.slope is not None:
-        gaps["one more unit"] = answer.slope
-    return TitledAnswer(title, values | gaps, tuple(gaps))
 
 
 def _graph_sentences(found: CausalAnswer) -> tuple[str, ...]:
@@ -129,12 +116,3 @@ def _attempt(r: Refutation) -> str:
     spread = f"{r.effect.mean:.4g} ({r.effect.low:.4g} to {r.effect.high:.4g})"
     verdict = "it holds" if r.passed else "IT FAILS"
     return f"Attempt to break it, {r.name}: {spread}, expected {r.expected}; {verdict}."
-
-
-def _strata(strata: Strata, treatments: tuple[str, ...]) -> StrataTable:
-    order = np.argsort(-strata.n.sum(axis=0), kind="stable").tolist()
-    mean = np.where(strata.n > 0, strata.mean, np.nan)
-    rows = tuple(
-        Stratum(strata.label(s), tuple(strata.n[:, s].tolist()), tuple(mean[:, s].tolist())) for s in order
-    )
-    return StrataTable(treatments, rows, strata.binary, strata.share, heading="Like compared with like")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bayesight import report as r
+from bayesight.causal import Strata
+from bayesight.data.audit import Conflict
 from bayesight.evaluation import reliability
 from bayesight.report import blocks
-from bayesight.report.views import view
 from bayesight.report.words import THIN
 
 
@@ -27,7 +28,7 @@ def said(section: r.Section) -> str:
                 if name != "svg":
                     walk(getattr(value, name))
 
-    walk(view(section, 1).blocks)
+    walk(section.blocks)
     return "\n".join(out).replace(THIN, " ")
 
 
@@ -37,8 +38,12 @@ def reading(name: str, precision: float) -> r.ClassReading:
 
 
 def test_the_summary_says_what_a_positive_is_worth():
-    section = r.Summary(
-        r.Estimate(0.953, 0.944, 0.961), 2000, 0.17, 0.0082, readings=(reading("A", 0.99), reading("B", 0.97))
+    section = r.summary(
+        r.Estimate(0.953, 0.944, 0.961),
+        2000,
+        log_loss=0.17,
+        calibration_error=0.0082,
+        readings=(reading("A", 0.99), reading("B", 0.97)),
     )
     words = said(section)
     assert "Of 100 images it never learned from, it names 95 rightly (95 %: 94–96)." in words
@@ -48,24 +53,24 @@ def test_the_summary_says_what_a_positive_is_worth():
 
 
 def test_a_class_never_called_is_not_the_most_trusted():
-    words = said(r.Summary(0.5, 10, readings=(reading("A", math.nan), reading("B", 0.97))))
+    words = said(r.summary(0.5, 10, readings=(reading("A", math.nan), reading("B", 0.97))))
     assert "says B" in words
     assert "says A" not in words
 
 
 def test_the_worst_pairs_are_in_words():
-    words = said(r.ConfusionTable([[90, 10], [3, 97]], ("A", "B")))
+    words = said(r.confusion_table([[90, 10], [3, 97]], ("A", "B")))
     assert "13 mistakes in 200 images" in words
     assert "A called B: 10 times, 10 % of all A\nB called A: 3 times, 3 % of all B" in words
-    assert "Not one of 5 images" in said(r.ConfusionTable([[3, 0], [0, 2]], ("A", "B")))
+    assert "Not one of 5 images" in said(r.confusion_table([[3, 0], [0, 2]], ("A", "B")))
 
 
 def test_natural_frequencies_count_the_worked_example():
-    words = said(r.NaturalFrequencies(0.10, 0.99, 0.10))
+    words = said(r.counted_people(0.10, 0.99, 0.10))
     assert "Of 1,000 people, 100 are ill. Of these 99 are positive and 1 is missed." in words
     assert "Of the 900 healthy, 90 are positive all the same." in words
     assert "So of 189 who are positive, 99 are ill: 52 %." in words
-    assert "So of" not in said(r.NaturalFrequencies(0.0, 0.9, 0.0))
+    assert "So of" not in said(r.counted_people(0.0, 0.9, 0.0))
 
 
 def test_belief_steps_tell_the_published_posteriors():
@@ -73,40 +78,41 @@ def test_belief_steps_tell_the_published_posteriors():
         r.BeliefStep("prior", [0.1, 0.9]),
         r.BeliefStep("1st positive", [0.9167, 0.0833], math.log(0.108)),
     )
-    words = said(r.BeliefSteps(("ill", "healthy"), steps))
+    words = said(r.belief_steps(("ill", "healthy"), steps))
     assert "Prior: healthy, 90 %" in words
     assert "1st positive (a result with a probability of 11 %): ill, 91.7 %" in words
-    density = said(r.BeliefSteps(("a", "b"), (r.BeliefStep("image", [0.5, 0.5], -312.44),)))
+    density = said(r.belief_steps(("a", "b"), (r.BeliefStep("image", [0.5, 0.5], -312.44),)))
     assert "Image (log-evidence −312.4 nats): all 2 alike, 50 % each" in density
 
 
 def test_precision_is_read_off_the_curve_at_the_stated_rate():
     g = np.geomspace(1e-4, 1, 400)
     curve = r.PrecisionCurve("B", g, g * 0.99 / (g * 0.99 + (1 - g) * 0.1), stated_rate=0.1, sample_rate=0.5)
-    words = said(r.PrecisionCurves((curve,)))
+    words = said(r.precision_curves((curve,)))
     assert "10 %\nstated\n52.4 %" in words
     assert "50 %\ntest images\n90.8 %" in words
 
 
 def test_reliability_names_the_direction():
     sure = np.log([[0.95, 0.05]] * 100)
-    words = said(r.ReliabilityDiagram(reliability(sure, [0] * 70 + [1] * 30)))
+    words = said(r.reliability_diagram(reliability(sure, [0] * 70 + [1] * 30)))
     assert "Of the 100 images it was 93.3 % to 100 % sure of, 70 % were named rightly." in words
     assert "states 95 % and is right in 70 %: it is too sure of itself." in words
-    assert "more modest" in said(r.ReliabilityDiagram(reliability(np.log([[0.6, 0.4]] * 50), [0] * 50)))
+    assert "more modest" in said(r.reliability_diagram(reliability(np.log([[0.6, 0.4]] * 50), [0] * 50)))
 
 
 @pytest.mark.parametrize("above", [True, False])
 def test_novelty_counts_what_the_threshold_flags(above):
     sign = 1 if above else -1
     known, unknown = sign * np.arange(100.0), sign * np.array([50.0, 94.0, 95.0, 200.0])
-    words = said(r.Novelty(known, unknown, sign * 95.0, 0.05, unknown_above=above, source="MNIST"))
+    options = {"threshold": sign * 95.0, "level": 0.05, "unknown_above": above, "source": "MNIST"}
+    words = said(r.novelty(known, unknown=unknown, **options))
     assert "Of 100 known images, 5 % are called unknown (meant: 5 %)." in words
     assert "Of 4 images from MNIST that show nothing it knows, 50 % are." in words
 
 
 def test_an_update_names_new_classes_and_the_largest_loss():
-    section = r.UpdateChange(
+    section = r.update_change(
         ("A", "B", "H"),
         [0.95, 0.90, np.nan],
         [0.94, 0.93, 0.88],
@@ -114,7 +120,7 @@ def test_an_update_names_new_classes_and_the_largest_loss():
         elapsed_s=0.0382,
         new_classes=("H",),
         trust_past=0.2,
-        measures=(r.Measure("all", 0.6, 0.93), r.Measure("log-loss", 0.2, 0.18, fraction=False)),
+        measures=(r.Comparison("all", 0.6, 0.93), r.Comparison("log-loss", 0.2, 0.18, fraction=False)),
     )
     words = said(section)
     assert "In 38.2 ms, 1,000 labelled images were taken in, without training again." in words
@@ -124,22 +130,22 @@ def test_an_update_names_new_classes_and_the_largest_loss():
     assert "+33.0 points" in words
     assert "−0.020" in words
     assert "weight of 20 %" in words
-    assert "Nothing changed." in said(r.UpdateChange(("A",), [0.5], [0.5], 0))
+    assert "Nothing changed." in said(r.update_change(("A",), [0.5], [0.5], 0))
 
 
 def test_base_rates_name_the_largest_changes():
-    words = said(r.BaseRates(("A", "B", "C"), [0.3, 0.3, 0.4], [0.6, 0.3, 0.1], method="Stated."))
+    words = said(r.base_rates(("A", "B", "C"), [0.3, 0.3, 0.4], [0.6, 0.3, 0.1], method="Stated."))
     assert "C has a base rate of 10 % here, 40 % in training" in words
     assert "B has" not in words
-    assert "those of training" in said(r.BaseRates(("A", "B"), [0.5, 0.5], [0.5, 0.5]))
+    assert "those of training" in said(r.base_rates(("A", "B"), [0.5, 0.5], [0.5, 0.5]))
 
 
 def test_counts_name_the_extremes():
     assert "A has most, 30 (a base rate of 75 %), B fewest, 10 (25 %)." in said(
-        r.ClassCounts({"A": 30, "B": 10})
+        r.class_counts({"A": 30, "B": 10})
     )
-    assert "Every class has 10, so each has a base rate of 50 %." in said(r.ClassCounts({"A": 10, "B": 10}))
-    assert "no examples" in said(r.ClassCounts({}))
+    assert "Every class has 10, so each has a base rate of 50 %." in said(r.class_counts({"A": 10, "B": 10}))
+    assert "no examples" in said(r.class_counts({}))
 
 
 def test_the_recipe_is_told_in_the_order_of_its_four_keys():
@@ -147,7 +153,7 @@ def test_the_recipe_is_told_in_the_order_of_its_four_keys():
         "optimization": {"name": "adam", "lr": 0.001, "warm_up": None},
         "data": {"size": [28, 28], "n": 12345},
     }
-    facts = next(b for b in view(r.Training((), recipe=recipe), 1).blocks if isinstance(b, blocks.Facts))
+    facts = next(b for b in r.training((), recipe=recipe).blocks if isinstance(b, blocks.Facts))
     assert facts.items == (
         ("data", "size 28 × 28, n 12,345"),
         ("optimization", "adam, lr 0.001, warm up none"),
@@ -155,8 +161,12 @@ def test_the_recipe_is_told_in_the_order_of_its_four_keys():
 
 
 def test_learning_curves_say_which_weights_were_kept():
-    section = r.LearningCurves(
-        [1, 2, 3], None, [0.9, 0.5, 0.6], [0.7, 0.9, 0.99], [0.7, 0.91, 0.9], best_epoch=2
+    section = r.learning_curves(
+        [1, 2, 3],
+        validation_loss=[0.9, 0.5, 0.6],
+        train_accuracy=[0.7, 0.9, 0.99],
+        validation_accuracy=[0.7, 0.91, 0.9],
+        best_epoch=2,
     )
     words = said(section)
     assert "The weights of epoch 2 were kept (dotted line), where 91 % of the validation images" in words
@@ -164,18 +174,28 @@ def test_learning_curves_say_which_weights_were_kept():
 
 
 def test_nothing_to_report_is_said_too():
-    assert "It made no mistake." in said(r.Mistakes(()))
-    assert "No label looks wrong." in said(r.SuspiciousLabels(()))
-    assert "Every image could be read." in said(r.Quarantine())
-    assert "No image is there twice." in said(r.Duplicates(0, 0))
+    assert "It made no mistake." in said(r.mistakes(()))
+    assert "No label looks wrong." in said(r.suspicious_labels(()))
+    assert "Every image could be read." in said(r.quarantine(()))
+    assert "No image is there twice." in said(r.duplicates(0, 0))
 
 
 def test_quarantine_and_duplicates_are_counted():
-    words = said(r.Quarantine((("A/x.png", "0 bytes"),), ignored=1))
+    words = said(r.quarantine((("A/x.png", "0 bytes"),), ignored=1))
     assert "1 file could not be read" in words
     assert "1 other file was passed over, holding no image." in words
     assert "A/x.png\n" in words
-    words = said(r.Duplicates(2, 3, near_groups=1, conflicts=(r.Conflict(("A", "B"), ("A/1", "B/2")),)))
+    words = said(r.duplicates(2, 3, near_groups=1, conflicts=(Conflict(("A/1", "B/2"), {"A": 1, "B": 1}),)))
     assert "2 images are there more than once, which makes 3 too many." in words
     assert "one image is there under more than one label" in words
     assert "A and B" in words
+
+
+def test_strata_stand_largest_first_and_name_what_never_occurs():
+    rows, means = np.array([[0.0, 30.0], [10.0, 20.0]]), np.array([[0.0, 0.5], [0.25, 0.75]])
+    found = Strata(("size",), (("small",), ("large",)), rows, rows, means, means, True, ("A", "B"))
+    words = said(r.strata_table(found, ("A", "B")))
+    assert "83 % of the rows lie in strata where every treatment occurs" in words
+    assert "size=large\n\n50.0 %\n30 rows\n75.0 %\n20 rows\nyes" in words
+    assert "size=small\n\n–\n0 rows\n25.0 %\n10 rows\nno A" in words
+    assert words.index("size=large") < words.index("size=small")

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_array, sparray
 
-from bayesight.evaluation import ConfusedPair, most_confused
+from bayesight.evaluation import ConfusedPair, Reliability, most_confused
 from bayesight.evaluation.arrays import floats
+from bayesight.report import figures
 from bayesight.report.blocks import (
+    Alternatives,
     Beside,
     Block,
     Cell,
     Chart,
-    Choice,
     Column,
     Fold,
     Items,
     Key,
     Option,
+    Section,
     Table,
     Words,
 )
-from bayesight.report.figures import Curve, confusion_heat_map, rate_curve, reliability_diagram
+from bayesight.report.figures import Curve, confusion_heat_map, rate_curve
 from bayesight.report.figures.drawing import width_of
 from bayesight.report.figures.matrix import LARGEST
-from bayesight.report.sections import (
-    ClassReading,
-    ConfusionTable,
-    PerClass,
-    PrecisionCurve,
-    PrecisionCurves,
-    ReliabilityDiagram,
-)
-from bayesight.report.views.overview import worth
+from bayesight.report.sections.overview import ClassReading, worth
 from bayesight.report.words import (
     count,
     interval,
@@ -48,40 +45,77 @@ from bayesight.report.words import (
 )
 from bayesight.types import FloatArray
 
-__all__ = ["confusion", "per_class", "precision_curves", "reliability"]
+__all__ = ["PrecisionCurve", "confusion_table", "per_class", "precision_curves", "reliability_diagram"]
 
 _BESIDE = 470  # widest figure, in CSS pixels, that still leaves room for words beside it
 _POINTS = (0.001, 0.01, 0.1, 0.5)
 
 
-def confusion(section: ConfusionTable, uid: str) -> tuple[Block, ...]:
-    """The heat map with the worst pairs in words."""
-    given: Any = section.matrix if isinstance(section.matrix, sparray) else floats(section.matrix)
-    matrix: Any = csr_array(given)
-    classes = list(section.classes)
-    mistakes = float(matrix.sum() - matrix.diagonal().sum())
+@dataclass(frozen=True)
+class PrecisionCurve:
+    """Precision of one class at every base rate.
+
+    Attributes:
+        name: the class.
+        base_rate: ascending base rates (G,) in (0, 1].
+        precision: at each of them (G,).
+        low: lower ends of the intervals (G,), or None.
+        high: upper ends (G,), or None.
+        sample_rate: base rate among the test images.
+        stated_rate: base rate the user stated, if any.
+    """
+
+    name: str
+    base_rate: npt.ArrayLike
+    precision: npt.ArrayLike
+    low: npt.ArrayLike | None = None
+    high: npt.ArrayLike | None = None
+    sample_rate: float | None = None
+    stated_rate: float | None = None
+
+
+def confusion_table(matrix: npt.ArrayLike | sparray, classes: tuple[str, ...], *, worst: int = 5) -> Section:
+    """Confusion matrix as a heat map, with the most confused pairs in words.
+
+    Args:
+        matrix: counts (K, K), rows true, columns predicted; an array, or a sparse one of SciPy.
+        classes: names (K,).
+        worst: how many of the most confused pairs to put into words.
+    """
+    heading = "Who is taken for whom"
+    given: Any = matrix if isinstance(matrix, sparray) else floats(matrix)
+    counts: Any = csr_array(given)
+    mistakes = float(counts.sum() - counts.diagonal().sum())
     said: list[Block] = []
     if mistakes == 0:
-        said.append(Words((f"Not one of {plural(matrix.sum(), 'image')} was taken for another class.",)))
+        said.append(Words((f"Not one of {plural(counts.sum(), 'image')} was taken for another class.",)))
     else:
-        total = f"{plural(mistakes, 'mistake')} in {plural(matrix.sum(), 'image')}. Most often:"
-        pairs = most_confused(matrix, section.worst)
+        total = f"{plural(mistakes, 'mistake')} in {plural(counts.sum(), 'image')}. Most often:"
+        pairs = most_confused(counts, worst)
         said += [Words((total,)), Items(tuple(_pair(pair, classes) for pair in pairs), ordered=True)]
     said.append(
         Words(("A row holds the images of one class, a column those that were called it.",), quiet=True)
     )
-    drawn, classes, left_out = _largest(matrix, classes)
+    drawn, names, left_out = _largest(counts, classes)
     if left_out:
         said.append(Words((left_out,), quiet=True))
     keys = (Key("c1", "band", "rightly named"), Key("c2", "band", "mistaken"))
-    svg = confusion_heat_map(drawn, classes)
+    svg = confusion_heat_map(drawn, names)
     if width_of(svg) <= _BESIDE:
-        return (Beside(Chart(svg, keys), tuple(said)),)
-    return (Chart(svg, keys, scrolls=True), *said)
+        return Section(heading, (Beside(Chart(svg, keys), tuple(said)),))
+    return Section(heading, (Chart(svg, keys, scrolls=True), *said))
 
 
-def per_class(section: PerClass, uid: str) -> tuple[Block, ...]:
-    """The table; its columns say what they mean."""
+def per_class(
+    readings: tuple[ClassReading, ...], *, base_rates: str = "the test images", level: float = 0.95
+) -> Section:
+    """Each class as a diagnostic test, in a table.
+
+    Args:
+        readings: one for each class.
+        base_rates: where the base rates behind the precision come from ("the test images", "your prior").
+        level: credible level of the intervals.
+    """
     columns = (
         Column("class", numeric=False),
         Column("images", "of the class"),
@@ -101,31 +135,42 @@ def per_class(section: PerClass, uid: str) -> tuple[Block, ...]:
             _ratio(r, "likelihood_ratio_positive"),
             _ratio(r, "likelihood_ratio_negative"),
         )
-        for r in section.readings
+        for r in readings
     )
-    level = rate(section.level)
     words = (
         f"Each class is read as a test: it, or anything else. Sensitivity and false alarm belong to the "
         f"classifier; precision belongs to the place as well, here with the base rates of "
-        f"{section.base_rates}. Small figures are {level} credible intervals.",
+        f"{base_rates}. Small figures are {rate(level)} credible intervals.",
     )
-    said_of = [r for r in section.readings if np.isfinite(mean_of(r.precision))]
-    sentences = tuple(_sentence(worth(r, section.level)) for r in said_of)
+    said_of = [r for r in readings if np.isfinite(mean_of(r.precision))]
+    sentences = tuple(_sentence(worth(r, level)) for r in said_of)
     said = Fold("The precision of every class in words", (Items(sentences),))
-    return Words(words), Table(columns, rows, "Each class as a test"), said
+    return Section("Each class as a test", (Words(words), Table(columns, rows, "Each class as a test"), said))
 
 
-def precision_curves(section: PrecisionCurves, uid: str) -> tuple[Block, ...]:
-    """One figure a class, with what a positive is worth at a few base rates."""
-    options = tuple(Option(curve.name, _precision(curve, section.log)) for curve in section.curves)
-    first = next((i for i, curve in enumerate(section.curves) if curve.name == section.chosen), 0)
+def precision_curves(curves: tuple[PrecisionCurve, ...], *, chosen: str = "", log: bool = True) -> Section:
+    """Precision against base rate, for a class to be chosen on the page.
+
+    Args:
+        curves: one for each class that can be chosen.
+        chosen: name of the class shown first; the first curve when empty.
+        log: a logarithmic axis of base rates.
+    """
+    options = tuple(Option(curve.name, _precision(curve, log)) for curve in curves)
+    first = next((i for i, curve in enumerate(curves) if curve.name == chosen), 0)
     words = "The rarer a class is where the classifier is used, the more of its positives are false alarms."
-    return Words((words,)), Choice(uid, "What is it worth to be called", options, first)
+    return Section(
+        "What a positive is worth elsewhere",
+        (Words((words,)), Alternatives("What is it worth to be called", options, first)),
+    )
 
 
-def reliability(section: ReliabilityDiagram, uid: str) -> tuple[Block, ...]:
-    """The diagram, and whether it is too sure or too modest."""
-    data = section.data
+def reliability_diagram(data: Reliability) -> Section:
+    """Reliability diagram: stated probabilities against how often they come true.
+
+    Args:
+        data: from ``bayesight.evaluation.reliability``.
+    """
     n = data.counts.sum()
     stated = float(np.nansum(data.confidence * data.counts) / n)
     right = float(np.nansum(data.accuracy * data.counts) / n)
@@ -141,12 +186,12 @@ def reliability(section: ReliabilityDiagram, uid: str) -> tuple[Block, ...]:
     quiet = (
         "On the dashed line, what is stated comes true. Bars are credible intervals; the strip below shows "
     )
-    chart = Chart(reliability_diagram(data))
+    chart = Chart(figures.reliability_diagram(data))
     more = Words((quiet + "how many images each probability was stated for.",), quiet=True)
-    return (Beside(chart, (Words(tuple(said)), more)),)
+    return Section("Do its probabilities come true?", (Beside(chart, (Words(tuple(said)), more)),))
 
 
-def _pair(pair: ConfusedPair, classes: list[str]) -> str:
+def _pair(pair: ConfusedPair, classes: Sequence[str]) -> str:
     true, called = classes[pair.true], classes[pair.predicted]
     return f"{true} called {called}: {plural(pair.count, 'time')}, {rate(pair.share)} of all {true}"
 
@@ -165,7 +210,7 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _largest(matrix: Any, classes: list[str]) -> tuple[FloatArray, list[str], str]:
+def _largest(matrix: Any, classes: Sequence[str]) -> tuple[FloatArray, Sequence[str], str]:
     """The classes with most mistakes, when there are more than can be drawn, and a sentence that says so."""
     if len(classes) <= LARGEST:
         return matrix.toarray(), classes, ""

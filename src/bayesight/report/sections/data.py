@@ -1,0 +1,200 @@
+"""Sections that show images and files: mistakes, suspicious labels, quarantine, duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bayesight.data.audit import Conflict
+from bayesight.report.blocks import Block, Card, Cell, Column, Fold, Gallery, Section, Table, Words
+from bayesight.report.pictures import data_uri
+from bayesight.report.words import count, joined, plural, rate
+from bayesight.types import ImageArray
+
+__all__ = [
+    "Picture",
+    "duplicates",
+    "generated_images",
+    "mistakes",
+    "quarantine",
+    "reconstructions",
+    "suspicious_labels",
+]
+
+_PICTURES = 60
+_FILES = 200
+_FOLDED = 12
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image with what is known of it.
+
+    Attributes:
+        image: uint8, (H, W) grey or (H, W, 3) RGB.
+        label: its label, the truth as far as known; empty without one.
+        prediction: the class it was called.
+        probability: of the prediction, a fraction.
+        path: where it comes from.
+        label_probability: of the label, a fraction; shown for suspicious labels.
+    """
+
+    image: ImageArray
+    label: str
+    prediction: str
+    probability: float
+    path: str = ""
+    label_probability: float | None = None
+
+
+def mistakes(pictures: Sequence[Picture], *, total: int | None = None) -> Section:
+    """The most confident mistakes, as pictures.
+
+    Args:
+        pictures: worst first; the first 60 are shown.
+        total: how many mistakes there are in all.
+    """
+    heading = "Its most confident mistakes"
+    if not pictures:
+        return Section(heading, (Words(("It made no mistake.",)),))
+    shown = pictures[:_PICTURES]
+    in_all = total if total is not None else len(pictures)
+    words = f"It was most sure of these {len(shown)} of its {plural(in_all, 'mistake')}."
+    hint = "Where the picture sides with the classifier, the label may be wrong."
+    cards = tuple(_card(p, f"{p.label} → {p.prediction}", "sure", p.probability) for p in shown)
+    return Section(
+        heading,
+        (Words((f"{words} The first name is the label, the second what it said. {hint}",)), Gallery(cards)),
+    )
+
+
+def suspicious_labels(pictures: Sequence[Picture], *, total: int | None = None) -> Section:
+    """Labels that the other images speak against, as pictures.
+
+    Args:
+        pictures: most suspicious first; the first 60 are shown.
+        total: how many are suspicious in all.
+    """
+    heading = "Labels that look wrong"
+    if not pictures:
+        return Section(heading, (Words(("No label looks wrong.",)),))
+    shown = pictures[:_PICTURES]
+    in_all = total if total is not None else len(pictures)
+    found = f"{plural(in_all, 'label looks', 'labels look')} wrong" + (
+        "" if in_all == len(shown) else "; the worst"
+    )
+    words = f"Judged by the other images, {found}: the label first, then what it looks like."
+    cards = tuple(_suspicious(p) for p in shown)
+    return Section(heading, (Words((words,)), Gallery(cards)))
+
+
+def generated_images(images: ImageArray) -> Section:
+    """Images that a model made.
+
+    Args:
+        images: uint8 (N, H, W) or (N, H, W, 3).
+    """
+    shown = images[:_PICTURES]
+    cards = tuple(Card(data_uri(image), f"made image {n}", "") for n, image in enumerate(shown, start=1))
+    return Section(
+        "What it made",
+        (
+            Words(("None of these images was in the archive; each was made from random numbers.",)),
+            Gallery(cards),
+        ),
+    )
+
+
+def reconstructions(originals: ImageArray, copies: ImageArray) -> Section:
+    """Images and how their codes bring them back.
+
+    Args:
+        originals: uint8 (N, H, W) or (N, H, W, 3).
+        copies: the same shape.
+    """
+    cards: list[Card] = []
+    pairs = zip(originals, copies, strict=True)
+    for number, (original, copy) in enumerate(list(pairs)[: _PICTURES // 2], start=1):
+        cards += [
+            Card(data_uri(original), f"image {number}", f"{number}", ("original",)),
+            Card(data_uri(copy), f"image {number} as remembered", f"{number}", ("from its code",)),
+        ]
+    return Section(
+        "What its codes remember",
+        (
+            Words(("Images held out of training, each beside what its code brings back.",)),
+            Gallery(tuple(cards)),
+        ),
+    )
+
+
+def quarantine(items: Sequence[tuple[str, str]], *, ignored: int = 0) -> Section:
+    """Files that could not be read, and why.
+
+    Args:
+        items: (path, reason) of each; the first 200 are shown.
+        ignored: other files that were no images and were passed over.
+    """
+    heading = "What could not be read"
+    n = len(items)
+    none = "Every image could be read."
+    words = f"{plural(n, 'file')} could not be read and took no part in anything." if n else none
+    if ignored:
+        others = plural(ignored, "other file was", "other files were")
+        words += f" {others} passed over, holding no image."
+    if not n:
+        return Section(heading, (Words((words,)),))
+    rows = tuple((Cell(path), Cell(reason)) for path, reason in items[:_FILES])
+    columns = (Column("file", numeric=False), Column("reason", numeric=False))
+    table: Block = Table(columns, rows, "Files that could not be read")
+    if n > _FOLDED:
+        rest = f"The first {_FILES} of {count(n)} files" if n > _FILES else f"All {n} files"
+        table = Fold(rest, (table,))
+    return Section(heading, (Words((words,)), table))
+
+
+def duplicates(
+    groups: int, extra: int, *, near_groups: int | None = None, conflicts: Sequence[Conflict] = ()
+) -> Section:
+    """Images that are there more than once.
+
+    Args:
+        groups: sets of identical images.
+        extra: images beyond the first of each set.
+        near_groups: sets of images that are almost identical, or None when nobody looked.
+        conflicts: identical images with different labels; the first 60 are shown.
+    """
+    heading = "Duplicates"
+    words = "No image is there twice."
+    if extra:
+        held = "is there more than once" if groups == 1 else "are there more than once"
+        words = (
+            f"{plural(groups, 'image')} {held}, which makes {count(extra)} too many. "
+            "Identical images are never both in training and in validation."
+        )
+    said = [words]
+    if near_groups is not None:
+        said.append(f"{plural(near_groups, 'group')} of images are almost identical.")
+    if not conflicts:
+        return Section(heading, (Words(tuple(said)),))
+    n = len(conflicts)
+    which = "one image is" if n == 1 else f"{count(n)} images are"
+    said.append(f"In contradiction to itself: {which} there under more than one label.")
+    columns = (Column("labels", numeric=False), Column("files", numeric=False))
+    rows = tuple((Cell(joined(list(c.labels))), Cell(joined(c.paths))) for c in conflicts[:_PICTURES])
+    table = Fold("The files of contradicting labels", (Table(columns, rows, "Contradicting labels"),))
+    return Section(heading, (Words(tuple(said)), table))
+
+
+def _card(picture: Picture, title: str, word: str, probability: float) -> Card:
+    alt = f"image labelled {picture.label}, called {picture.prediction}"
+    return Card(data_uri(picture.image), alt, title, (f"{rate(probability)} {word}",), picture.path)
+
+
+def _suspicious(picture: Picture) -> Card:
+    lines = [f"{picture.prediction}: {rate(picture.probability)}"]
+    if picture.label_probability is not None:
+        lines.append(f"{picture.label}: {rate(picture.label_probability)}")
+    alt = f"image labelled {picture.label} that looks like {picture.prediction}"
+    title = f"{picture.label} → {picture.prediction}"
+    return Card(data_uri(picture.image), alt, title, tuple(lines), picture.path)

@@ -1,0 +1,376 @@
+"""Sections that say what was done: summary, training, learning curves, counts, steps, prose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesight.evaluation.arrays import floats
+from bayesight.report.blocks import (
+    Beside,
+    Block,
+    Cell,
+    Chart,
+    Column,
+    Facts,
+    Grid,
+    Items,
+    Key,
+    Section,
+    Step,
+    Story,
+    Table,
+    Tile,
+    Tiles,
+    Words,
+)
+from bayesight.report.figures import count_bars, learning_curve
+from bayesight.report.words import (
+    Number,
+    count,
+    duration,
+    interval,
+    mean_of,
+    of_hundred,
+    percent,
+    plural,
+    points,
+    rate,
+)
+from bayesight.types import FloatArray
+
+__all__ = [
+    "ClassReading",
+    "TrainingSource",
+    "class_counts",
+    "learning_curves",
+    "loss_curves",
+    "prose",
+    "steps",
+    "summary",
+    "training",
+    "worth",
+]
+
+_KEYS = ("data", "model", "loss", "optimization")
+
+
+@dataclass(frozen=True)
+class ClassReading:
+    """One class read as a diagnostic test: it against all others.
+
+    Attributes:
+        name: the class.
+        support: examples of the class.
+        sensitivity: of those, the fraction that was called it.
+        false_alarm: of all others, the fraction that was called it.
+        precision: of those called it, the fraction that was it.
+        likelihood_ratio_positive: factor by which being called it multiplies the odds.
+        likelihood_ratio_negative: factor by which being called something else multiplies them.
+        undefined: a word for each of these that the images leave open ("never said").
+    """
+
+    name: str
+    support: int
+    sensitivity: Number
+    false_alarm: Number
+    precision: Number
+    likelihood_ratio_positive: Number
+    likelihood_ratio_negative: Number
+    undefined: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingSource:
+    """One source of data.
+
+    Attributes:
+        path: the archive or folder.
+        use: what it was for ("training and validation", "training only", "test").
+        examples: images taken from it.
+        content_hash: of its images and labels, hexadecimal.
+    """
+
+    path: str
+    use: str
+    examples: int
+    content_hash: str = ""
+
+
+def summary(
+    accuracy: Number,
+    examples: int,
+    *,
+    log_loss: float | None = None,
+    calibration_error: float | None = None,
+    bins: int = 15,
+    readings: tuple[ClassReading, ...] = (),
+    level: float = 0.95,
+    verdict: str = "",
+    judged: str = "it never learned from",
+) -> Section:
+    """The whole report in a few plain sentences and figures.
+
+    Args:
+        accuracy: fraction of images called rightly.
+        examples: how many images were judged.
+        log_loss: mean, in nats.
+        calibration_error: expected calibration error, a fraction.
+        bins: the bins of the calibration error.
+        readings: the classes; the best and the worst precision become sentences.
+        level: credible level of the intervals.
+        verdict: what makes it no classifier, if anything; it comes first.
+        judged: which images were judged, behind "images".
+    """
+    base, right, spread = of_hundred(accuracy)
+    sentences = [verdict] if verdict else []
+    named = f"it names {right} rightly{_level(spread, level)}."
+    sentences.append(f"Of {base} images {judged}, {named}")
+    ranked = [reading for reading in readings if np.isfinite(mean_of(reading.precision))]
+    ranked.sort(key=lambda reading: mean_of(reading.precision))
+    if ranked:
+        sentences.append(f"Trust it least when it says {ranked[0].name}: {worth(ranked[0], level)}")
+    if len(ranked) > 1:
+        sentences.append(f"Trust it most when it says {ranked[-1].name}: {worth(ranked[-1], level)}")
+    if calibration_error is not None:
+        off = points(calibration_error)
+        sentences.append(f"The probabilities it states are off by {off} percentage points on average.")
+    tiles = [Tile("accuracy", rate(accuracy), _range(interval(accuracy), level))]
+    if log_loss is not None:
+        tiles.append(Tile("log-loss", f"{log_loss:.3f}", "nats an image; 0 is perfect"))
+    if calibration_error is not None:
+        tiles.append(Tile("calibration error", percent(calibration_error), f"over {bins} bins"))
+    tiles.append(Tile("judged", count(examples), f"images {judged}"))
+    return Section("In short", (Tiles(tuple(tiles)), Items(tuple(sentences))))
+
+
+def worth(reading: ClassReading, level: float) -> str:
+    """The precision of a class, as a sentence about a hundred images."""
+    base, right, spread = of_hundred(reading.precision)
+    return f"of {base} images called {reading.name}, {right} are {reading.name}{_level(spread, level)}."
+
+
+def training(
+    sources: Sequence[TrainingSource],
+    *,
+    samples: Mapping[str, int] = MappingProxyType({}),
+    recipe: Mapping[str, str | Mapping[str, Any]] = MappingProxyType({}),
+    seed: int | None = None,
+    selection: str = "",
+    elapsed_s: float | None = None,
+    threads: int | None = None,
+    versions: Mapping[str, str] = MappingProxyType({}),
+) -> Section:
+    """Sources, recipe, seed and versions of a training.
+
+    Args:
+        sources: where the images came from.
+        samples: how many images each use got ({"training": 6400, "validation": 800}).
+        recipe: the four keys data, model, loss and optimization, each a sentence or a mapping of options.
+        seed: the one seed.
+        selection: the rule by which weights were kept, one sentence.
+        elapsed_s: duration of the training, seconds.
+        threads: processor threads used.
+        versions: package to version.
+    """
+    blocks: list[Block] = [_sources(sources)] if sources else []
+    order = [*(key for key in _KEYS if key in recipe), *(key for key in recipe if key not in _KEYS)]
+    if order:
+        blocks.append(Facts(tuple((key, _options(recipe[key])) for key in order)))
+    facts = []
+    if samples:
+        facts.append(("images", ", ".join(f"{count(n)} {use}" for use, n in samples.items())))
+    if selection:
+        facts.append(("weights kept", selection))
+    if seed is not None:
+        facts.append(("seed", str(seed)))
+    if elapsed_s is not None:
+        on = f" on {plural(threads, 'thread')}" if threads is not None else ""
+        facts.append(("time", duration(elapsed_s) + on))
+    if versions:
+        facts.append(("versions", ", ".join(f"{name} {value}" for name, value in versions.items())))
+    return Section("What was trained on what", ((*blocks, Facts(tuple(facts))) if facts else tuple(blocks)))
+
+
+def class_counts(counts: Mapping[str, int]) -> Section:
+    """Examples of each class.
+
+    Args:
+        counts: class name to number of examples.
+    """
+    heading = "Examples of each class"
+    if not counts:
+        return Section(heading, (Words(("There are no examples.",)),))
+    fewest, most = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
+    total = sum(counts.values())
+    said = [f"{plural(total, 'example')} in {plural(len(counts), 'class', 'classes')}."]
+    if counts[fewest] == counts[most]:
+        said.append(
+            f"Every class has {count(counts[most])}, so each has a base rate of {rate(1 / len(counts))}."
+        )
+    else:
+        said.append(
+            f"{most} has most, {count(counts[most])} (a base rate of {rate(counts[most] / total)}), "
+            f"{fewest} fewest, {count(counts[fewest])} ({rate(counts[fewest] / total)})."
+        )
+    return Section(heading, (Beside(Chart(count_bars(counts)), (Words(tuple(said)),)),))
+
+
+def learning_curves(
+    epochs: npt.ArrayLike,
+    *,
+    train_loss: npt.ArrayLike | None = None,
+    validation_loss: npt.ArrayLike | None = None,
+    train_accuracy: npt.ArrayLike | None = None,
+    validation_accuracy: npt.ArrayLike | None = None,
+    best_epoch: int | None = None,
+) -> Section:
+    """Loss and accuracy after each epoch; series left out are not drawn.
+
+    Args:
+        epochs: epoch numbers (E,).
+        train_loss: mean loss on training data (E,), NaN where unknown.
+        validation_loss: mean log-loss on validation data (E,), nats.
+        train_accuracy: fractions (E,).
+        validation_accuracy: fractions (E,).
+        best_epoch: the epoch whose weights were kept.
+    """
+    charts = []
+    pairs = (
+        ("loss (nats)", train_loss, validation_loss),
+        ("accuracy", train_accuracy, validation_accuracy),
+    )
+    for quantity, train, validation in pairs:
+        keys = []
+        if train is not None:
+            keys.append(Key("c2", "dashes", "training"))
+        if validation is not None:
+            keys.append(Key("c1", "line", "validation"))
+        if not keys:
+            continue
+        svg = learning_curve(epochs, train, validation, quantity, best_epoch=best_epoch)
+        charts.append(Chart(svg, tuple(keys)))
+    return Section(
+        "How it learned",
+        (
+            Grid(tuple(charts)),
+            Words(_learned(floats(epochs), train_accuracy, validation_accuracy, best_epoch)),
+        ),
+    )
+
+
+def loss_curves(
+    epochs: npt.ArrayLike,
+    losses: Mapping[str, npt.ArrayLike],
+    *,
+    quantity: str = "loss (nats)",
+    best_epoch: int | None = None,
+) -> Section:
+    """Up to two losses after each epoch.
+
+    Args:
+        epochs: epoch numbers (E,).
+        losses: one or two series (E,) by name; the first is drawn solid.
+        quantity: what they measure, the label of the axis.
+        best_epoch: the epoch whose weights were kept, if one was chosen.
+    """
+    marks = (("c1", "line"), ("c2", "dashes"))
+    keys = tuple(Key(*mark, name) for mark, name in zip(marks, losses, strict=False))
+    series = [*losses.values(), None][:2]
+    svg = learning_curve(epochs, series[1], series[0], quantity, best_epoch=best_epoch)
+    said = f"Training went over the images {plural(len(floats(epochs)), 'time')}."
+    return Section("How the losses went", (Chart(svg, keys), Words((said,))))
+
+
+def steps(told: Sequence[Step], *, heading: str = "Step by step") -> Section:
+    """Steps in their order, as of the demonstration.
+
+    Args:
+        told: the steps.
+        heading: of the section.
+    """
+    return Section(heading, (Story(tuple(told)),))
+
+
+def prose(heading: str, *paragraphs: str) -> Section:
+    """Words for which no other section is made.
+
+    Args:
+        heading: of the section.
+        paragraphs: plain text.
+    """
+    return Section(heading, (Words(paragraphs),))
+
+
+def _learned(
+    epochs: FloatArray,
+    train_accuracy: npt.ArrayLike | None,
+    validation_accuracy: npt.ArrayLike | None,
+    best_epoch: int | None,
+) -> tuple[str, ...]:
+    """One to three sentences on the curves."""
+    said = [f"Training went over the images {plural(len(epochs), 'time')}."]
+    best = np.flatnonzero(epochs == best_epoch) if best_epoch is not None else np.array([], int)
+    if best.size:
+        reached = ""
+        if validation_accuracy is not None:
+            at_best = floats(validation_accuracy)[best[0]]
+            reached = f", where {rate(float(at_best))} of the validation images were named rightly"
+        said.append(f"The weights of epoch {best_epoch} were kept (dotted line){reached}.")
+    if train_accuracy is not None and validation_accuracy is not None and len(epochs):
+        gap = float(floats(train_accuracy)[-1] - floats(validation_accuracy)[-1])
+        if gap > 0.03:
+            ahead = f"{100 * gap:.0f} points ahead of validation"
+            said.append(f"At the end training is {ahead}: some of it is memory.")
+    return tuple(said)
+
+
+def _sources(sources: Sequence[TrainingSource]) -> Table:
+    """The sources as a table."""
+    columns = (
+        Column("source", numeric=False),
+        Column("used for", numeric=False),
+        Column("images"),
+        Column("content hash", "of images and labels", numeric=False),
+    )
+    rows = tuple((Cell(s.path), Cell(s.use), Cell(count(s.examples)), Cell(s.content_hash)) for s in sources)
+    return Table(columns, rows, "Sources")
+
+
+def _options(value: str | Mapping[str, Any]) -> str:
+    """A key of the recipe in one line."""
+    if isinstance(value, str):
+        return value
+    named = [_option(value["name"])] if "name" in value else []
+    rest = [
+        f"{name.replace('_', ' ')} {_option(setting)}" for name, setting in value.items() if name != "name"
+    ]
+    return ", ".join(named + rest)
+
+
+def _option(setting: Any) -> str:
+    if isinstance(setting, bool):
+        return "yes" if setting else "no"
+    if isinstance(setting, int) and abs(setting) >= 10_000:
+        return count(setting)
+    if isinstance(setting, float):
+        return f"{setting:g}"
+    if isinstance(setting, Mapping):
+        return f"({_options(setting)})"
+    if isinstance(setting, (list, tuple)):
+        return " × ".join(_option(item) for item in setting)
+    return "none" if setting is None else str(setting)
+
+
+def _level(spread: str, level: float) -> str:
+    """A spread with its credible level, in brackets."""
+    return f" ({rate(level)}: {spread})" if spread else ""
+
+
+def _range(spread: str, level: float) -> str:
+    return f"{rate(level)}: {spread}" if spread else ""

@@ -1,0 +1,139 @@
+"""Sections on data that shift: accuracy as an association turns round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Key, Section, Table, Words
+from bayesight.report.figures import Curve, rate_curve
+from bayesight.report.words import joined, percent, percents, plural, rate
+
+__all__ = ["ShiftMethod", "shift_table"]
+
+_MARKS = (("c1", "line"), ("c2", "dashes"), ("c3", "dashes"), ("c4", "dashes"))
+
+
+@dataclass(frozen=True)
+class ShiftMethod:
+    """One way of training, measured wherever it was; medians over the seeds, accuracies being fractions.
+
+    Attributes:
+        name: short.
+        title: in words.
+        sees: what it was told beyond images and labels.
+        train: accuracy in each training environment (E,).
+        test: accuracy at each agreement (G,).
+        low: least over the seeds (G,).
+        high: greatest (G,).
+        published: (training, test) accuracy of the paper, or None.
+    """
+
+    name: str
+    title: str
+    sees: str
+    train: tuple[float, ...]
+    test: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    published: tuple[float, float] | None = None
+
+
+def shift_table(
+    methods: tuple[ShiftMethod, ...],
+    trained_at: tuple[float, ...],
+    tested_at: tuple[float, ...],
+    drawn: tuple[str, ...],
+    *,
+    chosen: str | None = None,
+    ceiling: float = 1.0,
+    seeds: int = 1,
+) -> Section:
+    """Several ways of training as the association they could lean on turns round.
+
+    Args:
+        methods: in the order of the table.
+        trained_at: agreement of attribute and label in each training environment (E,).
+        tested_at: agreements (G,), ascending.
+        drawn: names of up to four methods for the curves.
+        chosen: the method chosen without looking at a test environment.
+        ceiling: the best accuracy that does not rest on the attribute.
+        seeds: repetitions.
+    """
+    named = {method.name: method for method in methods}
+    curves = [named[name] for name in drawn if name in named][: len(_MARKS)]
+    here = tested_at[0]
+    blocks: list[Block] = [Words(_said(named, trained_at, here, ceiling, named.get(chosen or "")))]
+    if curves:
+        svg = rate_curve(
+            tested_at,
+            [Curve(method.test, method.low, method.high) for method in curves],
+            ("images whose colour agrees with the label", "accuracy"),
+            marks={"trained here": sum(trained_at) / len(trained_at)},
+            log=False,
+        )
+        keys = tuple(
+            Key(role, mark, method.title) for (role, mark), method in zip(_MARKS, curves, strict=False)
+        )
+        blocks.append(Chart(svg, keys))
+    columns = (
+        Column("", numeric=False),
+        Column("training", " / ".join(rate(a) for a in trained_at)),
+        Column("test", rate(here)),
+        Column("published", "training / test"),
+    )
+    rows = tuple(_row(method) for method in methods)
+    told = tuple(f"{method.title}: {method.sees}." for method in methods)
+    repeated = plural(seeds, "repetition")
+    meaning = (
+        f"Medians of {repeated}, and the span from the least to the greatest. Training: letters of the "
+        "training environments that were held out; in the head of a column, how often colour and label agree."
+    )
+    table = Table(columns, rows, "Accuracy in the training environments and at test")
+    return Section(
+        "Which of them holds",
+        (
+            *blocks,
+            table,
+            Words((meaning, "What each was told beyond images and labels:"), quiet=True),
+            Items(told),
+        ),
+    )
+
+
+def _said(
+    methods: dict[str, ShiftMethod],
+    trained_at: tuple[float, ...],
+    here: float,
+    ceiling: float,
+    best: ShiftMethod | None,
+) -> tuple[str, ...]:
+    said = [
+        f"In training the colour agrees with the label in {joined([rate(a) for a in trained_at])} of "
+        f"the images, at test in {rate(here)}. Without the colour no one can be right more often than "
+        f"{rate(ceiling)}, for the other labels are wrong."
+    ]
+    ordinary = methods.get("ordinary")
+    if ordinary is not None:
+        mean = sum(ordinary.train) / len(ordinary.train)
+        said.append(
+            f"Ordinary training is right in {rate(mean)} while nothing changes, and in "
+            f"{rate(ordinary.test[0])} when the colour has turned round."
+        )
+    if best is not None:
+        mean = sum(best.train) / len(best.train)
+        said.append(
+            f"Chosen on the training environments alone: {best.title}, right in {rate(mean)} there and in "
+            f"{rate(best.test[0])} after the shift."
+        )
+    return tuple(said)
+
+
+def _row(method: ShiftMethod) -> tuple[Cell, ...]:
+    spread = percents((method.low[0], method.high[0]), "–")
+    paper = "–" if method.published is None else percents(method.published)
+    return (
+        Cell(method.title),
+        Cell(percents(method.train)),
+        Cell(percent(method.test[0]), spread),
+        Cell(paper),
+    )
