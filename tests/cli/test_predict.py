@@ -236,3 +236,15 @@ def test_sets_of_classes_are_named(program, shapes_run, more_shapes):
     assert f"  set        {', '.join(answers[0]['set'])}" in out
     status, out, _ = program("evaluate", shapes_run, more_shapes, "--set-coverage", "0.95")
     assert "sets of classes for 95" in out
+
+
+def test_one_answer_is_explained(program, shapes_run, pictures, tmp_path):
+    why = tmp_path / "why.png"
+    status, out, err = program("predict", shapes_run, pictures[1], "--explain", why, "--json")
+    assert (status, json.loads(out)[0]["prediction"]) == (0, "disc")
+    assert f"explained in {why}" in err
+    assert why.read_bytes().startswith(b"\x89PNG")
+    for more in ((pictures[0], "--explain", why), ("--explain", why, "--to", tmp_path / "a.csv")):
+        status, _, err = program("predict", shapes_run, pictures[1], *more)
+        assert status == 2
+        assert "--explain: explains one image file" in err

@@ -77,6 +77,14 @@ def predict(
             help="Write a table with a row an image (default: the answers are printed).",
         ),
     ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png",
+            help="Draw the parts of the one image given that the answer rests on, and those that are "
+            "unfamiliar where it is unlike anything seen (default: nothing is drawn).",
+        ),
+    ] = None,
     ledger: LedgerOption = None,
     names: NamesOption = None,
     follow_links: FollowLinksFlag = False,
@@ -94,6 +102,8 @@ def predict(
 
     Example: bayesight predict runs/letters first.png --costs zero-one --hand-over 0.1 --reading-cost 0.01
 
+    Example: bayesight predict runs/letters first.png --explain first-explained.png
+
     Example: bayesight predict runs/letters scans.tar.gz more.csv --to answers.parquet
     """
     from bayesight.workflows.decisions import Stakes
@@ -108,11 +118,17 @@ def predict(
             param_hint="--dependence",
         )
     container = source_options(names=names, follow_links=follow_links).container
+    if explain is not None and (len(images) != 1 or to is not None):
+        raise typer.BadParameter("explains one image file, and goes without --to", param_hint="--explain")
     if to is not None:
         _write(run, images, to, how, ledger, container, as_json=as_json)
         return
     with progress_bar("reading") as progress:
         found = answers_for(run, images, how, ledger=ledger, container=container, progress=progress)
+    if explain is not None:
+        from bayesight.workflows.explain import explain as explained
+
+        say(f"explained in {explained(run, images[0], explain, how, ledger=ledger).path}")
     more = ledger_words(run, ledger)
     _say_of_sources(found.sources, found.unread)
     emit(

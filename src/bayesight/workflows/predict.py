@@ -34,6 +34,7 @@ __all__ = [
     "UnreadImage",
     "answer_blocks",
     "answers_for",
+    "base_rates",
     "judge",
     "predict",
     "read_images",
@@ -272,7 +273,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
         how: as in ``predict``.
     """
     names = classifier.classes.names
-    base = _base_rates(classifier, how.prior)
+    base = base_rates(classifier, how.prior)
     prior = theorem.Belief(base.log(), names)
     likelihoods = classifier.log_likelihood(features)
     if how.same_subject:
@@ -313,7 +314,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
     ]
 
 
-def _base_rates(classifier: Classifier, prior: str | Mapping[str, float | str] | None) -> Tensor:
+def base_rates(classifier: Classifier, prior: str | Mapping[str, float | str] | None) -> Tensor:
     """(K,) what each class's probability is before an image is seen."""
     if prior is None:
         return classifier.prior
