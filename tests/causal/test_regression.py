@@ -66,9 +66,9 @@ def test_independent_columns_span_what_all_span(seed, width, determined):
     rng = np.random.default_rng(seed)
     own = rng.normal(size=(30, width)) * 10.0 ** rng.integers(-3, 4, width)
     every = np.column_stack([own, own @ rng.normal(size=(width, determined)), np.zeros(30)])
-    kept = independent(every)
+    kept = independent(every, np.ones(30))
     assert kept == list(range(width))
-    turned = independent(every[:, ::-1])
+    turned = independent(every[:, ::-1], np.ones(30))
     assert len(turned) == width == np.linalg.matrix_rank(every[:, ::-1][:, turned] / own.std())
 
 

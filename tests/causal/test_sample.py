@@ -9,6 +9,8 @@ from bayesight.causal.sample import (
     Discrete,
     Numeric,
     as_numbers,
+    centre_and_scale,
+    effective_rows,
     group_rows,
     level_name,
     level_order,
@@ -111,3 +113,17 @@ def test_levels_become_numbers_where_all_are():
 def test_tables_that_are_none_are_refused(columns, counts, said):
     with pytest.raises(InvalidInput, match=said):
         sample_of(columns, counts)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000))
+def test_weights_are_repeated_rows_for_mean_and_deviation_and_kishs_rows_for_errors(seed):
+    rng = np.random.default_rng(seed)
+    values, n = rng.normal(3, 2, (20, 2)), rng.integers(1, 5, 20)
+    centre, scale = centre_and_scale(values, n.astype(float))
+    written = np.repeat(values, n, axis=0)
+    assert (centre, scale) == (pytest.approx(written.mean(axis=0)), pytest.approx(written.std(axis=0)))
+    assert centre_and_scale(values[:, 0], n)[1] == pytest.approx(scale[0])
+    assert effective_rows(n, n) == n.sum()
+    w = rng.uniform(0.1, 3, 20)  # a weighted mean of unit variances has the variance 1 / effective rows
+    assert 1 / effective_rows(w, w**2) == pytest.approx(((w / w.sum()) ** 2).sum())

@@ -31,9 +31,9 @@ from bayesight.causal.nuisance import LEARNERS
 from bayesight.causal.orthogonal import partial_slope, prepare, unfolded
 from bayesight.causal.overlap import Overlap
 from bayesight.causal.potential_outcomes import EffectEstimate, answer
-from bayesight.causal.prepared import PreparedQuestion, as_difference, as_zero_one, named_together
-from bayesight.causal.question import EffectQuestion
-from bayesight.causal.sample import Sample, as_numbers
+from bayesight.causal.prepared import PreparedQuestion, as_difference, as_zero_one
+from bayesight.causal.question import EffectQuestion, named_together
+from bayesight.causal.sample import Sample, as_numbers, centre_and_scale
 from bayesight.causal.sensitivity import EValue, Reversal, e_value, find_reversal
 from bayesight.causal.strata import Strata
 from bayesight.checks import check, probability
@@ -135,11 +135,7 @@ def estimate(
     held = known.variables if isinstance(known, AdjustFor) else None
     if question.adjust is not None:
         held = tuple(sorted(question.adjust))
-        wrong = objection(dag, question.treatment, question.outcome, held, direct=question.direct)
-        if wrong:
-            notes.append(
-                f"By this graph, holding {named_together(held)} fixed does not give the effect: {wrong}."
-            )
+        notes += _objections(dag, question, held)
     if held is None:
         if not isinstance(known, NotIdentified):
             came = f"{question.effect!r}, and the effect is not found by adjusting"
@@ -180,7 +176,6 @@ def estimate_from_cross_products(moments: CrossProducts, dag: Dag, question: Eff
     rows = float(moments.second[0, 0])
     if held is None:
         return Effect(question, known, None, conditional, None, rows=rows)
-    wrong = objection(dag, question.treatment, question.outcome, held, direct=question.direct)
     names = [n for n in moments.names if n.split("=")[0] in held or n in held]
     line = slope(moments, question.treatment, question.outcome, names)
     adjusted = answer(line, "least squares from moments", level=question.level)
@@ -188,10 +183,7 @@ def estimate_from_cross_products(moments: CrossProducts, dag: Dag, question: Eff
         "The table is too large for memory: slopes come from sums, without second opinions. Whether what is "
         "held fixed acts in a straight line cannot be checked there; try a sample of the rows."
     ]
-    if wrong:
-        notes.append(
-            f"By this graph, holding {named_together(held)} fixed does not give the effect: {wrong}."
-        )
+    notes += _objections(dag, question, held)
     reversal = find_reversal(conditional, adjusted, None, tuple(held))
     return Effect(
         question,
@@ -226,6 +218,13 @@ def leftovers(
     return rows, left.outcome - left.line.slope * left.treatment, left.treatment
 
 
+def _objections(dag: Dag, question: EffectQuestion, held: Sequence[str]) -> list[str]:
+    """A sentence where holding these variables fixed does not give the effect."""
+    wrong = objection(dag, question.treatment, question.outcome, held, direct=question.direct)
+    said = f"By this graph, holding {named_together(held)} fixed does not give the effect: {wrong}."
+    return [said] if wrong else []
+
+
 def _adjusted(
     prepared: PreparedQuestion,
     known: Identification,
@@ -242,11 +241,9 @@ def _adjusted(
         found = by_models(prepared, held)
     strength = None
     if found.outcomes is not None and len(prepared.levels) == 2:
-        base, z = (
-            prepared.levels.index(prepared.reference),
-            float(norm.ppf((1 + prepared.question.level) / 2)),
-        )
-        strength = e_value(found.outcomes, 1 - base, base, _spread(prepared.sample, prepared.y), z)
+        base, z = prepared.levels.index(prepared.reference), norm.ppf((1 + prepared.question.level) / 2)
+        spread = centre_and_scale(prepared.y, prepared.sample.n)[1]
+        strength = e_value(found.outcomes, 1 - base, base, float(spread), float(z))
     adjusted = found.adjusted
     reversal = find_reversal(conditional, adjusted, found.strata, held) if adjusted else None
     if reversal and adjusted and all(a.effect.low <= 0 <= a.effect.high for a in (conditional, adjusted)):
@@ -299,7 +296,3 @@ def _otherwise(prepared: PreparedQuestion, known: Identification) -> tuple[Effec
             )
         return as_difference(prepared, line, "two-stage least squares"), notes
     return None, []
-
-
-def _spread(sample: Sample, y: FloatArray) -> float:
-    return float(np.sqrt(np.average((y - np.average(y, weights=sample.n)) ** 2, weights=sample.n)))

@@ -7,7 +7,7 @@ import numpy as np
 from bayesight.causal.adjustment import Instrument
 from bayesight.causal.potential_outcomes import Slope
 from bayesight.causal.regression import design, least_squares
-from bayesight.causal.sample import Discrete, Sample, as_numbers
+from bayesight.causal.sample import Discrete, Sample, as_numbers, effective_rows
 from bayesight.checks import check
 from bayesight.types import FloatArray
 
@@ -52,7 +52,7 @@ def instrument_slope(
     beta = inverse @ (moved.T @ (sample.n * outcome))
     residual = outcome - actual @ beta
     influence = (moved * residual[:, None]) @ inverse[0]
-    rows = sample.total**2 / sample.squares.sum()
+    rows = effective_rows(sample.n, sample.squares)
     error = float(np.sqrt(sample.squares @ influence**2 * rows / max(rows - actual.shape[1], 1.0)))
     return Slope(float(beta[0]), error, rows - actual.shape[1]), strength
 

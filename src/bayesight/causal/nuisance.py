@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.special import ndtri
 
 from bayesight.causal.regression import expit, independent, logistic
-from bayesight.causal.sample import Numeric, Sample
+from bayesight.causal.sample import Numeric, Sample, centre_and_scale
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, IntArray
 
@@ -43,7 +42,6 @@ _KNOTS = (0.02, 0.2, 0.4, 0.6, 0.8, 0.98)
 _GCV = 1.4
 """Price of a degree of freedom in generalised cross-validation (Kim and Gu 2004)."""
 _BLOCK = 50_000
-Mask = npt.NDArray[np.bool_]
 Predictor = Callable[[IntArray], FloatArray]
 
 
@@ -150,8 +148,7 @@ def basis_of(sample: Sample, names: Sequence[str]) -> Basis:
     for v, name in enumerate(names):
         column = sample.column(name)
         if isinstance(column, Numeric):
-            centre = np.average(column.values, weights=sample.n)
-            scale = np.sqrt(np.average((column.values - centre) ** 2, weights=sample.n))
+            centre, scale = centre_and_scale(column.values, sample.n)
             raw.append((column.values - centre) / (scale or 1.0))
             far = np.abs(raw[-1]).max() > _FAR
             even.append(_scores(column.values, sample.n) if far else raw[-1])
@@ -160,7 +157,7 @@ def basis_of(sample: Sample, names: Sequence[str]) -> Basis:
             owner += [v] * (len(column.levels) - 1)
             codes.append(column.codes.astype(np.float64))
     rows = len(sample.n)
-    kept = independent(_columns(raw, rows) * np.sqrt(sample.n)[:, None])
+    kept = independent(_columns(raw, rows), sample.n)
     raw, even = [raw[k] for k in kept], [even[k] for k in kept]
     return Basis(
         _columns(raw, rows), _columns(even, rows), _columns(dummies, rows),
@@ -273,7 +270,7 @@ def _wide(basis: Basis, rows: IntArray) -> FloatArray:
 
 
 def _linear(x: FloatArray, y: FloatArray, n: FloatArray, binary: bool) -> Callable[[FloatArray], FloatArray]:
-    kept = independent(x * np.sqrt(n)[:, None])
+    kept = independent(x, n)
     if binary:
         beta = logistic(x[:, kept], y, n)
         return lambda new: expit(new[:, kept] @ beta)
@@ -289,8 +286,7 @@ def _penalised(
 
     A logistic one is a row of weighted ones (performance iteration: Gu 1992; Wood 2017, section 3.4).
     """
-    centre = np.average(x, axis=0, weights=n)
-    scale = np.sqrt(np.average((x - centre) ** 2, axis=0, weights=n))
+    centre, scale = centre_and_scale(x, n)
     scale = np.where(scale > 1e-9, scale, np.inf)
     scale = scale * np.sqrt(cost)
     f = np.column_stack([np.ones(len(y)), (x - centre) / scale])

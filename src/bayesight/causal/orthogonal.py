@@ -23,7 +23,7 @@ import numpy as np
 from bayesight.causal.nuisance import LEARNERS, CrossFit, basis_of, cross_fit, folds_of
 from bayesight.causal.potential_outcomes import PotentialOutcomes, Slope
 from bayesight.causal.regression import independent
-from bayesight.causal.sample import Sample
+from bayesight.causal.sample import Sample, effective_rows
 from bayesight.checks import check
 from bayesight.types import FloatArray, IntArray
 
@@ -67,7 +67,7 @@ class Nuisance:
     @property
     def rows(self) -> float:
         """Rows, or Kish's effective number of them."""
-        return float(self.n.sum() ** 2 / self.squares.sum())
+        return effective_rows(self.n, self.squares)
 
     def pair(self, of: int, versus: int) -> Nuisance:
         """The rows of two treatments alone: the first becomes arm 1, the treated, the second arm 0."""
@@ -153,7 +153,7 @@ def prepare(
     p = np.column_stack([found.predicted for found in each])
     p = np.column_stack([1 - p, p]) if treatments == 2 else p / p.sum(axis=1, keepdims=True)
     x = basis.linear(np.arange(len(y)))
-    x = x[:, independent(x * np.sqrt(sample.n)[:, None])]
+    x = x[:, independent(x, sample.n)]
     return Nuisance(
         arm, y, sample.n, sample.squares, x, p, outcome.predicted, outcome.shared, binary,
         kinds([outcome]), kinds(each),
@@ -276,7 +276,7 @@ def slope_of(t: FloatArray, y: FloatArray, n: FloatArray, squares: FloatArray) -
     size = float(n @ t**2)
     slope = float(n @ (t * y)) / size
     influence = t * (y - slope * t) / size
-    rows = float(n.sum() ** 2 / squares.sum())
+    rows = effective_rows(n, squares)
     error = float(np.sqrt(squares @ influence**2 * rows / max(rows - 1, 1)))
     return Slope(slope, error, _dof_of(influence, squares, rows))
 

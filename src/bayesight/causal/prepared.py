@@ -12,9 +12,17 @@ import numpy.typing as npt
 from bayesight.causal.coding import LevelChoice, reference_of, success_of
 from bayesight.causal.orthogonal import Nuisance, outcomes_of
 from bayesight.causal.potential_outcomes import Contrast, EffectEstimate, PotentialOutcomes, Slope, answer
-from bayesight.causal.question import EffectQuestion
+from bayesight.causal.question import EffectQuestion, named_together
 from bayesight.causal.regression import design, least_squares
-from bayesight.causal.sample import MAX_TREATMENTS, Column, Discrete, Numeric, Sample, as_numbers
+from bayesight.causal.sample import (
+    MAX_TREATMENTS,
+    Column,
+    Discrete,
+    Numeric,
+    Sample,
+    as_numbers,
+    centre_and_scale,
+)
 from bayesight.causal.strata import Strata, standardise, stratify
 from bayesight.causal.weighting import (
     WeightingProblem,
@@ -24,7 +32,7 @@ from bayesight.errors import UnknownName, listed
 from bayesight.formatting import is_number
 from bayesight.types import FloatArray
 
-__all__ = ["PreparedQuestion", "as_difference", "as_zero_one", "named_together"]
+__all__ = ["PreparedQuestion", "as_difference", "as_zero_one"]
 
 
 @dataclass(frozen=True)
@@ -78,8 +86,7 @@ class PreparedQuestion:
     def line(self, names: Sequence[str]) -> Slope:
         """Slope of the outcome on a continuous treatment with others held fixed."""
         t = as_numbers(self.sample.column(self.question.treatment), self.question.treatment)
-        centre = float(np.average(t, weights=self.sample.n))
-        scale = float(np.sqrt(np.average((t - centre) ** 2, weights=self.sample.n)))
+        centre, scale = map(float, centre_and_scale(t, self.sample.n))
         held = design(self.sample, names).matrix
         unit = (t - centre) / scale
         weight = np.sqrt(self.sample.n)
@@ -203,8 +210,3 @@ def _without_empty(column: Discrete, present: npt.NDArray[np.bool_]) -> Discrete
     place = np.zeros(len(column.levels), np.int64)
     place[kept] = np.arange(len(kept))
     return Discrete(place[column.codes], tuple(column.levels[k] for k in kept), column.named)
-
-
-def named_together(names: Sequence[str]) -> str:
-    """Names in a sentence: "A, B and C", or "nothing"."""
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0] if names else "nothing"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesight.errors import UnknownName
 
-__all__ = ["EFFECTS", "ON_WHOM", "EffectQuestion"]
+__all__ = ["EFFECTS", "ON_WHOM", "EffectQuestion", "named_together"]
 
 ON_WHOM = {
     "ate": "everybody",
@@ -54,3 +55,8 @@ class EffectQuestion:
         """Refuse an effect that is none of ``EFFECTS``."""
         if self.effect not in EFFECTS:
             raise UnknownName("effect", self.effect, EFFECTS)
+
+
+def named_together(names: Sequence[str]) -> str:
+    """Names in a sentence: "A, B and C", or "nothing"."""
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0] if names else "nothing"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesight.bayes.newton import minimise
-from bayesight.causal.sample import Numeric, Sample
+from bayesight.causal.sample import Numeric, Sample, centre_and_scale, effective_rows
 from bayesight.checks import check
 from bayesight.types import FloatArray
 
@@ -63,15 +63,14 @@ def design(sample: Sample, names: Sequence[str]) -> Design:
     for name in names:
         column = sample.column(name)
         if isinstance(column, Numeric):
-            centre = np.average(column.values, weights=sample.n)
-            scale = np.sqrt(np.average((column.values - centre) ** 2, weights=sample.n))
+            centre, scale = centre_and_scale(column.values, sample.n)
             columns.append((column.values - centre) / (scale or 1.0))
             labels.append(name)
         else:
             columns += [(column.codes == k).astype(np.float64) for k in range(1, len(column.levels))]
             labels += [f"{name}={level}" for level in column.levels[1:]]
     matrix = np.column_stack(columns)
-    kept = independent(matrix * np.sqrt(sample.n)[:, None])
+    kept = independent(matrix, sample.n)
     return Design(matrix[:, kept], tuple(labels[k] for k in kept))
 
 
@@ -93,10 +92,10 @@ def least_squares(x: FloatArray, y: FloatArray, n: FloatArray, squares: FloatArr
         >>> fit.coefficients.round(6).tolist()
         [1.0, 2.0]
     """
-    rows = float(n.sum() ** 2 / squares.sum())
+    rows = effective_rows(n, squares)
     check(rows > x.shape[1], "regression", f"{rows:,.0f} rows for {x.shape[1]} coefficients", "more rows")
     gram = x.T @ (x * n[:, None])
-    rank = len(independent(x * np.sqrt(n)[:, None]))
+    rank = len(independent(x, n))
     check(rank == x.shape[1], "regression", "regressors that determine one another", "independent ones")
     inverse = np.linalg.inv(gram)
     coefficients = inverse @ (x.T @ (n * y))
@@ -140,8 +139,14 @@ def expit(eta: FloatArray) -> FloatArray:
     return p
 
 
-def independent(matrix: FloatArray) -> list[int]:
-    """Columns that no earlier ones determine, by Gram and Schmidt, each column orthogonalised twice."""
+def independent(matrix: FloatArray, n: FloatArray) -> list[int]:
+    """Columns that no earlier ones determine, by Gram and Schmidt, each column orthogonalised twice.
+
+    Args:
+        matrix: (R, P).
+        n: rows each stands for (R,); those of none have no say.
+    """
+    matrix = matrix * np.sqrt(n)[:, None]
     scale = np.sqrt((matrix**2).sum(axis=0))
     kept: list[int] = []
     basis = np.zeros((matrix.shape[0], 0))

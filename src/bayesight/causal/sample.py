@@ -213,6 +213,17 @@ def moments(
     return total, mean, sums(group, groups, n * (y - mean[group]) ** 2)
 
 
+def centre_and_scale(values: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The mean and the standard deviation of columns (R,) or (R, D), each row standing for n rows."""
+    centre = np.average(values, axis=0, weights=n)
+    return centre, np.sqrt(np.average((values - centre) ** 2, axis=0, weights=n))
+
+
+def effective_rows(n: FloatArray, squares: FloatArray) -> float:
+    """Kish's effective number of rows, from their weights and squared weights; without weights, the rows."""
+    return float(n.sum() ** 2 / squares.sum())
+
+
 def level_name(value: object) -> str:
     """The name of a value as a level; 1, 1.0 and "1" are one.
 

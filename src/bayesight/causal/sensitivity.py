@@ -10,6 +10,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from bayesight.causal.potential_outcomes import EffectEstimate, PotentialOutcomes, difference
+from bayesight.causal.question import named_together
 from bayesight.causal.strata import Strata
 
 __all__ = ["EValue", "Reversal", "e_value", "find_reversal"]
@@ -130,7 +131,7 @@ def _strength(log_ratio: float) -> float:
 def _sentence(
     conditional: EffectEstimate, adjusted: EffectEstimate, names: tuple[str, ...], count: int, turned: int
 ) -> str:
-    fixed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    fixed = named_together(names)
     if conditional.slope is not None:
         return (
             f"Simpson's reversal: taken together the slope is {conditional.slope.mean:+.4g}, "

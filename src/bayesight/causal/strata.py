@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.causal.potential_outcomes import PotentialOutcomes
-from bayesight.causal.sample import Sample, moments, sums
+from bayesight.causal.sample import Sample, effective_rows, moments, sums
 from bayesight.checks import check
 from bayesight.errors import InvalidInput
 from bayesight.types import FloatArray
@@ -171,7 +171,7 @@ def standardise(strata: Strata, effect: str = "ate") -> PotentialOutcomes:
     _refuse_single_rows(strata, effective)
     variance, dof = _cell_variances(n, effective, mean, ss, weight, strata.binary)
     within = (weight**2 * variance / effective).sum(axis=1)
-    rows = n.sum() ** 2 / squares.sum()
+    rows = effective_rows(n, squares)
     noise = np.diag((gain * variance / effective).sum(axis=1))
     between = _positive((centred * gain) @ centred.T - noise) / rows
     covariance = between + np.diag(within)

@@ -16,6 +16,7 @@ import numpy as np
 
 from bayesight.causal.potential_outcomes import PotentialOutcomes
 from bayesight.causal.regression import expit, independent, least_squares, logistic
+from bayesight.causal.sample import effective_rows
 from bayesight.types import FloatArray, IntArray
 
 __all__ = [
@@ -149,7 +150,7 @@ def _predictions(task: WeightingProblem, weight: FloatArray | None = None) -> tu
             inverse = np.linalg.pinv(gram, hermitian=True)
             influence = (x * (y - p[rows])[:, None]) @ inverse
         else:
-            kept = _used(x, n)
+            kept = independent(x, n)
             fit = least_squares(x[:, kept], y, n, task.squares[rows])
             predicted[:, k] = task.x[:, kept] @ fit.coefficients
             slope = np.ones(len(task.y))
@@ -160,11 +161,6 @@ def _predictions(task: WeightingProblem, weight: FloatArray | None = None) -> tu
     return predicted, moved
 
 
-def _used(x: FloatArray, n: FloatArray) -> list[int]:
-    """Regressors that vary within this treatment independently of one another."""
-    return independent(x * np.sqrt(n)[:, None])
-
-
 def _mean(task: WeightingProblem, values: FloatArray) -> FloatArray:
     mean: FloatArray = task.n @ values / task.n.sum()
     return mean
@@ -172,5 +168,5 @@ def _mean(task: WeightingProblem, values: FloatArray) -> FloatArray:
 
 def _outcomes(task: WeightingProblem, mean: FloatArray, influence: FloatArray) -> PotentialOutcomes:
     covariance = influence.T @ (influence * task.squares[:, None]) / task.n.sum() ** 2
-    rows = task.n.sum() ** 2 / task.squares.sum()
+    rows = effective_rows(task.n, task.squares)
     return PotentialOutcomes(mean, covariance, max(rows - task.x.shape[1], 1.0), task.binary)
