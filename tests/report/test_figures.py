@@ -12,7 +12,7 @@ from bayesight.bayes.frequencies import NaturalFrequencies
 from bayesight.errors import InvalidInput
 from bayesight.evaluation import reliability
 from bayesight.report import figures as f
-from bayesight.report.figures.canvas import Scale, even_ticks, frame_of, padded, plain
+from bayesight.report.figures.canvas import Scale, axes_of, even_ticks, padded, plain
 from bayesight.report.figures.ink import ROLES
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -104,9 +104,9 @@ def test_heat_map_labels_stay_inside_the_picture(classes):
     width, height = float(root.get("width")), float(root.get("height"))
     cells = [r for r in root.iter(f"{SVG}rect") if r.find(f"{SVG}title") is not None]
     assert len(cells) == classes
-    frame = next(root.iter(f"{SVG}rect"))
+    axes = next(root.iter(f"{SVG}rect"))
     for size, start, side in ((width, "x", "width"), (height, "y", "height")):
-        assert 0 < float(frame.get(start)) < float(frame.get(start)) + float(frame.get(side)) <= size
+        assert 0 < float(axes.get(start)) < float(axes.get(start)) + float(axes.get(side)) <= size
 
 
 def test_belief_bars_are_as_long_as_the_beliefs():
@@ -218,9 +218,9 @@ def test_scales_hold_what_they_are_made_for():
     assert padded([[np.nan]], 0.0) == Scale(0.0, 1.0)
     flat = padded([[5.0, 5.0]], 0.0)
     assert flat.low < 5 < flat.high
-    frame = frame_of(Scale(0, 2), Scale(0, 1))
-    assert frame.across([0, 2]).tolist() == [frame.left, frame.right]
-    assert frame.down([0, 1]).tolist() == [frame.bottom, frame.top]
+    axes = axes_of(Scale(0, 2), Scale(0, 1))
+    assert axes.across([0, 2]).tolist() == [axes.left, axes.right]
+    assert axes.down([0, 1]).tolist() == [axes.bottom, axes.top]
 
 
 @pytest.mark.parametrize(

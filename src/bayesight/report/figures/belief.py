@@ -14,13 +14,13 @@ from bayesight.report.figures.canvas import (
     HEIGHT,
     TEXT,
     WIDTH,
-    Frame,
+    Axes,
     Scale,
     area,
+    axes_of,
     curve,
     dot,
     even_ticks,
-    frame_of,
     grid,
     horizontal_axis,
     plain,
@@ -45,18 +45,18 @@ def reliability_diagram(data: Reliability) -> str:
     """
     height, strip = 430, 84
     x_scale, fifths = Scale(0, 1.01), [0, 0.2, 0.4, 0.6, 0.8, 1]
-    frame = frame_of(x_scale, Scale(0, 1.02), height=height, bottom=48 + strip)
+    axes = axes_of(x_scale, Scale(0, 1.02), height=height, bottom=48 + strip)
     filled = data.counts > 0
     x, y, low, high = (part[filled] for part in (data.confidence, data.accuracy, data.low, data.high))
-    parts = grid(frame, fifths, "how often it was right")
-    parts += horizontal_axis(frame, fifths, "")
-    parts.append(curve(frame, [0, 1], [0, 1], "muted", width=1, dash="4 3"))
-    for at, down, up in zip(frame.across(x), frame.down(low), frame.down(high), strict=True):
+    parts = grid(axes, fifths, "how often it was right")
+    parts += horizontal_axis(axes, fifths, "")
+    parts.append(curve(axes, [0, 1], [0, 1], "muted", width=1, dash="4 3"))
+    for at, down, up in zip(axes.across(x), axes.down(low), axes.down(high), strict=True):
         style = f"stroke:{css('c1')};stroke-width:1.6;stroke-opacity:0.6"
         parts.append(node("line", x1=float(at), y1=float(down), x2=float(at), y2=float(up), style=style))
-    parts += [dot(frame, float(a), float(b), "c1", 3) for a, b in zip(x, y, strict=True)]
+    parts += [dot(axes, float(a), float(b), "c1", 3) for a, b in zip(x, y, strict=True)]
     most = float(max(data.counts.max(), 1))
-    below = Frame(x_scale, Scale(0, most), frame.left, frame.right, height - 48 - (strip - 26), height - 48)
+    below = Axes(x_scale, Scale(0, most), axes.left, axes.right, height - 48 - (strip - 26), height - 48)
     parts.append(text(below.left, below.top - 4, "images", role="muted", size=TEXT - 1))
     parts += _bars(below, data.edges, data.counts)
     parts += horizontal_axis(below, fifths, "probability stated")
@@ -102,15 +102,15 @@ def evidence_histogram(
     edges = _edges(together, threshold, bins)
     shares = [np.histogram(np.clip(s, edges[0], edges[-1]), edges)[0] / len(s) for s, _ in groups]
     highest = max(float(share.max()) for share in shares)
-    frame = frame_of(Scale(float(edges[0]), float(edges[-1])), Scale(0, 1.17 * highest))
-    ticks = even_ticks(frame.x.low, frame.x.high, 8)
-    parts = grid(frame, even_ticks(0, frame.y.high, 6), "share of images")
+    axes = axes_of(Scale(float(edges[0]), float(edges[-1])), Scale(0, 1.17 * highest))
+    ticks = even_ticks(axes.x.low, axes.x.high, 8)
+    parts = grid(axes, even_ticks(0, axes.y.high, 6), "share of images")
     for share, (_, role) in zip(shares, groups, strict=True):
         x, y = np.repeat(edges, 2), np.pad(np.repeat(share, 2), 1)
-        parts += [area(frame, x, (np.zeros_like(y), y), role, 0.5), curve(frame, x, y, role, width=1.2)]
-    parts += horizontal_axis(frame, ticks, label, plain(ticks))
+        parts += [area(axes, x, (np.zeros_like(y), y), role, 0.5), curve(axes, x, y, role, width=1.2)]
+    parts += horizontal_axis(axes, ticks, label, plain(ticks))
     if threshold is not None:
-        parts += _threshold(frame, threshold, unknown_above)
+        parts += _threshold(axes, threshold, unknown_above)
     said = "known images" + (" and unknown ones" if len(groups) > 1 else "")
     line = f"; from {threshold:.4g} an image is called unknown" if threshold is not None else ""
     return picture(WIDTH, HEIGHT, f"Histogram of the {label} of {said}{line}", parts)
@@ -126,23 +126,23 @@ def _edges(scores: FloatArray, threshold: float | None, bins: int) -> FloatArray
     return np.linspace(low - room, high + room, bins + 1)
 
 
-def _threshold(frame: Frame, threshold: float, unknown_above: bool) -> list[ET.Element]:
+def _threshold(axes: Axes, threshold: float, unknown_above: bool) -> list[ET.Element]:
     """The line between known and unknown, with an arrow of words to the unknown side."""
-    along = float(frame.x.share(threshold))
+    along = float(axes.x.share(threshold))
     room = (1 - along if unknown_above else along) * WIDTH > 110
     outward = unknown_above == room  # the words move to the other side when their own has no room
     words = "unknown →" if unknown_above else "← unknown"
-    at = float(frame.across(threshold)) + (6 if outward else -6)
+    at = float(axes.across(threshold)) + (6 if outward else -6)
     anchor = "start" if outward else "end"
-    line = rule(frame, threshold, "ink", width=1.4)
-    return [line, text(at, frame.top + 13, words, anchor=anchor, size=TEXT)]
+    line = rule(axes, threshold, "ink", width=1.4)
+    return [line, text(at, axes.top + 13, words, anchor=anchor, size=TEXT)]
 
 
-def _bars(frame: Frame, edges: FloatArray, counts: npt.ArrayLike) -> list[ET.Element]:
+def _bars(axes: Axes, edges: FloatArray, counts: npt.ArrayLike) -> list[ET.Element]:
     """One bar a bin, standing on the lower side."""
-    left, top = frame.across(edges), frame.down(counts)
+    left, top = axes.across(edges), axes.down(counts)
     style = f"fill:{css('c1')};fill-opacity:0.55"
     return [
-        node("rect", x=a, y=y, width=0.86 * (b - a), height=frame.bottom - y, style=style)
+        node("rect", x=a, y=y, width=0.86 * (b - a), height=axes.bottom - y, style=style)
         for a, b, y in zip(left[:-1].tolist(), left[1:].tolist(), top.tolist(), strict=True)
     ]

@@ -23,13 +23,13 @@ __all__ = [
     "HEIGHT",
     "TEXT",
     "WIDTH",
-    "Frame",
+    "Axes",
     "Scale",
     "area",
+    "axes_of",
     "curve",
     "dot",
     "even_ticks",
-    "frame_of",
     "grid",
     "horizontal_axis",
     "padded",
@@ -76,7 +76,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Axes:
     """A rectangle on the page and what its sides mean.
 
     Args:
@@ -104,8 +104,8 @@ class Frame:
         return self.bottom + self.y.share(values) * (self.top - self.bottom)
 
 
-def frame_of(x: Scale, y: Scale, *, height: float = HEIGHT, top: float = 36, bottom: float = 48) -> Frame:
-    """The frame of a chart ``WIDTH`` wide, with room for the words around it.
+def axes_of(x: Scale, y: Scale, *, height: float = HEIGHT, top: float = 36, bottom: float = 48) -> Axes:
+    """The axes of a chart ``WIDTH`` wide, with room for the words around it.
 
     Args:
         x: horizontal scale.
@@ -114,44 +114,42 @@ def frame_of(x: Scale, y: Scale, *, height: float = HEIGHT, top: float = 36, bot
         top: room for the label of the vertical axis, and for names of marks below it.
         bottom: room for the tick labels and the label of the horizontal axis.
     """
-    return Frame(x, y, 58, WIDTH - _RIGHT, top, height - bottom)
+    return Axes(x, y, 58, WIDTH - _RIGHT, top, height - bottom)
 
 
 def grid(
-    frame: Frame, ticks: Sequence[float], label: str, words: Callable[[float], str] = rate
+    axes: Axes, ticks: Sequence[float], label: str, words: Callable[[float], str] = rate
 ) -> list[ET.Element]:
     """Lines at the ticks of the vertical axis, what they mean, and above them the label, upright."""
     parts = [text(4, 14, label, size=TEXT)]
-    for value, y in zip(ticks, frame.down(ticks), strict=True):
-        parts.append(_line((frame.left, y), (frame.right, y), "grid", 0.8))
-        parts.append(
-            text(frame.left - 7, float(y) + 4.5, words(value), role="muted", anchor="end", size=TEXT)
-        )
+    for value, y in zip(ticks, axes.down(ticks), strict=True):
+        parts.append(_line((axes.left, y), (axes.right, y), "grid", 0.8))
+        parts.append(text(axes.left - 7, float(y) + 4.5, words(value), role="muted", anchor="end", size=TEXT))
     return parts
 
 
 def horizontal_axis(
-    frame: Frame, ticks: Sequence[float], label: str, words: Callable[[float], str] = rate
+    axes: Axes, ticks: Sequence[float], label: str, words: Callable[[float], str] = rate
 ) -> list[ET.Element]:
-    """The line below a frame; with a label, also what its ticks mean."""
-    parts = [_line((frame.left, frame.bottom), (frame.right, frame.bottom), "muted", 0.8)]
+    """The line below the axes; with a label, also what its ticks mean."""
+    parts = [_line((axes.left, axes.bottom), (axes.right, axes.bottom), "muted", 0.8)]
     if label:
-        for value, x in zip(ticks, frame.across(ticks), strict=True):
+        for value, x in zip(ticks, axes.across(ticks), strict=True):
             parts.append(
-                text(float(x), frame.bottom + 18, words(value), role="muted", anchor="middle", size=TEXT)
+                text(float(x), axes.bottom + 18, words(value), role="muted", anchor="middle", size=TEXT)
             )
-        middle = (frame.left + frame.right) / 2
-        parts.append(text(middle, frame.bottom + 40, label, anchor="middle", size=TEXT))
+        middle = (axes.left + axes.right) / 2
+        parts.append(text(middle, axes.bottom + 40, label, anchor="middle", size=TEXT))
     return parts
 
 
 def curve(
-    frame: Frame, x: npt.ArrayLike, y: npt.ArrayLike, role: str, *, width: float = 2.0, dash: str = ""
+    axes: Axes, x: npt.ArrayLike, y: npt.ArrayLike, role: str, *, width: float = 2.0, dash: str = ""
 ) -> ET.Element:
     """A line through the points; where a value is not finite it is interrupted.
 
     Args:
-        frame: where.
+        axes: where.
         x: values of the horizontal axis (G,).
         y: values of the vertical axis (G,).
         role: its colour.
@@ -161,19 +159,19 @@ def curve(
     lengths = " ".join(f"{float(part) * width:g}" for part in dash.split())
     style = f"fill:none;stroke:{css(role)};stroke-width:{width:g};stroke-linejoin:round"
     more = {"stroke_dasharray": lengths} if dash else {"stroke_linecap": "round"}
-    return node("path", d=_path(frame.across(x), frame.down(y)), style=style, **more)
+    return node("path", d=_path(axes.across(x), axes.down(y)), style=style, **more)
 
 
 def area(
-    frame: Frame,
+    axes: Axes,
     x: npt.ArrayLike,
     edges: tuple[npt.ArrayLike, npt.ArrayLike],
     role: str,
     opacity: float,
 ) -> ET.Element:
     """The surface between two lines over the same horizontal values (G,), lower and upper."""
-    across = frame.across(x)
-    low, high = (frame.down(edge) for edge in edges)
+    across = axes.across(x)
+    low, high = (axes.down(edge) for edge in edges)
     good = np.isfinite(low) & np.isfinite(high)
     outline = _path(
         np.concatenate([across[good], across[good][::-1]]), np.concatenate([low[good], high[good][::-1]])
@@ -183,19 +181,19 @@ def area(
     )
 
 
-def dot(frame: Frame, x: float, y: float, role: str, radius: float, *, edge: str = "") -> ET.Element:
+def dot(axes: Axes, x: float, y: float, role: str, radius: float, *, edge: str = "") -> ET.Element:
     """A round mark at (x, y), with an edge in a colour of its own if one is given."""
     style = f"fill:{css(role)}" + (f";stroke:{css(edge)};stroke-width:1" if edge else "")
-    return node("circle", cx=float(frame.across(x)), cy=float(frame.down(y)), r=radius, style=style)
+    return node("circle", cx=float(axes.across(x)), cy=float(axes.down(y)), r=radius, style=style)
 
 
 def rule(
-    frame: Frame, x: float, role: str, *, width: float = 1.0, dash: str = "", top: float | None = None
+    axes: Axes, x: float, role: str, *, width: float = 1.0, dash: str = "", top: float | None = None
 ) -> ET.Element:
     """A vertical line at ``x`` from the lower side up to the value ``top``, or to the upper side."""
-    across = float(frame.across(x))
-    end = frame.top if top is None else float(frame.down(top))
-    return _line((across, frame.bottom), (across, end), role, width, dash)
+    across = float(axes.across(x))
+    end = axes.top if top is None else float(axes.down(top))
+    return _line((across, axes.bottom), (across, end), role, width, dash)
 
 
 def even_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:

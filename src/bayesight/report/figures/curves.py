@@ -14,13 +14,13 @@ from bayesight.report.figures.canvas import (
     HEIGHT,
     TEXT,
     WIDTH,
-    Frame,
+    Axes,
     Scale,
     area,
+    axes_of,
     curve,
     dot,
     even_ticks,
-    frame_of,
     grid,
     horizontal_axis,
     padded,
@@ -78,18 +78,18 @@ def learning_curve(
     lines = [(floats(y), role, dash) for y, role, dash in both if y is not None]
     for y, _, _ in lines:
         check(y.shape == x.shape, "learning_curve", f"{y.shape} for {x.shape} epochs", "one value an epoch")
-    frame = frame_of(padded([x], 0.02), padded([y for y, _, _ in lines], 0.08))
-    ticks = even_ticks(frame.y.low, frame.y.high, 7)
-    epochs_shown = even_ticks(frame.x.low, frame.x.high, 7, whole=True)
-    parts = grid(frame, ticks, quantity, rate if quantity == "accuracy" else plain(ticks))
-    parts += horizontal_axis(frame, epochs_shown, "epoch", plain(epochs_shown))
+    axes = axes_of(padded([x], 0.02), padded([y for y, _, _ in lines], 0.08))
+    ticks = even_ticks(axes.y.low, axes.y.high, 7)
+    epochs_shown = even_ticks(axes.x.low, axes.x.high, 7, whole=True)
+    parts = grid(axes, ticks, quantity, rate if quantity == "accuracy" else plain(ticks))
+    parts += horizontal_axis(axes, epochs_shown, "epoch", plain(epochs_shown))
     for y, role, dash in lines:
-        parts.append(curve(frame, x, y, role, dash=dash))
+        parts.append(curve(axes, x, y, role, dash=dash))
         if np.isfinite(y).sum() == 1:
             only = int(np.flatnonzero(np.isfinite(y))[0])
-            parts.append(dot(frame, float(x[only]), float(y[only]), role, 3))
+            parts.append(dot(axes, float(x[only]), float(y[only]), role, 3))
     if best_epoch is not None:
-        parts.append(rule(frame, best_epoch, "muted", dash="2 2"))
+        parts.append(rule(axes, best_epoch, "muted", dash="2 2"))
     kept = f"; the weights of epoch {best_epoch} were kept" if best_epoch is not None else ""
     said = f"{quantity} over {len(x)} epochs on training and validation data{kept}"
     return picture(WIDTH, HEIGHT, said, parts)
@@ -119,32 +119,32 @@ def rate_curve(
     marks = {name: value for name, value in (marks or {}).items() if x[0] <= value <= x[-1]}
     top = 36 + (0, 18, 32)[min(len(marks), 2)]
     height = HEIGHT + top - 36
-    frame = frame_of(Scale(float(x[0]), float(x[-1]), log), Scale(0, _TOP), height=height, top=top)
-    parts = grid(frame, [0, 0.25, 0.5, 0.75, 1], axis[1])
-    parts += horizontal_axis(frame, _base_rate_ticks(frame.x), axis[0])
+    axes = axes_of(Scale(float(x[0]), float(x[-1]), log), Scale(0, _TOP), height=height, top=top)
+    parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], axis[1])
+    parts += horizontal_axis(axes, _base_rate_ticks(axes.x), axis[0])
     for line, role, dash in zip(curves, _COLOURS, _DASHES, strict=False):
         if line.low is not None and line.high is not None:
-            parts.append(area(frame, x, (line.low, line.high), role, 0.18))
-        parts.append(curve(frame, x, line.y, role, width=2.2, dash=dash))
-    parts += _marked(frame, x, floats(curves[0].y), marks)
+            parts.append(area(axes, x, (line.low, line.high), role, 0.18))
+        parts.append(curve(axes, x, line.y, role, width=2.2, dash=dash))
+    parts += _marked(axes, x, floats(curves[0].y), marks)
     points = "; ".join(f"{name} {rate(value)}" for name, value in marks.items())
     said = f"{axis[1]} against {axis[0]}" + (f"; marked: {points}" if points else "")
     return picture(WIDTH, height, said, parts)
 
 
-def _marked(frame: Frame, x: FloatArray, y: FloatArray, marks: dict[str, float]) -> list[ET.Element]:
+def _marked(axes: Axes, x: FloatArray, y: FloatArray, marks: dict[str, float]) -> list[ET.Element]:
     """A vertical line with its name above the chart, and a dot on the curve, for each mark."""
     parts: list[ET.Element] = []
     taken: list[float] = []
     for name, value in sorted(marks.items(), key=lambda item: item[1]):
-        along = float(frame.x.share(value))
-        height = float(np.interp(along, frame.x.share(x), y))
-        parts.append(rule(frame, value, "muted", dash="2 2", top=_TOP))
-        parts.append(dot(frame, value, height, "c1", 3.5, edge="paper"))
+        along = float(axes.x.share(value))
+        height = float(np.interp(along, axes.x.share(x), y))
+        parts.append(rule(axes, value, "muted", dash="2 2", top=_TOP))
+        parts.append(dot(axes, value, height, "c1", 3.5, edge="paper"))
         level = sum(abs(along - other) < 0.3 for other in taken)
         side = "start" if along < 0.12 else "end" if along > 0.88 else "middle"
-        above = frame.top - 3 - 14 * level
-        at = float(frame.across(value))
+        above = axes.top - 3 - 14 * level
+        at = float(axes.across(value))
         parts.append(text(at, above, name, role="muted", anchor=side, size=TEXT - 1))
         taken.append(along)
     return parts

@@ -13,7 +13,7 @@ from bayesight.checks import check
 from bayesight.evaluation.arrays import floats
 from bayesight.report.figures.canvas import (
     TEXT,
-    Frame,
+    Axes,
     Scale,
     area,
     curve,
@@ -77,16 +77,16 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str) -> str:
     right = 16 + max(text_width(_short(line)) for line in drawn)
     y_scale = _vertical([floats(line.y) for line in drawn])
     x_scale = padded([floats(line.x) for line in drawn], 0.0)
-    frame = Frame(x_scale, y_scale, _LEFT, _WIDTH - right, _TOP, _HEIGHT - _BOTTOM)
+    axes = Axes(x_scale, y_scale, _LEFT, _WIDTH - right, _TOP, _HEIGHT - _BOTTOM)
     ticks = _ticks(y_scale)
     counted = all(bool((floats(line.x) % 1 == 0).all()) for line in drawn)
     x_ticks = even_ticks(x_scale.low, x_scale.high, 6, whole=counted)
     words = (lambda value: f"{value:g}") if y_scale.log else plain(ticks)
-    parts = grid(frame, ticks, y_label, words)
-    parts += horizontal_axis(frame, x_ticks, x_label, plain(x_ticks))
+    parts = grid(axes, ticks, y_label, words)
+    parts += horizontal_axis(axes, x_ticks, x_label, plain(x_ticks))
     for number, line in enumerate(drawn):
-        parts += _drawn(frame, line, *_style(number))
-    parts += _names(frame, drawn)
+        parts += _drawn(axes, line, *_style(number))
+    parts += _names(axes, drawn)
     said = "; ".join(f"{line.name} ends at {floats(line.y)[-1]:.3g}" for line in drawn)
     return picture(_WIDTH, _HEIGHT, f"{y_label} over {x_label}: {said}", parts)
 
@@ -114,23 +114,23 @@ def _style(number: int) -> tuple[str, str]:
     return _ROLES[number % len(_ROLES)], _DASHES[(number + turn) % len(_DASHES)]
 
 
-def _drawn(frame: Frame, line: Line, role: str, dash: str) -> list[ET.Element]:
+def _drawn(axes: Axes, line: Line, role: str, dash: str) -> list[ET.Element]:
     parts = []
     if line.low is not None and line.high is not None:
-        low, high = (np.maximum(floats(edge), frame.y.low) for edge in (line.low, line.high))
-        parts.append(area(frame, line.x, (low, np.minimum(high, frame.y.high)), role, 0.15))
-    parts.append(curve(frame, line.x, line.y, role, width=2.0, dash=dash))
+        low, high = (np.maximum(floats(edge), axes.y.low) for edge in (line.low, line.high))
+        parts.append(area(axes, line.x, (low, np.minimum(high, axes.y.high)), role, 0.15))
+    parts.append(curve(axes, line.x, line.y, role, width=2.0, dash=dash))
     return parts
 
 
-def _names(frame: Frame, lines: Sequence[Line]) -> list[ET.Element]:
+def _names(axes: Axes, lines: Sequence[Line]) -> list[ET.Element]:
     """Each name beside its line's end, moved apart where ends are close, with a stroke of the line."""
-    ends = [float(frame.down(floats(line.y)[-1:])[0]) for line in lines]
+    ends = [float(axes.down(floats(line.y)[-1:])[0]) for line in lines]
     order = np.argsort(ends, kind="stable")
     places = np.array(ends)[order]
     for i in range(1, len(places)):
         places[i] = max(places[i], places[i - 1] + _GAP)
-    overflow = max(0.0, float(places[-1]) - frame.bottom)
+    overflow = max(0.0, float(places[-1]) - axes.bottom)
     places = places - overflow
     for i in range(len(places) - 2, -1, -1):
         places[i] = min(places[i], places[i + 1] - _GAP)
@@ -140,8 +140,8 @@ def _names(frame: Frame, lines: Sequence[Line]) -> list[ET.Element]:
         lengths = " ".join(f"{float(part) * 2:g}" for part in dash.split())
         style = f"stroke:{css(role)};stroke-width:2"
         more = {"stroke_dasharray": lengths} if dash else {}
-        parts.append(node("line", x1=frame.right + 3, y1=y, x2=frame.right + 13, y2=y, style=style, **more))
-        parts.append(text(frame.right + 16, y + 4.5, _short(lines[number]), size=TEXT))
+        parts.append(node("line", x1=axes.right + 3, y1=y, x2=axes.right + 13, y2=y, style=style, **more))
+        parts.append(text(axes.right + 16, y + 4.5, _short(lines[number]), size=TEXT))
     return parts
 
 

@@ -1,3 +1,3 @@
-"""Report sections: each is one function from a result to a heading with blocks; their door is the report's."""
+"""Report sections: each is one function from a result to a heading with blocks."""
 
 __all__: list[str] = []

@@ -20,9 +20,9 @@ from bayesight.report.figures.canvas import (
     TEXT,
     WIDTH,
     Scale,
+    axes_of,
     curve,
     dot,
-    frame_of,
     grid,
     horizontal_axis,
     rule,
@@ -83,7 +83,7 @@ def counted(share: float, people: int | None = None) -> NaturalFrequencies:
 def posterior_curves(sensitivity: float, false_alarm: float, here: float) -> Markup:
     """Probability of being affected after a positive and after a negative, against the prevalence.
 
-    Both curves, the line at ``here`` and the dot on it carry classes, and the figure the places of its frame,
+    Both curves, the line at ``here`` and the dot on it carry classes, and the figure the places of its axes,
     for a script to move them.
 
     Args:
@@ -93,22 +93,22 @@ def posterior_curves(sensitivity: float, false_alarm: float, here: float) -> Mar
     """
     x = 1 / (1 + np.exp(-np.linspace(np.log(RARE / (1 - RARE)), 0, _POINTS)))
     x = np.concatenate([x, 1 - x[-2::-1]])
-    frame = frame_of(Scale(RARE, 1, log=True), Scale(0, 1.02), top=32)
+    axes = axes_of(Scale(RARE, 1, log=True), Scale(0, 1.02), top=32)
     positive = _after(x, sensitivity, false_alarm)
     negative = _after(x, 1 - sensitivity, 1 - false_alarm)
-    parts = grid(frame, [0, 0.25, 0.5, 0.75, 1], "probability of being ill")
-    parts += horizontal_axis(frame, [1e-6, 1e-4, 1e-3, 1e-2, 0.1, 1], "how common it is here (prevalence)")
+    parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], "probability of being ill")
+    parts += horizontal_axis(axes, [1e-6, 1e-4, 1e-3, 1e-2, 0.1, 1], "how common it is here (prevalence)")
     now = float(_after(np.array([here]), sensitivity, false_alarm)[0])
     moving = {
-        "here": rule(frame, here, "muted", dash="2 2", top=1.0),
-        "negative": curve(frame, x, negative, "c2", width=2.2, dash="5 2"),
-        "positive": curve(frame, x, positive, "c1", width=2.4),
-        "now": dot(frame, here, now, "c1", 5, edge="paper"),
+        "here": rule(axes, here, "muted", dash="2 2", top=1.0),
+        "negative": curve(axes, x, negative, "c2", width=2.2, dash="5 2"),
+        "positive": curve(axes, x, positive, "c1", width=2.4),
+        "now": dot(axes, here, now, "c1", 5, edge="paper"),
     }
     for name, element in moving.items():
         element.set("class", name)
-    places = {"left": frame.left, "right": frame.right, "bottom": frame.bottom}
-    places |= {"one": float(frame.down(1.0)), "low": RARE}
+    places = {"left": axes.left, "right": axes.right, "bottom": axes.bottom}
+    places |= {"one": float(axes.down(1.0)), "low": RARE}
     root = ET.fromstring(  # noqa: S314  # drawn by us a moment ago
         picture(WIDTH, HEIGHT, "", [*parts, *moving.values()])
     )
@@ -130,27 +130,27 @@ def novelty_strip(scores: Sequence[float] | FloatArray, here: float, limit: floa
     check(known.size > 0, "novelty_strip", "no scores", "at least one")
     low = min(float(known[0]), here) - 0.3
     high = max(float(np.quantile(known, 0.995)), limit + 1.5, min(here, limit + 12)) + 0.3
-    frame = frame_of(Scale(low, high), Scale(0, 1), height=_STRIP_HEIGHT, top=18, bottom=26)
-    frame = type(frame)(frame.x, frame.y, 8, WIDTH - 8, frame.top, frame.bottom)
+    axes = axes_of(Scale(low, high), Scale(0, 1), height=_STRIP_HEIGHT, top=18, bottom=26)
+    axes = type(axes)(axes.x, axes.y, 8, WIDTH - 8, axes.top, axes.bottom)
     shown = known[(known >= low) & (known <= high)]
-    middle = (frame.top + frame.bottom) / 2
-    ticks = "".join(f"M{x:.1f} {frame.top + 3:.1f}V{frame.bottom - 3:.1f}" for x in frame.across(shown))
-    border = float(frame.across(limit))
+    middle = (axes.top + axes.bottom) / 2
+    ticks = "".join(f"M{x:.1f} {axes.top + 3:.1f}V{axes.bottom - 3:.1f}" for x in axes.across(shown))
+    border = float(axes.across(limit))
     unknown = node(
-        "rect", x=border, y=frame.top, width=frame.right - border, height=frame.bottom - frame.top,
+        "rect", x=border, y=axes.top, width=axes.right - border, height=axes.bottom - axes.top,
         style=f"fill:{css('c2')};fill-opacity:0.16",
     )  # fmt: skip
     marks = node("path", d=ticks, style=f"stroke:{css('c1')};stroke-width:1.2;stroke-opacity:0.32")
-    edge = rule(frame, limit, "c2", width=1.5)
-    at = float(frame.across(min(here, high - 0.3)))
+    edge = rule(axes, limit, "c2", width=1.5)
+    at = float(axes.across(min(here, high - 0.3)))
     ring = f"fill:{css('ink')};stroke:{css('paper')};stroke-width:2"
     me = node("circle", cx=at, cy=middle, r=6.5, style=ring)
     beyond = here > high - 0.3
     words = [
-        text(frame.left, 12, "like those it learned from", role="muted", size=TEXT),
-        text(frame.right, 12, "unknown", role="muted", anchor="end", size=TEXT),
+        text(axes.left, 12, "like those it learned from", role="muted", size=TEXT),
+        text(axes.right, 12, "unknown", role="muted", anchor="end", size=TEXT),
         text(
-            min(max(at, frame.left + 36), frame.right - 40), _STRIP_HEIGHT - 6,
+            min(max(at, axes.left + 36), axes.right - 40), _STRIP_HEIGHT - 6,
             "this image →" if beyond else "this image", anchor="middle", size=TEXT,
         ),
     ]  # fmt: skip

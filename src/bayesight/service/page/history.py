@@ -16,9 +16,9 @@ from bayesight.report.figures.canvas import (
     WIDTH,
     Scale,
     area,
+    axes_of,
     curve,
     even_ticks,
-    frame_of,
     grid,
     horizontal_axis,
     plain,
@@ -99,14 +99,14 @@ def accuracy_figure(history: History) -> str:
     """Share of right answers among labelled images: so far with its interval, and dashed the last ones."""
     right, n = history.right, np.arange(1, len(history.right) + 1)
     mean, low, high = rate_interval(np.cumsum(right), n)
-    frame = frame_of(Scale(1, len(right)), Scale(0, 1.02))
-    parts = grid(frame, [0, 0.25, 0.5, 0.75, 1], "right before it was told")
+    axes = axes_of(Scale(1, len(right)), Scale(0, 1.02))
+    parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], "right before it was told")
     ticks = even_ticks(1, len(right), 6, whole=True)
-    parts += horizontal_axis(frame, ticks, "images labelled after they were asked about", plain(ticks))
-    parts += [area(frame, n, (low, high), "c1", 0.18), curve(frame, n, mean, "c1", width=2.2)]
+    parts += horizontal_axis(axes, ticks, "images labelled after they were asked about", plain(ticks))
+    parts += [area(axes, n, (low, high), "c1", 0.18), curve(axes, n, mean, "c1", width=2.2)]
     if len(right) >= 2 * WINDOW:
         lately = np.convolve(right, np.ones(WINDOW) / WINDOW, "valid")
-        parts.append(curve(frame, n[WINDOW - 1 :], lately, "c2", dash="5 2"))
+        parts.append(curve(axes, n[WINDOW - 1 :], lately, "c2", dash="5 2"))
     said = f"Share of answers that were right before they were told, so far {rate(float(mean[-1]))}"
     return picture(WIDTH, HEIGHT, said, parts)
 

@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from bayesight.formatting import decimal
-from bayesight.report.words import THIN, clean, count, percent, plural, rate
+from bayesight.report.words import clean, count, percent, plural, points, rate
 from bayesight.service.http.auth import COOKIE
 from bayesight.service.page.figures import RARE
 from bayesight.service.page.pictures import as_uri
@@ -195,4 +195,4 @@ def in_percent(share: float) -> str:
         >>> in_percent(0.1), in_percent(0.005), in_percent(0.00001), in_percent(0.9999)
         ('10', '0.5', '0.001', '99.99')
     """
-    return rate(min(max(share, RARE), 1 - RARE)).removesuffix(f"{THIN}%")
+    return points(min(max(share, RARE), 1 - RARE))
