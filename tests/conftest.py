@@ -113,6 +113,39 @@ def shapes_run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(TrainRequest(shapes, folder, recipe, threads=1)).run.folder
 
 
+@pytest.fixture(scope="session")
+def lite_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random weights for lite0, as a network of other classes and other images would leave them."""
+    import safetensors.torch
+
+    from bayesight.models import build
+
+    file = tmp_path_factory.mktemp("weights") / "lite0.safetensors"
+    network = build("lite0", (3, 40, 40), 7, side=32, seed=5)
+    kept = {k: v.contiguous() for k, v in network.state_dict().items() if not k.startswith("standardise.")}
+    safetensors.torch.save_file(kept, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def lite_recipe():
+    """A recipe of lite0 that small drawings are learned by in a second."""
+    from bayesight.training.recipe import Recipe
+
+    return Recipe.default("lite0").changed(
+        {"model.side": 32, "optimization.epochs": 20, "data.validation": 0.25, "data.batch": 32}
+    )
+
+
+@pytest.fixture(scope="session")
+def lite_run(shapes: Path, lite_recipe, lite_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on ``shapes`` whose network is frozen at ``lite_weights``; do not change it."""
+    from bayesight.workflows.train import TrainRequest, train
+
+    folder = tmp_path_factory.mktemp("runs") / "lite"
+    return train(TrainRequest(shapes, folder, lite_recipe, weights=lite_weights, threads=1)).run.folder
+
+
 @pytest.fixture
 def make_archive(tmp_path: Path):
     """Make an archive: file name, {class: count}, {class: drawing} where they differ."""

@@ -12,6 +12,7 @@ from bayesight.errors import InvalidInput, MissingExtra, SourceNotFound
 from bayesight.run import Run
 from bayesight.workflows.export import METADATA_KEY, export
 from bayesight.workflows.predict import Readings, answers_for
+from bayesight.workflows.train import TrainRequest, train
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -23,15 +24,16 @@ def onnx_file(shapes_run, more_shapes, tmp_path_factory):
     )
 
 
-def test_another_program_gets_the_answers_of_predict(onnx_file, shapes_run, more_shapes):
+def check_answers(file, run, source):
+    """The file's answers under a prior of its own are those of ``predict``."""
     from bayesight.data.store import open_store
 
     prior = {"bar": 0.6, "disc": 0.3, "ring": 0.1}
-    own = answers_for(shapes_run, [more_shapes], Readings(prior=prior)).predictions
-    store = open_store(more_shapes, **Run.open(shapes_run).classes().reading)
-    paths = {f"{more_shapes}/{store.path_of(row)}": row for row in range(len(store))}
+    own = answers_for(run, [source], Readings(prior=prior)).predictions
+    store = open_store(source, **Run.open(run).classes().reading)
+    paths = {f"{source}/{store.path_of(row)}": row for row in range(len(store))}
     images = np.asarray(store.images)[[paths[one.path] for one in own]][:, None]
-    session = onnxruntime.InferenceSession(onnx_file.path)
+    session = onnxruntime.InferenceSession(file.path)
     told = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
     given = {"images": images, "prior": np.array([prior[name] for name in told["classes"]])}
     found = dict(zip(OUTPUTS, session.run(list(OUTPUTS), given), strict=True))
@@ -39,6 +41,23 @@ def test_another_program_gets_the_answers_of_predict(onnx_file, shapes_run, more
         assert found["posterior"][n] == pytest.approx([one.posterior[c] for c in told["classes"]], abs=1e-3)
         assert found["log_evidence"][n] == pytest.approx(one.log_evidence, rel=1e-4, abs=1e-2)
         assert bool(found["novelty"][n] <= told["unknown_above"]) == one.known
+
+
+def test_another_program_gets_the_answers_of_predict(onnx_file, shapes_run, more_shapes):
+    check_answers(onnx_file, shapes_run, more_shapes)
+
+
+def test_a_frozen_network_is_exported_with_the_size_it_works_at(
+    shapes, more_shapes, lite_recipe, lite_weights, tmp_path
+):
+    """Of a run in fp32, whose answers differ from those of the file by rounding alone."""
+    recipe = lite_recipe.changed({"optimization.precision": "32"})
+    request = TrainRequest(shapes, tmp_path / "run", recipe, weights=lite_weights, threads=1)
+    run = train(request).run.folder
+    made = export(run, tmp_path / "lite.onnx", source=more_shapes)
+    assert made.inputs["images"] == "uint8 (N, 1, 28, 28)"
+    assert made.largest_difference < 1e-3
+    check_answers(made, run, more_shapes)
 
 
 def test_it_says_what_it_holds(onnx_file, shapes_run):

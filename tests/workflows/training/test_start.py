@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 from bayesight.errors import InvalidInput
-from bayesight.models import build, pretrained, pretrained_weights
+from bayesight.models import pretrained, pretrained_weights
 from bayesight.run import Run
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
@@ -17,31 +17,11 @@ from bayesight.workflows.predict import predict
 from bayesight.workflows.train import TrainRequest, train
 from bayesight.workflows.update import update
 
-FROZEN = Recipe.default("lite0").changed(
-    {"model.side": 32, "optimization.epochs": 20, "data.validation": 0.25, "data.batch": 32}
-)
 PHOTOGRAPHS = Path(os.environ.get("BAYESIGHT_DATA", "../shared/data")) / "cifar10/cifar10-test2k.tar.gz"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A file of random weights for lite0, as a network of other classes and other images would leave them."""
-    file = tmp_path_factory.mktemp("weights") / "lite0.safetensors"
-    network = build("lite0", (3, 40, 40), 7, side=32, seed=5)
-    safetensors.torch.save_file({k: v.contiguous() for k, v in network.state_dict().items()
-                                 if not k.startswith("standardise.")}, file)  # fmt: skip
-    return file
 
 
 def request(source, out, recipe, weights=None, **options):
     return TrainRequest(source, out, recipe, threads=1, weights=weights, **options)
-
-
-@pytest.fixture(scope="module")
-def frozen_run(shapes, weights, tmp_path_factory):
-    """A run whose network is frozen at those weights; do not change it."""
-    out = tmp_path_factory.mktemp("runs") / "frozen"
-    return train(request(shapes, out, FROZEN, weights)).run.folder
 
 
 def parts(folder):
@@ -49,21 +29,21 @@ def parts(folder):
     return {name: value for name, value in found.items() if name.startswith("parts.")}
 
 
-def test_a_frozen_network_keeps_its_weights_and_its_last_layer_learns(frozen_run, weights):
-    given = safetensors.torch.load_file(weights)
-    kept = parts(frozen_run)
+def test_a_frozen_network_keeps_its_weights_and_its_last_layer_learns(lite_run, lite_weights):
+    given = safetensors.torch.load_file(lite_weights)
+    kept = parts(lite_run)
     assert kept.keys() == {name for name in given if name.startswith("parts.")}
     assert all(torch.equal(kept[name], given[name]) for name in kept)
-    metrics = Run.open(frozen_run).metrics()
+    metrics = Run.open(lite_run).metrics()
     assert metrics["softmax"]["accuracy"] > 0.6
     assert metrics["validation"]["accuracy"] > 0.7
     assert metrics["validation"]["examples"] == 60
 
 
-def test_what_was_read_once_is_what_is_read_later(frozen_run, shapes):
+def test_what_was_read_once_is_what_is_read_later(lite_run, shapes):
     """The head's rows, kept from the one reading, are those that the opened run reads of the same images."""
-    classifier = Run.open(frozen_run).classifier()
-    found = evaluate(frozen_run, shapes)
+    classifier = Run.open(lite_run).classifier()
+    found = evaluate(lite_run, shapes)
     assert found.evaluation.accuracy > 0.7
     kept = {d.numpy().tobytes(): f for d, f in zip(
         classifier.reference_digests, classifier.reference, strict=True)}  # fmt: skip
@@ -78,56 +58,54 @@ def test_what_was_read_once_is_what_is_read_later(frozen_run, shapes):
     assert all(torch.equal(again[digest], row) for digest, row in kept.items())
 
 
-def test_such_a_run_predicts_and_learns_without_the_packages(frozen_run, more_shapes, tmp_path, monkeypatch):
+def test_such_a_run_predicts_and_learns_without_the_packages(lite_run, more_shapes, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
-    folder = shutil.copytree(frozen_run, tmp_path / "run")
+    folder = shutil.copytree(lite_run, tmp_path / "run")
     assert len(predict(folder, [more_shapes])) == 90
     before = evaluate(folder, more_shapes).evaluation.log_loss
     update(folder, more_shapes)
     assert evaluate(folder, more_shapes).evaluation.log_loss < before
 
 
-def test_a_frozen_run_resumed_is_the_same_run(shapes, weights, frozen_run, tmp_path):
+def test_a_frozen_run_resumed_is_the_same_run(shapes, lite_recipe, lite_weights, lite_run, tmp_path):
     def stop(event):
         if getattr(event, "step", 0) == 9:
             raise KeyboardInterrupt
 
-    asked = request(shapes, tmp_path / "run", FROZEN, weights, checkpoint_every_s=0.0)
+    asked = request(shapes, tmp_path / "run", lite_recipe, lite_weights, checkpoint_every_s=0.0)
     with pytest.raises(KeyboardInterrupt):
         train(asked, listeners=[stop])
-    train(request(shapes, tmp_path / "run", FROZEN, weights, resume=True))
-    one, other = (
-        safetensors.torch.load_file(f / "model.safetensors") for f in (frozen_run, tmp_path / "run")
-    )
+    train(request(shapes, tmp_path / "run", lite_recipe, lite_weights, resume=True))
+    one, other = (safetensors.torch.load_file(f / "model.safetensors") for f in (lite_run, tmp_path / "run"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_tuning_moves_the_last_parts_alone(shapes, weights, tmp_path):
-    recipe = FROZEN.changed({"model.tune": 1, "optimization.epochs": 2})
-    folder = train(request(shapes, tmp_path / "run", recipe, weights)).run.folder
-    given, kept = safetensors.torch.load_file(weights), parts(folder)
+def test_tuning_moves_the_last_parts_alone(shapes, lite_recipe, lite_weights, tmp_path):
+    recipe = lite_recipe.changed({"model.tune": 1, "optimization.epochs": 2})
+    folder = train(request(shapes, tmp_path / "run", recipe, lite_weights)).run.folder
+    given, kept = safetensors.torch.load_file(lite_weights), parts(folder)
     moved = {name for name in kept if not torch.equal(kept[name], given[name])}
     assert moved
     assert all(name.startswith("parts.8.") for name in moved)
 
 
-def test_weights_that_do_not_fit_are_refused(shapes, weights, shapes_run, tmp_path):
+def test_weights_that_do_not_fit_are_refused(shapes, lite_recipe, lite_weights, shapes_run, tmp_path):
     out = tmp_path / "run"
     with pytest.raises(InvalidInput, match="one of them"):
-        train(request(shapes, out, FROZEN, weights, init_from=shapes_run))
+        train(request(shapes, out, lite_recipe, lite_weights, init_from=shapes_run))
     with pytest.raises(InvalidInput, match="is not in it; expected all"):
-        train(request(shapes, out, FROZEN, shapes_run / "model.safetensors"))
+        train(request(shapes, out, lite_recipe, shapes_run / "model.safetensors"))
     wider = Recipe.default("lite2").changed({"model.side": 32})
     with pytest.raises(InvalidInput, match=r"does not fit this recipe|is not in it"):
-        train(request(shapes, out, wider, weights))
+        train(request(shapes, out, wider, lite_weights))
     (tmp_path / "no.safetensors").write_bytes(b"no weights")
     with pytest.raises(InvalidInput, match="not a safetensors file"):
-        train(request(shapes, out, FROZEN, tmp_path / "no.safetensors"))
+        train(request(shapes, out, lite_recipe, tmp_path / "no.safetensors"))
     broken = {k: v * float("nan") if v.is_floating_point() else v
-              for k, v in safetensors.torch.load_file(weights).items()}  # fmt: skip
+              for k, v in safetensors.torch.load_file(lite_weights).items()}  # fmt: skip
     safetensors.torch.save_file(broken, tmp_path / "nan.safetensors")
     with pytest.raises(InvalidInput, match="NaN or infinity"):
-        train(request(shapes, out, FROZEN, tmp_path / "nan.safetensors"))
+        train(request(shapes, out, lite_recipe, tmp_path / "nan.safetensors"))
 
 
 def test_any_model_starts_from_a_file(shapes, shapes_run, tmp_path):
@@ -136,10 +114,10 @@ def test_any_model_starts_from_a_file(shapes, shapes_run, tmp_path):
     assert result.metrics["softmax"]["accuracy"] > 0.9
 
 
-def test_pretraining_what_is_frozen_is_refused(shapes, weights, tmp_path):
-    recipe = FROZEN.changed({"pretrain": {"name": "simclr"}})
+def test_pretraining_what_is_frozen_is_refused(shapes, lite_recipe, lite_weights, tmp_path):
+    recipe = lite_recipe.changed({"pretrain": {"name": "simclr"}})
     with pytest.raises(InvalidInput, match=r"--set model\.tune=3"):
-        train(request(shapes, tmp_path / "run", recipe, weights))
+        train(request(shapes, tmp_path / "run", recipe, lite_weights))
 
 
 @pytest.mark.skipif(not PHOTOGRAPHS.exists(), reason=f"no photographs at {PHOTOGRAPHS}")
