@@ -129,6 +129,10 @@ def test_no_class_name_stands_twice():
     assert {name: where for name, where in homes.items() if len(where) > 1 and name not in known} == {}
 
 
+def test_commands_do_no_mathematics():
+    assert imported("src/bayesight/cli") & {"numpy", "pandas", "scipy", "torch"} == set()
+
+
 def test_commands_do_not_import_commands():
     shared = {"choices", "common", "events", "interrupting"}
     for path in (ROOT / "src/bayesight/cli").glob("*.py"):

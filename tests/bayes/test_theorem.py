@@ -186,6 +186,19 @@ def test_dependence_is_exact_for_equicorrelated_gaussian_readings(n, rho):
     assert torch.allclose(pooled.log_p, truth.log_p, atol=1e-10)
 
 
+def test_the_effective_likelihood_is_the_one_that_was_used():
+    prior = Belief.from_probabilities({"a": 0.2, "b": 0.8, "never": 0.0})
+    reading = torch.tensor([0.9, 0.3, 0.5], dtype=F64)
+    first, second = sequence(prior, [reading.log()] * 2, dependence=0.6)
+    assert torch.allclose(first.effective_likelihood, reading)
+    used = second.effective_likelihood
+    product = second.prior.p * used
+    assert torch.allclose(product / product.sum(), second.posterior.p)
+    assert torch.allclose(product.sum(), second.log_evidence.exp())
+    assert 1 < used[0] / used[1] < 3  # the second reading tells less than it would alone
+    assert used[2] == pytest.approx(0.5)
+
+
 def test_full_dependence_adds_nothing_and_evidence_adds_up():
     prior = two(0.1)
     positive = likelihoods(prior, {"ill": 0.99, "healthy": 0.1})

@@ -184,6 +184,15 @@ class UpdateStep:
     log_evidence: Tensor
     posterior: Belief
 
+    @property
+    def effective_likelihood(self) -> Tensor:
+        """(..., K) likelihood that was used, after any discount: posterior x evidence / prior.
+
+        That of a hypothesis the prior excludes is the reading's own.
+        """
+        used = (self.posterior.log_p - self.prior.log_p + self.log_evidence.unsqueeze(-1)).exp()
+        return torch.where(used.isnan(), self.log_likelihood.exp(), used)
+
 
 def update(
     prior: Belief,

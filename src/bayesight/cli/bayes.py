@@ -141,7 +141,7 @@ def _tell_test(
     for i, (sign, step) in enumerate(zip(signs, steps, strict=True), 1):
         word = "positive" if sign == "+" else "negative"
         p, q = _short_of_1(step.prior)
-        like = _effective(step)
+        like = step.effective_likelihood.tolist()
         evidence, posterior = step.log_evidence.exp().item(), _short_of_1(step.posterior)[0]
         discounted = i > 1 and dependence > 0
         lines += [
@@ -182,7 +182,7 @@ def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
         rows = zip(
             step.prior.names,
             _short_of_1(step.prior),
-            _effective(step),
+            step.effective_likelihood.tolist(),
             _short_of_1(step.posterior),
             strict=True,
         )
@@ -193,15 +193,6 @@ def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
         ]
         lines += [f"  evidence: the sum of the products, {decimal(step.log_evidence.exp().item())}", ""]
     return "\n".join(lines)
-
-
-def _effective(step: UpdateStep) -> list[float]:
-    """The likelihood that was used, after any discount: posterior x evidence / prior."""
-    used = (step.posterior.log_p - step.prior.log_p + step.log_evidence).exp()
-    return [
-        u if u == u else like
-        for u, like in zip(used.tolist(), step.log_likelihood.exp().tolist(), strict=True)
-    ]
 
 
 def _short_of_1(belief: Belief) -> list[float]:

@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import math
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bayesight.cli.common import JsonFlag, emit
-from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
-from bayesight.formatting import is_number
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from bayesight.bayes.conjugate.growth import Snapshot
+    from bayesight.workflows.estimate import ParameterEstimate
 
 __all__ = ["estimate"]
 
-_FAMILIES = {
-    "coin": "beta",
-    "beta": "beta",
-    "categories": "dirichlet",
-    "dirichlet": "dirichlet",
-    "mean": "normal",
-    "normal": "normal",
-    "line": "regression",
-    "regression": "regression",
-    "cloud": "wishart",
-    "wishart": "wishart",
-}
 _KEYS = {
     "beta": "rate",
     "dirichlet": "probabilities",
     "normal": "mean",
     "regression": "coefficients",
     "wishart": "mean",
-}
-_COIN = {
-    "1": 1,
-    "h": 1,
-    "heads": 1,
-    "yes": 1,
-    "true": 1,
-    "+": 1,
-    "0": 0,
-    "t": 0,
-    "tails": 0,
-    "no": 0,
-    "false": 0,
 }
 
 
@@ -77,145 +47,24 @@ def estimate(
     level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.95,
     as_json: JsonFlag = False,
 ) -> None:
-    """Estimate a parameter by maximum likelihood and by Bayes, side by side, as the data grow.
+    """ParameterEstimate a parameter by maximum likelihood and by Bayes, side by side, as the data grow.
 
     coin takes 1 and 0 (or H and T), categories any words, mean numbers, line rows of x,y, cloud rows of
     numbers. Put -- before inline data that start with a minus sign.
 
     Example: bayesight estimate coin 1 1 0 1 1 0 1 1 --prior a=2,b=2
     """
-    from bayesight.bayes.conjugate import family as module_of
-    from bayesight.bayes.conjugate.growth import grow
+    from bayesight.workflows.estimate import estimate as work
 
-    if family.casefold() not in _FAMILIES:
-        raise UnknownName("family", family, _FAMILIES)
-    kind = _FAMILIES[family.casefold()]
-    rows, from_file = _read(data)
-    known = [c.strip() for c in categories.split(",") if c.strip()]
-    header = rows.pop(0) if from_file and _is_header(kind, rows[0]) else []
-    if not rows:
-        raise SourceUnreadable(f"only a header, {', '.join(header)}; expected numbers below it.")
-    values, names = _values(kind, rows, header, known)
-    start = _prior(kind, _numbers(prior), len(names))
-    snapshots = grow(module_of(kind), start, values, level=level)
-    last = snapshots[-1].as_dict()
-    document = {"family": kind, "names": names, **last, "growth": [s.as_dict() for s in snapshots]}
-    emit(document, as_json=as_json, text=lambda: _tell(kind, names, snapshots, level))
+    piped = sys.stdin.read() if data == ["-"] else None
+    found = work(family, data, prior=prior, categories=categories, level=level, piped=piped)
+    emit(found.as_dict(), as_json=as_json, text=lambda: _tell(found, level))
 
 
-def _read(data: list[str]) -> tuple[list[list[str]], bool]:
-    """Rows of words, and whether they came from a file, where each line is one; inline each argument is."""
-    from bayesight.checks import existing_path
-
-    if data == ["-"]:
-        text, where = sys.stdin.read(), "standard input"
-    elif len(data) == 1 and (Path(data[0]).is_file() or "/" in data[0] or data[0].endswith((".csv", ".txt"))):
-        path = existing_path(data[0])
-        where = str(path)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (UnicodeDecodeError, OSError) as error:
-            raise SourceUnreadable(
-                f"{path}: {error}; expected a text file with one observation a line."
-            ) from None
-    else:
-        text, where = "\n".join(data), ""
-    rows = [row for row in (_words(line) for line in text.splitlines()) if row]
-    if not rows:
-        raise SourceUnreadable(f"{where or 'DATA'}: no data; expected one observation a line.")
-    return rows, bool(where)
-
-
-def _is_header(kind: str, row: list[str]) -> bool:
-    if kind == "dirichlet":  # any word may be a category
-        return False
-    return not is_number(row[0]) and not (kind == "beta" and row[0].casefold() in _COIN)
-
-
-def _words(line: str) -> list[str]:
-    separator = "," if "," in line else ";" if ";" in line else None
-    return [word.strip().strip('"') for word in line.split(separator) if word.strip()]
-
-
-def _values(
-    kind: str, rows: list[list[str]], header: list[str], known: list[str]
-) -> tuple[Tensor, list[str]]:
-    """The data as a family wants them, and the names of the parameters' parts."""
-    import torch
-
-    if kind in ("beta", "dirichlet"):
-        words = [word for row in rows for word in row]
-        if kind == "beta":
-            return torch.tensor([_toss(w) for w in words], dtype=torch.float64), ["rate"]
-        names = known or sorted(set(words))
-        if len(names) < 2:
-            raise InvalidInput(
-                f"categories: only {names}; expected two or more. Name them with --categories."
-            )
-        for word in words:
-            if word not in names:
-                raise UnknownName("category", word, names)
-        return torch.tensor([names.index(w) for w in words]), names
-    if kind == "normal":
-        return torch.tensor(
-            [_number(w, i) for i, row in enumerate(rows, 1) for w in row], dtype=torch.float64
-        ), ["mean"]
-    width = len(rows[0])
-    least = 2 if kind == "regression" else 1
-    for i, row in enumerate(rows, 1):
-        if len(row) != width or width < least:
-            wanted = max(width, least)
-            raise InvalidInput(f"row {i}: {len(row)} numbers; expected {wanted}, separated by commas.")
-    values = torch.tensor(
-        [[_number(w, i) for w in row] for i, row in enumerate(rows, 1)], dtype=torch.float64
-    )
-    if kind == "regression":
-        slopes = header[:-1] or ([f"x{j + 1}" for j in range(width - 1)] if width > 2 else ["x"])
-        return values.reshape(-1, width), ["intercept", *(f"slope of {name}" for name in slopes)]
-    return values.reshape(-1, width), header or [f"x{j + 1}" for j in range(width)]
-
-
-def _prior(kind: str, given: dict[str, float], k: int) -> Any:
-    import torch
-
-    from bayesight.bayes.conjugate import family as module_of
-
-    allowed = {
-        "beta": {"a": 1.0, "b": 1.0},
-        "dirichlet": {"alpha": 1.0},
-        "normal": {"mean": 0.0, "strength": 0.0, "shape": 0.0, "rate": 0.0},
-        "regression": {"precision": 0.0, "shape": 0.0, "rate": 0.0},
-        "wishart": {"strength": 0.0, "df": 0.0},
-    }[kind]
-    for name in given:
-        if name not in allowed:
-            raise UnknownName(f"number of a prior on {kind}", name, allowed)
-    chosen: dict[str, Any] = allowed | given
-    make: Any = module_of(kind)
-    if kind == "beta":
-        return make.prior(**chosen)
-    if kind == "dirichlet":
-        return make.prior([chosen["alpha"]] * k)
-    if kind == "regression":
-        chosen["features"] = k - 1
-    of_spread = ("df",) if kind == "wishart" else ("shape", "rate")
-    said = [name for name in of_spread if name in given]
-    if not said:
-        dimension = {"d": k} if kind == "wishart" else {}
-        return make.reference(**{n: v for n, v in chosen.items() if n not in of_spread}, **dimension)
-    if len(said) < len(of_spread):
-        raise InvalidInput(
-            f"--prior: {said[0]} alone; expected {' and '.join(of_spread)}, which go together."
-        )
-    weak = "precision" if kind == "regression" else "strength"
-    if kind == "wishart":
-        chosen["mean"] = torch.zeros(k, dtype=torch.float64)
-    return make.prior(**(chosen | {weak: given.get(weak, 0.01)}))
-
-
-def _tell(kind: str, names: list[str], snapshots: tuple[Snapshot, ...], level: float) -> str:
+def _tell(found: ParameterEstimate, level: float) -> str:
     from bayesight.formatting import percent
 
+    kind, names, snapshots = found.family, found.names, found.snapshots
     key = _KEYS[kind]
     labels = {"dirichlet": names, "regression": names, "wishart": [f"mean of {n}" for n in names]}.get(
         kind, [key]
@@ -245,30 +94,6 @@ def _tell(kind: str, names: list[str], snapshots: tuple[Snapshot, ...], level: f
     else:
         lines.append(f"log-evidence of all {last.n:,}: {last.log_evidence:.4f} nats")
     return "\n".join(lines)
-
-
-def _toss(word: str) -> int:
-    if word.casefold() not in _COIN:
-        raise InvalidInput(f"coin: got {word!r}; expected 1 or 0, H or T, yes or no.")
-    return _COIN[word.casefold()]
-
-
-def _numbers(text: str) -> dict[str, float]:
-    found = {}
-    for part in filter(None, (p.strip() for p in text.split(","))):
-        name, _, number = part.partition("=")
-        if not is_number(number):
-            raise InvalidInput(
-                f"--prior: {part!r}; expected NAME=NUMBER, several of them separated by commas."
-            )
-        found[name.strip()] = float(number)
-    return found
-
-
-def _number(word: str, row: int) -> float:
-    if not is_number(word):
-        raise InvalidInput(f"row {row}: {word!r}; expected a number.")
-    return float(word)
 
 
 def _n(x: float) -> str:
