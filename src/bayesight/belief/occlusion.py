@@ -45,7 +45,7 @@ def occlusion(
     *,
     side: int | None = None,
 ) -> OcclusionMap:
-    """What each part of an image is worth to an answer.
+    """The worth of each part of an image to an answer.
 
     Args:
         classifier: the belief.
