@@ -47,7 +47,7 @@ def estimate(
     level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.95,
     as_json: JsonFlag = False,
 ) -> None:
-    """ParameterEstimate a parameter by maximum likelihood and by Bayes, side by side, as the data grow.
+    """Estimate a parameter by maximum likelihood and by Bayes, side by side, as the data grow.
 
     coin takes 1 and 0 (or H and T), categories any words, mean numbers, line rows of x,y, cloud rows of
     numbers. Put -- before inline data that start with a minus sign.

@@ -75,7 +75,7 @@ def estimate(
     level: float = 0.95,
     piped: str | None = None,
 ) -> ParameterEstimate:
-    """ParameterEstimate a parameter by maximum likelihood and by Bayes, side by side.
+    """Estimate a parameter by maximum likelihood and by Bayes, side by side.
 
     Args:
         family: coin, categories, mean, line or cloud, or the conjugate family's own name.
