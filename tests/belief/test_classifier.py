@@ -272,6 +272,21 @@ def test_wrong_labels_are_trusted_less_and_unknown_classes_fully(rows, believer)
 # Features.
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_features_learned_from_other_classes_are_expected_to_scatter_more(monkeypatch, frozen):
+    usual = []
+    fit = classifier.gaussian.fit
+    monkeypatch.setattr(
+        classifier.gaussian, "fit", lambda *a, **k: usual.append(k["usual_shrinkage"]) or fit(*a, **k)
+    )
+    network = build("lite0", (1, 28, 28), 2, side=32).eval()
+    if frozen:
+        network.freeze()
+    some = Rows(torch.randn(6, 1280), torch.tensor([0, 1] * 3), torch.zeros(6, 16, dtype=torch.uint8))
+    fit_classifier(network, Classes(("a", "b"), "L", (28, 28)), some, some, "32")
+    assert usual == [3.0 if frozen else 0.1]
+
+
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 @pytest.mark.parametrize("name", MODELS.names())
 def test_features_do_not_depend_on_the_batch(name, precision):

@@ -463,8 +463,13 @@ def fit_classifier(
         validation: held out; chooses the head's shrinkage, judges the belief from then on.
         precision: in which the features were read.
     """
+    borrowed = network.learns_head_alone  # features that were not learned from these classes scatter more
     head = gaussian.fit(
-        train.features, train.labels, classes.names, validation=(validation.features, validation.labels)
+        train.features,
+        train.labels,
+        classes.names,
+        validation=(validation.features, validation.labels),
+        usual_shrinkage=gaussian.BORROWED_SHRINKAGE if borrowed else gaussian.LEARNED_SHRINKAGE,
     )
     size = train.features.shape[1]
     nothing = AbsorbedRows(

@@ -204,3 +204,25 @@ def test_what_is_computed_once_belongs_to_one_head(sample, start):
         assert gh.predictive(changed) is not gh.predictive(one)
         again = gh.predictive(replace(changed))
         assert torch.equal(gh.log_density(again, x), gh.log_density(gh.predictive(changed), x))
+
+
+def test_what_is_usual_decides_where_few_images_judge_and_hardly_where_many_do():
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.arange(412) % 2
+    rows = torch.randn(len(labels), 6, generator=generator, dtype=torch.float64) + 2 * labels[:, None]
+
+    def apart(judges):
+        """How many times as much shrinkage the larger of two usual values leads to."""
+        fitted = [
+            gh.fit(
+                rows[:12],
+                labels[:12],
+                ("a", "b"),
+                validation=(rows[12 : 12 + judges], labels[12 : 12 + judges]),
+                usual_shrinkage=usual,
+            ).prior.scatter
+            for usual in (gh.LEARNED_SHRINKAGE, gh.BORROWED_SHRINKAGE)
+        ]
+        return fitted[1] / fitted[0]
+
+    assert apart(4) > 8 > 4 > apart(400) >= 1

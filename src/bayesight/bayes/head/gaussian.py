@@ -75,8 +75,10 @@ __all__ = [
     "sufficient_statistics",
 ]
 
-_SHRINKAGES = (1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
-_USUAL_SHRINKAGE = 0.1
+_FACTORS = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Shrinkages that are tried, as multiples of the usual one."""
+LEARNED_SHRINKAGE, BORROWED_SHRINKAGE = 0.1, 3.0
+"""Usual shrinkage of features that were learned from these classes, and of features learned from others."""
 _MANY_CLASSES = 100
 _VALUES = 1 << 20  # densities held at once
 
@@ -105,12 +107,13 @@ def fit(
     weights: Tensor | None = None,
     validation: tuple[Tensor, Tensor] | None = None,
     prior: HeadPrior | None = None,
+    usual_shrinkage: float = LEARNED_SHRINKAGE,
 ) -> GaussianHead:
     """A head fitted to training features.
 
     Without ``prior`` the shrinkage is chosen from a fixed grid (shares of the mean variance of a standardised
     feature): the most probable given the validation labels, its sharpness integrated out and log-normal about
-    a tenth, give or take a factor of ten, beforehand; or, when there are none, by the closed-form
+    ``usual_shrinkage``, give or take a factor of ten, beforehand; or, when there are none, by the closed-form
     log-evidence.
 
     Args:
@@ -121,6 +124,7 @@ def fit(
         validation: (features, labels) that trained nothing; they, or ``sharpness.judges`` of very many,
             choose the shrinkage.
         prior: hyperparameters, when they are not to be chosen.
+        usual_shrinkage: what it is expected to be before anything is seen.
 
     Example:
         >>> x = torch.tensor([[0.0, 0.1], [0.2, 0.0], [3.0, 3.1], [3.2, 2.9]])
@@ -151,10 +155,11 @@ def fit(
             return log_evidence(candidate)
         ready, some = predictive(candidate), sharpness.judges(len(validation[1]), len(head.classes))
         losses = judged_losses(ready, distances(ready, validation[0][some]), validation[1][some])
-        decades = math.log10(prior.scatter / total / _USUAL_SHRINKAGE)
+        decades = math.log10(prior.scatter / total / usual_shrinkage)
         return sharpness.log_evidence(losses) - 0.5 * decades**2
 
-    return replace(head, prior=max((HeadPrior(scatter=s * total) for s in _SHRINKAGES), key=probable))
+    tried = (HeadPrior(scatter=factor * usual_shrinkage * total) for factor in _FACTORS)
+    return replace(head, prior=max(tried, key=probable))
 
 
 def absorb(
