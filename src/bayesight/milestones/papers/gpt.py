@@ -91,7 +91,7 @@ MILESTONE = Milestone(
     watched="training loss, nats",
     source="text",
     needs=20_000,
-    smoke=Smoke({"optimization.steps": 40, "model.width": 64}),
+    smoke=Smoke({"optimization.steps": 60, "model.width": 96}),
     minutes=30,
     differences=(
         "One small text, characters and 1.54 million of them in place of the web; the context is 128 "
