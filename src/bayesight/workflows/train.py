@@ -24,7 +24,12 @@ from bayesight.workflows.training.choice import (
     photographs_among,
     without_mirror_images,
 )
-from bayesight.workflows.training.classify import ENVIRONMENT_SELECTION, SELECTION, read_rows
+from bayesight.workflows.training.classify import (
+    ENVIRONMENT_SELECTION,
+    SELECTION,
+    read_rows,
+    reading_precision,
+)
 from bayesight.workflows.training.finish import FinishedTraining, finish, fit_run, identity_of, start_run
 from bayesight.workflows.training.generate import train_generator
 from bayesight.workflows.training.images import Material, open_source, read_material
@@ -143,7 +148,7 @@ def train(
             plan.average.restart()
     rows = None
     if reads_once(recipe, plan.network):
-        rows = read_rows(plan.network, material, hardware.precision)
+        rows = read_rows(plan.network, material, reading_precision(plan.network, recipe, hardware))
         learned = rows["train"] if "also" not in rows else rows["train"].joined(rows["also"])
         plan = last_layer(plan, recipe, learned, rows["validation"], hardware)
     every_s = request.checkpoint_every_s

@@ -23,6 +23,7 @@ from bayesight.training.classification import (
     EVALUATION_BATCH,
     log_probability_blocks,
 )
+from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.environments import (
     environment_scores,
@@ -36,6 +37,7 @@ __all__ = [
     "environment_metrics",
     "fitted_classifier",
     "read_rows",
+    "reading_precision",
     "selection",
     "softmax_figures",
 ]
@@ -56,6 +58,16 @@ ENVIRONMENT_SELECTION = {
     "irm": "weights of the last step" + _HEAD,
 }
 """The same for the losses that see environments."""
+
+
+def reading_precision(network: ImageModel, recipe: Recipe, hardware: Hardware) -> Precision:
+    """The precision that features are read in: fp32 of a frozen network, else that of the training.
+
+    The many layers of a frozen network multiply what bf16 rounds off, and what was exported from it would
+    answer otherwise than the run. A recipe that states bf16 has its way.
+    """
+    exact = network.learns_head_alone and recipe.optimization.precision == "auto"
+    return "32" if exact else hardware.precision
 
 
 def read_rows(network: ImageModel, material: Material, precision: Precision) -> dict[str, Rows]:

@@ -30,6 +30,7 @@ from bayesight.workflows.training.classify import (
     environment_metrics,
     fitted_classifier,
     read_rows,
+    reading_precision,
     selection,
     softmax_figures,
 )
@@ -208,9 +209,10 @@ def finish(
     measuring = time.perf_counter()
     network, recipe, hardware = network.eval(), training.recipe, training.hardware
     known = rows["validation"].features if rows else None
-    rows = rows or read_rows(network, material, hardware.precision)
+    precision = reading_precision(network, recipe, hardware)
+    rows = rows or read_rows(network, material, precision)
     classifier, validation_rows = (
-        fitted_classifier(network, material, hardware.precision, rows),
+        fitted_classifier(network, material, precision, rows),
         rows["validation"],
     )
     likelihoods = Likelihoods(classifier.log_likelihood, validation_rows.features)
