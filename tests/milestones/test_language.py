@@ -11,7 +11,6 @@ from bayesight.milestones.bench.language import (
     Pairs,
     in_context,
     next_character,
-    next_symbol_loss,
 )
 from bayesight.milestones.bench.workbench import Bench
 from bayesight.training.hardware import choose_hardware
@@ -67,15 +66,6 @@ def test_in_each_sequence_a_key_has_one_value_and_it_changes_between_sequences()
         ]
     assert len(assignments) == 50
     assert torch.equal(Pairs(50, 20, 6, seed=1).drawn(4)[0], symbols)
-
-
-def test_places_without_a_target_are_not_judged():
-    logits = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
-    targets = torch.tensor([[1, TARGET_OF_NONE, 2, TARGET_OF_NONE]] * 2)
-    loss = next_symbol_loss(lambda symbols: logits, (torch.zeros(2, 4), targets))["total"]
-    logs = logits.log_softmax(-1)
-    expected = -torch.stack([logs[:, 0, 1], logs[:, 2, 2]]).mean()
-    torch.testing.assert_close(loss, expected)
 
 
 def test_without_learning_a_value_is_guessed():

@@ -98,29 +98,13 @@ def test_resume_after_an_interruption_gives_the_same_bits(shapes, tmp_path, mode
     assert again.material is None
 
 
-def test_resume_after_kill_9(shapes, tmp_path):
+def test_resume_after_kill_9(shapes, tmp_path, killed_training):
     """A process killed without warning, wherever it is, and the same weights in the end."""
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(SMALL.changed({"optimization.epochs": 40}).to_toml())
-    code = """if True:
-        import os, signal, sys
-        from pathlib import Path
-        from bayesight.training.events import StepEvent
-        from bayesight.training.recipe import Recipe
-        from bayesight.workflows.train import TrainRequest, train
-        source, recipe, out, stop = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-        def kill(event):
-            if isinstance(event, StepEvent) and event.step == stop:
-                os.kill(os.getpid(), signal.SIGKILL)
-        how = {"threads": 1, "resume": True, "checkpoint_every_s": 0.02}
-        train(TrainRequest(source, out, Recipe.load(recipe), **how), listeners=[kill])
-    """
 
     def run(out, stop):
-        done = subprocess.run(
-            [sys.executable, "-c", code, shapes, recipe, tmp_path / out, str(stop)], check=False, timeout=300
-        )
-        return done.returncode
+        return killed_training(shapes, recipe, tmp_path / out, stop, 0.02)
 
     assert run("straight", -1) == 0
     assert [run("cut", stop) for stop in (37, 120)] == [-9, -9]

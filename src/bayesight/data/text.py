@@ -72,8 +72,8 @@ def read_text(path: str | Path) -> str:
     except UnicodeDecodeError as problem:
         line = content.count(b"\n", 0, problem.start) + 1
         raise SourceUnreadable(
-            f"{path}, line {line:,}: byte 0x{content[problem.start]:02x} is not UTF-8; "
-            f"expected a text in UTF-8. Convert it, with: iconv -f CP1252 -t UTF-8 {path.name}"
+            f"{path}, line {line:,}: byte 0x{content[problem.start]:02x} is not text in UTF-8; "
+            f"expected no other encoding. Convert it, with: iconv -f CP1252 -t UTF-8 {path.name}"
         ) from problem
     if not text.strip():
         raise SourceUnreadable(f"{path} is empty; expected a text.")

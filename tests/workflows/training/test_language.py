@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import subprocess
-import sys
 
 import pytest
 import safetensors.torch
@@ -81,27 +79,13 @@ def test_further_texts_are_learned_from_and_never_held_out(source, tmp_path):
     assert set("xyz") <= set(Run.open(tmp_path / "run").vocabulary().alphabet)
 
 
-def test_resume_after_kill_9(source, tmp_path):
+def test_resume_after_kill_9(source, tmp_path, killed_training):
     """A process killed without warning, wherever it is, and the same weights in the end."""
     how = tmp_path / "recipe.toml"
     how.write_text(recipe(**{"data.vocabulary": 280}).to_toml())
-    code = """if True:
-        import os, signal, sys
-        from pathlib import Path
-        from bayesight.training.events import StepEvent
-        from bayesight.training.recipe import Recipe
-        from bayesight.workflows.train import TrainRequest, train
-        source, recipe, out, stop = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-        def kill(event):
-            if isinstance(event, StepEvent) and event.step == stop:
-                os.kill(os.getpid(), signal.SIGKILL)
-        how = {"threads": 1, "resume": True, "checkpoint_every_s": 0.0}
-        train(TrainRequest(source, out, Recipe.load(recipe), **how), listeners=[kill])
-    """
 
     def run(out, stop):
-        arguments = [sys.executable, "-c", code, source, how, tmp_path / out, str(stop)]
-        return subprocess.run(arguments, check=False, timeout=300).returncode
+        return killed_training(source, how, tmp_path / out, stop, 0.0)
 
     assert [run("cut", stop) for stop in (5, 17)] == [-9, -9]
     with pytest.raises(RunUnreadable, match="not finished"):
@@ -125,7 +109,7 @@ def test_what_cannot_be_is_refused(source, shapes, tmp_path):
     refused(InvalidInput, "--init-from: .*; expected none for a language model", init_from=tmp_path / "x")
     bad = tmp_path / "bad.txt"
     bad.write_bytes(b"one\n\xff\n")
-    refused(SourceUnreadable, "line 2: byte 0xff is not UTF-8", path=bad)
+    refused(SourceUnreadable, "line 2: byte 0xff is not text in UTF-8", path=bad)
     bad.write_text("short")
     refused(InvalidInput, "expected more than the context of 16", path=bad)
     folder = train(TrainRequest(source, tmp_path / "run", recipe(), threads=1)).run.folder

@@ -6,7 +6,6 @@ that comes with every Python.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +16,12 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from bayesight.checks import check, existing_path
+from bayesight.checks import check
 from bayesight.data.batches import Examples
 from bayesight.data.splits import split
 from bayesight.data.store import Store, cache_home, open_store, require_classes
-from bayesight.errors import SourceUnreadable, StorageFailed
+from bayesight.data.text import Characters, read_text
+from bayesight.errors import StorageFailed
 from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.types import Progress
 
@@ -96,15 +96,19 @@ class Text:
         return hashlib.blake2b(self.characters.encode(), digest_size=16).hexdigest()
 
     @cached_property
+    def vocabulary(self) -> Characters:
+        """Every character that occurs."""
+        return Characters.of(self.characters)
+
+    @property
     def alphabet(self) -> str:
-        """Every character that occurs, sorted."""
-        return "".join(sorted(set(self.characters)))
+        """The same, sorted, as text."""
+        return self.vocabulary.alphabet
 
     @cached_property
     def codes(self) -> Tensor:
         """(N,) int64, the place of each character in the alphabet."""
-        points = np.frombuffer(self.characters.encode("utf-32-le"), np.uint32)
-        return torch.from_numpy(np.unique(points, return_inverse=True)[1].astype(np.int64))
+        return torch.from_numpy(self.vocabulary.encode(self.characters))
 
 
 def open_letters(
@@ -169,7 +173,7 @@ def open_text(path: Path | None, *, needs: int = 0) -> Text:
         SourceUnreadable: no UTF-8 text.
         InvalidInput: too short; says how many characters are needed.
     """
-    text = _python_reference() if path is None else Text(_read(existing_path(path)), path.name)
+    text = _python_reference() if path is None else Text(read_text(path), path.name)
     check(
         len(text.characters) >= needs,
         str(path or text.origin),
@@ -184,11 +188,3 @@ def _python_reference() -> Text:
     from pydoc_data.topics import topics
 
     return Text("\n\n".join(topics[name] for name in sorted(topics)), "the language reference within Python")
-
-
-def _read(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as problem:
-        raise SourceUnreadable(f"{path} is not text in UTF-8, plain or .gz: {problem}") from problem

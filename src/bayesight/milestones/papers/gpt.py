@@ -13,7 +13,7 @@ SINCE = {
     "zero_init": True,
     "embedding_norm": True,
 }
-"""What has replaced GPT-2's parts since, as the speed runs of small GPTs have it."""
+"""The parts that have replaced GPT-2's since, as the speed runs of small GPTs have them."""
 TEXT = key("characters", batch=6, context=128, held_out=0.1)
 DECODER = key("transformer", layers=4, width=160, heads=4, **SINCE)
 COOLED = key("trapezoid", cooldown=0.6)
