@@ -137,7 +137,7 @@ def language_report(run: Run, samples: Sequence[str]) -> Path:
     )
     sections: list[Section] = [
         report.prose("How well it foretells", quality),
-        report.prose("Texts that it wrote", *samples),
+        report.prose("Texts that it wrote", *(text.replace("\n", " ↵ ") for text in samples)),
         _training(run, metrics),
     ]
     if len(rows) > 1:

@@ -57,7 +57,9 @@ def test_a_run_holds_a_language_model_and_what_was_measured(source, tmp_path, na
     assert validation["bits_per_character"] == pytest.approx(bits, abs=1e-5)
     samples = (run.folder / "samples.txt").read_text(encoding="utf-8")
     assert samples.count(run.vocabulary().decode(codes[:16].tolist())) == 3
-    assert "Texts that it wrote" in (run.folder / "report.html").read_text(encoding="utf-8")
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "Texts that it wrote" in page
+    assert "↵" in page  # a line end is shown, not taken for what cannot be printed
     assert summarise(str(run.folder)).parameters == sum(p.numel() for p in run.language_model().parameters())
 
 
