@@ -31,6 +31,11 @@ $(READY): $(READY_RUN)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
+# ONNX Runtime for browsers, which one test of a guide page looks for.
+$(VENV)/ready-web:
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(VENV)/web onnxruntime-web@1.30.0
+	touch $@
+
 demo: $(READY_RUN)
 	$(BIN)/bayesight demo --out runs/demo --overwrite
 

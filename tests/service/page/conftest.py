@@ -1,8 +1,6 @@
 """A service with its pages, a browser to look at them, and images to show it."""
 
 import io
-import os
-import shutil
 import threading
 import time
 import zipfile
@@ -21,8 +19,6 @@ from bayesight.service import Settings, create_app
 from bayesight.service.page import router
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.train import TrainRequest, train
-
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
 
 class Site:
@@ -169,55 +165,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(Settings(str(run), str(folder / "l.sqlite"), rate=""))
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A headless browser; a skip with its reason on a user's machine, a failure in CI."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        reason = "no chromium on this machine; install it (Debian: apt-get install chromium)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium) -> Iterator[Callable]:
-    """Open a page in a context of its own; whatever it complains of or asks elsewhere fails the test."""
-    contexts, complaints = [], []
-
-    def opened(url: str, *, tolerated: tuple[int, ...] = (), **options):
-        context = chromium.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
-        context.set_default_timeout(15_000)
-        contexts.append(context)
-        page = context.new_page()
-
-        def heard(message) -> None:
-            refused = any(f"status of {code}" in message.text for code in tolerated)
-            if message.type in ("error", "warning") and not refused:
-                complaints.append(message.text)
-
-        def asked(request) -> None:
-            if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-                complaints.append(f"asked {request.url}")
-
-        page.on("console", heard)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", asked)
-        page.goto(url)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 @pytest.fixture
