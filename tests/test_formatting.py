@@ -1,5 +1,6 @@
 """A probability is written so that what may happen is never 0, and what may fail never 1."""
 
+import json
 import math
 import re
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.formatting import decimal, from_percent, is_number, percent
+from bayesight.formatting import decimal, fraction, from_percent, is_number, json_text, percent, short_of_1
 
 RARE = st.floats(-250, 0).map(lambda e: 10**e)
 PROBABILITY = st.one_of(st.floats(0, 1), RARE, RARE.map(lambda p: 1 - p))
@@ -74,3 +75,25 @@ def test_what_is_no_percentage_is_none(text):
 )
 def test_what_reads_as_a_number(text, is_one):
     assert is_number(text) is is_one
+
+
+@given(st.lists(st.floats(), max_size=5), st.text())
+@settings(deadline=None)
+def test_a_document_is_json_that_a_strict_reader_reads(numbers, text):
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    read = json.loads(json_text({"numbers": numbers, text: (text, None)}), parse_constant=refuse)
+    assert read["numbers"] == [x if math.isfinite(x) else None for x in numbers]
+
+
+def test_a_fraction_is_a_number_or_a_percentage_and_nothing_else():
+    assert (fraction("12.5%"), fraction(" .125 ")) == (0.125, 0.125)
+    for text in ("much", "much%", "nan%", "%"):
+        with pytest.raises(ValueError, match=r"float|%"):
+            fraction(text)
+
+
+def test_what_is_1_by_rounding_alone_is_written_as_less():
+    assert short_of_1([0.0, 1.0, 0.0]) == [0.0, 1.0, 0.0]
+    assert [decimal(p) for p in short_of_1([1e-200, 1.0])] == ["1e-200", "> 0.999999999"]

@@ -1,4 +1,4 @@
-"""A probability as text: in per cent, or as a plain number where one calculates with it.
+"""Numbers as text: a probability in per cent, or as a plain number where one calculates with it.
 
 Two figures at least are kept of whatever is smaller, the probability or what it lacks to 1, so that what may
 happen is never written as 0 and what may fail never as 1: 0.00001 is "0.001 %" and 0.99999 "99.999 %".
@@ -7,10 +7,23 @@ happen is never written as 0 and what may fail never as 1: 0.00001 is "0.001 %" 
 
 from __future__ import annotations
 
+import json
 import math
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
-__all__ = ["NO_VALUE", "decimal", "from_percent", "is_number", "percent"]
+__all__ = [
+    "NO_VALUE",
+    "decimal",
+    "four_figures",
+    "fraction",
+    "from_percent",
+    "is_number",
+    "json_text",
+    "percent",
+    "ratio",
+    "short_of_1",
+]
 
 NO_VALUE = "–"
 
@@ -61,6 +74,69 @@ def from_percent(text: str) -> float:
         return math.nan
 
 
+def fraction(text: str) -> float:
+    """A probability as it is typed, ``0.1`` or ``10%``.
+
+    Raises:
+        ValueError: it is no number.
+
+    Example:
+        >>> fraction("0.1"), fraction("10 %")
+        (0.1, 0.1)
+    """
+    if not text.strip().endswith("%"):
+        return float(text)
+    value = from_percent(text)
+    if math.isnan(value):
+        raise ValueError(text)
+    return value
+
+
+def four_figures(value: float) -> str:
+    """Any number with four figures.
+
+    Example:
+        >>> four_figures(3.14159), four_figures(math.inf)
+        ('3.142', 'infinite')
+    """
+    return "infinite" if math.isinf(value) else f"{value:.4g}"
+
+
+def ratio(value: float) -> str:
+    """A ratio of probabilities with four figures, whole from a thousand on.
+
+    Example:
+        >>> [ratio(x) for x in (9.9, 12345.6, math.inf)]
+        ['9.9', '12,346', 'infinite']
+    """
+    return "infinite" if math.isinf(value) else decimal(value) if value < 1000 else f"{value:,.0f}"
+
+
+def short_of_1(probabilities: list[float]) -> list[float]:
+    """Probabilities of a belief, where one that is 1 by rounding alone is the number before it.
+
+    Example:
+        >>> short_of_1([1.0, 0.0]), short_of_1([1.0, 1e-30])[0] < 1
+        ([1.0, 0.0], True)
+    """
+    if probabilities.count(0.0) == len(probabilities) - 1:
+        return probabilities
+    return [min(p, math.nextafter(1, 0)) for p in probabilities]
+
+
+def json_text(document: Any) -> str:
+    """A document as JSON on one line.
+
+    NaN and infinities become null, for JSON has none; a lone surrogate is written as JSON escapes it.
+
+    Example:
+        >>> json_text({"a": math.nan, "b": (1.5, math.inf)})
+        '{"a": null, "b": [1.5, null]}'
+    """
+    text = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _written(value: float, shift: int, decimals: int, figures: int, unit: str) -> str:
     """``value`` times ten to the ``shift``, with so many figures of it and two of its rest."""
     if math.isnan(value):
@@ -101,3 +177,14 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _finite(value: Any) -> Any:
+    """The same document with NaN and infinities replaced by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return _finite(value.tolist()) if hasattr(value, "tolist") else value

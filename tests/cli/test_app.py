@@ -5,9 +5,11 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 import bayesight
-from bayesight.cli.common import emit, say
+from bayesight.cli.app import app
+from bayesight.cli.common import json_wanted, say, with_json, write
 from bayesight.errors import Impossible, InvalidInput, StorageFailed, TrainingDiverged
 
 PROGRAM = [sys.executable, "-m", "bayesight"]
@@ -154,9 +156,37 @@ def test_training_says_how_it_goes_on_standard_error(program, shapes, tmp_path):
     assert "--resume continues it, --overwrite replaces it" in again[2]
 
 
-def test_numbers_json_does_not_have_become_null(capsys):
-    emit({"a": float("nan"), "b": [float("inf"), 1.5]}, as_json=True, text=lambda: "")
-    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5]}
+@with_json
+def answering(value: float = 0.5) -> None:
+    write({"a": value, "b": [float("inf"), 1.5]}, f"a\u202fis {value}")
+
+
+def test_one_decorator_gives_a_command_its_json(capsys):
+    answering(float("nan"), as_json=True)
+    assert capsys.readouterr().out == '{"a": null, "b": [null, 1.5]}\n'
+    answering(2.0, as_json=False)
+    assert capsys.readouterr().out == "a is 2.0\n"
+
+
+def test_a_refused_command_leaves_no_json_behind():
+    @with_json
+    def refused() -> None:
+        assert json_wanted()
+        raise InvalidInput("no")
+
+    with pytest.raises(InvalidInput):
+        refused(as_json=True)
+    assert not json_wanted()
+
+
+def test_every_command_has_json():
+    def commands(group):
+        for command in group.commands.values():
+            yield from commands(command) if hasattr(command, "commands") else [command]
+
+    found = list(commands(typer.main.get_command(app)))
+    assert len(found) > 25
+    assert [c.name for c in found if "--json" not in {o for p in c.params for o in p.opts}] == []
 
 
 def test_what_is_said_goes_to_standard_error(capsys):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, share
+from bayesight.cli.common import share, with_json, write
 from bayesight.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ __all__ = ["bayes"]
 _RESULTS = {"+": "+", "positive": "+", "pos": "+", "-": "-", "negative": "-", "neg": "-"}
 
 
+@with_json
 def bayes(
     prior: Annotated[
         float | None,
@@ -60,7 +60,6 @@ def bayes(
     dependence: Annotated[
         float, typer.Option(help="Correlation of repeated readings, 0 (independent) to 1 (one and the same).")
     ] = 0.0,
-    as_json: JsonFlag = False,
 ) -> None:
     """Go from prior to posterior, one reading after another.
 
@@ -72,18 +71,16 @@ def bayes(
                 "give --prior, --sensitivity, --false-alarm and at least one --result, "
                 "or --hypotheses and at least one --likelihood"
             )
-        _one_test(prior, (sensitivity, false_alarm), result, dependence, as_json)
+        _one_test(prior, (sensitivity, false_alarm), result, dependence)
     else:
         if {prior, sensitivity, false_alarm} != {None} or result or not likelihood:
             raise typer.BadParameter(
                 "--hypotheses goes with --likelihood, once for each reading, and without --prior"
             )
-        _many(_pairs(hypotheses, "--hypotheses"), likelihood, dependence, as_json)
+        _many(_pairs(hypotheses, "--hypotheses"), likelihood, dependence)
 
 
-def _one_test(
-    prior: float, rates: tuple[float, float], results: list[str], dependence: float, as_json: bool
-) -> None:
+def _one_test(prior: float, rates: tuple[float, float], results: list[str], dependence: float) -> None:
     from bayesight.bayes.theorem import Belief, likelihoods, sequence
     from bayesight.checks import probability
 
@@ -108,10 +105,10 @@ def _one_test(
             for sign, step in zip(signs, steps, strict=True)
         ]
     }
-    emit(document, as_json=as_json, text=lambda: _tell_test(signs, steps, rates, dependence))
+    write(document, _tell_test(signs, steps, rates, dependence))
 
 
-def _many(priors: dict[str, float], readings: list[str], dependence: float, as_json: bool) -> None:
+def _many(priors: dict[str, float], readings: list[str], dependence: float) -> None:
     from bayesight.bayes.theorem import Belief, likelihoods, sequence
 
     belief = Belief.from_probabilities(priors)
@@ -128,21 +125,21 @@ def _many(priors: dict[str, float], readings: list[str], dependence: float, as_j
             for reading, step in zip(readings, steps, strict=True)
         ]
     }
-    emit(document, as_json=as_json, text=lambda: _tell_many(steps, dependence))
+    write(document, _tell_many(steps, dependence))
 
 
 def _tell_test(
     signs: list[str], steps: tuple[UpdateStep, ...], rates: tuple[float, float], dependence: float
 ) -> str:
     from bayesight.bayes.frequencies import natural_frequencies
-    from bayesight.formatting import decimal, percent
+    from bayesight.formatting import decimal, percent, short_of_1
 
     lines = ["posterior = prior x likelihood / evidence", ""]
     for i, (sign, step) in enumerate(zip(signs, steps, strict=True), 1):
         word = "positive" if sign == "+" else "negative"
-        p, q = _short_of_1(step.prior)
+        p, q = short_of_1(step.prior.p.tolist())
         like = step.effective_likelihood.tolist()
-        evidence, posterior = step.log_evidence.exp().item(), _short_of_1(step.posterior)[0]
+        evidence, posterior = step.log_evidence.exp().item(), short_of_1(step.posterior.p.tolist())[0]
         discounted = i > 1 and dependence > 0
         lines += [
             f"Reading {i}: {word}"
@@ -161,13 +158,13 @@ def _tell_test(
             )
             lines.append(f"  {have:,} of {have + do_not:,} {word}s have it.")
         lines.append("")
-    before, after = _short_of_1(steps[0].prior)[0], _short_of_1(steps[-1].posterior)[0]
+    before, after = short_of_1(steps[0].prior.p.tolist())[0], short_of_1(steps[-1].posterior.p.tolist())[0]
     lines.append(f"Probability of having it: {percent(before, 2)} before, {percent(after, 2)} after.")
     return "\n".join(lines)
 
 
 def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
-    from bayesight.formatting import decimal
+    from bayesight.formatting import decimal, short_of_1
 
     lines = ["posterior = prior x likelihood / evidence", ""]
     width = max(len(n) for n in (*steps[0].prior.names, "hypothesis"))
@@ -181,9 +178,9 @@ def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
         )
         rows = zip(
             step.prior.names,
-            _short_of_1(step.prior),
+            short_of_1(step.prior.p.tolist()),
             step.effective_likelihood.tolist(),
-            _short_of_1(step.posterior),
+            short_of_1(step.posterior.p.tolist()),
             strict=True,
         )
         lines += [
@@ -193,12 +190,6 @@ def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
         ]
         lines += [f"  evidence: the sum of the products, {decimal(step.log_evidence.exp().item())}", ""]
     return "\n".join(lines)
-
-
-def _short_of_1(belief: Belief) -> list[float]:
-    """The probabilities; one that is 1 by rounding alone is the number before it."""
-    p: list[float] = belief.p.tolist()
-    return p if p.count(0.0) == len(p) - 1 else [min(x, math.nextafter(1, 0)) for x in p]
 
 
 def _sign(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit
+from bayesight.cli.common import with_json, write
 
 if TYPE_CHECKING:
     from bayesight.data.cache import Cache
@@ -17,11 +17,11 @@ __all__ = ["cache"]
 SHOWN = 40
 
 
+@with_json
 def cache(
     clear: Annotated[
         bool, typer.Option("--clear", help="Remove it all; what is needed again is made again.")
     ] = False,
-    as_json: JsonFlag = False,
 ) -> None:
     """Show what is kept of sources that were read: where, how large, when it was last used.
 
@@ -37,7 +37,7 @@ def cache(
         "bytes": found.bytes,
         "cleared": None if gone is None else {"stores": len(gone.stores), "bytes": gone.bytes},
     }
-    emit(document, as_json=as_json, text=lambda: _text(found, gone))
+    write(document, _text(found, gone))
 
 
 def _text(found: Cache, gone: Cache | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say
+from bayesight.cli.common import SeedOption, progress_bar, say, with_json, write
 
 if TYPE_CHECKING:
     from bayesight.causal import EffectEstimate
@@ -37,6 +37,7 @@ DirectFlag = Annotated[
 
 
 @causal_app.command("effect")
+@with_json
 def effect(
     table: Annotated[str, typer.Argument(help="A CSV or Parquet file, or example:NAME.")],
     treatment: TreatmentOption = "",
@@ -84,7 +85,6 @@ def effect(
         Path | None, typer.Option(metavar="FILE.html", help="Write a report (default: none).")
     ] = None,
     seed: SeedOption = 0,
-    as_json: JsonFlag = False,
 ) -> None:
     """Compare rows as they are, and say what would happen if the treatment were set.
 
@@ -121,10 +121,11 @@ def effect(
         from bayesight.workflows.causal import causal_report
 
         say(f"report: {causal_report(found, report)}")
-    emit(found.as_dict(), as_json=as_json, text=lambda: _tell(found))
+    write(found.as_dict(), _tell(found))
 
 
 @causal_app.command("paths")
+@with_json
 def paths(
     graph: Annotated[str, typer.Argument(help='"Z->T,Z->Y,T->Y", DOT, or a file with either.')],
     treatment: TreatmentOption,
@@ -134,7 +135,6 @@ def paths(
     ] = "",
     direct: DirectFlag = False,
     unobserved: UnobservedOption = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """List every path between two variables, its kind, whether it is open, and what to hold fixed.
 
@@ -145,10 +145,11 @@ def paths(
     found = causal_paths(
         graph, treatment, outcome, given=_names(given), unobserved=_all(unobserved), direct=direct
     )
-    emit(found.as_dict(), as_json=as_json, text=lambda: _tell_paths(found))
+    write(found.as_dict(), _tell_paths(found))
 
 
 @causal_app.command("simulate")
+@with_json
 def simulate(
     graph: Annotated[str, typer.Argument(help='"Z->T,Z->Y,T->Y", DOT, or a file with either.')],
     out: Annotated[Path, typer.Option(metavar="T.csv", help="CSV or Parquet file to write.")],
@@ -158,7 +159,6 @@ def simulate(
     outcome: OutcomeOption = "",
     unobserved: UnobservedOption = None,
     seed: SeedOption = 0,
-    as_json: JsonFlag = False,
 ) -> None:
     """Draw a table from a graph, and print the true effect.
 
@@ -176,7 +176,7 @@ def simulate(
         outcome=outcome,
         unobserved=_all(unobserved),
     )
-    emit(found.as_dict(), as_json=as_json, text=lambda: _tell_simulated(found))
+    write(found.as_dict(), _tell_simulated(found))
 
 
 def _tell(found: CausalAnswer) -> str:

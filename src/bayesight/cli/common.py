@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
+import inspect
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bayesight.errors import printable
+from bayesight.formatting import json_text
 
 if TYPE_CHECKING:
     from bayesight.workflows.sources import SourceOptions
@@ -28,7 +30,6 @@ __all__ = [
     "ClassLevelOption",
     "FitOption",
     "FollowLinksFlag",
-    "JsonFlag",
     "LabelsFileOption",
     "LabelsFromOption",
     "LedgerOption",
@@ -39,21 +40,23 @@ __all__ = [
     "SeedOption",
     "SetCoverageOption",
     "SplitFoldersOption",
-    "emit",
     "environment_lines",
+    "json_wanted",
     "ledger_words",
     "progress_bar",
-    "quality",
     "say",
     "share",
     "source_options",
     "this_program",
     "when_interrupted",
+    "with_json",
+    "write",
 ]
 
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")
 ]
+_JSON = ContextVar("bayesight_json", default=False)
 LedgerOption = Annotated[
     str | None,
     typer.Option(
@@ -125,14 +128,11 @@ def share(text: str) -> float:
         ValueError: it is no number.
         BadParameter: it is a percentage beyond 0 to 100.
     """
-    from bayesight.formatting import from_percent
+    from bayesight.formatting import fraction
 
-    is_percentage = text.strip().endswith("%")
-    value = from_percent(text) if is_percentage else float(text)
-    if is_percentage and (value < 0 or value > 1):
+    value = fraction(text)
+    if "%" in text and (value < 0 or value > 1):
         raise typer.BadParameter(f"{text.strip()} is no probability; expected 0% to 100%")
-    if math.isnan(value) and text.strip().casefold() != "nan":
-        raise ValueError(text)
     return value
 
 
@@ -174,19 +174,39 @@ PriorOption = Annotated[
 ]
 
 
-def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
+def with_json(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the option ``--json``, by which ``write`` renders its answers."""
+    signature = inspect.signature(command, eval_str=True)
+
+    @wraps(command)
+    def answering(*args: Any, as_json: bool, **kwargs: Any) -> None:
+        before = _JSON.set(as_json)
+        try:
+            command(*args, **kwargs)
+        finally:
+            _JSON.reset(before)
+
+    flag = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonFlag)
+    parameters = [*signature.parameters.values(), flag]
+    answering.__annotations__ = {p.name: p.annotation for p in parameters}
+    vars(answering)["__signature__"] = signature.replace(parameters=parameters)
+    return answering
+
+
+def json_wanted() -> bool:
+    """Tell a command whether it was called with ``--json``."""
+    return _JSON.get()
+
+
+def write(document: Any, text: str) -> None:
     """Print a command's answer on standard output.
 
     Args:
         document: what ``--json`` prints; NaN and infinities become null, for JSON has none.
-        as_json: whether ``--json`` was given.
-        text: makes the answer for people; called only when it is needed.
+        text: the answer for people.
     """
-    if as_json:
-        whole = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False)
-        answer = whole.encode("utf-8", "backslashreplace").decode()  # a lone surrogate, as JSON escapes it
-    else:
-        answer = printable(text().replace("\u202f", " "))  # a thin space is for pages
+    # A thin space is for pages.
+    answer = json_text(document) if json_wanted() else printable(text.replace("\u202f", " "))
     try:
         sys.stdout.write(answer.rstrip("\n") + "\n")
         sys.stdout.flush()
@@ -198,17 +218,6 @@ def emit(document: Any, *, as_json: bool, text: Callable[[], str]) -> None:
 def say(message: str) -> None:
     """Tell a person something on standard error."""
     sys.stderr.write(printable(message.replace("\u202f", " ")).rstrip("\n") + "\n")
-
-
-def quality(accuracy: float, span: Sequence[float], log_loss: float, error: float | None, ece: float) -> str:
-    """Accuracy with its interval, log-loss with its standard error, and calibration error, as words."""
-    from bayesight.report.words import percent, spread
-
-    give = "" if error is None or not math.isfinite(error) else f" (standard error {error:.4f})"
-    return (
-        f"accuracy {percent(accuracy)} ({spread(span)}), log-loss {log_loss:.4f} nats{give}, "
-        f"calibration error {percent(ece)}"
-    )
 
 
 def ledger_words(run: Path, ledger: str | None) -> dict[str, str]:
@@ -328,19 +337,6 @@ def progress_bar(label: str, unit: str = "images") -> Iterator[Bar]:
             bar.update(task, completed=done, total=total, description=words or label)
 
         yield Bar(draw)
-
-
-def _finite(value: Any) -> Any:
-    """The same document with NaN and infinities replaced by None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if hasattr(value, "tolist"):
-        return _finite(value.tolist())
-    return value
 
 
 def environment_lines(environments: Mapping[str, Any]) -> str:

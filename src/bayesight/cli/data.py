@@ -11,15 +11,15 @@ from bayesight.cli.common import (
     ClassLevelOption,
     FitOption,
     FollowLinksFlag,
-    JsonFlag,
     LabelsFromOption,
     NamesOption,
     SeedOption,
     SplitFoldersOption,
-    emit,
     progress_bar,
     say,
     source_options,
+    with_json,
+    write,
 )
 
 __all__ = ["data_app"]
@@ -30,6 +30,7 @@ data_app = typer.Typer(
 
 
 @data_app.command("inspect", epilog="Example: bayesight data inspect letters.tar.gz --json")
+@with_json
 def inspect(
     source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz file.")],
     size: Annotated[
@@ -70,7 +71,6 @@ def inspect(
         int | None, typer.Option(help="With --wrong-labels: processor threads (default: half the cores).")
     ] = None,
     seed: SeedOption = 0,
-    as_json: JsonFlag = False,
 ) -> None:
     """Count classes and images, name what is broken, what is there twice, and which labels look wrong."""
     from bayesight.data.audit import audit
@@ -100,11 +100,7 @@ def inspect(
             run=run, labels=labels_file, options=options,
             size=wanted, mode=mode, fit=shape, seed=seed, threads=threads,
         )  # fmt: skip
-    emit(
-        document,
-        as_json=as_json,
-        text=lambda: report_text(store, found) + _suspicious_text(document.get("labels")),
-    )
+    write(document, report_text(store, found) + _suspicious_text(document.get("labels")))
 
 
 def _suspicious(source: Path, top: int, report: Path | None, **options: Any) -> dict[str, Any]:
@@ -138,6 +134,7 @@ def _suspicious_text(labels: dict[str, Any] | None) -> str:
 
 
 @data_app.command("render", epilog="Example: bayesight data render letters.tar.gz --per-class 500 --seed 1")
+@with_json
 def render(
     out: Annotated[Path, typer.Argument(help="The archive to write, .tar.gz.")],
     characters: Annotated[str, typer.Option(help="The classes, one character each.")] = "ABCDEFGHIJ",
@@ -155,7 +152,6 @@ def render(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the archive if it is there.")
     ] = False,
-    as_json: JsonFlag = False,
 ) -> None:
     """Render characters from fonts, laid out like notMNIST: a folder of PNG files a class, and fonts.csv."""
     from bayesight.letters.glyphs import RenderOptions, render
@@ -178,17 +174,15 @@ def render(
         "mislabelled": made.mislabelled,
         "left_out": [{"path": str(font.path), "reason": font.reason} for font in made.left_out],
     }
-    emit(
-        document,
-        as_json=as_json,
-        text=lambda: (
-            f"{made.examples:,} images of {len(made.counts)} classes from {len(made.fonts)} fonts "
-            f"({len(made.left_out)} left out; fonts.csv inside says why) in {made.path}"
-        ),
+    text = (
+        f"{made.examples:,} images of {len(made.counts)} classes from {len(made.fonts)} fonts "
+        f"({len(made.left_out)} left out; fonts.csv inside says why) in {made.path}"
     )
+    write(document, text)
 
 
 @data_app.command("fetch", epilog="Example: bayesight data fetch notmnist-small --root data")
+@with_json
 def fetch(
     name: Annotated[str, typer.Argument(help="notmnist-small, notmnist-large or mnist.")],
     root: Annotated[Path, typer.Option(help="The folder the files belong in; made if need be.")] = Path(
@@ -200,14 +194,13 @@ def fetch(
             "--from", help="Address of a mirror that holds the same file names (default: the set's own)."
         ),
     ] = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Download a known set, verified; an interrupted download goes on where it stopped."""
     from bayesight.data.download import fetch
 
     with progress_bar("fetching", unit="bytes") as progress:
         path = fetch(name, root, base_url=mirror, progress=progress)
-    emit({"path": str(path)}, as_json=as_json, text=lambda: str(path))
+    write({"path": str(path)}, str(path))
 
 
 @data_app.callback()

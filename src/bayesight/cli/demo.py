@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, SeedOption, emit, progress_bar, say, this_program
+from bayesight.cli.common import SeedOption, progress_bar, say, this_program, with_json, write
 from bayesight.cli.events import training_listeners
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 
+@with_json
 def demo(
     out: Annotated[Path, typer.Option("--out", help="The run folder to make.")] = Path("runs/demo"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     seed: SeedOption = 0,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Tell the whole story on rendered letters, with no download, and write a report.
 
@@ -47,7 +47,7 @@ def demo(
             progress=rendering,
             listeners=tuple(listeners),
         )
-    emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))
+    write(found.as_dict(), _text(found))
 
 
 def _tell(step: Step) -> None:

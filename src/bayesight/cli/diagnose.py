@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, SeedOption, emit, share
+from bayesight.cli.common import SeedOption, share, with_json, write
 from bayesight.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["diagnose"]
 
 
+@with_json
 def diagnose(
     counts: Annotated[
         tuple[float, float, float, float] | None,
@@ -53,7 +53,6 @@ def diagnose(
     ] = "0.5,0.5",
     level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.95,
     seed: SeedOption = 0,
-    as_json: JsonFlag = False,
 ) -> None:
     """Say what a positive and a negative are worth, with credible intervals.
 
@@ -75,17 +74,17 @@ def diagnose(
             )
         found = from_rates(sensitivity, false_alarm, base, level=level, seed=seed)
     own = counts is not None and prevalence is None
-    emit(found.as_dict(), as_json=as_json, text=lambda: _tell(found, own))
+    write(found.as_dict(), _tell(found, own))
 
 
 def _tell(found: Diagnosis, own_prevalence: bool) -> str:
     from bayesight.bayes.diagnostic import TERMS
     from bayesight.bayes.frequencies import natural_frequencies
-    from bayesight.formatting import percent
+    from bayesight.formatting import percent, ratio
 
     lines = [f"{'':<26}{'mean':>12}   {percent(found.level, 0)} interval"]
     for name, e in found.estimates().items():
-        text = _ratio if "ratio" in name else lambda p: percent(p, 2)
+        text = ratio if "ratio" in name else lambda p: percent(p, 2)
         spread = f"{text(e.low)} to {text(e.high)}" if e.high > e.low else ""
         lines.append(f"{name.replace('_', ' '):<26}{text(e.mean):>12}   {spread}".rstrip())
     f = natural_frequencies(
@@ -140,9 +139,3 @@ def _shapes(text: str) -> tuple[float, float]:
             f"--beta: got {text!r}; expected two numbers with a comma, such as 0.5,0.5."
         ) from None
     return right, wrong
-
-
-def _ratio(x: float) -> str:
-    from bayesight.formatting import decimal
-
-    return "infinite" if math.isinf(x) else decimal(x) if x < 1000 else f"{x:,.0f}"

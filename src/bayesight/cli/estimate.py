@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit
+from bayesight.cli.common import with_json, write
 
 if TYPE_CHECKING:
     from bayesight.workflows.estimate import ParameterEstimate
@@ -24,6 +23,7 @@ _KEYS = {
 }
 
 
+@with_json
 def estimate(
     family: Annotated[str, typer.Argument(metavar="FAMILY", help="coin, categories, mean, line or cloud.")],
     data: Annotated[
@@ -45,7 +45,6 @@ def estimate(
         str, typer.Option(metavar="A,B,...", help="All categories, when some may not have come up yet.")
     ] = "",
     level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.95,
-    as_json: JsonFlag = False,
 ) -> None:
     """Estimate a parameter by maximum likelihood and by Bayes, side by side, as the data grow.
 
@@ -58,11 +57,11 @@ def estimate(
 
     piped = sys.stdin.read() if data == ["-"] else None
     found = work(family, data, prior=prior, categories=categories, level=level, piped=piped)
-    emit(found.as_dict(), as_json=as_json, text=lambda: _tell(found, level))
+    write(found.as_dict(), _tell(found, level))
 
 
 def _tell(found: ParameterEstimate, level: float) -> str:
-    from bayesight.formatting import percent
+    from bayesight.formatting import four_figures, percent
 
     kind, names, snapshots = found.family, found.names, found.snapshots
     key = _KEYS[kind]
@@ -76,25 +75,21 @@ def _tell(found: ParameterEstimate, level: float) -> str:
             f"{percent(level, 0)} interval"
         )
         for s in snapshots:
-            best = _n(s.mle[key].reshape(-1)[j].item()) if s.mle else "open"
+            best = four_figures(s.mle[key].reshape(-1)[j].item()) if s.mle else "open"
             mean, reach = "open", "open"
             if s.interval:
-                mean = _n(s.posterior[key].reshape(-1)[j].item())
-                reach = " to ".join(_n(bound.reshape(-1)[j].item()) for bound in s.interval[key])
+                mean = four_figures(s.posterior[key].reshape(-1)[j].item())
+                reach = " to ".join(four_figures(bound.reshape(-1)[j].item()) for bound in s.interval[key])
             lines.append(f"{s.n:>9,}  {best:>15}  {mean:>14}  {reach}")
         lines.append("")
     last = snapshots[-1]
     if "variance" in last.posterior:
-        spread = " to ".join(_n(bound.item()) for bound in last.interval["variance"])
-        best = _n(last.mle["variance"].item()) if last.mle else "open"
-        bayes = _n(last.posterior["variance"].item())
+        spread = " to ".join(four_figures(bound.item()) for bound in last.interval["variance"])
+        best = four_figures(last.mle["variance"].item()) if last.mle else "open"
+        bayes = four_figures(last.posterior["variance"].item())
         lines.append(f"variance: {best} by maximum likelihood, {bayes} by Bayes ({spread})")
-    if math.isnan(last.log_evidence):
+    if last.log_evidence != last.log_evidence:
         lines.append("log-evidence: not defined after a reference prior; state one with --prior")
     else:
         lines.append(f"log-evidence of all {last.n:,}: {last.log_evidence:.4f} nats")
     return "\n".join(lines)
-
-
-def _n(x: float) -> str:
-    return "infinite" if math.isinf(x) else f"{x:.4g}"

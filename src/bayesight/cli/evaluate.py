@@ -12,7 +12,6 @@ from bayesight.cli.common import (
     ByPositionFlag,
     ClassLevelOption,
     FollowLinksFlag,
-    JsonFlag,
     LabelsFileOption,
     LabelsFromOption,
     LedgerOption,
@@ -20,13 +19,13 @@ from bayesight.cli.common import (
     PriorOption,
     SetCoverageOption,
     SplitFoldersOption,
-    emit,
     environment_lines,
     ledger_words,
     progress_bar,
-    quality,
     say,
     source_options,
+    with_json,
+    write,
 )
 from bayesight.errors import listed
 
@@ -51,6 +50,7 @@ class Part(StrEnum):
     test = "test"
 
 
+@with_json
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     source: Annotated[Path, typer.Argument(help="Labelled images: folder, archive or IDX file.")],
@@ -87,7 +87,6 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(help="Also write an HTML report to this file (default: none).")
     ] = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Measure a run: confusion matrix, and each class read as a diagnostic test.
 
@@ -126,12 +125,12 @@ def evaluate(
         say(f"--unknown: {note}")
     if report is not None:
         say(f"report: {evaluation_report(result, report)}")
-    emit(result.as_dict() | ledger_words(run, ledger), as_json=as_json, text=lambda: _text(result))
+    write(result.as_dict() | ledger_words(run, ledger), _text(result))
 
 
 def _text(result: EvaluateResult) -> str:
     from bayesight.formatting import decimal, percent
-    from bayesight.report.words import spread
+    from bayesight.report.words import quality, spread
 
     found = result.evaluation
     where = "at the stated base rates" if found.prior is not None else "base rates as among these images"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, LedgerOption, emit, progress_bar
+from bayesight.cli.common import LedgerOption, progress_bar, with_json, write
 
 if TYPE_CHECKING:
     from bayesight.workflows.export import Export
@@ -29,6 +29,7 @@ class QuantisedChoice(StrEnum):
     int8 = "int8"
 
 
+@with_json
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write.")],
@@ -49,7 +50,6 @@ def export(
         str, typer.Option("--license", help="A licence to name in the file.", show_default="none named")
     ] = "",
     ledger: LedgerOption = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Write network, head and belief as one file that answers without this program.
 
@@ -59,14 +59,14 @@ def export(
 
     Example: bayesight export runs/letters --out letters.onnx --check letters.tar.gz
     """
-    from bayesight.workflows.export import export as write
+    from bayesight.workflows.export import export as work
 
     with progress_bar("reading") as progress:
-        made = write(
+        made = work(
             run, out, to.value, source=source, ledger=ledger, quantise=quantize is not None,
             licence=licence, progress=progress,
         )  # fmt: skip
-    emit(made.as_dict(), as_json=as_json, text=lambda: _text(made))
+    write(made.as_dict(), _text(made))
 
 
 def _text(made: Export) -> str:

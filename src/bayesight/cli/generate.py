@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, SeedOption, emit
+from bayesight.cli.common import SeedOption, json_wanted, with_json, write
 
 __all__ = ["generate"]
 
 
+@with_json
 def generate(
     run: Annotated[Path, typer.Argument(help="A run folder of a language model.")],
     prompt: Annotated[str, typer.Option(help="The beginning of the text; - reads standard input.")],
@@ -28,7 +29,6 @@ def generate(
         typer.Option(min=1, help="Draw from so many of the most probable symbols (default: from all)."),
     ] = None,
     seed: SeedOption = 0,
-    as_json: JsonFlag = False,
 ) -> None:
     """Go on with a text, by a language model.
 
@@ -40,7 +40,7 @@ def generate(
 
     beginning = sys.stdin.read() if prompt == "-" else prompt
     pieces = written(run, beginning, tokens, temperature=temperature, top=top, seed=seed)
-    if not as_json:
+    if not json_wanted():
         first = next(pieces)  # what is refused is refused before anything is written
         typer.echo(beginning + first, nl=False)
         for piece in pieces:
@@ -48,8 +48,4 @@ def generate(
         typer.echo()
         return
     text = "".join(pieces)
-    emit(
-        {"text": beginning + text, "prompt": beginning, "tokens": tokens, "seed": seed},
-        as_json=True,
-        text=str,
-    )
+    write({"text": beginning + text, "prompt": beginning, "tokens": tokens, "seed": seed}, text)

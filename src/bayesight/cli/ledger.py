@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, LedgerPlaceOption, emit, progress_bar
+from bayesight.cli.common import LedgerPlaceOption, json_wanted, progress_bar, with_json, write
 from bayesight.errors import LedgerBroken
 
 if TYPE_CHECKING:
@@ -22,20 +22,20 @@ ledger_app = typer.Typer(
 
 
 @ledger_app.command("verify", epilog="Example: bayesight ledger verify --ledger runs/letters")
+@with_json
 def verify(
     ledger: LedgerPlaceOption,
     receipt: Annotated[
         str, typer.Option(help="NUMBER:DIGEST kept from earlier; the ledger must still hold that record.")
     ] = "",
-    as_json: JsonFlag = False,
 ) -> None:
     """Check every record and the chain through them; the first broken one is named, with exit status 1."""
     from bayesight.workflows.ledger import verify_ledger
 
     with progress_bar("checking", "records") as progress:
         found = verify_ledger(ledger, receipt=receipt, progress=progress)
-    if as_json or found.good:
-        emit(_verified(found), as_json=as_json, text=lambda: _verified_text(found))
+    if found.good or json_wanted():
+        write(_verified(found), _verified_text(found))
     if not found.good:
         raise LedgerBroken(
             f"record {found.broken} is broken: {found.reason}. The {found.entries:,} before it are good."
@@ -43,6 +43,7 @@ def verify(
 
 
 @ledger_app.command("replay", epilog="Example: bayesight ledger replay runs/letters --out runs/today")
+@with_json
 def replay(
     run: Annotated[Path, typer.Argument(help="The run folder the ledger began with.")],
     ledger: Annotated[
@@ -57,14 +58,13 @@ def replay(
             help="Also write the run with this belief to a new folder (default: nothing is written)."
         ),
     ] = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Build the belief again from the run and every update since, and compare it bit for bit."""
     from bayesight.workflows.ledger import replay_run
 
     with progress_bar("replaying", "updates") as progress:
         found = replay_run(run, ledger or str(run), out=out, progress=progress)
-    emit(found.as_dict(), as_json=as_json, text=lambda: _replayed_text(found))
+    write(found.as_dict(), _replayed_text(found))
     if not found.exact:
         raise LedgerBroken(
             f"the belief after record {found.differs_at} is not the one recorded; expected the same bits. "
@@ -73,10 +73,10 @@ def replay(
 
 
 @ledger_app.command("export", epilog="Example: bayesight ledger export records.parquet --ledger runs/letters")
+@with_json
 def export(
     path: Annotated[Path, typer.Argument(help="The file to write; .parquet or .csv.")],
     ledger: LedgerPlaceOption,
-    as_json: JsonFlag = False,
 ) -> None:
     """Write every record to a table, one row each, without features and pixels."""
     from bayesight.workflows.ledger import export_ledger
@@ -84,10 +84,11 @@ def export(
     with progress_bar("reading", "records") as progress:
         count = export_ledger(ledger, path, progress=progress)
     document = {"path": str(path), "records": count}
-    emit(document, as_json=as_json, text=lambda: f"wrote {count:,} records to {path}")
+    write(document, f"wrote {count:,} records to {path}")
 
 
 @ledger_app.command("erase", epilog="Example: bayesight ledger erase --person alice --ledger runs/letters")
+@with_json
 def erase(
     ledger: LedgerPlaceOption,
     person: Annotated[str, typer.Option(help="Whose labels, images and questions.")] = "",
@@ -96,7 +97,6 @@ def erase(
         Path | None,
         typer.Option(help="Where the run is now, if it has moved (default: where the ledger says)."),
     ] = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Erase a person or an image for good: records, pixels and what the belief learned from them.
 
@@ -106,7 +106,7 @@ def erase(
 
     with progress_bar("learning anew", "updates") as progress:
         found = erase_from(ledger, person=person, image=image, run_path=run, progress=progress)
-    emit(found.as_dict(), as_json=as_json, text=lambda: _erased_text(found))
+    write(found.as_dict(), _erased_text(found))
 
 
 def _verified(found: Verification) -> dict[str, Any]:

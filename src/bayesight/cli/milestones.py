@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
 
 if TYPE_CHECKING:
     from bayesight.milestones import Milestone, Outcome, Setting
@@ -25,7 +25,8 @@ def _group() -> None:
 
 
 @milestones_app.command("list", epilog="Example: bayesight milestones list --json")
-def list_(as_json: JsonFlag = False) -> None:
+@with_json
+def list_() -> None:
     """Name the milestones: year, paper, claim, four keys, what each displaced, and minutes."""
     from bayesight.training.startup import defer_compiler
 
@@ -33,10 +34,11 @@ def list_(as_json: JsonFlag = False) -> None:
     from bayesight.milestones import gallery
 
     told = gallery()
-    emit([_entry(m) for m in told], as_json=as_json, text=lambda: "\n\n".join(_lines(m) for m in told))
+    write([_entry(m) for m in told], "\n\n".join(_lines(m) for m in told))
 
 
 @milestones_app.command("run", epilog="Example: bayesight milestones run resnet --smoke")
+@with_json
 def run(
     name: Annotated[str, typer.Argument(help="A milestone's name, or 'all'.")],
     smoke: Annotated[bool, typer.Option("--smoke", help="A small budget, with bounds to suit.")] = False,
@@ -51,7 +53,6 @@ def run(
         bool, typer.Option("--fresh", help="Start clean, where an interrupted run would go on.")
     ] = False,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Train a milestone's arms and its predecessor's, and hold the paper's claim against them.
 
@@ -70,17 +71,16 @@ def run(
         if data is not None and name != "all" and milestone.source == "none":
             say(f"{name} makes its own data; --data is not used.")
         suits = name != "all" or data is None or milestone.source == _kind(data)
-        documents.append(_run(milestone, setting if suits else _without_data(setting), as_json))
-    emit(
-        documents if name == "all" else documents[0],
-        as_json=as_json,
-        text=lambda: f"cards: {out}" if name == "all" else f"card: {out / name}.md",
-    )
+        documents.append(_run(milestone, setting if suits else _without_data(setting)))
+    if name == "all":
+        write(documents, f"cards: {out}")
+    else:
+        write(documents[0], f"card: {out / name}.md")
     if not all(document["reproduced"] for document in documents):
         raise typer.Exit(1)
 
 
-def _run(milestone: Milestone, setting: Setting, as_json: bool) -> dict[str, Any]:
+def _run(milestone: Milestone, setting: Setting) -> dict[str, Any]:
     """One milestone: measured, told on standard error (or output), its card and the index written."""
     from bayesight.milestones import gallery, run, write_card, write_index
 
@@ -88,8 +88,8 @@ def _run(milestone: Milestone, setting: Setting, as_json: bool) -> dict[str, Any
         outcome = run(milestone, setting, tell=say, progress=progress)
     page = write_card(outcome, setting.out)
     write_index(gallery(), setting.out)
-    if not as_json:
-        emit({}, as_json=False, text=lambda: _verdict(outcome))
+    if not json_wanted():
+        write({}, _verdict(outcome))
     return {**outcome.as_dict(), "card": str(page)}
 
 

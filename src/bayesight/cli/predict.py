@@ -10,16 +10,16 @@ import typer
 
 from bayesight.cli.common import (
     FollowLinksFlag,
-    JsonFlag,
     LedgerOption,
     NamesOption,
     PriorOption,
     SetCoverageOption,
-    emit,
     ledger_words,
     progress_bar,
     say,
     source_options,
+    with_json,
+    write,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = ["predict"]
 SHOWN = 5
 
 
+@with_json
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     images: Annotated[
@@ -88,7 +89,6 @@ def predict(
     ledger: LedgerOption = None,
     names: NamesOption = None,
     follow_links: FollowLinksFlag = False,
-    as_json: JsonFlag = False,
 ) -> None:
     """Classify images: prior, likelihood, evidence, posterior, and whether they are like anything seen.
 
@@ -121,7 +121,7 @@ def predict(
     if explain is not None and (len(images) != 1 or to is not None):
         raise typer.BadParameter("explains one image file, and goes without --to", param_hint="--explain")
     if to is not None:
-        _write(run, images, to, how, ledger, container, as_json=as_json)
+        _write(run, images, to, how, ledger, container)
         return
     with progress_bar("reading") as progress:
         found = answers_for(run, images, how, ledger=ledger, container=container, progress=progress)
@@ -131,11 +131,8 @@ def predict(
         say(f"explained in {explained(run, images[0], explain, how, ledger=ledger).path}")
     more = ledger_words(run, ledger)
     _say_of_sources(found.sources, found.unread)
-    emit(
-        [row | more for row in found.as_list()],
-        as_json=as_json,
-        text=lambda: "\n".join(_lines(p, found.notes.get(p.path, ())) for p in found.predictions),
-    )
+    text = "\n".join(_lines(p, found.notes.get(p.path, ())) for p in found.predictions)
+    write([row | more for row in found.as_list()], text)
 
 
 def _write(
@@ -145,8 +142,6 @@ def _write(
     how: Readings,
     ledger: str | None,
     container: ContainerOptions,
-    *,
-    as_json: bool,
 ) -> None:
     """Answer into a table; exit status 1 where an image could not be read."""
     from bayesight.workflows.answer_table import write_answers
@@ -154,14 +149,11 @@ def _write(
     with progress_bar("reading") as progress:
         made = write_answers(run, images, to, how, ledger=ledger, container=container, progress=progress)
     _say_of_sources(made.sources, made.unread)
-    emit(
-        made.as_dict() | ledger_words(run, ledger),
-        as_json=as_json,
-        text=lambda: (
-            f"{made.path}: {made.answered:,} images answered, {made.unknown:,} of them unlike anything seen, "
-            f"{len(made.unread):,} not read"
-        ),
+    text = (
+        f"{made.path}: {made.answered:,} images answered, {made.unknown:,} of them unlike anything seen, "
+        f"{len(made.unread):,} not read"
     )
+    write(made.as_dict() | ledger_words(run, ledger), text)
     if made.unread:
         raise typer.Exit(1)
 

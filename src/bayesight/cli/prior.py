@@ -9,15 +9,15 @@ import typer
 
 from bayesight.cli.common import (
     FollowLinksFlag,
-    JsonFlag,
     LedgerOption,
     NamesOption,
     SeedOption,
-    emit,
     ledger_words,
     progress_bar,
     say,
     source_options,
+    with_json,
+    write,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["prior"]
 
 
+@with_json
 def prior(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     source: Annotated[Path, typer.Argument(help="Images; their labels, if any, are not looked at.")],
@@ -38,7 +39,6 @@ def prior(
     ledger: LedgerOption = None,
     names: NamesOption = None,
     follow_links: FollowLinksFlag = False,
-    as_json: JsonFlag = False,
 ) -> None:
     """Infer the base rates of unlabelled images, with intervals, a second opinion and a warning.
 
@@ -65,7 +65,7 @@ def prior(
         say(f"warning: {found.warning}")
     if out is not None:
         write_atomic(out, json.dumps(found.as_dict()["prior"], indent=1, ensure_ascii=False) + "\n")
-    emit(found.as_dict() | ledger_words(run, ledger), as_json=as_json, text=lambda: _text(found))
+    write(found.as_dict() | ledger_words(run, ledger), _text(found))
 
 
 def _text(found: InferredPrior) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
 
 if TYPE_CHECKING:
     from bayesight.service.ops.settings import Settings
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 
+@with_json
 def serve(
     run: Annotated[Path, typer.Argument(help="A run folder; what it believes is never changed.")],
     ledger: Annotated[
@@ -65,7 +66,6 @@ def serve(
         ),
     ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
-    as_json: JsonFlag = False,
 ) -> None:
     """Serve predictions, take in corrections, and keep all of it in a ledger.
 
@@ -101,12 +101,12 @@ def serve(
     def ready(url: str, notes: Sequence[str]) -> None:
         for note in notes:
             say(f"note: {note}")
-        if as_json:
+        if json_wanted():
             document = {
                 "url": url, "root_path": settings.root_path, "run": settings.run,
                 "tokens": settings.tokens_needed, "notes": list(notes),
             }  # fmt: skip
-            emit(document, as_json=True, text=str)
+            write(document, "")
         else:
             say(_greeting(url + settings.root_path, settings))
 

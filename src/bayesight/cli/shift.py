@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit, progress_bar, say
+from bayesight.cli.common import progress_bar, say, with_json, write
 
 if TYPE_CHECKING:
     from bayesight.milestones.shift import ShiftResult
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["shift"]
 
 
+@with_json
 def shift(
     data: Annotated[
         Path | None,
@@ -26,7 +27,7 @@ def shift(
         typer.Option("--methods", metavar="A,B,...", help="Only these of the methods (default: all)."),
     ] = None,
     balanced: Annotated[int, typer.Option("--balanced", help="Labels of the balanced batch.")] = 200,
-    write: Annotated[
+    write_to: Annotated[
         Path | None,
         typer.Option(
             "--write",
@@ -38,7 +39,6 @@ def shift(
         Path | None, typer.Option("--report", metavar="FILE.html", help="Write a report (default: none).")
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Colour letters so that the colour goes with the label, train in several ways, turn the colour round.
 
@@ -60,10 +60,10 @@ def shift(
     from bayesight.milestones.shift import shift as work
     from bayesight.workflows.reporting import write_report
 
-    if write is not None:
-        files = write_world(grey_letters(data), ColourPlan(balanced=balanced), 0, write)
+    if write_to is not None:
+        files = write_world(grey_letters(data), ColourPlan(balanced=balanced), 0, write_to)
         document = {"files": {name: str(path) for name, path in files.items()}}
-        emit(document, as_json=as_json, text=lambda: "\n".join(map(str, files.values())))
+        write(document, "\n".join(map(str, files.values())))
         return
     names = tuple(METHODS) if methods is None else tuple(name.strip() for name in methods.split(","))
     with tempfile.TemporaryDirectory() as folder, progress_bar("training", "steps") as progress:
@@ -72,7 +72,7 @@ def shift(
     if report is not None:
         title = "Why the causal classifier holds"
         say(f"report: {write_report(title, result.sections(), report, result.letters.source)}")
-    emit(result.as_dict(), as_json=as_json, text=lambda: _text(result))
+    write(result.as_dict(), _text(result))
 
 
 def _text(result: ShiftResult) -> str:

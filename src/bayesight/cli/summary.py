@@ -6,17 +6,17 @@ from typing import Annotated
 
 import typer
 
-from bayesight.cli.common import JsonFlag, emit
+from bayesight.cli.common import with_json, write
 
 __all__ = ["summary"]
 
 
+@with_json
 def summary(
     what: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run folder, or a model's name.")],
     classes: Annotated[int, typer.Option(help="Number of classes, for a model's name.")] = 10,
     size: Annotated[int, typer.Option(help="Side of the images in pixels, for a model's name.")] = 28,
     mode: Annotated[str, typer.Option(help="L (grey) or RGB, for a model's name.")] = "L",
-    as_json: JsonFlag = False,
 ) -> None:
     """Print a network's layers with their shapes, parameters and multiply-adds.
 
@@ -25,4 +25,4 @@ def summary(
     from bayesight.workflows.summary import summarise
 
     found = summarise(what, classes=classes, size=size, mode=mode)
-    emit(found.as_dict(), as_json=as_json, text=lambda: found.table)
+    write(found.as_dict(), found.table)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import JsonFlag, LedgerPlaceOption, emit, say
+from bayesight.cli.common import LedgerPlaceOption, say, with_json, write
 
 if TYPE_CHECKING:
     from bayesight.ledger import Token
@@ -21,6 +21,7 @@ DAY_S = 86_400.0
 @token_app.command(
     "create", epilog="Example: bayesight token create --scope label --name alice --ledger runs/letters"
 )
+@with_json
 def create(
     ledger: LedgerPlaceOption,
     name: Annotated[str, typer.Option(help="Who gets it; labels given with it are theirs.")],
@@ -28,7 +29,6 @@ def create(
         list[str], typer.Option(help="What it allows: predict, label or admin (all). May be repeated.")
     ],
     days: Annotated[float | None, typer.Option(help="It ends after so many days (default: never).")] = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Make a token and print it this once; only a digest of it is kept."""
     from bayesight.ledger import Ledger, create_token
@@ -37,31 +37,32 @@ def create(
         expires_in_s = None if days is None else days * DAY_S
         made = create_token(opened, name, scope, expires_in_s=expires_in_s)
     say("keep it now: it cannot be shown again")
-    emit(_row(made) | {"token": made.secret}, as_json=as_json, text=lambda: made.secret)
+    write(_row(made) | {"token": made.secret}, made.secret)
 
 
 @token_app.command("list", epilog="Example: bayesight token list --ledger runs/letters")
-def list_all(ledger: LedgerPlaceOption, as_json: JsonFlag = False) -> None:
+@with_json
+def list_all(ledger: LedgerPlaceOption) -> None:
     """List every token there has been, without its secret."""
     from bayesight.ledger import Ledger, tokens
 
     with Ledger.open(ledger, create=False) as opened:
         found = tokens(opened)
-    emit({"tokens": [_row(one) for one in found]}, as_json=as_json, text=lambda: _table(found))
+    write({"tokens": [_row(one) for one in found]}, _table(found))
 
 
 @token_app.command("revoke", epilog="Example: bayesight token revoke 1f2e3d4c --ledger runs/letters")
+@with_json
 def revoke(
     token_id: Annotated[str, typer.Argument(help="Its 8 digits, as 'token list' shows them.")],
     ledger: LedgerPlaceOption,
-    as_json: JsonFlag = False,
 ) -> None:
     """End a token now."""
     from bayesight.ledger import Ledger, revoke_token
 
     with Ledger.open(ledger, create=False) as opened:
         ended = revoke_token(opened, token_id)
-    emit(_row(ended), as_json=as_json, text=lambda: f"token {ended.id} of {ended.name} is ended")
+    write(_row(ended), f"token {ended.id} of {ended.name} is ended")
 
 
 def _row(token: Token) -> dict[str, Any]:

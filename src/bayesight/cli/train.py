@@ -28,18 +28,17 @@ from bayesight.cli.common import (
     ClassLevelOption,
     FitOption,
     FollowLinksFlag,
-    JsonFlag,
     LabelsFileOption,
     LabelsFromOption,
     NamesOption,
     SplitFoldersOption,
-    emit,
     environment_lines,
     progress_bar,
-    quality,
     source_options,
     this_program,
     when_interrupted,
+    with_json,
+    write,
 )
 from bayesight.cli.events import training_listeners
 
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 
+@with_json
 def train(
     source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz of images.")],
     out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
@@ -170,7 +170,6 @@ def train(
         list[str] | None,
         typer.Option(metavar="CLASS", help="Leave this class out, readable or not. May be repeated."),
     ] = None,
-    as_json: JsonFlag = False,
 ) -> None:
     """Train a classifier, or a model that makes images, and save its run.
 
@@ -231,7 +230,7 @@ def train(
         ):
             result = work(request, progress=reading, listeners=listeners)
         if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
-            emit(_document(result), as_json=as_json, text=lambda: _text(result))
+            write(_document(result), _text(result))
 
 
 def _recipe(path: Path | None, model: str | None, changes: dict[str, Any]) -> Recipe:
@@ -301,6 +300,8 @@ def _learned_from(metrics: Mapping[str, Any]) -> int:
 
 
 def _quality(validation: Mapping[str, Any]) -> str:
+    from bayesight.report.words import quality
+
     names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece")
     return quality(*(validation[name] for name in names))
 

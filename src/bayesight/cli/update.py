@@ -11,15 +11,15 @@ from bayesight.cli.common import (
     ByPositionFlag,
     ClassLevelOption,
     FollowLinksFlag,
-    JsonFlag,
     LabelsFileOption,
     LabelsFromOption,
     NamesOption,
     SplitFoldersOption,
-    emit,
     progress_bar,
     say,
     source_options,
+    with_json,
+    write,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["update"]
 
 
+@with_json
 def update(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     source: Annotated[Path, typer.Argument(help="Labelled images; new folder names are new classes.")],
@@ -72,7 +73,6 @@ def update(
     run_only: Annotated[
         bool, typer.Option("--run-only", help="Change the run folder even if a ledger goes on from it.")
     ] = False,
-    as_json: JsonFlag = False,
 ) -> None:
     """Absorb labelled images: yesterday's posterior is today's prior. Nothing is trained again.
 
@@ -111,7 +111,7 @@ def update(
         )
     for note in found.source.get("notes", ()):
         say(note)
-    emit(found.as_dict(), as_json=as_json, text=lambda: _text(found))
+    write(found.as_dict(), _text(found))
 
 
 def _text(found: UpdateResult) -> str:

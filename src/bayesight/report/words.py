@@ -31,6 +31,7 @@ __all__ = [
     "percents",
     "plural",
     "points",
+    "quality",
     "rate",
     "ratio",
     "ratio_interval",
@@ -131,6 +132,20 @@ def spread(ends: Sequence[float], decimals: int = 1) -> str:
     """
     low, high = ends
     return interval(Estimate(math.nan, low, high), decimals)
+
+
+def quality(accuracy: float, span: Sequence[float], log_loss: float, error: float | None, ece: float) -> str:
+    """Accuracy with its interval, log-loss with its standard error, and calibration error, as words.
+
+    Example:
+        >>> quality(0.95, (0.93, 0.97), 0.21, None, 0.01).replace(THIN, " ")
+        'accuracy 95.0 % (93.0–97.0 %), log-loss 0.2100 nats, calibration error 1.0 %'
+    """
+    give = "" if error is None or not math.isfinite(error) else f" (standard error {error:.4f})"
+    return (
+        f"accuracy {percent(accuracy)} ({spread(span)}), log-loss {log_loss:.4f} nats{give}, "
+        f"calibration error {percent(ece)}"
+    )
 
 
 def of_hundred(number: Number) -> tuple[str, str, str]:
