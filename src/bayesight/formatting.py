@@ -14,6 +14,7 @@ from typing import Any
 
 __all__ = [
     "NO_VALUE",
+    "THIN",
     "decimal",
     "four_figures",
     "fraction",
@@ -21,11 +22,15 @@ __all__ = [
     "is_number",
     "json_text",
     "percent",
+    "plain",
     "ratio",
     "short_of_1",
+    "thin",
 ]
 
 NO_VALUE = "–"
+THIN = "\u202f"
+"""The space before a unit on a page, which breaks no line."""
 
 LEAST = 1e-9
 """Below it stand powers of ten, and that far from 1 it is "> 99.9999999 %"."""
@@ -90,6 +95,16 @@ def fraction(text: str) -> float:
     if math.isnan(value):
         raise ValueError(text)
     return value
+
+
+def thin(text: str) -> str:
+    """A number and its unit as a page has them, with a thin space."""
+    return text.replace(" ", THIN)
+
+
+def plain(text: str) -> str:
+    """The text of a page as a terminal has it, without thin spaces."""
+    return text.replace(THIN, " ")
 
 
 def four_figures(value: float) -> str:

@@ -19,7 +19,7 @@ def test_no_overlap_is_named_and_left_out():
     assert found.overlap.without == 1
     assert found.overlap.empty == ("Z=c: no 0 among 10 rows",)
     assert found.overlap.share == pytest.approx(0.8)
-    assert "the answer is for the other 80.0% of the rows" in found.notes[0]
+    assert "the answer is for the other 80.0 % of the rows" in found.notes[0]
     assert found.warning == f"Overlap is lacking: {found.notes[0]}"
     assert found.overlap.lacking
     assert found.e_value is None
@@ -93,5 +93,5 @@ def test_overlap_by_a_model_is_that_of_its_probabilities():
     assert found.effective == pytest.approx(40)  # the untreated all weigh alike
     assert found.lacking
     assert not model_overlap(prepared, known, "overlap").lacking
-    assert "20.0% of everybody had less than 1 chance in 100" in lacking_words(found, "ate", ())
+    assert "20.0 % of everybody had less than 1 chance in 100" in lacking_words(found, "ate", ())
     assert lacking_words(found, "ate", ()).endswith("nor can another.")

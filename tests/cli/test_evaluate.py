@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 
-from bayesight.report.words import THIN, percent, spread
+from bayesight.formatting import THIN
+from bayesight.report.words import percent, spread
 from bayesight.workflows.evaluate import evaluate
 
 KEYS = {"run", "examples", "accuracy", "log_loss", "ece", "ece_bins", "classes", "prior"}

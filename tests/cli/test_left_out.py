@@ -61,7 +61,7 @@ def test_every_command_says_what_inspect_says(program, run_copy, spoilt, tmp_pat
         "8 of 41 files were left out: 4 HEIC/HEIF, which is not read: install its reader"
     )
     assert "; 4 cut off (first: " in left_out
-    assert any("27% of the pixels are cut away" in note for note in said)
+    assert any("27 % of the pixels are cut away" in note for note in said)
     told = program("data", "inspect", spoilt, "--size", 28, "--mode", "L")[1]
     assert all(note[1:] in told for note in inspected["notes"])
     for command in (
@@ -79,7 +79,7 @@ def test_every_command_says_what_inspect_says(program, run_copy, spoilt, tmp_pat
         assert all(note in err for note in document["notes"]), command[0]
     page = (tmp_path / "trained" / "report.html").read_text()
     assert "8 of 41 files were left out" in page
-    assert "27% of the pixels are cut away" in page
+    assert "27 % of the pixels are cut away" in page
 
 
 def test_a_class_without_an_image_that_can_be_read_stops_training(program, refusal, tmp_path):

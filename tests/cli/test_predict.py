@@ -198,8 +198,8 @@ def test_what_a_crop_cuts_away_is_said(program, shapes_run, tmp_path):
     wide[8:20, 50:62] = 255
     Image.fromarray(wide).save(tmp_path / "wide.png")
     row = json.loads(program("predict", shapes_run, tmp_path / "wide.png", "--json")[1])[0]
-    assert row["notes"][0].startswith("75% of its pixels are cut away: cropped to the run's 28x28")
-    assert "75% of its pixels are cut away" in program("predict", shapes_run, tmp_path / "wide.png")[1]
+    assert row["notes"][0].startswith("75 % of its pixels are cut away: cropped to the run's 28x28")
+    assert "75 % of its pixels are cut away" in program("predict", shapes_run, tmp_path / "wide.png")[1]
 
 
 def test_costs_decide(program, shapes_run, pictures, tmp_path, strange):

@@ -9,7 +9,8 @@ import sys
 import pytest
 import safetensors
 
-from bayesight.report.words import THIN, percent, spread
+from bayesight.formatting import THIN
+from bayesight.report.words import percent, spread
 from bayesight.run import Run
 
 QUICK = ("--model", "mlp", "--set", "model.hidden=[16]", "--batch", 32, "--epochs", 2, "--threads", 1)

@@ -9,8 +9,8 @@ from bayesight import report as r
 from bayesight.causal import Strata
 from bayesight.data.audit import Conflict
 from bayesight.evaluation import reliability
+from bayesight.formatting import THIN
 from bayesight.report import blocks
-from bayesight.report.words import THIN
 
 
 def said(section: r.Section) -> str:

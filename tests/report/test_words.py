@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.bayes.rates import Estimate
+from bayesight.formatting import THIN
 from bayesight.report import words
-from bayesight.report.words import THIN
 
 fractions = st.floats(0, 1)
 

@@ -28,6 +28,7 @@ from bayesight.causal.weighting import (
 )
 from bayesight.checks import check
 from bayesight.errors import InvalidInput
+from bayesight.formatting import percent
 
 __all__ = ["CROSS_FITTED", "Adjustment", "by_models", "by_slope", "by_strata"]
 
@@ -164,7 +165,7 @@ def _models_note(outcome: Mapping[str, float], treatment: Mapping[str, float]) -
     """The models that predicted, with their shares, in a sentence."""
 
     def mix(share: Mapping[str, float]) -> str:
-        return ", ".join(f"{name} {s:.0%}" for name, s in share.items() if s >= 0.005)
+        return ", ".join(f"{name} {percent(s, 0)}" for name, s in share.items() if s >= 0.005)
 
     return (
         "What is held fixed may bend and interact: each row's outcome was predicted from other rows by "

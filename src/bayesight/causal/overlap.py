@@ -12,6 +12,7 @@ from bayesight.causal.potential_outcomes import EffectEstimate
 from bayesight.causal.prepared import PreparedQuestion
 from bayesight.causal.question import ON_WHOM
 from bayesight.causal.strata import Strata
+from bayesight.formatting import percent
 
 __all__ = ["MOST_WITHOUT", "Overlap", "lacking_words", "model_overlap", "overlap_notes", "overlap_of"]
 
@@ -81,7 +82,7 @@ def overlap_notes(overlap: Overlap | None) -> list[str]:
     some = "; ".join(overlap.empty[:3]) + ("; ..." if overlap.without > 3 else "")
     return [
         f"{overlap.without} of {overlap.strata} strata lack a treatment ({some}); the answer is for the "
-        f"other {overlap.share:.1%} of the rows."
+        f"other {percent(overlap.share)} of the rows."
     ]
 
 
@@ -99,8 +100,8 @@ def model_overlap(prepared: PreparedQuestion, nuisance: Nuisance, effect: str) -
 def lacking_words(overlap: Overlap, asked: str, instead: Sequence[EffectEstimate]) -> str:
     """The warning before any number where overlap is lacking for the effect ``asked``."""
     far = (
-        f"{1 - overlap.share:.1%} of {ON_WHOM[asked]} had less than 1 chance in {1 / CHANCE:.0f} of one of "
-        "the treatments"
+        f"{percent(1 - overlap.share)} of {ON_WHOM[asked]} had less than 1 chance in {1 / CHANCE:.0f} of one "
+        "of the treatments"
     )
     if overlap.share >= 1 - MOST_WITHOUT:
         far = f"once weighted, the rows of one treatment are worth {overlap.effective or 0:.0f} rows"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesight.errors import printable
-from bayesight.formatting import json_text
+from bayesight.formatting import json_text, plain
 
 if TYPE_CHECKING:
     from bayesight.workflows.sources import SourceOptions
@@ -205,8 +205,7 @@ def write(document: Any, text: str) -> None:
         document: what ``--json`` prints; NaN and infinities become null, for JSON has none.
         text: the answer for people.
     """
-    # A thin space is for pages.
-    answer = json_text(document) if json_wanted() else printable(text.replace("\u202f", " "))
+    answer = json_text(document) if json_wanted() else printable(plain(text))
     try:
         sys.stdout.write(answer.rstrip("\n") + "\n")
         sys.stdout.flush()
@@ -217,7 +216,7 @@ def write(document: Any, text: str) -> None:
 
 def say(message: str) -> None:
     """Tell a person something on standard error."""
-    sys.stderr.write(printable(message.replace("\u202f", " ")).rstrip("\n") + "\n")
+    sys.stderr.write(printable(plain(message)).rstrip("\n") + "\n")
 
 
 def ledger_words(run: Path, ledger: str | None) -> dict[str, str]:

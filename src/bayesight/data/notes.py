@@ -16,6 +16,7 @@ from bayesight.checks import check
 from bayesight.data.audit import Audit
 from bayesight.data.members import HIDDEN
 from bayesight.data.store import Store
+from bayesight.formatting import percent
 from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Range, Treatment
 
 __all__ = [
@@ -121,7 +122,7 @@ def image_notes(done: Treatment, frame: Frame) -> list[str]:
     if done.cut_share >= _LOUD_CUT:
         cropped += "; a run trained with --size HEIGHTxWIDTH of its shape, or with --fit pad, keeps them"
     said = [
-        (done.cut_share >= _QUIET_CUT, f"{done.cut_share:.0%} of its pixels are cut away: {cropped}"),
+        (done.cut_share >= _QUIET_CUT, f"{percent(done.cut_share, 0)} of its pixels are cut away: {cropped}"),
         (done.clipped, f"values beyond the run's {Range(*frame.levels)} were clipped"),
         (done.turned, "turned the way its camera noted"),
         (done.transparent, "laid over white, for some of its pixels are transparent"),
@@ -135,9 +136,9 @@ def _cut_note(done: Treatment, frame: Frame) -> str:
     """The share of pixels cut away, and the way to keep them."""
     warning = "warning: " if done.cut_share >= _LOUD_CUT else ""
     return (
-        f"{warning}{done.cut_share:.0%} of the pixels are cut away, for images of another shape are cropped "
-        f"to {frame.height}x{frame.width} in the centre; train with --size HEIGHTxWIDTH of their shape, or "
-        "with --fit pad or --fit stretch, to keep all of them"
+        f"{warning}{percent(done.cut_share, 0)} of the pixels are cut away, for images of another shape are "
+        f"cropped to {frame.height}x{frame.width} in the centre; train with --size HEIGHTxWIDTH of their shape, "
+        "or with --fit pad or --fit stretch, to keep all of them"
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFont
 
 from bayesight.checks import existing_path
+from bayesight.formatting import percent
 from bayesight.types import Progress
 
 __all__ = ["SYSTEM", "Font", "LeftOut", "draw", "find_fonts", "usable_fonts"]
@@ -203,7 +204,7 @@ def _require_letters(shapes: NDArray[np.float32], reference: NDArray[np.float32]
     alike = np.einsum("ixy,jxy->ij", _standardised(shapes), reference)
     right = float(np.mean(alike.argmax(axis=1) == np.arange(len(shapes))))
     if right < _LEAST_ALIKE:
-        raise _Unusable(f"symbols: only {right:.0%} of its shapes resemble their characters")
+        raise _Unusable(f"symbols: only {percent(right, 0)} of its shapes resemble their characters")
 
 
 def _reference(characters: str) -> NDArray[np.float32] | None:

@@ -14,10 +14,9 @@ from typing import TypeAlias
 from bayesight import formatting
 from bayesight.bayes.frequencies import LARGEST
 from bayesight.bayes.rates import Estimate
-from bayesight.formatting import NO_VALUE
+from bayesight.formatting import NO_VALUE, THIN, thin
 
 __all__ = [
-    "THIN",
     "Number",
     "clean",
     "count",
@@ -41,8 +40,6 @@ __all__ = [
 
 Number: TypeAlias = float | Estimate
 """A finished number, with or without its interval."""
-
-THIN = "\u202f"
 
 _HIDDEN = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
 _TURNS_TEXT = {
@@ -78,7 +75,7 @@ def percent(number: Number, decimals: int = 1) -> str:
         >>> [percent(x).replace(THIN, " ") for x in (0.9734, 0.99996, 1, 0.00001, math.nan)]
         ['97.3 %', '99.996 %', '100.0 %', '0.001 %', '–']
     """
-    return formatting.percent(mean_of(number), decimals).replace(" ", THIN)
+    return thin(formatting.percent(mean_of(number), decimals))
 
 
 def rate(number: Number) -> str:

@@ -342,12 +342,12 @@ def test_the_script_writes_probabilities_as_the_library_does(visit, site):
             words.percent(p, 0),
             words.percent(p),
             words.percent(p, 2),
-            formatting.decimal(p).replace(" ", words.THIN),
+            formatting.decimal(p).replace(" ", formatting.THIN),
         ]
         assert texts == ours, p
         if not texts[0].startswith(">"):
             assert back == pytest.approx(
-                formatting.from_percent(texts[0].replace(words.THIN, " ")), rel=1e-12
+                formatting.from_percent(texts[0].replace(formatting.THIN, " ")), rel=1e-12
             )
 
 
