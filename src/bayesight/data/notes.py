@@ -137,8 +137,8 @@ def _cut_note(done: Treatment, frame: Frame) -> str:
     warning = "warning: " if done.cut_share >= _LOUD_CUT else ""
     return (
         f"{warning}{percent(done.cut_share, 0)} of the pixels are cut away, for images of another shape are "
-        f"cropped to {frame.height}x{frame.width} in the centre; train with --size HEIGHTxWIDTH of their shape, "
-        "or with --fit pad or --fit stretch, to keep all of them"
+        f"cropped to {frame.height}x{frame.width} in the centre; train with --size HEIGHTxWIDTH of their "
+        "shape, or with --fit pad or --fit stretch, to keep all of them"
     )
 
 
