@@ -8,7 +8,16 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FloatArray", "ImageArray", "IntArray", "Progress", "ShownProgress"]
+__all__ = [
+    "END_SYMBOL",
+    "PAD_SYMBOL",
+    "START_SYMBOL",
+    "FloatArray",
+    "ImageArray",
+    "IntArray",
+    "Progress",
+    "ShownProgress",
+]
 
 ImageArray: TypeAlias = npt.NDArray[np.uint8]
 """Images as stored: (N, H, W) for grey, (N, H, W, 3) for RGB; 0 is black."""
@@ -27,3 +36,6 @@ A method ``announce`` beside it, where there is one, is called with a sentence f
 
 ShownProgress: TypeAlias = Progress | bool | None
 """What a public function takes: True writes a line on standard error; see ``progress.reporter``."""
+
+PAD_SYMBOL, START_SYMBOL, END_SYMBOL = 0, 1, 2
+"""Marks around sentences, in every vocabulary of subwords: behind the end, before the first, and the end."""

@@ -17,7 +17,6 @@ from bayesight.data.text import (
     Windows,
     read_labelled,
     read_lines,
-    read_pairs,
     read_text,
     vocabulary_from,
 )
@@ -57,15 +56,6 @@ def test_what_is_no_text_is_refused_with_its_line(tmp_path, monkeypatch):
     monkeypatch.setattr(text_module, "MOST_BYTES", 100)
     with pytest.raises(SourceUnreadable, match="more than 100 bytes"):
         read_text(written(tmp_path / "bomb.gz", gzip.compress(b"a" * 101)))
-
-
-def test_pairs_are_lines_of_two_files(tmp_path):
-    one, other = written(tmp_path / "a", "eins\nzwei\n"), written(tmp_path / "b", "one\ntwo")
-    assert read_pairs(one, other) == (["eins", "zwei"], ["one", "two"])
-    with pytest.raises(InvalidInput, match=r"has 2 lines and .* 3; .* ends after line 2"):
-        read_pairs(one, written(tmp_path / "c", "one\ntwo\nthree\n"))
-    with pytest.raises(InvalidInput, match="line 2 is empty"):
-        read_pairs(one, written(tmp_path / "d", "one\n\n"))
 
 
 def test_labelled_lines_or_a_file_for_each_class(tmp_path):

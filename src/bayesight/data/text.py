@@ -2,7 +2,7 @@
 
 ```
 read_text, read_lines        a text; its lines
-read_pairs, read_labelled    sentences with their translations; sentences with their classes
+read_labelled                sentences with their classes
 Characters, Subwords         text to numbers and back
 Windows                      batches of stretches of one long text
 ```
@@ -34,7 +34,6 @@ __all__ = [
     "Windows",
     "read_labelled",
     "read_lines",
-    "read_pairs",
     "read_text",
     "vocabulary_from",
 ]
@@ -87,26 +86,6 @@ def read_lines(path: str | Path) -> list[str]:
         SourceNotFound, SourceUnreadable: as ``read_text``.
     """
     return [line.strip() for line in read_text(path).removesuffix("\n").split("\n")]
-
-
-def read_pairs(source: str | Path, target: str | Path) -> tuple[list[str], list[str]]:
-    """Sentences and their translations, line by line.
-
-    Raises:
-        SourceNotFound, SourceUnreadable: as ``read_text``.
-        InvalidInput: files of unequally many lines, or a sentence without its translation; says which line.
-    """
-    ours, theirs = read_lines(source), read_lines(target)
-    if len(ours) != len(theirs):
-        shorter, line = (source, len(ours)) if len(ours) < len(theirs) else (target, len(theirs))
-        counts = f"{source} has {len(ours):,} lines and {target} {len(theirs):,}"
-        raise InvalidInput(f"{counts}; expected a translation for each. {shorter} ends after line {line:,}.")
-    for number, (one, other) in enumerate(zip(ours, theirs, strict=True), 1):
-        if bool(one) != bool(other):
-            raise InvalidInput(
-                f"line {number:,} is empty in {target if one else source}; expected a sentence."
-            )
-    return ours, theirs
 
 
 def read_labelled(path: str | Path) -> LabelledText:

@@ -24,12 +24,19 @@ from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
 from bayesight.models.pretrained import PRETRAINED, pretrained_weights
 from bayesight.models.recurrent import RecurrentLanguageModel
+from bayesight.models.recurrent_translation import RecurrentTranslator
 from bayesight.models.registry import MODELS, build
 from bayesight.models.resnet import ResidualBlock, ResNet
 from bayesight.models.transformer import (
     BidirectionalTransformer,
     CausalTransformer,
     TranslationTransformer,
+)
+from bayesight.models.translation import (
+    TRANSLATION_MODELS,
+    TranslationModel,
+    build_translation_model,
+    decoded,
 )
 from bayesight.models.vae import VAE
 
@@ -40,6 +47,7 @@ __all__ = [
     "MLP",
     "MODELS",
     "PRETRAINED",
+    "TRANSLATION_MODELS",
     "VAE",
     "AlexNet",
     "Autoencoder",
@@ -53,16 +61,20 @@ __all__ = [
     "Measure",
     "ProjectionHead",
     "RecurrentLanguageModel",
+    "RecurrentTranslator",
     "ResNet",
     "ResidualBlock",
     "Standardisation",
+    "TranslationModel",
     "TranslationTransformer",
     "Turn",
     "build",
     "build_generator",
     "build_language_model",
+    "build_translation_model",
     "channels_last",
     "continuation",
+    "decoded",
     "from_huggingface",
     "kaiming_normal",
     "pretrained_weights",
