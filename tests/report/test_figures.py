@@ -25,12 +25,13 @@ DRAWINGS = {
     "loss": lambda: f.learning_curve([1, 2, 3], [1, 0.5, 0.4], [1.1, 0.7, 0.6], "loss", best_epoch=3),
     "accuracy": lambda: f.learning_curve([1, 2], None, [0.5, 0.9], "accuracy"),
     "precision": lambda: f.rate_curve(
-        GRID,
-        [f.Curve(GRID, GRID * 0.9, GRID)],
+        [f.Line("", GRID, GRID, GRID * 0.9, GRID)],
         ("base rate", "precision"),
         marks={"here": 0.1, "there": 0.12},
     ),
-    "linear": lambda: f.rate_curve(GRID, [f.Curve(GRID), f.Curve(1 - GRID)], ("x", "y"), log=False),
+    "linear": lambda: f.rate_curve(
+        [f.Line("", GRID, GRID), f.Line("", GRID, 1 - GRID)], ("x", "y"), log=False
+    ),
     "reliability": lambda: f.reliability_diagram(reliability(LOG_P, np.zeros(400, int))),
     "evidence": lambda: f.evidence_histogram(SCORES, [3.0, 4.0], threshold=1.6),
     "one score": lambda: f.evidence_histogram([2.0], threshold=2.0, unknown_above=False),
@@ -134,8 +135,9 @@ def test_count_bars_are_in_proportion_and_leave_out_the_middle_of_many():
 
 def test_change_rows_put_marks_on_a_common_scale():
     root = ET.fromstring(f.change_rows(["A", "B", "new"], [0.80, 0.90, np.nan], [0.85, 0.95, 1.0]))
-    rings = [c for c in root.iter(f"{SVG}circle") if "stroke" in c.get("style")]
-    dots = [c for c in root.iter(f"{SVG}circle") if "stroke" not in c.get("style")]
+    hollow = f"fill:{ROLES['paper']}"
+    rings = [c for c in root.iter(f"{SVG}circle") if hollow in c.get("style")]
+    dots = [c for c in root.iter(f"{SVG}circle") if hollow not in c.get("style")]
     assert (len(rings), len(dots)) == (2, 3)
     x = [float(c.get("cx")) for c in (*rings, *dots)]
     step = x[1] - x[0]
@@ -166,7 +168,9 @@ def test_the_threshold_points_to_the_unknown_side():
 
 
 def test_marks_outside_the_curve_are_left_out():
-    svg = f.rate_curve(GRID, [f.Curve(GRID)], ("base rate", "precision"), marks={"far": 0.0001, "near": 0.2})
+    svg = f.rate_curve(
+        [f.Line("", GRID, GRID)], ("base rate", "precision"), marks={"far": 0.0001, "near": 0.2}
+    )
     assert "near" in svg
     assert "far" not in svg
 
@@ -181,7 +185,7 @@ def points(svg: str, role: str) -> list[list[tuple[float, float]]]:
 @pytest.mark.parametrize("log", [False, True])
 def test_a_curve_stands_where_its_values_do(log):
     x, y = np.array([0.01, 0.03, 0.2, 0.9]), np.array([0.0, 0.25, 0.6, 1.0])
-    (line,) = points(f.rate_curve(x, [f.Curve(y)], ("a", "b"), log=log), "c1")
+    (line,) = points(f.rate_curve([f.Line("", x, y)], ("a", "b"), log=log), "c1")
     across, down = np.array(line).T
     expected = np.log(x) if log else x
     np.testing.assert_allclose(

@@ -2,23 +2,19 @@
 
 ```
 ink      colours by role           drawing  SVG by hand            canvas  charts with axes
-curves   lines over an axis        belief   reliability, evidence  matrix  the confusion heat map
-bars     one row a name            dots     a thousand people      lines   named lines
-graph    causes and effects        intervals  answers side by side
+lines    lines over an axis        belief   reliability, evidence  matrix  the confusion heat map
+bars     one row a name            dots     a thousand people      graph   causes and effects
 ```
 """
 
-from bayesight.report.figures.bars import belief_bars, change_rows, count_bars
+from bayesight.report.figures.bars import belief_bars, change_rows, count_bars, interval_rows
 from bayesight.report.figures.belief import evidence_histogram, reliability_diagram
-from bayesight.report.figures.curves import Curve, learning_curve, rate_curve
 from bayesight.report.figures.dots import people_dots
 from bayesight.report.figures.graph import GraphMarks, causal_graph
-from bayesight.report.figures.intervals import interval_rows
-from bayesight.report.figures.lines import Line, line_chart
+from bayesight.report.figures.lines import Line, learning_curve, line_chart, rate_curve
 from bayesight.report.figures.matrix import confusion_heat_map
 
 __all__ = [
-    "Curve",
     "GraphMarks",
     "Line",
     "belief_bars",

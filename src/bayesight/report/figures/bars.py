@@ -1,25 +1,27 @@
-"""One row a name: belief from step to step, counts, and values before and after."""
+"""One row a name: belief from step to step, counts, values before and after, and numbers with intervals."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from bayesight.bayes.rates import Estimate
 from bayesight.checks import check
 from bayesight.evaluation.arrays import floats
-from bayesight.report.figures.drawing import group, node, picture, shorten, text, text_width
+from bayesight.report.figures.canvas import WIDTH, even_ticks, padded, plain
+from bayesight.report.figures.drawing import group, node, picture, shorten, stroke, text, text_width
 from bayesight.report.figures.ink import css
 from bayesight.report.words import count, rate
 from bayesight.types import FloatArray
 
-__all__ = ["belief_bars", "change_rows", "count_bars"]
+__all__ = ["belief_bars", "change_rows", "count_bars", "interval_rows"]
 
-WIDTH = 420
-_ROW = 24
+_ROW, _TALL_ROW, _TOP, _BOTTOM = 24, 46.0, 8.0, 30.0
 _NAME = 20
+_ROUND = "stroke-linecap:round"
 _SHOWN_BELIEFS = 12
 _SHOWN_COUNTS = 60
 
@@ -137,19 +139,71 @@ def change_rows(
         return left + full * (value - floor) / (ceiling - floor)
 
     bottom = len(labels) * _ROW + 6
-    parts = [_scale(floor, ceiling, left, full, bottom)]
+    parts = _axis(np.linspace(floor, ceiling, 5).tolist(), rate, place, (0, bottom))
     for i, name in enumerate(labels):
         y = i * _ROW + 14.0
         parts.append(text(left - 14, y + 4, name, anchor="end"))
         if low is not None and high is not None:
-            parts.append(_line(place(ends[0][i]), place(ends[1][i]), y, "c1", 5, 0.28))
+            wide = f"{_ROUND};stroke-opacity:0.28"
+            parts.append(stroke((place(ends[0][i]), y), (place(ends[1][i]), y), "c1", 5, more=wide))
         if np.isfinite(a[i]):
-            parts.append(_line(place(a[i]), place(b[i]), y, "muted", 1.4, 1))
-            ring = f"fill:{css('paper')};stroke:{css('muted')};stroke-width:1.8"
-            parts.append(node("circle", cx=place(a[i]), cy=y, r=4.6, style=ring))
+            parts.append(stroke((place(a[i]), y), (place(b[i]), y), "muted", 1.4, more=_ROUND))
+            parts.append(_dot(place(a[i]), y, "muted", ring=True))
         if np.isfinite(b[i]):
-            parts.append(node("circle", cx=place(b[i]), cy=y, r=5, style=f"fill:{css('c1')}"))
+            parts.append(_dot(place(b[i]), y, "c1"))
     return picture(WIDTH, bottom + 26, f"{quantity} before and after, for {len(labels)} rows".strip(), parts)
+
+
+def interval_rows(
+    names: Sequence[str],
+    answers: Sequence[Sequence[Estimate]],
+    *,
+    fraction: bool = False,
+    zero: bool = False,
+) -> str:
+    """One row a name, in it one mark with its interval for each answer: a ring for the first, then dots.
+
+    Args:
+        names: of the rows (K,).
+        answers: one or two, each with K numbers.
+        fraction: whether the axis is in per cent.
+        zero: mark 0, where there is no effect.
+
+    Returns:
+        An SVG element.
+
+    Raises:
+        InvalidInput: answers of another length than the names, or no or more than two of them.
+
+    Example:
+        >>> rows = [[Estimate(0.78, 0.73, 0.82)], [Estimate(0.83, 0.79, 0.87)]]
+        >>> interval_rows(["A"], rows, fraction=True).count("<circle")
+        2
+    """
+    lengths = [len(a) for a in answers]
+    fits = 1 <= len(answers) <= 2 and set(lengths) == {len(names)}
+    check(fits, "interval_rows", f"{len(names)} names, answers of {lengths}", "one or two of that length")
+    ends = [[e.low, e.high, e.mean] for a in answers for e in a]
+    scale = padded([*ends, [0.0] if zero else []], 0.05)
+    left = max(text_width(shorten(n, _NAME)) for n in names) + 14
+    bottom = _TOP + _TALL_ROW * len(names)
+    ticks = even_ticks(scale.low, scale.high, 5)
+    words: Callable[[float], str] = rate if fraction else plain(ticks)
+
+    def across(value: float) -> float:
+        return left + float(scale.share([value])[0]) * (WIDTH - 16 - left)
+
+    parts = _axis(ticks, words, across, (_TOP, bottom))
+    if zero:
+        parts.append(stroke((across(0), _TOP), (across(0), bottom), "ink", 1.2, more=_ROUND))
+    for i, name in enumerate(names):
+        middle = _TOP + _TALL_ROW * (i + 0.5)
+        parts.append(text(left - 12, middle + 4.5, shorten(name, _NAME), anchor="end"))
+        offsets = (-9.0, 9.0) if len(answers) == 2 else (0.0,)
+        for which, (answer, offset) in enumerate(zip(answers, offsets, strict=True)):
+            parts += _mark(answer[i], middle + offset, across, ring=which == 0 and len(answers) == 2)
+    said = "; ".join(f"{n}: {', '.join(words(a[i].mean) for a in answers)}" for i, n in enumerate(names))
+    return picture(WIDTH, bottom + _BOTTOM, f"Numbers with intervals. {said}", parts)
 
 
 def _belief_row(
@@ -162,9 +216,7 @@ def _belief_row(
     row = [text(left - 10, y + 16, name, anchor="end"), track, _bar(left, y, full * now, "c1")]
     if before is not None:
         x = left + full * before
-        row.append(
-            node("path", d=f"M{x:.1f} {y + 1:.1f}v{_ROW - 2}", style=f"stroke:{css('ink')};stroke-width:1.6")
-        )
+        row.append(stroke((x, y + 1), (x, y + _ROW - 1), "ink", 1.6))
     figure = rate(now) if now >= 1e-4 or now == 0 else "< 0.01 %"
     row.append(text(WIDTH - 2, y + 16, figure, anchor="end"))
     return group(row)
@@ -175,20 +227,31 @@ def _bar(x: float, y: float, width: float, role: str) -> ET.Element:
     return node("rect", x=x, y=y + 4, width=max(width, 0), height=_ROW - 8, rx=3, style=f"fill:{css(role)}")
 
 
-def _line(start: float, end: float, y: float, role: str, width: float, opacity: float) -> ET.Element:
-    """A horizontal stroke."""
-    style = f"stroke:{css(role)};stroke-width:{width:g};stroke-linecap:round"
-    return node("path", d=f"M{start:.1f} {y:.1f}H{end:.1f}", style=style, opacity=opacity)
+def _axis(
+    ticks: Iterable[float],
+    words: Callable[[float], str],
+    across: Callable[[float], float],
+    span: tuple[float, float],
+) -> list[ET.Element]:
+    """Grid lines from upper to lower end, with their numbers below."""
+    parts, (top, bottom) = [], span
+    for tick in ticks:
+        parts.append(stroke((across(tick), top), (across(tick), bottom), "grid", 0.8, more=_ROUND))
+        parts.append(text(across(tick), bottom + 18, words(tick), role="muted", anchor="middle"))
+    return parts
 
 
-def _scale(floor: float, ceiling: float, left: float, full: float, bottom: float) -> ET.Element:
-    """Grid lines with their fractions below."""
-    parts = []
-    for tick in np.linspace(floor, ceiling, 5):
-        x = left + full * (tick - floor) / (ceiling - floor)
-        parts.append(node("path", d=f"M{x:.1f} 0V{bottom:.1f}", style=f"stroke:{css('grid')}"))
-        parts.append(text(x, bottom + 18, rate(float(tick)), role="muted", anchor="middle", size=12))
-    return group(parts)
+def _mark(e: Estimate, y: float, across: Callable[[float], float], *, ring: bool) -> list[ET.Element]:
+    role = "c2" if ring else "c1"
+    low, high = (e.low, e.high) if np.isfinite([e.low, e.high]).all() else (e.mean, e.mean)
+    whisker = stroke((across(low), y), (across(high), y), role, 2.4, more=_ROUND)
+    return [whisker, _dot(across(e.mean), y, role, ring=ring)]
+
+
+def _dot(x: float, y: float, role: str, *, ring: bool = False) -> ET.Element:
+    """A round mark, filled or as a ring."""
+    style = f"fill:{css('paper' if ring else role)};stroke:{css(role)};stroke-width:2"
+    return node("circle", cx=x, cy=y, r=5, style=style)
 
 
 def _span(values: FloatArray) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from bayesight.report.figures.canvas import (
     plain,
     rule,
 )
-from bayesight.report.figures.drawing import node, picture, text
+from bayesight.report.figures.drawing import node, picture, stroke, text
 from bayesight.report.figures.ink import css
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
@@ -52,8 +52,7 @@ def reliability_diagram(data: Reliability) -> str:
     parts += horizontal_axis(axes, fifths, "")
     parts.append(curve(axes, [0, 1], [0, 1], "muted", width=1, dash="4 3"))
     for at, down, up in zip(axes.across(x), axes.down(low), axes.down(high), strict=True):
-        style = f"stroke:{css('c1')};stroke-width:1.6;stroke-opacity:0.6"
-        parts.append(node("line", x1=float(at), y1=float(down), x2=float(at), y2=float(up), style=style))
+        parts.append(stroke((at, down), (at, up), "c1", 1.6, more="stroke-opacity:0.6"))
     parts += [dot(axes, float(a), float(b), "c1", 3) for a, b in zip(x, y, strict=True)]
     most = float(max(data.counts.max(), 1))
     below = Axes(x_scale, Scale(0, most), axes.left, axes.right, height - 48 - (strip - 26), height - 48)

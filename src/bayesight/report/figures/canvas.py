@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.evaluation.arrays import floats
-from bayesight.report.figures.drawing import node, text
+from bayesight.report.figures.drawing import dashes, node, stroke, text
 from bayesight.report.figures.ink import css
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
@@ -35,6 +35,7 @@ __all__ = [
     "padded",
     "plain",
     "rule",
+    "ticks_of",
 ]
 
 WIDTH, HEIGHT = 420, 290
@@ -43,7 +44,7 @@ WIDTH, HEIGHT = 420, 290
 TEXT = 13.0
 """Size of the text in a chart, in CSS pixels at its own size."""
 
-_RIGHT = 18
+_RIGHT = 22  # half of "100 %" below the last tick
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -123,7 +124,7 @@ def grid(
     """Lines at the ticks of the vertical axis, what they mean, and above them the label, upright."""
     parts = [text(4, 14, label, size=TEXT)]
     for value, y in zip(ticks, axes.down(ticks), strict=True):
-        parts.append(_line((axes.left, y), (axes.right, y), "grid", 0.8))
+        parts.append(stroke((axes.left, y), (axes.right, y), "grid", 0.8))
         parts.append(text(axes.left - 7, float(y) + 4.5, words(value), role="muted", anchor="end", size=TEXT))
     return parts
 
@@ -132,7 +133,7 @@ def horizontal_axis(
     axes: Axes, ticks: Sequence[float], label: str, words: Callable[[float], str] = rate
 ) -> list[ET.Element]:
     """The line below the axes; with a label, also what its ticks mean."""
-    parts = [_line((axes.left, axes.bottom), (axes.right, axes.bottom), "muted", 0.8)]
+    parts = [stroke((axes.left, axes.bottom), (axes.right, axes.bottom), "muted", 0.8)]
     if label:
         for value, x in zip(ticks, axes.across(ticks), strict=True):
             parts.append(
@@ -156,9 +157,8 @@ def curve(
         width: in CSS pixels.
         dash: lengths of dashes and gaps, in widths of the line.
     """
-    lengths = " ".join(f"{float(part) * width:g}" for part in dash.split())
     style = f"fill:none;stroke:{css(role)};stroke-width:{width:g};stroke-linejoin:round"
-    more = {"stroke_dasharray": lengths} if dash else {"stroke_linecap": "round"}
+    more = {"stroke_dasharray": dashes(dash, width)} if dash else {"stroke_linecap": "round"}
     return node("path", d=_path(axes.across(x), axes.down(y)), style=style, **more)
 
 
@@ -193,7 +193,7 @@ def rule(
     """A vertical line at ``x`` from the lower side up to the value ``top``, or to the upper side."""
     across = float(axes.across(x))
     end = axes.top if top is None else float(axes.down(top))
-    return _line((across, axes.bottom), (across, end), role, width, dash)
+    return stroke((across, axes.bottom), (across, end), role, width, dash=dash)
 
 
 def even_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
@@ -217,6 +217,21 @@ def even_ticks(low: float, high: float, most: int, *, whole: bool = False) -> li
     step = fitting[0] if fitting else 1.0
     numbers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
     return [round(number * step, 12) + 0.0 for number in numbers]
+
+
+def ticks_of(scale: Scale, most: int, *, whole: bool = False) -> list[float]:
+    """Round numbers along a scale: at equal distances, or powers of ten, with three times each where few.
+
+    Example:
+        >>> ticks_of(Scale(0.01, 1, log=True), 6)
+        [0.01, 0.03, 0.1, 0.3, 1.0]
+    """
+    if not scale.log:
+        return even_ticks(scale.low, scale.high, most, whole=whole)
+    exponents = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
+    steps = (1, 3) if scale.high / scale.low < 1e4 else (1,)
+    ticks = [float(f"{step}e{e}") for e in exponents for step in steps]
+    return [t for t in ticks if scale.low * (1 - 1e-9) <= t <= scale.high * (1 + 1e-9)]
 
 
 def plain(ticks: Sequence[float]) -> Callable[[float], str]:
@@ -255,12 +270,3 @@ def _path(x: FloatArray, y: FloatArray) -> str:
             parts.append(f"{'L' if drawing else 'M'}{across:.2f} {down:.2f}")
         drawing = good
     return "".join(parts)
-
-
-def _line(
-    start: tuple[float, float], end: tuple[float, float], role: str, width: float, dash: str = ""
-) -> ET.Element:
-    style = f"stroke:{css(role)};stroke-width:{width:g}"
-    more = {"stroke_dasharray": dash} if dash else {}
-    (x1, y1), (x2, y2) = start, end
-    return node("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), style=style, **more)

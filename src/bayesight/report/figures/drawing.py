@@ -14,11 +14,13 @@ from bayesight.report.words import clean
 __all__ = [
     "FONT",
     "SVG",
+    "dashes",
     "group",
     "node",
     "picture",
     "serialise",
     "shorten",
+    "stroke",
     "text",
     "text_width",
     "width_of",
@@ -63,6 +65,36 @@ def text(
     element = node("text", x=x, y=y, text_anchor=anchor, style=style, **more)
     element.text = clean(content)
     return element
+
+
+def stroke(
+    start: tuple[float, float],
+    end: tuple[float, float],
+    role: str,
+    width: float,
+    *,
+    dash: str = "",
+    more: str = "",
+) -> ET.Element:
+    """A straight line from (x, y) to (x, y).
+
+    Args:
+        start: CSS pixels.
+        end: CSS pixels.
+        role: its colour.
+        width: CSS pixels.
+        dash: lengths of dashes and gaps, in widths of the line.
+        more: further declarations of style, as "stroke-linecap:round".
+    """
+    style = f"stroke:{css(role)};stroke-width:{width:g}" + (more and f";{more}")
+    (x1, y1), (x2, y2) = start, end
+    dashed = {"stroke_dasharray": dashes(dash, width)} if dash else {}
+    return node("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), style=style, **dashed)
+
+
+def dashes(pattern: str, width: float) -> str:
+    """Lengths of dashes and gaps in CSS pixels, from those in widths of a line."""
+    return " ".join(f"{float(part) * width:g}" for part in pattern.split())
 
 
 def picture(width: float, height: float, label: str, children: Iterable[ET.Element]) -> str:

@@ -1,4 +1,4 @@
-"""Several lines over the same axis, each named where it ends: what was watched while something trained."""
+"""Lines over an axis: learning, precision against base rate, and named lines, as a loss while it falls."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ import numpy.typing as npt
 from bayesight.checks import check
 from bayesight.evaluation.arrays import floats
 from bayesight.report.figures.canvas import (
+    HEIGHT,
     TEXT,
+    WIDTH,
     Axes,
     Scale,
     area,
+    axes_of,
     curve,
-    even_ticks,
+    dot,
     grid,
     horizontal_axis,
     padded,
     plain,
+    rule,
+    ticks_of,
 )
-from bayesight.report.figures.drawing import node, picture, shorten, text, text_width
-from bayesight.report.figures.ink import css
+from bayesight.report.figures.drawing import picture, shorten, stroke, text, text_width
+from bayesight.report.words import rate
+from bayesight.types import FloatArray
 
-__all__ = ["Line", "line_chart"]
+__all__ = ["Line", "learning_curve", "line_chart", "rate_curve"]
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 620, 320, 62, 34, 48
+_WIDE, _TALL, _LEFT, _TOP, _BOTTOM = 620, 320, 62, 34, 48
 _ROLES = ("c1", "c2", "c3", "c4")
 _DASHES = ("", "5 2", "1 1.5", "6.4 1.6 1 1.6")
+_ONE = 1.02  # a curve at 1 is not cut in half
 _LOG_SPAN = 20.0  # the largest value over the smallest from which an axis counts factors
 _GAP = 16.0
 _LONGEST_NAME = 22
@@ -41,7 +48,7 @@ class Line:
     """A line with an optional band.
 
     Args:
-        name: said where the line ends.
+        name: said where the line ends, in a chart of named lines.
         x: (G,) ascending.
         y: (G,).
         low: lower edge of the band (G,), or None.
@@ -53,6 +60,82 @@ class Line:
     y: npt.ArrayLike
     low: npt.ArrayLike | None = None
     high: npt.ArrayLike | None = None
+
+
+def learning_curve(
+    epochs: npt.ArrayLike,
+    train: npt.ArrayLike | None,
+    validation: npt.ArrayLike | None,
+    quantity: str,
+    *,
+    best_epoch: int | None = None,
+) -> str:
+    """One quantity over the epochs: training dashed in the second colour, validation solid in the first.
+
+    Args:
+        epochs: epoch numbers (E,).
+        train: the quantity on training data (E,), NaN where unknown, or None.
+        validation: the same on validation data.
+        quantity: "accuracy" (a fraction, shown in per cent) or the label of the axis.
+        best_epoch: the epoch whose weights were kept, marked.
+
+    Returns:
+        An SVG element.
+    """
+    x = floats(epochs)
+    both = ((train, "c2", "4 2"), (validation, "c1", ""))
+    lines = [(floats(y), role, dash) for y, role, dash in both if y is not None]
+    for y, _, _ in lines:
+        check(y.shape == x.shape, "learning_curve", f"{y.shape} for {x.shape} epochs", "one value an epoch")
+    axes = axes_of(padded([x], 0.02), padded([y for y, _, _ in lines], 0.08))
+    ticks = ticks_of(axes.y, 7)
+    epochs_shown = ticks_of(axes.x, 7, whole=True)
+    parts = grid(axes, ticks, quantity, rate if quantity == "accuracy" else plain(ticks))
+    parts += horizontal_axis(axes, epochs_shown, "epoch", plain(epochs_shown))
+    for y, role, dash in lines:
+        parts.append(curve(axes, x, y, role, dash=dash))
+        if np.isfinite(y).sum() == 1:
+            only = int(np.flatnonzero(np.isfinite(y))[0])
+            parts.append(dot(axes, float(x[only]), float(y[only]), role, 3))
+    if best_epoch is not None:
+        parts.append(rule(axes, best_epoch, "muted", dash="2 2"))
+    kept = f"; the weights of epoch {best_epoch} were kept" if best_epoch is not None else ""
+    said = f"{quantity} over {len(x)} epochs on training and validation data{kept}"
+    return picture(WIDTH, HEIGHT, said, parts)
+
+
+def rate_curve(
+    curves: Sequence[Line],
+    axis: tuple[str, str],
+    *,
+    marks: dict[str, float] | None = None,
+    log: bool = True,
+) -> str:
+    """Fractions against a base rate, as precision is against prevalence.
+
+    Args:
+        curves: up to four lines, told apart by colours and dashes, over the same base rates in [0, 1], which
+            are above 0 on a logarithmic axis.
+        axis: labels of the horizontal and the vertical axis, and what a screen reader says.
+        marks: base rates to point out by name: a vertical line, and a dot where it meets the first curve.
+        log: a logarithmic horizontal axis, for base rates that are far apart.
+
+    Returns:
+        An SVG element.
+    """
+    x = floats(curves[0].x)
+    marks = {name: value for name, value in (marks or {}).items() if x[0] <= value <= x[-1]}
+    top = 36 + (0, 18, 32)[min(len(marks), 2)]
+    height = HEIGHT + top - 36
+    axes = axes_of(Scale(float(x[0]), float(x[-1]), log), Scale(0, _ONE), height=height, top=top)
+    parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], axis[1])
+    parts += horizontal_axis(axes, ticks_of(axes.x, 6), axis[0])
+    for number, line in enumerate(curves):
+        parts += _drawn(axes, line, *_style(number))
+    parts += _marked(axes, x, floats(curves[0].y), marks)
+    points = "; ".join(f"{name} {rate(value)}" for name, value in marks.items())
+    said = f"{axis[1]} against {axis[0]}" + (f"; marked: {points}" if points else "")
+    return picture(WIDTH, height, said, parts)
 
 
 def line_chart(lines: Sequence[Line], x_label: str, y_label: str) -> str:
@@ -77,10 +160,10 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str) -> str:
     right = 16 + max(text_width(_short(line)) for line in drawn)
     y_scale = _vertical([floats(line.y) for line in drawn])
     x_scale = padded([floats(line.x) for line in drawn], 0.0)
-    axes = Axes(x_scale, y_scale, _LEFT, _WIDTH - right, _TOP, _HEIGHT - _BOTTOM)
-    ticks = _ticks(y_scale)
+    axes = Axes(x_scale, y_scale, _LEFT, _WIDE - right, _TOP, _TALL - _BOTTOM)
+    ticks = ticks_of(y_scale, 6)
     counted = all(bool((floats(line.x) % 1 == 0).all()) for line in drawn)
-    x_ticks = even_ticks(x_scale.low, x_scale.high, 6, whole=counted)
+    x_ticks = ticks_of(x_scale, 6, whole=counted)
     words = (lambda value: f"{value:g}") if y_scale.log else plain(ticks)
     parts = grid(axes, ticks, y_label, words)
     parts += horizontal_axis(axes, x_ticks, x_label, plain(x_ticks))
@@ -88,7 +171,7 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str) -> str:
         parts += _drawn(axes, line, *_style(number))
     parts += _names(axes, drawn)
     said = "; ".join(f"{line.name} ends at {floats(line.y)[-1]:.3g}" for line in drawn)
-    return picture(_WIDTH, _HEIGHT, f"{y_label} over {x_label}: {said}", parts)
+    return picture(_WIDE, _TALL, f"{y_label} over {x_label}: {said}", parts)
 
 
 def _vertical(values: list[npt.NDArray[np.float64]]) -> Scale:
@@ -99,13 +182,22 @@ def _vertical(values: list[npt.NDArray[np.float64]]) -> Scale:
     return padded(values, 0.06)
 
 
-def _ticks(scale: Scale) -> list[float]:
-    if not scale.log:
-        return even_ticks(scale.low, scale.high, 6)
-    exponents = range(int(np.floor(np.log10(scale.low))), int(np.ceil(np.log10(scale.high))) + 1)
-    steps = (1, 3) if scale.high / scale.low < 1e4 else (1,)
-    ticks = [float(f"{step}e{e}") for e in exponents for step in steps]
-    return [tick for tick in ticks if scale.low <= tick <= scale.high]
+def _marked(axes: Axes, x: FloatArray, y: FloatArray, marks: dict[str, float]) -> list[ET.Element]:
+    """A vertical line with its name above the chart, and a dot on the curve, for each mark."""
+    parts: list[ET.Element] = []
+    taken: list[float] = []
+    for name, value in sorted(marks.items(), key=lambda item: item[1]):
+        along = float(axes.x.share(value))
+        height = float(np.interp(along, axes.x.share(x), y))
+        parts.append(rule(axes, value, "muted", dash="2 2", top=_ONE))
+        parts.append(dot(axes, value, height, "c1", 3.5, edge="paper"))
+        level = sum(abs(along - other) < 0.3 for other in taken)
+        side = "start" if along < 0.12 else "end" if along > 0.88 else "middle"
+        above = axes.top - 3 - 14 * level
+        at = float(axes.across(value))
+        parts.append(text(at, above, name, role="muted", anchor=side, size=TEXT - 1))
+        taken.append(along)
+    return parts
 
 
 def _style(number: int) -> tuple[str, str]:
@@ -119,7 +211,7 @@ def _drawn(axes: Axes, line: Line, role: str, dash: str) -> list[ET.Element]:
     if line.low is not None and line.high is not None:
         low, high = (np.maximum(floats(edge), axes.y.low) for edge in (line.low, line.high))
         parts.append(area(axes, line.x, (low, np.minimum(high, axes.y.high)), role, 0.15))
-    parts.append(curve(axes, line.x, line.y, role, width=2.0, dash=dash))
+    parts.append(curve(axes, line.x, line.y, role, dash=dash))
     return parts
 
 
@@ -137,10 +229,7 @@ def _names(axes: Axes, lines: Sequence[Line]) -> list[ET.Element]:
     parts: list[ET.Element] = []
     for number, y in zip(order.tolist(), places.tolist(), strict=True):
         role, dash = _style(number)
-        lengths = " ".join(f"{float(part) * 2:g}" for part in dash.split())
-        style = f"stroke:{css(role)};stroke-width:2"
-        more = {"stroke_dasharray": lengths} if dash else {}
-        parts.append(node("line", x1=axes.right + 3, y1=y, x2=axes.right + 13, y2=y, style=style, **more))
+        parts.append(stroke((axes.right + 3, y), (axes.right + 13, y), role, 2, dash=dash))
         parts.append(text(axes.right + 16, y + 4.5, _short(lines[number]), size=TEXT))
     return parts
 

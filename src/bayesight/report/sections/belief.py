@@ -26,7 +26,7 @@ from bayesight.report.blocks import (
     Words,
 )
 from bayesight.report.figures import (
-    Curve,
+    Line,
     belief_bars,
     change_rows,
     evidence_histogram,
@@ -192,14 +192,14 @@ def posterior_by_prevalence(
         here: the prevalence that applies, marked.
         log: a logarithmic axis.
     """
-    curves = [Curve(after_positive, low, high)]
+    curves = [Line("positive", prevalence, after_positive, low, high)]
     keys = [Key("c1", "line", "after a positive")]
     if after_negative is not None:
-        curves.append(Curve(after_negative))
+        curves.append(Line("negative", prevalence, after_negative))
         keys.append(Key("c2", "dashes", "after a negative"))
     marks = {"here": here} if here is not None else {}
     axis = ("prevalence", "probability of being affected")
-    svg = rate_curve(prevalence, curves, axis, marks=marks, log=log)
+    svg = rate_curve(curves, axis, marks=marks, log=log)
     grid = floats(prevalence)
     said = ["The same result says more where more are affected."]
     if here is not None:

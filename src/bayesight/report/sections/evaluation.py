@@ -28,7 +28,7 @@ from bayesight.report.blocks import (
     Table,
     Words,
 )
-from bayesight.report.figures import Curve, confusion_heat_map, rate_curve
+from bayesight.report.figures import Line, confusion_heat_map, rate_curve
 from bayesight.report.figures.drawing import width_of
 from bayesight.report.figures.matrix import LARGEST
 from bayesight.report.sections.overview import ClassReading, worth
@@ -224,9 +224,9 @@ def _precision(curve: PrecisionCurve, log: bool) -> tuple[Block, ...]:
     """Figure and table of one class."""
     marks = {"test images": curve.sample_rate, "stated": curve.stated_rate}
     known = {name: value for name, value in marks.items() if value is not None}
-    line = Curve(curve.precision, curve.low, curve.high)
+    line = Line(curve.name, curve.base_rate, curve.precision, curve.low, curve.high)
     axis = ("base rate of the class", "precision")
-    svg = rate_curve(curve.base_rate, [line], axis, marks=known, log=log)
+    svg = rate_curve([line], axis, marks=known, log=log)
     columns = (
         Column("base rate"),
         Column("precision", f"of those called {curve.name}, right"),

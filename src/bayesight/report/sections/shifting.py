@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Key, Section, Table, Words
-from bayesight.report.figures import Curve, rate_curve
+from bayesight.report.figures import Line, rate_curve
 from bayesight.report.words import joined, percent, percents, plural, rate
 
 __all__ = ["ShiftMethod", "shift_table"]
@@ -65,8 +65,7 @@ def shift_table(
     blocks: list[Block] = [Words(_said(named, trained_at, here, ceiling, named.get(chosen or "")))]
     if curves:
         svg = rate_curve(
-            tested_at,
-            [Curve(method.test, method.low, method.high) for method in curves],
+            [Line(m.title, tested_at, m.test, m.low, m.high) for m in curves],
             ("images whose colour agrees with the label", "accuracy"),
             marks={"trained here": sum(trained_at) / len(trained_at)},
             log=False,
