@@ -4,9 +4,11 @@ import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
-from PIL import Image
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
 
-from bayesight.milestones import Claim, run, write_card, write_index
+from bayesight.milestones import Claim, Measurement, run, write_card, write_index
 
 
 def test_a_card_says_everything(toy, setting):
@@ -29,6 +31,28 @@ def test_a_card_says_everything(toy, setting):
     with Image.open(setting.out / "toy-1.png") as picture:
         assert picture.size == (4, 4)
     assert json.loads((setting.out / "toy.json").read_text())["reproduced"] is True
+
+
+def test_a_film_moves_in_the_card_and_survives_an_interruption(toy, setting):
+    film = np.zeros((3, 6, 5, 3), np.uint8)
+    film[1, 0, 0], film[2, 1, 1] = (255, 0, 0), (0, 0, 255)
+    stopped = []
+
+    def trial(recipes, bench):
+        if recipes[-1].model["size"] == 5 and not stopped:
+            stopped.append(True)
+            raise KeyboardInterrupt
+        return Measurement({"accuracy": recipes[-1].model["size"]}, pictures={"play": film})
+
+    films = replace(toy, arms=tuple(replace(arm, trial=trial) for arm in toy.arms))
+    with pytest.raises(KeyboardInterrupt):
+        run(films, setting)
+    text = write_card(run(films, setting), setting.out).read_text(encoding="utf-8")
+    assert "![large: play](toy-1.gif)" in text
+    with Image.open(setting.out / "toy-1.gif") as shown:
+        assert (shown.size, shown.n_frames) == ((5, 6), 3)
+        for number, frame in enumerate(ImageSequence.Iterator(shown)):
+            np.testing.assert_array_equal(np.asarray(frame.convert("RGB")), film[number])
 
 
 def test_a_failure_is_told(toy, setting):

@@ -1,4 +1,4 @@
-"""Pixels into PNG files."""
+"""Pixels into PNG files, and frames into animated GIFs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from bayesight.types import ImageArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["png_of", "quick_png"]
+__all__ = ["gif_of", "png_of", "quick_png"]
+
+FRAME_MS = 50
+"""Milliseconds that a frame is shown."""
 
 
 def png_of(image: Image.Image | ImageArray, *, small: bool = False) -> bytes:
@@ -29,6 +32,24 @@ def png_of(image: Image.Image | ImageArray, *, small: bool = False) -> bytes:
     drawn = image if isinstance(image, Image.Image) else Image.fromarray(np.ascontiguousarray(image))
     stream = io.BytesIO()
     drawn.save(stream, "PNG", optimize=small)
+    return stream.getvalue()
+
+
+def gif_of(frames: ImageArray) -> bytes:
+    """Frames, uint8 (T, H, W) or (T, H, W, 3) of few colours, as a GIF that is shown again and again.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> frames = np.zeros((3, 8, 9, 3), np.uint8)
+        >>> frames[1, 0, 0], frames[2, 0, 1] = 255, 255
+        >>> film = Image.open(io.BytesIO(gif_of(frames)))
+        >>> film.size, film.n_frames
+        ((9, 8), 3)
+    """
+    first, *others = [Image.fromarray(frame).quantize(64) for frame in np.ascontiguousarray(frames)]
+    stream = io.BytesIO()
+    first.save(stream, "GIF", save_all=True, append_images=others, duration=FRAME_MS, loop=0)
     return stream.getvalue()
 
 

@@ -3,6 +3,7 @@
 ```
 classification   losses of logits and labels    contrastive   NT-Xent of two views
 environments     losses that also see where an image comes from; their mathematics is in invariance
+temporal_difference   Q-learning: the value of an action against what followed
 ```
 
 A generative model's loss belongs to the model (``bayesight.models``).
@@ -30,6 +31,7 @@ from bayesight.losses.invariance import (
     invariance_penalty,
     scale_gradient,
 )
+from bayesight.losses.temporal_difference import td_loss, td_target
 
 __all__ = [
     "LOSSES",
@@ -48,4 +50,6 @@ __all__ = [
     "nt_xent",
     "scale_gradient",
     "sees_environments",
+    "td_loss",
+    "td_target",
 ]

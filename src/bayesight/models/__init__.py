@@ -23,6 +23,7 @@ from bayesight.models.language import LANGUAGE_MODELS, LanguageModel, build_lang
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
 from bayesight.models.pretrained import PRETRAINED, pretrained_weights
+from bayesight.models.qnet import Q_NETWORKS, QNetwork, build_q_network
 from bayesight.models.recurrent import RecurrentLanguageModel
 from bayesight.models.recurrent_translation import RecurrentTranslator
 from bayesight.models.registry import MODELS, build
@@ -47,6 +48,7 @@ __all__ = [
     "MLP",
     "MODELS",
     "PRETRAINED",
+    "Q_NETWORKS",
     "TRANSLATION_MODELS",
     "VAE",
     "AlexNet",
@@ -60,6 +62,7 @@ __all__ = [
     "LinearModel",
     "Measure",
     "ProjectionHead",
+    "QNetwork",
     "RecurrentLanguageModel",
     "RecurrentTranslator",
     "ResNet",
@@ -71,6 +74,7 @@ __all__ = [
     "build",
     "build_generator",
     "build_language_model",
+    "build_q_network",
     "build_translation_model",
     "channels_last",
     "continuation",

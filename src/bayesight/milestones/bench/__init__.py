@@ -14,6 +14,7 @@ kernels     a kernel machine                         language    a language mode
 rates       an optimizer, the best of some rates     remembering an image through a few numbers and back
 generating  a model that makes images                few_labels  what was learned without labels
 shifting    a clue that turns round                  coloured    the letters in colour that it is shown
+playing     a Q-network that plays                   films       play as moving pictures
 ```
 
 A milestone's file imports from these modules by name.

@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from bayesight.data.encode import png_of
+from bayesight.data.encode import gif_of, png_of
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
 from bayesight.milestones.bench.claim import KEYS, Arm, Curve, Measurement, Milestone
@@ -23,7 +23,7 @@ _INK = "<style>svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6
 
 
 def write_card(outcome: Outcome, folder: Path) -> Path:
-    """Write NAME.md, NAME.json, NAME.svg and a PNG for each picture; each is the old one or the new one.
+    """Write NAME.md, NAME.json, NAME.svg and a PNG or GIF a picture; each is the old one or the new one.
 
     Returns:
         The page.
@@ -40,8 +40,9 @@ def write_card(outcome: Outcome, folder: Path) -> Path:
         ) from error
     pictures = {}
     for number, (caption, image) in enumerate(_pictures(outcome).items(), 1):
-        file = f"{name}-{number}.png"
-        write_atomic(folder / file, png_of(image, small=True))
+        film = image.ndim == 4
+        file = f"{name}-{number}.{'gif' if film else 'png'}"
+        write_atomic(folder / file, gif_of(image) if film else png_of(image, small=True))
         pictures[caption] = file
     drawing = curves_svg(outcome)
     if drawing:

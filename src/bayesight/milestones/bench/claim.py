@@ -135,7 +135,7 @@ class Measurement:
     Args:
         values: each metric's value.
         curve: what was watched while it trained, (step, value).
-        pictures: uint8 images (H, W) or (H, W, 3) worth looking at, by caption.
+        pictures: uint8 images (H, W) or (H, W, 3) worth looking at, and films (T, H, W, 3), by caption.
     """
 
     values: Mapping[str, float]

@@ -245,7 +245,7 @@ class _Kept:
         """A kept trial and the seconds it took; None where there is none, or one that cannot be read."""
         try:
             document = json.loads((self.folder / f"{identity}.json").read_text(encoding="utf-8"))
-            pictures = {name: _from_png(text) for name, text in document["pictures"].items()}
+            pictures = {name: _from_png(image) for name, image in document["pictures"].items()}
             curve: Curve = tuple((float(x), float(y)) for x, y in document["curve"])
             return Measurement(document["values"], curve, pictures), float(document["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -286,9 +286,11 @@ def _identity(arm: Arm, seed: int, sources: Sources, setting: Setting) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def _as_png(image: ImageArray) -> str:
-    return base64.b64encode(png_of(image, small=True)).decode("ascii")
+def _as_png(image: ImageArray) -> dict[str, Any]:
+    """A picture, or a film's frames one below the other."""
+    sheet = image.reshape(-1, *image.shape[2:]) if image.ndim == 4 else image
+    return {"shape": image.shape, "png": base64.b64encode(png_of(sheet, small=True)).decode("ascii")}
 
 
-def _from_png(text: str) -> ImageArray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
+def _from_png(kept: Mapping[str, Any]) -> ImageArray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(kept["png"])))).reshape(kept["shape"])

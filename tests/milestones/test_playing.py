@@ -1,0 +1,236 @@
+"""Play: values that are known are learned, time limits are no ends, and a seed plays the same."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bayesight.errors import MissingExtra
+from bayesight.milestones.bench import playing
+from bayesight.milestones.bench.claim import Keys, key
+from bayesight.milestones.bench.films import FRAMES, film
+from bayesight.milestones.bench.playing import (
+    EnvironmentCopies,
+    Play,
+    TargetNetwork,
+    episodes,
+    train_q_network,
+)
+from bayesight.milestones.bench.workbench import Bench, update_of
+from bayesight.models import build_q_network
+from bayesight.training.engine import Task
+from bayesight.training.hardware import choose_hardware
+
+gymnasium = pytest.importorskip("gymnasium")
+
+
+class Chain(gymnasium.Env):
+    """Places in a row; the right end gives 1 and terminates, every other step costs nothing."""
+
+    places = 5
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = int(self.np_random.integers(self.places))
+        return self.seen(), {}
+
+    def step(self, action):
+        self.place = max(0, self.place + (1 if action == 1 else -1))
+        ended = self.place == self.places
+        return self.seen(), float(ended), ended, False, {}
+
+    def seen(self):
+        return np.eye(self.places + 1, dtype=np.float32)[self.place]
+
+
+class OneReward(gymnasium.Env):
+    """Every step gives 1, and the episode is over: terminated, or cut off by a limit."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, terminates):
+        self.terminates = terminates
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.array([0.0], np.float32), {}
+
+    def step(self, action):
+        return np.array([1.0], np.float32), 1.0, self.terminates, not self.terminates, {}
+
+
+@pytest.fixture
+def games(monkeypatch):
+    own = {"chain": Chain, "ends": lambda: OneReward(True), "cut off": lambda: OneReward(False)}
+    real = playing.make
+    monkeypatch.setattr(playing, "make", lambda game: own[game]() if game in own else real(game))
+
+
+def recipe(game, steps=600, **changes):
+    data = {
+        "game": game,
+        "environments": 4,
+        "frames_a_step": 2,
+        "warm_up": 64,
+        "replay": 2000,
+        "batch": 32,
+        "exploration": 400,
+        "epsilon": 0.3,
+        "limit": 50,
+    } | changes
+    return Keys(
+        key("play", **data),
+        key("perceptron", hidden=(32,)),
+        key("temporal_difference", discount=0.9, target_every=10),
+        key("adam", lr=5e-3, steps=steps),
+    )
+
+
+def bench(seed=0):
+    return Bench(None, seed, choose_hardware(precision="32", threads=1))
+
+
+def learned(model, game, steps, lr, discount=0.9):
+    """The model after so many updates of the engine's, with the weights of the last."""
+    play = Play(recipe(game).data, 0)
+    target = TargetNetwork(model, key("temporal_difference", discount=discount, target_every=10))
+    update = update_of(key("adam", lr=lr, schedule="cosine", steps=steps), model)
+    bench().fit(Task(play, model, {"train": target.loss}, [update], after=[target.follow]), steps)
+    return model
+
+
+def test_known_values_of_a_chain_are_learned(games):
+    """A step to the right from place s is worth γ^(4 - s); one to the left γ times the best after it."""
+    model = learned(build_q_network("perceptron", (6,), 2, hidden=(64,)), "chain", steps=1500, lr=5e-3)
+    with torch.no_grad():
+        values = model(torch.eye(6))[:5]
+    right = [0.9 ** (4 - s) for s in range(5)]
+    left = [0.9 * right[max(0, s - 1)] for s in range(5)]
+    torch.testing.assert_close(values, torch.tensor([left, right]).T, atol=0.02, rtol=0)
+
+
+def test_the_best_look_is_kept(games):
+    network, play, looks, losses = train_q_network(recipe("chain", steps=200), bench())
+    assert len(looks) == 20
+    assert len(losses) == 200
+    assert play.frames == 64 + 400
+    assert max(looks) == 1.0
+    assert episodes(network, "chain", 10, 5, limit=50)[0] == [1.0] * 10
+
+
+@pytest.mark.parametrize(("game", "value"), [("ends", 1.0), ("cut off", 10.0)])
+def test_there_is_a_value_beyond_a_limit_of_time_and_none_beyond_an_end(games, game, value):
+    """What follows a cut-off step is its own last observation, worth as much again: 1 / (1 - γ) in all."""
+
+    class Both(nn.Module):  # what is observed first and last are worth the same
+        def __init__(self):
+            super().__init__()
+            self.worth = nn.Parameter(torch.zeros(2))
+
+        def forward(self, seen):
+            return self.worth.expand(len(seen), 2)
+
+    worth = learned(Both(), game, steps=600, lr=0.3).worth
+    assert worth.max().item() == pytest.approx(value, rel=0.01)
+
+
+@pytest.mark.parametrize("game", ["ends", "cut off"])
+def test_what_follows_an_episodes_last_step_is_its_own_observation(games, game):
+    environments = EnvironmentCopies(game, 3, 0)
+    transitions = environments.step(np.zeros(3, np.int64))
+    assert transitions.observations.tolist() == [[0.0]] * 3
+    assert transitions.following.tolist() == [[1.0]] * 3
+    assert environments.observations.tolist() == [[0.0]] * 3
+    assert transitions.terminated.all() == (game == "ends")
+    assert environments.finished == [1.0] * 3
+
+
+@pytest.mark.parametrize("game", ["CartPole-v1", "MinAtar/Freeway-v1"])
+def test_the_same_seed_plays_the_same_and_another_does_not(game):
+    pytest.importorskip("minatar")
+
+    def played(seed):
+        play = Play(recipe(game, warm_up=32).data, seed)
+        network = build_q_network("perceptron", play.shape, play.actions, hidden=(8,))
+        return [part for step in range(40) for part in play(network, step)]
+
+    one, two, other = played(1), played(1), played(2)
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_share_of_random_actions_falls_and_the_frames_are_those_that_are_asked_for(games):
+    play = Play(recipe("chain", warm_up=64, exploration=100, epsilon=0.2).data, 0)
+    network = build_q_network("perceptron", play.shape, play.actions)
+    assert play.epsilon == 1
+    play(network, 17)
+    assert play.frames == 64 + 36
+    assert play.epsilon == pytest.approx(1 - 0.8 * 0.36)
+    play(network, 200)
+    assert play.epsilon == 0.2
+
+
+def test_a_memory_of_one_batch_is_what_was_played_last(games):
+    play = Play(recipe("chain", replay=8, batch=8).data, 0)
+    network, played, step = (
+        build_q_network("perceptron", play.shape, play.actions),
+        [],
+        play.environments.step,
+    )
+    play.environments.step = lambda actions: played.append(step(actions)) or played[-1]
+    observations, actions, *_, following = play(network, 40)
+    last = [
+        row for one in played[-2:] for row in zip(one.observations, one.actions, one.following, strict=True)
+    ]
+    drawn = zip(observations.numpy(), actions.numpy(), following.numpy(), strict=True)
+    told = lambda rows: sorted((a.argmax(), int(b), c.argmax()) for a, b, c in rows)  # noqa: E731
+    assert told(drawn) == told(last)
+
+
+def test_the_target_network_follows_at_intervals():
+    network = build_q_network("perceptron", (2,), 2, hidden=(4,))
+    target = TargetNetwork(network, key("temporal_difference", discount=0.9, target_every=3))
+    with torch.no_grad():
+        network.advantage.bias += 1
+    target.follow(network, 1)
+    assert not torch.equal(target.network.advantage.bias, network.advantage.bias)
+    target.follow(network, 2)
+    assert torch.equal(target.network.advantage.bias, network.advantage.bias)
+
+
+def test_judged_episodes_are_greedy_whole_and_the_same_for_a_seed(games):
+    class Right(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.nothing = nn.Parameter(torch.zeros(1))
+
+        def forward(self, seen):
+            return torch.tensor([[0.0, 1.0]]).expand(len(seen), 2)
+
+    returns, watched = episodes(Right(), "chain", 6, 3, limit=50)
+    assert returns == [1.0] * 6
+    places = [int(seen.argmax()) for seen in watched]
+    assert places == list(range(places[0], 6))
+    broken_off, _ = episodes(Right(), "CartPole-v1", 2, 3, limit=4)
+    assert broken_off == [4.0, 4.0]
+    assert (
+        episodes(Right(), "CartPole-v1", 5, 3, limit=500)[0] == episodes(Right(), "CartPole-v1", 5, 3, 500)[0]
+    )
+
+
+def test_without_the_extra_it_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(playing, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'bayesight\[play\]'"):
+        playing.make("CartPole-v1")
+
+
+@pytest.mark.parametrize(
+    ("game", "shape"), [("CartPole-v1", (4,)), ("Acrobot-v1", (6,)), ("pixels", (3, 10, 10))]
+)
+def test_a_film_moves(game, shape):
+    generator = np.random.default_rng(0)
+    frames = film(game, [(generator.random(shape) < 0.5).astype(np.float32) for _ in range(300)])
+    assert frames.shape == (min(FRAMES, 100 if len(shape) == 1 else FRAMES), 120, 120, 3)
+    assert frames.dtype == np.uint8
+    assert not np.array_equal(frames[0], frames[1])
