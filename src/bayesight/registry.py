@@ -34,6 +34,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._members: dict[str, T] = {}
+        self._families: dict[str, Callable[[str], T]] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Put the decorated factory under ``name``.
@@ -50,7 +51,19 @@ class Registry(Generic[T]):
 
         return put
 
+    def family(self, prefix: str) -> Callable[[Callable[[str], T]], Callable[[str], T]]:
+        """Put every name ``PREFIX:REST`` under what the decorated function makes of ``REST``."""
+
+        def put(made: Callable[[str], T]) -> Callable[[str], T]:
+            self._families[prefix] = functools.cache(made)
+            return made
+
+        return put
+
     def __getitem__(self, name: str) -> T:
+        prefix, colon, rest = name.partition(":")
+        if colon and prefix in self._families:
+            return self._families[prefix](rest)
         try:
             return self._members[name]
         except KeyError:
@@ -68,7 +81,9 @@ class Registry(Generic[T]):
         return factory(*arguments, **options)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._members
+        return name in self._members or (
+            isinstance(name, str) and ":" in name and name.partition(":")[0] in self._families
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

@@ -82,6 +82,8 @@ _FILES = (
     "samples.png",
     "vocabulary.json",
     "samples.txt",
+    "folds.csv",
+    "folds.html",
     "report.html",
     "ledgers.json",
     "recipe.toml",
@@ -144,6 +146,7 @@ class Run:
 
     def _clear(self) -> None:
         self.drop_checkpoint()
+        shutil.rmtree(self.folder / "folds", ignore_errors=True)
         for name in _FILES:
             (self.folder / name).unlink(missing_ok=True)
 

@@ -310,6 +310,7 @@ def makers():
     return (
         partial(r.loss_curves, [1, 2, 3], losses, best_epoch=2),
         partial(r.generated_images, pictures),
+        partial(r.network_input, pictures, "cut to its middle"),
         partial(r.reconstructions, pictures, pictures[:, ::-1]),
     )
 

@@ -94,7 +94,8 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help=f"Model: {either(CLASSIFIERS)}; {either(GENERATORS)} to make images; "
+            help=f"Model: {either(CLASSIFIERS)}, or timm:NAME where timm is installed; "
+            f"{either(GENERATORS)} to make images; "
             f"{either(LANGUAGE_MODELS)} to go on with a text (default: what "
             "suits the images, and says why)."
         ),
@@ -129,6 +130,13 @@ def train(
     ] = None,
     also: Annotated[
         list[Path] | None, typer.Option(help="More training images; never used to validate. May be repeated.")
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="For few images: also train so many runs, each without its part of the images, so that "
+            "every image is answered by a run that did not see it (default: not)."
+        ),
     ] = None,
     labels: LabelsFileOption = None,
     labels_from: LabelsFromOption = None,
@@ -203,7 +211,8 @@ def train(
         request = TrainRequest(
             source=source,
             out=out,
-            recipe=_recipe(recipe, model, wanted) if recipe or model else None,
+            recipe=None if recipe is None else _recipe(recipe, model, wanted),
+            model="" if recipe or model is None else model,
             changes=wanted,
             also=tuple(also or ()),
             labels=labels,
@@ -228,19 +237,21 @@ def train(
             progress_bar("reading") as reading,
             training_listeners(out, tensorboard=tensorboard) as listeners,
         ):
-            result = work(request, progress=reading, listeners=listeners)
+            if folds is None:
+                result = work(request, progress=reading, listeners=listeners)
+            else:
+                from bayesight.workflows.folds import train_with_folds
+
+                result = train_with_folds(request, folds, progress=reading, listeners=listeners)
         if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
             write(_document(result), _text(result))
 
 
-def _recipe(path: Path | None, model: str | None, changes: dict[str, Any]) -> Recipe:
-    """The file's recipe or the named model's packaged one, with the options' changes."""
+def _recipe(path: Path, model: str | None, changes: dict[str, Any]) -> Recipe:
+    """The file's recipe with the options' changes."""
     from bayesight.training.recipe import Recipe
 
-    if path is None:
-        return Recipe.default(str(model)).changed(changes)
-    recipe = Recipe.load(path)
-    return recipe.changed({**({} if model is None else {"model": {"name": model}}), **changes})
+    return Recipe.load(path).changed({**({} if model is None else {"model": {"name": model}}), **changes})
 
 
 def _how_to_go_on(out: Path) -> str:
@@ -286,7 +297,7 @@ def _document(result: Any) -> dict[str, Any]:
         "validation": metrics["validation"],
         **({"environments": metrics["environments"]} if "environments" in metrics else {}),
         **metrics.get("left_out", {}),
-        **({"groups": metrics["groups"]} if "groups" in metrics else {}),
+        **{name: metrics[name] for name in ("groups", "folds") if name in metrics},
         "notes": metrics.get("notes", []),
         "model": metrics.get("model", {}),
         "details": metrics,
@@ -310,6 +321,15 @@ def _model(metrics: Mapping[str, Any]) -> str:
     """A line on which model was taken and why."""
     model = metrics.get("model")
     return f"model {model['name']}, {model['why']}\n" if model else ""
+
+
+def _folds(metrics: Mapping[str, Any]) -> str:
+    """A line on answers by runs that did not see the image."""
+    found = metrics.get("folds")
+    if found is None:
+        return ""
+    runs = f"by one of {found['count']} runs that did not see it (folds.html, folds.csv)"
+    return f"each of {found['examples']:,} images answered {runs}: {_quality(found)}\n"
 
 
 def _text(result: Any) -> str:
@@ -341,6 +361,7 @@ def _text(result: Any) -> str:
         f"on {validation['examples']:,} images held out, which also chose the weights: "
         f"{_quality(validation)}\n"
         f"{environment_lines(metrics.get('environments', {}))}"
+        f"{_folds(metrics)}"
         f"look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight evaluate "
         f"{result.run.folder} SOURCE"
     )

@@ -28,6 +28,7 @@ from bayesight.models.recurrent import RecurrentLanguageModel
 from bayesight.models.recurrent_translation import RecurrentTranslator
 from bayesight.models.registry import MODELS, build
 from bayesight.models.resnet import ResidualBlock, ResNet
+from bayesight.models.timm import TimmModel, timm_weights
 from bayesight.models.transformer import (
     BidirectionalTransformer,
     CausalTransformer,
@@ -68,6 +69,7 @@ __all__ = [
     "ResNet",
     "ResidualBlock",
     "Standardisation",
+    "TimmModel",
     "TranslationModel",
     "TranslationTransformer",
     "Turn",
@@ -83,4 +85,5 @@ __all__ = [
     "kaiming_normal",
     "pretrained_weights",
     "squared_error",
+    "timm_weights",
 ]

@@ -312,9 +312,13 @@ class Recipe(BaseModel):
         Raises:
             UnknownName: no such model.
         """
-        if model not in (known := _models()):
-            raise UnknownName("model", model, known)
-        return cls.parse(_packaged(model), f"the recipe of {model!r}")
+        if not _known(model):
+            raise UnknownName("model", model, _models())
+        family, colon, _ = model.partition(":")
+        tree = _packaged(family)
+        if colon:
+            tree = {**tree, "model": {**tree["model"], "name": model}}
+        return cls.parse(tree, f"the recipe of {model!r}")
 
     def changed(self, changes: Mapping[str, Any]) -> Recipe:
         """The same recipe with some values replaced, named by dotted path.
@@ -348,6 +352,10 @@ def _kind(model: str) -> Kind:
 
 def _models() -> tuple[str, ...]:
     return tuple(name for family in FAMILIES.values() for name in family)
+
+
+def _known(model: str) -> bool:
+    return any(model in family for family in FAMILIES.values())
 
 
 def _no_options() -> None:
@@ -390,8 +398,8 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
         ("optimization", OPTIMIZERS, OptimizationKey),
         ("optimization.schedule", SCHEDULES, NamedOptions),
     ]
-    if model is not None and model[0] not in (known := _models()):
-        problems.append(str(UnknownName("model", model[0], known)))
+    if model is not None and not _known(model[0]):
+        problems.append(str(UnknownName("model", model[0], _models())))
     else:
         wanted.insert(0, ("model", FAMILIES[kind], ModelKey))
     for path, registry, key in wanted:

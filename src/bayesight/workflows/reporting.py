@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 MISTAKES = 24
+_FITTED = {"crop": "cut to its middle", "pad": "kept whole, with black beside it", "stretch": "stretched"}
 _READ = (
     "sensitivity",
     "false_alarm",
@@ -91,6 +92,7 @@ def training_report(run: Run, evaluation: Evaluation, validation: Examples, stor
         *training_sections(run),
         *rest,
         mistakes(evaluation, validation, stores[0], rows=validation.rows),
+        _network_input(run, validation),
         *data_sections(stores[0]),
     ]
     title = f"{run.folder.name}: a classifier of {len(evaluation.classes)} classes"
@@ -269,6 +271,15 @@ def data_sections(store: Store) -> list[Section]:
         ).with_note(said),
         report.duplicates(found.groups, found.extra, conflicts=found.conflicts),
     ]
+
+
+def _network_input(run: Run, examples: Examples) -> Section:
+    """Three of the images, as the network is given them."""
+    some = np.unique(np.linspace(0, len(examples) - 1, 3).round().astype(np.int64))
+    pixels = examples.images(some).permute(0, 2, 3, 1).numpy()
+    return report.network_input(
+        pixels[..., 0] if pixels.shape[3] == 1 else pixels, _FITTED[run.classes().fit]
+    )
 
 
 def _training(run: Run, metrics: dict[str, Any]) -> Section:

@@ -21,6 +21,7 @@ from bayesight.types import Progress, ShownProgress
 from bayesight.workflows.training.choice import (
     Images,
     choose_recipe,
+    fitted,
     photographs_among,
     without_mirror_images,
 )
@@ -38,7 +39,7 @@ from bayesight.workflows.training.pretrain import pretrain, pretraining_images
 from bayesight.workflows.training.request import (
     NAMED,
     TrainRequest,
-    common_recipe,
+    known_recipe,
     stated_recipe,
 )
 from bayesight.workflows.training.start import start_from
@@ -98,7 +99,7 @@ def train(
         run = Run.open(request.out)
         return TrainResult(run, run.metrics())
     stated = stated_recipe(request, resuming)
-    known = stated or common_recipe(request.changes)
+    known = stated or known_recipe(request)
     hardware = choose_hardware(
         precision=known.optimization.precision, threads=request.threads, device=request.device
     )
@@ -169,7 +170,11 @@ def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | No
         model = Run.open(request.init_from, finished=False).recipe().model
         own = {"model": {"name": model.name, **model.options}}
         return Recipe.default(model.name).changed({**own, **changes}), "the model of --init-from"
+    if request.model and known.kind != "classification":
+        return known, NAMED
     seen = photographs_among(first_frames(request.source, container=request.options.container))
+    if request.model:
+        return known.changed({} if seen is None else fitted(request.model, seen, changes)), NAMED
     mixed = seen is not None and seen.mixed
     images = None if "data.size" in changes else seen
     if images is None:

@@ -132,6 +132,21 @@ def test_photographs_of_several_shapes_are_kept_whole(tmp_path, stated, size, or
     assert min(across[upright].min(), along[~upright].min()) > 20
 
 
+def test_photographs_are_brought_to_the_size_of_a_network_that_is_named(tmp_path):
+    source = coloured(tmp_path / "images", 10, 150, "up-down")
+    quick = {"optimization.epochs": 1}
+    named = train(TrainRequest(source, tmp_path / "run", model="resnet", changes=quick, threads=1))
+    assert named.run.classes().size == (96, 96)
+    assert named.metrics["model"]["why"] == "as named"
+    stated = TrainRequest(
+        source, tmp_path / "sized", model="resnet", changes={**quick, "data.size": 40}, threads=1
+    )
+    assert train(stated).run.classes().size == (40, 40)
+    words = (named.run.folder / "report.html").read_text()
+    assert "Every image is brought to 96x96 pixels; one of another shape is cut to its middle." in words
+    assert words.count("as the network sees it") == 2  # as many as are held out
+
+
 def test_another_run_s_weights_bring_their_model(shapes, shapes_run, tmp_path):
     found = train(TrainRequest(shapes, tmp_path / "run", changes={"optimization.epochs": 1},
                                init_from=shapes_run, threads=1))  # fmt: skip

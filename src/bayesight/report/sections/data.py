@@ -16,6 +16,7 @@ __all__ = [
     "duplicates",
     "generated_images",
     "mistakes",
+    "network_input",
     "quarantine",
     "reconstructions",
     "suspicious_labels",
@@ -86,6 +87,21 @@ def suspicious_labels(pictures: Sequence[Picture], *, total: int | None = None) 
     words = f"Judged by the other images, {found}: the label first, then what it looks like."
     cards = tuple(_suspicious(p) for p in shown)
     return Section(heading, (Words((words,)), Gallery(cards)))
+
+
+def network_input(images: ImageArray, how: str) -> Section:
+    """Images as the network is given them.
+
+    Args:
+        images: uint8 (N, H, W) or (N, H, W, 3).
+        how: the way in which images of another shape are brought to this one.
+    """
+    height, width = images.shape[1:3]
+    cards = tuple(
+        Card(data_uri(image), f"image {n} as the network sees it", "") for n, image in enumerate(images, 1)
+    )
+    words = f"Every image is brought to {width}x{height} pixels; one of another shape is {how}."
+    return Section("What the network sees", (Words((words,)), Gallery(cards)))
 
 
 def generated_images(images: ImageArray) -> Section:

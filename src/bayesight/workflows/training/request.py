@@ -13,7 +13,7 @@ from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions
 
-__all__ = ["NAMED", "TrainRequest", "common_recipe", "stated_recipe"]
+__all__ = ["NAMED", "TrainRequest", "known_recipe", "stated_recipe"]
 
 NAMED = "as named"
 """Why a model was taken that was named, or stated in a recipe."""
@@ -28,6 +28,7 @@ class TrainRequest:
         out: the run folder.
         recipe: the four keys; None is the run's own with ``resume``, else the packaged one of the model that
             suits the images.
+        model: a model by name: its packaged recipe is taken, and photographs are brought to its size.
         changes: values of that packaged recipe to replace, by dotted path (``"optimization.epochs"``).
         also: more training images of the same classes, never used to validate.
         labels: an IDX source's file of labels, when it is not beside it.
@@ -47,6 +48,7 @@ class TrainRequest:
     source: Path
     out: Path
     recipe: Recipe | None = None
+    model: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
     also: tuple[Path, ...] = ()
     labels: Path | None = None
@@ -69,7 +71,7 @@ def stated_recipe(request: TrainRequest, resuming: bool) -> Recipe | None:
         return request.recipe
     kept = Run.open(request.out, finished=False).recipe()
     wanted = request.recipe or kept.changed(request.changes)
-    if wanted != kept:
+    if wanted != kept or request.model not in ("", kept.model.name):
         raise InvalidInput(
             f"{request.out} was begun with another recipe; leave out the options that differ, or start again "
             "with --overwrite."
@@ -77,12 +79,18 @@ def stated_recipe(request: TrainRequest, resuming: bool) -> Recipe | None:
     return kept
 
 
-def common_recipe(changes: Mapping[str, Any]) -> Recipe:
-    """The part of a recipe that is the same for every model: how images are read, the seed, the precision.
+def known_recipe(request: TrainRequest) -> Recipe:
+    """All that is known of the recipe before the images are: that of the model named, or what models share.
+
+    How images are read, the seed and the precision are the same for every model.
 
     Raises:
-        InvalidConfig: values that no model could take.
+        UnknownName: no such model.
+        InvalidConfig: values that it, or any model, could not take.
     """
+    changes = request.changes
+    if request.model:
+        return Recipe.default(request.model).changed(changes)
     shared = {path: value for path, value in changes.items() if path.partition(".")[0] in ("data", "seed")}
     precision = {path: value for path, value in changes.items() if path == "optimization.precision"}
     return Recipe.default("mlp").changed(shared | precision)

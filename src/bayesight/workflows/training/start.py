@@ -13,7 +13,7 @@ from torch import Tensor
 from bayesight.belief.classifier import Classes
 from bayesight.checks import existing_path
 from bayesight.errors import InvalidInput
-from bayesight.models import PRETRAINED, ImageModel, pretrained_weights
+from bayesight.models import PRETRAINED, ImageModel, TimmModel, pretrained_weights, timm_weights
 from bayesight.run import Run
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.training.request import TrainRequest
@@ -42,6 +42,10 @@ def start_from(request: TrainRequest, recipe: Recipe, network: ImageModel, class
         name = recipe.model.name
         _copy(pretrained_weights(name), network, f"the weights of {name}")
         return PRETRAINED[name]
+    if isinstance(network, TimmModel):
+        weights = timm_weights(recipe.model.name)
+        _copy(weights, network, f"the weights of {recipe.model.name}")
+        return hashlib.sha256(b"".join(weights[key].numpy().tobytes() for key in sorted(weights))).hexdigest()
     return None
 
 
