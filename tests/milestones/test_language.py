@@ -8,7 +8,7 @@ import torch
 from bayesight.milestones.bench.claim import Keys, key
 from bayesight.milestones.bench.language import (
     TARGET_OF_NONE,
-    Pairs,
+    KeyedSequences,
     in_context,
     next_character,
 )
@@ -50,7 +50,7 @@ def test_the_loss_is_over_the_whole_part_held_out():
 
 
 def test_in_each_sequence_a_key_has_one_value_and_it_changes_between_sequences():
-    symbols, targets, shown = Pairs(50, 20, 6, seed=1).drawn(4)
+    symbols, targets, shown = KeyedSequences(50, 20, 6, seed=1).drawn(4)
     keys, values = symbols[:, ::2], symbols[:, 1::2]
     assert keys.max() < 6 <= values.min()
     assert values.max() < 12
@@ -65,7 +65,7 @@ def test_in_each_sequence_a_key_has_one_value_and_it_changes_between_sequences()
             sum(k == before for before, _ in pairs[:i]) for i, (k, _) in enumerate(pairs)
         ]
     assert len(assignments) == 50
-    assert torch.equal(Pairs(50, 20, 6, seed=1).drawn(4)[0], symbols)
+    assert torch.equal(KeyedSequences(50, 20, 6, seed=1).drawn(4)[0], symbols)
 
 
 def test_without_learning_a_value_is_guessed():

@@ -23,7 +23,7 @@ from bayesight.seeding import torch_generator
 from bayesight.training.engine import Batch, Task
 from bayesight.training.language import TARGET_OF_NONE, next_symbol_loss, stretch_loss
 
-__all__ = ["Pairs", "in_context", "next_character", "train_language_model"]
+__all__ = ["KeyedSequences", "in_context", "next_character", "train_language_model"]
 
 SHOTS = (0, 1, 2, 4)
 JUDGED = 2000
@@ -53,12 +53,14 @@ def in_context(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """
     (recipe,) = recipes
     data = recipe.data
-    pairs = Pairs(data["batch"], data["count"], data["symbols"], bench.derive("data"))
+    pairs = KeyedSequences(data["batch"], data["count"], data["symbols"], bench.derive("data"))
     model = _network(recipe, 2 * data["symbols"], 2 * data["count"], bench)
     task = Task(pairs, model, {"train": next_symbol_loss}, [update_of(recipe.optimization, model)])
     losses = bench.fit(task, recipe.optimization["steps"])
     model.eval()
-    symbols, targets, shown = Pairs(JUDGED, data["count"], data["symbols"], bench.derive("judged")).drawn(0)
+    symbols, targets, shown = KeyedSequences(
+        JUDGED, data["count"], data["symbols"], bench.derive("judged")
+    ).drawn(0)
     with torch.no_grad():
         right = model(symbols)[:, ::2].argmax(-1) == targets[:, ::2]
     return Measurement(
@@ -81,7 +83,7 @@ def learned_part(recipe: Keys, codes: Tensor) -> int:
     return int((1 - recipe.data.get("held_out", 0.0)) * len(codes))
 
 
-class Pairs:
+class KeyedSequences:
     """Sequences key, value, key, value, ...: in each sequence every key has one value, drawn anew.
 
     Args:
