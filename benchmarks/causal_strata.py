@@ -8,8 +8,8 @@ normal, with the same spread, with a threefold spread among the treated, or with
 set to set (mean 1, standard deviation 1; 0, 1, 1 and 2 in the fixed strata); or it is yes or no (about one in
 two, about one in eight), with a log odds ratio of 1 in each set. Beside it a regression on dummies of strata
 with ordinary errors, and a bootstrap (of sets; of rows within the four fixed strata), percentiles of 200
-resamples. A draw with one row of an arm, or none, in common strata is refused by ours and left out for all.
-One row a world in results/causal_strata.csv.
+resamples. A draw with one row of a treatment, or none, in common strata is refused by ours and left out for
+all. One row a world in results/causal_strata.csv.
 """
 
 from __future__ import annotations

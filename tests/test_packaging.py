@@ -120,13 +120,12 @@ def test_every_module_has_its_test_file(room):
 
 
 def test_no_class_name_stands_twice():
-    known = {"Table"}  # of data, and of a page
     homes = {}
     for path in sorted((ROOT / "src/bayesight").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
-    assert {name: where for name, where in homes.items() if len(where) > 1 and name not in known} == {}
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
 
 
 def test_commands_do_no_mathematics():

@@ -99,7 +99,7 @@ def test_each_treatment_has_a_prediction_and_curves_are_found():
     mean = np.column_stack([z**2, 3 - z])
     y = mean[np.arange(800), treatment] + 0.3 * rng.normal(size=800)
     basis, folds = basis_of(sample_of({"z": z}), ["z"]), folds_of([z], treatment)
-    found = cross_fit(basis, y, np.ones(800), folds, arm=treatment, treatments=2)
+    found = cross_fit(basis, y, np.ones(800), folds, treatment=treatment, treatments=2)
     assert np.sqrt(((found.predicted - mean) ** 2).mean(axis=0)).max() < 0.2
     assert sum(found.weights.values()) == pytest.approx([1, 1])
     assert (found.shared >= 0).all()

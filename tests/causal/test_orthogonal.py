@@ -23,12 +23,12 @@ def made(rows=300, seed=0):
     rng = np.random.default_rng(seed)
     z = rng.uniform(-1, 1, rows)
     e = 1 / (1 + np.exp(-z))
-    arm = (rng.random(rows) < e).astype(np.int64)
+    treatment = (rng.random(rows) < e).astype(np.int64)
     mean = np.column_stack([z**2, 1 + z + z**2])
-    y = mean[np.arange(rows), arm] + rng.normal(size=rows)
+    y = mean[np.arange(rows), treatment] + rng.normal(size=rows)
     n = rng.integers(1, 4, rows).astype(float)
     x, p = np.column_stack([np.ones(rows), z]), np.column_stack([1 - e, e])
-    return Nuisance(arm, y, n, n, x, p, mean, np.zeros(2), False, {}, {})
+    return Nuisance(treatment, y, n, n, x, p, mean, np.zeros(2), False, {}, {})
 
 
 def gap(found, effect):
@@ -38,7 +38,7 @@ def gap(found, effect):
 
 def test_scores_against_their_formulas():
     m = made()
-    t, y, n, e, (mu0, mu1) = m.arm, m.y, m.n, m.p[:, 1], m.mean.T
+    t, y, n, e, (mu0, mu1) = m.treatment, m.y, m.n, m.p[:, 1], m.mean.T
     ate = n @ (mu1 - mu0 + t * (y - mu1) / e - (1 - t) * (y - mu0) / (1 - e)) / n.sum()
     att = n @ (t * (y - mu0) - (1 - t) * e / (1 - e) * (y - mu0)) / (n @ t)
     assert gap(m, "ate") == pytest.approx(ate, rel=1e-12)
@@ -52,7 +52,7 @@ def test_scores_against_their_formulas():
 
 def test_variance_of_known_models_is_that_of_the_influence_function():
     m = made(2000, seed=3)
-    t, y, e, (mu0, mu1) = m.arm, m.y, m.p[:, 1], m.mean.T
+    t, y, e, (mu0, mu1) = m.treatment, m.y, m.p[:, 1], m.mean.T
     phi = mu1 - mu0 + t * (y - mu1) / e - (1 - t) * (y - mu0) / (1 - e) - gap(m, "ate")
     c = outcomes_of(m).covariance
     error = np.sqrt(c[0, 0] + c[1, 1] - 2 * c[0, 1])
@@ -65,12 +65,12 @@ def test_the_outcome_models_own_error_counts_where_weighted_rows_do_not_balance(
     rng = np.random.default_rng(8)
     rows = 400
     z = rng.normal(size=rows)
-    arm = (rng.random(rows) < 1 / (1 + np.exp(-1.5 * z))).astype(np.int64)
-    y = 2 * z + arm + rng.normal(size=rows)
+    treatment = (rng.random(rows) < 1 / (1 + np.exp(-1.5 * z))).astype(np.int64)
+    y = 2 * z + treatment + rng.normal(size=rows)
     x = np.column_stack([np.ones(rows), z])
 
     def found(kept):
-        a, v, b = arm[kept], y[kept], x[kept]
+        a, v, b = treatment[kept], y[kept], x[kept]
         if shared:
             slopes = np.linalg.lstsq(np.column_stack([b, a]), v, rcond=None)[0]
             mean = np.column_stack([np.column_stack([b, np.full(len(a), k)]) @ slopes for k in (0, 1)])

@@ -210,8 +210,8 @@ def leftovers(
             prepared.sample, name, prepared.y, held, binary=prepared.binary, learners=prepared.learners
         )
         rows = unfolded(prepared.sample)[0]
-        own = found.mean[np.arange(len(found.y)), found.arm]
-        return rows, found.y - own, found.arm - found.p[:, -1]
+        own = found.mean[np.arange(len(found.y)), found.treatment]
+        return rows, found.y - own, found.treatment - found.p[:, -1]
     t = as_numbers(prepared.sample.column(name), name)
     left = partial_slope(prepared.sample, t, prepared.y, held, prepared.learners)
     rows = unfolded(prepared.sample)[0]

@@ -27,27 +27,27 @@ def front_door_outcomes(
     Raises:
         InvalidInput: a mediator value that occurs under some treatments only.
     """
-    arm = sample.discrete(treatment)
+    given = sample.discrete(treatment)
     mediator, values = sample.strata(way.mediators)
-    shape = (len(arm.levels), len(values))
-    cell = arm.codes * shape[1] + mediator
+    shape = (len(given.levels), len(values))
+    cell = given.codes * shape[1] + mediator
     n, mean, _ = (part.reshape(shape) for part in moments(cell, shape[0] * shape[1], sample.n, outcome))
     empty = np.argwhere(n == 0)
     if len(empty):
         t, m = empty[0]
         what = ", ".join(f"{k}={v}" for k, v in zip(way.mediators, values[m], strict=True))
-        came = f"{treatment}={arm.levels[t]} never comes with {what}"
+        came = f"{treatment}={given.levels[t]} never comes with {what}"
         check(False, "front door", came, "every mediator value under every treatment", "Use coarser values.")
     p_t = n.sum(axis=1) / n.sum()
     p_m = n / n.sum(axis=1, keepdims=True)
     through = p_t @ mean
     psi = p_m @ through
-    ratio = p_m[:, mediator] / p_m[arm.codes, mediator]
-    influence = ratio * (outcome - mean[arm.codes, mediator])
+    ratio = p_m[:, mediator] / p_m[given.codes, mediator]
+    influence = ratio * (outcome - mean[given.codes, mediator])
     influence += (
-        (arm.codes == np.arange(shape[0])[:, None]) / p_t[:, None] * (through[mediator] - psi[:, None])
+        (given.codes == np.arange(shape[0])[:, None]) / p_t[:, None] * (through[mediator] - psi[:, None])
     )
-    influence += p_m @ mean[arm.codes].T - psi[:, None]
+    influence += p_m @ mean[given.codes].T - psi[:, None]
     covariance = (influence * sample.squares) @ influence.T / sample.total**2
     return PotentialOutcomes(psi, covariance, binary=binary)
 

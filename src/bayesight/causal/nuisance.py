@@ -20,7 +20,7 @@ from scipy.optimize import nnls
 from scipy.special import ndtri
 
 from bayesight.causal.regression import expit, independent, logistic
-from bayesight.causal.sample import Numeric, Sample, centre_and_scale
+from bayesight.causal.sample import Numeric, Sample, centre_and_scale, sums
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, IntArray
 
@@ -129,8 +129,8 @@ class CrossFit:
     """Predictions of rows by models that have not seen them.
 
     Attributes:
-        predicted: for each arm that was asked for (R, K).
-        weights: kind of model to its share in the prediction of each arm (K,).
+        predicted: for each treatment that was asked for (R, K).
+        weights: kind of model to its share in the prediction of each treatment (K,).
     """
 
     predicted: FloatArray
@@ -165,28 +165,28 @@ def basis_of(sample: Sample, names: Sequence[str]) -> Basis:
     )  # fmt: skip
 
 
-def folds_of(keys: Sequence[FloatArray], arm: IntArray, seed: int = 0) -> Folds:
-    """Folds, each with its share of every arm, that do not depend on the order of the rows.
+def folds_of(keys: Sequence[FloatArray], treatment: IntArray, seed: int = 0) -> Folds:
+    """Folds, each with its share of every treatment, that do not depend on the order of the rows.
 
     Args:
         keys: what tells rows apart, each (R,); equal rows may be exchanged.
-        arm: groups to be spread evenly (R,).
+        treatment: groups to be spread evenly (R,).
         seed: the split follows from it.
     """
-    least = int(np.bincount(arm)[np.unique(arm)].min())
+    least = int(np.bincount(treatment)[np.unique(treatment)].min())
     folds = max(2, min(FOLDS, least))
-    order = np.lexsort([*keys, arm])
+    order = np.lexsort([*keys, treatment])
     rng = numpy_generator(seed, "folds")
-    fold = np.zeros(len(arm), np.int64)
-    for k in np.unique(arm):
-        rows = order[arm[order] == k]
+    fold = np.zeros(len(treatment), np.int64)
+    for k in np.unique(treatment):
+        rows = order[treatment[order] == k]
         fold[rows] = rng.permutation(len(rows)) % folds
     return Folds(fold, folds)
 
 
 def cross_fit(
     basis: Basis, y: FloatArray, n: FloatArray, folds: Folds, *,
-    arm: IntArray | None = None, treatments: int = 1, binary: bool = False,
+    treatment: IntArray | None = None, treatments: int = 1, binary: bool = False,
     learners: Sequence[str] = LEARNERS,
 ) -> CrossFit:  # fmt: skip
     """Predict each row's target from models that have not seen it.
@@ -196,29 +196,29 @@ def cross_fit(
         y: target (R,); 0 or 1 when ``binary``.
         n: rows each stands for (R,).
         folds: of the rows.
-        arm: treatment of each row (R,); the target is then predicted under each of them.
+        treatment: of each row (R,); the target is then predicted under each of them.
         treatments: K.
         binary: whether predictions are probabilities.
         learners: kinds of model, of ``LEARNERS``.
     """
     rows = np.arange(len(y))
-    arm = np.zeros(len(y), np.int64) if arm is None else arm
+    treatment = np.zeros(len(y), np.int64) if treatment is None else treatment
     if len(y) < _LEAST_FOR_TREES and len(learners) > 1:
         learners = tuple(name for name in learners if name != "trees")
     out: dict[str, FloatArray] = {}
     for k in range(folds.folds):
         train, test = rows[folds.fold != k], rows[folds.fold == k]
-        for name, predict in _fitted(basis, y, n, train, arm, treatments, binary, learners, k).items():
+        for name, predict in _fitted(basis, y, n, train, treatment, treatments, binary, learners, k).items():
             place = out.setdefault(name, np.full((len(y), treatments), np.nan))
             for a in range(treatments):
                 place[test, a] = _by_blocks(partial(predict, a), test)
-        if k == 0 and "trees" in out and not _promising(out, y, n, test, arm, binary):
+        if k == 0 and "trees" in out and not _promising(out, y, n, test, treatment, binary):
             learners = tuple(name for name in learners if name != "trees")
             del out["trees"]
     predicted, shares = np.zeros((len(y), treatments)), {name: np.zeros(treatments) for name in out}
     every = np.stack([out[name] for name in out])
     for a in range(treatments):
-        own = arm == a
+        own = treatment == a
         share = _stack(every[:, own, a].T, y[own], n[own], binary)
         predicted[:, a] = np.tensordot(share, every[:, :, a], 1)
         for name, s in zip(out, share, strict=True):
@@ -227,21 +227,21 @@ def cross_fit(
 
 
 def _fitted(
-    basis: Basis, y: FloatArray, n: FloatArray, train: IntArray, arm: IntArray, treatments: int, binary: bool,
-    learners: Sequence[str], k: int,
+    basis: Basis, y: FloatArray, n: FloatArray, train: IntArray, treatment: IntArray, treatments: int,
+    binary: bool, learners: Sequence[str], k: int,
 ) -> dict[str, Callable[[int, IntArray], FloatArray]]:  # fmt: skip
-    """Every kind of model fitted on the rows of ``train``, as functions of arm and rows."""
+    """Every kind of model fitted on the rows of ``train``, as functions of treatment and rows."""
     if len(train) > MOST_TRAINED:
         train = np.sort(numpy_generator(k, "trained").choice(train, MOST_TRAINED, replace=False))
     found: dict[str, Callable[[int, IntArray], FloatArray]] = {}
-    groups = [train[arm[train] == a] for a in range(treatments)]
+    groups = [train[treatment[train] == a] for a in range(treatments)]
 
     def joint(matrix: Callable[[IntArray], FloatArray]) -> Callable[[IntArray, int | None], FloatArray]:
-        def with_arm(rows: IntArray, a: int | None) -> FloatArray:
-            codes = arm[rows] if a is None else np.full(len(rows), a)
+        def with_treatment(rows: IntArray, a: int | None) -> FloatArray:
+            codes = treatment[rows] if a is None else np.full(len(rows), a)
             return np.column_stack([matrix(rows), codes[:, None] == np.arange(1, treatments)])
 
-        return with_arm
+        return with_treatment
 
     if "main effects" in learners:
         own = [_linear(basis.linear(g), y[g], n[g], binary) for g in groups]
@@ -351,12 +351,13 @@ def _trees(
 
 
 def _promising(
-    out: dict[str, FloatArray], y: FloatArray, n: FloatArray, test: IntArray, arm: IntArray, binary: bool
-) -> bool:
+    out: dict[str, FloatArray], y: FloatArray, n: FloatArray, test: IntArray, treatment: IntArray,
+    binary: bool,
+) -> bool:  # fmt: skip
     """True of trees that come near the others on the first fold; else they are spared the rest."""
 
     def loss(name: str) -> float:
-        p = out[name][test, arm[test]]
+        p = out[name][test, treatment[test]]
         if binary:
             p = np.clip(p, 1e-3, 1 - 1e-3)
             return float(-n[test] @ np.where(y[test] > 0, np.log(p), np.log1p(-p)))
@@ -401,7 +402,7 @@ def _natural(z: FloatArray, knots: FloatArray) -> FloatArray:
 def _scores(values: FloatArray, n: FloatArray) -> FloatArray:
     """Normal scores of mid-ranks."""
     different, code = np.unique(values, return_inverse=True)
-    rows = np.bincount(code, n, minlength=len(different))
+    rows = sums(code, len(different), n)
     middle = (np.cumsum(rows) - rows / 2) / rows.sum()
     return np.asarray(ndtri(middle)[code])
 

@@ -1,7 +1,8 @@
 """Effects from orthogonal scores with cross-fitted models (double machine learning).
 
-For a binary contrast with e = P(treated | x) and μ the mean outcome of each arm, the score of the effect on
-the rows weighted by h is, with (T - e)² standing for h = e(1 - e) so that its estimation is counted in,
+For a binary contrast with e = P(treated | x) and μ the mean outcome of each treatment, the score of the
+effect on the rows weighted by h is, with (T - e)² standing for h = e(1 - e) so that its estimation is counted
+in,
 
     ate      μ1 - μ0 + T(Y - μ1)/e - (1 - T)(Y - μ0)/(1 - e)
     att      T(Y - μ0) - (1 - T) e/(1 - e) (Y - μ0)                               over T
@@ -40,18 +41,18 @@ class Nuisance:
     """A table with predictions for each row by models that have not seen it.
 
     Attributes:
-        arm: treatment, 0 ... K-1 (R,).
+        treatment: of each row, 0 ... K-1 (R,).
         y: outcome (R,).
         n: rows each stands for (R,).
         squares: sums of squared weights (R,).
         x: intercept and main effects of what is held fixed (R, P).
-        p: probability of each arm as predicted (R, K).
-        mean: predicted outcome under each arm (R, K).
+        p: probability of each treatment as predicted (R, K).
+        mean: predicted outcome under each treatment (R, K).
         shared: share of the outcome models that all treatments have in common (K,).
         binary: whether the outcome is 0 or 1.
     """
 
-    arm: IntArray
+    treatment: IntArray
     y: FloatArray
     n: FloatArray
     squares: FloatArray
@@ -70,30 +71,30 @@ class Nuisance:
         return effective_rows(self.n, self.squares)
 
     def pair(self, of: int, versus: int) -> Nuisance:
-        """The rows of two treatments alone: the first becomes arm 1, the treated, the second arm 0."""
-        rows = (self.arm == of) | (self.arm == versus)
+        """The rows of two treatments alone: the first becomes treatment 1, the second 0."""
+        rows = (self.treatment == of) | (self.treatment == versus)
         two = [versus, of]
         p = self.p[rows][:, two]
         return replace(
-            self, arm=(self.arm[rows] == of).astype(np.int64), y=self.y[rows], n=self.n[rows],
+            self, treatment=(self.treatment[rows] == of).astype(np.int64), y=self.y[rows], n=self.n[rows],
             squares=self.squares[rows], x=self.x[rows], p=p / p.sum(axis=1, keepdims=True),
             mean=self.mean[rows][:, two], shared=self.shared[two],
         )  # fmt: skip
 
     def without(self, effect: str) -> float:
-        """Share of the rows that ``effect`` is about whose chance of some arm is below ``CHANCE``."""
+        """Share of the rows that ``effect`` is about whose chance of some treatment is below ``CHANCE``."""
         far = np.asarray((self.p < CHANCE).any(axis=1), np.bool_)
         about = np.ones(len(far), np.bool_)
         if effect == "overlap":
             far = np.zeros_like(far)
         elif effect != "ate":
-            about = self.arm == int(effect == "att")
+            about = self.treatment == int(effect == "att")
             far = self.p[:, int(effect != "att")] < CHANCE
         return float(self.n[about & far].sum() / self.n[about].sum())
 
     def effective(self, effect: str) -> float:
-        """Rows that the weighted rows of the thinnest arm are worth (Kish)."""
-        weight = self.n[:, None] * _score(self.arm, bounded(self.p, self.rows), effect).own
+        """Rows that the weighted rows of the thinnest treatment are worth (Kish)."""
+        weight = self.n[:, None] * _score(self.treatment, bounded(self.p, self.rows), effect).own
         squares = (self.squares / self.n**2)[:, None] * weight**2
         return float((weight.sum(axis=0) ** 2 / squares.sum(axis=0)).min())
 
@@ -136,18 +137,18 @@ def prepare(
     """
     sample, (y,) = unfolded(sample, y)
     column = sample.discrete(treatment)
-    arm, treatments = column.codes, len(column.levels)
-    rows = np.bincount(arm, minlength=treatments)
+    codes, treatments = column.codes, len(column.levels)
+    rows = np.bincount(codes, minlength=treatments)
     few, least = column.levels[int(rows.argmin())], int(rows.min())
     came = f"{least} row{'' if least == 1 else 's'} with {treatment}={few}"
     check(least >= _LEAST, "rows", came, f"at least {_LEAST} of each treatment")
     basis = basis_of(sample, names)
-    folds = folds_of([*basis.raw.T, *basis.codes.T, y], arm)
+    folds = folds_of([*basis.raw.T, *basis.codes.T, y], codes)
     outcome = cross_fit(
-        basis, y, sample.n, folds, arm=arm, treatments=treatments, binary=binary, learners=learners
+        basis, y, sample.n, folds, treatment=codes, treatments=treatments, binary=binary, learners=learners
     )
     each = [
-        cross_fit(basis, (arm == k).astype(np.float64), sample.n, folds, binary=True, learners=learners)
+        cross_fit(basis, (codes == k).astype(np.float64), sample.n, folds, binary=True, learners=learners)
         for k in range(1 if treatments == 2 else 0, treatments)
     ]
     p = np.column_stack([found.predicted for found in each])
@@ -155,7 +156,7 @@ def prepare(
     x = basis.linear(np.arange(len(y)))
     x = x[:, independent(x, sample.n)]
     return Nuisance(
-        arm, y, sample.n, sample.squares, x, p, outcome.predicted, outcome.shared, binary,
+        codes, y, sample.n, sample.squares, x, p, outcome.predicted, outcome.shared, binary,
         kinds([outcome]), kinds(each),
     )  # fmt: skip
 
@@ -211,11 +212,11 @@ class _Score:
     below: FloatArray
 
 
-def _score(arm: IntArray, p: FloatArray, effect: str) -> _Score:
+def _score(treatment: IntArray, p: FloatArray, effect: str) -> _Score:
     """Weights of each row's outcome and of its predictions."""
-    given = (arm[:, None] == np.arange(p.shape[1])).astype(np.float64)
+    given = (treatment[:, None] == np.arange(p.shape[1])).astype(np.float64)
     if effect == "ate":
-        return _Score(given / p, 1 - given / p, np.ones(len(arm)))
+        return _Score(given / p, 1 - given / p, np.ones(len(treatment)))
     if effect == "overlap":
         below = (given[:, 1] - p[:, 1]) ** 2
         weight = given * p[:, ::-1]
@@ -227,33 +228,33 @@ def _score(arm: IntArray, p: FloatArray, effect: str) -> _Score:
 
 
 def outcomes_of(found: Nuisance, effect: str = "ate") -> PotentialOutcomes:
-    """Means of each arm on the rows that ``effect`` asks for, with their covariance.
+    """Means of each treatment on the rows that ``effect`` asks for, with their covariance.
 
     The influence function has two parts: the score's, and what the outcome models' own estimation adds where
-    the weighted rows of an arm do not balance those they stand for, as far as main effects go (stacked
+    the weighted rows of a treatment do not balance those they stand for, as far as main effects go (stacked
     estimating equations; it vanishes as the table grows, unless probabilities had to be bounded). Degrees of
     freedom follow from how unequally rows contribute to the variance of the last difference (Satterthwaite's,
-    by the fourth moment), and are fewer than the rows of the smallest arm.
+    by the fourth moment), and are fewer than the rows of the smallest treatment.
 
     Args:
         found: the table with its predictions.
         effect: one of ``EFFECTS``; beyond ``ate`` there are two treatments, and the second is the treated.
     """
     n, treatments = found.n, found.p.shape[1]
-    score = _score(found.arm, bounded(found.p, found.rows), effect)
+    score = _score(found.treatment, bounded(found.p, found.rows), effect)
     total = float(n @ score.below)
     above = score.own * found.y[:, None] + score.rest * found.mean
     mean = n @ above / total
     influence = (above - score.below[:, None] * mean) / total
-    dummies = (found.arm[:, None] == np.arange(1, treatments)).astype(np.float64)
+    dummies = (found.treatment[:, None] == np.arange(1, treatments)).astype(np.float64)
     both = np.column_stack([found.x, dummies])
     for k in range(treatments):
-        rows = found.arm == k
+        rows = found.treatment == k
         gap = (n * score.rest[:, k]) @ found.x / total
         level = np.zeros(treatments - 1)
         if k:
             level[k - 1] = float(n @ score.rest[:, k]) / total
-        residual = found.y - found.mean[np.arange(len(n)), found.arm]
+        residual = found.y - found.mean[np.arange(len(n)), found.treatment]
         share = float(found.shared[k])
         influence[rows, k] += (1 - share) * _moved(found.x[rows], residual[rows], n[rows], gap)
         influence[:, k] += share * _moved(both, residual, n, np.append(gap, level))
@@ -261,7 +262,7 @@ def outcomes_of(found: Nuisance, effect: str = "ate") -> PotentialOutcomes:
     factor = found.rows / max(spare, found.rows / 2)
     covariance = factor * influence.T @ (influence * found.squares[:, None])
     dof = _dof_of(influence[:, -1] - influence[:, 0], found.squares, found.rows)
-    least = min(float(n[found.arm == k].sum()) for k in range(treatments)) * found.rows / float(n.sum())
+    least = min(float(n[found.treatment == k].sum()) for k in range(treatments)) * found.rows / float(n.sum())
     return PotentialOutcomes(mean, covariance, max(min(dof, least - 1), 1.0), found.binary)
 
 

@@ -3,7 +3,8 @@
     P(z) ~ Dirichlet(1/S + counts);   P(y = 1 | t, z) ~ Beta(r_t + ones, 1 - r_t + zeros)
 
 with S strata and r_t the share of ones among all who had treatment t: one imagined row in all for the strata,
-and one in each cell that looks like its arm. A cell without rows is not left out but unknown: Beta(1/2, 1/2).
+and one in each cell that looks like its treatment. A cell without rows is not left out but unknown:
+Beta(1/2, 1/2).
 """
 
 from __future__ import annotations

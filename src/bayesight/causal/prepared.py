@@ -136,10 +136,10 @@ class PreparedQuestion:
 
     def weighting(self, names: Sequence[str]) -> WeightingProblem:
         """Outcome, treatment and the design of what is held fixed, for estimators by weights."""
-        arm = self.sample.discrete(self.question.treatment)
+        given = self.sample.discrete(self.question.treatment)
         x = design(self.sample, names).matrix
         return WeightingProblem(
-            x, arm.codes, len(arm.levels), self.y, self.sample.n, self.sample.squares, self.binary
+            x, given.codes, len(given.levels), self.y, self.sample.n, self.sample.squares, self.binary
         )
 
 

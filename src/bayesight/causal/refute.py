@@ -17,7 +17,7 @@ from bayesight.causal.effect import Effect, estimate, leftovers
 from bayesight.causal.graph import Dag
 from bayesight.causal.nuisance import LEARNERS
 from bayesight.causal.question import EffectQuestion
-from bayesight.causal.sample import Discrete, Numeric, Sample
+from bayesight.causal.sample import Discrete, Numeric, Sample, moments, sums
 from bayesight.errors import InvalidInput, listed
 from bayesight.seeding import numpy_generator
 from bayesight.types import IntArray
@@ -163,8 +163,8 @@ def _along(sample: Sample, found: Effect, half: float) -> list[Refutation]:
         assert isinstance(column, Numeric)
         cuts = np.unique(np.quantile(column.values, np.linspace(0, 1, _BINS + 1)[1:-1]))
         place = np.searchsorted(cuts, column.values)
-        count, y, t = (np.bincount(place, rows.n * v) for v in (np.ones_like(outcome), outcome, treatment))
-        bias.append(float((y * t / np.maximum(count, 1e-300)).sum()) / size)
+        (count, y, _), (_, t, _) = (moments(place, _BINS, rows.n, v) for v in (outcome, treatment))
+        bias.append(float((count * y * t).sum()) / size)
     worst = max(bias, key=abs)
     name = f"a curve that was missed, worst along {lines[bias.index(worst)]}"
     range_ = Estimate(worst, min(*bias, worst), max(*bias, worst))
@@ -217,7 +217,7 @@ def _placebo(sample: Sample, treatment: str, rng: np.random.Generator) -> Sample
     column = sample.column(treatment)
     if isinstance(column, Numeric):
         return sample.with_column(treatment, Numeric(rng.permutation(column.values)))
-    p = np.bincount(column.codes, sample.n, minlength=len(column.levels)) / sample.total
+    p = sums(column.codes, len(column.levels), sample.n) / sample.total
     return _spread_over(sample, treatment, column.levels, p, rng)
 
 

@@ -61,8 +61,9 @@ class Strata:
     def sampled(self) -> bool:
         """True of strata that are taken as a sample of strata and not as fixed (see ``standardise``).
 
-        They are where some arm has fewer rows to spare, beyond one in each stratum, than there are strata to
-        compare (matched pairs and sets), or where there are 10 or more, of fewer than 10 rows on average.
+        They are where some treatment has fewer rows to spare, beyond one in each stratum, than there are
+        strata to compare (matched pairs and sets), or where there are 10 or more, of fewer than 10 rows on
+        average.
         """
         n = self.n[:, self.overlap] ** 2 / self.squares[:, self.overlap]
         strata = n.shape[1]
@@ -116,13 +117,13 @@ def stratify(
         names: discrete columns.
         binary: whether the outcome is 0 or 1.
     """
-    arm = sample.discrete(treatment)
+    given = sample.discrete(treatment)
     stratum, values = sample.strata(names)
-    shape = (len(arm.levels), len(values))
-    cell = arm.codes * shape[1] + stratum
+    shape = (len(given.levels), len(values))
+    cell = given.codes * shape[1] + stratum
     n, mean, ss = (part.reshape(shape) for part in moments(cell, shape[0] * shape[1], sample.n, outcome))
     squares = sums(cell, n.size, sample.squares).reshape(shape)
-    return Strata(tuple(names), values, n, squares, mean, ss, binary, arm.levels)
+    return Strata(tuple(names), values, n, squares, mean, ss, binary, given.levels)
 
 
 def standardise(strata: Strata, effect: str = "ate") -> PotentialOutcomes:
@@ -133,7 +134,7 @@ def standardise(strata: Strata, effect: str = "ate") -> PotentialOutcomes:
 
     * The strata are *fixed*, such as small and large stones: that of the cell means given the strata's sizes,
       and of the sizes themselves (Hahn 1998; Hirano, Imbens and Ridder 2003). A cell of few rows borrows one
-      row's worth of variance from its arm, and degrees of freedom are Satterthwaite's of what was pooled.
+      row's worth of variance from its treatment; degrees of freedom are Satterthwaite's of what was pooled.
     * The strata are *a sample*, such as matched pairs: that of the strata's means around their own mean, with
       one less than their number as degrees of freedom. For pairs it is the paired t interval (the
       between-strata estimator of Fogarty 2018 and of Pashley and Miratrix 2021); see ``Strata.sampled``.
@@ -182,7 +183,7 @@ def standardise(strata: Strata, effect: str = "ate") -> PotentialOutcomes:
 
 
 def _refuse_single_rows(strata: Strata, effective: FloatArray) -> None:
-    """Refuse an arm of one row: nothing tells how outcomes vary there."""
+    """Refuse a treatment of one row: nothing tells how outcomes vary there."""
     single = np.flatnonzero((effective - 1).clip(0).sum(axis=1) < 1e-9)
     if len(single):
         name = strata.treatments[single[0]] if strata.treatments else str(single[0])
@@ -249,17 +250,17 @@ def _between_proportions(mean: FloatArray, centred: FloatArray, weight: FloatArr
 def _cell_variances(
     n: FloatArray, effective: FloatArray, mean: FloatArray, ss: FloatArray, weight: FloatArray, binary: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Variance of the outcome in each cell (K, S), and the degrees of freedom behind each arm's mean (K,).
+    """Variance of the outcome in each cell (K, S), and the degrees of freedom of each treatment's mean (K,).
 
-    Each cell has one row borrowed from the arm's pooled variance. What is then a sum over cells of multiples
-    of their sums of squares has the degrees of freedom of Satterthwaite (1946).
+    Each cell has one row borrowed from the treatment's pooled variance. What is then a sum over cells of
+    multiples of their sums of squares has the degrees of freedom of Satterthwaite (1946).
     """
     spread = ss / n * effective
     own = np.maximum(effective - 1, 0.0)
     spare = own.sum(axis=1)
     pooled = spread.sum(axis=1) / spare
     borrowed = (spread + pooled[:, None]) / effective
-    if binary:  # an arm whose rows all agree is not certain either
+    if binary:  # a treatment whose rows all agree is not certain either
         rows = effective.sum(axis=1)
         p = ((mean * effective).sum(axis=1) + 0.5) / (rows + 1)
         borrowed = np.where(pooled[:, None] > 0, borrowed, (p * (1 - p))[:, None])

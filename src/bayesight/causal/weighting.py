@@ -38,7 +38,7 @@ class WeightingProblem:
 
     Attributes:
         x: regressors of the covariates, the intercept first (R, P).
-        arm: treatment of each row, 0 ... K-1 (R,).
+        treatment: of each row, 0 ... K-1 (R,).
         treatments: K.
         y: outcome (R,).
         n: rows each stands for (R,).
@@ -47,7 +47,7 @@ class WeightingProblem:
     """
 
     x: FloatArray
-    arm: IntArray
+    treatment: IntArray
     treatments: int
     y: FloatArray
     n: FloatArray
@@ -75,7 +75,7 @@ def propensity(task: WeightingProblem) -> Propensity:
         if task.treatments == 2 and k == 1:
             columns.append(1 - columns[0])
         else:
-            beta = logistic(task.x, (task.arm == k).astype(np.float64), task.n)
+            beta = logistic(task.x, (task.treatment == k).astype(np.float64), task.n)
             columns.append(expit(task.x @ beta))
     raw = np.column_stack(columns)
     return Propensity(np.maximum(raw, FLOOR), raw)
@@ -92,11 +92,11 @@ def inverse_probability(task: WeightingProblem, propensities: Propensity) -> Pot
     """Weighted means, weights normalised within each treatment (Hájek)."""
     means, influence = np.zeros(task.treatments), np.zeros((len(task.y), task.treatments))
     for k in range(task.treatments):
-        weight = (task.arm == k) / propensities.p[:, k]
+        weight = (task.treatment == k) / propensities.p[:, k]
         means[k] = (task.n * weight) @ task.y / (task.n @ weight)
         raw = weight * (task.y - means[k]) * task.n.sum() / (task.n @ weight)
         # Estimating the probabilities takes out what their score explains (Hirano, Imbens and Ridder 2003).
-        score = task.x * ((task.arm == k) - propensities.raw[:, k])[:, None]
+        score = task.x * ((task.treatment == k) - propensities.raw[:, k])[:, None]
         gram = score.T @ (score * task.n[:, None])
         part = np.linalg.lstsq(gram, score.T @ (task.n * raw), rcond=None)[0]
         influence[:, k] = raw - score @ part
@@ -109,7 +109,7 @@ def doubly_robust(task: WeightingProblem, propensities: Propensity) -> Potential
     The variance is that of the stacked estimating equations of both models and the means (Lunceford and
     Davidian 2004).
     """
-    given = task.arm[:, None] == np.arange(task.treatments)
+    given = task.treatment[:, None] == np.arange(task.treatments)
     predicted, moved = _predictions(task, 1 - given / propensities.p)
     residual = given / propensities.p * (task.y[:, None] - predicted)
     mean = _mean(task, predicted + residual)
@@ -129,7 +129,7 @@ def _moved_by_propensity(
         slope = np.where(propensities.raw[:, k] >= FLOOR, p * (1 - p), 0.0) * (1 if fitted == k else -1)
         gradient = task.x.T @ (-task.n * residual[:, k] / propensities.p[:, k] * slope)
         gram = task.x.T @ (task.x * (task.n * np.maximum(p * (1 - p), 1e-10))[:, None])
-        score = task.x * ((task.arm == fitted) - p)[:, None]
+        score = task.x * ((task.treatment == fitted) - p)[:, None]
         moved[:, k] = score @ (np.linalg.pinv(gram, hermitian=True) @ gradient)
     return moved
 
@@ -140,7 +140,7 @@ def _predictions(task: WeightingProblem, weight: FloatArray | None = None) -> tu
     predicted = np.zeros((len(task.y), task.treatments))
     moved = np.zeros_like(predicted)
     for k in range(task.treatments):
-        rows = task.arm == k
+        rows = task.treatment == k
         x, y, n = task.x[rows], task.y[rows], task.n[rows]
         if task.binary:
             p = expit(task.x @ logistic(x, y, n))

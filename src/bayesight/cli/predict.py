@@ -123,12 +123,15 @@ def predict(
     if to is not None:
         _write(run, images, to, how, ledger, container)
         return
-    with progress_bar("reading") as progress:
-        found = answers_for(run, images, how, ledger=ledger, container=container, progress=progress)
     if explain is not None:
         from bayesight.workflows.explain import explain as explained
 
-        say(f"explained in {explained(run, images[0], explain, how, ledger=ledger).path}")
+        explanation = explained(run, images[0], explain, how, ledger=ledger)
+        say(f"explained in {explanation.path}")
+        found = explanation.answers
+    else:
+        with progress_bar("reading") as progress:
+            found = answers_for(run, images, how, ledger=ledger, container=container, progress=progress)
     more = ledger_words(run, ledger)
     _say_of_sources(found.sources, found.unread)
     text = "\n".join(_lines(p, found.notes.get(p.path, ())) for p in found.predictions)

@@ -23,7 +23,7 @@ __all__ = [
     "Section",
     "Step",
     "Story",
-    "Table",
+    "TableBlock",
     "Tile",
     "Tiles",
     "Words",
@@ -109,7 +109,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableBlock:
     """A table whose first column names its rows."""
 
     columns: tuple[Column, ...]
@@ -199,7 +199,7 @@ class Alternatives:
 
 
 Block: TypeAlias = (
-    Words | Items | Tiles | Chart | Facts | Table | Gallery | Story | Grid | Beside | Fold | Alternatives
+    Words | Items | Tiles | Chart | Facts | TableBlock | Gallery | Story | Grid | Beside | Fold | Alternatives
 )
 """Anything that can stand on a page."""
 

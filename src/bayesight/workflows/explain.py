@@ -16,7 +16,7 @@ from bayesight.run import Run
 from bayesight.types import ImageArray
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.pictures import read_images
-from bayesight.workflows.predict import Prediction, Readings, base_rates, judge
+from bayesight.workflows.predict import Prediction, Predictions, Readings, answer_blocks, base_rates
 
 __all__ = ["Explanation", "explain"]
 
@@ -29,14 +29,19 @@ class Explanation:
     """An answer and what it rests on.
 
     Args:
-        prediction: the answer.
+        answers: to the one image, as ``predict`` gives it.
         worth: of each part of the image.
         path: of the picture.
     """
 
-    prediction: Prediction
+    answers: Predictions
     worth: OcclusionMap
     path: str
+
+    @property
+    def prediction(self) -> Prediction:
+        """The answer."""
+        return self.answers.predictions[0]
 
 
 def explain(
@@ -64,14 +69,15 @@ def explain(
     """
     classifier, how = belief_of(Run.open(run_path), ledger), how or Readings()
     pixels = read_images([image], classifier.classes)
-    (found,) = judge(classifier, [str(image)], classifier.features([(pixels, pixels)]), how)
+    (answers,) = answer_blocks(classifier, [image], how)
+    (found,) = answers.predictions
     answer = max(range(len(found.posterior)), key=list(found.posterior.values()).__getitem__)
     worth = occlusion(classifier, pixels[0], answer, base_rates(classifier, how.prior))
     panels = [_panel(pixels[0]), _panel(pixels[0], worth.support, _RED)]
     if not found.known:
         panels.append(_panel(pixels[0], worth.strangeness, _BLUE))
     write_atomic(to, png_of(np.concatenate(panels, axis=1)))
-    return Explanation(found, worth, str(to))
+    return Explanation(answers, worth, str(to))
 
 
 def _panel(image: Tensor, worth: Tensor | None = None, colour: tuple[int, int, int] = _RED) -> ImageArray:

@@ -22,7 +22,7 @@ from bayesight.report.blocks import (
     Items,
     Key,
     Section,
-    Table,
+    TableBlock,
     Words,
 )
 from bayesight.report.figures import (
@@ -368,10 +368,10 @@ def _moved(classes: tuple[str, ...], change: FloatArray) -> list[str]:
     return said
 
 
-def _measures(measures: tuple[Comparison, ...]) -> Table:
+def _measures(measures: tuple[Comparison, ...]) -> TableBlock:
     """Figures before and after, and their difference."""
     columns = (Column("", numeric=False), Column("before"), Column("after"), Column("change"))
-    return Table(columns, tuple(_measure_row(m) for m in measures), "Before and after")
+    return TableBlock(columns, tuple(_measure_row(m) for m in measures), "Before and after")
 
 
 def _measure_row(measure: Comparison) -> tuple[Cell, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from bayesight.bayes.rates import Estimate
 from bayesight.causal import Dag, EffectEstimate, Strata
 from bayesight.report import figures
-from bayesight.report.blocks import Block, Cell, Chart, Column, Grid, Items, Key, Section, Table, Words
+from bayesight.report.blocks import Block, Cell, Chart, Column, Grid, Items, Key, Section, TableBlock, Words
 from bayesight.report.words import count, percent, rate, signed
 
 __all__ = ["causal_graph", "seeing_and_doing", "strata_table"]
@@ -114,7 +114,7 @@ def strata_table(strata: Strata, treatments: Sequence[str]) -> Section:
     if len(order) > _SHOWN:
         words.append(f"{count(len(order) - _SHOWN)} smaller strata are not shown.")
     return Section(
-        "Like compared with like", (Words(tuple(words)), Table(tuple(columns), tuple(rows), "Strata"))
+        "Like compared with like", (Words(tuple(words)), TableBlock(tuple(columns), tuple(rows), "Strata"))
     )
 
 
@@ -162,7 +162,7 @@ def _digits(values: Mapping[str, Mapping[str, Estimate]]) -> int:
     return 1 if not widths else min(max(1, 1 - math.floor(math.log10(100 * min(widths)))), 4)
 
 
-def _numbers(answers: Mapping[str, EffectEstimate], told: _Told, level: float) -> Table:
+def _numbers(answers: Mapping[str, EffectEstimate], told: _Told, level: float) -> TableBlock:
     cells = [
         {n: told.mean(e) for n, e in a.means.items()} | {n: told.gap(e) for n, e in _gaps(a).items()}
         for a in answers.values()
@@ -171,7 +171,7 @@ def _numbers(answers: Mapping[str, EffectEstimate], told: _Told, level: float) -
     interval = f"{percent(level, 0)} interval"
     columns = (Column("", numeric=False), *(Column(title, interval) for title in answers))
     rows = tuple((Cell(n), *(shown.get(n, Cell("–")) for shown in cells)) for n in names)
-    return Table(columns, rows, "Both answers")
+    return TableBlock(columns, rows, "Both answers")
 
 
 def _plain(value: float, fraction: bool) -> str:

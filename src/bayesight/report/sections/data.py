@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesight.data.audit import Conflict
-from bayesight.report.blocks import Block, Card, Cell, Column, Fold, Gallery, Section, Table, Words
+from bayesight.report.blocks import Block, Card, Cell, Column, Fold, Gallery, Section, TableBlock, Words
 from bayesight.report.pictures import data_uri
 from bayesight.report.words import count, joined, plural, rate
 from bayesight.types import ImageArray
@@ -162,7 +162,7 @@ def quarantine(items: Sequence[tuple[str, str]], *, ignored: int = 0) -> Section
         return Section(heading, (Words((words,)),))
     rows = tuple((Cell(path), Cell(reason)) for path, reason in items[:_FILES])
     columns = (Column("file", numeric=False), Column("reason", numeric=False))
-    table: Block = Table(columns, rows, "Files that could not be read")
+    table: Block = TableBlock(columns, rows, "Files that could not be read")
     if n > _FOLDED:
         rest = f"The first {_FILES} of {count(n)} files" if n > _FILES else f"All {n} files"
         table = Fold(rest, (table,))
@@ -198,7 +198,7 @@ def duplicates(
     said.append(f"In contradiction to itself: {which} there under more than one label.")
     columns = (Column("labels", numeric=False), Column("files", numeric=False))
     rows = tuple((Cell(joined(list(c.labels))), Cell(joined(c.paths))) for c in conflicts[:_PICTURES])
-    table = Fold("The files of contradicting labels", (Table(columns, rows, "Contradicting labels"),))
+    table = Fold("The files of contradicting labels", (TableBlock(columns, rows, "Contradicting labels"),))
     return Section(heading, (Words(tuple(said)), table))
 
 

@@ -25,7 +25,7 @@ from bayesight.report.blocks import (
     Key,
     Option,
     Section,
-    Table,
+    TableBlock,
     Words,
 )
 from bayesight.report.figures import Line, confusion_heat_map, rate_curve
@@ -145,7 +145,8 @@ def per_class(
     said_of = [r for r in readings if np.isfinite(mean_of(r.precision))]
     sentences = tuple(_sentence(worth(r, level)) for r in said_of)
     said = Fold("The precision of every class in words", (Items(sentences),))
-    return Section("Each class as a test", (Words(words), Table(columns, rows, "Each class as a test"), said))
+    heading = "Each class as a test"
+    return Section(heading, (Words(words), TableBlock(columns, rows, heading), said))
 
 
 def precision_curves(curves: tuple[PrecisionCurve, ...], *, chosen: str = "", log: bool = True) -> Section:
@@ -239,7 +240,7 @@ def _precision(curve: PrecisionCurve, log: bool) -> tuple[Block, ...]:
         for point in points
         if grid[0] <= point <= grid[-1]
     )
-    return (Beside(Chart(svg), (Table(columns, rows, f"Precision of {curve.name}"),)),)
+    return (Beside(Chart(svg), (TableBlock(columns, rows, f"Precision of {curve.name}"),)),)
 
 
 def _at(curve: PrecisionCurve, point: float) -> Cell:

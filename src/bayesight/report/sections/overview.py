@@ -24,7 +24,7 @@ from bayesight.report.blocks import (
     Section,
     Step,
     Story,
-    Table,
+    TableBlock,
     Tile,
     Tiles,
     Words,
@@ -330,7 +330,7 @@ def _learned(
     return tuple(said)
 
 
-def _sources(sources: Sequence[TrainingSource]) -> Table:
+def _sources(sources: Sequence[TrainingSource]) -> TableBlock:
     """The sources as a table."""
     columns = (
         Column("source", numeric=False),
@@ -339,7 +339,7 @@ def _sources(sources: Sequence[TrainingSource]) -> Table:
         Column("content hash", "of images and labels", numeric=False),
     )
     rows = tuple((Cell(s.path), Cell(s.use), Cell(count(s.examples)), Cell(s.content_hash)) for s in sources)
-    return Table(columns, rows, "Sources")
+    return TableBlock(columns, rows, "Sources")
 
 
 def _options(value: str | Mapping[str, Any]) -> str:

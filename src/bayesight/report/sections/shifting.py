@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Key, Section, Table, Words
+from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Key, Section, TableBlock, Words
 from bayesight.report.figures import Line, rate_curve
 from bayesight.report.words import joined, percent, percents, plural, rate
 
@@ -87,7 +87,7 @@ def shift_table(
         f"Medians of {repeated}, and the span from the least to the greatest. Training: letters of the "
         "training environments that were held out; in the head of a column, how often colour and label agree."
     )
-    table = Table(columns, rows, "Accuracy in the training environments and at test")
+    table = TableBlock(columns, rows, "Accuracy in the training environments and at test")
     return Section(
         "Which of them holds",
         (
