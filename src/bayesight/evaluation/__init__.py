@@ -6,9 +6,13 @@ calibration  log-loss, Brier score, calibration error, reliability
 frechet      how far made images are from real ones
 novelty      whether an image is like anything seen
 conformal    sets of classes that hold the truth as often as asked
+regions      masks of pixels: intersection over union
+boxes        boxes around things: overlap, average precision
+keypoints    points on things: the share near enough, COCO's likeness
+bootstrap    intervals of such measures, by drawing the images anew
 ```
 
-The last two work on tensors and are imported from their modules, so that the others do not bring torch.
+Novelty and conformal sets work on tensors. These and the rooms below them are imported from their modules.
 """
 
 from bayesight.evaluation.calibration import (
