@@ -1,5 +1,6 @@
 """The command line as a whole: exit statuses, one sentence on standard error, JSON alone on the other."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import typer
 
 import bayesight
 from bayesight.cli.app import app
-from bayesight.cli.common import json_wanted, say, with_json, write
+from bayesight.cli.common import SourceOptions, say, with_json, with_source, write
 from bayesight.errors import Impossible, InvalidInput, StorageFailed, TrainingDiverged
 
 PROGRAM = [sys.executable, "-m", "bayesight"]
@@ -162,21 +163,22 @@ def answering(value: float = 0.5) -> None:
 
 
 def test_one_decorator_gives_a_command_its_json(capsys):
-    answering(float("nan"), as_json=True)
+    answering(value=float("nan"), as_json=True)
     assert capsys.readouterr().out == '{"a": null, "b": [null, 1.5]}\n'
-    answering(2.0, as_json=False)
+    answering(value=2.0)
     assert capsys.readouterr().out == "a is 2.0\n"
 
 
-def test_a_refused_command_leaves_no_json_behind():
-    @with_json
-    def refused() -> None:
-        assert json_wanted()
-        raise InvalidInput("no")
+@with_source("by_name", "class_level")
+def reading(source: str, *, options: SourceOptions) -> None:
+    write({}, f"{source} {options.numbers} {options.layout.labels_from} {options.container.names}")
 
-    with pytest.raises(InvalidInput):
-        refused(as_json=True)
-    assert not json_wanted()
+
+def test_one_decorator_gives_a_command_the_options_of_sources(capsys):
+    reading(source="a.zip", by_position=True, labels_from="x.csv:y", names="cp949")
+    assert capsys.readouterr().out == "a.zip positions x.csv:y cp949\n"
+    taken = set(inspect.signature(reading).parameters)
+    assert taken == {"source", "by_position", "labels_from", "split_folders", "names", "follow_links"}
 
 
 def test_every_command_has_json():

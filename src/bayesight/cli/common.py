@@ -6,10 +6,9 @@ import inspect
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,35 +20,32 @@ from bayesight.formatting import json_text, plain
 
 if TYPE_CHECKING:
     from bayesight.workflows.sources import SourceOptions
+else:
+    SourceOptions = Any  # signatures of commands are looked at while they run
 
 __all__ = [
     "INTERRUPTED",
     "STOPPED",
     "Bar",
-    "ByPositionFlag",
-    "ClassLevelOption",
     "FitOption",
-    "FollowLinksFlag",
     "LabelsFileOption",
-    "LabelsFromOption",
     "LedgerOption",
     "LedgerPlaceOption",
-    "NamesOption",
     "PriorOption",
     "ReportedStatus",
     "SeedOption",
     "SetCoverageOption",
-    "SplitFoldersOption",
+    "SourceOptions",
     "environment_lines",
     "json_wanted",
     "ledger_words",
     "progress_bar",
     "say",
     "share",
-    "source_options",
     "this_program",
     "when_interrupted",
     "with_json",
+    "with_source",
     "write",
 ]
 
@@ -116,6 +112,9 @@ NamesOption = Annotated[
 FollowLinksFlag = Annotated[
     bool, typer.Option("--follow-links", help="Follow symbolic links that lead out of the folder.")
 ]
+ByNameFlag = Annotated[
+    bool, typer.Option("--by-name", help="Labels of IDX data are names of classes, not the run's order.")
+]
 ByPositionFlag = Annotated[
     bool, typer.Option("--by-position", help="Labels 0, 1, ... are places in the run's order of classes.")
 ]
@@ -176,21 +175,46 @@ PriorOption = Annotated[
 
 def with_json(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the option ``--json``, by which ``write`` renders its answers."""
+
+    def answering(as_json: JsonFlag = False) -> None:
+        _JSON.set(as_json)
+
+    return _with_options(command, answering)
+
+
+def with_source(*but: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator: the command with the options of ``source_options`` in place of its argument ``options``.
+
+    Args:
+        but: names of those that it does not have.
+    """
+    return lambda command: _with_options(command, source_options, "options", but)
+
+
+def _with_options(
+    command: Callable[..., None], more: Callable[..., Any], place: str = "", but: Sequence[str] = ()
+) -> Callable[..., None]:
+    """The command with further options.
+
+    Args:
+        command: a function as Typer takes it.
+        more: called with the further options, which are its parameters, before the command is.
+        place: parameter of the command that takes what ``more`` returns; empty for none.
+        but: parameters of ``more`` that are left out.
+    """
     signature = inspect.signature(command, eval_str=True)
+    further = [p for p in inspect.signature(more, eval_str=True).parameters.values() if p.name not in but]
 
     @wraps(command)
-    def answering(*args: Any, as_json: bool, **kwargs: Any) -> None:
-        before = _JSON.set(as_json)
-        try:
-            command(*args, **kwargs)
-        finally:
-            _JSON.reset(before)
+    def extended(**given: Any) -> None:
+        made = more(**{p.name: given.pop(p.name, p.default) for p in further})
+        command(**given, **({place: made} if place else {}))
 
-    flag = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonFlag)
-    parameters = [*signature.parameters.values(), flag]
-    answering.__annotations__ = {p.name: p.annotation for p in parameters}
-    vars(answering)["__signature__"] = signature.replace(parameters=parameters)
-    return answering
+    own = [p for p in signature.parameters.values() if p.name != place]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *further)]
+    extended.__annotations__ = {p.name: p.annotation for p in parameters}
+    vars(extended)["__signature__"] = signature.replace(parameters=parameters)
+    return extended
 
 
 def json_wanted() -> bool:
@@ -240,27 +264,24 @@ def ledger_words(run: Path, ledger: str | None) -> dict[str, str]:
 
 
 def source_options(
-    class_level: int | None = None,
-    split_folders: bool | None = None,
-    by_position: bool = False,
-    by_name: bool = False,
-    names: str | None = None,
-    follow_links: bool = False,
-    labels_from: str | None = None,
-    **more: Any,
+    by_name: ByNameFlag = False,
+    by_position: ByPositionFlag = False,
+    labels_from: LabelsFromOption = None,
+    class_level: ClassLevelOption = None,
+    split_folders: SplitFoldersOption = None,
+    names: NamesOption = None,
+    follow_links: FollowLinksFlag = False,
 ) -> SourceOptions:
-    """Source options from a command's own."""
+    """The way a source is read, from the options that commands share."""
     from bayesight.data.layout import LayoutOptions
     from bayesight.data.sources import ContainerOptions
     from bayesight.workflows.sources import SourceOptions
 
     if by_position and by_name:
         raise typer.BadParameter("given with --by-name; expected one of the two", param_hint="--by-position")
+    layout = LayoutOptions(class_level, split_folders, labels_from)
     container = ContainerOptions(names, follow_links)
-    options = SourceOptions(LayoutOptions(class_level, split_folders, labels_from), container, **more).named(
-        by_name
-    )
-    return replace(options, numbers="positions") if by_position else options
+    return SourceOptions(layout, container, "names" if by_name else "positions" if by_position else None)
 
 
 class ReportedStatus(int):

@@ -8,17 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from bayesight.cli.common import (
-    ClassLevelOption,
     FitOption,
-    FollowLinksFlag,
-    LabelsFromOption,
-    NamesOption,
     SeedOption,
-    SplitFoldersOption,
+    SourceOptions,
     progress_bar,
     say,
-    source_options,
     with_json,
+    with_source,
     write,
 )
 
@@ -31,6 +27,7 @@ data_app = typer.Typer(
 
 @data_app.command("inspect", epilog="Example: bayesight data inspect letters.tar.gz --json")
 @with_json
+@with_source("by_name", "by_position")
 def inspect(
     source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz file.")],
     size: Annotated[
@@ -46,11 +43,6 @@ def inspect(
     labels_file: Annotated[
         Path | None, typer.Option(help="Labels of an IDX source (default: the file beside it).")
     ] = None,
-    labels_from: LabelsFromOption = None,
-    class_level: ClassLevelOption = None,
-    split_folders: SplitFoldersOption = None,
-    names: NamesOption = None,
-    follow_links: FollowLinksFlag = False,
     near: Annotated[
         bool, typer.Option("--near", help="List shifted, cropped or otherwise changed copies of images, too.")
     ] = False,
@@ -71,6 +63,8 @@ def inspect(
         int | None, typer.Option(help="With --wrong-labels: processor threads (default: half the cores).")
     ] = None,
     seed: SeedOption = 0,
+    *,
+    options: SourceOptions,
 ) -> None:
     """Count classes and images, name what is broken, what is there twice, and which labels look wrong."""
     from bayesight.data.audit import audit
@@ -78,9 +72,6 @@ def inspect(
     from bayesight.data.store import open_store
 
     wanted = parse_size(size) if size is not None else None
-    options = source_options(
-        class_level, split_folders, names=names, follow_links=follow_links, labels_from=labels_from
-    )
     shape = parse_fit(fit)
     with progress_bar("reading") as progress:
         store = open_store(

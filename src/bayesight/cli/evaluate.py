@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,22 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import (
-    ByPositionFlag,
-    ClassLevelOption,
-    FollowLinksFlag,
     LabelsFileOption,
-    LabelsFromOption,
     LedgerOption,
-    NamesOption,
     PriorOption,
     SetCoverageOption,
-    SplitFoldersOption,
+    SourceOptions,
     environment_lines,
     ledger_words,
     progress_bar,
     say,
-    source_options,
     with_json,
+    with_source,
     write,
 )
 from bayesight.errors import listed
@@ -51,6 +47,7 @@ class Part(StrEnum):
 
 
 @with_json
+@with_source()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     source: Annotated[Path, typer.Argument(help="Labelled images: folder, archive or IDX file.")],
@@ -74,19 +71,12 @@ def evaluate(
     part: Annotated[
         Part | None, typer.Option(help="Of a source with parts, the one to score; default: test, if there.")
     ] = None,
-    by_name: Annotated[
-        bool, typer.Option("--by-name", help="Labels of IDX data are names of classes, not the run's order.")
-    ] = False,
-    by_position: ByPositionFlag = False,
-    labels_from: LabelsFromOption = None,
-    class_level: ClassLevelOption = None,
-    split_folders: SplitFoldersOption = None,
-    names: NamesOption = None,
-    follow_links: FollowLinksFlag = False,
     set_coverage: SetCoverageOption = None,
     report: Annotated[
         Path | None, typer.Option(help="Also write an HTML report to this file (default: none).")
     ] = None,
+    *,
+    options: SourceOptions,
 ) -> None:
     """Measure a run: confusion matrix, and each class read as a diagnostic test.
 
@@ -107,16 +97,7 @@ def evaluate(
             environments=environments,
             ledger=ledger,
             set_coverage=set_coverage,
-            options=source_options(
-                class_level,
-                split_folders,
-                by_position,
-                by_name,
-                names,
-                follow_links,
-                labels_from,
-                part=None if part is None else part.value,
-            ),
+            options=replace(options, part=None if part is None else part.value),
             progress=progress,
         )
     for note in result.data.notes:

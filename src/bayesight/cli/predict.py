@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import (
-    FollowLinksFlag,
     LedgerOption,
-    NamesOption,
     PriorOption,
     SetCoverageOption,
+    SourceOptions,
     ledger_words,
     progress_bar,
     say,
-    source_options,
     with_json,
+    with_source,
     write,
 )
 
@@ -32,6 +31,7 @@ SHOWN = 5
 
 
 @with_json
+@with_source("by_name", "by_position", "labels_from", "class_level", "split_folders")
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     images: Annotated[
@@ -87,8 +87,8 @@ def predict(
         ),
     ] = None,
     ledger: LedgerOption = None,
-    names: NamesOption = None,
-    follow_links: FollowLinksFlag = False,
+    *,
+    options: SourceOptions,
 ) -> None:
     """Classify images: prior, likelihood, evidence, posterior, and whether they are like anything seen.
 
@@ -117,7 +117,7 @@ def predict(
             "needs --same-subject, for images of different subjects do not depend on each other",
             param_hint="--dependence",
         )
-    container = source_options(names=names, follow_links=follow_links).container
+    container = options.container
     if explain is not None and (len(images) != 1 or to is not None):
         raise typer.BadParameter("explains one image file, and goes without --to", param_hint="--explain")
     if to is not None:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import (
-    FollowLinksFlag,
     LedgerOption,
-    NamesOption,
     SeedOption,
+    SourceOptions,
     ledger_words,
     progress_bar,
     say,
-    source_options,
     with_json,
+    with_source,
     write,
 )
 
@@ -27,6 +26,7 @@ __all__ = ["prior"]
 
 
 @with_json
+@with_source("by_name", "by_position", "labels_from", "class_level", "split_folders")
 def prior(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     source: Annotated[Path, typer.Argument(help="Images; their labels, if any, are not looked at.")],
@@ -37,8 +37,8 @@ def prior(
     ] = None,
     seed: SeedOption = 0,
     ledger: LedgerOption = None,
-    names: NamesOption = None,
-    follow_links: FollowLinksFlag = False,
+    *,
+    options: SourceOptions,
 ) -> None:
     """Infer the base rates of unlabelled images, with intervals, a second opinion and a warning.
 
@@ -56,7 +56,7 @@ def prior(
             level=level,
             seed=seed,
             ledger=ledger,
-            container=source_options(names=names, follow_links=follow_links).container,
+            container=options.container,
             progress=progress,
         )
     for note in found.source.get("notes", ()):

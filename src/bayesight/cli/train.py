@@ -24,20 +24,15 @@ from bayesight.cli.choices import (
     either,
 )
 from bayesight.cli.common import (
-    ByPositionFlag,
-    ClassLevelOption,
     FitOption,
-    FollowLinksFlag,
     LabelsFileOption,
-    LabelsFromOption,
-    NamesOption,
-    SplitFoldersOption,
+    SourceOptions,
     environment_lines,
     progress_bar,
-    source_options,
     this_program,
     when_interrupted,
     with_json,
+    with_source,
     write,
 )
 from bayesight.cli.events import training_listeners
@@ -49,6 +44,7 @@ __all__ = ["train"]
 
 
 @with_json
+@with_source("by_name")
 def train(
     source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz of images.")],
     out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
@@ -139,12 +135,6 @@ def train(
         ),
     ] = None,
     labels: LabelsFileOption = None,
-    labels_from: LabelsFromOption = None,
-    class_level: ClassLevelOption = None,
-    split_folders: SplitFoldersOption = None,
-    names: NamesOption = None,
-    follow_links: FollowLinksFlag = False,
-    by_position: ByPositionFlag = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
     pretrain: Annotated[
@@ -178,6 +168,8 @@ def train(
         list[str] | None,
         typer.Option(metavar="CLASS", help="Leave this class out, readable or not. May be repeated."),
     ] = None,
+    *,
+    options: SourceOptions,
 ) -> None:
     """Train a classifier, or a model that makes images, and save its run.
 
@@ -216,14 +208,7 @@ def train(
             changes=wanted,
             also=tuple(also or ()),
             labels=labels,
-            options=source_options(
-                class_level,
-                split_folders,
-                by_position,
-                names=names,
-                follow_links=follow_links,
-                labels_from=labels_from,
-            ),
+            options=options,
             resume=resume,
             overwrite=overwrite,
             init_from=init_from,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bayesight.cli.common import (
-    ByPositionFlag,
-    ClassLevelOption,
-    FollowLinksFlag,
     LabelsFileOption,
-    LabelsFromOption,
-    NamesOption,
-    SplitFoldersOption,
+    SourceOptions,
     progress_bar,
     say,
-    source_options,
     with_json,
+    with_source,
     write,
 )
 
@@ -29,6 +25,7 @@ __all__ = ["update"]
 
 
 @with_json
+@with_source()
 def update(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     source: Annotated[Path, typer.Argument(help="Labelled images; new folder names are new classes.")],
@@ -46,10 +43,6 @@ def update(
         ),
     ] = False,
     labels: LabelsFileOption = None,
-    by_name: Annotated[
-        bool, typer.Option("--by-name", help="Labels of IDX data are names of classes, not the run's order.")
-    ] = False,
-    by_position: ByPositionFlag = False,
     similar_names: Annotated[
         bool,
         typer.Option(
@@ -57,11 +50,6 @@ def update(
             help="New classes may have names that differ from known ones by case, width or blanks only.",
         ),
     ] = False,
-    labels_from: LabelsFromOption = None,
-    class_level: ClassLevelOption = None,
-    split_folders: SplitFoldersOption = None,
-    names: NamesOption = None,
-    follow_links: FollowLinksFlag = False,
     ledger: Annotated[
         str | None,
         typer.Option(
@@ -73,6 +61,8 @@ def update(
     run_only: Annotated[
         bool, typer.Option("--run-only", help="Change the run folder even if a ledger goes on from it.")
     ] = False,
+    *,
+    options: SourceOptions,
 ) -> None:
     """Absorb labelled images: yesterday's posterior is today's prior. Nothing is trained again.
 
@@ -84,16 +74,6 @@ def update(
         raise typer.BadParameter("needs --ledger, which keeps who gave them", param_hint="--person")
     if run_only and ledger is not None:
         raise typer.BadParameter("given with --ledger; expected one of the two", param_hint="--run-only")
-    options = source_options(
-        class_level,
-        split_folders,
-        by_position,
-        by_name,
-        names,
-        follow_links,
-        labels_from,
-        similar_names=similar_names,
-    )
     with progress_bar("reading") as progress:
         found = work(
             run,
@@ -106,7 +86,7 @@ def update(
             ledger=ledger,
             person=person,
             labels=labels,
-            options=options,
+            options=replace(options, similar_names=similar_names),
             progress=progress,
         )
     for note in found.source.get("notes", ()):
