@@ -160,6 +160,16 @@ def test_the_recipe_is_told_in_the_order_of_its_four_keys():
     )
 
 
+def test_sources_are_counted_in_their_unit():
+    text = r.TrainingSource("plays.txt", "training and validation", 1_115_394, "ab")
+    section = r.training((text,), samples={"train": 1_003_854}, unit="characters")
+    table = next(b for b in section.blocks if isinstance(b, blocks.TableBlock))
+    assert [column.name for column in table.columns][2] == "characters"
+    assert "images" not in str(section)
+    facts = [b for b in section.blocks if isinstance(b, blocks.Facts)]
+    assert facts[-1].items[0] == ("characters", "1,003,854 train")
+
+
 def test_learning_curves_say_which_weights_were_kept():
     section = r.learning_curves(
         [1, 2, 3],

@@ -87,7 +87,7 @@ class Raster:
         """Read a header.
 
         Raises:
-            Refused: it is no image, or one that is not read.
+            RasterRefusal: it is no image, or one that is not read.
         """
         form = _form_of(blob)
         try:
@@ -130,7 +130,7 @@ class Raster:
         """The least and the greatest value of a deep image.
 
         Raises:
-            Refused: it cannot be decoded, or holds no number.
+            RasterRefusal: it cannot be decoded, or holds no number.
         """
         try:
             low, high = np.inf, -np.inf
@@ -149,7 +149,7 @@ class Raster:
         """The pixels in a frame, and what was done to them.
 
         Raises:
-            Refused: it cannot be decoded, or its values are of another kind than the frame's.
+            RasterRefusal: it cannot be decoded, or its values are of another kind than the frame's.
         """
         deep = self.is_deep
         if deep:
@@ -321,7 +321,7 @@ def check_pixels(height: int, width: int, limit: int = PIXEL_LIMIT) -> None:
     """Refuse an image of too many pixels.
 
     Raises:
-        Refused: more than ``limit``.
+        RasterRefusal: more than ``limit``.
     """
     if height * width > limit:
         raise RasterRefusal(f"{height}x{width} pixels, over the limit of {limit:,}")
@@ -355,7 +355,7 @@ def _form_of(blob: bytes) -> str:
     """The format an image is read as.
 
     Raises:
-        Refused: none.
+        RasterRefusal: none.
     """
     if not blob:
         raise RasterRefusal("zero bytes")

@@ -18,7 +18,7 @@ from bayesight.files import write_atomic
 from bayesight.report.blocks import Section
 from bayesight.report.words import clean, duration
 
-__all__ = ["Report", "render", "save"]
+__all__ = ["Report", "render", "save", "templates_of"]
 
 
 _LONGEST = 26
@@ -78,17 +78,21 @@ def save(report: Report, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-@functools.cache
-def _environment() -> jinja2.Environment:
-    """Templates with escaping on, and every plain string made printable on its way out."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("bayesight.report"),
+def templates_of(package: str) -> jinja2.Environment:
+    """A package's templates with escaping on, and every plain string made printable on its way out."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader(package),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_printable,
     )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = templates_of("bayesight.report")
     environment.filters["drawn"] = Markup  # only figures of our own pass through it
     environment.filters["breakable"] = _breakable
     environment.filters["unbroken"] = _unbroken

@@ -297,6 +297,7 @@ def _training(run: Run, metrics: dict[str, Any]) -> Section:
         elapsed_s=metrics["seconds"]["training"],
         threads=metrics["hardware"]["threads"],
         versions={"bayesight": bayesight.__version__, "torch": metrics["hardware"]["torch"]},
+        unit="characters" if metrics.get("kind") == "language" else "images",
     )
 
 

@@ -52,24 +52,14 @@ _POINTS = (0.001, 0.01, 0.1, 0.5)
 
 
 @dataclass(frozen=True)
-class PrecisionCurve:
-    """Precision of one class at every base rate.
+class PrecisionCurve(Line):
+    """Precision of the class ``name`` (``y``) at every base rate in (0, 1] (``x``).
 
     Attributes:
-        name: the class.
-        base_rate: ascending base rates (G,) in (0, 1].
-        precision: at each of them (G,).
-        low: lower ends of the intervals (G,), or None.
-        high: upper ends (G,), or None.
         sample_rate: base rate among the test images.
         stated_rate: base rate the user stated, if any.
     """
 
-    name: str
-    base_rate: npt.ArrayLike
-    precision: npt.ArrayLike
-    low: npt.ArrayLike | None = None
-    high: npt.ArrayLike | None = None
     sample_rate: float | None = None
     stated_rate: float | None = None
 
@@ -225,15 +215,14 @@ def _precision(curve: PrecisionCurve, log: bool) -> tuple[Block, ...]:
     """Figure and table of one class."""
     marks = {"test images": curve.sample_rate, "stated": curve.stated_rate}
     known = {name: value for name, value in marks.items() if value is not None}
-    line = Line(curve.name, curve.base_rate, curve.precision, curve.low, curve.high)
     axis = ("base rate of the class", "precision")
-    svg = rate_curve([line], axis, marks=known, log=log)
+    svg = rate_curve([curve], axis, marks=known, log=log)
     columns = (
         Column("base rate"),
         Column("precision", f"of those called {curve.name}, right"),
     )
     points = sorted({*_POINTS, *known.values()})
-    grid = floats(curve.base_rate)
+    grid = floats(curve.x)
     named = {value: name for name, value in known.items()}
     rows = tuple(
         (Cell(rate(point), named.get(point, "")), _at(curve, point))
@@ -245,7 +234,7 @@ def _precision(curve: PrecisionCurve, log: bool) -> tuple[Block, ...]:
 
 def _at(curve: PrecisionCurve, point: float) -> Cell:
     """Precision and interval at one base rate, between two points of the curve."""
-    grid = floats(curve.base_rate)
+    grid = floats(curve.x)
 
     def read(values: object) -> float:
         return float(np.interp(point, grid, floats(values)))  # type: ignore[arg-type]
@@ -253,7 +242,7 @@ def _at(curve: PrecisionCurve, point: float) -> Cell:
     ends = ""
     if curve.low is not None and curve.high is not None:
         ends = spread((read(curve.low), read(curve.high)))
-    return Cell(percent(read(curve.precision)), ends)
+    return Cell(percent(read(curve.y)), ends)
 
 
 def _verdict(stated: float, right: float) -> str:

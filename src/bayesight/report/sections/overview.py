@@ -92,8 +92,8 @@ class TrainingSource:
     Attributes:
         path: the archive or folder.
         use: what it was for ("training and validation", "training only", "test").
-        examples: images taken from it.
-        content_hash: of its images and labels, hexadecimal.
+        examples: images, or characters, taken from it.
+        content_hash: of its content, hexadecimal.
     """
 
     path: str
@@ -165,26 +165,28 @@ def training(
     elapsed_s: float | None = None,
     threads: int | None = None,
     versions: Mapping[str, str] = MappingProxyType({}),
+    unit: str = "images",
 ) -> Section:
     """Sources, recipe, seed and versions of a training.
 
     Args:
-        sources: where the images came from.
-        samples: how many images each use got ({"training": 6400, "validation": 800}).
+        sources: where the examples came from.
+        samples: how many examples each use got ({"training": 6400, "validation": 800}).
         recipe: the four keys data, model, loss and optimization, each a sentence or a mapping of options.
         seed: the one seed.
         selection: the rule by which weights were kept, one sentence.
         elapsed_s: duration of the training, seconds.
         threads: processor threads used.
         versions: package to version.
+        unit: what examples are.
     """
-    blocks: list[Block] = [_sources(sources)] if sources else []
+    blocks: list[Block] = [_sources(sources, unit)] if sources else []
     order = [*(key for key in _KEYS if key in recipe), *(key for key in recipe if key not in _KEYS)]
     if order:
         blocks.append(Facts(tuple((key, _options(recipe[key])) for key in order)))
     facts = []
     if samples:
-        facts.append(("images", ", ".join(f"{count(n)} {use}" for use, n in samples.items())))
+        facts.append((unit, ", ".join(f"{count(n)} {use}" for use, n in samples.items())))
     if selection:
         facts.append(("weights kept", selection))
     if seed is not None:
@@ -330,13 +332,13 @@ def _learned(
     return tuple(said)
 
 
-def _sources(sources: Sequence[TrainingSource]) -> TableBlock:
+def _sources(sources: Sequence[TrainingSource], unit: str) -> TableBlock:
     """The sources as a table."""
     columns = (
         Column("source", numeric=False),
         Column("used for", numeric=False),
-        Column("images"),
-        Column("content hash", "of images and labels", numeric=False),
+        Column(unit),
+        Column("content hash", "of images and labels" if unit == "images" else "of the text", numeric=False),
     )
     rows = tuple((Cell(s.path), Cell(s.use), Cell(count(s.examples)), Cell(s.content_hash)) for s in sources)
     return TableBlock(columns, rows, "Sources")

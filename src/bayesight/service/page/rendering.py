@@ -12,7 +12,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from bayesight.formatting import decimal
-from bayesight.report.words import clean, count, percent, plural, points, rate
+from bayesight.report.page import templates_of
+from bayesight.report.words import count, percent, plural, points, rate
 from bayesight.service.http.auth import COOKIE
 from bayesight.service.page.figures import RARE
 from bayesight.service.page.pictures import as_uri
@@ -138,15 +139,8 @@ def render(
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Templates with escaping on, and every plain string made printable on its way out."""
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("bayesight.service.page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: clean(value) if type(value) is str else value,
-    )
+    """The page's templates and what they write numbers with."""
+    made = templates_of("bayesight.service.page")
     made.filters |= {
         "rate": rate,
         "percent2": lambda share: percent(share, 2),
