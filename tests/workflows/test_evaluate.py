@@ -172,11 +172,11 @@ def test_the_curve_of_a_class_is_what_the_tables_say_of_it(shapes_run, prior):
     assert {curve.name for curve in curves} == set(rows)
     for curve in curves:
         k = found.classes.index(curve.name)
-        assert np.all(curve.low <= curve.precision)
-        assert np.all(curve.precision <= curve.high)
+        assert np.all(curve.low <= curve.y)
+        assert np.all(curve.y <= curve.high)
         assert curve.sample_rate == pytest.approx([45, 80, 27][k] / 152)
-        at = curve.base_rate.tolist().index(curve.sample_rate if prior is None else prior[k])
-        assert curve.precision[at] == pytest.approx(rows[curve.name]["precision"], rel=1e-12)
+        at = curve.x.tolist().index(curve.sample_rate if prior is None else prior[k])
+        assert curve.y[at] == pytest.approx(rows[curve.name]["precision"], rel=1e-12)
         if prior is not None:
             assert curve.stated_rate == prior[k]
             ends = rows[curve.name]["intervals"]["precision"]
@@ -186,6 +186,6 @@ def test_the_curve_of_a_class_is_what_the_tables_say_of_it(shapes_run, prior):
 def test_the_curve_of_a_class_without_images_has_no_line(shapes_run):
     found = measured(shapes_run, [[40, 0, 2], [0, 0, 0], [0, 0, 25]], [0.4, 0.3, 0.3])
     curves = evaluation_curves(found)
-    lines = {curve.name: curve.precision for curve in curves}
+    lines = {curve.name: curve.y for curve in curves}
     assert np.isnan(lines["disc"]).all()
     assert np.isfinite(lines["bar"]).all()
