@@ -8,8 +8,8 @@ belief.safetensors  what is believed about the classes, float64
 metrics.json        what was measured, on what, chosen how
 history.csv         one row an epoch
 samples.png         what a model that makes images made; such a run has no classes and no belief
-vocabulary.json     the symbols of a language model, which has neither
-samples.txt         what a language model wrote
+vocabulary.json     the symbols of a model of texts, which has neither
+samples.txt         what it wrote
 report.html         all of it for people
 ledgers.json        names of ledgers elsewhere that go on from it
 checkpoint/         where interrupted training goes on
@@ -46,9 +46,11 @@ from bayesight.models import (
     GenerativeModel,
     ImageModel,
     LanguageModel,
+    TranslationModel,
     build,
     build_generator,
     build_language_model,
+    build_translation_model,
     channels_last,
 )
 from bayesight.models.outline import outline
@@ -94,11 +96,13 @@ _KNOWS: Mapping[Kind, str] = {
     "classification": "tells classes of images",
     "generation": "makes images and knows no classes",
     "language": "goes on with texts and knows no classes",
+    "translation": "translates sentences and knows no classes",
 }
 _WANTED: Mapping[Kind, tuple[str, str]] = {
     "classification": ("a classifier's run", "resnet"),
     "generation": ("one of a model that makes images", "gan"),
     "language": ("one of a language model", "gpt"),
+    "translation": ("one of a translation model", "transformer"),
 }
 
 
@@ -210,7 +214,7 @@ class Run:
 
     @property
     def kind(self) -> Kind:
-        """The kind of run: it classifies images, makes them, or goes on with texts."""
+        """The kind of run: it classifies images, makes them, goes on with texts, or translates."""
         return self.recipe().kind
 
     def save_classes(self, classes: Classes) -> None:
@@ -260,6 +264,22 @@ class Run:
         model, context = recipe.model, recipe.data.context
         return self._weighted(
             lambda: build_language_model(model.name, symbols, context, **model.options)
+        ).eval()
+
+    def translation_model(self) -> TranslationModel:
+        """The trained network of a translation model, in evaluation mode.
+
+        Raises:
+            InvalidInput: the run is of another kind.
+            RunUnreadable: a damaged or missing part.
+        """
+        recipe, vocabulary = self._require("translation"), self.vocabulary()
+        if not isinstance(vocabulary, Subwords) or not vocabulary.marked:
+            path = self.folder / "vocabulary.json"
+            raise RunUnreadable(f"{path} is damaged: it has no marks of a sentence's beginning and end.")
+        model, context, symbols = recipe.model, recipe.data.context, len(vocabulary)
+        return self._weighted(
+            lambda: build_translation_model(model.name, symbols, context, **model.options)
         ).eval()
 
     def save_network(self, network: nn.Module) -> None:

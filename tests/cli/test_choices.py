@@ -10,7 +10,7 @@ from bayesight.cli import choices
 from bayesight.cli.app import app
 from bayesight.data.augment import AUGMENTATIONS
 from bayesight.losses import LOSSES
-from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS
+from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS, TRANSLATION_MODELS
 from bayesight.optim import OPTIMIZERS
 from bayesight.training.recipe import OptimizationKey, PretrainKey
 
@@ -24,6 +24,7 @@ OPTIONS = [option for option in TRAIN.params if option.param_type_name == "optio
         (choices.CLASSIFIERS, MODELS),
         (choices.GENERATORS, GENERATORS),
         (choices.LANGUAGE_MODELS, LANGUAGE_MODELS),
+        (choices.TRANSLATION_MODELS, TRANSLATION_MODELS),
         (choices.LOSSES + choices.ENVIRONMENT_LOSSES, LOSSES),
         (choices.OPTIMIZERS, OPTIMIZERS),
         (choices.AUGMENTATIONS, AUGMENTATIONS),

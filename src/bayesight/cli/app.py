@@ -22,6 +22,7 @@ from bayesight.cli import (
     shift,
     summary,
     train,
+    translate,
     update,
 )
 from bayesight.cli.causal import causal_app
@@ -57,6 +58,7 @@ app.command("estimate")(estimate.estimate)
 causal_app.command("shift")(shift.shift)
 app.add_typer(causal_app)
 app.command("generate")(generate.generate)
+app.command("translate")(translate.translate)
 app.command("export")(export.export)
 app.command("cache")(cache.cache)
 app.command("summary")(summary.summary)

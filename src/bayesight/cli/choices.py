@@ -16,12 +16,14 @@ __all__ = [
     "OPTIMIZERS",
     "PRECISIONS",
     "PRETRAINING",
+    "TRANSLATION_MODELS",
     "either",
 ]
 
 CLASSIFIERS = ("linear", "mlp", "alexnet", "resnet", "lite0", "lite1", "lite2")
 GENERATORS = ("gan", "vae", "autoencoder")
 LANGUAGE_MODELS = ("gpt", "lstm")
+TRANSLATION_MODELS = ("transformer", "gru")
 LOSSES = ("cross_entropy", "forward_corrected")
 ENVIRONMENT_LOSSES = ("reweight", "groupdro", "irm")
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon")

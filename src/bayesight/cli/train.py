@@ -21,6 +21,7 @@ from bayesight.cli.choices import (
     OPTIMIZERS,
     PRECISIONS,
     PRETRAINING,
+    TRANSLATION_MODELS,
     either,
 )
 from bayesight.cli.common import (
@@ -91,9 +92,8 @@ def train(
         str | None,
         typer.Option(
             help=f"Model: {either(CLASSIFIERS)}, or timm:NAME where timm is installed; "
-            f"{either(GENERATORS)} to make images; "
-            f"{either(LANGUAGE_MODELS)} to go on with a text (default: what "
-            "suits the images, and says why)."
+            f"{either(GENERATORS)} to make images; {either(LANGUAGE_MODELS)} to go on with a text; "
+            f"{either(TRANSLATION_MODELS)} to translate (default: what suits the images, and says why)."
         ),
     ] = None,
     loss: Annotated[
@@ -330,6 +330,15 @@ def _text(result: Any) -> str:
             f"{validation['bits_per_character']:.3f} bits a character\n"
             f"look at {result.run.folder / 'report.html'}, or let it write: bayesight generate "
             f'{result.run.folder} --prompt "..."'
+        )
+    if metrics.get("kind") == "translation":
+        return (
+            f"{result.run.folder}\n{_model(metrics)}"
+            f"trained on {metrics['examples']['train']:,} pairs in {seconds['total']:.1f} s\n"
+            f"on {validation['examples']:,} pairs held out: BLEU {validation['bleu']:.2f} of 100, "
+            f"{measured(validation)}\n"
+            f"look at {result.run.folder / 'report.html'}, or let it translate: bayesight translate "
+            f'{result.run.folder} "..."'
         )
     if metrics.get("kind") == "generation":
         return (

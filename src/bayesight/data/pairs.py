@@ -25,14 +25,14 @@ from bayesight.errors import InvalidInput, listed, shown
 from bayesight.seeding import numpy_generator
 from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL, IntArray
 
-__all__ = ["PairBatches", "Pairs", "padded", "read_pairs"]
+__all__ = ["PairBatches", "SentencePairs", "padded", "read_pairs"]
 
 JITTER = 4.0
 """Symbols of two sentences together within which chance decides who shares a batch."""
 
 
 @dataclass(frozen=True)
-class Pairs:
+class SentencePairs:
     """Sentences and their translations.
 
     Args:
@@ -50,13 +50,21 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.sources)
 
-    def at(self, rows: Sequence[int] | IntArray) -> Pairs:
+    @property
+    def direction(self) -> str:
+        """From which language to which, as the endings of the files say."""
+        if len(self.files) < 2:
+            return "from the first column to the second"
+        one, other = (_plain(file).rpartition(".")[2] for file in self.files)
+        return f"from {one} to {other}"
+
+    def at(self, rows: Sequence[int] | IntArray) -> SentencePairs:
         """Those at ``rows``."""
         sources, targets = (tuple(side[row] for row in rows) for side in (self.sources, self.targets))
-        return Pairs(sources, targets, files=self.files)
+        return SentencePairs(sources, targets, files=self.files)
 
 
-def read_pairs(source: str | Path) -> Pairs:
+def read_pairs(source: str | Path) -> SentencePairs:
     """Sentences and their translations, line by line, from a file and the one beside it, a folder, or a TSV.
 
     Lines that are empty in both languages are left out and counted.
@@ -89,7 +97,7 @@ def read_pairs(source: str | Path) -> Pairs:
             raise InvalidInput(f"line {number:,} is empty in {where}; expected a sentence.")
     kept = [row for row, sentence in enumerate(ours) if sentence]
     sources, targets = (tuple(side[row] for row in kept) for side in (ours, theirs))
-    return Pairs(sources, targets, len(ours) - len(kept), files)
+    return SentencePairs(sources, targets, len(ours) - len(kept), files)
 
 
 class PairBatches:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, MissingExtra, SourceUnreadable, listed, shown
 from bayesight.seeding import torch_generator
-from bayesight.types import IntArray
+from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL, IntArray
 
 __all__ = [
     "Characters",
@@ -237,6 +237,12 @@ class Subwords:
     def __len__(self) -> int:
         size: int = self._tokenizer.get_vocab_size()
         return size
+
+    @property
+    def marked(self) -> bool:
+        """True where the marks of sentences have the numbers that models of pairs know them by."""
+        known = [self._tokenizer.token_to_id(mark) for mark in (PAD, START, END)]
+        return known == [PAD_SYMBOL, START_SYMBOL, END_SYMBOL]
 
     def encode(self, text: str) -> IntArray:
         """(N,) int64, the subwords of a text."""

@@ -4,6 +4,7 @@
 confusion    confusion matrix, one class against the rest, the pairs most confused, another base rate
 calibration  log-loss, Brier score, calibration error, reliability
 frechet      how far made images are from real ones
+bleu         how much of a translation a reference has
 novelty      whether an image is like anything seen
 conformal    sets of classes that hold the truth as often as asked
 regions      masks of pixels: intersection over union

@@ -22,15 +22,15 @@ schedule = { name = "cosine", warmup = 0.2 }
 ```
 
 Besides the fields below, a table takes the options of what it names. The model decides what the run is: a
-classifier, or a model that makes images. A further table ``[pretrain]`` lets a classifier's network look at
-images without labels first.
+classifier, or a model that makes images, goes on with texts, or translates. A further table ``[pretrain]``
+lets a classifier's network look at images without labels first.
 """
 
 from __future__ import annotations
 
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -45,13 +45,14 @@ from bayesight.data.augment import AUGMENTATIONS, Augment, augmentation
 from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
 from bayesight.frame import Fit
 from bayesight.losses import LOSSES
-from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS
+from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS, TRANSLATION_MODELS
 from bayesight.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
 from bayesight.registry import Registry, option_problems
 from bayesight.training.engine import Update
 from bayesight.values import BelowOne, Each, Width, Within, sentence_of
 
 __all__ = [
+    "TEXTS",
     "DataKey",
     "Kind",
     "LossKey",
@@ -91,15 +92,21 @@ def _sides(value: Any) -> Any:
     return value if value is None else side.checked(value, whole=True)
 
 
-Kind: TypeAlias = Literal["classification", "generation", "language"]
+Kind: TypeAlias = Literal["classification", "generation", "language", "translation"]
 FAMILIES: Mapping[Kind, Registry[Any]] = {
     "classification": MODELS,
     "generation": GENERATORS,
     "language": LANGUAGE_MODELS,
+    "translation": TRANSLATION_MODELS,
 }
 """The registered models of each kind of run."""
+TEXTS: frozenset[Kind] = frozenset({"language", "translation"})
+"""Kinds that learn from texts."""
+_RECIPES = resources.files("bayesight.training") / "recipes"
+_FILES = {"transformer": "translate"}
+"""Packaged recipes that are named after what they do, where a model has no name of its own for it."""
 NEXT_SYMBOL = "next_symbol"
-"""The loss of every language model."""
+"""The loss of every model of texts."""
 
 Choice = Annotated[NamedOptions, BeforeValidator(_named)]
 Positive = Annotated[float, Within(0, 1e6, above=True)]
@@ -126,7 +133,8 @@ class DataKey(BaseModel):
         group_by: groups of images that are never on both sides of the split into training and validation:
             "TABLE.csv:COLUMN", or a pattern of paths with a group ``group``; None for identical images alone.
         context: of a text, symbols that are seen at once.
-        vocabulary: of a text, "characters", or how many subwords at most its training part is cut into.
+        vocabulary: of a text, "characters", or how many subwords at most its training part is cut into;
+            of pairs of sentences always subwords, which both languages share.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -258,8 +266,8 @@ class Recipe(BaseModel):
         """The kind of run this recipe makes, as its model decides.
 
         Example:
-            >>> Recipe.default("mlp").kind, Recipe.default("gan").kind, Recipe.default("gpt").kind
-            ('classification', 'generation', 'language')
+            >>> [Recipe.default(model).kind for model in ("mlp", "gan", "gpt", "gru")]
+            ['classification', 'generation', 'language', 'translation']
         """
         return _kind(self.model.name)
 
@@ -288,12 +296,15 @@ class Recipe(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:
-        """A recipe from a TOML file.
+        """A recipe from a TOML file; one that comes with the package is known by its name, ``gpt.toml``.
 
         Raises:
             SourceNotFound: no such file.
             InvalidConfig: not TOML, or every problem in it.
         """
+        packaged = _RECIPES / str(path)
+        if Path(path).name == str(path) and not Path(path).exists() and packaged.is_file():
+            return cls.from_toml(packaged.read_bytes(), f"the packaged {path}")
         return cls.from_toml(existing_path(path).read_bytes(), str(path))
 
     @classmethod
@@ -338,7 +349,7 @@ class Recipe(BaseModel):
 
     def as_dict(self) -> dict[str, Any]:
         """Nested dictionaries that ``parse`` reads back, without None and other kinds' values."""
-        others = {} if self.kind == "language" else {"data": {"context", "vocabulary"}}
+        others = {} if self.kind in TEXTS else {"data": {"context", "vocabulary"}}
         return self.model_dump(mode="json", exclude_none=True, exclude=others)
 
     def to_toml(self) -> str:
@@ -362,9 +373,16 @@ def _no_options() -> None:
     """The options of a loss that has none."""
 
 
+def _smoothing(*, label_smoothing: BelowOne = 0.0) -> None:
+    """The options of a translation's loss."""
+
+
+_TEXT_LOSSES: Mapping[Kind, Callable[..., None]] = {"language": _no_options, "translation": _smoothing}
+
+
 @cache
 def _packaged(model: str) -> dict[str, Any]:
-    file = resources.files("bayesight.training") / "recipes" / f"{model}.toml"
+    file = _RECIPES / f"{_FILES.get(model, model)}.toml"
     return _read_toml(file.read_bytes(), f"the recipe of {model!r}")
 
 
@@ -412,7 +430,7 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
             if name != own:
                 problems.append(f"model {model[0]!r} learns by the loss {own!r}, not {name!r}")
                 continue
-            factory = GENERATORS[model[0]].turns if kind == "generation" else _no_options
+            factory = GENERATORS[model[0]].turns if kind == "generation" else _TEXT_LOSSES[kind]
         elif name not in registry:
             problems.append(str(UnknownName(registry.kind, name, registry.names())))
             continue

@@ -52,6 +52,7 @@ __all__ = [
     "novelty_section",
     "training_report",
     "training_sections",
+    "translation_report",
     "write_report",
 ]
 
@@ -131,17 +132,47 @@ def language_report(run: Run, samples: Sequence[str]) -> Path:
     Returns:
         The path of the report.
     """
-    metrics, rows, name = run.metrics(), run.history(), run.recipe().model.name
-    found = metrics["validation"]
+    found, name = run.metrics()["validation"], run.recipe().model.name
     quality = (
         f"On {found['examples']:,} characters held out it needs {found['bits_per_character']:.3f} bits a "
         f"character (log-loss {found['log_loss']:.4f} nats a symbol, perplexity {found['perplexity']:.2f})."
     )
-    sections: list[Section] = [
-        report.prose("How well it foretells", quality),
-        report.prose("Texts that it wrote", *(text.replace("\n", " ↵ ") for text in samples)),
-        _training(run, metrics),
+    written = report.prose("Texts that it wrote", *(text.replace("\n", " ↵ ") for text in samples))
+    sections = [report.prose("How well it foretells", quality), written, *_text_training(run)]
+    title = f"{run.folder.name}: texts by {name!r}"
+    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+
+
+def translation_report(run: Run, shown: Sequence[tuple[str, str, str]]) -> Path:
+    """Write ``report.html`` of a finished translation model: BLEU, translations, the training, its losses.
+
+    Args:
+        run: with its metrics and history saved.
+        shown: sentences held out, what it made of them, and their references.
+
+    Returns:
+        The path of the report.
+    """
+    found = run.metrics()["validation"]
+    quality = (
+        f"On {found['examples']:,} pairs held out its translations score {found['bleu']:.2f} BLEU of 100 "
+        f"({found['scorer']}; beam {found['beam']}), and it needs {found['log_loss']:.4f} nats a symbol of "
+        f"the references (perplexity {found['perplexity']:.2f})."
+    )
+    lines = [f"{source} → {text} (reference: {reference})" for source, text, reference in shown]
+    sections = [
+        report.prose("How well it translates", quality),
+        report.prose("Sentences held out, in its words", *lines),
+        *_text_training(run),
     ]
+    title = f"{run.folder.name}: translations by {run.recipe().model.name!r}"
+    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+
+
+def _text_training(run: Run) -> list[Section]:
+    """Sections on the training of a model of texts: what it learned from, and its losses."""
+    metrics, rows = run.metrics(), run.history()
+    sections = [_training(run, metrics)]
     if len(rows) > 1:
         both = {
             "validation": [row["log_loss"] for row in rows],
@@ -150,8 +181,7 @@ def language_report(run: Run, samples: Sequence[str]) -> Path:
         best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
         epochs, quantity = np.arange(1, len(rows) + 1), "log-loss, nats a symbol"
         sections.append(report.loss_curves(epochs, both, quantity=quantity, best_epoch=best))
-    title = f"{run.folder.name}: texts by {name!r}"
-    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+    return sections
 
 
 def write_report(title: str, sections: Sequence[Section], path: str | Path, subtitle: str = "") -> Path:
@@ -287,7 +317,9 @@ def _training(run: Run, metrics: dict[str, Any]) -> Section:
     uses = ["training and validation"] + ["training only"] * (len(metrics["sources"]) - 1)
     return report.training(
         tuple(
-            TrainingSource(s["source"], use, s.get("images", s.get("characters")), s["content_hash"])
+            TrainingSource(
+                s["source"], use, s.get("images", s.get("characters", s.get("pairs"))), s["content_hash"]
+            )
             for s, use in zip(metrics["sources"], uses, strict=True)
         ),
         samples={k: v for k, v in metrics["examples"].items() if v},

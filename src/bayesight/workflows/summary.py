@@ -16,14 +16,18 @@ from bayesight.models import (
     GENERATORS,
     LANGUAGE_MODELS,
     MODELS,
+    TRANSLATION_MODELS,
     GenerativeModel,
     ImageModel,
     LanguageModel,
+    TranslationModel,
     build,
     build_generator,
     build_language_model,
+    build_translation_model,
 )
 from bayesight.run import Run
+from bayesight.training.recipe import FAMILIES
 
 __all__ = ["Layer", "ModelSummary", "summarise"]
 
@@ -90,9 +94,11 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
         UnknownName: neither a run nor a model.
         InvalidInput: a shape the model cannot take.
     """
-    network: ImageModel | GenerativeModel | LanguageModel
+    network: ImageModel | GenerativeModel | LanguageModel | TranslationModel
     if what in LANGUAGE_MODELS:
         name, network = what, build_language_model(what, BYTES, CONTEXT)
+    elif what in TRANSLATION_MODELS:
+        name, network = what, build_translation_model(what, BYTES, CONTEXT)
     elif what in MODELS or what in GENERATORS:
         check(mode in ("L", "RGB"), "--mode", f"got {mode!r}", "L or RGB")
         check(size >= 1, "--size", f"got {size}", "at least 1")
@@ -101,20 +107,27 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
     elif Path(what).exists():
         run = Run.open(what, finished=False)
         name = run.recipe().model.name
-        opened = {"generation": run.generator, "language": run.language_model}
+        opened = {
+            "generation": run.generator,
+            "language": run.language_model,
+            "translation": run.translation_model,
+        }
         network = opened.get(run.kind, run.network)()
     else:
         raise UnknownName(
-            "run folder or model", what, (*MODELS.names(), *GENERATORS.names(), *LANGUAGE_MODELS.names())
+            "run folder or model", what, tuple(name for family in FAMILIES.values() for name in family)
         )
+    example: tuple[Tensor, ...]
     if isinstance(network, ImageModel | GenerativeModel):
-        example = torch.zeros(1, *network.image_shape)
+        example = (torch.zeros(1, *network.image_shape),)
     else:
-        example = torch.zeros(1, network.context, dtype=torch.long)
+        example = (torch.zeros(1, network.context, dtype=torch.long),)
+        if isinstance(network, TranslationModel):
+            example = (*example, *example, torch.ones(1, network.context, dtype=torch.bool))
     try:
         info = torchinfo.summary(
             _Whole(network),
-            input_data=[example],
+            input_data=list(example),
             col_names=("output_size", "num_params", "mult_adds"),
             row_settings=("var_names",),
             depth=4,
@@ -144,11 +157,11 @@ class _Whole(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, example: Tensor) -> Tensor:
+    def forward(self, *example: Tensor) -> Tensor:
         """The output of the last part."""
         if isinstance(self.network, GenerativeModel):
-            return self.network.trace(example)
-        logits: Tensor = self.network(example)
+            return self.network.trace(*example)
+        logits: Tensor = self.network(*example)
         return logits
 
 

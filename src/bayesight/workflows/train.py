@@ -16,7 +16,7 @@ from bayesight.training.classification import classification
 from bayesight.training.events import EpochReporter, Listener, SourceEvent
 from bayesight.training.hardware import choose_hardware
 from bayesight.training.last_layer import last_layer, reads_once
-from bayesight.training.recipe import Recipe
+from bayesight.training.recipe import TEXTS, Recipe
 from bayesight.types import Progress, ShownProgress
 from bayesight.workflows.training.choice import (
     Images,
@@ -43,6 +43,7 @@ from bayesight.workflows.training.request import (
     stated_recipe,
 )
 from bayesight.workflows.training.start import start_from
+from bayesight.workflows.training.translation import train_translation_model
 
 __all__ = [
     "ENVIRONMENT_SELECTION",
@@ -114,10 +115,9 @@ def train(
             request, recipe, hardware, resuming=resuming, progress=progress, listeners=listeners
         )
         return TrainResult(*finished)
-    if recipe.kind == "language":
-        return TrainResult(
-            *train_language_model(request, recipe, hardware, resuming=resuming, listeners=listeners)
-        )
+    if recipe.kind in TEXTS:
+        train_texts = train_language_model if recipe.kind == "language" else train_translation_model
+        return TrainResult(*train_texts(request, recipe, hardware, resuming=resuming, listeners=listeners))
     material = read_material(request, recipe, progress)
     if why != NAMED:
         recipe, note = without_mirror_images(recipe, material.train)

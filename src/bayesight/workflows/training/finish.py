@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -17,7 +17,7 @@ from bayesight.belief.classifier import Classes
 from bayesight.data import Store
 from bayesight.data.notes import source_facts
 from bayesight.errors import TrainingDiverged
-from bayesight.models import GenerativeModel, ImageModel, LanguageModel
+from bayesight.models import GenerativeModel, ImageModel, LanguageModel, TranslationModel
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.engine import Plan, State, fit
@@ -37,6 +37,8 @@ from bayesight.workflows.training.classify import (
 from bayesight.workflows.training.images import Material
 from bayesight.workflows.training.request import TrainRequest
 
+AnyPlan: TypeAlias = Plan[ImageModel] | Plan[GenerativeModel] | Plan[LanguageModel] | Plan[TranslationModel]
+
 __all__ = ["FinishedTraining", "described", "finish", "fit_run", "identity_of", "start_run"]
 
 
@@ -54,7 +56,7 @@ class FinishedTraining:
     """
 
     recipe: Recipe
-    plan: Plan[ImageModel] | Plan[GenerativeModel] | Plan[LanguageModel]
+    plan: AnyPlan
     state: State
     hardware: Hardware
     began: float
@@ -116,7 +118,7 @@ def identity_of(recipe: Recipe, hardware: Hardware, data: Sequence[str]) -> dict
 
 def fit_run(
     run: Run,
-    plan: Plan[ImageModel] | Plan[GenerativeModel] | Plan[LanguageModel],
+    plan: AnyPlan,
     hardware: Hardware,
     keeper: FileCheckpointer,
     listeners: Iterable[Listener],

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bayesight.checks import check
 from bayesight.data.text import Characters, Subwords, read_text
 from bayesight.files import write_atomic
 from bayesight.models import LanguageModel, continuation
@@ -25,7 +24,7 @@ from bayesight.training.language import language, stretch_loss
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.reporting import language_report
 from bayesight.workflows.training.finish import FinishedTraining, fit_run, identity_of, start_run
-from bayesight.workflows.training.request import NAMED, TrainRequest
+from bayesight.workflows.training.request import NAMED, TrainRequest, refuse_options_of_images
 
 __all__ = ["train_language_model"]
 
@@ -79,9 +78,7 @@ def train_language_model(
         TrainingDiverged: a loss ran away; only good weights of an earlier look are left.
     """
     began = time.perf_counter()
-    given = {"--init-from": request.init_from, "--weights": request.weights, "--labels-file": request.labels}
-    for option, value in given.items():
-        check(value is None, option, str(value), "none for a language model", "Leave it out.")
+    refuse_options_of_images(request, "a language model")
     texts = _read(request, recipe)
     read_s = time.perf_counter() - began
     notes = (

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bayesight.checks import check
 from bayesight.errors import InvalidInput
 from bayesight.run import Run
 from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions
 
-__all__ = ["NAMED", "TrainRequest", "known_recipe", "stated_recipe"]
+__all__ = ["NAMED", "TrainRequest", "known_recipe", "refuse_options_of_images", "stated_recipe"]
 
 NAMED = "as named"
 """Why a model was taken that was named, or stated in a recipe."""
@@ -77,6 +78,13 @@ def stated_recipe(request: TrainRequest, resuming: bool) -> Recipe | None:
             "with --overwrite."
         )
     return kept
+
+
+def refuse_options_of_images(request: TrainRequest, model: str) -> None:
+    """Refuse options of a request that a model of texts has no use for."""
+    given = {"--init-from": request.init_from, "--weights": request.weights, "--labels-file": request.labels}
+    for option, value in given.items():
+        check(value is None, option, str(value), f"none for {model}", "Leave it out.")
 
 
 def known_recipe(request: TrainRequest) -> Recipe:

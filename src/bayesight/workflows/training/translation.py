@@ -1,0 +1,203 @@
+"""From pairs of sentences to a run that translates."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayesight.checks import check
+from bayesight.data.pairs import SentencePairs, read_pairs
+from bayesight.data.splits import split
+from bayesight.data.text import Subwords
+from bayesight.errors import InvalidInput
+from bayesight.evaluation.bleu import bleu
+from bayesight.files import write_atomic
+from bayesight.models import TranslationModel
+from bayesight.run import Run
+from bayesight.training.checkpoint import FileCheckpointer
+from bayesight.training.events import Listener, SourceEvent
+from bayesight.training.hardware import Hardware
+from bayesight.training.recipe import Recipe
+from bayesight.training.translation import Encoded, encoded, pair_loss, translation
+from bayesight.workflows.reporting import translation_report
+from bayesight.workflows.training.finish import FinishedTraining, fit_run, identity_of, start_run
+from bayesight.workflows.training.request import NAMED, TrainRequest, refuse_options_of_images
+from bayesight.workflows.translate import BEAM, translations
+
+__all__ = ["train_translation_model"]
+
+LEAST = 10
+"""Different sentences that a training needs at least."""
+SHOWN = 12
+"""Translations of sentences held out that a run keeps to look at."""
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """The pairs of a translation model: learned from, and held out.
+
+    Args:
+        vocabulary: subwords of both languages, of the training part only.
+        train: pairs learned from, as symbols.
+        held_out: pairs never learned from; the same sentence is never on both sides.
+        validation: the same as symbols.
+        sources: each source's files and SHA-256.
+        notes: what was read and what was left out, in words.
+    """
+
+    vocabulary: Subwords
+    train: Encoded
+    held_out: SentencePairs
+    validation: Encoded
+    sources: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+
+
+def train_translation_model(
+    request: TrainRequest,
+    recipe: Recipe,
+    hardware: Hardware,
+    *,
+    resuming: bool,
+    listeners: Iterable[Listener] = (),
+) -> tuple[Run, Mapping[str, Any]]:
+    """Train a translation model and save its run.
+
+    Args:
+        request: source, run folder and options; the source holds pairs of sentences (``read_pairs``).
+        recipe: the four keys; its model is a translation model.
+        hardware: device, precision, threads.
+        resuming: the run folder is there already.
+        listeners: told every event of training.
+
+    Returns:
+        The run and its metrics.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: no such files, or none in UTF-8; says in which line.
+        InvalidInput: sentences without translations, too few, or options that such a run has no use for.
+        MissingExtra: the extra ``text`` is not installed.
+        TrainingDiverged: a loss ran away; only good weights of an earlier look are left.
+    """
+    began = time.perf_counter()
+    refuse_options_of_images(request, "a translation model")
+    bleu(["a"], ["a"])  # missing, it is missed before the training and not after it
+    corpus = _read(request, recipe)
+    read_s = time.perf_counter() - began
+    listeners = tuple(listeners)
+    for listener in listeners:
+        listener(SourceEvent(corpus.notes))
+    plan = translation(recipe, corpus.train, corpus.validation, len(corpus.vocabulary), hardware)
+    run = start_run(request, recipe, hardware, None, resuming=resuming)
+    run.save_vocabulary(corpus.vocabulary)
+    hashes = [source["content_hash"] for source in corpus.sources]
+    identity = identity_of(recipe, hardware, hashes)
+    keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
+    state = fit_run(run, plan, hardware, keeper, listeners)
+    training = FinishedTraining(recipe, plan, state, hardware, began, read_s)
+    return run, _finish(run, plan.network.eval(), training, corpus)
+
+
+def _read(request: TrainRequest, recipe: Recipe) -> Corpus:
+    """A share of the source's sentences held out, all others and every further source to learn from."""
+    size = recipe.data.vocabulary
+    if size == "characters":
+        raise InvalidInput(
+            "data.vocabulary is 'characters'; expected how many subwords both languages share, as "
+            "--set data.vocabulary=4000."
+        )
+    read = [read_pairs(path) for path in (request.source, *request.also)]
+    source = read[0]
+    different = len(set(source.sources))
+    came = f"{different:,} different sentences"
+    check(different >= LEAST, str(request.source), came, f"at least {LEAST}, some of which are held out")
+    digests = [hashlib.blake2b(one.encode(), digest_size=16).digest() for one in source.sources]
+    share = recipe.data.validation
+    rows = split(
+        np.zeros(len(source), np.int64),
+        np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16),
+        {"train": 1 - share, "validation": share},
+        recipe.seed,
+    )
+    learned, held_out = [source.at(rows["train"]), *read[1:]], source.at(rows["validation"])
+    texts = [text for pairs in learned for side in (pairs.sources, pairs.targets) for text in side]
+    vocabulary = Subwords.learned(texts, size)
+    train = [pair for pairs in learned for pair in encoded(vocabulary, pairs)]
+    validation = encoded(vocabulary, held_out)
+    fitting, judged = (_within(recipe.data.context, part) for part in (train, validation))
+    mend = "Give shorter sentences, or state a larger --set data.context=N."
+    for part, kept in (("training", fitting), ("validation", judged)):
+        check(len(kept) > 0, str(request.source), f"no pair for {part} within the context", "some", mend)
+    empty, long = (
+        sum(pairs.empty for pairs in read),
+        len(train) + len(validation) - len(fitting) - len(judged),
+    )
+    notes = [
+        f"learns from {len(fitting):,} pairs, {source.direction}, by {len(vocabulary):,} subwords; "
+        f"{len(judged):,} pairs are held out"
+    ]
+    notes += [f"left out {empty:,} pairs of empty lines"] * bool(empty)
+    notes += [f"left out {long:,} pairs longer than {recipe.data.context - 1} subwords"] * bool(long)
+    kept_rows = [i for i, pair in enumerate(validation) if _fits(recipe.data.context, pair)]
+    sources = tuple(
+        {
+            "source": " -> ".join(map(str, pairs.files)),
+            "content_hash": hashlib.sha256("\0".join(pairs.sources + pairs.targets).encode()).hexdigest(),
+            "pairs": len(pairs),
+        }
+        for pairs in read
+    )
+    return Corpus(vocabulary, fitting, held_out.at(kept_rows), judged, sources, tuple(notes))
+
+
+def _fits(context: int, pair: tuple[Any, Any]) -> bool:
+    return max(map(len, pair)) < context
+
+
+def _within(context: int, pairs: Encoded) -> Encoded:
+    return [pair for pair in pairs if _fits(context, pair)]
+
+
+def _finish(
+    run: Run, network: TranslationModel, training: FinishedTraining, corpus: Corpus
+) -> dict[str, Any]:
+    """Judge, translate and save a run; the metrics come last, for they say that it is finished."""
+    recipe, held_out = training.recipe, corpus.held_out
+    loss = pair_loss(network, corpus.validation)
+    said = translations(network, corpus.vocabulary, [source for source, _ in corpus.validation])
+    score = bleu(said, held_out.targets)
+    shown = list(zip(held_out.sources, said, held_out.targets, strict=True))[:SHOWN]
+    learned = {
+        "kind": recipe.kind,
+        "classes": [],
+        "examples": {"train": len(corpus.train), "validation": len(held_out)},
+        "sources": list(corpus.sources),
+        "symbols": len(corpus.vocabulary),
+        "notes": list(corpus.notes),
+    }
+    judged = {
+        "selection": "weights of the look with the lowest log-loss on pairs held out",
+        "validation": {
+            "log_loss": loss,
+            "perplexity": math.exp(loss),
+            "bleu": score.score,
+            "scorer": score.scorer,
+            "beam": BEAM,
+            "examples": len(held_out),
+        },
+    }
+    metrics = training.metrics(learned, NAMED, judged)
+    run.save_network(network)
+    run.save_history(training.state.history)
+    lines = [f"{source}\n{text}\n({reference})\n" for source, text, reference in shown]
+    write_atomic(run.folder / "samples.txt", "\n".join(lines))
+    run.save_metrics(metrics)
+    translation_report(run, shown)
+    run.drop_checkpoint()
+    return metrics
