@@ -61,8 +61,21 @@ class PersonalPart:
     pixels: bytes = b""
 
 
+class _Parts:
+    """The two parts of a record, where it does not say otherwise: who and which image, and all the rest."""
+
+    def body(self) -> dict[str, Any]:
+        """The part that stays."""
+        return _plain(self, "person", "image")
+
+    def personal(self) -> PersonalPart | None:
+        """The part that can be erased; None where there is nothing of the kind."""
+        person, image = (str(vars(self).get(name, "")) for name in ("person", "image"))
+        return PersonalPart({}, person, image) if person or image else None
+
+
 @dataclass(frozen=True)
-class RunRecord:
+class RunRecord(_Parts):
     """A run the ledger begins from; see ``belief.run_record``.
 
     Args:
@@ -82,17 +95,9 @@ class RunRecord:
     model: str = ""
     folder: str = ""
 
-    def body(self) -> dict[str, Any]:
-        """The part that stays."""
-        return _plain(self)
-
-    def personal(self) -> PersonalPart | None:
-        """The part that can be erased: nothing."""
-        return None
-
 
 @dataclass(frozen=True)
-class PredictionRecord:
+class PredictionRecord(_Parts):
     """The four terms for one image.
 
     Args:
@@ -139,7 +144,7 @@ class PredictionRecord:
 
 
 @dataclass(frozen=True)
-class LabelRecord:
+class LabelRecord(_Parts):
     """The class of an image, as a person states it.
 
     Args:
@@ -184,7 +189,7 @@ class LabelRecord:
 
 
 @dataclass(frozen=True)
-class UpdateRecord:
+class UpdateRecord(_Parts):
     """A batch of labels taken into the belief, or out of it, in the order of their sequence numbers.
 
     Args:
@@ -217,17 +222,9 @@ class UpdateRecord:
     corrects: bool = False
     gone_classes: tuple[str, ...] = ()
 
-    def body(self) -> dict[str, Any]:
-        """The part that stays."""
-        return _plain(self)
-
-    def personal(self) -> PersonalPart | None:
-        """The part that can be erased: nothing."""
-        return None
-
 
 @dataclass(frozen=True)
-class WithdrawalRecord:
+class WithdrawalRecord(_Parts):
     """A person's last label of an image, taken back: the belief is as if it had never been given.
 
     What that label had replaced stands again.
@@ -257,17 +254,9 @@ class WithdrawalRecord:
     gone_classes: tuple[str, ...] = ()
     threads: int = 1
 
-    def body(self) -> dict[str, Any]:
-        """The part that stays."""
-        return _plain(self, "image", "person")
-
-    def personal(self) -> PersonalPart:
-        """The part that can be erased: who, and which image."""
-        return PersonalPart({}, self.person, self.image)
-
 
 @dataclass(frozen=True)
-class RenameRecord:
+class RenameRecord(_Parts):
     """A new name for a class; labels and base rates under its old name stay its own.
 
     Args:
@@ -293,17 +282,9 @@ class RenameRecord:
         check(bool(self.new.strip()), "new name", "an empty one", "the name of a class")
         plain_text(self.new, "new name", NAME_LIMIT)
 
-    def body(self) -> dict[str, Any]:
-        """The part that stays."""
-        return _plain(self, "person")
-
-    def personal(self) -> PersonalPart | None:
-        """The part that can be erased: who."""
-        return PersonalPart({}, self.person) if self.person else None
-
 
 @dataclass(frozen=True)
-class PriorRecord:
+class PriorRecord(_Parts):
     """Base rates, stated by somebody or inferred from unlabelled images.
 
     Args:
@@ -328,13 +309,9 @@ class PriorRecord:
         """The part that stays."""
         return {"shares": dict(self.shares), "source": self.source, "detail": dict(self.detail)}
 
-    def personal(self) -> PersonalPart | None:
-        """The part that can be erased: the name."""
-        return PersonalPart({}, self.person) if self.person else None
-
 
 @dataclass(frozen=True)
-class ErasureRecord:
+class ErasureRecord(_Parts):
     """The deletion of personal parts of earlier records; written by ``erasure.erase`` alone.
 
     Args:
@@ -360,10 +337,6 @@ class ErasureRecord:
     def body(self) -> dict[str, Any]:
         """The part that stays."""
         return _plain(self) if self.unlearned else _plain(self, "unlearned")
-
-    def personal(self) -> PersonalPart | None:
-        """The part that can be erased: nothing."""
-        return None
 
 
 Record: TypeAlias = (
@@ -491,9 +464,7 @@ def numbers_in(pairs: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return tuple(number for first, last in pairs for number in range(first, last + 1))
 
 
-def _plain(
-    record: RunRecord | UpdateRecord | WithdrawalRecord | RenameRecord | ErasureRecord, *without: str
-) -> dict[str, Any]:
+def _plain(record: _Parts, *without: str) -> dict[str, Any]:
     """A record as JSON knows it, less its run and these: names as a list, sequence numbers as ranges."""
     tree = {k: v for k, v in vars(record).items() if k not in ("run", *without)}
     for name, value in tree.items():
