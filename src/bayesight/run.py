@@ -8,7 +8,7 @@ belief.safetensors  what is believed about the classes, float64
 metrics.json        what was measured, on what, chosen how
 history.csv         one row an epoch
 samples.png         what a model that makes images made; such a run has no classes and no belief
-vocabulary.json     the symbols of a model of texts, which has neither
+vocabulary.json     the symbols of texts; where a model writes them, it has neither
 samples.txt         what it wrote
 report.html         all of it for people
 ledgers.json        names of ledgers elsewhere that go on from it
@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from bayesight.belief.check import from_format_1
 from bayesight.belief.classifier import Classes, Classifier
 from bayesight.checks import existing_path
+from bayesight.data.labelled_texts import TEXT
 from bayesight.data.text import Characters, Subwords, Vocabulary, vocabulary_from
 from bayesight.errors import InvalidConfig, InvalidInput, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import read_plain, write_atomic
@@ -234,7 +235,9 @@ class Run:
             raise RunUnreadable(
                 f"{path} is damaged: levels is [{low:g}, {high:g}]; expected the lower first."
             )
-        return Classes(tuple(found.classes), found.mode, (height, width), (low, high), found.fit)
+        vocabulary = self.subwords() if found.mode == TEXT else None
+        names = tuple(found.classes)
+        return Classes(names, found.mode, (height, width), (low, high), found.fit, vocabulary)
 
     def save_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Write ``vocabulary.json``."""
@@ -252,6 +255,22 @@ class Run:
             return vocabulary_from(read_model(path, VocabularyFile, FORMAT)[1])
         except InvalidInput as problem:
             raise RunUnreadable(f"{path} is damaged: {problem}") from problem
+
+    def subwords(self) -> Subwords:
+        """Read ``vocabulary.json`` of a run that classifies texts.
+
+        Raises:
+            RunUnreadable: as ``vocabulary``, or one of characters, or without marks.
+        """
+        vocabulary = self.vocabulary()
+        path = self.folder / "vocabulary.json"
+        if not isinstance(vocabulary, Subwords):
+            raise RunUnreadable(f"{path} is damaged: its kind is 'characters'; expected 'subwords'.")
+        try:
+            vocabulary.marks  # noqa: B018
+        except InvalidInput as problem:
+            raise RunUnreadable(f"{path} is damaged: {problem}") from problem
+        return vocabulary
 
     def language_model(self) -> LanguageModel:
         """The trained network of a language model, in evaluation mode.

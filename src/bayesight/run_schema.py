@@ -21,7 +21,7 @@ from torch import Tensor
 from bayesight.errors import RunUnreadable, shown
 from bayesight.files import read_plain
 from bayesight.frame import EIGHT_BIT, Fit
-from bayesight.training.recipe import LARGEST_SIDE, Kind
+from bayesight.training.recipe import LARGEST_CONTEXT, Kind
 from bayesight.values import Each, Name, Names, Within, problems_of
 
 __all__ = [
@@ -59,8 +59,8 @@ class ClassesFile(BaseModel):
 
     format: _Count
     classes: Names
-    mode: Literal["L", "RGB"]
-    size: Annotated[Sequence[int], Each(Within(1, LARGEST_SIDE), 2, 2)]
+    mode: Literal["L", "RGB", "text"]
+    size: Annotated[Sequence[int], Each(Within(1, LARGEST_CONTEXT), 2, 2)]
     levels: Annotated[Sequence[float], Each(Within(-1e38, 1e38), 2, 2)] = EIGHT_BIT
     fit: Fit = "crop"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,7 @@ from bayesight.belief.judged import (
     nearest_other,
 )
 from bayesight.checks import check
+from bayesight.data.text import Subwords
 from bayesight.errors import InvalidInput, RunUnreadable, UnknownName
 from bayesight.evaluation.arrays import row_blocks
 from bayesight.evaluation.novelty import (
@@ -65,6 +66,7 @@ class Classes:
         size: (height, width) in pixels.
         levels: the values of its images that became 0 and 255; those of 8 bits themselves.
         fit: how images of another shape are brought to the size.
+        vocabulary: the symbols of texts, in the place of images; their mode is "text", their size (1, T).
     """
 
     names: tuple[str, ...]
@@ -72,10 +74,23 @@ class Classes:
     size: tuple[int, int]
     levels: Levels = EIGHT_BIT
     fit: Fit = "crop"
+    vocabulary: Subwords | None = field(default=None, compare=False, repr=False)
+
+    def require_images(self, what: str) -> None:
+        """Refuse what can be done with images only.
+
+        Raises:
+            InvalidInput: the run reads texts.
+        """
+        came = "a run that reads texts"
+        mend = "Predict, evaluate, prior, update and summary read them."
+        check(self.vocabulary is None, what, came, "one that reads images", mend)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) as the network sees an image."""
+        """(C, H, W) as the network sees an image; (symbols, 1, T) of a text."""
+        if self.vocabulary is not None:
+            return (len(self.vocabulary), *self.size)
         return (1 if self.mode == "L" else 3, *self.size)
 
     @property

@@ -2,7 +2,7 @@
 
 Products of different shapes are added up in different order, so that an image's last bits would depend on its
 neighbours, and what one batch put into a belief another could not take out again. Images are therefore read
-in blocks of one fixed shape, the last one filled up with black.
+in blocks of one fixed shape, the last one filled up with black, or with texts of padding alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from bayesight.data.dataset import as_input
 from bayesight.models.base import ImageModel
 
 __all__ = ["Precision", "features_of", "reader_of"]
@@ -47,7 +48,7 @@ def features_of(reader: ImageModel, batches: Iterable[tuple[Tensor, object]]) ->
 
     Args:
         reader: from ``reader_of``.
-        batches: (uint8 images (B, C, H, W), anything) pairs, as ``Examples.in_order`` gives them.
+        batches: (uint8 images (B, C, H, W) or texts (B, T), anything) pairs, of ``Examples.in_order``.
 
     Returns:
         (N, D) float32 on the CPU.
@@ -57,7 +58,8 @@ def features_of(reader: ImageModel, batches: Iterable[tuple[Tensor, object]]) ->
     for images, _ in batches:
         size = max(1, min(_BLOCK_IMAGES, _BLOCK_PIXELS // math.prod(reader.working_size)))
         for block in images.split(size):
-            x = _filled(block, size).to(weight.device).float().div_(255).to(weight.dtype)
+            x = as_input(_filled(block, size).to(weight.device))
+            x = x.to(weight.dtype) if x.is_floating_point() else x
             parts.append(reader.evidence_features(x)[: len(block)].float().cpu())
     return torch.cat(parts)
 

@@ -16,11 +16,13 @@ __all__ = [
     "OPTIMIZERS",
     "PRECISIONS",
     "PRETRAINING",
+    "TEXT_CLASSIFIERS",
     "TRANSLATION_MODELS",
     "either",
 ]
 
 CLASSIFIERS = ("linear", "mlp", "alexnet", "resnet", "lite0", "lite1", "lite2")
+TEXT_CLASSIFIERS = ("bert",)
 GENERATORS = ("gan", "vae", "autoencoder")
 LANGUAGE_MODELS = ("gpt", "lstm")
 TRANSLATION_MODELS = ("transformer", "gru")
@@ -29,7 +31,7 @@ ENVIRONMENT_LOSSES = ("reweight", "groupdro", "irm")
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon")
 AUGMENTATIONS = ("none", "glyph", "photo")
 PRECISIONS = ("auto", "32", "bf16")
-PRETRAINING = ("simclr",)
+PRETRAINING = ("simclr", "masked")
 
 
 def either(names: tuple[str, ...]) -> str:

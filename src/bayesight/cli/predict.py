@@ -35,8 +35,11 @@ SHOWN = 5
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     images: Annotated[
-        list[Path],
-        typer.Argument(help="Image files, folders and archives of them, and tables with a column 'path'."),
+        list[str],
+        typer.Argument(
+            help="Image files, folders and archives of them, and tables with a column 'path'; of a run "
+            "of texts, texts and files with one a line."
+        ),
     ],
     prior: PriorOption = None,
     same_subject: Annotated[
@@ -105,6 +108,8 @@ def predict(
     Example: bayesight predict runs/letters first.png --explain first-explained.png
 
     Example: bayesight predict runs/letters scans.tar.gz more.csv --to answers.parquet
+
+    Example: bayesight predict runs/reviews "a film to see twice" more.txt
     """
     from bayesight.workflows.decisions import Stakes
     from bayesight.workflows.predict import Readings, answers_for
@@ -140,7 +145,7 @@ def predict(
 
 def _write(
     run: Path,
-    images: list[Path],
+    images: list[str],
     to: Path,
     how: Readings,
     ledger: str | None,

@@ -1,4 +1,4 @@
-"""``bayesight train``: from an archive of images to a run folder."""
+"""``bayesight train``: from an archive of images, or texts, to a run folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bayesight.cli.choices import (
     LOSSES,
     OPTIMIZERS,
     PRECISIONS,
-    PRETRAINING,
+    TEXT_CLASSIFIERS,
     TRANSLATION_MODELS,
     either,
 )
@@ -47,7 +47,13 @@ __all__ = ["train"]
 @with_json
 @with_source("by_name")
 def train(
-    source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz of images.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz of images; lines of label<TAB>text, plain "
+            "or .gz, or a folder with a text file a class."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="The run folder to make.")],
     recipe: Annotated[
         Path | None,
@@ -92,8 +98,9 @@ def train(
         str | None,
         typer.Option(
             help=f"Model: {either(CLASSIFIERS)}, or timm:NAME where timm is installed; "
-            f"{either(GENERATORS)} to make images; {either(LANGUAGE_MODELS)} to go on with a text; "
-            f"{either(TRANSLATION_MODELS)} to translate (default: what suits the images, and says why)."
+            f"{either(TEXT_CLASSIFIERS)} of texts; {either(GENERATORS)} to make images; "
+            f"{either(LANGUAGE_MODELS)} to go on with a text; {either(TRANSLATION_MODELS)} to translate "
+            "(default: what suits the images or texts, and says why)."
         ),
     ] = None,
     loss: Annotated[
@@ -140,13 +147,13 @@ def train(
     pretrain: Annotated[
         str | None,
         typer.Option(
-            help=f"Learn from all images without their labels first: {either(PRETRAINING)} (default: not). "
-            "Images in a folder unlabelled/ of the source take part.",
+            help="Learn from all images (simclr) or texts (masked) without their labels first "
+            "(default: not). Images in a folder unlabelled/ of the source take part.",
         ),
     ] = None,
     unlabelled: Annotated[
         list[Path] | None,
-        typer.Option(help="More images without labels, for --pretrain. May be repeated."),
+        typer.Option(help="More images or texts without labels, for --pretrain. May be repeated."),
     ] = None,
     init_from: Annotated[
         Path | None, typer.Option(help="Start from this run's weights (default: random ones).")
@@ -154,8 +161,9 @@ def train(
     weights: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Start from the weights in this safetensors file (default: random ones; for lite0, "
+            metavar="FILE|FOLDER",
+            help="Start from the weights in this safetensors file, or those of a published BERT in a folder "
+            "as Hugging Face lays it out (default: random ones; for lite0, "
             "lite1 and lite2 those learned from ImageNet, of the extra 'pretrained').",
         ),
     ] = None,
@@ -174,6 +182,8 @@ def train(
     """Train a classifier, or a model that makes images, and save its run.
 
     Example: bayesight train letters.tar.gz --out runs/letters --model resnet
+
+    Example: bayesight train reviews.tsv --out runs/reviews
     """
     with when_interrupted(lambda: _how_to_go_on(out)):
         from bayesight.training.startup import defer_compiler
@@ -347,12 +357,13 @@ def _text(result: Any) -> str:
             f"on {validation['examples']:,} images held out: {measured(validation)}\n"
             f"look at {result.run.folder / 'samples.png'}"
         )
+    reads = "texts" if metrics["sources"][0].get("kind") == "text" else "images"
     verdict = f"{validation['verdict']}\n" if validation["verdict"] else ""
     return (
         f"{verdict}{result.run.folder}\n{_model(metrics)}"
-        f"trained on {_learned_from(metrics):,} images of {len(metrics['classes'])} classes in "
+        f"trained on {_learned_from(metrics):,} {reads} of {len(metrics['classes'])} classes in "
         f"{seconds['total']:.1f} s (training alone {seconds['training']:.1f} s)\n"
-        f"on {validation['examples']:,} images held out, which also chose the weights: "
+        f"on {validation['examples']:,} {reads} held out, which also chose the weights: "
         f"{_quality(validation)}\n"
         f"{environment_lines(metrics.get('environments', {}))}"
         f"{_folds(metrics)}"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bayesight.checks import check, probability
 from bayesight.data.augment import Augment
-from bayesight.data.dataset import gather
+from bayesight.data.dataset import as_input, gather
 from bayesight.seeding import numpy_generator, torch_generator
 from bayesight.types import ImageArray, IntArray
 
@@ -27,7 +27,8 @@ class Examples:
     """Chosen rows of one or more image arrays, in one numbering.
 
     Args:
-        arrays: uint8 (N_i, H, W) or (N_i, H, W, 3), all of the same H, W and mode; memory maps are fine.
+        arrays: uint8 (N_i, H, W) or (N_i, H, W, 3), all of the same H, W and mode; memory maps are fine. Of
+            texts int32 (N_i, T), their symbols.
         rows: (N,) rows in the concatenation of the arrays.
         labels: (N,) class of each row.
         environments: (N,) number of the environment each row comes from, or None.
@@ -61,12 +62,13 @@ class Examples:
         return (channels[0] if channels else 1, height, width)
 
     def images(self, positions: IntArray) -> Tensor:
-        """uint8 images (B, C, H, W) at ``positions`` of this numbering."""
+        """uint8 images (B, C, H, W), or texts (B, T), at ``positions`` of this numbering."""
         rows = self.rows[positions]
         if len(self.arrays) == 1:
             return gather(self.arrays[0], rows)
         starts = np.cumsum([0, *(len(array) for array in self.arrays)])
-        out = torch.empty((len(rows), *self.image_shape), dtype=torch.uint8)
+        none = gather(self.arrays[0], rows[:0])
+        out = none.new_empty((len(rows), *none.shape[1:]))
         for start, end, array in zip(starts[:-1], starts[1:], self.arrays, strict=True):
             inside = np.flatnonzero((rows >= start) & (rows < end))
             if len(inside):
@@ -187,6 +189,8 @@ class Batches:
         if self.augment is not None:
             generator = torch_generator(self.seed, "augment", self.rank, step)
             pixels = self.augment(images.to(torch.float32).div_(255), generator).to(self.dtype)
+        elif images.dtype != torch.uint8:
+            pixels = as_input(images)
         else:
             pixels = torch.mul(images, self._unit)  # converts and scales in one pass over the memory
         device = next(model.parameters()).device

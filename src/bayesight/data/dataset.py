@@ -22,7 +22,7 @@ from bayesight.types import ImageArray, IntArray, Progress
 if TYPE_CHECKING:
     from bayesight.data.store import Store
 
-__all__ = ["ImageDataset", "NotMNIST", "gather", "to_image", "to_tensor"]
+__all__ = ["ImageDataset", "NotMNIST", "as_input", "gather", "to_image", "to_tensor"]
 
 Transform: TypeAlias = Callable[[Any], Any]
 
@@ -95,13 +95,13 @@ def to_image(tensor: Tensor) -> Image.Image:
 
 
 def gather(images: ImageArray, indices: IntArray) -> Tensor:
-    """The images at ``indices`` as one uint8 tensor (B, C, H, W): the fast path to a batch.
+    """The images at ``indices`` as one uint8 tensor (B, C, H, W), or texts as int32 (B, T), fast.
 
     The rows are copied once, so the tensor is writable and does not hold on to a memory map. RGB rows keep
     their order in memory, so the tensor is in torch's channels-last format, the one convolutions like best.
 
     Args:
-        images: (N, H, W) or (N, H, W, 3) uint8.
+        images: (N, H, W) or (N, H, W, 3) uint8; the symbols of texts (N, T) int32.
         indices: (B,) integers in [-N, N).
 
     Raises:
@@ -112,7 +112,14 @@ def gather(images: ImageArray, indices: IntArray) -> Tensor:
         torch.Size([2, 1, 2, 3])
     """
     rows = torch.from_numpy(np.asarray(images).take(indices, axis=0))
+    if rows.ndim == 2:
+        return rows
     return rows.unsqueeze(1) if rows.ndim == 3 else rows.permute(0, 3, 1, 2)
+
+
+def as_input(rows: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Stored rows as a network takes them: uint8 images as pixels in [0, 1], symbols as they are."""
+    return rows.to(dtype).div_(255) if rows.dtype == torch.uint8 else rows
 
 
 class ImageDataset(Dataset[tuple[Any, Any]]):

@@ -26,14 +26,14 @@ class Manifest:
     Args:
         format: version of the layout on disk.
         source: absolute path of the folder or archive.
-        kind: "folder", "tar", "zip" or "idx"; IDX data number their classes, the others name them.
+        kind: "folder", "tar", "zip", "idx" or "text"; IDX data number their classes, the others name them.
         classes: names in the order of the labels: sorted, as text.
         counts: images of each class.
         parts: images of each part of the source (see ``layout.PARTS``); empty where it has none.
         notes: which folders were taken for what, in sentences, where that needs saying.
         lost: folders among those of the classes in which no image could be read.
-        shape: (H, W) or (H, W, 3) of one image.
-        mode: "L" (grey) or "RGB".
+        shape: (H, W) or (H, W, 3) of one image, (1, T) of a text.
+        mode: "L" (grey), "RGB" or "text".
         content_hash: the same for the same images under the same class indices, whatever held them.
         quarantined: members not taken in, each with its reason.
         passed: files that were passed over because they are no images, by kind and class.

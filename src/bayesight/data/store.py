@@ -117,6 +117,10 @@ class Store:
         start = int(ends[position - 1]) + 1 if position else 0
         return text[start : int(ends[position])].decode()
 
+    def shown(self, index: int) -> str:
+        """What stands for an image where it is named: its path; for a text its words."""
+        return self.path_of(index)
+
     @cached_property
     def _paths(self) -> tuple[bytes, IntArray]:
         text = (self.folder / "paths.txt").read_bytes()
@@ -203,12 +207,14 @@ def require_classes(store: Store, least: int = 2) -> None:
         InvalidInput: fewer than ``least`` classes.
     """
     names = ", ".join(store.classes) or "none"
+    of_texts = store.manifest.kind == "text"
+    mend = "A text's class stands before the tab in its line, or is its file's name." if of_texts else _MEND
     check(
         len(store.classes) >= least,
         store.manifest.source,
         f"holds {len(store.classes)} class{'' if len(store.classes) == 1 else 'es'} ({names})",
         f"at least {least}",
-        " ".join([*(f"{note[0].upper()}{note[1:]}." for note in store.manifest.notes), _MEND]),
+        " ".join([*(f"{note[0].upper()}{note[1:]}." for note in store.manifest.notes), mend]),
     )
 
 

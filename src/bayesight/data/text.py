@@ -13,10 +13,9 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -40,10 +39,41 @@ __all__ = [
 
 MOST_BYTES = 1 << 30
 """Bytes that a text may have once it is inflated."""
-PAD, START, END = "<pad>", "<start>", "<end>"
+PAD, START, END, MASK = "<pad>", "<start>", "<end>", "<mask>"
 """Symbols of their own in a vocabulary of subwords."""
 
-LabelledText: TypeAlias = tuple[list[str], list[str]]
+_MARKS = ((PAD, START, END, MASK), ("[PAD]", "[CLS]", "[SEP]", "[MASK]"))
+"""Names of the marks of a text: ours, and those of published BERTs."""
+
+
+class LabelledText(NamedTuple):
+    """Texts with their labels.
+
+    Args:
+        texts: as they are in the file, blanks at the ends taken off.
+        labels: of each.
+        places: file and line of each: ``"reviews.tsv:12"``.
+    """
+
+    texts: list[str]
+    labels: list[str]
+    places: list[str]
+
+
+class Marks(NamedTuple):
+    """The numbers of the symbols that are no part of a text.
+
+    Args:
+        pad: after its end; 0.
+        start: before it.
+        end: after it.
+        mask: in the place of a symbol that is to be named; None where the vocabulary has none.
+    """
+
+    pad: int
+    start: int
+    end: int
+    mask: int | None
 
 
 def read_text(path: str | Path) -> str:
@@ -95,17 +125,19 @@ def read_labelled(path: str | Path) -> LabelledText:
 
     Raises:
         SourceNotFound, SourceUnreadable: as ``read_text``.
-        InvalidInput: a line without a tab or a label (says which), or fewer than two classes.
+        InvalidInput: a line without a tab or a label (says which), or no lines.
     """
     path = existing_path(path)
     texts: list[str] = []
     labels: list[str] = []
+    places: list[str] = []
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
         for file in files:
-            lines = [line for line in read_lines(file) if line]
-            texts += lines
+            lines = [(number, line) for number, line in enumerate(read_lines(file), 1) if line]
+            texts += [line for _, line in lines]
             labels += [file.name.partition(".")[0]] * len(lines)
+            places += [f"{file.name}:{number}" for number, _ in lines]
     else:
         for number, line in enumerate(read_text(path).split("\n"), 1):
             if not line.strip():
@@ -116,10 +148,9 @@ def read_labelled(path: str | Path) -> LabelledText:
             check(bool(label.strip() and text.strip()), where, "a label or a text is empty", "label<TAB>text")
             labels.append(label.strip())
             texts.append(text.strip())
-    found = Counter(labels)
-    came = f"classes {listed(found)}" if found else "no lines"
-    check(len(found) >= 2, str(path), came, "at least two classes")
-    return texts, labels
+            places.append(f"{path.name}:{number}")
+    check(bool(texts), str(path), "no lines", "label<TAB>text, or a file for each class")
+    return LabelledText(texts, labels, places)
 
 
 class Vocabulary(Protocol):
@@ -210,15 +241,18 @@ class Subwords:
             if isinstance(problem, MissingExtra):
                 raise
             raise InvalidInput(f"vocabulary: {problem}; expected a document of tokenizers.") from problem
+        self._tokenizer.no_padding()  # published ones cut and fill texts to a length of their own
+        self._tokenizer.no_truncation()
         self.document = document
 
     @classmethod
-    def learned(cls, texts: Iterable[str], size: int) -> Subwords:
+    def learned(cls, texts: Iterable[str], size: int, *, masks: bool = False) -> Subwords:
         """The vocabulary of ``size`` symbols at most that texts lead to; no symbol crosses from word to word.
 
         Args:
             texts: to learn from, those of the training part only.
             size: symbols at most, those of the 256 bytes and three marks among them; at least 259.
+            masks: a fourth mark, for symbols that are to be named from those around them.
         """
         check(size >= 259, "vocabulary size", f"got {size}", "at least 259: the bytes and three marks")
         library = _tokenizers()
@@ -227,7 +261,7 @@ class Subwords:
         tokenizer.decoder = library.decoders.ByteLevel()
         trainer = library.trainers.BpeTrainer(
             vocab_size=size,
-            special_tokens=[PAD, START, END],
+            special_tokens=[PAD, START, END, *([MASK] if masks else [])],
             initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()),
             show_progress=False,
         )
@@ -244,6 +278,20 @@ class Subwords:
         known = [self._tokenizer.token_to_id(mark) for mark in (PAD, START, END)]
         return known == [PAD_SYMBOL, START_SYMBOL, END_SYMBOL]
 
+    @property
+    def marks(self) -> Marks:
+        """The symbols that are no part of a text.
+
+        Raises:
+            InvalidInput: a vocabulary that has none, or whose padding is not symbol 0.
+        """
+        for names in _MARKS:
+            pad, start, end, mask = map(self._tokenizer.token_to_id, names)
+            if pad == 0 and start is not None and end is not None:
+                return Marks(pad, start, end, mask)
+        wanted = " or ".join(", ".join(names[:3]) for names in _MARKS)
+        raise InvalidInput(f"vocabulary: no marks of padding (symbol 0), start and end; expected {wanted}.")
+
     def encode(self, text: str) -> IntArray:
         """(N,) int64, the subwords of a text."""
         return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
@@ -257,6 +305,10 @@ class Subwords:
         """The text of symbols; marks are left out."""
         text: str = self._tokenizer.decode(list(symbols), skip_special_tokens=True)
         return text
+
+    def pieces(self, symbols: Iterable[int]) -> list[str]:
+        """The text of each symbol by itself; padding is left out."""
+        return [self._tokenizer.decode([symbol], skip_special_tokens=False) for symbol in symbols if symbol]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values that ``vocabulary_from`` reads back."""

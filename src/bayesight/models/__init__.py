@@ -1,6 +1,6 @@
 """Networks by name: ``build("resnet", (1, 28, 28), 10)``, ``build_generator("gan", (1, 28, 28))``.
 
-Those in ``MODELS`` answer with a class, those in ``GENERATORS`` make images.
+Those in ``MODELS`` and ``TEXT_MODELS`` answer with a class, those in ``GENERATORS`` make images.
 """
 
 from bayesight.models.alexnet import AlexNet
@@ -26,8 +26,9 @@ from bayesight.models.pretrained import PRETRAINED, pretrained_weights
 from bayesight.models.qnet import Q_NETWORKS, QNetwork, build_q_network
 from bayesight.models.recurrent import RecurrentLanguageModel
 from bayesight.models.recurrent_translation import RecurrentTranslator
-from bayesight.models.registry import MODELS, build
+from bayesight.models.registry import MODELS, TEXT_MODELS, build
 from bayesight.models.resnet import ResidualBlock, ResNet
+from bayesight.models.text import Bert
 from bayesight.models.timm import TimmModel, timm_weights
 from bayesight.models.transformer import (
     BidirectionalTransformer,
@@ -50,10 +51,12 @@ __all__ = [
     "MODELS",
     "PRETRAINED",
     "Q_NETWORKS",
+    "TEXT_MODELS",
     "TRANSLATION_MODELS",
     "VAE",
     "AlexNet",
     "Autoencoder",
+    "Bert",
     "BidirectionalTransformer",
     "CausalTransformer",
     "EfficientNetLite",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -63,6 +63,7 @@ class ImageModel(nn.Module):
             leave something aside: its other features may still tell it, and a density fitted to them would
             bring it back.
         own_normalisation: the network brings the moments it standardises by.
+        reads: what it is a classifier of.
         working_size: (height, width) in pixels at which it works.
     """
 
@@ -70,6 +71,7 @@ class ImageModel(nn.Module):
     widest: int
     answers_alone: bool
     own_normalisation: bool = False
+    reads: Literal["images", "texts"] = "images"
     working_size: tuple[int, int]
 
     def __init__(self, image_shape: tuple[int, int, int], classes: int) -> None:
@@ -148,14 +150,18 @@ class ImageModel(nn.Module):
         Raises:
             ValueError: of a black image they are not finite, so that the weights cannot be right.
         """
-        training, weight = self.training, self.head.weight
+        training = self.training
         with torch.no_grad():
-            black = torch.zeros(1, *self.image_shape, dtype=weight.dtype, device=weight.device)
-            features = self.eval().evidence_features(black)
+            features = self.eval().evidence_features(self.blank())
         self.train(training)
         if not bool(features.isfinite().all()):
             raise ValueError("the network's features of a black image are not finite")
         return int(features.shape[1])
+
+    def blank(self, count: int = 1) -> Tensor:
+        """Black images (count, C, H, W), as the network takes them."""
+        weight = self.head.weight
+        return torch.zeros(count, *self.image_shape, dtype=weight.dtype, device=weight.device)
 
     def centred_logits(self, x: Tensor) -> Tensor:
         """Logits (B, K) less their mean: as much as the probabilities of the classes tell, and no more."""

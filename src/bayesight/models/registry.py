@@ -9,9 +9,12 @@ from bayesight.models.base import ImageModel
 from bayesight.models.outline import initialised
 from bayesight.registry import Registry
 
-__all__ = ["MODELS", "build"]
+__all__ = ["MODELS", "TEXT_MODELS", "build"]
 
 MODELS: Registry[Any] = Registry("model")
+"""Classifiers of images."""
+TEXT_MODELS: Registry[Any] = Registry("model")
+"""Classifiers of texts."""
 
 
 def build(
@@ -20,8 +23,8 @@ def build(
     """A freshly initialised network.
 
     Args:
-        name: a registered name, ``MODELS.names()`` lists them.
-        image_shape: (C, H, W) of one image.
+        name: a registered name; ``MODELS.names()`` and ``TEXT_MODELS.names()`` list them.
+        image_shape: (C, H, W) of one image; (symbols, 1, T) of a text.
         classes: number of classes K, at least 1.
         seed: initial weights follow from it; the global generator is left as it was.
         options: the network's own keyword arguments.
@@ -38,7 +41,8 @@ def build(
     """
     where = f"model {name!r}"
     check(classes >= 1, where, f"{classes} classes", "at least one")
+    family = TEXT_MODELS if name in TEXT_MODELS else MODELS
     network: ImageModel = initialised(
-        lambda: MODELS.build(name, image_shape, classes, **options), where, image_shape, seed
+        lambda: family.build(name, image_shape, classes, **options), where, image_shape, seed
     )
     return network

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -414,7 +415,7 @@ class BidirectionalTransformer(nn.Module):
         context: places at most.
         layers: blocks.
         segments: kinds of stretches, 0 for none.
-        seed: initial weights follow from it; the global generator is left as it was.
+        seed: initial weights follow from it, and the global generator stays as it was; None draws from that.
         shape: of the blocks, as in ``BlockShape``.
 
     Raises:
@@ -427,14 +428,21 @@ class BidirectionalTransformer(nn.Module):
     """
 
     def __init__(
-        self, symbols: int, context: int, *, layers: int = 4, segments: int = 0, seed: int = 0, **shape: Any
+        self,
+        symbols: int,
+        context: int,
+        *,
+        layers: int = 4,
+        segments: int = 0,
+        seed: int | None = 0,
+        **shape: Any,
     ) -> None:
         super().__init__()
         check(layers >= 1, "transformer", f"{layers} layers", "at least 1 of each")
         self.shape = BlockShape(**shape)
         self.context = context
         width = self.shape.width
-        with initial_weights(seed):
+        with nullcontext() if seed is None else initial_weights(seed):
             self.embed = Embedding(symbols, context, self.shape)
             self.segment = nn.Embedding(segments, width) if segments else None
             self.first_norm = self.shape.new_norm()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bayesight.bayes import calibrate, sharpness
 from bayesight.checks import check
 from bayesight.data.batches import Batches, Examples, Mixture
+from bayesight.data.dataset import as_input
 from bayesight.evaluation.calibration import Answers
 from bayesight.losses import ClassificationLoss, EnvironmentLoss, build_loss, sees_environments
 from bayesight.losses.invariance import backdoor_weights, group_means
@@ -45,6 +46,7 @@ def classification(
     classes: int,
     hardware: Hardware,
     also: Examples | None = None,
+    shape: tuple[int, int, int] | None = None,
 ) -> Plan[ImageModel]:
     """Resolve a classifier's recipe against data and hardware.
 
@@ -55,11 +57,12 @@ def classification(
         classes: K.
         hardware: device, precision, processes.
         also: further images that fill their share of every batch.
+        shape: (C, H, W) of an image, (symbols, 1, T) of a text; None for that of the images.
 
     Raises:
         InvalidInput: an image shape the model cannot take, an option out of range.
     """
-    network = new_network(recipe, train, classes)
+    network = new_network(recipe, train, classes, shape)
     seeing = sees_environments(recipe.loss.name)
     counts = group_counts(train, classes) if seeing and train.environments is not None else None
     loss = build_loss(recipe.loss.name, classes, counts, **recipe.loss.options)
@@ -146,10 +149,12 @@ def environment_metrics(
     }
 
 
-def new_network(recipe: Recipe, train: Examples, classes: int) -> ImageModel:
+def new_network(
+    recipe: Recipe, train: Examples, classes: int, shape: tuple[int, int, int] | None = None
+) -> ImageModel:
     """The recipe's network, initialised from its seed, normalising by the training images' moments."""
     options = recipe.model.options
-    network = build(recipe.model.name, train.image_shape, classes, seed=recipe.seed, **options)
+    network = build(recipe.model.name, shape or train.image_shape, classes, seed=recipe.seed, **options)
     if not network.own_normalisation:
         network.standardise.fit(*train.channel_moments())
     network.freeze()
@@ -182,7 +187,7 @@ def log_probability_blocks(
     """``log_probabilities`` of one batch after the other."""
     device = next(model.parameters()).device
     for images, _ in examples.in_order(batch):
-        yield model(images.to(device=device, dtype=dtype).div_(255)).double().log_softmax(dim=1).cpu()
+        yield model(as_input(images.to(device), dtype)).double().log_softmax(dim=1).cpu()
 
 
 def total_loss(loss: ClassificationLoss | EnvironmentLoss) -> Loss:

@@ -45,7 +45,7 @@ from bayesight.data.augment import AUGMENTATIONS, Augment, augmentation
 from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
 from bayesight.frame import Fit
 from bayesight.losses import LOSSES
-from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS, TRANSLATION_MODELS
+from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS, TEXT_MODELS, TRANSLATION_MODELS
 from bayesight.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
 from bayesight.registry import Registry, option_problems
 from bayesight.training.engine import Update
@@ -108,11 +108,18 @@ _FILES = {"transformer": "translate"}
 NEXT_SYMBOL = "next_symbol"
 """The loss of every model of texts."""
 
+METHOD_FIELDS = {"simclr": {"temperature", "projection", "augment"}, "masked": {"share"}}
+"""The fields of a table ``[pretrain]`` that belong to one method."""
+OF_IMAGES = ("size", "mode", "environments", "group_by")
+"""The fields of a table ``[data]`` that say something of images."""
+
 Choice = Annotated[NamedOptions, BeforeValidator(_named)]
 Positive = Annotated[float, Within(0, 1e6, above=True)]
 Rate = Annotated[float, Within(0, 1e30, above=True)]
 LARGEST_SIDE = 4096
 """Pixels of a side that images are brought to, at most."""
+LARGEST_CONTEXT = 65_536
+"""Symbols of a text that are seen at once, at most."""
 
 
 class DataKey(BaseModel):
@@ -147,7 +154,7 @@ class DataKey(BaseModel):
     also_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.4
     environments: StrictStr | None = None
     group_by: StrictStr | None = None
-    context: Annotated[int, Within(1, 65_536)] = 128
+    context: Annotated[int, Within(1, LARGEST_CONTEXT)] = 128
     vocabulary: Literal["characters"] | Annotated[int, Within(259, 1_000_000)] = "characters"
 
     def augmentation(self) -> Augment | None:
@@ -206,24 +213,26 @@ class OptimizationKey(NamedOptions):
 
 
 class PretrainKey(BaseModel):
-    """Contrastive pretraining of a classifier's network, before any label: SimCLR (Chen et al. 2020).
+    """Pretraining of a classifier's network, before any label.
 
-    Two random views of each image of a batch are to be recognised as one image among all others. Whatever the
-    views differ in is forgotten, so the augmentation says what does not matter.
+    By SimCLR (Chen et al. 2020) two random views of each image of a batch are to be recognised as one image
+    among all others. Whatever the views differ in is forgotten, so the augmentation says what does not
+    matter. By masking (Devlin et al. 2018) some symbols of a text are hidden and to be named from the others.
 
     Args:
-        name: the method.
-        epochs: passes over all images, labelled or not, the validation images left out.
+        name: the method, "simclr" of images or "masked" of texts.
+        epochs: passes over all images or texts, labelled or not, the validation images left out.
         batch: images in one step, two views each.
         lr: base learning rate of AdamW, which rises over a tenth of the steps and falls along half a cosine.
         weight_decay: pull of matrices and kernels towards zero.
         temperature: of the likeness; small ones look only at the nearest neighbours.
         projection: numbers in the embedding that likeness is measured in; it is dropped afterwards.
         augment: how a view differs from its image.
+        share: of the symbols of a text that are to be named.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    name: Literal["simclr"] = "simclr"
+    name: Literal["simclr", "masked"] = "simclr"
     epochs: Positive = 40
     batch: Annotated[int, Within(2, 1_000_000)] = 192
     lr: Positive = 2e-3
@@ -241,6 +250,7 @@ class PretrainKey(BaseModel):
             "thickness": 1.0,
         }
     )
+    share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.15
 
 
 class Recipe(BaseModel):
@@ -270,6 +280,11 @@ class Recipe(BaseModel):
             ['classification', 'generation', 'language', 'translation']
         """
         return _kind(self.model.name)
+
+    @property
+    def reads_texts(self) -> bool:
+        """True where the model classifies texts."""
+        return self.model.name in TEXT_MODELS
 
     @classmethod
     def parse(cls, tree: Mapping[str, Any], where: str = "recipe") -> Recipe:
@@ -349,7 +364,11 @@ class Recipe(BaseModel):
 
     def as_dict(self) -> dict[str, Any]:
         """Nested dictionaries that ``parse`` reads back, without None and other kinds' values."""
-        others = {} if self.kind in TEXTS else {"data": {"context", "vocabulary"}}
+        others: dict[str, set[str]] = {}
+        if not self.reads_texts and self.kind not in TEXTS:
+            others["data"] = {"context", "vocabulary"}
+        if self.pretrain is not None:
+            others["pretrain"] = foreign_fields(self.pretrain.name)
         return self.model_dump(mode="json", exclude_none=True, exclude=others)
 
     def to_toml(self) -> str:
@@ -362,11 +381,11 @@ def _kind(model: str) -> Kind:
 
 
 def _models() -> tuple[str, ...]:
-    return tuple(name for family in FAMILIES.values() for name in family)
+    return tuple(name for family in (*FAMILIES.values(), TEXT_MODELS) for name in family)
 
 
 def _known(model: str) -> bool:
-    return any(model in family for family in FAMILIES.values())
+    return any(model in family for family in (*FAMILIES.values(), TEXT_MODELS))
 
 
 def _no_options() -> None:
@@ -419,7 +438,8 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
     if model is not None and not _known(model[0]):
         problems.append(str(UnknownName("model", model[0], _models())))
     else:
-        wanted.insert(0, ("model", FAMILIES[kind], ModelKey))
+        of_texts = model is not None and model[0] in TEXT_MODELS
+        wanted.insert(0, ("model", TEXT_MODELS if of_texts else FAMILIES[kind], ModelKey))
     for path, registry, key in wanted:
         found = _name_and_options(tree, path, key)
         if found is None:
@@ -442,7 +462,42 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
         problems.append(
             f"pretrain is for classifiers; a model that makes {makes} learns without labels as it is"
         )
+    problems += _text_problems(tree, model is not None and model[0] in TEXT_MODELS)
     return problems + _augment_problems(tree, "data.augment") + _augment_problems(tree, "pretrain.augment")
+
+
+def foreign_fields(method: str) -> set[str]:
+    """The fields of a table ``[pretrain]`` that another method than this has."""
+    return {field for name, fields in METHOD_FIELDS.items() if name != method for field in fields}
+
+
+def _text_problems(tree: Mapping[str, Any], of_texts: bool) -> list[str]:
+    """Values that a classifier of texts has no use for, or one of images."""
+    problems = []
+    data, pretrain = (tree.get(name) for name in ("data", "pretrain"))
+    if of_texts and isinstance(data, Mapping):
+        named = _named(data.get("augment", "none"))
+        given = {
+            name for name in OF_IMAGES if data.get(name) not in (None, DataKey.model_fields[name].default)
+        }
+        if isinstance(named, Mapping) and named.get("name") != "none":
+            given.add("augment")
+        problems += [
+            f"data.{name} is for images; the model reads texts: leave it out" for name in sorted(given)
+        ]
+    if of_texts and not isinstance(data if data is None else data.get("vocabulary"), int):
+        problems.append("data.vocabulary is missing; a model of texts wants a number of subwords, as 4000")
+    table = _named(pretrain)
+    if isinstance(table, Mapping):
+        method = table.get("name", "simclr")
+        wanted = "masked" if of_texts else "simclr"
+        if method in METHOD_FIELDS and method != wanted:
+            read = "texts" if of_texts else "images"
+            problems.append(f"pretrain {shown(method)} is not for {read}; expected {wanted!r}")
+        elif method in METHOD_FIELDS:
+            strange = sorted(foreign_fields(method) & table.keys())
+            problems += [f"pretrain {shown(method)} has no {shown(name)}" for name in strange]
+    return problems
 
 
 def _augment_problems(tree: Mapping[str, Any], path: str) -> list[str]:

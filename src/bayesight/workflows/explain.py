@@ -68,6 +68,7 @@ def explain(
         StorageFailed: the picture cannot be written.
     """
     classifier, how = belief_of(Run.open(run_path), ledger), how or Readings()
+    classifier.classes.require_images("--explain")
     pixels = read_images([image], classifier.classes)
     (answers,) = answer_blocks(classifier, [image], how)
     (found,) = answers.predictions

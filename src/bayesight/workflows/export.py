@@ -139,6 +139,7 @@ def export(
         check(source is not None, "quantise", "got no images", "labelled images to calibrate and judge it on")
     opened = Run.open(run)
     classifier = belief_of(opened, ledger)
+    classifier.classes.require_images("export")
     pixels, labels = _images(classifier, source, labelled=quantise, progress=progress)
     program = _program(classifier)
     path, note = Path(out).expanduser().absolute(), _metadata(classifier, licence)

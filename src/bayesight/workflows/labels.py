@@ -133,6 +133,7 @@ def audit_labels(
         own = size is None and mode is None and fit == "crop"
         check(own, "--size, --mode or --fit", came, "the run's own", "Leave them out.")
         classifier = Run.open(run).classifier()
+        classifier.classes.require_images("inspect --run")
         store = open_store(
             source, **classifier.classes.reading, **options.reading, labels=labels, progress=progress
         )

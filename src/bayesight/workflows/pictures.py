@@ -1,4 +1,4 @@
-"""Pictures to be judged, from files, folders, archives and tables of paths, in the order given."""
+"""Pictures and texts to be judged, from files, folders, archives and tables of paths, in the order given."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from bayesight.checks import existing_path, path_exists
 from bayesight.data.batches import Examples
 from bayesight.data.dataset import gather
 from bayesight.data.decode import decode
+from bayesight.data.labelled_texts import encoded, holds_texts, open_texts
 from bayesight.data.members import ENCODED_LIMIT_BYTES
 from bayesight.data.notes import image_notes, notes
 from bayesight.data.sources import AS_STORED, ContainerOptions, holds_images
+from bayesight.data.text import Subwords
 from bayesight.errors import BayesightError, SourceNotFound, SourceUnreadable, listed
 from bayesight.frame import Treatment
 from bayesight.training.classification import EVALUATION_BATCH
@@ -78,13 +80,14 @@ def _read_file(given: str | Path, classes: Classes) -> tuple[Tensor, Treatment]:
     except OSError as problem:
         raise SourceUnreadable(f"{given} cannot be read: {problem.strerror}.") from problem
     if found.refused:
-        raise SourceUnreadable(f"{given} is no image that can be read: {found.refused[0][1]}.")
+        why = "it is text, and the run reads images" if holds_texts(path) else found.refused[0][1]
+        raise SourceUnreadable(f"{given} is no image that can be read: {why}.")
     return gather(found.images, found.kept), found.treatment
 
 
 @dataclass
 class ImageCollection:
-    """Images from files, folders and archives, in the order given."""
+    """Images from files, folders and archives, or texts, in the order given."""
 
     classes: Classes
     rows: list[str | UnreadImage] = field(default_factory=list)
@@ -117,6 +120,37 @@ class ImageCollection:
                 self.take_file(name, place)
         except (SourceNotFound, SourceUnreadable) as problem:
             self.refuse(name, problem)
+
+    def take_texts(self, given: str, vocabulary: Subwords) -> None:
+        """Read a text as it is given, or the texts of a file or folder; an empty one is named."""
+        if given.strip() and path_exists(Path(given)):
+            try:
+                store = open_texts(given, labelled=False, in_order=True)
+            except (SourceNotFound, SourceUnreadable) as problem:
+                self.refuse(given, problem)
+                return
+            folder = Path(given) if Path(given).is_dir() else Path(given).parent
+            names = [str(folder / place) for place in store.places]
+            store = store.written(vocabulary, self.classes.size[1])
+            self._parts.append(torch.from_numpy(store.images))
+            self.sources[given] = store.manifest.notes
+            self.within |= dict.fromkeys(names, given)
+            self.rows += names
+            return
+        if given.lower().endswith((*TABLES, ".txt", ".gz")) and not given.strip().count(" "):
+            self.refuse(
+                given, SourceNotFound(f"{given} does not exist; expected a text, or a file of texts.")
+            )
+            return
+        if not given.strip():
+            self.refuse(given, SourceUnreadable("the text is empty; expected words."))
+            return
+        length = self.classes.size[1]
+        rows, cut = encoded([given], vocabulary, length)
+        self._parts.append(torch.from_numpy(rows))
+        self.rows.append(given)
+        if cut[0]:
+            self.notes[given] = (f"cut after {length} of its {int(cut[0])} symbols, those the run reads",)
 
     def refuse(self, name: str, problem: BayesightError) -> None:
         """Keep the reason why something cannot be read."""
@@ -157,7 +191,8 @@ def gather_pictures(
     """Images in the order given, few image files at a time; those that cannot be read are named among them.
 
     Args:
-        images: image files, folders and archives of them, and tables (``.csv``, ``.tsv``, ``.parquet``) whose
+        images: for a run of texts, texts and files of them, one a line; else image files, folders and
+            archives of them, and tables (``.csv``, ``.tsv``, ``.parquet``) whose
             column ``path`` names any of these; a relative path is looked for beside the table first, then in
             the working directory.
         classes: the run's.
@@ -169,10 +204,13 @@ def gather_pictures(
         SourceNotFound, SourceUnreadable: none of the images could be read; the error is the first one's.
     """
     found, many, answered, first_error = ImageCollection(classes), 0, False, None
+    vocabulary = classes.vocabulary
     for given in map(str, images):
-        for name, place in _places(given):
+        for name, place in [(given, given)] if vocabulary is not None else _places(given):
             many += 1
-            if isinstance(place, str):
+            if vocabulary is not None:
+                found.take_texts(given, vocabulary)
+            elif isinstance(place, str):
                 found.take(name, place, container, progress)
             else:
                 found.refuse(name, place)
@@ -183,7 +221,8 @@ def gather_pictures(
     if first_error is not None and not answered:
         if many == 1:
             raise first_error
-        raise SourceUnreadable(f"none of the {many:,} images could be read; the first: {first_error}")
+        what = "images" if vocabulary is None else "texts"
+        raise SourceUnreadable(f"none of the {many:,} {what} could be read; the first: {first_error}")
     yield found
 
 

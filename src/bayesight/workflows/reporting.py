@@ -18,6 +18,7 @@ from bayesight.bayes.rates import mixture_draws
 from bayesight.data import Store
 from bayesight.data.audit import audit
 from bayesight.data.batches import Examples
+from bayesight.data.labelled_texts import TextStore
 from bayesight.data.notes import notes
 from bayesight.models import GENERATORS, GenerativeModel
 from bayesight.report import (
@@ -251,7 +252,7 @@ def evaluation_sections(
 def mistakes(
     evaluation: Evaluation, examples: Examples, store: Store, rows: np.ndarray | None = None
 ) -> Section:
-    """The most confident mistakes, as pictures.
+    """The most confident mistakes, as pictures; of texts, their words.
 
     Args:
         evaluation: of ``examples``.
@@ -262,16 +263,17 @@ def mistakes(
     predicted, sure = evaluation.predictions, evaluation.answers.log_p
     wrong = np.flatnonzero(predicted != evaluation.labels)
     order = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
-    images = examples.images(order).permute(0, 2, 3, 1).numpy()
+    images = examples.images(order)
+    pixels = [None] * len(order) if isinstance(store, TextStore) else images.permute(0, 2, 3, 1).numpy()
     pictures = [
         Picture(
-            image=image[:, :, 0] if image.shape[2] == 1 else image,
+            image=image if image is None or image.shape[2] > 1 else image[:, :, 0],
             label=evaluation.classes[evaluation.labels[i]],
             prediction=evaluation.classes[predicted[i]],
             probability=float(np.exp(sure[i])),
-            path=store.path_of(int(i if rows is None else rows[i])),
+            path=store.shown(int(i if rows is None else rows[i])),
         )
-        for i, image in zip(order, images, strict=True)
+        for i, image in zip(order, pixels, strict=True)
     ]
     return report.mistakes(pictures, total=len(wrong))
 
@@ -304,9 +306,13 @@ def data_sections(store: Store) -> list[Section]:
 
 
 def _network_input(run: Run, examples: Examples) -> Section:
-    """Three of the images, as the network is given them."""
+    """Three of the images, or texts, as the network is given them."""
     some = np.unique(np.linspace(0, len(examples) - 1, 3).round().astype(np.int64))
-    pixels = examples.images(some).permute(0, 2, 3, 1).numpy()
+    given, vocabulary = examples.images(some), run.classes().vocabulary
+    if vocabulary is not None:
+        pieces = (" ".join(vocabulary.pieces(row)) for row in given.tolist())
+        return report.prose("As the network reads them, symbol by symbol", *pieces)
+    pixels = given.permute(0, 2, 3, 1).numpy()
     return report.network_input(
         pixels[..., 0] if pixels.shape[3] == 1 else pixels, _FITTED[run.classes().fit]
     )

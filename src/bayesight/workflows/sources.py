@@ -14,6 +14,7 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data import Store, open_store
 from bayesight.data.batches import Examples
+from bayesight.data.labelled_texts import holds_texts, open_texts
 from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutOptions, LayoutUnclear, folder_of
 from bayesight.data.notes import fitted_note, reading_notes, source_facts
 from bayesight.data.sources import AS_STORED, ContainerOptions
@@ -26,9 +27,11 @@ __all__ = [
     "LabelledImages",
     "SourceOptions",
     "class_numbers",
+    "open_like",
     "pictures_of",
     "read_labelled",
     "read_unlabelled",
+    "refuse_texts",
     "unlabelled",
 ]
 
@@ -164,14 +167,14 @@ def read_labelled(
     known = {canonical(name) for name in classes.names}
     notes = []
     try:
-        store = open_store(source, **classes.reading, **options.reading, labels=labels, progress=progress)
+        store = open_like(source, classes, options, labels=labels, progress=progress)
     except LayoutUnclear as unclear:
         fitting = [reading for reading in unclear.readings if not known.isdisjoint(reading.classes)]
         if len(fitting) != 1:
             raise
         (reading,) = fitting
         chosen = replace(options, layout=reading.asked)
-        store = open_store(source, **classes.reading, **chosen.reading, labels=labels, progress=progress)
+        store = open_like(source, classes, chosen, labels=labels, progress=progress)
         notes.append(f"{listed(reading.classes, 4)} are taken for the classes, for the run knows such")
     rows, part = _rows(store, (options.part,) if options.part else parts)
     notes += store.manifest.notes
@@ -217,8 +220,45 @@ def read_unlabelled(
     Raises:
         SourceNotFound, SourceUnreadable: the source cannot be read.
     """
-    store = open_store(source, **classes.reading, labelled=False, container=container, progress=progress)
+    options = SourceOptions(container=container)
+    store = open_like(source, classes, options, labelled=False, progress=progress)
     return pictures_of(store, without), store
+
+
+def open_like(
+    source: str | Path,
+    classes: Classes,
+    options: SourceOptions = AS_IT_IS,
+    *,
+    labels: Path | None = None,
+    labelled: bool = True,
+    progress: Progress | None = None,
+) -> Store:
+    """Open a source as a run reads it: its images in the run's frame, or its texts in the run's symbols.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: the source cannot be read.
+        InvalidInput: texts for a run of images.
+    """
+    if classes.vocabulary is not None:
+        return open_texts(source, labelled=labelled).written(classes.vocabulary, classes.size[1])
+    refuse_texts(source, "the run's model reads images")
+    return open_store(
+        source, **classes.reading, **options.reading, labels=labels, labelled=labelled, progress=progress
+    )
+
+
+def refuse_texts(source: str | Path, why: str) -> None:
+    """Refuse a source of texts where images are wanted.
+
+    Raises:
+        SourceNotFound: nothing is there.
+        InvalidInput: texts, with the reason ``why`` they are of no use.
+    """
+    if holds_texts(Path(source)):
+        raise InvalidInput(
+            f"{source} holds texts, and {why}; expected images. For texts: bayesight train TEXTS --model bert"
+        )
 
 
 def pictures_of(store: Store, without: Sequence[str] = ()) -> Examples:

@@ -16,6 +16,7 @@ from bayesight.models import (
     GENERATORS,
     LANGUAGE_MODELS,
     MODELS,
+    TEXT_MODELS,
     TRANSLATION_MODELS,
     GenerativeModel,
     ImageModel,
@@ -86,7 +87,7 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
 
     Args:
         what: a run folder or a registered name.
-        classes: K, for a name; a language model by name is one of 256 symbols and 128 places.
+        classes: K, for a name; a model of texts by name is one of 256 symbols and 128 places.
         size: side of the images in pixels, for a name.
         mode: "L" or "RGB", for a name.
 
@@ -99,6 +100,8 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
         name, network = what, build_language_model(what, BYTES, CONTEXT)
     elif what in TRANSLATION_MODELS:
         name, network = what, build_translation_model(what, BYTES, CONTEXT)
+    elif what in TEXT_MODELS:
+        name, network = what, build(what, (BYTES, 1, CONTEXT), classes)
     elif what in MODELS or what in GENERATORS:
         check(mode in ("L", "RGB"), "--mode", f"got {mode!r}", "L or RGB")
         check(size >= 1, "--size", f"got {size}", "at least 1")
@@ -114,11 +117,12 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
         }
         network = opened.get(run.kind, run.network)()
     else:
-        raise UnknownName(
-            "run folder or model", what, tuple(name for family in FAMILIES.values() for name in family)
-        )
+        families = (*FAMILIES.values(), TEXT_MODELS)
+        raise UnknownName("run folder or model", what, tuple(name for family in families for name in family))
     example: tuple[Tensor, ...]
-    if isinstance(network, ImageModel | GenerativeModel):
+    if isinstance(network, ImageModel):
+        example = (network.blank(),)
+    elif isinstance(network, GenerativeModel):
         example = (torch.zeros(1, *network.image_shape),)
     else:
         example = (torch.zeros(1, network.context, dtype=torch.long),)

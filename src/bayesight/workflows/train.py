@@ -1,4 +1,4 @@
-"""From an archive of images to a run folder."""
+"""From an archive of images, or a file of texts, to a run folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from bayesight.checks import check
 from bayesight.data.glance import first_frames
+from bayesight.data.labelled_texts import holds_texts
 from bayesight.progress import reporter, told
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
@@ -42,7 +43,7 @@ from bayesight.workflows.training.request import (
     known_recipe,
     stated_recipe,
 )
-from bayesight.workflows.training.start import start_from
+from bayesight.workflows.training.start import like_published, start_from
 from bayesight.workflows.training.translation import train_translation_model
 
 __all__ = [
@@ -108,6 +109,7 @@ def train(
         Run.check_free(request.out, overwrite=request.overwrite)
     reading = time.perf_counter()
     recipe, why = (stated, NAMED) if stated else _chosen_recipe(request, known, progress)
+    recipe = like_published(request, recipe)
     alone = recipe.kind == "classification" or recipe.data.group_by is None
     check(alone, "--group-by", f"given with a model for {recipe.kind}", "a model that classifies")
     if recipe.kind == "generation":
@@ -119,14 +121,20 @@ def train(
         train_texts = train_language_model if recipe.kind == "language" else train_translation_model
         return TrainResult(*train_texts(request, recipe, hardware, resuming=resuming, listeners=listeners))
     material = read_material(request, recipe, progress)
-    if why != NAMED:
+    if why != NAMED and not recipe.reads_texts:
         recipe, note = without_mirror_images(recipe, material.train)
         why += f"; {note}" if note else ""
     material = replace(material, why=why)
     pool = pretraining_images(recipe, material, request.unlabelled, request.options.container, progress)
     read_s = time.perf_counter() - reading
     plan = classification(
-        recipe, material.train, material.validation, len(material.classes.names), hardware, material.also
+        recipe,
+        material.train,
+        material.validation,
+        len(material.classes.names),
+        hardware,
+        material.also,
+        material.classes.image_shape,
     )
     start = start_from(request, recipe, plan.network, material.classes)
     for listener in listeners:
@@ -170,8 +178,10 @@ def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | No
         model = Run.open(request.init_from, finished=False).recipe().model
         own = {"model": {"name": model.name, **model.options}}
         return Recipe.default(model.name).changed({**own, **changes}), "the model of --init-from"
-    if request.model and known.kind != "classification":
+    if request.model and (known.kind != "classification" or known.reads_texts):
         return known, NAMED
+    if not request.model and holds_texts(request.source):
+        return Recipe.default("bert").changed(changes), "chosen for texts; --model takes another"
     seen = photographs_among(first_frames(request.source, container=request.options.container))
     if request.model:
         return known.changed({} if seen is None else fitted(request.model, seen, changes)), NAMED

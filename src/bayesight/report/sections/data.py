@@ -25,6 +25,8 @@ __all__ = [
 _PICTURES = 60
 _FILES = 200
 _FOLDED = 12
+_LETTERS = 400
+"""Letters of a text that are shown."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Picture:
     """One image with what is known of it.
 
     Attributes:
-        image: uint8, (H, W) grey or (H, W, 3) RGB.
+        image: uint8, (H, W) grey or (H, W, 3) RGB; None of a text, whose words are its path.
         label: its label, the truth as far as known; empty without one.
         prediction: the class it was called.
         probability: of the prediction, a fraction.
@@ -40,7 +42,7 @@ class Picture:
         label_probability: of the label, a fraction; shown for suspicious labels.
     """
 
-    image: ImageArray
+    image: ImageArray | None
     label: str
     prediction: str
     probability: float
@@ -49,7 +51,7 @@ class Picture:
 
 
 def mistakes(pictures: Sequence[Picture], *, total: int | None = None) -> Section:
-    """The most confident mistakes, as pictures.
+    """The most confident mistakes, as pictures, or of texts as a table.
 
     Args:
         pictures: worst first; the first 60 are shown.
@@ -61,6 +63,13 @@ def mistakes(pictures: Sequence[Picture], *, total: int | None = None) -> Sectio
     shown = pictures[:_PICTURES]
     in_all = total if total is not None else len(pictures)
     words = f"It was most sure of these {len(shown)} of its {plural(in_all, 'mistake')}."
+    if shown[0].image is None:
+        columns = (Column("label", numeric=False), Column("said", numeric=False), Column("sure"))
+        columns += (Column("text", numeric=False),)
+        rows = tuple(
+            tuple(map(Cell, (p.label, p.prediction, rate(p.probability), p.path[:_LETTERS]))) for p in shown
+        )
+        return Section(heading, (Words((words,)), TableBlock(columns, rows, heading)))
     hint = "Where the picture sides with the classifier, the label may be wrong."
     cards = tuple(_card(p, f"{p.label} → {p.prediction}", "sure", p.probability) for p in shown)
     return Section(
@@ -203,6 +212,7 @@ def duplicates(
 
 
 def _card(picture: Picture, title: str, word: str, probability: float) -> Card:
+    assert picture.image is not None
     alt = f"image labelled {picture.label}, called {picture.prediction}"
     return Card(data_uri(picture.image), alt, title, (f"{rate(probability)} {word}",), picture.path)
 
@@ -211,6 +221,7 @@ def _suspicious(picture: Picture) -> Card:
     lines = [f"{picture.prediction}: {rate(picture.probability)}"]
     if picture.label_probability is not None:
         lines.append(f"{picture.label}: {rate(picture.label_probability)}")
+    assert picture.image is not None
     alt = f"image labelled {picture.label} that looks like {picture.prediction}"
     title = f"{picture.label} → {picture.prediction}"
     return Card(data_uri(picture.image), alt, title, tuple(lines), picture.path)

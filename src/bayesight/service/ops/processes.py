@@ -73,9 +73,8 @@ def read_sources(settings: Settings, progress: Progress | None = None) -> None:
     Raises:
         RunUnreadable, SourceNotFound, SourceUnreadable, StorageFailed: what cannot be opened.
     """
-    if not settings.sources:
-        return
     classes = Run.open(settings.run).classes()
+    classes.require_images("serve")
     for source in settings.sources:
         open_store(source, **classes.reading, labelled=False, progress=progress)
 

@@ -64,10 +64,11 @@ def reading_precision(network: ImageModel, recipe: Recipe, hardware: Hardware) -
     """The precision that features are read in: fp32 of a frozen network, else that of the training.
 
     The many layers of a frozen network multiply what bf16 rounds off, and what was exported from it would
-    answer otherwise than the run. A recipe that states bf16 has its way.
+    answer otherwise than the run. A recipe that states bf16 has its way, but for texts, which are always
+    read in fp32.
     """
     exact = network.learns_head_alone and recipe.optimization.precision == "auto"
-    return "32" if exact else hardware.precision
+    return "32" if exact or network.reads == "texts" else hardware.precision
 
 
 def read_rows(network: ImageModel, material: Material, precision: Precision) -> dict[str, Rows]:

@@ -102,6 +102,8 @@ def start_run(
         made.save_recipe(recipe)
         if classes is not None:
             made.save_classes(classes)
+            if classes.vocabulary is not None:
+                made.save_vocabulary(classes.vocabulary)
     hardware.fabric.barrier()  # the other processes find the folder made
     return Run.open(request.out, finished=False)
 
@@ -163,6 +165,7 @@ def described(store: Store) -> dict[str, Any]:
     manifest = store.manifest
     return {
         "source": manifest.source,
+        "kind": manifest.kind,
         "content_hash": manifest.content_hash,
         "images": len(store),
         "counts": manifest.counts,

@@ -12,6 +12,7 @@ import numpy as np
 from bayesight.belief.classifier import Classes
 from bayesight.data import Store, open_store, require_classes, split
 from bayesight.data.batches import Examples
+from bayesight.data.labelled_texts import TextStore, open_texts
 from bayesight.data.notes import notes as source_notes
 from bayesight.data.splits import groups_of, linked
 from bayesight.data.store import only_rows, require_no_class_lost, without_classes
@@ -26,8 +27,9 @@ from bayesight.workflows.environments import (
     require_groups,
 )
 from bayesight.workflows.groups import Groups, read_groups
-from bayesight.workflows.sources import LabelledImages, read_labelled
+from bayesight.workflows.sources import LabelledImages, read_labelled, refuse_texts
 from bayesight.workflows.training.request import NAMED, TrainRequest
+from bayesight.workflows.training.vocabulary import vocabulary_for
 
 __all__ = ["Material", "among", "open_source", "read_material", "sides"]
 
@@ -81,10 +83,6 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     store = store if request.only is None else only_rows(store, request.only)
     require_classes(store, 2)
     require_no_class_lost(store, request.without)
-    height, width = store.manifest.shape[:2]
-    classes = Classes(
-        store.classes, store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit
-    )
     environments = _environments(store, recipe, request)
     labels = np.asarray(store.labels)
     strata = labels
@@ -96,6 +94,13 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
         store, strata, recipe.data.validation, seed, None if together is None else together.numbers
     )
     notes += [] if together is None else together.notes(parts)
+    vocabulary = None
+    if isinstance(store, TextStore):
+        vocabulary = vocabulary_for(request, recipe, [store.texts[row] for row in parts["train"].tolist()])
+        store = store.written(vocabulary, recipe.data.context)
+    height, width = store.manifest.shape[:2]
+    kept_as = (store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit)
+    classes = Classes(store.classes, *kept_as, vocabulary)
     train, validation = (_examples(store, labels, parts[n], environments) for n in ("train", "validation"))
     digests = {name: np.asarray(store.digests)[parts[name]] for name in ("train", "validation")}
     also, dropped = [], 0
@@ -126,7 +131,10 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
 
 
 def open_source(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> Store:
-    """The store of the request's source, its images as the recipe wants them."""
+    """The store of the request's source: images as the recipe wants them, or texts not yet written."""
+    if recipe.reads_texts:
+        return open_texts(request.source)
+    refuse_texts(request.source, f"the model {recipe.model.name!r} reads images")
     wanted, options = recipe.data, request.options.beside(recipe.data.environments)
     return open_store(
         request.source,

@@ -1,4 +1,4 @@
-"""Learning from images without their labels, before a classifier sees the labels."""
+"""Learning from images or texts without their labels, before a classifier sees the labels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ import numpy as np
 from bayesight.data import Store
 from bayesight.data.batches import Examples
 from bayesight.data.sources import AS_STORED, ContainerOptions
+from bayesight.data.text import Subwords
 from bayesight.errors import InvalidInput
-from bayesight.models import ImageModel
+from bayesight.models import Bert, ImageModel
 from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.contrastive import contrastive, require_enough
 from bayesight.training.engine import fit
 from bayesight.training.events import Listener
 from bayesight.training.hardware import Hardware
+from bayesight.training.masked import masked
 from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.sources import read_unlabelled, unlabelled
@@ -36,11 +38,13 @@ class Pool:
         examples: all of them; every label is -1.
         labelled: how many of them have a label that is kept for later.
         stores: the sources of ``--unlabelled``.
+        vocabulary: of texts.
     """
 
     examples: Examples
     labelled: int
     stores: tuple[Store, ...]
+    vocabulary: Subwords | None = None
 
     @property
     def content_hashes(self) -> list[str]:
@@ -72,10 +76,11 @@ def pretraining_images(
         SourceNotFound, SourceUnreadable: a source cannot be read.
     """
     if recipe.pretrain is None:
+        read, method = ("texts", "masked") if recipe.reads_texts else ("images", "simclr")
         if sources:
             raise InvalidInput(
-                f"--unlabelled {sources[0]}: images without labels teach a classifier nothing by themselves; "
-                "expected a recipe that pretrains. Add --pretrain simclr."
+                f"--unlabelled {sources[0]}: {read} without labels teach a classifier nothing by themselves; "
+                f"expected a recipe that pretrains. Add --pretrain {method}."
             )
         return None
     if recipe.model.options.get("tune") == 0:
@@ -96,8 +101,9 @@ def pretraining_images(
         stores.append(more)
     bare = [Examples(part.arrays, part.rows, np.full(len(part), -1, np.int64)) for part in parts]
     examples = reduce(Examples.joined, bare)
-    require_enough(examples)
-    return Pool(examples, labelled, tuple(stores))
+    if material.classes.vocabulary is None:
+        require_enough(examples)
+    return Pool(examples, labelled, tuple(stores), material.classes.vocabulary)
 
 
 def pretrain(
@@ -108,7 +114,7 @@ def pretrain(
     keeper: FileCheckpointer,
     listeners: Iterable[Listener] = (),
 ) -> dict[str, Any]:
-    """Let a network learn to recognise images in their random views; its weights change in place.
+    """Let a network learn without labels, images from two views and texts by masking, in place.
 
     Args:
         recipe: with a key ``pretrain``.
@@ -125,9 +131,15 @@ def pretrain(
         TrainingDiverged: the loss became NaN.
     """
     assert recipe.pretrain is not None
-    task, budget = contrastive(recipe.pretrain, network, pool.examples, hardware, recipe.seed)
+    if isinstance(network, Bert):
+        assert pool.vocabulary is not None
+        task, budget = masked(recipe.pretrain, network, pool.examples, pool.vocabulary, hardware, recipe.seed)
+    else:
+        task, budget = contrastive(recipe.pretrain, network, pool.examples, hardware, recipe.seed)
     with keeper.stopping_between_steps():
         state = fit(task, budget, fabric=hardware.fabric, checkpointer=keeper, listeners=listeners)
+    if isinstance(network, Bert):
+        network.name_masked(False)
     return {
         "name": recipe.pretrain.name,
         "examples": {"labelled": pool.labelled, "unlabelled": len(pool.examples) - pool.labelled},

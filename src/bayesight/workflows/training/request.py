@@ -25,7 +25,7 @@ class TrainRequest:
     """A training to do: its data, its recipe, and the folder of the run.
 
     Args:
-        source: a folder, archive or IDX file of labelled images.
+        source: a folder, archive or IDX file of labelled images, or labelled texts.
         out: the run folder.
         recipe: the four keys; None is the run's own with ``resume``, else the packaged one of the model that
             suits the images.
@@ -37,8 +37,9 @@ class TrainRequest:
         resume: go on where an interrupted run stopped; starts afresh where there is none.
         overwrite: replace a run that is there.
         init_from: a run whose network's weights are the start.
-        weights: a safetensors file of weights that are the start.
-        unlabelled: images without labels, for a recipe that pretrains.
+        weights: a safetensors file of weights that are the start, or of texts the folder of a published
+            BERT.
+        unlabelled: images or texts without labels, for a recipe that pretrains.
         threads: processor threads; None takes half the cores.
         device: "auto", "cpu", "cuda", ...
         checkpoint_every_s: seconds between two checkpoints.

@@ -1,4 +1,4 @@
-"""The weights a training starts from: another run's, those of a file, or those learned from ImageNet."""
+"""The weights a training starts from: another run's, those of a file, or published ones."""
 
 from __future__ import annotations
 
@@ -13,12 +13,21 @@ from torch import Tensor
 from bayesight.belief.classifier import Classes
 from bayesight.checks import existing_path
 from bayesight.errors import InvalidInput
-from bayesight.models import PRETRAINED, ImageModel, TimmModel, pretrained_weights, timm_weights
+from bayesight.models import (
+    PRETRAINED,
+    Bert,
+    BidirectionalTransformer,
+    ImageModel,
+    TimmModel,
+    from_huggingface,
+    pretrained_weights,
+    timm_weights,
+)
 from bayesight.run import Run
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.training.request import TrainRequest
 
-__all__ = ["start_from"]
+__all__ = ["like_published", "start_from"]
 
 
 def start_from(request: TrainRequest, recipe: Recipe, network: ImageModel, classes: Classes) -> str | None:
@@ -36,6 +45,10 @@ def start_from(request: TrainRequest, recipe: Recipe, network: ImageModel, class
         raise InvalidInput("--init-from and --weights both say what to start from; expected one of them.")
     if request.init_from is not None:
         return _from_run(request.init_from, network, classes)
+    if request.weights is not None and isinstance(network, Bert) and request.weights.is_dir():
+        published, digest = _published(request.weights)
+        network.encoder.load_state_dict(published.state_dict())
+        return digest
     if request.weights is not None:
         return _from_file(request.weights, network)
     if recipe.model.name in PRETRAINED:
@@ -47,6 +60,32 @@ def start_from(request: TrainRequest, recipe: Recipe, network: ImageModel, class
         _copy(weights, network, f"the weights of {recipe.model.name}")
         return hashlib.sha256(b"".join(weights[key].numpy().tobytes() for key in sorted(weights))).hexdigest()
     return None
+
+
+def like_published(request: TrainRequest, recipe: Recipe) -> Recipe:
+    """The recipe of a model of texts with the sizes of the published network in the folder ``--weights``.
+
+    Raises:
+        SourceUnreadable, InvalidInput: as ``from_huggingface``, or a network that is no BERT.
+    """
+    folder = request.weights
+    if folder is None or not recipe.reads_texts or not folder.is_dir():
+        return recipe
+    network, _ = _published(folder)
+    shape = {"places": network.context, "layers": len(network.blocks), "norm_first": network.shape.norm_first}
+    shape["segments"] = 0 if network.segment is None else network.segment.num_embeddings
+    for name in ("width", "heads", "inner", "eps", "activation", "positions"):
+        shape[name] = getattr(network.shape, name)
+    sizes = {f"model.{name}": value for name, value in shape.items()}
+    return recipe.changed({**sizes, "data.vocabulary": network.embed.symbol.num_embeddings})
+
+
+def _published(folder: Path) -> tuple[BidirectionalTransformer, str]:
+    """The published BERT in a folder and the SHA-256 of its weights."""
+    network = from_huggingface(folder)
+    if not isinstance(network, BidirectionalTransformer):
+        raise InvalidInput(f"--weights {folder}: a GPT-2, which reads one way; expected a BERT.")
+    return network, hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
 def _from_run(path: Path, network: ImageModel, classes: Classes) -> str:

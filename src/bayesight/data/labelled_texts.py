@@ -1,0 +1,186 @@
+"""Texts as a store: labels and digests as images have them, and rows of symbols in the place of pixels.
+
+A text is known by its words: blanks apart, equal texts have one digest, however long they are. Which symbols
+a text is written in, a vocabulary says; it may be learned after the texts are split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bayesight.checks import check, existing_path
+from bayesight.data.manifest import FORMAT, Manifest, content_hash
+from bayesight.data.members import Remarks
+from bayesight.data.store import Store
+from bayesight.data.streams import ByteStream
+from bayesight.data.text import Subwords, read_labelled, read_lines
+from bayesight.errors import BayesightError, SourceUnreadable
+from bayesight.files import entries_of
+from bayesight.frame import EIGHT_BIT, Frame, Treatment
+from bayesight.types import ImageArray, IntArray
+
+__all__ = ["TEXT", "TextStore", "encoded", "holds_texts", "open_texts"]
+
+TEXT = "text"
+"""The mode of texts, beside "L" and "RGB" of images."""
+_GLANCE = 4096
+_BINARY = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+
+
+@dataclass(frozen=True, eq=False)
+class TextStore(Store):
+    """A ``Store`` of texts, in memory; its ``images`` are int32 (N, T), blank before ``written``.
+
+    Args:
+        texts: as they were read, in the order of the rows.
+        places: the file and line of each.
+    """
+
+    texts: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+
+    def path_of(self, index: int) -> str:
+        """The file and line of a text: ``"reviews.tsv:12"``."""
+        return self.places[index]
+
+    def shown(self, index: int) -> str:
+        """The words of a text, after its file and line."""
+        return f"{self.places[index]}: {self.texts[index]}"
+
+    def written(self, vocabulary: Subwords, length: int) -> TextStore:
+        """The same texts as rows of ``length`` symbols; a note counts those that are cut."""
+        rows, cut = encoded(self.texts, vocabulary, length)
+        many = int((cut > 0).sum())
+        said = f"{many:,} of {len(self):,} texts are longer than {length} symbols and were cut: train with "
+        notes = (f"{said}--set data.context={int(cut.max())} to keep all",) if many else ()
+        manifest = replace(self.manifest, shape=(1, length), notes=(*self.manifest.notes, *notes))
+        return replace(self, manifest=manifest, images=rows)
+
+
+def holds_texts(path: Path) -> bool:
+    """True for a file that begins as text, plain or packed, and for a folder of nothing but such files.
+
+    Raises:
+        SourceNotFound: nothing is there.
+    """
+    path = existing_path(path)
+    if path.is_file():
+        return _begins_as_text(path)
+    entries = [entry for entry in entries_of(path) if not entry.name.startswith(".")]
+    return bool(entries) and all(entry.is_file() and _begins_as_text(entry) for entry in entries)
+
+
+def _begins_as_text(path: Path) -> bool:
+    try:
+        with ByteStream(path) as stream:
+            start = next(stream, b"")[:_GLANCE]
+    except (OSError, BayesightError):
+        return False
+    return bool(start.strip()) and start.translate(None, _BINARY) == start
+
+
+def open_texts(source: str | Path, *, labelled: bool = True, in_order: bool = False) -> TextStore:
+    """The texts of a file of ``label<TAB>text`` lines or of a folder with a file a class, not yet written.
+
+    Args:
+        source: plain or ``.gz``, in UTF-8.
+        labelled: False for one text a line; labels before a tab, if every line has one, are left out.
+        in_order: keep the texts as they come; else rows are sorted, as a store's are.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: no such texts, or none in UTF-8; says in which line.
+        InvalidInput: a line without a tab.
+    """
+    path = existing_path(source)
+    if not holds_texts(path):
+        raise SourceUnreadable(f"{path} holds no text; expected lines of label<TAB>text, plain or .gz.")
+    if labelled:
+        read = read_labelled(path)
+        texts, names, places = read.texts, read.labels, read.places
+    else:
+        texts, places = _lines(path)
+        names = []
+    classes = tuple(sorted(set(names)))
+    number = {name: k for k, name in enumerate(classes)}
+    labels = np.array([number[name] for name in names] or [-1] * len(texts), np.int64)
+    digests = np.stack([_digest(text) for text in texts])
+    order = np.arange(len(texts)) if in_order else np.lexsort((*digests.T[::-1], labels))
+    labels, digests = labels[order], digests[order]
+    parts = np.zeros(len(texts), np.uint8)
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    manifest = Manifest(
+        format=FORMAT,
+        source=str(path),
+        kind=TEXT,
+        classes=classes,
+        counts=dict(zip(classes, counts.tolist(), strict=True)),
+        parts={},
+        notes=(),
+        lost=(),
+        shape=(1, 1),
+        mode=TEXT,
+        content_hash=content_hash(Frame(1, 1, TEXT), labels, digests, parts),
+        quarantined=(),
+        passed=(),
+        choice="texts, one a line",
+        levels=EIGHT_BIT,
+        fit="crop",
+        treatment=Treatment(),
+        container=Remarks(),
+    )
+    ordered = order.tolist()
+    return TextStore(
+        path,
+        manifest,
+        np.zeros((len(texts), 1), np.int32),
+        labels,
+        digests,
+        parts,
+        tuple(texts[i] for i in ordered),
+        tuple(places[i] for i in ordered),
+    )
+
+
+def encoded(texts: Sequence[str], vocabulary: Subwords, length: int) -> tuple[Any, IntArray]:
+    """Rows (N, length) int32 of symbols between the marks of start and end, and (N,) places of those cut.
+
+    Args:
+        texts: N of them.
+        vocabulary: with marks.
+        length: places of a row, at least 3.
+
+    Returns:
+        The rows, padded with 0, and how many places each text would have needed that is cut; 0 of the others.
+    """
+    marks = vocabulary.marks
+    check(length >= 3, "data.context", f"got {length}", "at least 3, a symbol and two marks")
+    rows, cut = np.zeros((len(texts), length), np.int32), np.zeros(len(texts), np.int64)
+    for row, symbols in enumerate(vocabulary.encode_all(texts)):
+        inside = symbols[: length - 2]
+        rows[row, : len(inside) + 2] = [marks.start, *inside, marks.end]
+        cut[row] = len(symbols) + 2 if len(symbols) > length - 2 else 0
+    return rows, cut
+
+
+def _lines(path: Path) -> tuple[list[str], list[str]]:
+    """Texts of a file, one a line, or of a folder's files, and their places, without empty lines."""
+    files = entries_of(path) if path.is_dir() else [path]
+    texts: list[str] = []
+    places: list[str] = []
+    for file in (file for file in files if not file.name.startswith(".")):
+        lines = [(number, line) for number, line in enumerate(read_lines(file), 1) if line]
+        labelled = all("\t" in line for _, line in lines)
+        texts += [line.partition("\t")[2] if labelled else line for _, line in lines]
+        places += [f"{file.name}:{number}" for number, _ in lines]
+    return texts, places
+
+
+def _digest(text: str) -> ImageArray:
+    words = " ".join(text.split()).encode("utf-8", "surrogatepass")
+    return np.frombuffer(hashlib.blake2b(words, digest_size=16).digest(), np.uint8)
