@@ -118,7 +118,7 @@ class Store:
         return text[start : int(ends[position])].decode()
 
     def shown(self, index: int) -> str:
-        """What stands for an image where it is named: its path; for a text its words."""
+        """The name an image goes by, its path; of a text its words."""
         return self.path_of(index)
 
     @cached_property

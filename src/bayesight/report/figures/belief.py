@@ -45,7 +45,7 @@ def reliability_diagram(data: Reliability) -> str:
     """
     height, strip = 430, 84
     x_scale, fifths = Scale(0, 1.01), [0, 0.2, 0.4, 0.6, 0.8, 1]
-    axes = axes_of(x_scale, Scale(0, 1.02), height=height, bottom=48 + strip)
+    axes = axes_of(x_scale, Scale(0, 1.02), size=(WIDTH, height), bottom=48 + strip)
     filled = data.counts > 0
     x, y, low, high = (part[filled] for part in (data.confidence, data.accuracy, data.low, data.high))
     parts = grid(axes, fifths, "how often it was right")

@@ -105,17 +105,28 @@ class Axes:
         return self.bottom + self.y.share(values) * (self.top - self.bottom)
 
 
-def axes_of(x: Scale, y: Scale, *, height: float = HEIGHT, top: float = 36, bottom: float = 48) -> Axes:
-    """The axes of a chart ``WIDTH`` wide, with room for the words around it.
+def axes_of(
+    x: Scale,
+    y: Scale,
+    *,
+    size: tuple[float, float] = (WIDTH, HEIGHT),
+    left: float = 58,
+    right: float = _RIGHT,
+    top: float = 36,
+    bottom: float = 48,
+) -> Axes:
+    """The axes of a chart, with room for the words around it.
 
     Args:
         x: horizontal scale.
         y: vertical scale.
-        height: of the whole chart, in CSS pixels.
+        size: width and height of the whole chart, in CSS pixels.
+        left: room for what the ticks of the vertical axis mean.
+        right: room for half a tick label, or for names of lines.
         top: room for the label of the vertical axis, and for names of marks below it.
         bottom: room for the tick labels and the label of the horizontal axis.
     """
-    return Axes(x, y, 58, WIDTH - _RIGHT, top, height - bottom)
+    return Axes(x, y, left, size[0] - right, top, size[1] - bottom)
 
 
 def grid(

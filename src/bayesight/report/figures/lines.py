@@ -34,7 +34,7 @@ from bayesight.types import FloatArray
 
 __all__ = ["Line", "learning_curve", "line_chart", "rate_curve"]
 
-_WIDE, _TALL, _LEFT, _TOP, _BOTTOM = 620, 320, 62, 34, 48
+_WIDE = (620, 320)
 _ROLES = ("c1", "c2", "c3", "c4")
 _DASHES = ("", "5 2", "1 1.5", "6.4 1.6 1 1.6")
 _ONE = 1.02  # a curve at 1 is not cut in half
@@ -127,7 +127,7 @@ def rate_curve(
     marks = {name: value for name, value in (marks or {}).items() if x[0] <= value <= x[-1]}
     top = 36 + (0, 18, 32)[min(len(marks), 2)]
     height = HEIGHT + top - 36
-    axes = axes_of(Scale(float(x[0]), float(x[-1]), log), Scale(0, _ONE), height=height, top=top)
+    axes = axes_of(Scale(float(x[0]), float(x[-1]), log), Scale(0, _ONE), size=(WIDTH, height), top=top)
     parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], axis[1])
     parts += horizontal_axis(axes, ticks_of(axes.x, 6), axis[0])
     for number, line in enumerate(curves):
@@ -160,7 +160,7 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str) -> str:
     right = 16 + max(text_width(_short(line)) for line in drawn)
     y_scale = _vertical([floats(line.y) for line in drawn])
     x_scale = padded([floats(line.x) for line in drawn], 0.0)
-    axes = Axes(x_scale, y_scale, _LEFT, _WIDE - right, _TOP, _TALL - _BOTTOM)
+    axes = axes_of(x_scale, y_scale, size=_WIDE, left=62, right=right, top=34)
     ticks = ticks_of(y_scale, 6)
     counted = all(bool((floats(line.x) % 1 == 0).all()) for line in drawn)
     x_ticks = ticks_of(x_scale, 6, whole=counted)
@@ -171,7 +171,7 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str) -> str:
         parts += _drawn(axes, line, *_style(number))
     parts += _names(axes, drawn)
     said = "; ".join(f"{line.name} ends at {floats(line.y)[-1]:.3g}" for line in drawn)
-    return picture(_WIDE, _TALL, f"{y_label} over {x_label}: {said}", parts)
+    return picture(*_WIDE, f"{y_label} over {x_label}: {said}", parts)
 
 
 def _vertical(values: list[npt.NDArray[np.float64]]) -> Scale:

@@ -64,8 +64,8 @@ def mistakes(pictures: Sequence[Picture], *, total: int | None = None) -> Sectio
     in_all = total if total is not None else len(pictures)
     words = f"It was most sure of these {len(shown)} of its {plural(in_all, 'mistake')}."
     if shown[0].image is None:
-        columns = (Column("label", numeric=False), Column("said", numeric=False), Column("sure"))
-        columns += (Column("text", numeric=False),)
+        names = ("label", "said", "sure", "text")
+        columns = tuple(Column(name, numeric=name == "sure") for name in names)
         rows = tuple(
             tuple(map(Cell, (p.label, p.prediction, rate(p.probability), p.path[:_LETTERS]))) for p in shown
         )

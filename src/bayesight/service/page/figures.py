@@ -130,8 +130,8 @@ def novelty_strip(scores: Sequence[float] | FloatArray, here: float, limit: floa
     check(known.size > 0, "novelty_strip", "no scores", "at least one")
     low = min(float(known[0]), here) - 0.3
     high = max(float(np.quantile(known, 0.995)), limit + 1.5, min(here, limit + 12)) + 0.3
-    axes = axes_of(Scale(low, high), Scale(0, 1), height=_STRIP_HEIGHT, top=18, bottom=26)
-    axes = type(axes)(axes.x, axes.y, 8, WIDTH - 8, axes.top, axes.bottom)
+    size = (WIDTH, _STRIP_HEIGHT)
+    axes = axes_of(Scale(low, high), Scale(0, 1), size=size, left=8, right=8, top=18, bottom=26)
     shown = known[(known >= low) & (known <= high)]
     middle = (axes.top + axes.bottom) / 2
     ticks = "".join(f"M{x:.1f} {axes.top + 3:.1f}V{axes.bottom - 3:.1f}" for x in axes.across(shown))
@@ -155,7 +155,7 @@ def novelty_strip(scores: Sequence[float] | FloatArray, here: float, limit: floa
         ),
     ]  # fmt: skip
     said = f"Novelty {here:.1f}; unknown begins at {limit:.1f}; known images lie around 0"
-    return unstyled(picture(WIDTH, _STRIP_HEIGHT, said, [unknown, marks, edge, me, *words]))
+    return unstyled(picture(*size, said, [unknown, marks, edge, me, *words]))
 
 
 def _after(prevalence: FloatArray, if_ill: float, if_well: float) -> FloatArray:
