@@ -111,6 +111,8 @@ def _verdict(outcome: Outcome) -> str:
 
 def _kind(data: Path) -> str:
     """The kind of a source, text or images, by its name."""
+    if data.is_dir() and any(data.glob("*train*.*")) and not (data / "train").is_dir():
+        return "pairs"
     return "text" if data.name.lower().endswith((".txt", ".txt.gz", ".md")) else "letters"
 
 

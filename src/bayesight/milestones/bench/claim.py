@@ -304,7 +304,7 @@ class Milestone:
         metrics: what each metric is, with its unit.
         watched: what the curves show.
         source: what it learns from: "letters" or another kind that ``--data`` can replace, or "none".
-        needs: the least it needs of that source: images a class, or characters of text.
+        needs: the least it needs of that source: images a class, characters of text, or pairs of sentences.
         seeds: of a full run.
         minutes: of a full run, on one idle core.
         smoke: the small budget.
@@ -326,7 +326,7 @@ class Milestone:
     watched: str
     smoke: Smoke
     minutes: float
-    source: Literal["letters", "text", "none"] = "letters"
+    source: Literal["letters", "text", "pairs", "none"] = "letters"
     needs: int = 0
     seeds: int = 3
     differences: tuple[str, ...] = ()

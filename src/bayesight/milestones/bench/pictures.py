@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from bayesight.data.batches import Examples
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["page_of", "pixels_of", "spread"]
+__all__ = ["page_of", "pixels_of", "spread", "weights_page"]
+
+CELL, MARGIN = 24, 22
+"""Pixels of a weight's square, and of the words beside it at least."""
 
 
 def pixels_of(examples: Examples, rows: IntArray | None = None) -> Tensor:
@@ -41,4 +45,36 @@ def page_of(rows: Iterable[Tensor]) -> ImageArray:
     """
     page = torch.cat([torch.cat(list(row[:, 0]), dim=1) for row in rows])
     pixels: ImageArray = page.clamp(0, 1).mul(255).round().to(torch.uint8).numpy()
+    return pixels
+
+
+def weights_page(weights: Tensor, rows: Sequence[str], columns: Sequence[str]) -> ImageArray:
+    """A table of weights in [0, 1] drawn with its words, dark where a weight is near 1.
+
+    Args:
+        weights: (R, C).
+        rows: R words, written at the left.
+        columns: C words, written upwards at the top.
+
+    Example:
+        >>> weights_page(torch.eye(2), ["a", "b"], ["c", "d"]).shape
+        (70, 70)
+    """
+    font = ImageFont.load_default(CELL // 2)
+    left, top = (
+        max(CELL // 4 * 2 + int(np.ceil(font.getlength(word))) for word in words) for words in (rows, columns)
+    )
+    left, top = max(left, MARGIN), max(top, MARGIN)
+    page = Image.new("L", (left + CELL * len(columns), top + CELL * len(rows)), 255)
+    pen = ImageDraw.Draw(page)
+    for i, word in enumerate(rows):
+        pen.text((left - CELL // 4, top + CELL * i + CELL // 2), word, 0, font, anchor="rm")
+    upright = Image.new("L", (top, CELL * len(columns)), 255)
+    sideways = ImageDraw.Draw(upright)
+    for i, word in enumerate(columns):
+        sideways.text((CELL // 4, CELL * i + CELL // 2), word, 0, font, anchor="lm")
+    page.paste(upright.rotate(90, expand=True), (left, 0))
+    pixels = np.array(page)
+    shades = (255 * (1 - weights.clamp(0, 1))).round().to(torch.uint8).numpy()
+    pixels[top:, left:] = np.kron(shades, np.ones((CELL, CELL), np.uint8))
     return pixels

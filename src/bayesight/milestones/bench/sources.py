@@ -1,15 +1,18 @@
 """Data of milestones: rendered letters and a text that is there already, or what the user brings.
 
 Nothing is downloaded. Letters are rendered once into the user's cache; the text is the language reference
-that comes with every Python.
+that comes with every Python; the sentences to translate are numbers, spelled in German and in English.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,14 +21,24 @@ from torch import Tensor
 
 from bayesight.checks import check
 from bayesight.data.batches import Examples
+from bayesight.data.pairs import SentencePairs
 from bayesight.data.splits import split
 from bayesight.data.store import Store, cache_home, open_store, require_classes
-from bayesight.data.text import Characters, read_text
-from bayesight.errors import StorageFailed
+from bayesight.data.text import Characters, read_lines, read_text
+from bayesight.errors import InvalidInput, SourceNotFound, StorageFailed, listed
 from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.types import Progress
 
-__all__ = ["Letters", "Text", "open_letters", "open_text", "rendered_letters"]
+__all__ = [
+    "Letters",
+    "PairParts",
+    "ParallelText",
+    "Text",
+    "open_letters",
+    "open_pairs",
+    "open_text",
+    "rendered_letters",
+]
 
 FULL_PER_CLASS, SMOKE_PER_CLASS = 800, 240
 """Letters of each class that are rendered for a full and for a smoke run."""
@@ -111,6 +124,44 @@ class Text:
         return torch.from_numpy(self.vocabulary.encode(self.characters))
 
 
+class PairParts(NamedTuple):
+    """Pairs to learn from, to choose by, and to be judged on."""
+
+    train: SentencePairs
+    validation: SentencePairs
+    test: SentencePairs
+
+
+@dataclass(frozen=True, eq=False)
+class ParallelText:
+    """The same sentences in several languages, in three parts.
+
+    Args:
+        parts: of each language the lines to learn from, to choose by, and to be judged on.
+        origin: what they are, for the card.
+    """
+
+    parts: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]
+    origin: str
+
+    @property
+    def identity(self) -> str:
+        """Changes when a sentence does."""
+        text = repr(sorted(self.parts.items()))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def between(self, source: str, target: str) -> PairParts:
+        """The pairs from one language to another.
+
+        Raises:
+            InvalidInput: a language that it does not have.
+        """
+        for language in (source, target):
+            known = language in self.parts
+            check(known, self.origin, f"has no language {language!r}", f"one of {listed(sorted(self.parts))}")
+        return PairParts(*map(SentencePairs, self.parts[source], self.parts[target]))
+
+
 def open_letters(
     path: Path | None, *, smoke: bool = False, needs: int = 0, progress: Progress | None = None
 ) -> Letters:
@@ -188,3 +239,115 @@ def _python_reference() -> Text:
     from pydoc_data.topics import topics
 
     return Text("\n\n".join(topics[name] for name in sorted(topics)), "the language reference within Python")
+
+
+PARTS = ("train", "val", "test")
+"""What the names of the files of a parallel text's parts hold."""
+SPELLED = (6000, 200, 200)
+"""Numbers of each part that are spelled where the user brings no sentences."""
+ONES = tuple(
+    words.split()
+    for words in (
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+        "sixteen seventeen eighteen nineteen",
+        "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn "
+        "sechzehn siebzehn achtzehn neunzehn",
+    )
+)
+TENS = tuple(
+    words.split()
+    for words in (
+        "twenty thirty forty fifty sixty seventy eighty ninety",
+        "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig",
+    )
+)
+
+
+def open_pairs(path: Path | None, *, needs: int = 0) -> ParallelText:
+    """The user's parallel text, or numbers spelled in German ("de") and in English ("en").
+
+    Args:
+        path: a folder of files ``*train*.LANGUAGE``, ``*val*.LANGUAGE`` and ``*test*.LANGUAGE``, plain or
+            ``.gz``, of two languages; the first test of the alphabet counts. Subwords joined by ``@@`` are
+            put together. None for the numbers.
+        needs: pairs to learn from that the protocol needs.
+
+    Raises:
+        SourceNotFound: no such folder.
+        SourceUnreadable: no UTF-8 text.
+        InvalidInput: a part that is missing, or parts of unequally many lines, or too few.
+    """
+    text = _spelled_numbers() if path is None else _parallel_text(path)
+    count = len(next(iter(text.parts.values()))[0])
+    came = f"holds {count:,} pairs to learn from"
+    check(count >= needs, str(path or text.origin), came, f"at least {needs:,} for this protocol")
+    return text
+
+
+def _parallel_text(path: Path) -> ParallelText:
+    if not path.is_dir():
+        raise SourceNotFound(f"{path} is no folder; expected one of files train.de, train.en, val.de, ...")
+    files = sorted(
+        file for file in path.iterdir() if file.is_file() and any(part in file.name for part in PARTS)
+    )
+    languages = sorted({_language(file) for file in files})
+    came = f"files of {listed(languages) if languages else 'no language'}"
+    check(len(languages) == 2, str(path), came, "those of two languages, as train.de and train.en")
+    parts: dict[str, list[tuple[str, ...]]] = {}
+    for part in PARTS:
+        counts = {}
+        for language in languages:
+            found = [file for file in files if part in file.name and _language(file) == language]
+            check(bool(found), str(path), f"no file *{part}*.{language}", "one for each part and language")
+            lines = tuple(line.replace("@@ ", "") for line in read_lines(found[0]))
+            parts.setdefault(language, []).append(lines)
+            counts[found[0].name] = len(lines)
+        if len(set(counts.values())) > 1:
+            raise InvalidInput(f"{path}: lines of {counts}; expected a translation for each.")
+    whole = {language: (one[0], one[1], one[2]) for language, one in parts.items()}
+    count = len(whole[languages[0]][0])
+    return ParallelText(whole, f"{count:,} pairs of {listed(languages)} from {path.name}")
+
+
+def _language(file: Path) -> str:
+    return file.name.removesuffix(".gz").rpartition(".")[2]
+
+
+def _spelled_numbers() -> ParallelText:
+    numbers = np.random.default_rng(0).choice(1_000_000, sum(SPELLED), replace=False).tolist()
+    cuts = np.cumsum((0, *SPELLED))
+    spoken = {
+        language: tuple(
+            tuple(_spelled(number, german=language == "de") for number in numbers[start:end])
+            for start, end in pairwise(cuts)
+        )
+        for language in ("de", "en")
+    }
+    whole = {language: (found[0], found[1], found[2]) for language, found in spoken.items()}
+    return ParallelText(whole, f"{SPELLED[0]:,} numbers, spelled in German and in English")
+
+
+def _spelled(number: int, *, german: bool) -> str:
+    """A number below a million in words, each part of it a word.
+
+    Example:
+        >>> _spelled(34_721, german=False)
+        'thirty four thousand seven hundred twenty one'
+        >>> _spelled(34_021, german=True)
+        'vier und dreißig tausend ein und zwanzig'
+    """
+    ones, tens = ONES[german], TENS[german]
+    thousands, rest = divmod(number, 1000)
+    hundreds, small = divmod(rest, 100)
+    words = []
+    if thousands:
+        words += [_spelled(thousands, german=german), "tausend" if german else "thousand"]
+    if hundreds:
+        words += [ones[hundreds], "hundert" if german else "hundred"]
+    if small >= 20:
+        ten, one = tens[small // 10 - 2], ones[small % 10]
+        both = [one, "und", ten] if german else [ten, one]
+        words += both if small % 10 else [ten]
+    elif small or not number:
+        words.append(ones[small])
+    return " ".join(words)

@@ -12,7 +12,14 @@ import torch
 from torch import nn
 
 from bayesight.milestones.bench.claim import Curve, Milestone, RecipeKey
-from bayesight.milestones.bench.sources import Letters, Text, open_letters, open_text
+from bayesight.milestones.bench.sources import (
+    Letters,
+    ParallelText,
+    Text,
+    open_letters,
+    open_pairs,
+    open_text,
+)
 from bayesight.optim import Schedule, build_optimizer, build_schedule
 from bayesight.seeding import derive
 from bayesight.training.average import WeightAverage
@@ -58,19 +65,36 @@ class Sources:
         own = self.milestone.source == "text"
         return open_text(self.data if own else None, needs=self.milestone.needs if own else 0)
 
+    @cached_property
+    def pairs(self) -> ParallelText:
+        """Sentences with their translations."""
+        own = self.milestone.source == "pairs"
+        return open_pairs(self.data if own else None, needs=self.milestone.needs if own else 0)
+
     @property
     def origin(self) -> str:
         """The data in words."""
-        if self.milestone.source == "none":
-            return "points that the recipe makes"
-        return self.letters.origin if self.milestone.source == "letters" else self.text.origin
+        own = self._own
+        return "points that the recipe makes" if own is None else own.origin
 
     @property
     def identity(self) -> str:
         """Changes when the data do."""
-        if self.milestone.source == "none":
-            return ""
-        return self.letters.identity if self.milestone.source == "letters" else self.text.identity
+        own = self._own
+        return "" if own is None else own.identity
+
+    @property
+    def _own(self) -> Letters | Text | ParallelText | None:
+        """The data the milestone learns from; None where its recipe makes them."""
+        match self.milestone.source:
+            case "letters":
+                return self.letters
+            case "text":
+                return self.text
+            case "pairs":
+                return self.pairs
+            case "none":
+                return None
 
 
 @dataclass(frozen=True)
