@@ -50,7 +50,7 @@ def translate(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     data = recipe.data
     parts = bench.sources.pairs.between(data["source"], data["target"])
     vocabulary = bench.once(
-        ("subwords", data["subwords"]),
+        ("subwords", data["subwords"], data["source"], data["target"]),
         lambda: Subwords.learned(parts.train.sources + parts.train.targets, data["subwords"]),
     )
     train, validation, test = (encoded(vocabulary, part) for part in parts)
