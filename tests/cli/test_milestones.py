@@ -92,3 +92,22 @@ def test_a_file_in_the_way_of_the_folder_is_refused(refusal, tmp_path):
     assert "Give another one with --out" in refusal(
         "milestones", "run", "linear-regression", "--out", tmp_path / "cards"
     )
+
+
+def test_of_all_those_are_left_out_whose_extra_is_not_installed(program, tmp_path, monkeypatch):
+    import bayesight.milestones
+    from bayesight.milestones import find
+    from bayesight.milestones.bench import playing
+
+    both = (find("linear-regression"), find("dqn"))
+    monkeypatch.setattr(bayesight.milestones, "gallery", lambda: both)
+    monkeypatch.setattr(playing, "find_spec", lambda name: None)
+    status, out, err = program("milestones", "run", "all", "--seeds", 1, "--out", tmp_path, "--json")
+    assert status == 0
+    assert [document["name"] for document in json.loads(out)] == ["linear-regression"]
+    mend = "pip install 'bayesight[play]'"
+    assert "dqn is left out:" in err
+    assert mend in err
+    status, _, err = program("milestones", "run", "dqn", "--out", tmp_path)
+    assert status != 0
+    assert mend in err

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
+from bayesight.errors import MissingExtra
 
 if TYPE_CHECKING:
     from bayesight.milestones import Milestone, Outcome, Setting
@@ -68,10 +69,15 @@ def run(
     setting = Setting(out=out, smoke=smoke, seeds=seeds, data=data, fresh=fresh, threads=threads)
     documents = []
     for milestone in chosen:
-        if data is not None and name != "all" and milestone.source == "none":
+        if data is not None and name != "all" and milestone.source in ("none", "play"):
             say(f"{name} makes its own data; --data is not used.")
         suits = name != "all" or data is None or milestone.source == _kind(data)
-        documents.append(_run(milestone, setting if suits else _without_data(setting)))
+        try:
+            documents.append(_run(milestone, setting if suits else _without_data(setting)))
+        except MissingExtra as error:
+            if name != "all":
+                raise
+            say(f"{milestone.name} is left out: {error}")
     if name == "all":
         write(documents, f"cards: {out}")
     else:

@@ -303,7 +303,7 @@ class Milestone:
         claims: what must hold for it to count as reproduced.
         metrics: what each metric is, with its unit.
         watched: what the curves show.
-        source: what it learns from: "letters" or another kind that ``--data`` can replace, or "none".
+        source: what it learns from: "letters" or another kind that ``--data`` can replace, "play", or "none".
         needs: the least it needs of that source: images a class, characters of text, or pairs of sentences.
         seeds: of a full run.
         minutes: of a full run, on one idle core.
@@ -326,7 +326,7 @@ class Milestone:
     watched: str
     smoke: Smoke
     minutes: float
-    source: Literal["letters", "text", "pairs", "none"] = "letters"
+    source: Literal["letters", "text", "pairs", "play", "none"] = "letters"
     needs: int = 0
     seeds: int = 3
     differences: tuple[str, ...] = ()

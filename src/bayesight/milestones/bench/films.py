@@ -18,7 +18,10 @@ FRAMES = 120
 SIDE = 120
 """Pixels of its height, and of its width."""
 GROUND, INK, ACCENT = (250, 250, 247), (45, 55, 72), (200, 80, 60)
-COLOURS = ((255, 214, 102), (94, 176, 229), (230, 97, 92), (108, 192, 139), (177, 132, 216), (240, 150, 80))
+COLOURS = (
+    *((255, 214, 102), (94, 176, 229), (230, 97, 92), (108, 192, 139), (177, 132, 216)),
+    *((240, 150, 80), (150, 155, 165), (120, 215, 210), (200, 120, 160), (140, 110, 85)),
+)
 """Of the channels of a game in pixels, round and round; the first channel lies on top."""
 
 
@@ -26,12 +29,12 @@ def film(game: str, observations: Sequence[npt.NDArray[np.generic]]) -> ImageArr
     """uint8 (T, H, W, 3) of an episode's observations, of as many as fit evenly into ``FRAMES``.
 
     Args:
-        game: as gymnasium names it; CartPole and Acrobot are drawn, channels of pixels coloured.
-        observations: an episode's, in order: (4,), (6,) or (C, H, W) bool each.
+        game: as gymnasium names it; CartPole is drawn, channels of pixels are coloured.
+        observations: an episode's, in order: (4,) or (C, H, W) bool each.
     """
     every = -(-len(observations) // FRAMES) if observations[0].ndim == 1 else 1
     chosen = observations[::every][:FRAMES]
-    draw = _cart if game.startswith("CartPole") else _links if game.startswith("Acrobot") else _pixels
+    draw = _cart if game.startswith("CartPole") else _pixels
     return np.stack([draw(observation) for observation in chosen])
 
 
@@ -45,30 +48,13 @@ def _pixels(channels: npt.NDArray[np.generic]) -> ImageArray:
 
 
 def _cart(state: npt.NDArray[np.generic]) -> ImageArray:
-    """Position in [-2.4, 2.4] and angle in radians, of (4,)."""
-    position, angle = float(state[0]), float(state[2])
+    """Position and angle, of (4,), as shares of the bounds that gymnasium gives: 4.8 and 24 degrees."""
+    position, angle = 4.8 * float(state[0]), math.radians(24) * float(state[2])
     x, y = SIDE / 2 + position / 2.4 * SIDE / 2, 0.75 * SIDE
-    tip = (x + 0.5 * SIDE * math.sin(angle), y - 0.5 * SIDE * math.cos(angle))
-    return _drawn(
-        [((0, y + 8), (SIDE, y + 8), INK, 1), ((x - 12, y), (x + 12, y), INK, 12), ((x, y), tip, ACCENT, 5)]
-    )
-
-
-def _links(state: npt.NDArray[np.generic]) -> ImageArray:
-    """Two links that hang from the middle, by cosine and sine of both angles, of (6,)."""
-    first, second = math.atan2(float(state[1]), float(state[0])), math.atan2(float(state[3]), float(state[2]))
-    length, middle = 0.22 * SIDE, (SIDE / 2, SIDE / 2)
-    elbow = (middle[0] + length * math.sin(first), middle[1] + length * math.cos(first))
-    tip = (elbow[0] + length * math.sin(first + second), elbow[1] + length * math.cos(first + second))
-    goal = SIDE / 2 - length
-    return _drawn([((0, goal), (SIDE, goal), INK, 1), (middle, elbow, INK, 5), (elbow, tip, ACCENT, 5)])
-
-
-def _drawn(
-    lines: Sequence[tuple[tuple[float, float], tuple[float, float], tuple[int, int, int], int]],
-) -> ImageArray:
     canvas = Image.new("RGB", (SIDE, SIDE), GROUND)
     pen = ImageDraw.Draw(canvas)
-    for start, end, colour, width in lines:
-        pen.line([start, end], fill=colour, width=width)
+    pen.line([(0, y + 8), (SIDE, y + 8)], fill=INK)
+    pen.line([(x - 12, y), (x + 12, y)], fill=INK, width=12)
+    tip = (x + SIDE / 2 * math.sin(angle), y - SIDE / 2 * math.cos(angle))
+    pen.line([(x, y), tip], fill=ACCENT, width=5)
     return np.asarray(canvas)

@@ -4,7 +4,7 @@
 data          play(game, environments, frames_a_step, warm_up, replay, batch, exploration, epsilon, limit)
 model         any registered Q-network
 loss          temporal_difference(discount, target_every, double=False)
-optimization  any registered optimizer; ``steps`` are updates
+optimization  any registered optimizer; ``steps`` are updates, ``average`` the weights that are judged
 ```
 
 ``game`` is an environment of gymnasium's, MinAtar's among them. ``warm_up`` frames are played at random
@@ -36,6 +36,7 @@ from bayesight.milestones.bench.films import film
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models import QNetwork, build_q_network
 from bayesight.seeding import derive, numpy_generator
+from bayesight.training.average import WeightAverage
 from bayesight.training.engine import Batch, Task
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ CHOSEN_BY, JUDGED_BY = 8, 20
 
 SCALES = {
     "CartPole-v1": (20.0, 500.0),
-    "Acrobot-v1": (-500.0, -76.6),
     "MinAtar/Freeway-v1": (0.0, 48.0),
-    "MinAtar/Breakout-v1": (0.5, 8.5),
 }
 """Return of random play and the published one, between which curves are drawn."""
 
@@ -101,7 +100,11 @@ def train_q_network(recipe: Keys, bench: Bench) -> tuple[QNetwork, Play, list[fl
 
     update = update_of(recipe.optimization, network)
     task = Task(play, network, {"train": target.loss}, [update], after=[target.follow])
-    losses = bench.fit(task, recipe.optimization["steps"], evaluate=evaluate, monitor="shortfall")
+    decay = recipe.optimization.get("average")
+    average = None if decay is None else WeightAverage(network, decay)
+    losses = bench.fit(
+        task, recipe.optimization["steps"], evaluate=evaluate, monitor="shortfall", average=average
+    )
     return network.eval(), play, looks, losses
 
 
@@ -192,8 +195,9 @@ class EnvironmentCopies:
     def __init__(self, game: str, count: int, seed: int) -> None:
         self.copies = [make(game) for _ in range(count)]
         self.actions = int(self.copies[0].action_space.n)  # type: ignore[attr-defined]
+        self.bounds = _bounds(self.copies[0])
         first = [one.reset(seed=derive(seed, i) % 2**31)[0] for i, one in enumerate(self.copies)]
-        self.observations = np.stack([_channels_first(seen) for seen in first])
+        self.observations = np.stack([_seen(observation, self.bounds) for observation in first])
         self.finished: list[float] = []
         self._returns = [0.0] * count
 
@@ -207,14 +211,14 @@ class EnvironmentCopies:
         rewards, terminated = np.zeros(len(actions), np.float32), np.zeros(len(actions), np.bool_)
         following = np.empty_like(now)
         for i, (one, action) in enumerate(zip(self.copies, actions.tolist(), strict=True)):
-            seen, reward, terminated[i], truncated, _ = one.step(action)
-            following[i] = now[i] = _channels_first(seen)
+            observation, reward, terminated[i], truncated, _ = one.step(action)
+            following[i] = now[i] = _seen(observation, self.bounds)
             rewards[i] = reward
             self._returns[i] += float(reward)
             if terminated[i] or truncated:
                 self.finished.append(self._returns[i])
                 self._returns[i] = 0.0
-                now[i] = _channels_first(one.reset()[0])
+                now[i] = _seen(one.reset()[0], self.bounds)
         self.observations = now
         return Transitions(before, actions, rewards, terminated, following)
 
@@ -235,14 +239,15 @@ def episodes(
         Their returns, and what was observed in the first of them.
     """
     copies = [make(game) for _ in range(count)]
-    seen = [_channels_first(one.reset(seed=derive(seed, i) % 2**31)[0]) for i, one in enumerate(copies)]
+    bounds = _bounds(copies[0])
+    seen = [_seen(one.reset(seed=derive(seed, i) % 2**31)[0], bounds) for i, one in enumerate(copies)]
     returns, playing, watched = [0.0] * count, list(range(count)), [seen[0]]
     for _ in range(limit):
         actions = greedy(model, np.stack([seen[i] for i in playing])).tolist()
         ended = set()
         for i, action in zip(playing, actions, strict=True):
             observation, reward, terminated, truncated, _ = copies[i].step(action)
-            seen[i] = _channels_first(observation)
+            seen[i] = _seen(observation, bounds)
             returns[i] += float(reward)
             if terminated or truncated:
                 ended.add(i)
@@ -280,6 +285,12 @@ def make(game: str) -> gymnasium.Env[Any, Any]:
     return gymnasium.make(game, disable_env_checker=True)
 
 
-def _channels_first(observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """(H, W, C) to (C, H, W); anything else as it is."""
-    return np.moveaxis(observation, -1, 0) if observation.ndim == 3 else observation
+def _bounds(game: gymnasium.Env[Any, Any]) -> npt.NDArray[np.float32]:
+    """The largest value of each number that is observed, 1 where there is none."""
+    highest = np.asarray(game.observation_space.high, np.float32)  # type: ignore[attr-defined]
+    return np.where(np.isfinite(highest), highest, 1).astype(np.float32)
+
+
+def _seen(observation: npt.NDArray[Any], bounds: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    """An observation as networks take it: (H, W, C) as (C, H, W), numbers as shares of their bounds."""
+    return np.moveaxis(observation, -1, 0) if observation.ndim == 3 else observation / bounds

@@ -74,6 +74,8 @@ class Sources:
     @property
     def origin(self) -> str:
         """The data in words."""
+        if self.milestone.source == "play":
+            return "play in environments of gymnasium and MinAtar"
         own = self._own
         return "points that the recipe makes" if own is None else own.origin
 
@@ -93,7 +95,7 @@ class Sources:
                 return self.text
             case "pairs":
                 return self.pairs
-            case "none":
+            case "play" | "none":
                 return None
 
 
