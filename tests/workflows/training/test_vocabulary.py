@@ -9,7 +9,7 @@ from PIL import Image
 
 from bayesight.belief.updating import LearningOptions, update_belief
 from bayesight.data.text import Subwords
-from bayesight.errors import InvalidConfig, InvalidInput, SourceNotFound, SourceUnreadable
+from bayesight.errors import InvalidConfig, InvalidInput, RunUnreadable, SourceNotFound, SourceUnreadable
 from bayesight.models import from_huggingface
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
@@ -265,6 +265,28 @@ def test_it_starts_from_published_weights(source, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert found.run.vocabulary().as_dict() == own.as_dict()
     assert Run.open(tmp_path / "run").classifier().classes.names == ("bad", "good")
+
+
+def test_a_vocabulary_that_is_damaged_or_another_run_s_is_refused(run):
+    file = run / "vocabulary.json"
+    whole = json.loads(file.read_text(encoding="utf-8"))
+
+    def refused(match, tree):
+        file.write_text(json.dumps(tree), encoding="utf-8")
+        with pytest.raises(RunUnreadable, match=match):
+            predict(run, ["the film was great"])
+
+    unmarked = Subwords.learned(["a text"], 300).document.replace("<pad>", "<fill>")
+    refused("no marks of padding", {"format": 2, "kind": "subwords", "tokenizer": json.loads(unmarked)})
+    refused(
+        "its kind is 'characters'; expected 'subwords'", {"format": 2, "kind": "characters", "alphabet": "ab"}
+    )
+    other = Subwords.learned(sentences("bad", 30, 2), 280, masks=True).as_dict()
+    refused(r"encoder\.symbol_bias. is float32 \(320,\)", {"format": 2, **other})
+    refused("vocabulary", {**whole, "tokenizer": {}})
+    file.unlink()
+    with pytest.raises(RunUnreadable, match=r"vocabulary\.json"):
+        predict(run, ["the film was great"])
 
 
 def test_masked_pretraining_learns_from_all_texts_but_the_held_out(source, tmp_path):
