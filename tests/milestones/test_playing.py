@@ -216,6 +216,28 @@ def test_the_target_network_follows_at_intervals():
     assert torch.equal(target.network.advantage.bias, network.advantage.bias)
 
 
+@pytest.mark.parametrize("double", [False, True])
+def test_targets_are_the_copys_and_under_double_learning_the_choice_is_the_learners(double):
+    network = build_q_network("perceptron", (2,), 3, hidden=(4,), seed=1)
+    target = TargetNetwork(network, key("temporal_difference", discount=0.9, target_every=9, double=double))
+    with torch.no_grad():
+        network.advantage.weight.neg_()  # now the learner prefers what its copy likes least
+        network.advantage.bias.neg_()
+    generator = torch.Generator().manual_seed(0)
+    seen, following = torch.rand(5, 2, generator=generator), torch.rand(5, 2, generator=generator)
+    actions, rewards, ended = (
+        torch.tensor([0, 1, 2, 0, 1]),
+        torch.rand(5, generator=generator),
+        torch.zeros(5) > 0,
+    )
+    found = target.loss(network, (seen, actions, rewards, ended, following))["total"]
+    worth = target.network(following)
+    best = worth.min(1).values if double else worth.max(1).values
+    errors = network(seen)[torch.arange(5), actions] - rewards - 0.9 * best
+    literal = torch.where(errors.abs() < 1, errors.square() / 2, errors.abs() - 0.5).mean()
+    torch.testing.assert_close(found, literal)
+
+
 def test_judged_episodes_are_greedy_whole_and_the_same_for_a_seed(games):
     class Right(nn.Module):
         def __init__(self):

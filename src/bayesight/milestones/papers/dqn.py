@@ -122,7 +122,7 @@ MILESTONE = Milestone(
             "freeway.data.limit": 30,
         }
     ),
-    minutes=14,
+    minutes=12,
     differences=(
         "Small games in place of Atari's: CartPole of four numbers, and MinAtar's Freeway of 10x10 bits with "
         "three actions (MinAtar's own curves have six).",
