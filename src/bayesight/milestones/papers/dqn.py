@@ -53,8 +53,8 @@ MILESTONE = Milestone(
     claim="A network learns to act from pictures and rewards alone, once it learns from remembered play in "
     "random order, towards targets of a network that stands still for a while.",
     figure="Above all earlier learners on 6 of 7 Atari games, above an expert on 3 (2013, table 1); without "
-    "replay and target network a tenth of the score is left on Breakout (3.2 for 316.8; 2015, extended data "
-    "table 3).",
+    "replay and target network a hundredth of the score is left on Breakout (3.2 for 316.8; 2015, extended "
+    "data table 3).",
     displaced="Q-learning online, with features made by hand for each game",
     key="data",
     story="Nobody hands over the data: the network acts, and learns from what it has brought about. The data "
