@@ -3,6 +3,7 @@
 ```
 classification   losses of logits and labels    contrastive   NT-Xent of two views
 environments     losses that also see where an image comes from; their mathematics is in invariance
+segmentation     masks: cross-entropy of pixels, Dice's overlap
 temporal_difference   Q-learning: the value of an action against what followed
 ```
 
@@ -31,6 +32,7 @@ from bayesight.losses.invariance import (
     invariance_penalty,
     scale_gradient,
 )
+from bayesight.losses.segmentation import dice_loss, mask_loss
 from bayesight.losses.temporal_difference import td_loss, td_target
 
 __all__ = [
@@ -44,9 +46,11 @@ __all__ = [
     "ReweightedCrossEntropy",
     "backdoor_weights",
     "build_loss",
+    "dice_loss",
     "exponentiated",
     "group_means",
     "invariance_penalty",
+    "mask_loss",
     "nt_xent",
     "scale_gradient",
     "sees_environments",

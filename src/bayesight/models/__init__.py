@@ -41,6 +41,7 @@ from bayesight.models.translation import (
     build_translation_model,
     decoded,
 )
+from bayesight.models.unet import UNet
 from bayesight.models.vae import VAE
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "TranslationModel",
     "TranslationTransformer",
     "Turn",
+    "UNet",
     "build",
     "build_generator",
     "build_language_model",

@@ -1,0 +1,141 @@
+"""The trial of a network that names every pixel of a scene.
+
+```
+data          scenes(batch, train, test=400, side=48, glyphs=3)
+model         unet(widths, skips)
+loss          mask(dice=0)
+optimization  any registered optimizer
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bayesight.evaluation import expected_calibration_error
+from bayesight.evaluation.regions import pixel_counts
+from bayesight.letters.scenes import SceneOptions, Scenes, compose
+from bayesight.losses.segmentation import mask_loss
+from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
+from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.models.outline import initial_weights
+from bayesight.models.unet import UNet
+from bayesight.seeding import numpy_generator
+from bayesight.training.engine import Batch, Task
+from bayesight.types import FloatArray, ImageArray, IntArray
+
+__all__ = ["SceneBatches", "scenes_of", "segment"]
+
+SHOWN = 6
+JUDGED_PIXELS = 100_000
+"""Pixels that the calibration is judged on, drawn from those of all scenes."""
+
+
+def segment(recipes: Sequence[Keys], bench: Bench) -> Measurement:
+    """Train on scenes of the letters to learn from and judge on scenes of the letters held out.
+
+    Returns:
+        ``mean_iou`` over ground and letters; ``pixel_accuracy``; ``ece`` of the probability of each pixel's
+        class, over 15 bins; ``parameters``; a picture of some scenes, their masks and the answers.
+    """
+    (recipe,) = recipes
+    train, test = scenes_of(recipe.data, bench)
+    classes = len(bench.sources.letters.classes) + 1
+    with initial_weights(bench.seed):
+        model = UNet(1, classes, **recipe.model.options)
+    batches = SceneBatches(train, recipe.data["batch"], bench.derive("data"), bench.dtype)
+    dice = recipe.loss.get("dice", 0.0)
+
+    def loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        images, masks = batch
+        return {"total": mask_loss(network(images), masks, dice=dice)}
+
+    task = Task(batches, model, {"train": loss}, [update_of(recipe.optimization, model)])
+    losses = bench.fit(task, recipe.optimization["steps"])
+    log_p = _answers(model, test, bench)
+    named = log_p.argmax(axis=1)
+    counts = pixel_counts(zip(test.masks, named, strict=True), classes)
+    pixels = test.masks.size
+    some = numpy_generator(0, "pixels").choice(pixels, min(JUDGED_PIXELS, pixels), replace=False)
+    rows = np.moveaxis(log_p, 1, -1).reshape(-1, classes)[some].astype(np.float64)
+    truth = test.masks.reshape(-1)[some].astype(np.int64)
+    values = {
+        "mean_iou": counts.mean_iou(),
+        "pixel_accuracy": float(counts.total.trace() / counts.total.sum()),
+        "ece": expected_calibration_error(rows, truth),
+        "parameters": float(sum(part.numel() for part in model.parameters())),
+    }
+    caption = "scenes, what every pixel is, and what it was called"
+    return Measurement(values, thinned(losses), {caption: _page(test, named, classes)})
+
+
+def scenes_of(data: RecipeKey, bench: Bench) -> tuple[Scenes, Scenes]:
+    """Scenes to learn from and to be judged on, the same for every seed; no letter is in both."""
+    sides = bench.sources.letters.split()
+    look = SceneOptions(side=data.get("side", 48), glyphs=data.get("glyphs", 3))
+    counts = data["train"], data.get("test", 400)
+
+    def made() -> tuple[Scenes, Scenes]:
+        train, test = (
+            compose(part.images(np.arange(len(part)))[:, 0].numpy(), part.labels, count, look, seed=number)
+            for number, (part, count) in enumerate(zip(sides, counts, strict=True))
+        )
+        return train, test
+
+    return bench.once(("scenes", look, counts), made)
+
+
+class SceneBatches:
+    """Batches of scenes with their masks: the batch of a step follows from the step alone.
+
+    Args:
+        scenes: to draw from.
+        batch: scenes a step.
+        seed: of the draws.
+        dtype: the floating type images come in.
+    """
+
+    def __init__(self, scenes: Scenes, batch: int, seed: int, dtype: torch.dtype) -> None:
+        self.scenes, self.batch, self.seed, self.dtype = scenes, batch, seed, dtype
+
+    def __call__(self, model: nn.Module, step: int) -> Batch:
+        """Images (batch, 1, S, S) in [0, 1] and masks (batch, S, S)."""
+        rows = numpy_generator(self.seed, "scenes", step).integers(len(self.scenes.images), size=self.batch)
+        device = next(model.parameters()).device
+        return _images(self.scenes, rows, device, self.dtype), torch.from_numpy(
+            self.scenes.masks[rows].astype(np.int64)
+        ).to(device)
+
+
+def _images(scenes: Scenes, rows: IntArray, device: torch.device, dtype: torch.dtype) -> Tensor:
+    pixels = torch.from_numpy(scenes.images[rows])[:, None].to(device)
+    return pixels.to(dtype).div_(255)
+
+
+@torch.no_grad()
+def _answers(model: nn.Module, scenes: Scenes, bench: Bench, batch: int = 100) -> FloatArray:
+    """Log-probabilities (N, K, S, S), float32."""
+    device, parts = next(model.eval().parameters()).device, []
+    for start in range(0, len(scenes.images), batch):
+        rows = np.arange(start, min(start + batch, len(scenes.images)))
+        with bench.hardware.fabric.autocast():
+            logits = model(_images(scenes, rows, device, bench.dtype))
+        parts.append(logits.float().log_softmax(dim=1).cpu().numpy())
+    found: FloatArray = np.concatenate(parts)
+    return found
+
+
+def _page(scenes: Scenes, named: IntArray, classes: int) -> ImageArray:
+    """Some scenes in a row, their masks below, the answers below these; each class in a colour of its own."""
+    turns = np.arange(classes)[:, None] / max(classes - 1, 1) + np.array([0, 1 / 3, 2 / 3])
+    colours = (127.5 + 110 * np.cos(2 * np.pi * turns)).astype(np.uint8)
+    colours[0] = 0
+    rows = np.arange(min(SHOWN, len(scenes.images)))
+    grey = np.repeat(scenes.images[rows, ..., None], 3, axis=-1)
+    pages = (grey, colours[scenes.masks[rows]], colours[named[rows]])
+    page: ImageArray = np.concatenate([np.concatenate(list(part), axis=1) for part in pages])
+    return page

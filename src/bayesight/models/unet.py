@@ -1,0 +1,73 @@
+"""A class for every pixel: U-Net (Ronneberger, Fischer, Brox 2015), and the same without its skips."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bayesight.checks import check
+from bayesight.models.base import check_widths, kaiming_normal
+from bayesight.values import Widths
+
+__all__ = ["UNet"]
+
+
+class UNet(nn.Module):
+    """Down by halves to what there is, and up again to where it is.
+
+    Each step down is two 3x3 convolutions and a pooling, each step up doubles the map and, with ``skips``,
+    puts the map of the same size from the way down beside it (fig. 1). Convolutions keep the size, so that
+    the answer is as large as the image, and are normalised, which the paper, older than that, does not do.
+
+    Args:
+        channels: of the images.
+        classes: K.
+        widths: channels at each size, the largest map first.
+        skips: whether the way up sees the maps of the way down.
+
+    Shape:
+        (B, channels, H, W) in [0, 1] to logits (B, K, H, W), any H and W of 2 ** (len(widths) - 1) or more.
+
+    Raises:
+        InvalidInput: no widths, or fewer than one class.
+    """
+
+    def __init__(
+        self, channels: int, classes: int, *, widths: Widths = (16, 32, 64, 96), skips: bool = True
+    ) -> None:
+        super().__init__()
+        check_widths(widths, "unet.widths")
+        check(classes >= 1, "unet", f"{classes} classes", "at least one")
+        self.skips, self.least = skips, 2 ** (len(widths) - 1)
+        self.down = nn.ModuleList(_twice(a, b) for a, b in itertools.pairwise((channels, *widths)))
+        steps = list(itertools.pairwise(reversed(widths)))
+        self.up = nn.ModuleList(_twice(a + b if skips else a, b) for a, b in steps)
+        self.head = nn.Conv2d(widths[0], classes, 1)
+        kaiming_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of every pixel."""
+        came = f"images of {x.shape[-1]}x{x.shape[-2]}"
+        check(min(x.shape[-2:]) >= self.least, "unet", came, f"{self.least}x{self.least} or larger")
+        maps: list[Tensor] = []
+        x = 2 * x - 1
+        for number, block in enumerate(self.down):
+            x = block(F.max_pool2d(x, 2) if number else x)
+            maps.append(x)
+        for block, beside in zip(self.up, reversed(maps[:-1]), strict=True):
+            x = F.interpolate(x, beside.shape[-2:], mode="nearest")
+            x = block(torch.cat([x, beside], dim=1) if self.skips else x)
+        logits: Tensor = self.head(x)
+        return logits
+
+
+def _twice(inputs: int, outputs: int) -> nn.Sequential:
+    """Two convolutions of 3x3, each normalised and rectified."""
+    layers: list[nn.Module] = []
+    for channels in (inputs, outputs):
+        convolution = nn.Conv2d(channels, outputs, 3, padding=1, bias=False)
+        layers += [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
+    return nn.Sequential(*layers)
