@@ -239,6 +239,11 @@ class Run:
         names = tuple(found.classes)
         return Classes(names, found.mode, (height, width), (low, high), found.fit, vocabulary)
 
+    @property
+    def reads(self) -> str:
+        """The things it classifies, in a word: images or texts."""
+        return "texts" if self.classes().mode == "text" else "images"
+
     def save_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Write ``vocabulary.json``."""
         self._save_json("vocabulary.json", {"format": FORMAT, **vocabulary.as_dict()})

@@ -68,6 +68,9 @@ def test_labelled_lines_or_a_file_for_each_class(tmp_path):
     written(folder / "pos.txt", "good\nfine\n\n")
     written(folder / "neg.txt.gz", gzip.compress(b"bad\n"))
     assert read_labelled(folder)[:2] == (["bad", "good", "fine"], ["neg", "pos", "pos"])
+    (folder / "pos.txt").rename(folder / "reviews.pos.txt")
+    (folder / "neg.txt.gz").rename(folder / "reviews.neg.gz")
+    assert read_labelled(folder)[1] == ["reviews.neg", "reviews.pos", "reviews.pos"]
     with pytest.raises(InvalidInput, match="line 2: 'no tab here' has no tab; expected label<TAB>text"):
         read_labelled(written(tmp_path / "bad.tsv", "ham\thello\nno tab here\n"))
     with pytest.raises(InvalidInput, match="line 1: a label or a text is empty"):

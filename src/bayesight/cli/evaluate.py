@@ -113,16 +113,16 @@ def _text(result: EvaluateResult) -> str:
     from bayesight.formatting import decimal, percent
     from bayesight.report.words import quality, spread
 
-    found = result.evaluation
-    where = "at the stated base rates" if found.prior is not None else "base rates as among these images"
+    found, reads = result.evaluation, result.run.reads
+    where = "at the stated base rates" if found.prior is not None else f"base rates as among these {reads}"
     part = f" of the {result.data.part} part" if result.data.part else ""
     lines = [
         *([found.verdict] if found.verdict else []),
         *([_sentence(result.seen_note)] if result.seen_note else []),
-        f"{len(found.labels):,} images{part}, {where}: "
+        f"{len(found.labels):,} {reads}{part}, {where}: "
         + quality(found.accuracy, found.accuracy_interval, found.log_loss, found.log_loss_error, found.ece),
         "",
-        *_table(found),
+        *_table(found, reads),
     ]
     if found.unmet:
         lines += [
@@ -134,7 +134,7 @@ def _text(result: EvaluateResult) -> str:
         lines += [
             "",
             f"sets of classes for {percent(sets.asked)}: they hold the class of {percent(sets.held)} of the "
-            f"images ({spread(sets.interval)}), with {decimal(sets.mean_size, 2)} classes in a set; "
+            f"{reads} ({spread(sets.interval)}), with {decimal(sets.mean_size, 2)} classes in a set; "
             f"{percent(sets.single)} of them have one",
         ]
     if result.environments:
@@ -143,15 +143,15 @@ def _text(result: EvaluateResult) -> str:
         figures = result.novelty.as_dict()
         lines += [
             "",
-            f"unknown: of {figures['unknown_examples']:,} images of other kinds "
+            f"unknown: of {figures['unknown_examples']:,} {reads} of other kinds "
             f"{percent(figures['unknown_flagged'])} are flagged, and {percent(figures['known_flagged'])} "
             f"of the known; AUROC {decimal(figures['auroc'], 4)}",
         ]
-    lines += ["", "precision: of the images called so, the share that are. Intervals: 95 %."]
+    lines += ["", f"precision: of the {reads} called so, the share that are. Intervals: 95 %."]
     return "\n".join(lines)
 
 
-def _table(found: Evaluation) -> list[str]:
+def _table(found: Evaluation, reads: str) -> list[str]:
     """A line a class, the least precise where there are too many to read."""
     from bayesight.report.words import percent, spread
     from bayesight.workflows.evaluate import MOST_CLASSES, WHOLE
@@ -168,7 +168,7 @@ def _table(found: Evaluation) -> list[str]:
             cells.append(f"{value}{reach}")
         table.append(cells)
     wide = [max(map(len, column)) for column in zip(*table, strict=True)]
-    heads = [f"{'class':{width}}  images"]
+    heads = [f"{'class':{width}}  {reads:>6}"]
     heads += [f"{listed([name]):{width}}  {row['support']:6,}" for name, row in rows.items()]
     lines = [
         "  ".join([head, *(f"{cell:{w}}" for cell, w in zip(cells, wide, strict=True))]).rstrip()

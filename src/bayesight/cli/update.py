@@ -100,8 +100,10 @@ def _text(found: UpdateResult) -> str:
     seconds = f"in {found.features_s + found.belief_s:.2f} s (features {found.features_s:.2f} s)"
     gone = f"gone, for no image of it is left: {', '.join(found.gone_classes)}"
     if found.removed:
-        return "\n".join([f"took out {found.removed:,} images {seconds}", *[gone] * bool(found.gone_classes)])
-    lines = [f"absorbed {found.absorbed:,} images {seconds}", *_corrections(found)]
+        return "\n".join(
+            [f"took out {found.removed:,} {found.run.reads} {seconds}", *[gone] * bool(found.gone_classes)]
+        )
+    lines = [f"absorbed {found.absorbed:,} {found.run.reads} {seconds}", *_corrections(found)]
     if found.new_classes:
         lines.append(f"new classes: {', '.join(found.new_classes)}")
     if found.predicted is not None and found.predicted == found.predicted:

@@ -121,7 +121,7 @@ def read_lines(path: str | Path) -> list[str]:
 def read_labelled(path: str | Path) -> LabelledText:
     """Sentences and their labels: a file of ``label<TAB>text`` lines, or a folder with a file for each class.
 
-    A file of a class is named after it, up to the first dot; empty lines are left out.
+    A file of a class is named after it, but for the endings ``.gz`` and ``.txt``; empty lines are left out.
 
     Raises:
         SourceNotFound, SourceUnreadable: as ``read_text``.
@@ -136,7 +136,7 @@ def read_labelled(path: str | Path) -> LabelledText:
         for file in files:
             lines = [(number, line) for number, line in enumerate(read_lines(file), 1) if line]
             texts += [line for _, line in lines]
-            labels += [file.name.partition(".")[0]] * len(lines)
+            labels += [file.name.removesuffix(".gz").removesuffix(".txt")] * len(lines)
             places += [f"{file.name}:{number}" for number, _ in lines]
     else:
         for number, line in enumerate(read_text(path).split("\n"), 1):
