@@ -336,7 +336,7 @@ class EvaluateResult:
         ]
         if not said:
             return ""
-        note = f"of these {count:,} images {' and '.join(said)}: the figures flatter it"
+        note = f"of these {count:,} {self.run.reads} {' and '.join(said)}: the figures flatter it"
         if self.unseen is None:
             return f"{note}; none is new to it"
         rest = self.unseen
