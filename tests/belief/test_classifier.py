@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bayesight.bayes.head import gaussian as gh
 from bayesight.bayes.head.gaussian import class_log_prior
 from bayesight.belief import classifier
 from bayesight.belief.absorbed import AbsorbedRows, Rows
@@ -272,19 +273,20 @@ def test_wrong_labels_are_trusted_less_and_unknown_classes_fully(rows, believer)
 # Features.
 
 
-@pytest.mark.parametrize("frozen", [True, False])
-def test_features_learned_from_other_classes_are_expected_to_scatter_more(monkeypatch, frozen):
-    usual = []
-    fit = classifier.gaussian.fit
-    monkeypatch.setattr(
-        classifier.gaussian, "fit", lambda *a, **k: usual.append(k["usual_shrinkage"]) or fit(*a, **k)
-    )
-    network = build("lite0", (1, 28, 28), 2, side=32).eval()
-    if frozen:
-        network.freeze()
-    some = Rows(torch.randn(6, 1280), torch.tensor([0, 1] * 3), torch.zeros(6, 16, dtype=torch.uint8))
-    fit_classifier(network, Classes(("a", "b"), "L", (28, 28)), some, some, "32")
-    assert usual == [3.0 if frozen else 0.1]
+def test_borrowed_features_let_every_image_be_learned_and_judge(believer, rows):
+    train, held = rows(90, 0), rows(60, 1)
+    belief = fit_classifier(believer.network, believer.classes, train, held, "32", borrowed=True)
+    assert belief.head.counts.sum() == 150
+    assert not bool(belief.absorbed.trained.any())
+    assert len(belief.judged.labels) == 150
+    assert bool(belief.seen(held.digests)[0].all())
+    every = train.joined(held)
+    found = gh.density_at(gh.predictive(belief.head), belief.left_out(every), 4.0)
+    gone = every.at(gh.leaving_together(every.labels)[0])
+    without = gh.predictive(gh.remove(belief.head, gone.features, gone.labels))
+    expected = gh.log_density(without, gone.features, 4.0)
+    torch.testing.assert_close(found[gh.leaving_together(every.labels)[0]], expected)
+    assert fit_classifier(believer.network, believer.classes, train, held, "32").head.counts.sum() == 90
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from bayesight.bayes import sharpness
 from bayesight.bayes.head import gaussian
-from bayesight.bayes.head.gaussian import AbsorbedBatch, GaussianHead, Predictive
+from bayesight.bayes.head.gaussian import AbsorbedBatch, Distances, GaussianHead, Predictive
 from bayesight.bayes.head.label_noise import fit_noise
 from bayesight.belief.absorbed import AbsorbedRows, Rows, digest_words
 from bayesight.belief.check import check_belief
@@ -163,6 +163,7 @@ class Classifier:
                 self.absorbed.labels[rows],
                 self.absorbed.weights[rows],
             ),
+            self.absorbed.digests[rows],
         )
 
     @cached_property
@@ -228,6 +229,11 @@ class Classifier:
     def log_likelihood(self, features: Tensor) -> Tensor:
         """(N, K) log p(features | class), nats."""
         return gaussian.log_density(self.predictive, features)
+
+    def left_out(self, rows: Rows) -> Distances:
+        """Rows that it holds, each as a belief sees it that has not learned it."""
+        weights = torch.full((len(rows),), self.head.kept, dtype=torch.float64)
+        return gaussian.left_out(gaussian.predictive(self.head), rows.features, rows.labels, weights)
 
     def log_evidence(self, features: Tensor, prior: Tensor | None = None) -> Tensor:
         """(N,) log p(features), nats, under ``prior``; by default every class alike."""
@@ -467,9 +473,18 @@ class Classifier:
 
 
 def fit_classifier(
-    network: ImageModel, classes: Classes, train: Rows, validation: Rows, precision: Precision
+    network: ImageModel,
+    classes: Classes,
+    train: Rows,
+    validation: Rows,
+    precision: Precision,
+    *,
+    borrowed: bool = False,
 ) -> Classifier:
     """A classifier from a trained network's features.
+
+    Features that are ``borrowed`` have learned nothing of any of these images: the head absorbs the held-out
+    ones too, and all of them judge it, left out in turn.
 
     Args:
         network: in evaluation mode.
@@ -477,28 +492,25 @@ def fit_classifier(
         train: what the head absorbs.
         validation: held out; chooses the head's shrinkage, judges the belief from then on.
         precision: in which the features were read.
+        borrowed: the network's weights come from other images than these.
     """
-    borrowed = network.learns_head_alone  # features that were not learned from these classes scatter more
-    head = gaussian.fit(
-        train.features,
-        train.labels,
-        classes.names,
-        validation=(validation.features, validation.labels),
-        usual_shrinkage=gaussian.BORROWED_SHRINKAGE if borrowed else gaussian.LEARNED_SHRINKAGE,
-    )
-    size = train.features.shape[1]
+    if borrowed:
+        train = train.joined(validation)
+        head = gaussian.fit_borrowed(train.features, train.labels, classes.names)
+    else:
+        held_out = validation.features, validation.labels
+        head = gaussian.fit(train.features, train.labels, classes.names, validation=held_out)
     nothing = AbsorbedRows(
         torch.empty(0, 16, dtype=torch.uint8),
         torch.empty(0, dtype=torch.int64),
         torch.empty(0, dtype=torch.float64),
         torch.empty(0, dtype=torch.bool),
-        torch.empty(0, size, dtype=torch.float16),
+        torch.empty(0, train.features.shape[1], dtype=torch.float16),
         torch.empty(0, dtype=torch.int64),
     )
     keep = pick_exemplars(train.labels, EXEMPLARS, torch_generator(0, "exemplars"))
-    absorbed = nothing.with_rows(
-        train, torch.ones(len(train), dtype=torch.float64), keep, torch.ones(len(train), dtype=torch.bool)
-    )
+    trained = torch.full((len(train),), not borrowed)
+    absorbed = nothing.with_rows(train, torch.ones(len(train), dtype=torch.float64), keep, trained)
     held = (validation.features, validation.labels, validation.digests)
     return Classifier(network, classes, precision, head, absorbed, *held)
 

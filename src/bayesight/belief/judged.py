@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bayesight.bayes import sharpness
 from bayesight.bayes.head.gaussian import Distances, Predictive, distances, left_out
+from bayesight.belief.absorbed import digest_words
 from bayesight.evaluation.novelty import ExemplarBank, nearest_distance
 
 __all__ = ["JudgedRows", "judge", "later_judges", "most_later_judges", "moved_on", "nearest_other"]
@@ -41,7 +42,10 @@ class JudgedRows:
 
 
 def judge(
-    ready: Predictive, reference: tuple[Tensor, Tensor, float], later: tuple[Tensor, Tensor, Tensor]
+    ready: Predictive,
+    reference: tuple[Tensor, Tensor, float],
+    later: tuple[Tensor, Tensor, Tensor],
+    digests: Tensor,
 ) -> JudgedRows:
     """Judge a head by its reference and by rows it has absorbed.
 
@@ -49,11 +53,13 @@ def judge(
         ready: the head's predictive.
         reference: features (V, D), class numbers, and what one of them counts.
         later: features (L, D), class numbers, and (L,) weights with which they were absorbed.
+        digests: (L, 16) of the later ones; those that are left out together are so in any order.
     """
     features, labels, kept = reference
     rows, weights = distances(ready, features), torch.full((len(labels),), kept, dtype=torch.float64)
     if len(later[1]):
-        rows = rows.joined(left_out(ready, *later))
+        order = digest_words(digests).argsort(stable=True)
+        rows = rows.joined(left_out(ready, *(part[order] for part in later)).at(order.argsort()))
         labels, weights = torch.cat([labels, later[1]]), torch.cat([weights, later[2]])
     share = torch.bincount(labels, weights, minlength=len(ready.log_prior)) / weights.sum()
     weights = weights * (ready.log_prior.exp() / share.clamp_min(1e-12))[labels]
@@ -75,8 +81,7 @@ def later_judges(digests: Tensor, rows: Tensor, trained: Tensor, most: int) -> T
         most: how many may judge.
     """
     late = (~trained[rows]).nonzero()[:, 0]
-    keys = digests[rows[late]].reshape(-1).view(torch.int64)[::2]
-    return late[keys.argsort(stable=True)[:most]].sort().values
+    return late[digest_words(digests[rows[late]]).argsort(stable=True)[:most]].sort().values
 
 
 def nearest_other(bank: ExemplarBank, positions: Tensor) -> Tensor:

@@ -70,7 +70,14 @@ CURVES = 60
 CURVE_DRAWS = 4000
 
 
-def training_report(run: Run, evaluation: Evaluation, validation: Examples, stores: Sequence[Store]) -> Path:
+def training_report(
+    run: Run,
+    evaluation: Evaluation,
+    validation: Examples,
+    stores: Sequence[Store],
+    *,
+    borrowed: bool = False,
+) -> Path:
     """Write ``report.html`` of a finished run.
 
     Args:
@@ -78,6 +85,7 @@ def training_report(run: Run, evaluation: Evaluation, validation: Examples, stor
         evaluation: of the validation images.
         validation: those images.
         stores: the source, then every further one.
+        borrowed: the belief holds those images too, and each was left out of it as it was judged.
 
     Returns:
         The path of the report.
@@ -88,7 +96,15 @@ def training_report(run: Run, evaluation: Evaluation, validation: Examples, stor
         f"Judged on the {len(validation):,} images held out of training{apart}. They also chose the weights "
         "and the sharpness, so images from elsewhere are the better judge: bayesight evaluate."
     )
-    summary, *rest = evaluation_sections(evaluation, note=note, judged="held out of training")
+    judged = "held out of training"
+    if borrowed:
+        judged = "left out one of each class at a time"
+        note = (
+            f"Judged on {len(validation):,} images, each left out of the belief as it was judged, together "
+            "with one of every other class. All images chose the sharpness so, and the network comes from "
+            "others; images from elsewhere are the better judge: bayesight evaluate."
+        )
+    summary, *rest = evaluation_sections(evaluation, note=note, judged=judged)
     sections = [
         summary,
         *training_sections(run),

@@ -163,7 +163,9 @@ def train(
     every_s = request.checkpoint_every_s
     keeper = FileCheckpointer(run.folder / "checkpoint", dict(identity), every_s=every_s)
     state = fit_run(run, plan, hardware, keeper, listeners)
-    training = FinishedTraining(recipe, plan, state, hardware, began, read_s)
+    fresh = request.init_from is None and request.weights is None and pool is None  # other images' weights
+    borrowed = plan.network.learns_head_alone and start is not None and fresh and material.interchangeable
+    training = FinishedTraining(recipe, plan, state, hardware, began, read_s, borrowed)
     metrics = finish(run, plan.network, training, material, pretrained, rows)
     return TrainResult(run, metrics, material)
 

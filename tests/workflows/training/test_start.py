@@ -15,6 +15,7 @@ from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.predict import predict
 from bayesight.workflows.train import TrainRequest, train
+from bayesight.workflows.training.classify import BORROWED_SELECTION, SELECTION
 from bayesight.workflows.update import update
 
 PHOTOGRAPHS = Path(os.environ.get("BAYESIGHT_DATA", "../shared/data")) / "cifar10/cifar10-test2k.tar.gz"
@@ -128,3 +129,14 @@ def test_weights_from_imagenet_tell_photographs_apart(tmp_path):
     given, kept = pretrained_weights("lite0"), parts(tmp_path / "run")
     assert all(torch.equal(kept[name], value) for name, value in given.items())
     assert result.metrics["validation"]["accuracy"] > 0.4
+    belief = result.run.classifier()
+    assert (
+        belief.head.counts.sum() == 250
+    )  # the weights come from elsewhere: every image is learned, and judges
+    assert len(belief.judged.labels) == 250
+    assert result.metrics["selection"] == BORROWED_SELECTION
+    grouped = recipe.changed({"data.group_by": r"(?P<group>\d\d)\.jpg"})
+    apart = train(request(PHOTOGRAPHS, tmp_path / "grouped", grouped, only=rows))
+    assert apart.run.classifier().head.counts.sum() == apart.metrics["examples"]["train"] < 250
+    assert apart.metrics["selection"] == SELECTION
+    assert "left out one of each class at a time" in (tmp_path / "run" / "report.html").read_text("utf-8")

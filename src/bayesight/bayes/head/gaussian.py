@@ -17,7 +17,7 @@ The public names of all three are here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,6 +30,7 @@ from bayesight.bayes.head.predictive import (
     class_log_prior,
     density_at,
     distances,
+    leaving_together,
     left_out,
     log_density,
     log_evidence,
@@ -62,7 +63,9 @@ __all__ = [
     "drop_class",
     "empty",
     "fit",
+    "fit_borrowed",
     "judged_losses",
+    "leaving_together",
     "left_out",
     "log_density",
     "log_evidence",
@@ -77,8 +80,10 @@ __all__ = [
 
 _FACTORS = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Shrinkages that are tried, as multiples of the usual one."""
-LEARNED_SHRINKAGE, BORROWED_SHRINKAGE = 0.1, 3.0
-"""Usual shrinkage of features that were learned from these classes, and of features learned from others."""
+_LEARNED = 0.1
+"""Usual shrinkage of features that were learned from these classes, for each of their rows."""
+_BORROWED = 2.0
+"""Usual shrinkage of features that were learned from other classes, for each feature, whatever the rows."""
 _MANY_CLASSES = 100
 _VALUES = 1 << 20  # densities held at once
 
@@ -107,13 +112,12 @@ def fit(
     weights: Tensor | None = None,
     validation: tuple[Tensor, Tensor] | None = None,
     prior: HeadPrior | None = None,
-    usual_shrinkage: float = LEARNED_SHRINKAGE,
 ) -> GaussianHead:
     """A head fitted to training features.
 
     Without ``prior`` the shrinkage is chosen from a fixed grid (shares of the mean variance of a standardised
     feature): the most probable given the validation labels, its sharpness integrated out and log-normal about
-    ``usual_shrinkage``, give or take a factor of ten, beforehand; or, when there are none, by the closed-form
+    a tenth, give or take a factor of ten, beforehand; or, when there are none, by the closed-form
     log-evidence.
 
     Args:
@@ -124,7 +128,6 @@ def fit(
         validation: (features, labels) that trained nothing; they, or ``sharpness.judges`` of very many,
             choose the shrinkage.
         prior: hyperparameters, when they are not to be chosen.
-        usual_shrinkage: what it is expected to be before anything is seen.
 
     Example:
         >>> x = torch.tensor([[0.0, 0.1], [0.2, 0.0], [3.0, 3.1], [3.2, 2.9]])
@@ -136,30 +139,38 @@ def fit(
         InvalidInput: no rows, shapes that do not match, labels outside ``classes``, or features that are not
             finite.
     """
-    check(features.ndim == 2 and len(features) > 0, "features", shapes(features), "(N, D) with N >= 1")
-    columns = [torch.std_mean(some.double(), dim=0, correction=0) for some in features.split(128, dim=1)]
-    scale, shift = (torch.cat(part) for part in zip(*columns, strict=True))
-    scale = torch.where(
-        scale > 1e-6 * scale.max(), scale, scale.max().clamp_min(1e-12)
-    )  # a dead feature stays silent
-    head = empty(classes, shift, scale, prior)
-    counts, sums, second = sufficient_statistics(head, features, labels, weights)
-    head = replace(head, counts=counts, sums=sums, second_moments=second)
+    head = _absorbed(features, labels, classes, weights, prior)
     if prior is not None:
         return head
-    total = max(float(counts.sum()), 1.0)
+    usual = _LEARNED * max(float(head.counts.sum()), 1.0)
+    if validation is None:
+        return max(_shrunk(head, usual), key=log_evidence)
+    some = sharpness.judges(len(validation[1]), len(head.classes))
+    held, named = validation[0][some], validation[1][some]
+    return _most_probable(_shrunk(head, usual), usual, lambda ready: distances(ready, held), named)
 
-    def probable(prior: HeadPrior) -> float:
-        candidate = replace(head, prior=prior)
-        if validation is None:
-            return log_evidence(candidate)
-        ready, some = predictive(candidate), sharpness.judges(len(validation[1]), len(head.classes))
-        losses = judged_losses(ready, distances(ready, validation[0][some]), validation[1][some])
-        decades = math.log10(prior.scatter / total / usual_shrinkage)
-        return sharpness.log_evidence(losses) - 0.5 * decades**2
 
-    tried = (HeadPrior(scatter=factor * usual_shrinkage * total) for factor in _FACTORS)
-    return replace(head, prior=max(tried, key=probable))
+def fit_borrowed(features: Tensor, labels: Tensor, classes: Sequence[str]) -> GaussianHead:
+    """A head fitted to features that have learned nothing of these rows, as those of a frozen network.
+
+    Every row is then as good a judge as one held out: the shrinkage is the most probable given the labels of
+    rows ``left_out``. What is usual does not depend on how many rows there are: two for each feature,
+    log-normal with a factor of ten.
+
+    The arguments are those of ``fit``.
+
+    Example:
+        >>> x = torch.tensor([[0.0, 0.1], [0.2, 0.0], [3.0, 3.1], [3.2, 2.9]])
+        >>> head = fit_borrowed(x, torch.tensor([0, 0, 1, 1]), ("left", "right"))
+        >>> log_posterior(head, torch.tensor([[0.1, 0.1], [3.0, 3.0]])).argmax(1).tolist()
+        [0, 1]
+    """
+    head, usual = _absorbed(features, labels, classes, None, None), _BORROWED * features.shape[1]
+    some = sharpness.judges(len(labels), len(head.classes))
+    rows, named = features[some], labels[some]
+    ones = torch.ones(len(named), dtype=torch.float64)
+    judged = _shrunk(head, usual)
+    return _most_probable(judged, usual, lambda ready: left_out(ready, rows, named, ones), named)
 
 
 def absorb(
@@ -373,3 +384,40 @@ def sharpened(
     found = sharpness.posterior(judged_losses(ready, rows, labels, weights))
     many = len(ready.log_prior) > _MANY_CLASSES
     return replace(ready, sharpness=sharpness.thinned(found) if many else found)
+
+
+def _absorbed(
+    features: Tensor,
+    labels: Tensor,
+    classes: Sequence[str],
+    weights: Tensor | None,
+    prior: HeadPrior | None,
+) -> GaussianHead:
+    """A head standardised by the rows it holds."""
+    check(features.ndim == 2 and len(features) > 0, "features", shapes(features), "(N, D) with N >= 1")
+    columns = [torch.std_mean(some.double(), dim=0, correction=0) for some in features.split(128, dim=1)]
+    scale, shift = (torch.cat(part) for part in zip(*columns, strict=True))
+    scale = torch.where(
+        scale > 1e-6 * scale.max(), scale, scale.max().clamp_min(1e-12)
+    )  # a dead feature stays silent
+    head = empty(classes, shift, scale, prior)
+    counts, sums, second = sufficient_statistics(head, features, labels, weights)
+    return replace(head, counts=counts, sums=sums, second_moments=second)
+
+
+def _shrunk(head: GaussianHead, usual: float) -> list[GaussianHead]:
+    """The head at every shrinkage that is tried."""
+    return [replace(head, prior=HeadPrior(scatter=factor * usual)) for factor in _FACTORS]
+
+
+def _most_probable(
+    heads: Sequence[GaussianHead], usual: float, judges: Callable[[Predictive], Distances], labels: Tensor
+) -> GaussianHead:
+    """The head whose shrinkage is the most probable given the labels of the rows that judge it."""
+
+    def probable(head: GaussianHead) -> float:
+        ready = predictive(head)
+        decades = math.log10(head.prior.scatter / usual)
+        return sharpness.log_evidence(judged_losses(ready, judges(ready), labels)) - 0.5 * decades**2
+
+    return max(heads, key=probable)

@@ -29,6 +29,7 @@ __all__ = [
     "class_log_prior",
     "density_at",
     "distances",
+    "leaving_together",
     "left_out",
     "log_density",
     "log_evidence",
@@ -170,10 +171,12 @@ def distances(ready: Predictive, features: Tensor) -> Distances:
 
 
 def left_out(ready: Predictive, features: Tensor, labels: Tensor, weights: Tensor) -> Distances:
-    """Rows (N, D) that the head has absorbed, each as if all had been absorbed but this one.
+    """Rows (N, D) that the head has absorbed, each as if it had not been.
 
-    Leaving a row out takes a rank-one term from the scatter and moves one mean (Sherman and Morrison, 1950).
-    The share of the later classes in the pooled scatter is left as it is, which matters little.
+    Rows leave in groups of at most one of each class, the n-th of every class together: a class that alone
+    had lost a row would be known by its wider predictive, all the better the fewer rows it has. A group takes
+    one rank a row from the scatter and moves its classes' means (Woodbury, 1950). The share of the later
+    classes in the pooled scatter is left as it is, which matters little.
 
     Args:
         ready: from ``predictive``.
@@ -181,23 +184,34 @@ def left_out(ready: Predictive, features: Tensor, labels: Tensor, weights: Tenso
         labels: (N,) class indices under which they were absorbed.
         weights: (N,) in (0, 1], what each counts in the head.
     """
-    x, rows, dof = _whitened(ready, features), torch.arange(len(labels)), ready.dof
-    mean, with_it = ready.means[labels], ready.strength[labels]
-    without = (with_it - weights).clamp_min(1e-6)
-    from_own = x - mean
-    share = ready.pooling[labels] * weights * with_it / without
-    rest = (1 - share * from_own.square().sum(1) / dof).clamp_min(1e-3)  # the determinant that remains
-    moved = x - (with_it[:, None] * mean - weights[:, None] * x) / without[:, None]
-    squared = squared_distance(x, ready.means)
-    along = (x * from_own).sum(1, keepdim=True) - from_own @ ready.means.T
-    squared[rows, labels] = moved.square().sum(1)
-    along[rows, labels] = (moved * from_own).sum(1)
-    left_dof = (dof - weights)[:, None]
-    squared = left_dof / dof * (squared + (share / dof / rest)[:, None] * along.square())
-    strength = ready.strength.repeat(len(labels), 1)
-    strength[rows, labels] = without
-    log_det = ready.log_det + rest.log()[:, None] + x.shape[1] * (dof / left_dof).log()
-    return Distances(x.shape[1], squared, strength, left_dof, log_det)
+    x, size, weights = _whitened(ready, features), len(labels), weights.double()
+    left = (ready.strength[labels] - weights).clamp_min(1e-6)
+    squared, strength = x.new_empty(size, len(ready.means)), ready.strength.repeat(size, 1)
+    dof, log_det = x.new_empty(size, 1), x.new_empty(size, 1)
+    for rows in leaving_together(labels):
+        gone, at, count = labels[rows], x[rows], weights[rows, None]
+        means = ready.means.clone()
+        means[gone] = (ready.strength[gone, None] * means[gone] - count * at) / left[rows, None]
+        taken = ready.pooling[gone] * weights[rows] * ready.strength[gone] / left[rows] / ready.dof
+        axes = taken.sqrt()[:, None] * (at - ready.means[gone])
+        spread, turn = torch.linalg.eigh(axes @ axes.T)
+        rest = (1 - spread).clamp_min(1e-3)  # the determinant that remains is their product
+        axes = (turn / rest.sqrt()).T @ axes
+        along = (at @ axes.T)[:, None] - means @ axes.T  # (rows, K, rows)
+        dof[rows] = ready.dof - count.sum()
+        squared[rows] = dof[rows] / ready.dof * (squared_distance(at, means) + along.square().sum(2))
+        strength[rows[:, None], gone] = left[rows]
+        log_det[rows] = ready.log_det + rest.log().sum() + x.shape[1] * (ready.dof / dof[rows]).log()
+    return Distances(x.shape[1], squared, strength, dof, log_det)
+
+
+def leaving_together(labels: Tensor) -> list[Tensor]:
+    """Positions of the first row of every class, of the second of every class that has one, and so on."""
+    by_class = labels.argsort(stable=True)
+    counts = torch.bincount(labels)
+    turn = torch.arange(len(labels), device=labels.device) - (counts.cumsum(0) - counts)[labels[by_class]]
+    by_turn = turn.argsort(stable=True)
+    return list(by_class[by_turn].split(torch.bincount(turn).tolist()))
 
 
 def density_at(ready: Predictive, rows: Distances, temperature: float | Tensor | None = None) -> Tensor:

@@ -32,6 +32,7 @@ from bayesight.workflows.evaluate import Evaluation
 from bayesight.workflows.training.images import Material
 
 __all__ = [
+    "BORROWED_SELECTION",
     "ENVIRONMENT_SELECTION",
     "SELECTION",
     "environment_metrics",
@@ -47,6 +48,14 @@ SELECTION = (
     "sharpness of the Gaussian head are chosen on the same images"
 )
 """How the kept weights were chosen, in words, for every report."""
+
+BORROWED_SELECTION = (
+    "the network comes from other images and is left as it is; shrinkage and sharpness of the Gaussian head "
+    "are chosen on all images, each left out of the head together with one of every other class, and so are "
+    "the validation figures; weights of the last layer's own softmax are those of the epoch with the lowest "
+    "validation log-loss"
+)
+"""The same where features have learned nothing of any of the images."""
 
 _HEAD = "; the Gaussian head sees the logits alone, its shrinkage and sharpness are chosen on the same images"
 
@@ -82,19 +91,36 @@ def read_rows(network: ImageModel, material: Material, precision: Precision) -> 
 
 
 def fitted_classifier(
-    network: ImageModel, material: Material, precision: Precision, rows: Mapping[str, Rows]
+    network: ImageModel,
+    material: Material,
+    precision: Precision,
+    rows: Mapping[str, Rows],
+    *,
+    borrowed: bool = False,
 ) -> Classifier:
-    """The head on the source's images, or on all: whichever predicts the validation images better."""
+    """The head on the source's images, or on all: whichever predicts the validation images better.
+
+    Where features are ``borrowed`` the validation images are absorbed as well, and judge left out.
+    """
     train, validation = rows["train"], rows["validation"]
     candidates = [train] if "also" not in rows else [train, train.joined(rows["also"])]
-    fitted = [fit_classifier(network, material.classes, part, validation, precision) for part in candidates]
-    return fitted[0] if len(fitted) == 1 else max(fitted, key=_judged_evidence)
+    fitted = [
+        fit_classifier(network, material.classes, part, validation, precision, borrowed=borrowed)
+        for part in candidates
+    ]
+    if len(fitted) == 1:
+        return fitted[0]
+    return max(fitted, key=lambda one: _judged_evidence(one, validation if borrowed else None))
 
 
-def _judged_evidence(classifier: Classifier) -> float:
+def _judged_evidence(classifier: Classifier, left_out: Rows | None) -> float:
+    """Log p(labels), nats, of the images that judge, or of those to be left out that the belief holds."""
     judged = classifier.judged
-    losses = gaussian.judged_losses(classifier.predictive, judged.rows, judged.labels, judged.weights)
-    return sharpness.log_evidence(losses)
+    rows, labels, weights = judged.rows, judged.labels, judged.weights
+    if left_out is not None:
+        some = left_out.at(sharpness.judges(len(left_out), len(classifier.classes.names)))
+        rows, labels, weights = classifier.left_out(some), some.labels, torch.ones(len(some))
+    return sharpness.log_evidence(gaussian.judged_losses(classifier.predictive, rows, labels, weights))
 
 
 def _rows(reader: ImageModel, examples: Examples, digests: np.ndarray) -> Rows:
@@ -141,8 +167,10 @@ def _scores(network: ImageModel, examples: Examples, features: Tensor | None) ->
         yield network.head(block.to(network.head.weight)).double().log_softmax(dim=1).cpu()
 
 
-def selection(recipe: Recipe, images: int, classes: int) -> str:
+def selection(recipe: Recipe, images: int, classes: int, *, borrowed: bool = False) -> str:
     """The rule that chose the kept weights, in words; of very many images times classes a sample judges."""
+    if borrowed:
+        return BORROWED_SELECTION
     if sees_environments(recipe.loss.name):
         return ENVIRONMENT_SELECTION[recipe.loss.name]
     judges = len(sharpness.judges(images, classes))

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import torch
+from torch import Tensor
 
 import bayesight
+from bayesight.bayes.head import gaussian
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classes
 from bayesight.data import Store
@@ -53,6 +55,7 @@ class FinishedTraining:
         hardware: device, precision, threads.
         began: seconds of ``time.perf_counter`` when it was asked for.
         read_s: seconds that reading took.
+        borrowed: the network is frozen below its last layer, with weights that come from other images.
     """
 
     recipe: Recipe
@@ -61,6 +64,7 @@ class FinishedTraining:
     hardware: Hardware
     began: float
     read_s: float
+    borrowed: bool = False
 
     def metrics(
         self, learned: Mapping[str, Any], why: str, judged: Mapping[str, Any], **seconds: float
@@ -216,11 +220,11 @@ def finish(
     known = rows["validation"].features if rows else None
     precision = reading_precision(network, recipe, hardware)
     rows = rows or read_rows(network, material, precision)
-    classifier, validation_rows = (
-        fitted_classifier(network, material, precision, rows),
-        rows["validation"],
-    )
-    likelihoods = Likelihoods(classifier.log_likelihood, validation_rows.features)
+    classifier = fitted_classifier(network, material, precision, rows, borrowed=training.borrowed)
+    validation_rows = rows["validation"]
+    likelihoods: Likelihoods | Tensor = Likelihoods(classifier.log_likelihood, validation_rows.features)
+    if training.borrowed:
+        likelihoods = gaussian.density_at(classifier.predictive, classifier.left_out(validation_rows))
     found = measure(classifier, likelihoods, validation_rows.labels)
     learned = {
         "classes": list(material.classes.names),
@@ -238,7 +242,9 @@ def finish(
         **({} if pretrained is None else {"pretraining": pretrained}),
     }
     judged = {
-        "selection": selection(recipe, len(material.validation), len(material.classes.names)),
+        "selection": selection(
+            recipe, len(material.validation), len(material.classes.names), borrowed=training.borrowed
+        ),
         "validation": {
             "accuracy": found.accuracy,
             "log_loss": found.log_loss,
@@ -257,6 +263,6 @@ def finish(
         run.save_classifier(classifier)
         run.save_history(training.state.history)
         run.save_metrics(metrics)
-        training_report(run, found, material.validation, material.stores)
+        training_report(run, found, material.validation, material.stores, borrowed=training.borrowed)
         run.drop_checkpoint()
     return metrics

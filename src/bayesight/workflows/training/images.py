@@ -67,6 +67,11 @@ class Material:
     groups: Groups | None = None
 
     @property
+    def interchangeable(self) -> bool:
+        """True where any image may judge what the others teach: no groups, and no part that validates."""
+        return self.groups is None and not len(self.stores[0].rows_of("validation"))
+
+    @property
     def content_hashes(self) -> list[str]:
         """Content hashes of the sources that were read."""
         return [store.manifest.content_hash for store in self.stores]
