@@ -71,7 +71,7 @@ def run(
     for milestone in chosen:
         if data is not None and name != "all" and milestone.source in ("none", "play"):
             say(f"{name} makes its own data; --data is not used.")
-        suits = name != "all" or data is None or milestone.source == _kind(data)
+        suits = name != "all" or data is None or milestone.source in _kinds(data)
         try:
             documents.append(_run(milestone, setting if suits else _without_data(setting)))
         except MissingExtra as error:
@@ -115,11 +115,11 @@ def _verdict(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def _kind(data: Path) -> str:
-    """The kind of a source, text or images, by its name."""
+def _kinds(data: Path) -> tuple[str, ...]:
+    """The kinds of source that data can be, text, sentences, pairs or images, by their names."""
     if data.is_dir() and any(data.glob("*train*.*")) and not (data / "train").is_dir():
-        return "pairs"
-    return "text" if data.name.lower().endswith((".txt", ".txt.gz", ".md")) else "letters"
+        return ("pairs", "sentences") if (data / "sms-spam.tsv.gz").is_file() else ("pairs",)
+    return ("text",) if data.name.lower().endswith((".txt", ".txt.gz", ".md")) else ("letters",)
 
 
 def _without_data(setting: Setting) -> Setting:

@@ -304,7 +304,8 @@ class Milestone:
         metrics: what each metric is, with its unit.
         watched: what the curves show.
         source: what it learns from: "letters" or another kind that ``--data`` can replace, "play", or "none".
-        needs: the least it needs of that source: images a class, characters of text, or pairs of sentences.
+        needs: the least it needs of that source: images a class, characters of text, sentences or pairs of
+            them.
         seeds: of a full run.
         minutes: of a full run, on one idle core.
         smoke: the small budget.
@@ -326,7 +327,7 @@ class Milestone:
     watched: str
     smoke: Smoke
     minutes: float
-    source: Literal["letters", "text", "pairs", "play", "none"] = "letters"
+    source: Literal["letters", "text", "pairs", "sentences", "play", "none"] = "letters"
     needs: int = 0
     seeds: int = 3
     differences: tuple[str, ...] = ()

@@ -7,7 +7,8 @@ that comes with every Python; the sentences to translate are numbers, spelled in
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -24,18 +25,20 @@ from bayesight.data.batches import Examples
 from bayesight.data.pairs import SentencePairs
 from bayesight.data.splits import split
 from bayesight.data.store import Store, cache_home, open_store, require_classes
-from bayesight.data.text import Characters, read_lines, read_text
+from bayesight.data.text import Characters, read_labelled, read_lines, read_text
 from bayesight.errors import InvalidInput, SourceNotFound, StorageFailed, listed
 from bayesight.letters.glyphs import RenderOptions, render
-from bayesight.types import Progress
+from bayesight.types import IntArray, Progress
 
 __all__ = [
     "Letters",
     "PairParts",
     "ParallelText",
+    "Sentences",
     "Text",
     "open_letters",
     "open_pairs",
+    "open_sentences",
     "open_text",
     "rendered_letters",
 ]
@@ -44,6 +47,8 @@ FULL_PER_CLASS, SMOKE_PER_CLASS = 800, 240
 """Letters of each class that are rendered for a full and for a smoke run."""
 
 SIDE = 28
+WORDS = 8
+"""Words of a sentence, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +195,86 @@ def open_letters(
     )
     kind = f"{len(store):,} images of {len(store.classes)} classes"
     return Letters(store, f"{kind} from {path.name}" if path else f"{kind}: letters rendered from fonts")
+
+
+@dataclass(frozen=True, eq=False)
+class Sentences:
+    """Sentences without labels, and texts with one of two labels.
+
+    Args:
+        lines: in lower case, each once, of at least ``WORDS`` words.
+        labelled: by question ("reviews", "spam"), texts and their labels 0 and 1.
+        origin: what they are, for the card.
+    """
+
+    lines: tuple[str, ...]
+    labelled: Mapping[str, tuple[list[str], IntArray]]
+    origin: str
+
+    @property
+    def identity(self) -> str:
+        """Changes when a sentence or a label does."""
+        known = hashlib.blake2b("\n".join(self.lines).encode(), digest_size=16)
+        for name, (texts, labels) in sorted(self.labelled.items()):
+            known.update(name.encode() + "\n".join(texts).encode() + labels.tobytes())
+        return known.hexdigest()
+
+
+def open_sentences(path: Path | None, *, needs: int = 0) -> Sentences:
+    """Captions, movie reviews and short messages of a folder, or sentences of the reference within Python.
+
+    Args:
+        path: a folder with ``multi30k-train.en.gz``, ``rt-polarity.neg.gz``, ``rt-polarity.pos.gz`` and
+            ``sms-spam.tsv.gz``; None for the reference, whose sentences are labelled by the half of its
+            topics they are from.
+        needs: sentences that the protocol needs.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: a file is missing or cannot be read.
+        InvalidInput: too few sentences.
+    """
+    if path is None:
+        halves = _reference_halves()
+        labelled = {"reviews": _labelled(halves)}
+        lines, origin = (
+            _distinct([*halves[0], *halves[1]]),
+            "sentences of the language reference within Python",
+        )
+    else:
+        negative, positive = (read_lines(path / f"rt-polarity.{name}.gz") for name in ("neg", "pos"))
+        spam = read_labelled(path / "sms-spam.tsv.gz")
+        messages = [
+            [text for text, label in zip(spam.texts, spam.labels, strict=True) if (label == "spam") == wanted]
+            for wanted in (False, True)
+        ]
+        labelled = {"reviews": _labelled((negative, positive)), "spam": _labelled(messages)}
+        lines = _distinct(read_lines(path / "multi30k-train.en.gz"))
+        origin = f"{len(lines):,} captions of Multi30k, movie reviews (rt-polarity) and short messages"
+    came = f"{len(lines):,} sentences"
+    check(len(lines) >= needs, str(path), came, f"at least {needs:,} for this protocol")
+    return Sentences(lines, labelled, origin)
+
+
+def _distinct(lines: Sequence[str]) -> tuple[str, ...]:
+    """Sentences of enough words in lower case, each once, in one order."""
+    return tuple(sorted({line.lower() for line in lines if len(line.split()) >= WORDS}))
+
+
+def _labelled(classes: Sequence[Sequence[str]]) -> tuple[list[str], IntArray]:
+    """Different texts of two classes and their numbers; one that is in both is left out."""
+    first, second = ({line.lower() for line in lines if line.strip()} for lines in classes)
+    parts = sorted(first - second), sorted(second - first)
+    return [*parts[0], *parts[1]], np.repeat([0, 1], [len(part) for part in parts])
+
+
+def _reference_halves() -> tuple[list[str], list[str]]:
+    from pydoc_data.topics import topics
+
+    names = sorted(topics)
+    texts = [" ".join(topics[name].split()) for name in names]
+    halves = texts[: len(names) // 2], texts[len(names) // 2 :]
+    first, second = ([line for text in half for line in re.split(r"(?<=[.:;]) ", text)] for half in halves)
+    return first, second
 
 
 def rendered_letters(per_class: int, progress: Progress | None = None) -> Path:

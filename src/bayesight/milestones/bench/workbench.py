@@ -15,9 +15,11 @@ from bayesight.milestones.bench.claim import Curve, Milestone, RecipeKey
 from bayesight.milestones.bench.sources import (
     Letters,
     ParallelText,
+    Sentences,
     Text,
     open_letters,
     open_pairs,
+    open_sentences,
     open_text,
 )
 from bayesight.optim import Schedule, build_optimizer, build_schedule
@@ -71,6 +73,13 @@ class Sources:
         own = self.milestone.source == "pairs"
         return open_pairs(self.data if own else None, needs=self.milestone.needs if own else 0)
 
+    @cached_property
+    def sentences(self) -> Sentences:
+        """Sentences, and labelled texts."""
+        own = self.milestone.source == "sentences"
+        needs = self.milestone.needs if own and not self.smoke else 0
+        return open_sentences(self.data if own else None, needs=needs)
+
     @property
     def origin(self) -> str:
         """The data in words."""
@@ -86,7 +95,7 @@ class Sources:
         return "" if own is None else own.identity
 
     @property
-    def _own(self) -> Letters | Text | ParallelText | None:
+    def _own(self) -> Letters | Text | ParallelText | Sentences | None:
         """The data the milestone learns from; None where its recipe makes them."""
         match self.milestone.source:
             case "letters":
@@ -95,6 +104,8 @@ class Sources:
                 return self.text
             case "pairs":
                 return self.pairs
+            case "sentences":
+                return self.sentences
             case "play" | "none":
                 return None
 
