@@ -35,7 +35,7 @@ def test_two_different_words_within_reach_are_exchanged_and_no_other():
 
 
 def test_no_sentence_has_two_parts_and_none_that_judges_is_pretrained_on(bench):
-    lines = reading.Reading(bench, DATA)
+    lines = reading.TextTasks(bench, DATA)
     pool = {" ".join(sorted(line.split())) for line in lines.pool}
     for name, question in lines.questions.items():
         bags = {
@@ -57,7 +57,7 @@ def test_words_alone_cannot_tell_the_order(bench):
 
 
 def test_few_labels_are_the_first_of_many(bench):
-    questions = reading.Reading(bench, DATA).questions
+    questions = reading.TextTasks(bench, DATA).questions
     few, many = questions["reviews_few"], questions["reviews"]
     assert few.texts["train"] == many.texts["train"][:50]
     assert few.texts["judged"] == many.texts["judged"]

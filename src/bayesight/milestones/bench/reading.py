@@ -51,7 +51,7 @@ OF_WORDS = ("reviews", "spam")
 
 
 @dataclass(frozen=True)
-class Question:
+class TextTask:
     """Labelled texts of one question: to learn from, to choose the rate with, and to be judged on.
 
     Args:
@@ -64,7 +64,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TextTasks:
     """The texts of a trial, dealt by its seed: no sentence has two parts.
 
     Args:
@@ -91,7 +91,7 @@ class Reading:
         return self._shuffled[self._held_out :]
 
     @cached_property
-    def questions(self) -> dict[str, Question]:
+    def questions(self) -> dict[str, TextTask]:
         """Every question by its metric's name."""
         judged, labels, few = (int(self.data[name]) for name in ("judged", "labels", "few"))
         seed, lines = self.bench.seed, self._shuffled
@@ -101,13 +101,13 @@ class Reading:
             order = numpy_generator(seed, name).permutation(len(texts))
             ends = np.cumsum([judged, judged, labels])
             cut = dict(zip(("judged", "chosen", "train"), np.split(order, ends)[:3], strict=True))
-            found[name] = Question(
+            found[name] = TextTask(
                 {part: [texts[row] for row in rows.tolist()] for part, rows in cut.items()},
                 {part: given[rows] for part, rows in cut.items()},
             )
         if "reviews" in found:
             whole = found["reviews"]
-            found["reviews_few"] = Question(
+            found["reviews_few"] = TextTask(
                 {**whole.texts, "train": whole.texts["train"][:few]},
                 {**whole.labels, "train": whole.labels["train"][:few]},
             )
@@ -117,7 +117,7 @@ class Reading:
 def pretrained(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Pretrain by masking without a label, then learn every question from there."""
     first, second = recipes
-    reading, data = Reading(bench, second.data), first.data
+    reading, data = TextTasks(bench, second.data), first.data
     vocabulary = _vocabulary(reading, data)
     network = _network(first.model, vocabulary, data["context"], bench)
     pool = _examples(reading.pool, np.zeros(len(reading.pool), np.int64), vocabulary, data["context"])
@@ -137,7 +137,7 @@ def pretrained(recipes: Sequence[Keys], bench: Bench) -> Measurement:
 def from_scratch(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Learn every question from its labels alone, with the same symbols."""
     (recipe,) = recipes
-    reading = Reading(bench, recipe.data)
+    reading = TextTasks(bench, recipe.data)
     return Measurement(_answered(recipe, reading, _vocabulary(reading, recipe.data), None, bench))
 
 
@@ -151,7 +151,7 @@ def published(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     folder = _minilm()
     vocabulary = Subwords((folder / "tokenizer.json").read_text(encoding="utf-8"))
     encoder, length = from_huggingface(folder), recipe.data["context"]
-    questions, kept = Reading(bench, recipe.data).questions, {}
+    questions, kept = TextTasks(bench, recipe.data).questions, {}
 
     @torch.no_grad()
     def features(texts: Sequence[str]) -> Tensor:
@@ -186,7 +186,7 @@ def naive_bayes(recipes: Sequence[Keys], bench: Bench) -> Measurement:
 
     (recipe,) = recipes
     values = {}
-    for name, question in Reading(bench, recipe.data).questions.items():
+    for name, question in TextTasks(bench, recipe.data).questions.items():
         counts = CountVectorizer(analyzer=str.split)
         learned = MultinomialNB(alpha=recipe.loss["smoothing"])
         learned.fit(counts.fit_transform(question.texts["train"]), question.labels["train"])
@@ -216,17 +216,17 @@ def exchanged(sentence: str, generator: np.random.Generator) -> str:
     return " ".join(words)
 
 
-def _of_order(parts: Mapping[str, Sequence[str]], seed: int) -> Question:
+def _of_order(parts: Mapping[str, Sequence[str]], seed: int) -> TextTask:
     texts, labels = {}, {}
     for name, lines in parts.items():
         generator = numpy_generator(seed, "order", name)
         labels[name] = generator.integers(0, 2, len(lines))
         pairs = zip(lines, labels[name].tolist(), strict=True)
         texts[name] = [exchanged(line, generator) if label else line for line, label in pairs]
-    return Question(texts, labels)
+    return TextTask(texts, labels)
 
 
-def _vocabulary(reading: Reading, data: RecipeKey) -> Subwords:
+def _vocabulary(reading: TextTasks, data: RecipeKey) -> Subwords:
     size, seed = data["vocabulary"], reading.bench.seed
     return reading.bench.once(
         ("vocabulary", size, seed), lambda: Subwords.learned(reading.pool, size, masks=True)
@@ -246,7 +246,7 @@ def _examples(texts: Sequence[str], labels: IntArray, vocabulary: Subwords, leng
 
 def _answered(
     recipe: Keys,
-    reading: Reading,
+    reading: TextTasks,
     vocabulary: Subwords,
     start: Mapping[str, Tensor] | None,
     bench: Bench,
