@@ -282,10 +282,10 @@ def test_borrowed_features_let_every_image_be_learned_and_judge(believer, rows):
     assert bool(belief.seen(held.digests)[0].all())
     every = train.joined(held)
     found = gh.density_at(gh.predictive(belief.head), belief.left_out(every), 4.0)
-    gone = every.at(gh.leaving_together(every.labels)[0])
+    gone = every.at(gh.leaving_together(every.features, every.labels)[0])
     without = gh.predictive(gh.remove(belief.head, gone.features, gone.labels))
     expected = gh.log_density(without, gone.features, 4.0)
-    torch.testing.assert_close(found[gh.leaving_together(every.labels)[0]], expected)
+    torch.testing.assert_close(found[gh.leaving_together(every.features, every.labels)[0]], expected)
     assert fit_classifier(believer.network, believer.classes, train, held, "32").head.counts.sum() == 90
 
 

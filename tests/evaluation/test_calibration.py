@@ -159,6 +159,7 @@ def test_the_door_shows_exactly_its_names():
     import bayesight.evaluation as door
 
     modules = {"arrays", "calibration", "confusion", "frechet", "novelty", "conformal"}
+    modules |= {"regions", "boxes", "keypoints", "bootstrap", "bleu"}
     assert set(door.__all__) == {n for n in vars(door) if not n.startswith("_")} - modules
 
 

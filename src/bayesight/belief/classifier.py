@@ -163,7 +163,6 @@ class Classifier:
                 self.absorbed.labels[rows],
                 self.absorbed.weights[rows],
             ),
-            self.absorbed.digests[rows],
         )
 
     @cached_property

@@ -45,7 +45,6 @@ def judge(
     ready: Predictive,
     reference: tuple[Tensor, Tensor, float],
     later: tuple[Tensor, Tensor, Tensor],
-    digests: Tensor,
 ) -> JudgedRows:
     """Judge a head by its reference and by rows it has absorbed.
 
@@ -53,13 +52,11 @@ def judge(
         ready: the head's predictive.
         reference: features (V, D), class numbers, and what one of them counts.
         later: features (L, D), class numbers, and (L,) weights with which they were absorbed.
-        digests: (L, 16) of the later ones; those that are left out together are so in any order.
     """
     features, labels, kept = reference
     rows, weights = distances(ready, features), torch.full((len(labels),), kept, dtype=torch.float64)
     if len(later[1]):
-        order = digest_words(digests).argsort(stable=True)
-        rows = rows.joined(left_out(ready, *(part[order] for part in later)).at(order.argsort()))
+        rows = rows.joined(left_out(ready, *later))
         labels, weights = torch.cat([labels, later[1]]), torch.cat([weights, later[2]])
     share = torch.bincount(labels, weights, minlength=len(ready.log_prior)) / weights.sum()
     weights = weights * (ready.log_prior.exp() / share.clamp_min(1e-12))[labels]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bayesight.checks import check, existing_path
+from bayesight.data.formats import IMAGE_SUFFIXES
 from bayesight.data.manifest import FORMAT, Manifest, content_hash
 from bayesight.data.members import Remarks
 from bayesight.data.store import Store
@@ -77,6 +78,10 @@ def holds_texts(path: Path) -> bool:
 
 
 def _begins_as_text(path: Path) -> bool:
+    if (
+        path.suffix[1:].lower().encode("utf-8", "replace") in IMAGE_SUFFIXES
+    ):  # whatever is in it, an image was meant
+        return False
     try:
         with ByteStream(path) as stream:
             start = next(stream, b"")[:_GLANCE]

@@ -108,10 +108,8 @@ def test_rows_left_out_are_rows_removed_one_of_each_class_together(seed, later, 
     head, _ = gh.absorb(head, x[60:], y[60:], weights)
     ready = gh.predictive(head)
     found = gh.density_at(ready, gh.left_out(ready, x[60:], y[60:], weights), 3.0).softmax(1)
-    expected, turn = torch.empty_like(found), [0] * 4
-    turns = torch.tensor([turn.__setitem__(k, turn[k] + 1) or turn[k] for k in y[60:].tolist()])
-    for number in turns.unique().tolist():
-        at = (turns == number).nonzero()[:, 0]
+    expected = torch.empty_like(found)
+    for at in gh.leaving_together(x[60:], y[60:]):
         assert len(y[60:][at].unique()) == len(at)
         without = gh.remove(head, x[60 + at], y[60 + at], weights[at])
         expected[at] = gh.log_density(gh.predictive(without), x[60 + at], 3.0).softmax(1)
@@ -229,3 +227,12 @@ def test_few_borrowed_rows_are_judged_as_new_ones_are():
     assert float(right.mean()) > 0.35  # one in five by chance
     assert abs(float(surest.mean() - right.mean())) < 0.1
     assert head.prior.scatter > 0.05 * 2 * 300
+
+
+def test_rows_leave_with_the_same_ones_in_whatever_order_they_came():
+    features, labels = torch.randn(40, 6, generator=torch.Generator().manual_seed(3)), torch.arange(40) % 3
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(4))
+    one, other = gh.leaving_together(features, labels), gh.leaving_together(features[order], labels[order])
+    assert [sorted(rows.tolist()) for rows in one] == [sorted(order[rows].tolist()) for rows in other]
+    assert [len(rows) for rows in one] == [3] * 13 + [1]
+    assert all(len(set(labels[rows].tolist())) == len(rows) for rows in one)

@@ -188,7 +188,7 @@ def left_out(ready: Predictive, features: Tensor, labels: Tensor, weights: Tenso
     left = (ready.strength[labels] - weights).clamp_min(1e-6)
     squared, strength = x.new_empty(size, len(ready.means)), ready.strength.repeat(size, 1)
     dof, log_det = x.new_empty(size, 1), x.new_empty(size, 1)
-    for rows in leaving_together(labels):
+    for rows in leaving_together(features, labels):
         gone, at, count = labels[rows], x[rows], weights[rows, None]
         means = ready.means.clone()
         means[gone] = (ready.strength[gone, None] * means[gone] - count * at) / left[rows, None]
@@ -205,13 +205,29 @@ def left_out(ready: Predictive, features: Tensor, labels: Tensor, weights: Tenso
     return Distances(x.shape[1], squared, strength, dof, log_det)
 
 
-def leaving_together(labels: Tensor) -> list[Tensor]:
-    """Positions of the first row of every class, of the second of every class that has one, and so on."""
-    by_class = labels.argsort(stable=True)
+def leaving_together(features: Tensor, labels: Tensor) -> list[Tensor]:
+    """Positions of the first row of every class, of the second of every class that has one, and so on.
+
+    The rows of a class stand in an order of their content, so that in whatever order they came, the same
+    ones leave together.
+
+    Args:
+        features: (N, D).
+        labels: (N,) class indices.
+    """
+    by_content = _content_numbers(features).argsort(stable=True)
+    by_class = by_content[labels[by_content].argsort(stable=True)]
     counts = torch.bincount(labels)
     turn = torch.arange(len(labels), device=labels.device) - (counts.cumsum(0) - counts)[labels[by_class]]
     by_turn = turn.argsort(stable=True)
     return list(by_class[by_turn].split(torch.bincount(turn).tolist()))
+
+
+def _content_numbers(features: Tensor) -> Tensor:
+    """(N,) int64 numbers of rows (N, D), whole arithmetic that wraps around: of equal rows the same."""
+    bits = features.float().contiguous().view(torch.int32).long()
+    odd = 2 * torch.arange(1, features.shape[1] + 1, device=features.device) + 1
+    return (bits * (odd * 0x5851F42D)).sum(1)
 
 
 def density_at(ready: Predictive, rows: Distances, temperature: float | Tensor | None = None) -> Tensor:
