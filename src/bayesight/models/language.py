@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from bayesight.models.outline import outline
+from bayesight.models.outline import outlined
 from bayesight.models.recurrent import RecurrentLanguageModel
 from bayesight.models.transformer import Activation, CausalTransformer, Positions
 from bayesight.registry import Registry
@@ -39,8 +39,9 @@ def build_language_model(
         >>> build_language_model("gpt", 65, 32, layers=1)(torch.zeros(2, 5, dtype=torch.long)).shape
         torch.Size([2, 5, 65])
     """
-    outline(lambda: LANGUAGE_MODELS.build(name, symbols, context, 0, **options), f"model {name!r}")
-    network: LanguageModel = LANGUAGE_MODELS.build(name, symbols, context, seed, **options)
+    network: LanguageModel = outlined(
+        lambda: LANGUAGE_MODELS.build(name, symbols, context, seed, **options), f"model {name!r}"
+    )
     return network
 
 

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from bayesight.checks import check
 from bayesight.seeding import derive
 
-__all__ = ["MOST_ACTIVATIONS", "MOST_PARAMETERS", "initial_weights", "initialised", "outline"]
+__all__ = ["MOST_ACTIVATIONS", "MOST_PARAMETERS", "initial_weights", "initialised", "outline", "outlined"]
 
 MOST_PARAMETERS = 500_000_000
 """Numbers a network may hold: with an optimizer's moments 8 GB; the largest model here has 61 million."""
@@ -71,6 +71,16 @@ def initialised(
     outline(make, where, image_shape)
     with initial_weights(seed):
         return make()
+
+
+def outlined(make: Callable[[], Network], where: str) -> Network:
+    """A network that draws its own initial weights, outlined before anything is allocated.
+
+    Raises:
+        InvalidInput: as ``outline``.
+    """
+    outline(make, where)
+    return make()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bayesight.checks import check
-from bayesight.models.outline import outline
+from bayesight.models.outline import outlined
 from bayesight.models.recurrent_translation import RecurrentTranslator
 from bayesight.models.transformer import Activation, Positions, TranslationTransformer
 from bayesight.registry import Registry
@@ -51,8 +51,9 @@ def build_translation_model(
         >>> build_translation_model("gru", 50, 32, width=8).context
         32
     """
-    outline(lambda: TRANSLATION_MODELS.build(name, symbols, context, 0, **options), f"model {name!r}")
-    network: TranslationModel = TRANSLATION_MODELS.build(name, symbols, context, seed, **options)
+    network: TranslationModel = outlined(
+        lambda: TRANSLATION_MODELS.build(name, symbols, context, seed, **options), f"model {name!r}"
+    )
     return network
 
 

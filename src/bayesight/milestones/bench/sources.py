@@ -327,7 +327,7 @@ def _python_reference() -> Text:
 
 
 PARTS = ("train", "val", "test")
-"""What the names of the files of a parallel text's parts hold."""
+"""Words by which the files of a parallel text's parts are known."""
 SPELLED = (6000, 200, 200)
 """Numbers of each part that are spelled where the user brings no sentences."""
 ONES = tuple(
