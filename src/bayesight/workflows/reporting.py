@@ -328,10 +328,7 @@ def _network_input(run: Run, examples: Examples) -> Section:
     if vocabulary is not None:
         pieces = (" ".join(vocabulary.pieces(row)) for row in given.tolist())
         return report.prose("As the network reads them, symbol by symbol", *pieces)
-    pixels = given.permute(0, 2, 3, 1).numpy()
-    return report.network_input(
-        pixels[..., 0] if pixels.shape[3] == 1 else pixels, _FITTED[run.classes().fit]
-    )
+    return report.network_input(_pixels(given), _FITTED[run.classes().fit])
 
 
 def _training(run: Run, metrics: dict[str, Any]) -> Section:
@@ -391,7 +388,12 @@ def _loss_curves(
 
 def _stored(images: Tensor) -> ImageArray:
     """Images (N, C, H, W) in [0, 1] as they are stored: uint8 (N, H, W) or (N, H, W, 3)."""
-    pixels: ImageArray = images.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return _pixels(images.clamp(0, 1).mul(255).round().to(torch.uint8))
+
+
+def _pixels(images: Tensor) -> ImageArray:
+    """Images uint8 (N, C, H, W) as they are stored."""
+    pixels: ImageArray = images.permute(0, 2, 3, 1).numpy()
     return pixels[..., 0] if pixels.shape[3] == 1 else pixels
 
 
