@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypedDict
 
-__all__ = ["EIGHT_BIT", "FITS", "Fit", "Frame", "FrameOptions", "Levels", "Range", "Treatment"]
+__all__ = ["EIGHT_BIT", "FITS", "Fit", "Frame", "FrameOptions", "Levels", "Placing", "Range", "Treatment"]
 
 Levels: TypeAlias = tuple[float, float]
 """The values of a source that become 0 and 255."""
@@ -165,3 +165,41 @@ class Treatment:
     def cut_share(self) -> float:
         """Share of all pixels that was cut away."""
         return self.cut / self.pixels if self.pixels else 0.0
+
+
+@dataclass(frozen=True)
+class Placing:
+    """The place of an image in a frame, as ``data.rasters.place`` puts it there.
+
+    Args:
+        size: (height, width) of the image.
+        frame: (height, width) of the frame.
+        scale: (down, across), pixels of the frame for one of the image.
+        corner: (top, left) of the image in pixels of the frame; negative where it is cropped.
+    """
+
+    size: tuple[int, int]
+    frame: tuple[int, int]
+    scale: tuple[float, float]
+    corner: tuple[float, float]
+
+    @classmethod
+    def of(cls, size: tuple[int, int], frame: Frame) -> Placing:
+        """The place of an image of a size (height, width).
+
+        Example:
+            >>> Placing.of((50, 100), Frame(40, 40, "L", fit="pad"))
+            Placing(size=(50, 100), frame=(40, 40), scale=(0.4, 0.4), corner=(10, 0))
+        """
+        sides = (frame.height, frame.width)
+        ratios = [own / side for own, side in zip(size, sides, strict=True)]
+        if frame.fit == "crop":
+            each = min(ratios)
+            corner = [-(own / each - side) / 2 for own, side in zip(size, sides, strict=True)]
+            return cls(size, sides, (1 / each, 1 / each), (corner[0], corner[1]))
+        inner = list(sides)
+        if frame.fit == "pad":
+            inner = [max(1, round(own / max(ratios))) for own in size]
+        scale = [one / own for one, own in zip(inner, size, strict=True)]
+        top, left = ((side - one) // 2 for side, one in zip(sides, inner, strict=True))
+        return cls(size, sides, (scale[0], scale[1]), (top, left))

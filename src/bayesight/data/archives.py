@@ -9,7 +9,8 @@ had been unpacked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bayesight.data.budget import ContainerBudget
@@ -41,7 +42,7 @@ from bayesight.data.unpacking import MemberPlan, ReadAgain, by_plan, first_pass
 from bayesight.data.zip import zip_members
 from bayesight.errors import BayesightError, SourceUnreadable, shown
 
-__all__ = ["Batch", "batches"]
+__all__ = ["Batch", "batches", "read_files"]
 
 _DOT = ord(".")
 _BATCH_MEMBERS = 8192
@@ -82,23 +83,75 @@ def batches(
         SourceUnreadable: the archive is cut off or damaged, or cannot be read.
         ReadAgain: what was yielded does not count; another pass with its plan is to be made.
     """
-    position = Position()
-    judge = Judge(labelled=labelled)
     remarks = Remarks() if remarks is None else remarks
-    options = source.options
+    with _opened(source, plan, remarks) as (members, position):
+        yield from _pack(members, position, Judge(labelled=labelled), remarks)
+
+
+def read_files(source: Source, wanted: Callable[[str], bool]) -> tuple[dict[str, bytes], list[Quarantined]]:
+    """The content of every file of a folder, tar or zip source whose name is wanted, and what cannot be had.
+
+    All of it is held in memory: for sources whose files belong together, such as images and their masks.
+
+    Args:
+        source: from ``find_source``.
+        wanted: told the name of a file inside the source.
+
+    Raises:
+        SourceUnreadable: the archive is cut off or damaged, or cannot be read.
+    """
+    try:
+        return _wanted_files(source, wanted, None)
+    except ReadAgain as again:  # now it is known which members count
+        return _wanted_files(source, wanted, again.plan)
+
+
+def _wanted_files(
+    source: Source, wanted: Callable[[str], bool], plan: MemberPlan | None
+) -> tuple[dict[str, bytes], list[Quarantined]]:
+    files: dict[str, bytes] = {}
+    lost: list[Quarantined] = []
+    judge = Judge(labelled=False)
+    with _opened(source, plan, Remarks()) as (members, _):
+        for raw, what, size, content in members:
+            name = with_slashes(raw)
+            path = printable(name)
+            verdict = judge(name, what, size)
+            if (
+                not wanted(path)
+                or verdict == FOLDER
+                or judge.place(name[: name.rfind(b"/") + 1])[1] == IGNORED
+            ):
+                continue
+            if size > ENCODED_LIMIT_BYTES:
+                verdict = f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one file"
+            elif verdict is None:
+                files[path], verdict = _bytes_of(content)
+            if verdict is not None and verdict != IGNORED:
+                files.pop(path, None)
+                lost.append(Quarantined(path, verdict))
+    return files, lost
+
+
+@contextmanager
+def _opened(
+    source: Source, plan: MemberPlan | None, remarks: Remarks
+) -> Iterator[tuple[Iterator[Member], Position | ByteStream]]:
+    """The members of a source, and how far reading them is."""
+    position, options = Position(), source.options
     remarks.encoding = options.names or ""
     if source.kind == "folder":
         members = folder_members(source.path, follow_links=options.follow_links)
-        yield from _pack(_guarded(members, source), position, judge, remarks)
+        yield _guarded(members, source), position
     elif source.kind == "zip":
         entries = zip_members(source.path, position, remarks, options.decoded)
-        yield from _pack(_guarded(entries, source), position, judge, remarks)
+        yield _guarded(entries, source), position
     else:
         with ByteStream(source.path) as stream:
             walked = walk(stream, ENCODED_LIMIT_BYTES, str(source.path), remarks, options.decoded)
             budget = ContainerBudget(source.path, stream.size)
             counted = first_pass(walked, budget) if plan is None else by_plan(walked, plan, remarks, budget)
-            yield from _pack(_guarded(counted, source), stream, judge, remarks)
+            yield _guarded(counted, source), stream
             if stream.after:
                 remarks.set_after(stream.after, stream.after_start)
 
@@ -158,17 +211,22 @@ def _pack(
 
 def _content(name: bytes, content: Content) -> tuple[bytes, str | None]:
     """(the bytes of a member, why it is no image after all)."""
+    blob, problem = _bytes_of(content)
+    if problem is not None or not must_sniff(name):
+        return blob, problem
+    found = recognise(blob, name)
+    if isinstance(found, KnownFormat):
+        return b"", found.reason
+    return blob, None if found else IGNORED
+
+
+def _bytes_of(content: Content) -> tuple[bytes, str | None]:
+    """(the bytes of a member, why they cannot be had)."""
     try:
-        blob = content if isinstance(content, bytes) else content() if content else b""
+        return content if isinstance(content, bytes) else content() if content else b"", None
     except Unreadable as error:
         return b"", str(error)
     except BayesightError:
         raise
     except Exception as error:  # noqa: BLE001 - what a member's header can bring about, nobody can list
         return b"", f"damaged: {str(error) or type(error).__name__}"
-    if not must_sniff(name):
-        return blob, None
-    found = recognise(blob, name)
-    if isinstance(found, KnownFormat):
-        return b"", found.reason
-    return blob, None if found else IGNORED

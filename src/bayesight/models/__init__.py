@@ -8,6 +8,7 @@ from bayesight.models.autoencoder import Autoencoder
 from bayesight.models.base import ImageModel, Standardisation, channels_last, kaiming_normal
 from bayesight.models.contrastive import ProjectionHead
 from bayesight.models.efficientnet import EfficientNetLite
+from bayesight.models.encoders import Lite0Encoder, start_from_imagenet
 from bayesight.models.gan import GAN
 from bayesight.models.generating import continuation
 from bayesight.models.generative import (
@@ -41,7 +42,7 @@ from bayesight.models.translation import (
     build_translation_model,
     decoded,
 )
-from bayesight.models.unet import UNet
+from bayesight.models.unet import SEGMENTERS, UNet
 from bayesight.models.vae import VAE
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "MODELS",
     "PRETRAINED",
     "Q_NETWORKS",
+    "SEGMENTERS",
     "TEXT_MODELS",
     "TRANSLATION_MODELS",
     "VAE",
@@ -65,6 +67,7 @@ __all__ = [
     "ImageModel",
     "LanguageModel",
     "LinearModel",
+    "Lite0Encoder",
     "Measure",
     "ProjectionHead",
     "QNetwork",
@@ -90,5 +93,6 @@ __all__ = [
     "kaiming_normal",
     "pretrained_weights",
     "squared_error",
+    "start_from_imagenet",
     "timm_weights",
 ]

