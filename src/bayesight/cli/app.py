@@ -17,6 +17,7 @@ from bayesight.cli import (
     evaluate,
     export,
     generate,
+    learn,
     predict,
     prior,
     shift,
@@ -46,6 +47,7 @@ app = typer.Typer(
     epilog="Example: bayesight train letters.tar.gz --out runs/letters",
 )
 app.command("demo")(demo.demo)
+app.command("learn")(learn.learn)
 app.add_typer(data_app)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

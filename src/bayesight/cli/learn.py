@@ -1,0 +1,112 @@
+"""``bayesight learn``: the lessons, listed, shown in the terminal or the browser, or written as notebooks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
+
+if TYPE_CHECKING:
+    from bayesight.lessons import Lesson
+
+__all__ = ["learn"]
+
+
+@with_json
+def learn(
+    name: Annotated[str | None, typer.Argument(help="A lesson's name; default: list them.")] = None,
+    language: Annotated[
+        str | None, typer.Option("--lang", metavar="en|ko", help="Language (default: the system's).")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Run the lesson and show it in the browser.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Run the lesson and write it to this file as a page.")
+    ] = None,
+    notebook: Annotated[
+        Path | None, typer.Option("--notebook", metavar="OUT.ipynb", help="Write it as a notebook.")
+    ] = None,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Show the answers to its questions in the terminal.")
+    ] = False,
+) -> None:
+    """Learn with lessons that run, in English and in Korean.
+
+    A lesson is shown in the terminal, in the browser as a page that needs no network, or written as a
+    notebook for Jupyter and Colab. All its code runs on rendered letters; nothing is downloaded.
+
+    Example: bayesight learn bayes --lang ko
+    """
+    from bayesight.lessons import default_language, find_lesson, lessons
+
+    language = language or default_language()
+    if name is None:
+        road = lessons(language)
+        write([_facts(lesson) for lesson in road], _list(road))
+        return
+    lesson = find_lesson(name, language)
+    written = _written(lesson, html, notebook, open_=open_)
+    if written and not json_wanted():
+        write({}, "\n".join(written.values()))
+    elif json_wanted() or not sys.stdout.isatty():
+        text = lesson.markdown(answers=answers or json_wanted())
+        write({**_facts(lesson), "text": text, **written}, text)
+    else:
+        _show(lesson, answers=answers)
+
+
+def _written(lesson: Lesson, html: Path | None, notebook: Path | None, *, open_: bool) -> dict[str, str]:
+    """Paths of what was asked for, by kind."""
+    written = {}
+    if open_ or html is not None:
+        written["html"] = str(_page(lesson, html, open_=open_))
+    if notebook is not None:
+        from bayesight.files import write_atomic
+        from bayesight.lessons import as_notebook
+
+        write_atomic(notebook, as_notebook(lesson))
+        written["notebook"] = str(notebook)
+    return written
+
+
+def _page(lesson: Lesson, html: Path | None, *, open_: bool) -> Path:
+    """The file of the page: the one asked for, or one in a new folder of the system's for temporary files."""
+    import tempfile
+    import webbrowser
+
+    from bayesight.files import write_atomic
+    from bayesight.lessons import as_page, run
+    from bayesight.training.startup import defer_compiler
+
+    defer_compiler()
+    path = html or Path(tempfile.mkdtemp()) / f"{lesson.number:02}-{lesson.name}-{lesson.language}.html"
+    with progress_bar(lesson.title, "blocks") as progress:
+        made = run(lesson, progress)
+    write_atomic(path, as_page(lesson, made))
+    if open_ and not webbrowser.open(path.absolute().as_uri()):
+        say(f"No browser could be started; open {path} in one.")
+    return path
+
+
+def _show(lesson: Lesson, *, answers: bool) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(lesson.markdown(answers=answers)))
+    if not answers:
+        say(f"bayesight learn {lesson.name} --answers shows the answers, --open the picture.")
+
+
+def _list(road: tuple[Lesson, ...]) -> str:
+    width = max(len(lesson.name) for lesson in road)
+    return "\n".join(
+        f"{lesson.number:3}  {lesson.name:{width}}  {lesson.minutes:3} min  {lesson.title}" for lesson in road
+    )
+
+
+def _facts(lesson: Lesson) -> dict[str, Any]:
+    names = ("number", "name", "language", "title", "minutes", "part")
+    return {name: getattr(lesson, name) for name in names}
