@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
-# Lightning Fabric imports torchmetrics where it finds it. Only our tests need it, so a user need not have it.
-sys.modules["torchmetrics"] = None  # type: ignore[assignment]
-
 if __name__ == "__main__":
     from bayesight.cli import main
 

@@ -19,7 +19,7 @@ for _ in range(3):
 assert not torch.equal(before, model.weight)
 """
 
-DEFERRED = "from bayesight.training.startup import defer_compiler; assert defer_compiler()\n" + TRAIN
+DEFERRED = "from bayesight.training.startup import defer_imports; assert defer_imports()\n" + TRAIN
 NOT_LOADED = "assert 'sympy' not in sys.modules and 'torch._dynamo.convert_frame' not in sys.modules\n"
 
 
@@ -47,6 +47,18 @@ def test_training_does_without_the_compiler_and_compiling_afterwards_works():
     assert done.returncode == 0, done.stderr
 
 
+def test_a_training_command_loads_no_measures_no_statistics_and_no_graphs():
+    heavy = "{'torchmetrics', 'scipy.stats', 'scipy.optimize', 'scipy.sparse.csgraph', 'networkx'}"
+    code = (
+        "import bayesight.workflows.sources, bayesight.workflows.train\n"
+        f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)\n"
+        "import torchmetrics\n"
+        "assert torchmetrics.Metric\n"
+    )
+    done = run(DEFERRED + code)
+    assert done.returncode == 0, done.stderr
+
+
 def test_one_of_its_modules_is_the_same_however_it_is_reached():
     code = "import torch._dynamo.utils as utils\nassert torch._dynamo.utils is utils\n"
     more = (
@@ -58,7 +70,7 @@ def test_one_of_its_modules_is_the_same_however_it_is_reached():
 
 
 def test_nothing_is_deferred_under_torchrun_or_when_it_is_there_already():
-    code = "from bayesight.training.startup import defer_compiler\nassert not defer_compiler()"
+    code = "from bayesight.training.startup import defer_imports\nassert not defer_imports()"
     assert run(code, WORLD_SIZE="1").returncode == 0
     done = run("import torch._dynamo\n" + code)
     assert done.returncode == 0, done.stderr

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.optimize
-import scipy.stats
 import torch
+from scipy.optimize import nnls
+from scipy.special import kolmogorov, ndtr
 from torch import Tensor
 
 from bayesight.bayes.calibrate import apply, fit_bcts
@@ -166,7 +166,7 @@ def bbse(validation: Tensor, labels: Tensor, unlabelled: Tensor) -> Tensor:
     per_class = one_hot.sum(0)
     check(bool((per_class > 0).all()), "labels", "a class without a validation image", "every class")
     columns = (validation.double().exp().T @ one_hot) / per_class  # p(soft prediction | class)
-    weights, _ = scipy.optimize.nnls(columns.numpy(), unlabelled.double().exp().mean(0).numpy())
+    weights, _ = nnls(columns.numpy(), unlabelled.double().exp().mean(0).numpy())
     prior = torch.from_numpy(weights)
     return prior / prior.sum()
 
@@ -255,7 +255,7 @@ def check_prior_shift(
     statistic = float((predicted - observed).abs().max())
     effective = 1 / float(weight.square().sum())
     size = (effective * len(new) / (effective + len(new))) ** 0.5
-    p_value = float(scipy.stats.kstwobign.sf(statistic * size))
+    p_value = float(kolmogorov(statistic * size))
     return ShiftCheck(statistic, p_value, p_value >= alarm)
 
 
@@ -286,7 +286,7 @@ def check_ambiguity(
     expected = weight @ rank(known)
     variance = weight.square() @ (rank(known) - expected).square() + rank(new).var(correction=0) / len(new)
     shift = float(rank(new).mean() - expected)
-    return float(scipy.stats.norm.sf(shift / max(float(variance) ** 0.5, 1e-12)))
+    return float(ndtr(-shift / max(float(variance) ** 0.5, 1e-12)))
 
 
 def _mixed(prior: Tensor, labels: Tensor) -> Tensor:

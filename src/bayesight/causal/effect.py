@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from bayesight.causal.adjusting import by_models, by_slope, by_strata
 from bayesight.causal.adjustment import (
@@ -241,7 +241,7 @@ def _adjusted(
         found = by_models(prepared, held)
     strength = None
     if found.outcomes is not None and len(prepared.levels) == 2:
-        base, z = prepared.levels.index(prepared.reference), norm.ppf((1 + prepared.question.level) / 2)
+        base, z = prepared.levels.index(prepared.reference), ndtri((1 + prepared.question.level) / 2)
         spread = centre_and_scale(prepared.y, prepared.sample.n)[1]
         strength = e_value(found.outcomes, 1 - base, base, float(spread), float(z))
     adjusted = found.adjusted

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit
 
 from bayesight.bayes.rates import Estimate
 from bayesight.types import FloatArray
@@ -176,7 +176,7 @@ def difference(found: PotentialOutcomes, of: int, versus: int, level: float) -> 
 
 def _symmetric(mean: float, error: float, dof: float, level: float) -> Estimate:
     tail = (1 + level) / 2
-    width = error * float(t.ppf(tail, max(dof, 1.0)) if np.isfinite(dof) else norm.ppf(tail))
+    width = error * float(stdtrit(max(dof, 1.0), tail) if np.isfinite(dof) else ndtri(tail))
     return Estimate(mean, mean - width, mean + width)
 
 
@@ -186,7 +186,7 @@ def _probability(p: float, error: float, dof: float, level: float) -> Estimate:
     if error == 0:
         return Estimate(p, p, p)
     tail = (1 + level) / 2
-    z = float(t.ppf(tail, max(dof, 1.0)) if np.isfinite(dof) else norm.ppf(tail))
+    z = float(stdtrit(max(dof, 1.0), tail) if np.isfinite(dof) else ndtri(tail))
     # At 0 or 1 the error is that of a proportion half a row away: see the cells' variances.
     rows = p * (1 - p) / error**2 if 0 < p < 1 else float(np.sqrt(0.5)) / error
     middle = (p + z**2 / (2 * rows)) / (1 + z**2 / rows)

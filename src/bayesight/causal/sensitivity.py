@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtr, stdtrit
 
 from bayesight.causal.potential_outcomes import EffectEstimate, PotentialOutcomes, difference
 from bayesight.causal.question import named_together
@@ -105,8 +104,8 @@ def e_value(found: PotentialOutcomes, of: int, versus: int, spread: float, level
         (2.0, 3.41)
     """
     a, b = float(found.mean[of]), float(found.mean[versus])
-    v, tail = found.covariance, float(norm.cdf(level_z))
-    reach = float(student.ppf(tail, max(found.effective_dof(of, versus), 1.0)))
+    v, tail = found.covariance, float(ndtr(level_z))
+    reach = float(stdtrit(max(found.effective_dof(of, versus), 1.0), tail))
     interval = difference(found, of, versus, 2 * tail - 1)
     if found.binary:
         if not (a > 0 and b > 0):

@@ -32,9 +32,9 @@ def demo(
 
     Example: bayesight demo --out runs/demo
     """
-    from bayesight.training.startup import defer_compiler
+    from bayesight.training.startup import defer_imports
 
-    defer_compiler()
+    defer_imports()
     from bayesight.workflows.demo import demo as work
 
     with progress_bar("rendering") as rendering, training_listeners(out, quiet=True) as listeners:

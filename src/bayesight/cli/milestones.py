@@ -29,9 +29,9 @@ def _group() -> None:
 @with_json
 def list_() -> None:
     """Name the milestones: year, paper, claim, four keys, what each displaced, and minutes."""
-    from bayesight.training.startup import defer_compiler
+    from bayesight.training.startup import defer_imports
 
-    defer_compiler()
+    defer_imports()
     from bayesight.milestones import gallery
 
     told = gallery()
@@ -60,9 +60,9 @@ def run(
     Writes a card with curves and pictures. Exit status 0 only when the claim is reproduced. A run that is
     interrupted keeps the trials it has finished and goes on from there.
     """
-    from bayesight.training.startup import defer_compiler
+    from bayesight.training.startup import defer_imports
 
-    defer_compiler()
+    defer_imports()
     from bayesight.milestones import Setting, find, gallery
 
     chosen = gallery() if name == "all" else (find(name),)

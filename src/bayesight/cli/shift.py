@@ -49,9 +49,9 @@ def shift(
 
     Example: bayesight causal shift --data letters.tar.gz --seeds 5 --report shift.html
     """
-    from bayesight.training.startup import defer_compiler
+    from bayesight.training.startup import defer_imports
 
-    defer_compiler()
+    defer_imports()
     import tempfile
 
     from bayesight.milestones import Setting

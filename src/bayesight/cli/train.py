@@ -186,9 +186,9 @@ def train(
     Example: bayesight train reviews.tsv --out runs/reviews
     """
     with when_interrupted(lambda: _how_to_go_on(out)):
-        from bayesight.training.startup import defer_compiler
+        from bayesight.training.startup import defer_imports
 
-        defer_compiler()
+        defer_imports()
         from bayesight.workflows.train import TrainRequest
         from bayesight.workflows.train import train as work
 

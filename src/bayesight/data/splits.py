@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from bayesight.checks import check
 from bayesight.errors import InvalidInput, listed
@@ -118,6 +116,9 @@ def linked(one: IntArray, other: IntArray) -> IntArray:
         >>> linked(np.array([0, 0, 1, 2]), np.array([5, 7, 7, 9])).tolist()
         [0, 0, 0, 1]
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     numbers = np.unique(other, return_inverse=True)[1] + one.max() + 1
     size = int(numbers.max()) + 1
     edges = coo_array((np.ones(len(one), bool), (one, numbers)), shape=(size, size))

@@ -1,7 +1,8 @@
 """A quicker start for a process that trains and compiles nothing.
 
 Optimizers and Lightning Fabric load ``torch._dynamo``, the front of PyTorch's compiler, only to tell it to
-keep out of their way. Loading it takes as long as loading PyTorch itself.
+keep out of their way. Fabric loads torchmetrics, where it is installed, to ask for its version. Loading
+either takes as long as loading PyTorch itself.
 """
 
 from __future__ import annotations
@@ -16,22 +17,34 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["defer_compiler"]
+__all__ = ["defer_imports"]
 
 _NAME = "torch._dynamo"
 
 
-def defer_compiler() -> bool:
-    """Load PyTorch's compiler when something needs it, and not because an optimizer is made.
+def defer_imports() -> bool:
+    """Load PyTorch's compiler and torchmetrics when something needs them, and not to make an optimizer.
 
-    Until then a stand-in answers the three things optimizers and Fabric ask: not to trace a function, to
-    break a graph, and what a compiled module is. Whatever else is asked for, by ``torch.compile`` say, loads
-    the real one, which takes its place. Meant for the program's own process: a library leaves other
-    people's processes as they are. Under ``torchrun`` nothing is deferred.
+    Fabric is loaded here, without torchmetrics: it detects no spikes in a loss. In the compiler's place a
+    stand-in answers the three things optimizers and Fabric ask: not to trace a function, to break a graph,
+    and what a compiled module is. Whatever else is asked for, by ``torch.compile`` say, loads the real one,
+    which takes its place. Meant for the program's own process: a library leaves other people's processes as
+    they are. Under ``torchrun`` the compiler is not deferred.
 
     Returns:
-        Whether it is deferred; False when it is loaded already.
+        Whether the compiler is deferred; False when it is loaded already.
     """
+    deferred = _defer_compiler()
+    if "torchmetrics" not in sys.modules:
+        sys.modules["torchmetrics"] = None  # type: ignore[assignment]
+        try:
+            importlib.import_module("lightning_fabric")
+        finally:
+            del sys.modules["torchmetrics"]
+    return deferred
+
+
+def _defer_compiler() -> bool:
     if _NAME in sys.modules or "WORLD_SIZE" in os.environ:
         return False
     import torch

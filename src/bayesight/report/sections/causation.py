@@ -6,14 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayesight.bayes.rates import Estimate
-from bayesight.causal import Dag, EffectEstimate, Strata
 from bayesight.report import figures
 from bayesight.report.blocks import Block, Cell, Chart, Column, Grid, Items, Key, Section, TableBlock, Words
 from bayesight.report.words import count, percent, rate, signed
+
+if TYPE_CHECKING:  # networkx is a fifth of a second, and most reports have no graph
+    from bayesight.causal import Dag, EffectEstimate, Strata
 
 __all__ = ["causal_graph", "seeing_and_doing", "strata_table"]
 
