@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, zoom
 
 from bayesight.checks import check
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["SceneOptions", "Scenes", "compose"]
+__all__ = ["SceneOptions", "Scenes", "compose", "ground", "paste", "scaled"]
 
 _INK = 128
 """From this value on a pixel of a glyph is ink."""
@@ -96,34 +97,45 @@ def compose(
     boxes = np.zeros((count, look.glyphs, 4))
     chosen = rng.integers(len(glyphs), size=(count, look.glyphs))
     for scene in range(count):
-        canvas = _ground(look, rng)
+        canvas = ground(look, rng)
         for place, glyph in enumerate(chosen[scene].tolist()):
-            scaled = _scaled(glyphs[glyph], int(rng.integers(look.smallest, look.largest + 1)))
-            ink = scaled >= _INK
-            y, x = _free_place(ink.shape, boxes[scene, :place], look, rng)
-            area = np.s_[y : y + ink.shape[0], x : x + ink.shape[1]]
-            cover = scaled / 255
-            canvas[area] = (1 - cover) * canvas[area] + cover * rng.uniform(0.65, 1.0)
-            masks[scene][area][ink] = labels[glyph] + 1
+            drawn = scaled(glyphs[glyph], int(rng.integers(look.smallest, look.largest + 1)))
+            y, x = _free_place(drawn.shape, boxes[scene, :place], look, rng)
+            ink = paste(canvas, drawn, (y, x), rng)
+            masks[scene, y : y + ink.shape[0], x : x + ink.shape[1]][ink] = labels[glyph] + 1
             boxes[scene, place] = _box_of(ink, y, x)
         canvas += rng.normal(0, look.noise, canvas.shape)
         images[scene] = (canvas.clip(0, 1) * 255).round()
     return Scenes(images, masks, boxes, labels[chosen].astype(np.int64))
 
 
-def _ground(look: SceneOptions, rng: np.random.Generator) -> FloatArray:
+def ground(look: SceneOptions, rng: np.random.Generator) -> FloatArray:
     """Clouds of grey (S, S) in [0, 1], darker than ink."""
     coarse = gaussian_filter(rng.normal(size=(look.side, look.side)), rng.uniform(1.0, 4.0), mode="wrap")
     clouds = coarse / max(float(np.abs(coarse).max()), 1e-9)
-    ground: FloatArray = 0.3 + 0.5 * look.texture * clouds * rng.uniform(0.3, 1.0)
-    return ground
+    greys: FloatArray = 0.3 + 0.5 * look.texture * clouds * rng.uniform(0.3, 1.0)
+    return greys
 
 
-def _scaled(glyph: ImageArray, side: int) -> FloatArray:
+def scaled(glyph: ImageArray, side: int) -> FloatArray:
     """A glyph whose longer side has so many pixels; values in [0, 255]."""
     factor = side / max(glyph.shape)
-    scaled: FloatArray = zoom(glyph.astype(float), factor, order=1, grid_mode=True, mode="nearest")
-    return scaled.clip(0, 255)
+    drawn: FloatArray = zoom(glyph.astype(float), factor, order=1, grid_mode=True, mode="nearest")
+    return drawn.clip(0, 255)
+
+
+def paste(
+    canvas: FloatArray, glyph: FloatArray, corner: tuple[int, int], rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Lay a scaled glyph on the canvas, top left at (y, x), in a brightness of its own.
+
+    Returns:
+        (h, w) pixels of the glyph that are ink.
+    """
+    y, x = corner
+    area = canvas[y : y + glyph.shape[0], x : x + glyph.shape[1]]
+    area += glyph / 255 * (rng.uniform(0.65, 1.0) - area)
+    return glyph >= _INK
 
 
 def _free_place(

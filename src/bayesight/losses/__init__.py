@@ -4,6 +4,7 @@
 classification   losses of logits and labels    contrastive   NT-Xent of two views
 environments     losses that also see where an image comes from; their mathematics is in invariance
 segmentation     masks: cross-entropy of pixels, Dice's overlap
+pose             key points: divergence of heat maps, squared distance of coordinates
 temporal_difference   Q-learning: the value of an action against what followed
 ```
 
@@ -32,6 +33,7 @@ from bayesight.losses.invariance import (
     invariance_penalty,
     scale_gradient,
 )
+from bayesight.losses.pose import coordinate_loss, heat_map_loss, heat_maps
 from bayesight.losses.segmentation import dice_loss, mask_loss
 from bayesight.losses.temporal_difference import td_loss, td_target
 
@@ -46,9 +48,12 @@ __all__ = [
     "ReweightedCrossEntropy",
     "backdoor_weights",
     "build_loss",
+    "coordinate_loss",
     "dice_loss",
     "exponentiated",
     "group_means",
+    "heat_map_loss",
+    "heat_maps",
     "invariance_penalty",
     "mask_loss",
     "nt_xent",

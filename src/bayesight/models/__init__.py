@@ -23,6 +23,7 @@ from bayesight.models.huggingface import from_huggingface
 from bayesight.models.language import LANGUAGE_MODELS, LanguageModel, build_language_model
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
+from bayesight.models.pose import CoordinatePose
 from bayesight.models.pretrained import PRETRAINED, pretrained_weights
 from bayesight.models.qnet import Q_NETWORKS, QNetwork, build_q_network
 from bayesight.models.recurrent import RecurrentLanguageModel
@@ -62,6 +63,7 @@ __all__ = [
     "Bert",
     "BidirectionalTransformer",
     "CausalTransformer",
+    "CoordinatePose",
     "EfficientNetLite",
     "GenerativeModel",
     "ImageModel",

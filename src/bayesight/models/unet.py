@@ -15,7 +15,7 @@ from bayesight.models.encoders import Encoder, Lite0Encoder
 from bayesight.registry import Registry
 from bayesight.values import Widths
 
-__all__ = ["SEGMENTERS", "UNet"]
+__all__ = ["SEGMENTERS", "UNet", "two_convolutions"]
 
 SEGMENTERS: Registry[Any] = Registry("segmentation model")
 """Networks that name every pixel."""
@@ -59,7 +59,9 @@ class UNet(nn.Module):
         self.skips = skips
         if encoder == "own":
             self.least, beside = 2 ** (len(widths) - 1), tuple(widths)
-            self.down = nn.ModuleList(_twice(a, b) for a, b in itertools.pairwise((channels, *widths)))
+            self.down = nn.ModuleList(
+                two_convolutions(a, b) for a, b in itertools.pairwise((channels, *widths))
+            )
         else:
             self.least, beside = 32, Lite0Encoder.widths
             four = len(widths) == len(beside) - 1
@@ -67,7 +69,7 @@ class UNet(nn.Module):
         below = beside[-1]
         self.up = nn.ModuleList()
         for width, other in zip(reversed(widths[: len(beside) - 1]), reversed(beside[:-1]), strict=True):
-            self.up.append(_twice(below + other if skips else below, width))
+            self.up.append(two_convolutions(below + other if skips else below, width))
             below = width
         self.head = nn.Conv2d(widths[0], classes, 1)
         kaiming_normal(self)
@@ -97,7 +99,7 @@ class UNet(nn.Module):
         return maps
 
 
-def _twice(inputs: int, outputs: int) -> nn.Sequential:
+def two_convolutions(inputs: int, outputs: int) -> nn.Sequential:
     """Two convolutions of 3x3, each normalised and rectified."""
     layers: list[nn.Module] = []
     for channels in (inputs, outputs):

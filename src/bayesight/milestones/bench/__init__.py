@@ -15,6 +15,7 @@ rates       an optimizer, the best of some rates     remembering an image throug
 generating  a model that makes images                few_labels  what was learned without labels
 shifting    a clue that turns round                  coloured    the letters in colour that it is shown
 playing     a Q-network that plays                   films       play as moving pictures
+posing      a network that finds key points
 ```
 
 A milestone's file imports from these modules by name.
