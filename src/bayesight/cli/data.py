@@ -194,6 +194,30 @@ def fetch(
     write({"path": str(path)}, str(path))
 
 
+@data_app.command("parts", epilog="Example: bayesight data parts 'photos/*.tar' --out PARTS.json")
+@with_json
+def parts(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Archives and folders: paths, patterns in quotes, and s3://, gs://, http:// ..."),
+    ],
+    out: Annotated[Path, typer.Option(help="The manifest to write.")],
+    most_bytes: Annotated[
+        float | None,
+        typer.Option(help="Make shares of archives larger than this, each a part (default: none)."),
+    ] = None,
+) -> None:
+    """List the archives of a source that is too large for one machine; 'update --parts' reads the list."""
+    from bayesight.data.parts import find_parts
+
+    found = find_parts(sources, most_bytes=None if most_bytes is None else int(most_bytes))
+    found.save(out)
+    write(
+        {"path": str(out), **found.as_dict()},
+        f"{len(found.parts):,} parts, {found.bytes / 1e9:,.2f} GB, in {out}",
+    )
+
+
 @data_app.callback()
 def _group() -> None:
     """Look at a source of images, render one, fetch one."""

@@ -157,9 +157,13 @@ def _opened(
 
 
 def _guarded(members: Iterable[Member], source: Source) -> Iterator[Member]:
-    """The members, with whatever goes wrong in a container's reader said in one sentence."""
+    """The members asked for, with whatever goes wrong in a container's reader said in one sentence."""
     try:
-        yield from members
+        yield from (
+            members
+            if source.options.share == (0, 1)
+            else (one for one in members if source.options.shares(one[0]))
+        )
     except (BayesightError, ReadAgain):
         raise
     except Exception as error:  # a container's header can lie about everything

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from zlib import crc32
 
 from bayesight.checks import existing_path
 from bayesight.data.idx import beside, holds_idx
@@ -56,10 +57,12 @@ class ContainerOptions:
     Args:
         names: encoding of names in archives that do not say theirs ("cp949", "shift_jis").
         follow_links: follow symbolic links out of a folder.
+        share: (i, n), the i-th of n shares of the members, told apart by their names; (0, 1) is all of them.
     """
 
     names: str | None = None
     follow_links: bool = False
+    share: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
         """Refuse an encoding that cannot be that of names."""
@@ -72,6 +75,11 @@ class ContainerOptions:
                 f"--names: got {self.names!r}; expected an encoding of names in archives, as cp437, cp949, "
                 "shift_jis, gbk or latin-1"
             )
+
+    def shares(self, name: bytes) -> bool:
+        """True for a member of the share that is asked for."""
+        place, count = self.share
+        return count == 1 or crc32(name) % count == place
 
     def decoded(self, name: bytes) -> bytes:
         """A name in UTF-8, or as it is where it is not in the encoding stated."""
