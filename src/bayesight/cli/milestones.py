@@ -69,7 +69,7 @@ def run(
     setting = Setting(out=out, smoke=smoke, seeds=seeds, data=data, fresh=fresh, threads=threads)
     documents = []
     for milestone in chosen:
-        if data is not None and name != "all" and milestone.source in ("none", "play"):
+        if data is not None and name != "all" and milestone.source in ("none", "play", "shapes"):
             say(f"{name} makes its own data; --data is not used.")
         suits = name != "all" or data is None or milestone.source in _kinds(data)
         try:

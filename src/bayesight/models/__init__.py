@@ -26,6 +26,7 @@ from bayesight.models.mlp import MLP
 from bayesight.models.pose import CoordinatePose
 from bayesight.models.pretrained import PRETRAINED, pretrained_weights
 from bayesight.models.qnet import Q_NETWORKS, QNetwork, build_q_network
+from bayesight.models.questions import QUESTION_MODELS, QuestionModel, build_question_model
 from bayesight.models.recurrent import RecurrentLanguageModel
 from bayesight.models.recurrent_translation import RecurrentTranslator
 from bayesight.models.registry import MODELS, TEXT_MODELS, build
@@ -53,6 +54,7 @@ __all__ = [
     "MLP",
     "MODELS",
     "PRETRAINED",
+    "QUESTION_MODELS",
     "Q_NETWORKS",
     "SEGMENTERS",
     "TEXT_MODELS",
@@ -73,6 +75,7 @@ __all__ = [
     "Measure",
     "ProjectionHead",
     "QNetwork",
+    "QuestionModel",
     "RecurrentLanguageModel",
     "RecurrentTranslator",
     "ResNet",
@@ -87,6 +90,7 @@ __all__ = [
     "build_generator",
     "build_language_model",
     "build_q_network",
+    "build_question_model",
     "build_translation_model",
     "channels_last",
     "continuation",

@@ -303,7 +303,8 @@ class Milestone:
         claims: what must hold for it to count as reproduced.
         metrics: what each metric is, with its unit.
         watched: what the curves show.
-        source: what it learns from: "letters" or another kind that ``--data`` can replace, "play", or "none".
+        source: what it learns from: "letters" or another kind that ``--data`` can replace, or "play",
+            "shapes" or "none", which it cannot.
         needs: the least it needs of that source: images a class, characters of text, sentences or pairs of
             them.
         seeds: of a full run.
@@ -327,7 +328,7 @@ class Milestone:
     watched: str
     smoke: Smoke
     minutes: float
-    source: Literal["letters", "text", "pairs", "sentences", "play", "none"] = "letters"
+    source: Literal["letters", "text", "pairs", "sentences", "play", "shapes", "none"] = "letters"
     needs: int = 0
     seeds: int = 3
     differences: tuple[str, ...] = ()

@@ -35,6 +35,13 @@ __all__ = ["Bench", "Sources", "thinned", "update_of"]
 LOOKS = 20
 """Between so many weights a metric chooses, where one is to."""
 
+_MADE = {
+    "play": "play in environments of gymnasium and MinAtar",
+    "shapes": "pictures of shapes that the recipe makes",
+    "none": "points that the recipe makes",
+}
+"""Data that nobody brings, in words."""
+
 Result = TypeVar("Result")
 
 
@@ -83,10 +90,8 @@ class Sources:
     @property
     def origin(self) -> str:
         """The data in words."""
-        if self.milestone.source == "play":
-            return "play in environments of gymnasium and MinAtar"
         own = self._own
-        return "points that the recipe makes" if own is None else own.origin
+        return _MADE[self.milestone.source] if own is None else own.origin
 
     @property
     def identity(self) -> str:
@@ -106,7 +111,7 @@ class Sources:
                 return self.pairs
             case "sentences":
                 return self.sentences
-            case "play" | "none":
+            case "play" | "shapes" | "none":
                 return None
 
 

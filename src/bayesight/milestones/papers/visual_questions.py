@@ -1,0 +1,78 @@
+"""Questions about pictures: a relation network compares every place with every other."""
+
+from typing import Any
+
+from bayesight.milestones.bench.asking import answer_questions
+from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
+
+
+def recipe(model: str, **options: Any) -> Keys:
+    """Pictures of six shapes, each with its twenty questions."""
+    return Keys(
+        data=key("shapes", batch=8, train=10000, test=1000, side=32),
+        model=key(model, width=128, **options),
+        loss=key("cross_entropy"),
+        optimization=key(
+            "adamw", lr=1e-2, weight_decay=1e-4, clip_norm=1.0, schedule="one_cycle", steps=6000
+        ),
+    )
+
+
+LOOKS = (24, 24, 24)
+
+MILESTONE = Milestone(
+    name="visual-questions",
+    year=2017,
+    paper=Paper(
+        "Santoro, Raposo, Barrett, Malinowski, Pascanu, Battaglia, Lillicrap",
+        "A simple neural network module for relational reasoning",
+        "NeurIPS 2017",
+        "https://arxiv.org/abs/1706.01427",
+    ),
+    claim="A network that asks the question of every pair of places answers how things stand to each other, "
+    "where one that sees the whole map at once answers of single things alone.",
+    figure="Sort-of-CLEVR: above .94 for either kind of question, where CNN + MLP has .63 for relational "
+    "ones (sec. 5.2); a public reproduction .89 relational and .99 others, CNN + MLP .66 and .66.",
+    displaced="convolutions and fully connected layers that see the map as one vector",
+    key="model",
+    story="Data are pictures, each with questions, and the loss is the cross-entropy of the answers. The "
+    "model compares: one small network sees every pair of places together with the question, and what it "
+    "says of all of them is added up, so that what holds of one pair is learned for all.",
+    arms=(
+        Arm("relation network", (recipe("relation", widths=LOOKS, pairs=64),), answer_questions),
+        Arm("attention", (recipe("attention", widths=LOOKS),), answer_questions),
+        Arm("cnn + mlp", (recipe("cnn-mlp", widths=LOOKS),), answer_questions),
+        Arm("blind", (recipe("blind"),), answer_questions),
+    ),
+    claims=(
+        Claim("relation network", "relational", ">=", margin=0.93, smoke=(1.0, 0.4)),
+        Claim("relation network", "non_relational", ">=", margin=0.97, smoke=(1.0, 0.5)),
+        Claim(
+            "relation network",
+            "relational",
+            ">=",
+            against="cnn + mlp",
+            margin=0.1,
+            differs=("model",),
+            smoke=(1.0, -0.05),
+        ),
+    ),
+    metrics={
+        "relational": "accuracy of the questions on one object and the others",
+        "non_relational": "accuracy of the questions on one object alone",
+        "ece": "calibration error of the answers' probabilities, 15 bins",
+        "parameters": "numbers that are learned",
+    },
+    watched="training loss, nats a question",
+    smoke=Smoke({"optimization.steps": 250, "data.train": 1000, "data.test": 200, "model.pairs": 32}),
+    source="shapes",
+    minutes=20,
+    differences=(
+        "Pictures of 32x32 pixels in place of 75x75 and three convolutions in place of four, a map of 4x4 "
+        "places; objects never touch, and no distance is a tie, so that each question has one answer.",
+        "A step takes eight pictures with all their twenty questions, and looks at each picture once.",
+        "The question weighs the places before they are paired, as a factor in place of further inputs; the "
+        "layer that sees a pair is the only one, and those after it see the sum. It costs a hundredth.",
+        "AdamW with a rate that rises and falls, and a tenth of the steps.",
+    ),
+)
