@@ -124,7 +124,7 @@ def _answers(model: nn.Module, scenes: ShapeScenes, bench: Bench, batch: int = 5
 
 
 def _told(scenes: ShapeScenes, log_p: FloatArray, picture: int) -> str:
-    """A relational question about a picture with the answer given, and with the right one where it is another."""
+    """A relational question about a picture, the answer given, and the right one where it is another."""
     kind = scenes.answers.shape[1] // len(KINDS)
     question = kind + picture % kind
     given, right = int(log_p[picture, question].argmax()), int(scenes.answers[picture, question])
