@@ -48,6 +48,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference/generate.py --check
+	$(BIN)/python docs/reference/messages.py --check
 
 bench: $(READY)
 	for file in $(filter-out $(SOAK),$(wildcard benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
@@ -60,6 +61,7 @@ soak: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/reference/generate.py
+	$(BIN)/python docs/reference/messages.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

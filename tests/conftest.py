@@ -18,6 +18,10 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from bayesight.language import speak
+
+os.environ["BAYESIGHT_LANG"] = "en"  # whatever the machine's locale
+
 # Tests marked ``fuzz`` leave the number of examples to the profile, so that ``make soak`` can run them long.
 settings.register_profile("soak", max_examples=20_000, deadline=None)
 
@@ -39,6 +43,13 @@ def real_data() -> Path:
 def private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep stores built by tests out of the user's cache."""
     os.environ["BAYESIGHT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Speak English again after a command that spoke another language."""
+    yield
+    speak("en")
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ def test_the_road_is_listed_in_the_language_asked_for(program, monkeypatch):
     assert status == 0
     assert [row["name"] for row in listed] == [lesson.name for lesson in lessons("ko")]
     assert listed[0]["title"] == "조건부확률과 베이즈 정리"
+    monkeypatch.delenv("BAYESIGHT_LANG")
     monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
     assert "조건부확률과 베이즈 정리" in program("learn")[1]
     assert "Conditional probability and Bayes' theorem" in program("learn", "--lang", "en")[1]

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from bayesight.cli.app import app
 from bayesight.errors import UnknownName
-from bayesight.lessons import LANGUAGES, default_language, find_lesson, lessons
+from bayesight.lessons import LANGUAGES, find_lesson, lessons
 from bayesight.lessons.lesson import Lesson
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,9 +134,3 @@ def test_unknown_names_are_refused_with_the_nearest():
         find_lesson("bays", "en")
     with pytest.raises(UnknownName, match="no language is called 'fr'"):
         lessons("fr")
-
-
-def test_the_systems_locale_decides_the_language():
-    assert default_language({"LC_ALL": "ko_KR.UTF-8", "LANG": "en_US.UTF-8"}) == "ko"
-    assert default_language({"LANG": "de_DE.UTF-8"}) == "en"
-    assert default_language({}) == "en"

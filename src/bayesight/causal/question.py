@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesight.errors import UnknownName
+from bayesight.language import marked
 
 __all__ = ["EFFECTS", "ON_WHOM", "EffectQuestion", "named_together"]
 
 ON_WHOM = {
-    "ate": "everybody",
-    "att": "those who had the treatment",
-    "atc": "those who did not have the treatment",
-    "overlap": "those who could have had either",
+    "ate": marked("everybody"),
+    "att": marked("those who had the treatment"),
+    "atc": marked("those who did not have the treatment"),
+    "overlap": marked("those who could have had either"),
 }
 """Effect to the rows it is about, in words."""
 

@@ -17,6 +17,7 @@ import typer
 
 from bayesight.errors import printable
 from bayesight.formatting import json_text, plain
+from bayesight.language import LANGUAGES, of_system, speak
 
 if TYPE_CHECKING:
     from bayesight.workflows.sources import SourceOptions
@@ -53,6 +54,14 @@ JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else there.")
 ]
 _JSON = ContextVar("bayesight_json", default=False)
+LangOption = Annotated[
+    str | None,
+    typer.Option(
+        "--lang",
+        metavar="|".join(LANGUAGES),
+        help="Language of answers, messages and reports (default: BAYESIGHT_LANG, or the system's locale).",
+    ),
+]
 LedgerOption = Annotated[
     str | None,
     typer.Option(
@@ -174,10 +183,13 @@ PriorOption = Annotated[
 
 
 def with_json(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the option ``--json``, by which ``write`` renders its answers."""
+    """The command with the options ``--json`` and ``--lang``, by which ``write`` renders its answers."""
 
-    def answering(as_json: JsonFlag = False) -> None:
+    def answering(as_json: JsonFlag = False, lang: LangOption = None) -> None:
+        if lang is not None and lang not in LANGUAGES:
+            raise typer.BadParameter(f"got {lang!r}; expected {' or '.join(LANGUAGES)}", param_hint="--lang")
         _JSON.set(as_json)
+        speak(lang or of_system())
 
     return _with_options(command, answering)
 

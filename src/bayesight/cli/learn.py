@@ -19,9 +19,6 @@ __all__ = ["learn"]
 @with_json
 def learn(
     name: Annotated[str | None, typer.Argument(help="A lesson's name; default: list them.")] = None,
-    language: Annotated[
-        str | None, typer.Option("--lang", metavar="en|ko", help="Language (default: the system's).")
-    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Run the lesson and show it in the browser.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", help="Run the lesson and write it to this file as a page.")
@@ -40,9 +37,10 @@ def learn(
 
     Example: bayesight learn bayes --lang ko
     """
-    from bayesight.lessons import default_language, find_lesson, lessons
+    from bayesight.language import current
+    from bayesight.lessons import find_lesson, lessons
 
-    language = language or default_language()
+    language = current()
     if name is None:
         road = lessons(language)
         write([_facts(lesson) for lesson in road], _list(road))

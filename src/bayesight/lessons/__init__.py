@@ -9,7 +9,6 @@ from bayesight.lazy import door
 if TYPE_CHECKING:
     from bayesight.lessons.lesson import LANGUAGES as LANGUAGES
     from bayesight.lessons.lesson import Lesson as Lesson
-    from bayesight.lessons.lesson import default_language as default_language
     from bayesight.lessons.lesson import find_lesson as find_lesson
     from bayesight.lessons.lesson import lessons as lessons
     from bayesight.lessons.notebook import as_notebook as as_notebook

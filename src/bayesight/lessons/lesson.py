@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import doctest
 import functools
-import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,17 +122,6 @@ class Lesson:
             f"```pycon\n{b.text}```\n" if b.runs else b.text for b in self.blocks if answers or not b.answers
         ]
         return f"# {self.title}\n\n" + "\n".join(shown)
-
-
-def default_language(environment: Mapping[str, str] = os.environ) -> str:
-    """The language that the locale of the system asks for, English where there are no lessons in it.
-
-    Example:
-        >>> default_language({"LANG": "ko_KR.UTF-8"}), default_language({"LANG": "C"})
-        ('ko', 'en')
-    """
-    first = next((environment[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(n)), "")
-    return "ko" if first.lower().startswith("ko") else "en"
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
+from bayesight.language import current, tr
 from bayesight.report.blocks import Section
 from bayesight.report.words import clean, duration
 
@@ -80,7 +81,7 @@ def save(report: Report, path: str | os.PathLike[str]) -> Path:
 
 def templates_of(package: str) -> jinja2.Environment:
     """A package's templates with escaping on, and every plain string made printable on its way out."""
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader(package),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -88,6 +89,8 @@ def templates_of(package: str) -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_printable,
     )
+    environment.globals |= {"tr": tr, "language": current}
+    return environment
 
 
 @functools.cache

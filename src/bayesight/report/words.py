@@ -15,6 +15,7 @@ from bayesight import formatting
 from bayesight.bayes.frequencies import LARGEST
 from bayesight.bayes.rates import Estimate
 from bayesight.formatting import NO_VALUE, THIN, thin
+from bayesight.language import current, tr
 
 __all__ = [
     "Number",
@@ -138,10 +139,16 @@ def quality(accuracy: float, span: Sequence[float], log_loss: float, error: floa
         >>> quality(0.95, (0.93, 0.97), 0.21, None, 0.01).replace(THIN, " ")
         'accuracy 95.0 % (93.0–97.0 %), log-loss 0.2100 nats, calibration error 1.0 %'
     """
-    give = "" if error is None or not math.isfinite(error) else f" (standard error {error:.4f})"
-    return (
-        f"accuracy {percent(accuracy)} ({spread(span)}), log-loss {log_loss:.4f} nats{give}, "
-        f"calibration error {percent(ece)}"
+    give = (
+        "" if error is None or not math.isfinite(error) else tr(" (standard error {error:.4f})", error=error)
+    )
+    return tr(
+        "accuracy {accuracy} ({span}), log-loss {log_loss:.4f} nats{give}, calibration error {ece}",
+        accuracy=percent(accuracy),
+        span=spread(span),
+        log_loss=log_loss,
+        give=give,
+        ece=percent(ece),
     )
 
 
@@ -185,7 +192,7 @@ def ratio_interval(number: Number) -> str:
 
 def factor(value: float) -> str:
     """How many times, as in "53 times"."""
-    return f"{_figures(value)} times"
+    return tr("{factor} times", factor=_figures(value))
 
 
 def count(value: float) -> str:
@@ -199,13 +206,15 @@ def count(value: float) -> str:
 
 
 def plural(value: float, one: str, many: str = "") -> str:
-    """A count with its noun.
+    """A count with its noun; the catalogue has it as a message, ``{count}`` before the first form.
 
     Example:
         >>> plural(1, "image"), plural(2000, "image"), plural(0, "class", "classes")
         ('1 image', '2,000 images', '0 classes')
     """
-    return f"{count(value)} {one if value == 1 else many or one + 's'}"
+    if current() == "en":
+        return f"{count(value)} {one if value == 1 else many or one + 's'}"
+    return tr(f"{{count}} {one}", count=count(value))
 
 
 def duration(elapsed_s: float) -> str:
@@ -218,11 +227,11 @@ def duration(elapsed_s: float) -> str:
     if elapsed_s < 1:
         return f"{1000 * elapsed_s:.{1 if elapsed_s < 0.1 else 0}f}{THIN}ms"
     if elapsed_s < 60:
-        return f"{elapsed_s:.1f}{THIN}s"
+        return tr("{seconds:.1f}\u202fs", seconds=elapsed_s)
     minutes, seconds = divmod(round(elapsed_s), 60)
     if minutes < 60:
-        return f"{minutes}{THIN}min {seconds}{THIN}s"
-    return f"{minutes // 60}{THIN}h {minutes % 60}{THIN}min"
+        return tr("{minutes}\u202fmin {seconds}\u202fs", minutes=minutes, seconds=seconds)
+    return tr("{hours}\u202fh {minutes}\u202fmin", hours=minutes // 60, minutes=minutes % 60)
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -237,20 +246,22 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def joined(names: Sequence[str]) -> str:
-    """Names as an English list.
+    """Names as a list in a sentence.
 
     Example:
         >>> joined(["A"]), joined(["A", "B", "C"])
         ('A', 'A, B and C')
     """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+    if len(names) < 2:
+        return names[0] if names else tr("none")
+    return tr("{names} and {last}", names=", ".join(names[:-1]), last=names[-1])
 
 
 def _figures(value: float) -> str:
     if math.isnan(value):
         return NO_VALUE
     if math.isinf(value):
-        return "infinite"
+        return tr("infinite")
     if value >= 1e5:
         return "> 100,000"
     if 0 < value < 0.001:

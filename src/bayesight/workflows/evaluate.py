@@ -34,6 +34,7 @@ from bayesight.evaluation import (
 from bayesight.evaluation.arrays import row_blocks
 from bayesight.evaluation.conformal import prediction_sets
 from bayesight.evaluation.novelty import auroc, false_positive_rate, threshold
+from bayesight.language import marked
 from bayesight.progress import reporter
 from bayesight.report.words import percent, spread
 from bayesight.run import Run
@@ -211,7 +212,7 @@ class Evaluation:
             }
             if len(self.labels) > support[k]:  # the others are there, and their base rates are 0
                 elsewhere = {n for n, why in undefined.items() if why == "no other class in this sample"}
-                undefined |= dict.fromkeys(elsewhere, "no other class at these base rates")
+                undefined |= dict.fromkeys(elsewhere, marked("no other class at these base rates"))
             table[name] = {
                 "support": int(support[k]),
                 **{n: None if n in undefined else v for n, v in figures.items()},
@@ -618,15 +619,15 @@ def _met(table: Any, prior: FloatArray) -> FloatArray:
 def _why(name: str, value: float, sensitivity: float, false_alarm: float) -> str:
     """The word for a figure that is no number."""
     if math.isinf(value):
-        return "infinite"
+        return marked("infinite")
     if name == "precision":
-        return "never said"
+        return marked("never said")
     if name == "negative_predictive_value":
-        return "always said"
+        return marked("always said")
     if math.isnan(sensitivity) and name not in ("false_alarm", "specificity"):
-        return "not in this sample"
+        return marked("not in this sample")
     if math.isnan(false_alarm):
-        return "no other class in this sample"
+        return marked("no other class in this sample")
     return "never said" if name == "likelihood_ratio_positive" else "always said"
 
 

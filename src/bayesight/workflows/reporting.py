@@ -20,6 +20,7 @@ from bayesight.data.audit import audit
 from bayesight.data.batches import Examples
 from bayesight.data.labelled_texts import TextStore
 from bayesight.data.notes import notes
+from bayesight.language import marked, tr
 from bayesight.models import GENERATORS, GenerativeModel
 from bayesight.report import (
     ClassReading,
@@ -58,7 +59,12 @@ __all__ = [
 ]
 
 MISTAKES = 24
-_FITTED = {"crop": "cut to its middle", "pad": "kept whole, with black beside it", "stretch": "stretched"}
+_FITTED = {
+    "crop": marked("cut to its middle"),
+    "pad": marked("kept whole, with black beside it"),
+    "stretch": marked("stretched"),
+}
+_USES = (marked("train"), marked("validation"), marked("also"))  # as metrics name them
 _READ = (
     "sensitivity",
     "false_alarm",
@@ -91,18 +97,27 @@ def training_report(
         The path of the report.
     """
     groups = run.metrics().get("groups", {})
-    apart = f", in {groups['validation']:,} groups of which none trained" if groups else ""
-    note = (
-        f"Judged on the {len(validation):,} images held out of training{apart}. They also chose the weights "
-        "and the sharpness, so images from elsewhere are the better judge: bayesight evaluate."
+    apart = (
+        tr(", in {validation:,} groups of which none trained", validation=groups["validation"])
+        if groups
+        else ""
     )
-    judged = "held out of training"
+    note = tr(
+        "Judged on the {validation:,} images held out of training{apart}. They also chose the "
+        "weights and the sharpness, so images from elsewhere are the better judge: bayesight "
+        "evaluate.",
+        validation=len(validation),
+        apart=apart,
+    )
+    judged = tr("held out of training")
     if borrowed:
-        judged = "left out one of each class at a time"
-        note = (
-            f"Judged on {len(validation):,} images, each left out of the belief as it was judged, together "
-            "with one of every other class. All images chose the sharpness so, and the network comes from "
-            "others; images from elsewhere are the better judge: bayesight evaluate."
+        judged = tr("left out one of each class at a time")
+        note = tr(
+            "Judged on {validation:,} images, each left out of the belief as it was judged, "
+            "together with one of every other class. All images chose the sharpness so, and the "
+            "network comes from others; images from elsewhere are the better judge: bayesight "
+            "evaluate.",
+            validation=len(validation),
         )
     summary, *rest = evaluation_sections(evaluation, note=note, judged=judged)
     sections = [
@@ -113,7 +128,9 @@ def training_report(
         _network_input(run, validation),
         *data_sections(stores[0]),
     ]
-    title = f"{run.folder.name}: a classifier of {len(evaluation.classes)} classes"
+    title = tr(
+        "{name}: a classifier of {classes} classes", name=run.folder.name, classes=len(evaluation.classes)
+    )
     return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
@@ -135,7 +152,7 @@ def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -
     sections.append(_training(run, metrics))
     if len(rows) > 1:
         sections.append(_loss_curves(rows, metrics, GENERATORS[name]))
-    title = f"{run.folder.name}: images made by {name!r}"
+    title = tr("{name}: images made by {model!r}", name=run.folder.name, model=name)
     return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
@@ -150,13 +167,17 @@ def language_report(run: Run, samples: Sequence[str]) -> Path:
         The path of the report.
     """
     found, name = run.metrics()["validation"], run.recipe().model.name
-    quality = (
-        f"On {found['examples']:,} characters held out it needs {found['bits_per_character']:.3f} bits a "
-        f"character (log-loss {found['log_loss']:.4f} nats a symbol, perplexity {found['perplexity']:.2f})."
+    quality = tr(
+        "On {examples:,} characters held out it needs {bits_per_character:.3f} bits a "
+        "character (log-loss {log_loss:.4f} nats a symbol, perplexity {perplexity:.2f}).",
+        examples=found["examples"],
+        bits_per_character=found["bits_per_character"],
+        log_loss=found["log_loss"],
+        perplexity=found["perplexity"],
     )
-    written = report.prose("Texts that it wrote", *(text.replace("\n", " ↵ ") for text in samples))
-    sections = [report.prose("How well it foretells", quality), written, *_text_training(run)]
-    title = f"{run.folder.name}: texts by {name!r}"
+    written = report.prose(tr("Texts that it wrote"), *(text.replace("\n", " ↵ ") for text in samples))
+    sections = [report.prose(tr("How well it foretells"), quality), written, *_text_training(run)]
+    title = tr("{name}: texts by {model!r}", name=run.folder.name, model=name)
     return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
@@ -171,18 +192,27 @@ def translation_report(run: Run, shown: Sequence[tuple[str, str, str]]) -> Path:
         The path of the report.
     """
     found = run.metrics()["validation"]
-    quality = (
-        f"On {found['examples']:,} pairs held out its translations score {found['bleu']:.2f} BLEU of 100 "
-        f"({found['scorer']}; beam {found['beam']}), and it needs {found['log_loss']:.4f} nats a symbol of "
-        f"the references (perplexity {found['perplexity']:.2f})."
+    quality = tr(
+        "On {examples:,} pairs held out its translations score {bleu:.2f} BLEU of 100 "
+        "({scorer}; beam {beam}), and it needs {log_loss:.4f} nats a symbol of the references "
+        "(perplexity {perplexity:.2f}).",
+        examples=found["examples"],
+        bleu=found["bleu"],
+        scorer=found["scorer"],
+        beam=found["beam"],
+        log_loss=found["log_loss"],
+        perplexity=found["perplexity"],
     )
-    lines = [f"{source} → {text} (reference: {reference})" for source, text, reference in shown]
+    lines = [
+        tr("{source} → {text} (reference: {reference})", source=source, text=text, reference=reference)
+        for source, text, reference in shown
+    ]
     sections = [
-        report.prose("How well it translates", quality),
-        report.prose("Sentences held out, in its words", *lines),
+        report.prose(tr("How well it translates"), quality),
+        report.prose(tr("Sentences held out, in its words"), *lines),
         *_text_training(run),
     ]
-    title = f"{run.folder.name}: translations by {run.recipe().model.name!r}"
+    title = tr("{name}: translations by {model!r}", name=run.folder.name, model=run.recipe().model.name)
     return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
@@ -192,11 +222,11 @@ def _text_training(run: Run) -> list[Section]:
     sections = [_training(run, metrics)]
     if len(rows) > 1:
         both = {
-            "validation": [row["log_loss"] for row in rows],
-            "training": [row["train.total"] for row in rows],
+            tr("validation"): [row["log_loss"] for row in rows],
+            tr("training"): [row["train.total"] for row in rows],
         }
         best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
-        epochs, quantity = np.arange(1, len(rows) + 1), "log-loss, nats a symbol"
+        epochs, quantity = np.arange(1, len(rows) + 1), tr("log-loss, nats a symbol")
         sections.append(report.loss_curves(epochs, both, quantity=quantity, best_epoch=best))
     return sections
 
@@ -221,19 +251,21 @@ def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
     """
     evaluation, data = result.evaluation, result.data
     notes = (result.seen_note[:1].upper() + result.seen_note[1:], data.note)
-    judged = "of which it has seen some" if result.seen_note else "it never learned from"
+    judged = tr("of which it has seen some") if result.seen_note else tr("it never learned from")
     sections: list[Section] = [
         *evaluation_sections(evaluation, note=". ".join(filter(None, notes)), judged=judged),
         mistakes(evaluation, data.examples, data.store),
         *([novelty_section(result.novelty)] if result.novelty is not None else []),
         *data_sections(data.store),
     ]
-    title = f"{result.run.folder.name} on {Path(data.store.manifest.source).name}"
+    title = tr(
+        "{name} on {source}", name=result.run.folder.name, source=Path(data.store.manifest.source).name
+    )
     return write_report(title, sections, path, str(result.run.folder))
 
 
 def evaluation_sections(
-    evaluation: Evaluation, note: str = "", judged: str = "it never learned from"
+    evaluation: Evaluation, note: str = "", judged: str = marked("it never learned from")
 ) -> list[Section]:
     """Summary first, then confusion, the classes as tests, precision against base rate, reliability.
 
@@ -243,7 +275,7 @@ def evaluation_sections(
         judged: which images they are of, behind "images".
     """
     readings = _readings(evaluation)
-    where = "the stated base rates" if evaluation.prior is not None else "the images judged"
+    where = tr("the stated base rates") if evaluation.prior is not None else tr("the images judged")
     sections: list[Section] = [
         report.summary(
             Estimate(evaluation.accuracy, *evaluation.accuracy_interval),
@@ -327,13 +359,13 @@ def _network_input(run: Run, examples: Examples) -> Section:
     given, vocabulary = examples.images(some), run.classes().vocabulary
     if vocabulary is not None:
         pieces = (" ".join(vocabulary.pieces(row)) for row in given.tolist())
-        return report.prose("As the network reads them, symbol by symbol", *pieces)
-    return report.network_input(_pixels(given), _FITTED[run.classes().fit])
+        return report.prose(tr("As the network reads them, symbol by symbol"), *pieces)
+    return report.network_input(_pixels(given), tr(_FITTED[run.classes().fit]))
 
 
 def _training(run: Run, metrics: dict[str, Any]) -> Section:
     recipe = run.recipe().as_dict()
-    uses = ["training and validation"] + ["training only"] * (len(metrics["sources"]) - 1)
+    uses = [tr("training and validation")] + [tr("training only")] * (len(metrics["sources"]) - 1)
     return report.training(
         tuple(
             TrainingSource(
@@ -348,7 +380,7 @@ def _training(run: Run, metrics: dict[str, Any]) -> Section:
         elapsed_s=metrics["seconds"]["training"],
         threads=metrics["hardware"]["threads"],
         versions={"bayesight": bayesight.__version__, "torch": metrics["hardware"]["torch"]},
-        unit="characters" if metrics.get("kind") == "language" else "images",
+        unit=marked("characters") if metrics.get("kind") == "language" else marked("images"),
     )
 
 
@@ -365,8 +397,10 @@ def _curves(run: Run, metrics: dict[str, Any]) -> list[Section]:
             validation_accuracy=[row["accuracy"] for row in rows],
             best_epoch=best,
         ).with_note(
-            "The training loss is measured on augmented images with dropout and label smoothing as the "
-            "recipe says, so it may lie above the validation loss.",
+            tr(
+                "The training loss is measured on augmented images with dropout and label smoothing as "
+                "the recipe says, so it may lie above the validation loss."
+            ),
         )
     ]
 
@@ -378,10 +412,13 @@ def _loss_curves(
     epochs = np.arange(1, len(rows) + 1)
     turns = {name: [row[name] for row in rows] for name in reversed(rows[0]) if name.endswith(".total")}
     if model.monitor is None:
-        note = "A game has no downward curve: where both losses stay level, neither side is winning."
+        note = tr("A game has no downward curve: where both losses stay level, neither side is winning.")
         losses = {name.removesuffix(".total"): turns[name] for name in turns}
         return report.loss_curves(epochs, losses).with_note(note)
-    both = {"validation": [row[model.monitor.name] for row in rows], "training": next(iter(turns.values()))}
+    both = {
+        tr("validation"): [row[model.monitor.name] for row in rows],
+        tr("training"): next(iter(turns.values())),
+    }
     best = next((i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"]), None)
     return report.loss_curves(epochs, both, quantity=str(model.monitor), best_epoch=best)
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from bayesight.bayes.rates import Estimate
 from bayesight.checks import check
 from bayesight.evaluation.arrays import floats
+from bayesight.language import tr
 from bayesight.report.figures.canvas import WIDTH, even_ticks, padded, plain
 from bayesight.report.figures.drawing import group, node, picture, shorten, stroke, text, text_width
 from bayesight.report.figures.ink import css
@@ -63,7 +64,7 @@ def belief_bars(hypotheses: Sequence[str], steps: Sequence[tuple[str, npt.ArrayL
             y += _ROW
         y += 14
     said = "; ".join(f"{title}: {_spoken(names, p[i])}" for i, (title, _) in enumerate(steps))
-    return picture(WIDTH, y - 10, f"Belief from step to step. {said}", parts)
+    return picture(WIDTH, y - 10, tr("Belief from step to step. {said}", said=said), parts)
 
 
 def count_bars(counts: Mapping[str, int]) -> str:
@@ -83,7 +84,7 @@ def count_bars(counts: Mapping[str, int]) -> str:
     if len(rows) > _SHOWN_COUNTS:
         rows.sort(key=lambda row: -row[1])
         half = _SHOWN_COUNTS // 2
-        rows = [*rows[:half], (f"… {len(rows) - 2 * half} more …", -1), *rows[-half:]]
+        rows = [*rows[:half], (tr("… {count} more …", count=len(rows) - 2 * half), -1), *rows[-half:]]
     names = [shorten(name, _NAME) for name, _ in rows]
     left, most = max(map(text_width, names), default=0) + 12, max(max(counts.values(), default=1), 1)
     full, parts = WIDTH - left - 66, []
@@ -94,7 +95,12 @@ def count_bars(counts: Mapping[str, int]) -> str:
             parts.append(_bar(left, y, full * value / most, "c1"))
             parts.append(text(left + full * value / most + 7, y + 16, count(value), role="muted"))
     total = count(sum(counts.values()))
-    return picture(WIDTH, len(rows) * _ROW + 2, f"{total} examples in {len(counts)} classes", parts)
+    return picture(
+        WIDTH,
+        len(rows) * _ROW + 2,
+        tr("{total} examples in {classes} classes", total=total, classes=len(counts)),
+        parts,
+    )
 
 
 def change_rows(
@@ -151,7 +157,12 @@ def change_rows(
             parts.append(_dot(place(a[i]), y, "muted", ring=True))
         if np.isfinite(b[i]):
             parts.append(_dot(place(b[i]), y, "c1"))
-    return picture(WIDTH, bottom + 26, f"{quantity} before and after, for {len(labels)} rows".strip(), parts)
+    return picture(
+        WIDTH,
+        bottom + 26,
+        tr("{quantity} before and after, for {rows} rows", quantity=quantity, rows=len(labels)).strip(),
+        parts,
+    )
 
 
 def interval_rows(
@@ -203,7 +214,7 @@ def interval_rows(
         for which, (answer, offset) in enumerate(zip(answers, offsets, strict=True)):
             parts += _mark(answer[i], middle + offset, across, ring=which == 0 and len(answers) == 2)
     said = "; ".join(f"{n}: {', '.join(words(a[i].mean) for a in answers)}" for i, n in enumerate(names))
-    return picture(WIDTH, bottom + _BOTTOM, f"Numbers with intervals. {said}", parts)
+    return picture(WIDTH, bottom + _BOTTOM, tr("Numbers with intervals. {said}", said=said), parts)
 
 
 def _belief_row(
@@ -272,7 +283,9 @@ def _most_believed(names: Sequence[str], p: FloatArray) -> tuple[list[str], Floa
     kept = np.sort(np.argsort(-p.max(axis=0), kind="stable")[: _SHOWN_BELIEFS - 1])
     rest = np.delete(p, kept, axis=1).sum(axis=1, keepdims=True)
     shown = [shorten(names[k], _NAME) for k in kept]
-    return [*shown, f"{len(names) - len(kept)} others"], np.concatenate([p[:, kept], rest], axis=1)
+    return [*shown, tr("{count} others", count=len(names) - len(kept))], np.concatenate(
+        [p[:, kept], rest], axis=1
+    )
 
 
 def _spoken(names: Sequence[str], p: FloatArray) -> str:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from bayesight.checks import check
 from bayesight.evaluation import Reliability
 from bayesight.evaluation.arrays import floats
+from bayesight.language import marked, tr
 from bayesight.report.figures.canvas import (
     HEIGHT,
     TEXT,
@@ -48,7 +49,7 @@ def reliability_diagram(data: Reliability) -> str:
     axes = axes_of(x_scale, Scale(0, 1.02), size=(WIDTH, height), bottom=48 + strip)
     filled = data.counts > 0
     x, y, low, high = (part[filled] for part in (data.confidence, data.accuracy, data.low, data.high))
-    parts = grid(axes, fifths, "how often it was right")
+    parts = grid(axes, fifths, tr("how often it was right"))
     parts += horizontal_axis(axes, fifths, "")
     parts.append(curve(axes, [0, 1], [0, 1], "muted", width=1, dash="4 3"))
     for at, down, up in zip(axes.across(x), axes.down(low), axes.down(high), strict=True):
@@ -56,11 +57,15 @@ def reliability_diagram(data: Reliability) -> str:
     parts += [dot(axes, float(a), float(b), "c1", 3) for a, b in zip(x, y, strict=True)]
     most = float(max(data.counts.max(), 1))
     below = Axes(x_scale, Scale(0, most), axes.left, axes.right, height - 48 - (strip - 26), height - 48)
-    parts.append(text(below.left, below.top - 4, "images", role="muted", size=TEXT - 1))
+    parts.append(text(below.left, below.top - 4, tr("images"), role="muted", size=TEXT - 1))
     parts += _bars(below, data.edges, data.counts)
-    parts += horizontal_axis(below, fifths, "probability stated")
-    said = f"expected calibration error {rate(data.expected_error)} over {len(data.counts)} bins"
-    label = f"Reliability: stated probability against the share that was right; {said}"
+    parts += horizontal_axis(below, fifths, tr("probability stated"))
+    said = tr(
+        "expected calibration error {expected_error} over {bins} bins",
+        expected_error=rate(data.expected_error),
+        bins=len(data.counts),
+    )
+    label = tr("Reliability: stated probability against the share that was right; {said}", said=said)
     return picture(WIDTH, height, label, parts)
 
 
@@ -70,7 +75,7 @@ def evidence_histogram(
     *,
     threshold: float | None = None,
     unknown_above: bool = True,
-    label: str = "novelty score",
+    label: str = marked("novelty score"),
     bins: int = 48,
 ) -> str:
     """How the score of known and of unknown images is spread, and where the line is drawn between them.
@@ -92,6 +97,7 @@ def evidence_histogram(
     Raises:
         InvalidInput: no known scores, or one that is NaN.
     """
+    label = tr(label)
     groups = [(floats(known), "c1")]
     if unknown is not None and np.size(floats(unknown)):
         groups.append((floats(unknown), "c2"))
@@ -103,16 +109,25 @@ def evidence_histogram(
     highest = max(float(share.max()) for share in shares)
     axes = axes_of(Scale(float(edges[0]), float(edges[-1])), Scale(0, 1.17 * highest))
     ticks = even_ticks(axes.x.low, axes.x.high, 8)
-    parts = grid(axes, even_ticks(0, axes.y.high, 6), "share of images")
+    parts = grid(axes, even_ticks(0, axes.y.high, 6), tr("share of images"))
     for share, (_, role) in zip(shares, groups, strict=True):
         x, y = np.repeat(edges, 2), np.pad(np.repeat(share, 2), 1)
         parts += [area(axes, x, (np.zeros_like(y), y), role, 0.5), curve(axes, x, y, role, width=1.2)]
     parts += horizontal_axis(axes, ticks, label, plain(ticks))
     if threshold is not None:
         parts += _threshold(axes, threshold, unknown_above)
-    said = "known images" + (" and unknown ones" if len(groups) > 1 else "")
-    line = f"; from {threshold:.4g} an image is called unknown" if threshold is not None else ""
-    return picture(WIDTH, HEIGHT, f"Histogram of the {label} of {said}{line}", parts)
+    said = tr("known images") + (tr(" and unknown ones") if len(groups) > 1 else "")
+    line = (
+        tr("; from {threshold:.4g} an image is called unknown", threshold=threshold)
+        if threshold is not None
+        else ""
+    )
+    return picture(
+        WIDTH,
+        HEIGHT,
+        tr("Histogram of the {label} of {said}{line}", label=label, said=said, line=line),
+        parts,
+    )
 
 
 def _edges(scores: FloatArray, threshold: float | None, bins: int) -> FloatArray:
@@ -130,7 +145,7 @@ def _threshold(axes: Axes, threshold: float, unknown_above: bool) -> list[ET.Ele
     along = float(axes.x.share(threshold))
     room = (1 - along if unknown_above else along) * WIDTH > 110
     outward = unknown_above == room  # the words move to the other side when their own has no room
-    words = "unknown →" if unknown_above else "← unknown"
+    words = tr("unknown →") if unknown_above else tr("← unknown")
     at = float(axes.across(threshold)) + (6 if outward else -6)
     anchor = "start" if outward else "end"
     line = rule(axes, threshold, "ink", width=1.4)

@@ -8,6 +8,7 @@ from itertools import islice
 
 from bayesight.bayes.frequencies import NaturalFrequencies
 from bayesight.checks import check
+from bayesight.language import tr
 from bayesight.report.figures.drawing import node, picture
 from bayesight.report.figures.ink import css
 
@@ -40,9 +41,14 @@ def people_dots(counts: NaturalFrequencies, columns: int = 40) -> str:
         _filled(islice(places, counts.tn), "grid", 2 * _RADIUS - 1.6),
     ]
     rows = -(-people // columns)
-    label = (
-        f"{people} people as dots: {counts.tp} affected and found, {counts.fn} affected and "
-        f"missed, {counts.fp} false alarms, {counts.tn} rightly cleared"
+    label = tr(
+        "{people} people as dots: {tp} affected and found, {fn} affected and missed, {fp} "
+        "false alarms, {tn} rightly cleared",
+        people=people,
+        tp=counts.tp,
+        fn=counts.fn,
+        fp=counts.fp,
+        tn=counts.tn,
     )
     return picture(_PITCH * columns, _PITCH * rows, label, parts)
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from bayesight.language import tr
 from bayesight.report.figures.drawing import group, node, picture, shorten, text, text_width
 from bayesight.report.figures.ink import css
 from bayesight.report.words import clean
@@ -64,7 +65,7 @@ def causal_graph(nodes: Sequence[str], edges: Sequence[tuple[str, str]], marks: 
     places, size = _places(layers, widths)
     lines = [_arrow([places[p] for p in chain], widths, chain) for chain in chains.values()]
     boxes = [_box(n, places[n], widths[n], marks) for n in nodes]
-    label = "causal graph: " + ", ".join(f"{a} causes {b}" for a, b in edges)
+    label = tr("causal graph: ") + ", ".join(tr("{a} causes {b}", a=a, b=b) for a, b in edges)
     return picture(*size, label, [group(part for line in lines for part in line), *boxes])
 
 

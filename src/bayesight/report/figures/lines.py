@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from bayesight.checks import check
 from bayesight.evaluation.arrays import floats
+from bayesight.language import tr
 from bayesight.report.figures.canvas import (
     HEIGHT,
     TEXT,
@@ -90,8 +91,8 @@ def learning_curve(
     axes = axes_of(padded([x], 0.02), padded([y for y, _, _ in lines], 0.08))
     ticks = ticks_of(axes.y, 7)
     epochs_shown = ticks_of(axes.x, 7, whole=True)
-    parts = grid(axes, ticks, quantity, rate if quantity == "accuracy" else plain(ticks))
-    parts += horizontal_axis(axes, epochs_shown, "epoch", plain(epochs_shown))
+    parts = grid(axes, ticks, quantity, rate if quantity == tr("accuracy") else plain(ticks))
+    parts += horizontal_axis(axes, epochs_shown, tr("epoch"), plain(epochs_shown))
     for y, role, dash in lines:
         parts.append(curve(axes, x, y, role, dash=dash))
         if np.isfinite(y).sum() == 1:
@@ -99,8 +100,17 @@ def learning_curve(
             parts.append(dot(axes, float(x[only]), float(y[only]), role, 3))
     if best_epoch is not None:
         parts.append(rule(axes, best_epoch, "muted", dash="2 2"))
-    kept = f"; the weights of epoch {best_epoch} were kept" if best_epoch is not None else ""
-    said = f"{quantity} over {len(x)} epochs on training and validation data{kept}"
+    kept = (
+        tr("; the weights of epoch {best_epoch} were kept", best_epoch=best_epoch)
+        if best_epoch is not None
+        else ""
+    )
+    said = tr(
+        "{quantity} over {epochs} epochs on training and validation data{kept}",
+        quantity=quantity,
+        epochs=len(x),
+        kept=kept,
+    )
     return picture(WIDTH, HEIGHT, said, parts)
 
 
@@ -134,7 +144,9 @@ def rate_curve(
         parts += _drawn(axes, line, *_style(number))
     parts += _marked(axes, x, floats(curves[0].y), marks)
     points = "; ".join(f"{name} {rate(value)}" for name, value in marks.items())
-    said = f"{axis[1]} against {axis[0]}" + (f"; marked: {points}" if points else "")
+    said = tr("{quantity} against {over}", quantity=axis[1], over=axis[0]) + (
+        tr("; marked: {points}", points=points) if points else ""
+    )
     return picture(WIDTH, height, said, parts)
 
 
@@ -170,8 +182,12 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str) -> str:
     for number, line in enumerate(drawn):
         parts += _drawn(axes, line, *_style(number))
     parts += _names(axes, drawn)
-    said = "; ".join(f"{line.name} ends at {floats(line.y)[-1]:.3g}" for line in drawn)
-    return picture(*_WIDE, f"{y_label} over {x_label}: {said}", parts)
+    said = "; ".join(
+        tr("{name} ends at {last:.3g}", name=line.name, last=floats(line.y)[-1]) for line in drawn
+    )
+    return picture(
+        *_WIDE, tr("{y_label} over {x_label}: {said}", y_label=y_label, x_label=x_label, said=said), parts
+    )
 
 
 def _vertical(values: list[npt.NDArray[np.float64]]) -> Scale:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from bayesight.checks import check
 from bayesight.evaluation import accuracy
 from bayesight.evaluation.arrays import floats
+from bayesight.language import tr
 from bayesight.report.figures.drawing import group, node, picture, shorten, text, text_width
 from bayesight.report.figures.ink import css
 from bayesight.report.words import clean, count, rate
@@ -61,8 +62,16 @@ def confusion_heat_map(matrix: npt.ArrayLike, classes: Sequence[str]) -> str:
     parts += [group(_cells(m, classes, cell), transform=f"translate({left:g} {top:g})")]
     if cell >= 20:
         parts += [group(_numbers(m, cell, size), transform=f"translate({left:g} {top:g})")]
-    total = f"{rate(accuracy(m))} of {count(m.sum())} on the diagonal" if m.sum() else "no images"
-    label = f"Confusion matrix of {len(m)} classes, rows true, columns predicted; {total}"
+    total = (
+        tr("{accuracy} of {count} on the diagonal", accuracy=rate(accuracy(m)), count=count(m.sum()))
+        if m.sum()
+        else tr("no images")
+    )
+    label = tr(
+        "Confusion matrix of {classes} classes, rows true, columns predicted; {total}",
+        classes=len(m),
+        total=total,
+    )
     return picture(left + side + 2, top + side + 2, label, parts)
 
 
@@ -72,8 +81,8 @@ def _frame(left: float, top: float, side: float) -> ET.Element:
     turned = f"rotate(-90 14 {middle_y:g})"
     return group(
         [
-            text(middle_x, 14, "called", role="muted", anchor="middle"),
-            text(14, middle_y, "truly", role="muted", anchor="middle", transform=turned),
+            text(middle_x, 14, tr("called"), role="muted", anchor="middle"),
+            text(14, middle_y, tr("truly"), role="muted", anchor="middle", transform=turned),
             node(
                 "rect", x=left, y=top, width=side, height=side, rx=3, style=f"fill:{css('grid')}", opacity=0.3
             ),
@@ -115,7 +124,14 @@ def _cells(m: FloatArray, classes: Sequence[str], cell: float) -> list[ET.Elemen
             place = {"x": j * cell + 0.75, "y": i * cell + 0.75, "width": cell - 1.5, "height": cell - 1.5}
             square = node("rect", **place, fill_opacity=float(strength[i, j]))
             hint = node("title")
-            hint.text = clean(f"{classes[i]} called {classes[j]}: {count(m[i, j])}")
+            hint.text = clean(
+                tr(
+                    "{true} called {called}: {count}",
+                    true=classes[i],
+                    called=classes[j],
+                    count=count(m[i, j]),
+                )
+            )
             square.append(hint)
             squares.append(square)
         groups.append(group(squares, style=f"fill:{css(role)}"))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bayesight.bayes.frequencies import SMALLEST, natural_frequencies
 from bayesight.bayes.rates import Rates
 from bayesight.evaluation.arrays import floats
+from bayesight.language import marked, tr
 from bayesight.report.blocks import (
     Beside,
     Block,
@@ -92,7 +93,10 @@ class BeliefStep:
 
 
 def belief_steps(
-    hypotheses: tuple[str, ...], steps: tuple[BeliefStep, ...], *, heading: str = "From prior to posterior"
+    hypotheses: tuple[str, ...],
+    steps: tuple[BeliefStep, ...],
+    *,
+    heading: str = marked("From prior to posterior"),
 ) -> Section:
     """Prior to posterior, step by step, for two or many hypotheses.
 
@@ -108,13 +112,13 @@ def belief_steps(
         evidence = "" if step.log_evidence is None else f" ({_evidence(step.log_evidence)})"
         believed = f"{hypotheses[best]}, {rate(float(p[best]))}"
         if p.max() - p.min() < 1e-9:
-            believed = f"all {len(p)} alike, {rate(float(p[0]))} each"
+            believed = tr("all {count} alike, {share} each", count=len(p), share=rate(float(p[0])))
         said.append(_sentence(f"{step.title}{evidence}: {believed}"))
     svg = belief_bars(hypotheses, [(step.title, step.probabilities) for step in steps])
-    keys = (Key("c1", "band", "belief"), Key("ink", "tick", "the step before"))
-    quiet = "The posterior of one step is the prior of the next."
+    keys = (Key("c1", "band", tr("belief")), Key("ink", "tick", tr("the step before")))
+    quiet = tr("The posterior of one step is the prior of the next.")
     return Section(
-        heading,
+        tr(heading),
         (Beside(Chart(svg, keys), (Items(tuple(said), ordered=True), Words((quiet,), quiet=True))),),
     )
 
@@ -124,10 +128,10 @@ def counted_people(
     sensitivity: float,
     false_alarm: float,
     *,
-    who: str = "people",
-    affected: str = "ill",
-    unaffected: str = "healthy",
-    positive: str = "positive",
+    who: str = marked("people"),
+    affected: str = marked("ill"),
+    unaffected: str = marked("healthy"),
+    positive: str = marked("positive"),
 ) -> Section:
     """A test told as whole people: a thousand, or as many as it takes for all who may occur to be one.
 
@@ -147,28 +151,47 @@ def counted_people(
     )
     people = count_of()
     drawn = people if people.people <= SMALLEST else count_of(people=SMALLEST)
-    ill, well = affected, unaffected
+    who, ill, well, positive = (tr(word) for word in (who, affected, unaffected, positive))
     said = [
-        f"Of {count(people.people)} {who}, {count(people.ill)} are {ill}. "
-        f"Of these {count(people.tp)} are {positive} and {count(people.fn)} "
-        f"{'is' if people.fn == 1 else 'are'} missed.",
-        f"Of the {count(people.people - people.ill)} {well}, {count(people.fp)} are {positive} all the same.",
+        tr(
+            "Of {people} {who}, {ill} are {kind}. Of these {tp} are {positive} and {missed}.",
+            people=count(people.people),
+            who=who,
+            ill=count(people.ill),
+            kind=ill,
+            tp=count(people.tp),
+            positive=positive,
+            missed=plural(people.fn, "is missed", "are missed"),
+        ),
+        tr(
+            "Of the {people} {well}, {fp} are {positive} all the same.",
+            people=count(people.people - people.ill),
+            well=well,
+            fp=count(people.fp),
+            positive=positive,
+        ),
     ]
     if people.positives:
         worth = Rates(sensitivity, false_alarm, prevalence).precision
         said.append(
-            f"So of {count(people.positives)} who are {positive}, {count(people.tp)} are {ill}: "
-            f"{rate(worth)}."
+            tr(
+                "So of {positives} who are {positive}, {tp} are {ill}: {worth}.",
+                positives=count(people.positives),
+                positive=positive,
+                tp=count(people.tp),
+                ill=ill,
+                worth=rate(worth),
+            )
         )
     if drawn is not people:
-        said.append(f"Drawn are {count(drawn.people)} of them.")
+        said.append(tr("Drawn are {people} of them.", people=count(drawn.people)))
     keys = (
         Key("c1", "dot", f"{ill}, {positive}"),
-        Key("c1", "ring", f"{ill}, missed"),
+        Key("c1", "ring", tr("{ill}, missed", ill=ill)),
         Key("c2", "dot", f"{well}, {positive}"),
-        Key("grid", "dot", f"{well}, cleared"),
+        Key("grid", "dot", tr("{well}, cleared", well=well)),
     )
-    return Section("Counted in people", (Beside(Chart(people_dots(drawn), keys), (Words(tuple(said)),)),))
+    return Section(tr("Counted in people"), (Beside(Chart(people_dots(drawn), keys), (Words(tuple(said)),)),))
 
 
 def posterior_by_prevalence(
@@ -192,24 +215,26 @@ def posterior_by_prevalence(
         here: the prevalence that applies, marked.
         log: a logarithmic axis.
     """
-    curves = [Line("positive", prevalence, after_positive, low, high)]
-    keys = [Key("c1", "line", "after a positive")]
+    curves = [Line(tr("positive"), prevalence, after_positive, low, high)]
+    keys = [Key("c1", "line", tr("after a positive"))]
     if after_negative is not None:
-        curves.append(Line("negative", prevalence, after_negative))
-        keys.append(Key("c2", "dashes", "after a negative"))
-    marks = {"here": here} if here is not None else {}
-    axis = ("prevalence", "probability of being affected")
+        curves.append(Line(tr("negative"), prevalence, after_negative))
+        keys.append(Key("c2", "dashes", tr("after a negative")))
+    marks = {tr("here"): here} if here is not None else {}
+    axis = (tr("prevalence"), tr("probability of being affected"))
     svg = rate_curve(curves, axis, marks=marks, log=log)
     grid = floats(prevalence)
-    said = ["The same result says more where more are affected."]
+    said = [tr("The same result says more where more are affected.")]
     if here is not None:
         after = float(np.interp(here, grid, floats(after_positive)))
-        words = f"Where {rate(here)} are affected, a positive makes it {rate(after)}"
+        words = tr(
+            "Where {here} are affected, a positive makes it {after}", here=rate(here), after=rate(after)
+        )
         if after_negative is not None:
             cleared = float(np.interp(here, grid, floats(after_negative)))
-            words += f", a negative {rate(cleared)}"
+            words += tr(", a negative {cleared}", cleared=rate(cleared))
         said.append(words + ".")
-    return Section("The same test elsewhere", (Beside(Chart(svg, tuple(keys)), (Words(tuple(said)),)),))
+    return Section(tr("The same test elsewhere"), (Beside(Chart(svg, tuple(keys)), (Words(tuple(said)),)),))
 
 
 def base_rates(
@@ -236,18 +261,25 @@ def base_rates(
     learned, used = floats(training), floats(here)
     order = np.argsort(-np.abs(used - learned), kind="stable")[:3]
     said = [
-        f"{classes[k]} has a base rate of {rate(float(used[k]))} here, {rate(float(learned[k]))} in training"
+        tr(
+            "{name} has a base rate of {used} here, {learned} in training",
+            name=classes[k],
+            used=rate(float(used[k])),
+            learned=rate(float(learned[k])),
+        )
         for k in order
         if abs(used[k] - learned[k]) >= 0.005
     ]
-    shown = change_rows(classes, learned, used, low=low, high=high, quantity="base rates")
-    keys = [Key("muted", "ring", "in training"), Key("c1", "dot", "here")]
+    shown = change_rows(classes, learned, used, low=low, high=high, quantity=tr("base rates"))
+    keys = [Key("muted", "ring", tr("in training")), Key("c1", "dot", tr("here"))]
     if low is not None and high is not None:
-        keys.append(Key("c1", "pale", "interval"))
+        keys.append(Key("c1", "pale", tr("interval")))
     blocks: list[Block] = [Words((method,))] if method else []
-    blocks.append(Items(tuple(said)) if said else Words(("The base rates are those of training.",)))
+    blocks.append(Items(tuple(said)) if said else Words((tr("The base rates are those of training."),)))
     beside = Beside(Chart(shown, tuple(keys)), tuple(blocks))
-    return Section("Base rates where it is used", ((beside, _measures(measures)) if measures else (beside,)))
+    return Section(
+        tr("Base rates where it is used"), ((beside, _measures(measures)) if measures else (beside,))
+    )
 
 
 def novelty(
@@ -257,7 +289,7 @@ def novelty(
     threshold: float | None = None,
     level: float | None = None,
     unknown_above: bool = True,
-    label: str = "novelty score",
+    label: str = marked("novelty score"),
     auroc: Number | None = None,
     fpr95: Number | None = None,
     source: str = "",
@@ -280,34 +312,46 @@ def novelty(
     said = []
     if threshold is not None:
         flagged = _flagged(seen, threshold, unknown_above)
-        meant = f" (meant: {rate(level)})" if level is not None else ""
-        said.append(f"Of {plural(len(seen), 'known image')}, {rate(flagged)} are called unknown{meant}.")
+        meant = tr(" (meant: {level})", level=rate(level)) if level is not None else ""
+        said.append(
+            tr(
+                "Of {images}, {flagged} are called unknown{meant}.",
+                images=plural(len(seen), "known image"),
+                flagged=rate(flagged),
+                meant=meant,
+            )
+        )
         if len(strange):
-            origin = f" from {source}" if source else ""
+            origin = tr(" from {source}", source=source) if source else ""
             found = rate(_flagged(strange, threshold, unknown_above))
             said.append(
-                f"Of {plural(len(strange), 'image')}{origin} that show nothing it knows, {found} are."
+                tr(
+                    "Of {images}{origin} that show nothing it knows, {found} are.",
+                    images=plural(len(strange), "image"),
+                    origin=origin,
+                    found=found,
+                )
             )
     facts = []
     if auroc is not None:
-        meaning = "how often the unknown one of two images is the one that scores so"
+        meaning = tr("how often the unknown one of two images is the one that scores so")
         facts.append(("AUROC", f"{percent(auroc)} {_brackets(auroc)}– {meaning}"))
     if fpr95 is not None:
-        meaning = "unknown images that pass when 95 % of the known ones do"
+        meaning = tr("unknown images that pass when 95 % of the known ones do")
         facts.append(("FPR95", f"{percent(fpr95)} {_brackets(fpr95)}– {meaning}"))
-    keys = [Key("c1", "band", "known")]
+    keys = [Key("c1", "band", tr("known"))]
     if len(strange):
-        keys.append(Key("c2", "band", "unknown"))
+        keys.append(Key("c2", "band", tr("unknown")))
     svg = evidence_histogram(
         seen,
         strange,
         threshold=threshold,
         unknown_above=unknown_above,
-        label=label,
+        label=tr(label),
     )
     blocks: list[Block] = [Words(tuple(said))] if said else []
     return Section(
-        "Known and unknown",
+        tr("Known and unknown"),
         (Beside(Chart(svg, tuple(keys)), (*blocks, *([Facts(tuple(facts))] if facts else []))),),
     )
 
@@ -339,21 +383,37 @@ def update_change(
     """
     changes = []
     if absorbed:
-        changes.append(f"{plural(absorbed, 'labelled image was', 'labelled images were')} taken in")
+        changes.append(
+            tr(
+                "{images} taken in",
+                images=plural(absorbed, "labelled image was", "labelled images were"),
+            )
+        )
     if removed:
-        changes.append(f"{plural(removed, 'image was', 'images were')} taken out")
-    time = f"in {duration(elapsed_s)}, " if elapsed_s is not None else ""
-    said = [_sentence(f"{time}{joined(changes)}, without training again.") if changes else "Nothing changed."]
+        changes.append(tr("{images} taken out", images=plural(removed, "image was", "images were")))
+    time = tr("in {time}, ", time=duration(elapsed_s)) if elapsed_s is not None else ""
+    said = [
+        _sentence(tr("{time}{changes}, without training again.", time=time, changes=joined(changes)))
+        if changes
+        else tr("Nothing changed.")
+    ]
     if new_classes:
-        verb = "is a new class" if len(new_classes) == 1 else "are new classes"
-        said.append(f"{joined(new_classes)} {verb}.")
+        said.append(
+            tr("{name} is a new class.", name=new_classes[0])
+            if len(new_classes) == 1
+            else tr("{names} are new classes.", names=joined(new_classes))
+        )
     if trust_past < 1:
-        said.append(f"What was learned before was given a weight of {rate(trust_past)}.")
+        said.append(
+            tr("What was learned before was given a weight of {trust_past}.", trust_past=rate(trust_past))
+        )
     said += _moved(classes, floats(after) - floats(before))
-    keys = (Key("muted", "ring", "before"), Key("c1", "dot", "after"))
-    chart = Chart(change_rows(classes, before, after, quantity="sensitivity"), keys)
+    keys = (Key("muted", "ring", tr("before")), Key("c1", "dot", tr("after")))
+    chart = Chart(change_rows(classes, before, after, quantity=tr("sensitivity")), keys)
     beside = Beside(chart, (Words(tuple(said)),))
-    return Section("Before and after the update", ((beside, _measures(measures)) if measures else (beside,)))
+    return Section(
+        tr("Before and after the update"), ((beside, _measures(measures)) if measures else (beside,))
+    )
 
 
 def _moved(classes: tuple[str, ...], change: FloatArray) -> list[str]:
@@ -361,17 +421,24 @@ def _moved(classes: tuple[str, ...], change: FloatArray) -> list[str]:
     if not np.isfinite(change).any():
         return []
     said = []
-    for k, verb in ((int(np.nanargmax(change)), "gained"), (int(np.nanargmin(change)), "lost")):
-        points = float(change[k]) if verb == "gained" else -float(change[k])
-        if points >= 0.0005:
-            said.append(f"{classes[k]} {verb} most: {100 * points:.1f} points of sensitivity.")
+    best, worst = int(np.nanargmax(change)), int(np.nanargmin(change))
+    if change[best] >= 0.0005:
+        points = 100 * float(change[best])
+        said.append(
+            tr("{name} gained most: {points:.1f} points of sensitivity.", name=classes[best], points=points)
+        )
+    if change[worst] <= -0.0005:
+        points = -100 * float(change[worst])
+        said.append(
+            tr("{name} lost most: {points:.1f} points of sensitivity.", name=classes[worst], points=points)
+        )
     return said
 
 
 def _measures(measures: tuple[Comparison, ...]) -> TableBlock:
     """Figures before and after, and their difference."""
-    columns = (Column("", numeric=False), Column("before"), Column("after"), Column("change"))
-    return TableBlock(columns, tuple(_measure_row(m) for m in measures), "Before and after")
+    columns = (Column("", numeric=False), Column(tr("before")), Column(tr("after")), Column(tr("change")))
+    return TableBlock(columns, tuple(_measure_row(m) for m in measures), tr("Before and after"))
 
 
 def _measure_row(measure: Comparison) -> tuple[Cell, ...]:
@@ -386,7 +453,11 @@ def _measure_row(measure: Comparison) -> tuple[Cell, ...]:
     if math.isnan(change):
         difference = "–"
     else:
-        difference = f"{signed(change)} points" if measure.fraction else f"{change:+.3f}".replace("-", "−")
+        difference = (
+            tr("{change} points", change=signed(change))
+            if measure.fraction
+            else f"{change:+.3f}".replace("-", "−")
+        )
     return Cell(measure.name), shown(measure.before), shown(measure.after), Cell(difference)
 
 
@@ -403,8 +474,12 @@ def _brackets(number: Number) -> str:
 def _evidence(log_evidence: float) -> str:
     """The probability of what was seen; a density, or what is all but impossible, stays a logarithm."""
     if -9 < log_evidence <= 0:
-        return f"a result with a probability of {rate(math.exp(log_evidence))}"
-    return f"log-evidence {'−' if log_evidence < 0 else ''}{abs(log_evidence):.1f} nats"
+        return tr("a result with a probability of {share}", share=rate(math.exp(log_evidence)))
+    return tr(
+        "log-evidence {sign}{log_evidence:.1f} nats",
+        sign="−" if log_evidence < 0 else "",
+        log_evidence=abs(log_evidence),
+    )
 
 
 def _sentence(words: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesight.bayes.rates import Estimate
+from bayesight.language import tr
 from bayesight.report import figures
 from bayesight.report.blocks import Block, Cell, Chart, Column, Grid, Items, Key, Section, TableBlock, Words
 from bayesight.report.words import count, percent, rate, signed
@@ -36,15 +37,15 @@ def causal_graph(
         sentences: what follows from the graph, in words.
     """
     marks = figures.GraphMarks(treatment, outcome, frozenset(held), dag.unobserved)
-    keys = [Key("c1", "band", "treatment"), Key("c2", "band", "outcome")]
+    keys = [Key("c1", "band", tr("treatment")), Key("c2", "band", tr("outcome"))]
     if held:
-        keys.append(Key("c3", "ring", "held fixed"))
+        keys.append(Key("c3", "ring", tr("held fixed")))
     if dag.unobserved:
-        keys.append(Key("muted", "dashes", "unobserved"))
+        keys.append(Key("muted", "dashes", tr("unobserved")))
     svg = figures.causal_graph(dag.nodes, dag.edges, marks)
     drawn = Chart(svg, tuple(keys), scrolls=len(dag.nodes) > 6)
     said = (Items(tuple(sentences)),) if sentences else ()
-    return Section("Who causes whom", (drawn, *said))
+    return Section(tr("Who causes whom"), (drawn, *said))
 
 
 def seeing_and_doing(
@@ -74,22 +75,22 @@ def seeing_and_doing(
     titles = list(answers)
     keys = [Key("c2", "ring", titles[0])] if len(titles) > 1 else []
     keys += [Key("c1", "dot", titles[-1])]
-    what = f"share with {outcome}" if fraction else f"mean {outcome}"
+    what = tr("share with {outcome}", outcome=outcome) if fraction else tr("mean {outcome}", outcome=outcome)
     charts = []
     for candidates, zero in ((first.means, False), (_gaps(first), True)):
         names = [n for n in candidates if all(n in shown for shown in values.values())]
         if names:
             rows = [[shown[n] for n in names] for shown in values.values()]
             svg = figures.interval_rows(names, rows, fraction=fraction, zero=zero)
-            charts.append(Chart(svg, tuple(keys), f"change of the {what}" if zero else what))
+            charts.append(Chart(svg, tuple(keys), tr("change of the {what}", what=what) if zero else what))
     blocks: list[Block] = [Words((headline,))] if headline else []
     blocks += [Grid(tuple(charts)), _numbers(answers, told, level)]
     if others:
         said = tuple(f"{name}: {told.effect(e)}" for name, e in others.items())
-        blocks += [Words(("Beside it:",), quiet=True), Items(said)]
+        blocks += [Words((tr("Beside it:"),), quiet=True), Items(said)]
     if sentences:
         blocks.append(Items(tuple(sentences)))
-    return Section("Seeing and doing", tuple(blocks))
+    return Section(tr("Seeing and doing"), tuple(blocks))
 
 
 def strata_table(strata: Strata, treatments: Sequence[str]) -> Section:
@@ -99,25 +100,30 @@ def strata_table(strata: Strata, treatments: Sequence[str]) -> Section:
         strata: rows and mean outcomes.
         treatments: names (K,).
     """
-    columns = [Column("stratum", numeric=False)]
-    columns += [Column(t, "mean outcome, rows") for t in treatments]
-    columns.append(Column("overlap", numeric=False))
+    columns = [Column(tr("stratum"), numeric=False)]
+    columns += [Column(t, tr("mean outcome, rows")) for t in treatments]
+    columns.append(Column(tr("overlap"), numeric=False))
     rows = []
     order = np.argsort(-strata.n.sum(axis=0), kind="stable").tolist()
     for s in order[:_SHOWN]:
         pairs = list(zip(strata.n[:, s].tolist(), strata.mean[:, s].tolist(), strict=True))
         missing = [t for t, (n, _) in zip(treatments, pairs, strict=True) if n == 0]
-        cells = [Cell(_plain(mean, strata.binary) if n else "–", f"{count(n)} rows") for n, mean in pairs]
-        overlap = Cell(f"no {' or '.join(missing)}" if missing else "yes")
+        cells = [
+            Cell(_plain(mean, strata.binary) if n else "–", tr("{n} rows", n=count(n))) for n, mean in pairs
+        ]
+        overlap = Cell(tr("no {treatments}", treatments=tr(" or ").join(missing)) if missing else tr("yes"))
         rows.append((Cell(strata.label(s)), *cells, overlap))
     words = [
-        f"{rate(strata.share)} of the rows lie in strata where every treatment occurs; "
-        "the answer is about them."
+        tr(
+            "{share} of the rows lie in strata where every treatment occurs; the answer is about them.",
+            share=rate(strata.share),
+        )
     ]
     if len(order) > _SHOWN:
-        words.append(f"{count(len(order) - _SHOWN)} smaller strata are not shown.")
+        words.append(tr("{count} smaller strata are not shown.", count=count(len(order) - _SHOWN)))
     return Section(
-        "Like compared with like", (Words(tuple(words)), TableBlock(tuple(columns), tuple(rows), "Strata"))
+        tr("Like compared with like"),
+        (Words(tuple(words)), TableBlock(tuple(columns), tuple(rows), tr("Strata"))),
     )
 
 
@@ -137,15 +143,21 @@ class _Told:
         """A mean above its interval."""
         if self.fraction:
             low, high = percent(e.low, self.digits), percent(e.high, self.digits)
-            return Cell(percent(e.mean, self.digits), f"{low} to {high}")
-        return Cell(_plain(e.mean, False), f"{_plain(e.low, False)} to {_plain(e.high, False)}")
+            return Cell(percent(e.mean, self.digits), tr("{low} to {high}", low=low, high=high))
+        return Cell(
+            _plain(e.mean, False),
+            tr("{low} to {high}", low=_plain(e.low, False), high=_plain(e.high, False)),
+        )
 
     def gap(self, e: Estimate) -> Cell:
         """A difference above its interval."""
         if not self.fraction:
             return self.mean(e)
         low, high = signed(e.low, self.digits), signed(e.high, self.digits)
-        return Cell(f"{signed(e.mean, self.digits)} points", f"{low} to {high}")
+        return Cell(
+            tr("{change} points", change=signed(e.mean, self.digits)),
+            tr("{low} to {high}", low=low, high=high),
+        )
 
     def effect(self, e: Estimate) -> str:
         """A difference with its interval in a sentence."""
@@ -156,7 +168,7 @@ class _Told:
 def _gaps(answer: EffectEstimate) -> dict[str, Estimate]:
     """The differences, or the slope, by name."""
     gaps = {f"{d.of} − {d.versus}": d.estimate for d in answer.differences}
-    return gaps if answer.slope is None else gaps | {"one more unit": answer.slope}
+    return gaps if answer.slope is None else gaps | {tr("one more unit"): answer.slope}
 
 
 def _digits(values: Mapping[str, Mapping[str, Estimate]]) -> int:
@@ -171,10 +183,10 @@ def _numbers(answers: Mapping[str, EffectEstimate], told: _Told, level: float) -
         for a in answers.values()
     ]
     names = list(dict.fromkeys(n for shown in cells for n in shown))
-    interval = f"{percent(level, 0)} interval"
+    interval = tr("{level} interval", level=percent(level, 0))
     columns = (Column("", numeric=False), *(Column(title, interval) for title in answers))
     rows = tuple((Cell(n), *(shown.get(n, Cell("–")) for shown in cells)) for n in names)
-    return TableBlock(columns, rows, "Both answers")
+    return TableBlock(columns, rows, tr("Both answers"))
 
 
 def _plain(value: float, fraction: bool) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesight.data.audit import Conflict
+from bayesight.language import tr
 from bayesight.report.blocks import Block, Card, Cell, Column, Fold, Gallery, Section, TableBlock, Words
 from bayesight.report.pictures import data_uri
 from bayesight.report.words import count, joined, plural, rate
@@ -57,24 +58,36 @@ def mistakes(pictures: Sequence[Picture], *, total: int | None = None) -> Sectio
         pictures: worst first; the first 60 are shown.
         total: how many mistakes there are in all.
     """
-    heading = "Its most confident mistakes"
+    heading = tr("Its most confident mistakes")
     if not pictures:
-        return Section(heading, (Words(("It made no mistake.",)),))
+        return Section(heading, (Words((tr("It made no mistake."),)),))
     shown = pictures[:_PICTURES]
     in_all = total if total is not None else len(pictures)
-    words = f"It was most sure of these {len(shown)} of its {plural(in_all, 'mistake')}."
+    words = tr(
+        "It was most sure of these {shown} of its {mistakes}.",
+        shown=len(shown),
+        mistakes=plural(in_all, "mistake"),
+    )
     if shown[0].image is None:
-        names = ("label", "said", "sure", "text")
-        columns = tuple(Column(name, numeric=name == "sure") for name in names)
+        columns = (
+            Column(tr("label"), numeric=False),
+            Column(tr("said"), numeric=False),
+            Column(tr("sure")),
+            Column(tr("text"), numeric=False),
+        )
         rows = tuple(
             tuple(map(Cell, (p.label, p.prediction, rate(p.probability), p.path[:_LETTERS]))) for p in shown
         )
         return Section(heading, (Words((words,)), TableBlock(columns, rows, heading)))
-    hint = "Where the picture sides with the classifier, the label may be wrong."
-    cards = tuple(_card(p, f"{p.label} → {p.prediction}", "sure", p.probability) for p in shown)
+    names = tr("The first name is the label, the second what it said.")
+    hint = tr("Where the picture sides with the classifier, the label may be wrong.")
+    cards = tuple(_card(p) for p in shown)
     return Section(
         heading,
-        (Words((f"{words} The first name is the label, the second what it said. {hint}",)), Gallery(cards)),
+        (
+            Words((f"{words} {names} {hint}",)),
+            Gallery(cards),
+        ),
     )
 
 
@@ -85,15 +98,15 @@ def suspicious_labels(pictures: Sequence[Picture], *, total: int | None = None) 
         pictures: most suspicious first; the first 60 are shown.
         total: how many are suspicious in all.
     """
-    heading = "Labels that look wrong"
+    heading = tr("Labels that look wrong")
     if not pictures:
-        return Section(heading, (Words(("No label looks wrong.",)),))
+        return Section(heading, (Words((tr("No label looks wrong."),)),))
     shown = pictures[:_PICTURES]
     in_all = total if total is not None else len(pictures)
-    found = f"{plural(in_all, 'label looks', 'labels look')} wrong" + (
-        "" if in_all == len(shown) else "; the worst"
+    found = tr("{labels} wrong", labels=plural(in_all, "label looks", "labels look")) + (
+        "" if in_all == len(shown) else tr("; the worst")
     )
-    words = f"Judged by the other images, {found}: the label first, then what it looks like."
+    words = tr("Judged by the other images, {found}: the label first, then what it looks like.", found=found)
     cards = tuple(_suspicious(p) for p in shown)
     return Section(heading, (Words((words,)), Gallery(cards)))
 
@@ -107,10 +120,16 @@ def network_input(images: ImageArray, how: str) -> Section:
     """
     height, width = images.shape[1:3]
     cards = tuple(
-        Card(data_uri(image), f"image {n} as the network sees it", "") for n, image in enumerate(images, 1)
+        Card(data_uri(image), tr("image {n} as the network sees it", n=n), "")
+        for n, image in enumerate(images, 1)
     )
-    words = f"Every image is brought to {width}x{height} pixels; one of another shape is {how}."
-    return Section("What the network sees", (Words((words,)), Gallery(cards)))
+    words = tr(
+        "Every image is brought to {width}x{height} pixels; one of another shape is {how}.",
+        width=width,
+        height=height,
+        how=how,
+    )
+    return Section(tr("What the network sees"), (Words((words,)), Gallery(cards)))
 
 
 def generated_images(images: ImageArray) -> Section:
@@ -120,11 +139,13 @@ def generated_images(images: ImageArray) -> Section:
         images: uint8 (N, H, W) or (N, H, W, 3).
     """
     shown = images[:_PICTURES]
-    cards = tuple(Card(data_uri(image), f"made image {n}", "") for n, image in enumerate(shown, start=1))
+    cards = tuple(
+        Card(data_uri(image), tr("made image {n}", n=n), "") for n, image in enumerate(shown, start=1)
+    )
     return Section(
-        "What it made",
+        tr("What it made"),
         (
-            Words(("None of these images was in the archive; each was made from random numbers.",)),
+            Words((tr("None of these images was in the archive; each was made from random numbers."),)),
             Gallery(cards),
         ),
     )
@@ -141,13 +162,18 @@ def reconstructions(originals: ImageArray, copies: ImageArray) -> Section:
     pairs = zip(originals, copies, strict=True)
     for number, (original, copy) in enumerate(list(pairs)[: _PICTURES // 2], start=1):
         cards += [
-            Card(data_uri(original), f"image {number}", f"{number}", ("original",)),
-            Card(data_uri(copy), f"image {number} as remembered", f"{number}", ("from its code",)),
+            Card(data_uri(original), tr("image {number}", number=number), f"{number}", (tr("original"),)),
+            Card(
+                data_uri(copy),
+                tr("image {number} as remembered", number=number),
+                f"{number}",
+                (tr("from its code"),),
+            ),
         ]
     return Section(
-        "What its codes remember",
+        tr("What its codes remember"),
         (
-            Words(("Images held out of training, each beside what its code brings back.",)),
+            Words((tr("Images held out of training, each beside what its code brings back."),)),
             Gallery(tuple(cards)),
         ),
     )
@@ -160,20 +186,26 @@ def quarantine(items: Sequence[tuple[str, str]], *, ignored: int = 0) -> Section
         items: (path, reason) of each; the first 200 are shown.
         ignored: other files that were no images and were passed over.
     """
-    heading = "What could not be read"
+    heading = tr("What could not be read")
     n = len(items)
-    none = "Every image could be read."
-    words = f"{plural(n, 'file')} could not be read and took no part in anything." if n else none
+    none = tr("Every image could be read.")
+    words = (
+        tr("{files} could not be read and took no part in anything.", files=plural(n, "file")) if n else none
+    )
     if ignored:
         others = plural(ignored, "other file was", "other files were")
-        words += f" {others} passed over, holding no image."
+        words += tr(" {others} passed over, holding no image.", others=others)
     if not n:
         return Section(heading, (Words((words,)),))
     rows = tuple((Cell(path), Cell(reason)) for path, reason in items[:_FILES])
-    columns = (Column("file", numeric=False), Column("reason", numeric=False))
-    table: Block = TableBlock(columns, rows, "Files that could not be read")
+    columns = (Column(tr("file"), numeric=False), Column(tr("reason"), numeric=False))
+    table: Block = TableBlock(columns, rows, tr("Files that could not be read"))
     if n > _FOLDED:
-        rest = f"The first {_FILES} of {count(n)} files" if n > _FILES else f"All {n} files"
+        rest = (
+            tr("The first {shown} of {n} files", shown=_FILES, n=count(n))
+            if n > _FILES
+            else tr("All {n} files", n=n)
+        )
         table = Fold(rest, (table,))
     return Section(heading, (Words((words,)), table))
 
@@ -189,32 +221,39 @@ def duplicates(
         near_groups: sets of images that are almost identical, or None when nobody looked.
         conflicts: identical images with different labels; the first 60 are shown.
     """
-    heading = "Duplicates"
-    words = "No image is there twice."
+    heading = tr("Duplicates")
+    words = tr("No image is there twice.")
     if extra:
-        held = "is there more than once" if groups == 1 else "are there more than once"
-        words = (
-            f"{plural(groups, 'image')} {held}, which makes {count(extra)} too many. "
-            "Identical images are never both in training and in validation."
+        words = tr(
+            "{images}, which makes {extra} too many. Identical images are never both in "
+            "training and in validation.",
+            images=plural(groups, "image is there more than once", "images are there more than once"),
+            extra=count(extra),
         )
     said = [words]
     if near_groups is not None:
-        said.append(f"{plural(near_groups, 'group')} of images are almost identical.")
+        said.append(tr("{groups} of images are almost identical.", groups=plural(near_groups, "group")))
     if not conflicts:
         return Section(heading, (Words(tuple(said)),))
     n = len(conflicts)
-    which = "one image is" if n == 1 else f"{count(n)} images are"
-    said.append(f"In contradiction to itself: {which} there under more than one label.")
-    columns = (Column("labels", numeric=False), Column("files", numeric=False))
+    which = tr("one image is") if n == 1 else tr("{count} images are", count=count(n))
+    said.append(tr("In contradiction to itself: {which} there under more than one label.", which=which))
+    columns = (Column(tr("labels"), numeric=False), Column(tr("files"), numeric=False))
     rows = tuple((Cell(joined(list(c.labels))), Cell(joined(c.paths))) for c in conflicts[:_PICTURES])
-    table = Fold("The files of contradicting labels", (TableBlock(columns, rows, "Contradicting labels"),))
+    table = Fold(
+        tr("The files of contradicting labels"), (TableBlock(columns, rows, tr("Contradicting labels")),)
+    )
     return Section(heading, (Words(tuple(said)), table))
 
 
-def _card(picture: Picture, title: str, word: str, probability: float) -> Card:
+def _card(picture: Picture) -> Card:
     assert picture.image is not None
-    alt = f"image labelled {picture.label}, called {picture.prediction}"
-    return Card(data_uri(picture.image), alt, title, (f"{rate(probability)} {word}",), picture.path)
+    title = f"{picture.label} → {picture.prediction}"
+    sure = tr("{probability} sure", probability=rate(picture.probability))
+    alt = tr(
+        "image labelled {label}, called {prediction}", label=picture.label, prediction=picture.prediction
+    )
+    return Card(data_uri(picture.image), alt, title, (sure,), picture.path)
 
 
 def _suspicious(picture: Picture) -> Card:
@@ -222,6 +261,10 @@ def _suspicious(picture: Picture) -> Card:
     if picture.label_probability is not None:
         lines.append(f"{picture.label}: {rate(picture.label_probability)}")
     assert picture.image is not None
-    alt = f"image labelled {picture.label} that looks like {picture.prediction}"
+    alt = tr(
+        "image labelled {label} that looks like {prediction}",
+        label=picture.label,
+        prediction=picture.prediction,
+    )
     title = f"{picture.label} → {picture.prediction}"
     return Card(data_uri(picture.image), alt, title, tuple(lines), picture.path)

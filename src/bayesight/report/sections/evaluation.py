@@ -12,6 +12,7 @@ from scipy.sparse import csr_array, sparray
 
 from bayesight.evaluation import ConfusedPair, Reliability, most_confused
 from bayesight.evaluation.arrays import floats
+from bayesight.language import marked, tr
 from bayesight.report import figures
 from bayesight.report.blocks import (
     Alternatives,
@@ -72,24 +73,37 @@ def confusion_table(matrix: npt.ArrayLike | sparray, classes: tuple[str, ...], *
         classes: names (K,).
         worst: how many of the most confused pairs to put into words.
     """
-    heading = "Who is taken for whom"
+    heading = tr("Who is taken for whom")
     given: Any = matrix if isinstance(matrix, sparray) else floats(matrix)
     counts: Any = csr_array(given)
     mistakes = float(counts.sum() - counts.diagonal().sum())
     said: list[Block] = []
     if mistakes == 0:
-        said.append(Words((f"Not one of {plural(counts.sum(), 'image')} was taken for another class.",)))
+        said.append(
+            Words(
+                (
+                    tr(
+                        "Not one of {images} was taken for another class.",
+                        images=plural(counts.sum(), "image"),
+                    ),
+                )
+            )
+        )
     else:
-        total = f"{plural(mistakes, 'mistake')} in {plural(counts.sum(), 'image')}. Most often:"
+        total = tr(
+            "{mistakes} in {images}. Most often:",
+            mistakes=plural(mistakes, "mistake"),
+            images=plural(counts.sum(), "image"),
+        )
         pairs = most_confused(counts, worst)
         said += [Words((total,)), Items(tuple(_pair(pair, classes) for pair in pairs), ordered=True)]
     said.append(
-        Words(("A row holds the images of one class, a column those that were called it.",), quiet=True)
+        Words((tr("A row holds the images of one class, a column those that were called it."),), quiet=True)
     )
     drawn, names, left_out = _largest(counts, classes)
     if left_out:
         said.append(Words((left_out,), quiet=True))
-    keys = (Key("c1", "band", "rightly named"), Key("c2", "band", "mistaken"))
+    keys = (Key("c1", "band", tr("rightly named")), Key("c2", "band", tr("mistaken")))
     svg = confusion_heat_map(drawn, names)
     if width_of(svg) <= _BESIDE:
         return Section(heading, (Beside(Chart(svg, keys), tuple(said)),))
@@ -97,7 +111,7 @@ def confusion_table(matrix: npt.ArrayLike | sparray, classes: tuple[str, ...], *
 
 
 def per_class(
-    readings: tuple[ClassReading, ...], *, base_rates: str = "the test images", level: float = 0.95
+    readings: tuple[ClassReading, ...], *, base_rates: str = marked("the test images"), level: float = 0.95
 ) -> Section:
     """Each class as a diagnostic test, in a table.
 
@@ -107,13 +121,13 @@ def per_class(
         level: credible level of the intervals.
     """
     columns = (
-        Column("class", numeric=False),
-        Column("images", "of the class"),
-        Column("sensitivity", "of the class, found"),
-        Column("false alarm", "of the others, accused"),
-        Column("precision", "of those called it, right"),
-        Column("LR+", "being called it multiplies the odds by"),
-        Column("LR−", "not being called it multiplies them by"),
+        Column(tr("class"), numeric=False),
+        Column(tr("images"), tr("of the class")),
+        Column(tr("sensitivity"), tr("of the class, found")),
+        Column(tr("false alarm"), tr("of the others, accused")),
+        Column(tr("precision"), tr("of those called it, right")),
+        Column(tr("LR+"), tr("being called it multiplies the odds by")),
+        Column(tr("LR−"), tr("not being called it multiplies them by")),
     )
     rows = tuple(
         (
@@ -128,14 +142,18 @@ def per_class(
         for r in readings
     )
     words = (
-        f"Each class is read as a test: it, or anything else. Sensitivity and false alarm belong to the "
-        f"classifier; precision belongs to the place as well, here with the base rates of "
-        f"{base_rates}. Small figures are {rate(level)} credible intervals.",
+        tr(
+            "Each class is read as a test: it, or anything else. Sensitivity and false alarm "
+            "belong to the classifier; precision belongs to the place as well, here with the base "
+            "rates of {base_rates}. Small figures are {level} credible intervals.",
+            base_rates=tr(base_rates),
+            level=rate(level),
+        ),
     )
     said_of = [r for r in readings if np.isfinite(mean_of(r.precision))]
     sentences = tuple(_sentence(worth(r, level)) for r in said_of)
-    said = Fold("The precision of every class in words", (Items(sentences),))
-    heading = "Each class as a test"
+    said = Fold(tr("The precision of every class in words"), (Items(sentences),))
+    heading = tr("Each class as a test")
     return Section(heading, (Words(words), TableBlock(columns, rows, heading), said))
 
 
@@ -149,10 +167,12 @@ def precision_curves(curves: tuple[PrecisionCurve, ...], *, chosen: str = "", lo
     """
     options = tuple(Option(curve.name, _precision(curve, log)) for curve in curves)
     first = next((i for i, curve in enumerate(curves) if curve.name == chosen), 0)
-    words = "The rarer a class is where the classifier is used, the more of its positives are false alarms."
+    words = tr(
+        "The rarer a class is where the classifier is used, the more of its positives are false alarms."
+    )
     return Section(
-        "What a positive is worth elsewhere",
-        (Words((words,)), Alternatives("What is it worth to be called", options, first)),
+        tr("What a positive is worth elsewhere"),
+        (Words((words,)), Alternatives(tr("What is it worth to be called"), options, first)),
     )
 
 
@@ -168,33 +188,52 @@ def reliability_diagram(data: Reliability) -> Section:
     fullest = int(data.counts.argmax())
     low, high = rate(float(data.edges[fullest])), rate(float(data.edges[fullest + 1]))
     said = [
-        f"Of the {plural(int(data.counts[fullest]), 'image')} it was {low} to {high} sure of, "
-        f"{rate(float(data.accuracy[fullest]))} were named rightly.",
-        f"On average it states {rate(stated)} and is right in {rate(right)}{_verdict(stated, right)}",
-        f"The expected calibration error is {rate(data.expected_error)}, over {len(data.counts)} bins "
-        f"of equal width.",
+        tr(
+            "Of the {images} it was {low} to {high} sure of, {accuracy} were named rightly.",
+            images=plural(int(data.counts[fullest]), "image"),
+            low=low,
+            high=high,
+            accuracy=rate(float(data.accuracy[fullest])),
+        ),
+        tr(
+            "On average it states {stated} and is right in {right}{verdict}",
+            stated=rate(stated),
+            right=rate(right),
+            verdict=_verdict(stated, right),
+        ),
+        tr(
+            "The expected calibration error is {expected_error}, over {bins} bins of equal width.",
+            expected_error=rate(data.expected_error),
+            bins=len(data.counts),
+        ),
     ]
-    quiet = (
+    quiet = tr(
         "On the dashed line, what is stated comes true. Bars are credible intervals; the strip below shows "
     )
     chart = Chart(figures.reliability_diagram(data))
-    more = Words((quiet + "how many images each probability was stated for.",), quiet=True)
-    return Section("Do its probabilities come true?", (Beside(chart, (Words(tuple(said)), more)),))
+    more = Words((quiet + tr("how many images each probability was stated for."),), quiet=True)
+    return Section(tr("Do its probabilities come true?"), (Beside(chart, (Words(tuple(said)), more)),))
 
 
 def _pair(pair: ConfusedPair, classes: Sequence[str]) -> str:
     true, called = classes[pair.true], classes[pair.predicted]
-    return f"{true} called {called}: {plural(pair.count, 'time')}, {rate(pair.share)} of all {true}"
+    return tr(
+        "{true} called {called}: {times}, {share} of all {true}",
+        true=true,
+        called=called,
+        times=plural(pair.count, "time"),
+        share=rate(pair.share),
+    )
 
 
 def _share(reading: ClassReading, name: str, digits: int = 1) -> Cell:
     number = getattr(reading, name)
-    return Cell(reading.undefined.get(name) or percent(number, digits), interval(number, digits))
+    return Cell(tr(reading.undefined.get(name, "")) or percent(number, digits), interval(number, digits))
 
 
 def _ratio(reading: ClassReading, name: str) -> Cell:
     number = getattr(reading, name)
-    return Cell(reading.undefined.get(name) or ratio(number), ratio_interval(number))
+    return Cell(tr(reading.undefined.get(name, "")) or ratio(number), ratio_interval(number))
 
 
 def _sentence(words: str) -> str:
@@ -207,19 +246,23 @@ def _largest(matrix: Any, classes: Sequence[str]) -> tuple[FloatArray, Sequence[
         return matrix.toarray(), classes, ""
     wrong = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
     kept = np.sort(np.argsort(-wrong, kind="stable")[:LARGEST])
-    said = f"Of {len(classes)} classes, the {LARGEST} with most mistakes are drawn."
+    said = tr(
+        "Of {classes} classes, the {largest} with most mistakes are drawn.",
+        classes=len(classes),
+        largest=LARGEST,
+    )
     return matrix[kept][:, kept].toarray(), [classes[i] for i in kept], said
 
 
 def _precision(curve: PrecisionCurve, log: bool) -> tuple[Block, ...]:
     """Figure and table of one class."""
-    marks = {"test images": curve.sample_rate, "stated": curve.stated_rate}
+    marks = {tr("test images"): curve.sample_rate, tr("stated"): curve.stated_rate}
     known = {name: value for name, value in marks.items() if value is not None}
-    axis = ("base rate of the class", "precision")
+    axis = (tr("base rate of the class"), tr("precision"))
     svg = rate_curve([curve], axis, marks=known, log=log)
     columns = (
-        Column("base rate"),
-        Column("precision", f"of those called {curve.name}, right"),
+        Column(tr("base rate")),
+        Column(tr("precision"), tr("of those called {name}, right", name=curve.name)),
     )
     points = sorted({*_POINTS, *known.values()})
     grid = floats(curve.x)
@@ -229,7 +272,7 @@ def _precision(curve: PrecisionCurve, log: bool) -> tuple[Block, ...]:
         for point in points
         if grid[0] <= point <= grid[-1]
     )
-    return (Beside(Chart(svg), (TableBlock(columns, rows, f"Precision of {curve.name}"),)),)
+    return (Beside(Chart(svg), (TableBlock(columns, rows, tr("Precision of {name}", name=curve.name)),)),)
 
 
 def _at(curve: PrecisionCurve, point: float) -> Cell:
@@ -249,4 +292,4 @@ def _verdict(stated: float, right: float) -> str:
     gap = stated - right
     if abs(gap) < 0.005:
         return "."
-    return ": it is too sure of itself." if gap > 0 else ": it is more modest than it need be."
+    return tr(": it is too sure of itself.") if gap > 0 else tr(": it is more modest than it need be.")

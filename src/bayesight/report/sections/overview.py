@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.evaluation.arrays import floats
+from bayesight.language import marked, tr
 from bayesight.report.blocks import (
     Beside,
     Block,
@@ -112,7 +113,7 @@ def summary(
     readings: tuple[ClassReading, ...] = (),
     level: float = 0.95,
     verdict: str = "",
-    judged: str = "it never learned from",
+    judged: str = marked("it never learned from"),
 ) -> Section:
     """The whole report in a few plain sentences and figures.
 
@@ -127,32 +128,55 @@ def summary(
         verdict: what makes it no classifier, if anything; it comes first.
         judged: which images were judged, behind "images".
     """
+    judged = tr(judged)
     base, right, spread = of_hundred(accuracy)
     sentences = [verdict] if verdict else []
-    named = f"it names {right} rightly{_level(spread, level)}."
-    sentences.append(f"Of {base} images {judged}, {named}")
+    named = tr("it names {right} rightly{level}.", right=right, level=_level(spread, level))
+    sentences.append(tr("Of {base} images {judged}, {named}", base=base, judged=judged, named=named))
     ranked = [reading for reading in readings if np.isfinite(mean_of(reading.precision))]
     ranked.sort(key=lambda reading: mean_of(reading.precision))
     if ranked:
-        sentences.append(f"Trust it least when it says {ranked[0].name}: {worth(ranked[0], level)}")
+        sentences.append(
+            tr(
+                "Trust it least when it says {name}: {worth}",
+                name=ranked[0].name,
+                worth=worth(ranked[0], level),
+            )
+        )
     if len(ranked) > 1:
-        sentences.append(f"Trust it most when it says {ranked[-1].name}: {worth(ranked[-1], level)}")
+        sentences.append(
+            tr(
+                "Trust it most when it says {name}: {worth}",
+                name=ranked[-1].name,
+                worth=worth(ranked[-1], level),
+            )
+        )
     if calibration_error is not None:
         off = points(calibration_error)
-        sentences.append(f"The probabilities it states are off by {off} percentage points on average.")
-    tiles = [Tile("accuracy", rate(accuracy), _range(interval(accuracy), level))]
+        sentences.append(
+            tr("The probabilities it states are off by {off} percentage points on average.", off=off)
+        )
+    tiles = [Tile(tr("accuracy"), rate(accuracy), _range(interval(accuracy), level))]
     if log_loss is not None:
-        tiles.append(Tile("log-loss", f"{log_loss:.3f}", "nats an image; 0 is perfect"))
+        tiles.append(Tile(tr("log-loss"), f"{log_loss:.3f}", tr("nats an image; 0 is perfect")))
     if calibration_error is not None:
-        tiles.append(Tile("calibration error", percent(calibration_error), f"over {bins} bins"))
-    tiles.append(Tile("judged", count(examples), f"images {judged}"))
-    return Section("In short", (Tiles(tuple(tiles)), Items(tuple(sentences))))
+        tiles.append(
+            Tile(tr("calibration error"), percent(calibration_error), tr("over {bins} bins", bins=bins))
+        )
+    tiles.append(Tile(tr("judged"), count(examples), tr("images {judged}", judged=judged)))
+    return Section(tr("In short"), (Tiles(tuple(tiles)), Items(tuple(sentences))))
 
 
 def worth(reading: ClassReading, level: float) -> str:
     """The precision of a class, as a sentence about a hundred images."""
     base, right, spread = of_hundred(reading.precision)
-    return f"of {base} images called {reading.name}, {right} are {reading.name}{_level(spread, level)}."
+    return tr(
+        "of {base} images called {name}, {right} are {name}{level}.",
+        base=base,
+        name=reading.name,
+        right=right,
+        level=_level(spread, level),
+    )
 
 
 def training(
@@ -165,7 +189,7 @@ def training(
     elapsed_s: float | None = None,
     threads: int | None = None,
     versions: Mapping[str, str] = MappingProxyType({}),
-    unit: str = "images",
+    unit: str = marked("images"),
 ) -> Section:
     """Sources, recipe, seed and versions of a training.
 
@@ -186,17 +210,19 @@ def training(
         blocks.append(Facts(tuple((key, _options(recipe[key])) for key in order)))
     facts = []
     if samples:
-        facts.append((unit, ", ".join(f"{count(n)} {use}" for use, n in samples.items())))
+        facts.append((tr(unit), ", ".join(f"{count(n)} {tr(use)}" for use, n in samples.items())))
     if selection:
-        facts.append(("weights kept", selection))
+        facts.append((tr("weights kept"), selection))
     if seed is not None:
-        facts.append(("seed", str(seed)))
+        facts.append((tr("seed"), str(seed)))
     if elapsed_s is not None:
-        on = f" on {plural(threads, 'thread')}" if threads is not None else ""
-        facts.append(("time", duration(elapsed_s) + on))
+        on = tr(" on {threads}", threads=plural(threads, "thread")) if threads is not None else ""
+        facts.append((tr("time"), duration(elapsed_s) + on))
     if versions:
-        facts.append(("versions", ", ".join(f"{name} {value}" for name, value in versions.items())))
-    return Section("What was trained on what", ((*blocks, Facts(tuple(facts))) if facts else tuple(blocks)))
+        facts.append((tr("versions"), ", ".join(f"{name} {value}" for name, value in versions.items())))
+    return Section(
+        tr("What was trained on what"), ((*blocks, Facts(tuple(facts))) if facts else tuple(blocks))
+    )
 
 
 def class_counts(counts: Mapping[str, int]) -> Section:
@@ -205,20 +231,38 @@ def class_counts(counts: Mapping[str, int]) -> Section:
     Args:
         counts: class name to number of examples.
     """
-    heading = "Examples of each class"
+    heading = tr("Examples of each class")
     if not counts:
-        return Section(heading, (Words(("There are no examples.",)),))
+        return Section(heading, (Words((tr("There are no examples."),)),))
     fewest, most = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
     total = sum(counts.values())
-    said = [f"{plural(total, 'example')} in {plural(len(counts), 'class', 'classes')}."]
+    said = [
+        tr(
+            "{examples} in {classes}.",
+            examples=plural(total, "example"),
+            classes=plural(len(counts), "class", "classes"),
+        )
+    ]
     if counts[fewest] == counts[most]:
         said.append(
-            f"Every class has {count(counts[most])}, so each has a base rate of {rate(1 / len(counts))}."
+            tr(
+                "Every class has {count}, so each has a base rate of {share}.",
+                count=count(counts[most]),
+                share=rate(1 / len(counts)),
+            )
         )
     else:
         said.append(
-            f"{most} has most, {count(counts[most])} (a base rate of {rate(counts[most] / total)}), "
-            f"{fewest} fewest, {count(counts[fewest])} ({rate(counts[fewest] / total)})."
+            tr(
+                "{most} has most, {count} (a base rate of {most_share}), {fewest} fewest, {fewest_count} "
+                "({fewest_share}).",
+                most=most,
+                count=count(counts[most]),
+                most_share=rate(counts[most] / total),
+                fewest=fewest,
+                fewest_count=count(counts[fewest]),
+                fewest_share=rate(counts[fewest] / total),
+            )
         )
     return Section(heading, (Beside(Chart(count_bars(counts)), (Words(tuple(said)),)),))
 
@@ -244,21 +288,21 @@ def learning_curves(
     """
     charts = []
     pairs = (
-        ("loss (nats)", train_loss, validation_loss),
-        ("accuracy", train_accuracy, validation_accuracy),
+        (tr("loss (nats)"), train_loss, validation_loss),
+        (tr("accuracy"), train_accuracy, validation_accuracy),
     )
     for quantity, train, validation in pairs:
         keys = []
         if train is not None:
-            keys.append(Key("c2", "dashes", "training"))
+            keys.append(Key("c2", "dashes", tr("training")))
         if validation is not None:
-            keys.append(Key("c1", "line", "validation"))
+            keys.append(Key("c1", "line", tr("validation")))
         if not keys:
             continue
         svg = learning_curve(epochs, train, validation, quantity, best_epoch=best_epoch)
         charts.append(Chart(svg, tuple(keys)))
     return Section(
-        "How it learned",
+        tr("How it learned"),
         (
             Grid(tuple(charts)),
             Words(_learned(floats(epochs), train_accuracy, validation_accuracy, best_epoch)),
@@ -270,7 +314,7 @@ def loss_curves(
     epochs: npt.ArrayLike,
     losses: Mapping[str, npt.ArrayLike],
     *,
-    quantity: str = "loss (nats)",
+    quantity: str = marked("loss (nats)"),
     best_epoch: int | None = None,
 ) -> Section:
     """Up to two losses after each epoch.
@@ -284,19 +328,19 @@ def loss_curves(
     marks = (("c1", "line"), ("c2", "dashes"))
     keys = tuple(Key(*mark, name) for mark, name in zip(marks, losses, strict=False))
     series = [*losses.values(), None][:2]
-    svg = learning_curve(epochs, series[1], series[0], quantity, best_epoch=best_epoch)
-    said = f"Training went over the images {plural(len(floats(epochs)), 'time')}."
-    return Section("How the losses went", (Chart(svg, keys), Words((said,))))
+    svg = learning_curve(epochs, series[1], series[0], tr(quantity), best_epoch=best_epoch)
+    said = tr("Training went over the images {times}.", times=plural(len(floats(epochs)), "time"))
+    return Section(tr("How the losses went"), (Chart(svg, keys), Words((said,))))
 
 
-def steps(told: Sequence[Step], *, heading: str = "Step by step") -> Section:
+def steps(told: Sequence[Step], *, heading: str = marked("Step by step")) -> Section:
     """Steps in their order, as of the demonstration.
 
     Args:
         told: the steps.
         heading: of the section.
     """
-    return Section(heading, (Story(tuple(told)),))
+    return Section(tr(heading), (Story(tuple(told)),))
 
 
 def prose(heading: str, *paragraphs: str) -> Section:
@@ -316,32 +360,46 @@ def _learned(
     best_epoch: int | None,
 ) -> tuple[str, ...]:
     """One to three sentences on the curves."""
-    said = [f"Training went over the images {plural(len(epochs), 'time')}."]
+    said = [tr("Training went over the images {times}.", times=plural(len(epochs), "time"))]
     best = np.flatnonzero(epochs == best_epoch) if best_epoch is not None else np.array([], int)
     if best.size:
         reached = ""
         if validation_accuracy is not None:
             at_best = floats(validation_accuracy)[best[0]]
-            reached = f", where {rate(float(at_best))} of the validation images were named rightly"
-        said.append(f"The weights of epoch {best_epoch} were kept (dotted line){reached}.")
+            reached = tr(
+                ", where {share} of the validation images were named rightly", share=rate(float(at_best))
+            )
+        said.append(
+            tr(
+                "The weights of epoch {best_epoch} were kept (dotted line){reached}.",
+                best_epoch=best_epoch,
+                reached=reached,
+            )
+        )
     if train_accuracy is not None and validation_accuracy is not None and len(epochs):
         gap = float(floats(train_accuracy)[-1] - floats(validation_accuracy)[-1])
         if gap > 0.03:
-            ahead = f"{100 * gap:.0f} points ahead of validation"
-            said.append(f"At the end training is {ahead}: some of it is memory.")
+            ahead = tr("{points:.0f} points ahead of validation", points=100 * gap)
+            said.append(tr("At the end training is {ahead}: some of it is memory.", ahead=ahead))
     return tuple(said)
 
 
 def _sources(sources: Sequence[TrainingSource], unit: str) -> TableBlock:
     """The sources as a table."""
     columns = (
-        Column("source", numeric=False),
-        Column("used for", numeric=False),
-        Column(unit),
-        Column("content hash", "of images and labels" if unit == "images" else "of the text", numeric=False),
+        Column(tr("source"), numeric=False),
+        Column(tr("used for"), numeric=False),
+        Column(tr(unit)),
+        Column(
+            tr("content hash"),
+            tr("of images and labels") if unit == "images" else tr("of the text"),
+            numeric=False,
+        ),
     )
-    rows = tuple((Cell(s.path), Cell(s.use), Cell(count(s.examples)), Cell(s.content_hash)) for s in sources)
-    return TableBlock(columns, rows, "Sources")
+    rows = tuple(
+        (Cell(s.path), Cell(tr(s.use)), Cell(count(s.examples)), Cell(s.content_hash)) for s in sources
+    )
+    return TableBlock(columns, rows, tr("Sources"))
 
 
 def _options(value: str | Mapping[str, Any]) -> str:
@@ -357,7 +415,7 @@ def _options(value: str | Mapping[str, Any]) -> str:
 
 def _option(setting: Any) -> str:
     if isinstance(setting, bool):
-        return "yes" if setting else "no"
+        return tr("yes") if setting else tr("no")
     if isinstance(setting, int) and abs(setting) >= 10_000:
         return count(setting)
     if isinstance(setting, float):
@@ -366,7 +424,7 @@ def _option(setting: Any) -> str:
         return f"({_options(setting)})"
     if isinstance(setting, (list, tuple)):
         return " × ".join(_option(item) for item in setting)
-    return "none" if setting is None else str(setting)
+    return tr("none") if setting is None else str(setting)
 
 
 def _level(spread: str, level: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bayesight.language import tr
 from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Key, Section, TableBlock, Words
 from bayesight.report.figures import Line, rate_curve
 from bayesight.report.words import joined, percent, percents, plural, rate
@@ -66,8 +67,8 @@ def shift_table(
     if curves:
         svg = rate_curve(
             [Line(m.title, tested_at, m.test, m.low, m.high) for m in curves],
-            ("images whose colour agrees with the label", "accuracy"),
-            marks={"trained here": sum(trained_at) / len(trained_at)},
+            (tr("images whose colour agrees with the label"), tr("accuracy")),
+            marks={tr("trained here"): sum(trained_at) / len(trained_at)},
             log=False,
         )
         keys = tuple(
@@ -76,24 +77,26 @@ def shift_table(
         blocks.append(Chart(svg, keys))
     columns = (
         Column("", numeric=False),
-        Column("training", " / ".join(rate(a) for a in trained_at)),
-        Column("test", rate(here)),
-        Column("published", "training / test"),
+        Column(tr("training"), " / ".join(rate(a) for a in trained_at)),
+        Column(tr("test"), rate(here)),
+        Column(tr("published"), tr("training / test")),
     )
     rows = tuple(_row(method) for method in methods)
     told = tuple(f"{method.title}: {method.sees}." for method in methods)
     repeated = plural(seeds, "repetition")
-    meaning = (
-        f"Medians of {repeated}, and the span from the least to the greatest. Training: letters of the "
-        "training environments that were held out; in the head of a column, how often colour and label agree."
+    meaning = tr(
+        "Medians of {repeated}, and the span from the least to the greatest. Training: letters "
+        "of the training environments that were held out; in the head of a column, how often "
+        "colour and label agree.",
+        repeated=repeated,
     )
-    table = TableBlock(columns, rows, "Accuracy in the training environments and at test")
+    table = TableBlock(columns, rows, tr("Accuracy in the training environments and at test"))
     return Section(
-        "Which of them holds",
+        tr("Which of them holds"),
         (
             *blocks,
             table,
-            Words((meaning, "What each was told beyond images and labels:"), quiet=True),
+            Words((meaning, tr("What each was told beyond images and labels:")), quiet=True),
             Items(told),
         ),
     )
@@ -107,22 +110,36 @@ def _said(
     best: ShiftMethod | None,
 ) -> tuple[str, ...]:
     said = [
-        f"In training the colour agrees with the label in {joined([rate(a) for a in trained_at])} of "
-        f"the images, at test in {rate(here)}. Without the colour no one can be right more often than "
-        f"{rate(ceiling)}, for the other labels are wrong."
+        tr(
+            "In training the colour agrees with the label in {agreements} of the images, at test in "
+            "{here}. Without the colour no one can be right more often than {ceiling}, for the "
+            "other labels are wrong.",
+            agreements=joined([rate(a) for a in trained_at]),
+            here=rate(here),
+            ceiling=rate(ceiling),
+        )
     ]
     ordinary = methods.get("ordinary")
     if ordinary is not None:
         mean = sum(ordinary.train) / len(ordinary.train)
         said.append(
-            f"Ordinary training is right in {rate(mean)} while nothing changes, and in "
-            f"{rate(ordinary.test[0])} when the colour has turned round."
+            tr(
+                "Ordinary training is right in {mean} while nothing changes, and in {test} when the "
+                "colour has turned round.",
+                mean=rate(mean),
+                test=rate(ordinary.test[0]),
+            )
         )
     if best is not None:
         mean = sum(best.train) / len(best.train)
         said.append(
-            f"Chosen on the training environments alone: {best.title}, right in {rate(mean)} there and in "
-            f"{rate(best.test[0])} after the shift."
+            tr(
+                "Chosen on the training environments alone: {title}, right in {mean} there and in "
+                "{test} after the shift.",
+                title=best.title,
+                mean=rate(mean),
+                test=rate(best.test[0]),
+            )
         )
     return tuple(said)
 

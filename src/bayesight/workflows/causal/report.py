@@ -9,6 +9,7 @@ from bayesight import report
 from bayesight.causal import AdjustFor, FrontDoor, Instrument, NotIdentified
 from bayesight.causal.question import ON_WHOM
 from bayesight.causal.refute import Refutation
+from bayesight.language import tr
 from bayesight.report import Section
 from bayesight.report.words import joined
 from bayesight.workflows.causal.answer import CausalAnswer
@@ -24,7 +25,9 @@ def causal_report(found: CausalAnswer, path: str | os.PathLike[str]) -> Path:
         StorageFailed: the folder cannot be made or written.
     """
     question = found.effect.question
-    title = found.title or f"Does {question.treatment} change {question.outcome}?"
+    title = found.title or tr(
+        "Does {treatment} change {outcome}?", treatment=question.treatment, outcome=question.outcome
+    )
     return write_report(title, causal_sections(found), Path(path), found.source)
 
 
@@ -33,14 +36,16 @@ def causal_sections(found: CausalAnswer) -> list[Section]:
     effect = found.effect
     question = effect.question
     fraction = effect.binary and not effect.conditional.slope
-    answers = {"as they are": effect.conditional}
+    answers = {tr("as they are"): effect.conditional}
     if effect.adjusted is not None:
-        answers["if it were set"] = effect.adjusted
-    answers |= {f"if it were set, {ON_WHOM[a.on]}": a for a in effect.instead[:1]}
-    others = {} if found.bayes is None else {"Bayesian, Dirichlet and Beta": found.bayes.effect}
-    others |= {f"{a.method}, {ON_WHOM[a.on]}": a.effect for a in effect.instead[1:]}
-    said = f", {ON_WHOM[question.effect]}: not the answer" if effect.adjusted is None else ""
-    others |= {a.method + said: a.effect for a in effect.others}
+        answers[tr("if it were set")] = effect.adjusted
+    answers |= {tr("if it were set, {whom}", whom=tr(ON_WHOM[a.on])): a for a in effect.instead[:1]}
+    others = {} if found.bayes is None else {tr("Bayesian, Dirichlet and Beta"): found.bayes.effect}
+    others |= {f"{tr(a.method)}, {tr(ON_WHOM[a.on])}": a.effect for a in effect.instead[1:]}
+    said = (
+        tr(", {whom}: not the answer", whom=tr(ON_WHOM[question.effect])) if effect.adjusted is None else ""
+    )
+    others |= {tr(a.method) + said: a.effect for a in effect.others}
     sections = [
         report.causal_graph(
             found.dag,
@@ -68,20 +73,31 @@ def _graph_sentences(found: CausalAnswer) -> tuple[str, ...]:
     known, question = found.effect.identification, found.effect.question
     said = [found.held_words] if found.held_words else []
     if found.effect.held is not None and question.adjust is not None:
-        said.append(f"Held fixed, as was asked: {joined(list(found.effect.held))}.")
+        said.append(tr("Held fixed, as was asked: {names}.", names=joined(list(found.effect.held))))
     elif isinstance(known, AdjustFor) and known.variables:
         more = len(known.minimal) - 1
-        others = f" {more} other minimal sets would do." if more > 1 else ""
-        others = " One other minimal set would do." if more == 1 else others
-        said.append(f"To compare like with like, hold {joined(list(known.variables))} fixed.{others}")
+        others = tr(" {more} other minimal sets would do.", more=more) if more > 1 else ""
+        others = tr(" One other minimal set would do.") if more == 1 else others
+        said.append(
+            tr(
+                "To compare like with like, hold {names} fixed.{others}",
+                names=joined(list(known.variables)),
+                others=others,
+            )
+        )
     elif isinstance(known, AdjustFor):
-        said.append("Nothing has to be held fixed.")
+        said.append(tr("Nothing has to be held fixed."))
     elif isinstance(known, FrontDoor):
-        said.append(f"The effect is found through the front door, by way of {joined(list(known.mediators))}.")
+        said.append(
+            tr(
+                "The effect is found through the front door, by way of {names}.",
+                names=joined(list(known.mediators)),
+            )
+        )
     elif isinstance(known, Instrument):
-        said.append(f"The effect is found with the instrument {known.variable}.")
+        said.append(tr("The effect is found with the instrument {variable}.", variable=known.variable))
     elif isinstance(known, NotIdentified):
-        said.append(f"The effect cannot be known from these variables: {known.reason}.")
+        said.append(tr("The effect cannot be known from these variables: {reason}.", reason=known.reason))
     said += [f"{name} {why}." for name, why in found.forbidden.items()]
     return tuple(said)
 
@@ -93,9 +109,9 @@ def _headline(found: CausalAnswer) -> str:
     if effect.reversal is not None:
         return effect.reversal.sentence
     if effect.adjusted is None:
-        return "What is seen is below; what would happen if the treatment were set cannot be known."
+        return tr("What is seen is below; what would happen if the treatment were set cannot be known.")
     if effect.held == ():
-        return "By this graph, seeing and doing are the same: what is seen is what would happen."
+        return tr("By this graph, seeing and doing are the same: what is seen is what would happen.")
     return ""
 
 
@@ -105,14 +121,26 @@ def _sentences(found: CausalAnswer) -> tuple[str, ...]:
     if effect.e_value is not None:
         e = effect.e_value
         said.append(
-            f"E-value {e.value:.2f}: something unmeasured would have to go with both treatment and outcome "
-            f"by this factor to explain the effect away ({e.bound:.2f} for the interval)."
+            tr(
+                "E-value {value:.2f}: something unmeasured would have to go with both treatment and "
+                "outcome by this factor to explain the effect away ({bound:.2f} for the interval).",
+                value=e.value,
+                bound=e.bound,
+            )
         )
     said += [found.exact.sentence] if found.exact else []
     return (*said, *map(_attempt, found.refutations))
 
 
 def _attempt(r: Refutation) -> str:
-    spread = f"{r.effect.mean:.4g} ({r.effect.low:.4g} to {r.effect.high:.4g})"
-    verdict = "it holds" if r.passed else "IT FAILS"
-    return f"Attempt to break it, {r.name}: {spread}, expected {r.expected}; {verdict}."
+    spread = tr(
+        "{mean:.4g} ({low:.4g} to {high:.4g})", mean=r.effect.mean, low=r.effect.low, high=r.effect.high
+    )
+    verdict = tr("it holds") if r.passed else tr("IT FAILS")
+    return tr(
+        "Attempt to break it, {name}: {spread}, expected {expected}; {verdict}.",
+        name=r.name,
+        spread=spread,
+        expected=r.expected,
+        verdict=verdict,
+    )

@@ -1,0 +1,143 @@
+"""The language of what people read: English sentences in the code, their translations in one catalogue.
+
+A message is an English sentence with its values in braces, as of ``str.format``; without a translation it is
+shown as it is. JSON keys, names of files and what run folders and ledgers keep are in no language.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.resources import files
+
+__all__ = ["LANGUAGES", "accepted", "catalogue", "current", "marked", "of_system", "speak", "speaking", "tr"]
+
+LANGUAGES = ("en", "ko")
+_LANGUAGE = ContextVar("bayesight_language", default="en")
+
+_ENTRY = re.compile(r'^msgid ((?:"[^\n]*"\n)+)msgstr ((?:"[^\n]*"\n?)+)', re.MULTILINE)
+_PARTICLE = re.compile(r"(.)(['\"”’)\]\u202f]*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|\(으\)로|\(이\))")
+_ENDS_IN_CONSONANT, _ENDS_IN_L = frozenset("013678LMNR"), frozenset("178LR")
+
+
+def tr(message: str, /, **values: object) -> str:
+    """A message in the language spoken now, its values put in.
+
+    Args:
+        message: English, with names of values in braces.
+        values: by name; without any the message is taken as it is, braces too.
+
+    Example:
+        >>> tr("{count:,} images", count=2000)
+        '2,000 images'
+        >>> with speaking("ko"):
+        ...     tr("precision"), tr("Precision of {name}", name="A")
+        ('정밀도', 'A의 정밀도')
+    """
+    language = _LANGUAGE.get()
+    text = message if language == "en" else catalogue(language).get(message, message)
+    told = text.format(**values) if values else text
+    return told if language == "en" else _with_particles(told)
+
+
+def speak(language: str) -> None:
+    """Speak a language from here on; one that is not known is English."""
+    _LANGUAGE.set(language if language in LANGUAGES else "en")
+
+
+def marked(message: str) -> str:
+    """The message itself, for the catalogue to have it; ``tr`` translates it where it is shown."""
+    return message
+
+
+def current() -> str:
+    """The language spoken now, as ISO 639-1 has it."""
+    return _LANGUAGE.get()
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Speak a language inside the block; one that is not known is English."""
+    token = _LANGUAGE.set(language if language in LANGUAGES else "en")
+    try:
+        yield
+    finally:
+        _LANGUAGE.reset(token)
+
+
+def of_system(environment: Mapping[str, str] = os.environ) -> str:
+    """The language that ``BAYESIGHT_LANG`` or, without it, the locale of the system asks for.
+
+    Example:
+        >>> of_system({"LANG": "ko_KR.UTF-8"}), of_system({"BAYESIGHT_LANG": "en", "LANG": "ko_KR.UTF-8"})
+        ('ko', 'en')
+    """
+    names = ("BAYESIGHT_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+    first = next((environment[name] for name in names if environment.get(name)), "")
+    return "ko" if first[:2].lower() == "ko" else "en"
+
+
+def accepted(header: str, otherwise: str = "en") -> str:
+    """The language that an ``Accept-Language`` header prefers of those there are.
+
+    Example:
+        >>> accepted("ko-KR,ko;q=0.9,en;q=0.8"), accepted("de, en;q=0.5, ko;q=0.1"), accepted("fr")
+        ('ko', 'en', 'en')
+    """
+    wanted = []
+    for place, part in enumerate(header.split(",")):
+        name, _, weight = part.partition(";q=")
+        try:
+            wanted.append((-float(weight or 1), place, name.strip()[:2].lower()))
+        except ValueError:
+            continue
+    known = (name for quality, _, name in sorted(wanted) if name in LANGUAGES and quality < 0)
+    return next(known, otherwise)
+
+
+@functools.cache
+def catalogue(language: str) -> Mapping[str, str]:
+    """The translations of a language, message to text; of English there are none."""
+    if language == "en":
+        return {}
+    place = files("bayesight") / "locale" / language / "LC_MESSAGES" / "bayesight.po"
+    entries = ((_unquoted(a), _unquoted(b)) for a, b in _ENTRY.findall(place.read_text("utf-8")))
+    return {message: text for message, text in entries if message and text}
+
+
+def _unquoted(lines: str) -> str:
+    """The strings of a catalogue's entry as one."""
+    return "".join(ast.literal_eval(line) for line in lines.splitlines())
+
+
+def _with_particles(text: str) -> str:
+    """Korean text with each particle in the form that the sound before it asks for, where that is known.
+
+    Example:
+        >>> said = ("사후확률은(는)", "A을(를)", "9(으)로", "'R'이(가)", "cat은(는)")
+        >>> [_with_particles(text) for text in said]
+        ['사후확률은', 'A를', '9로', "'R'이", 'cat은(는)']
+    """
+
+    def chosen(found: re.Match[str]) -> str:
+        before, closing, particle = found.groups()
+        consonant, liquid = before in _ENDS_IN_CONSONANT, before in _ENDS_IN_L
+        if "가" <= before <= "힣":
+            ending = (ord(before) - ord("가")) % 28
+            consonant, liquid = ending > 0, ending == 8
+        elif not (before.isdigit() or before.isupper() or before == "%"):
+            return found.group()
+        if particle in ("(으)로", "(이)"):
+            kept = consonant and not (liquid and particle == "(으)로")
+            form = particle.replace("(", "").replace(")", "") if kept else particle.partition(")")[2]
+        else:
+            with_consonant, without = particle.rstrip(")").split("(")
+            form = with_consonant if consonant else without
+        return before + closing + form
+
+    return _PARTICLE.sub(chosen, text)

@@ -1,0 +1,179 @@
+"""The catalogue: no visible string without a message, no message without its Korean."""
+
+import ast
+import contextvars
+import importlib.util
+import re
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pytest
+from jinja2 import nodes
+
+from bayesight import report
+from bayesight.evaluation import reliability
+from bayesight.language import LANGUAGES, accepted, catalogue, current, of_system, speaking, tr
+from bayesight.report import ClassReading, Estimate, Report, render
+from bayesight.report.words import joined, plural
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src/bayesight"
+ROOMS = ("report", "workflows/reporting.py", "workflows/causal/report.py")
+"""Files and folders whose sentences people read."""
+
+NOT_SHOWN = {"tr", "marked", "plural", "check", "node", "stroke", "numpy_generator", "getattr"}
+TWO_WORDS = re.compile(r"[A-Za-z]{2,}[,;:.]? +[A-Za-z]{2,}")
+STYLE = re.compile(r"(fill|stroke|font|rotate|translate)[\w-]*[:(]|var\(|<svg|default-src")
+
+
+@pytest.fixture(scope="module")
+def messages():
+    spec = importlib.util.spec_from_file_location("messages", ROOT / "docs/reference/messages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
+def test_every_message_has_a_translation_with_the_same_values(messages, language):
+    assert messages.problems(language) == []
+
+
+def test_a_catalogue_is_read_as_babel_reads_it(messages):
+    from babel.messages.pofile import read_po
+
+    with messages.CATALOGUES["ko"].open("rb") as file:
+        by_babel = {entry.id: entry.string for entry in read_po(file, locale="ko") if entry.id}
+    assert catalogue("ko") == by_babel
+
+
+def files(suffix):
+    for room in ROOMS:
+        place = SOURCE / room
+        yield from ([place] if place.suffix == suffix else sorted(place.rglob(f"*{suffix}")))
+
+
+@pytest.mark.parametrize("path", list(files(".py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_sentence_is_shown_but_through_the_catalogue(path):
+    assert list(loose(path.read_text("utf-8"))) == []
+
+
+def test_the_search_for_sentences_finds_them():
+    assert list(loose('def f(n):\n    return f"{n} of all images"')) == ["1 of all images"]
+    assert list(loose('def f():\n    """Of two words."""\n    return tr("of all images")')) == []
+    assert list(visible('<p aria-label="of all">{{ tr("of all") }}</p><b>An image</b>')) == [
+        "of all",
+        "An image",
+    ]
+
+
+@pytest.mark.parametrize("path", list(files(".j2")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_template_shows_words_but_through_the_catalogue(path):
+    assert list(visible(path.read_text("utf-8"))) == []
+
+
+def loose(text):
+    """Sentences of a Python file outside ``tr`` and the like; a value of an f-string is 1."""
+    tree = ast.parse(text)
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            words = "".join(part.value if isinstance(part, ast.Constant) else "1" for part in node.values)
+            found = re.search(r"[A-Za-z]{2,}", words) and (" " in words)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words, found = node.value, TWO_WORDS.search(node.value)
+        else:
+            continue
+        if found and not STYLE.search(words) and not hidden(node, parents):
+            yield words
+
+
+def hidden(node, parents):
+    """Whether a string is a docstring, part of a refusal, or an argument of a call that shows nothing new."""
+    if isinstance(parents[node], ast.Expr | ast.JoinedStr | ast.FormattedValue):
+        return True
+    while node in parents and not isinstance(node, ast.stmt):
+        parent = parents[node]
+        refusal = isinstance(parent, ast.Assign) and ast.unparse(parent.targets[0]) == "came"
+        if isinstance(parent, ast.Raise) or refusal:
+            return True
+        if isinstance(parent, ast.Call) and node is not parent.func:
+            name = getattr(parent.func, "id", None) or getattr(parent.func, "attr", "")
+            if name in NOT_SHOWN:
+                return True
+        node = parent
+    return False
+
+
+def visible(text):
+    """Words of a template between tags, or in attributes that are read."""
+    text = re.sub(r"(?s)<(style|script).*?</\1>", "", text)
+    tree = jinja2.Environment().parse(text)
+    written = "".join(
+        part.data if isinstance(part, nodes.TemplateData) else "\0"
+        for output in tree.find_all(nodes.Output)
+        for part in output.nodes
+    )
+    for attribute in re.findall(r'(?:aria-label|title|alt|placeholder|value)="([^"]*)"', written):
+        if re.search(r"[A-Za-z]{3,}", attribute) and not STYLE.search(attribute) and "=" not in attribute:
+            yield attribute
+    for words in re.findall(r">([^<>]*)<", re.sub(r'"[^"]*"', '""', written)):
+        if re.search(r"[A-Za-z]{3,}", words):
+            yield words.strip(" \n\0")
+
+
+def test_two_languages_are_spoken_side_by_side():
+    def korean():
+        with speaking("ko"):
+            return tr("precision")
+
+    assert contextvars.copy_context().run(korean) == "정밀도"
+    assert (tr("precision"), current()) == ("precision", "en")
+    with speaking("xx"):
+        assert tr("precision") == "precision"
+
+
+def test_the_language_is_that_of_the_system_or_of_the_browser():
+    assert of_system({}) == of_system({"LANG": "C.UTF-8"}) == "en"
+    assert of_system({"LANG": "en_US.UTF-8", "LC_ALL": "ko_KR"}) == "ko"
+    assert accepted("en;q=0, ko;q=0.2") == "ko"
+    assert accepted("", otherwise="ko") == accepted("ko;q=x, fr", otherwise="ko") == "ko"
+
+
+def test_counts_and_lists_follow_the_language():
+    with speaking("ko"):
+        assert plural(1, "image") == "이미지 1장"
+        assert plural(2000, "class", "classes") == "클래스 2,000개"
+        assert joined(["A", "B"]) == "A 및 B"
+
+
+def test_a_report_in_korean_has_no_english_sentence():
+    sure = Estimate(0.9, 0.85, 0.94)
+    reading = ClassReading("A", 40, sure, sure, sure, sure, sure)
+    generator = np.random.default_rng(0)
+    p = generator.dirichlet([1, 1, 1], 90)
+    labels = generator.integers(0, 3, 90)
+    with speaking("ko"):
+        sections = (
+            report.summary(sure, 90, log_loss=0.3, calibration_error=0.02, readings=(reading, reading)),
+            report.confusion_table([[8, 2], [1, 9]], ("A", "B")),
+            report.per_class((reading,)),
+            report.reliability_diagram(reliability(np.log(p), labels)),
+            report.class_counts({"A": 5, "B": 9}),
+            report.quarantine([("x.png", "")], ignored=2),
+            report.duplicates(1, 2, near_groups=1),
+            report.counted_people(0.1, 0.99, 0.1),
+            report.posterior_by_prevalence([0.1, 0.5], [0.2, 0.6], here=0.3),
+            report.novelty(p[:, 0], unknown=p[:, 1], threshold=0.5, level=0.05),
+            report.update_change(("A", "B"), [0.8, 0.7], [0.9, 0.6], 5, removed=2, elapsed_s=1.2),
+            report.learning_curves([1, 2], validation_accuracy=[0.5, 0.8], best_epoch=2),
+        )
+        page = render(Report("A", sections))
+    assert '<html lang="ko">' in page
+    words = re.sub(r"(?s)<style>.*?</style>|<[^>]*>", " ", page) + " ".join(
+        re.findall(r'label="([^"]*)"', page)
+    )
+    left = set(re.findall(r"[A-Za-z]{3,}", words))
+    assert left <= {"nats", "AUROC", "FPR", "Bayesight", "png"}
+    assert not re.search(r"[은이을과]\([는가를와]\)", words)
