@@ -84,7 +84,8 @@ def test_the_same_seed_gives_the_same_bits(name):
     setting = Setting(out=Path(), smoke=True, threads=1)
     arm = milestone.arms[0]
     one, two = (measure(arm, sources, 3, setting) for _ in range(2))
-    assert one.values == two.values
+    kept = [{k: v for k, v in each.values.items() if k not in milestone.timed} for each in (one, two)]
+    assert kept[0] == kept[1]
     assert one.curve == two.curve
 
 

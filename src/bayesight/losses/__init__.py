@@ -3,6 +3,7 @@
 ```
 classification   losses of logits and labels    contrastive   NT-Xent of two views
 environments     losses that also see where an image comes from; their mathematics is in invariance
+detection        boxes: focal loss of a map of centres, GIoU
 segmentation     masks: cross-entropy of pixels, Dice's overlap
 pose             key points: divergence of heat maps, squared distance of coordinates
 temporal_difference   Q-learning: the value of an action against what followed
@@ -19,6 +20,7 @@ from bayesight.losses.classification import (
     build_loss,
 )
 from bayesight.losses.contrastive import nt_xent
+from bayesight.losses.detection import centre_heat, detection_loss, focal_heat_loss, giou_loss
 from bayesight.losses.environments import (
     EnvironmentLoss,
     GroupDRO,
@@ -48,9 +50,13 @@ __all__ = [
     "ReweightedCrossEntropy",
     "backdoor_weights",
     "build_loss",
+    "centre_heat",
     "coordinate_loss",
+    "detection_loss",
     "dice_loss",
     "exponentiated",
+    "focal_heat_loss",
+    "giou_loss",
     "group_means",
     "heat_map_loss",
     "heat_maps",

@@ -6,6 +6,7 @@ Those in ``MODELS`` and ``TEXT_MODELS`` answer with a class, those in ``GENERATO
 from bayesight.models.alexnet import AlexNet
 from bayesight.models.autoencoder import Autoencoder
 from bayesight.models.base import ImageModel, Standardisation, channels_last, kaiming_normal
+from bayesight.models.centernet import CenterNet, Peaks, centre_peaks
 from bayesight.models.contrastive import ProjectionHead
 from bayesight.models.efficientnet import EfficientNetLite
 from bayesight.models.encoders import Lite0Encoder, start_from_imagenet
@@ -65,6 +66,7 @@ __all__ = [
     "Bert",
     "BidirectionalTransformer",
     "CausalTransformer",
+    "CenterNet",
     "CoordinatePose",
     "EfficientNetLite",
     "GenerativeModel",
@@ -73,6 +75,7 @@ __all__ = [
     "LinearModel",
     "Lite0Encoder",
     "Measure",
+    "Peaks",
     "ProjectionHead",
     "QNetwork",
     "QuestionModel",
@@ -92,6 +95,7 @@ __all__ = [
     "build_q_network",
     "build_question_model",
     "build_translation_model",
+    "centre_peaks",
     "channels_last",
     "continuation",
     "decoded",

@@ -302,6 +302,7 @@ class Milestone:
         arms: the paper's first.
         claims: what must hold for it to count as reproduced.
         metrics: what each metric is, with its unit.
+        timed: metrics that depend on the machine and on the moment.
         watched: what the curves show.
         source: what it learns from: "letters" or another kind that ``--data`` can replace, or "play",
             "shapes" or "none", which it cannot.
@@ -331,6 +332,7 @@ class Milestone:
     source: Literal["letters", "text", "pairs", "sentences", "play", "shapes", "none"] = "letters"
     needs: int = 0
     seeds: int = 3
+    timed: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
