@@ -99,38 +99,38 @@ class CenterNet(nn.Module):
 
 @dataclass(frozen=True)
 class Peaks:
-    """Places where a centre is likelier than around it, the likeliest first.
+    """Places where a centre, of whichever class, is likelier than around it, the likeliest first.
 
     Args:
         boxes: (B, M, 4) in pixels.
-        classes: (B, M).
         logits: (B, M, K) of a centre of each class in that cell.
+        there: (B, M) whether it is a peak; where an image has fewer than M, the last are not.
     """
 
     boxes: Tensor
-    classes: Tensor
     logits: Tensor
+    there: Tensor
 
 
 def centre_peaks(logits: Tensor, boxes: Tensor, most: int = 100) -> Peaks:
-    """The highest cells among their eight neighbours, of any class (sec. 4, "From points to bounding boxes").
+    """The highest cells among their eight neighbours (sec. 4, "From points to bounding boxes").
+
+    Unlike the paper's, a place is one peak, not one of each class: its box has one posterior over all.
 
     Args:
         logits: (B, K, h, w) of centres.
         boxes: (B, 4, h, w) of every cell.
-        most: peaks of an image; fewer where there are fewer cells.
-
-    Returns:
-        M = min(most, K h w) of each image; where it has fewer peaks, the last have a logit of minus infinity.
+        most: peaks of an image; M is at most h w.
     """
-    peaks = logits.where(F.max_pool2d(logits, 3, stride=1, padding=1) == logits, -math.inf)
-    cells = logits.shape[-2] * logits.shape[-1]
-    flat = peaks.flatten(1)
-    top, place = flat.topk(min(most, flat.shape[1]), dim=1)
-    cell, kind = place % cells, place // cells
-    found = boxes.flatten(2).gather(2, cell[:, None].expand(-1, 4, -1)).transpose(1, 2)
-    there = logits.flatten(2).gather(2, cell[:, None].expand(-1, logits.shape[1], -1)).transpose(1, 2)
-    return Peaks(found, kind, there.scatter(2, kind[..., None], top[..., None]))
+    height = logits.amax(dim=1, keepdim=True)
+    around = F.max_pool2d(height, 3, stride=1, padding=1)
+    peaks = height.where(height == around, -math.inf).flatten(1)
+    top, cell = peaks.topk(min(most, peaks.shape[1]), dim=1)
+    found, there = (
+        maps.flatten(2).gather(2, cell[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
+        for maps in (boxes, logits)
+    )
+    return Peaks(found, there, top > -math.inf)
 
 
 def halving_block(inputs: int, outputs: int) -> nn.Sequential:

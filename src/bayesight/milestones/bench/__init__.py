@@ -12,6 +12,7 @@ Trials, each of a kind of recipe:
 lines       a line through points                    classifying a classifier of letters
 kernels     a kernel machine                         language    a language model
 rates       an optimizer, the best of some rates     remembering an image through a few numbers and back
+detecting   boxes, from a map of centres or from windows
 generating  a model that makes images                few_labels  what was learned without labels
 shifting    a clue that turns round                  coloured    the letters in colour that it is shown
 playing     a Q-network that plays                   films       play as moving pictures

@@ -71,9 +71,10 @@ def detect_by_centres(recipes: Sequence[Keys], bench: Bench) -> Measurement:
         with bench.hardware.fabric.autocast():
             logits, boxes = model(images)
         peaks = centre_peaks(logits, boxes, _KEPT)
-        scores = peaks.logits.gather(2, peaks.classes[..., None])[..., 0].sigmoid()
-        places, sure = (one.cpu().double().numpy() for one in (peaks.boxes, scores))
-        return list(map(FoundBoxes, places, peaks.classes.cpu().numpy(), sure))
+        heights, kinds = peaks.logits.sigmoid().max(dim=2)
+        heights = heights * peaks.there
+        places, sure = (one.cpu().double().numpy() for one in (peaks.boxes, heights))
+        return list(map(FoundBoxes, places, kinds.cpu().numpy(), sure))
 
     return _measured(recipe, bench, model, loss, detect)
 

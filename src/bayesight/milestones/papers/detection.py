@@ -72,12 +72,12 @@ MILESTONE = Milestone(
     watched="training loss",
     smoke=Smoke(
         {
-            "optimization.steps": 250,
+            "optimization.steps": 200,
             "data.batch": 16,
-            "data.train": 1000,
-            "data.test": 60,
+            "data.train": 800,
+            "data.test": 40,
             "model.widths": (16, 24, 32, 48),
-            "model.step": 4,
+            "model.step": 6,
         }
     ),
     minutes=20,
