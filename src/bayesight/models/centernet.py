@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +13,11 @@ from torch import Tensor, nn
 
 from bayesight.checks import check
 from bayesight.models.base import check_widths, kaiming_normal
-from bayesight.models.efficientnet import Lite0
+from bayesight.models.encoders import Encoder, Lite0Encoder
 from bayesight.values import Widths, Within
 
 __all__ = ["CenterNet", "Peaks", "centre_peaks", "halving_block"]
 
-ENCODERS = ("own", "lite0")
-_CHANNELS_LITE0 = {1: 16, 2: 24, 3: 40, 5: 112, 7: 320}
-"""Part of EfficientNet-Lite 0 whose map is the last of its size, and its channels: strides 2 to 32."""
 _RARE = 0.01  # share of cells that are a centre, before anything is learned
 _LARGEST = 8.0  # log of a box's sides in cells
 
@@ -34,7 +31,7 @@ class CenterNet(nn.Module):
     Args:
         channels: of the images.
         classes: K.
-        encoder: the way down: "own", learned from nothing, or "lite0", EfficientNet-Lite 0.
+        encoder: the way down.
         widths: channels of the own way down at stride 2, 4, ...; not used with "lite0".
         width: channels of the way up.
         stride: pixels a side of a cell, a power of two that the way down reaches.
@@ -52,7 +49,7 @@ class CenterNet(nn.Module):
         channels: int,
         classes: int,
         *,
-        encoder: Literal["own", "lite0"] = "own",
+        encoder: Encoder = "own",
         widths: Widths = (32, 48, 64, 96),
         width: Annotated[int, Within(1, 1024)] = 48,
         stride: Annotated[int, Within(2, 32)] = 2,
@@ -60,9 +57,8 @@ class CenterNet(nn.Module):
         super().__init__()
         check_widths(widths, "centernet.widths")
         check(classes >= 1, "centernet", f"{classes} classes", "at least one")
-        check(encoder in ENCODERS, "centernet.encoder", f"got {encoder!r}", " or ".join(ENCODERS))
-        self.down: nn.Module = _Halvings(channels, widths) if encoder == "own" else _Pretrained(channels)
-        reached = self.down.widths if isinstance(self.down, _Halvings) else tuple(_CHANNELS_LITE0.values())
+        down = _Halvings(channels, widths) if encoder == "own" else Lite0Encoder(channels)
+        self.down, reached = down, down.widths
         strides = [2 ** (depth + 1) for depth in range(len(reached))]
         known = ", ".join(map(str, strides))
         check(stride in strides, "centernet.stride", f"got {stride}", f"one of {known}")
@@ -153,26 +149,6 @@ class _Halvings(nn.Module):
         for block in self.blocks:
             x = block(x)
             maps.append(x)
-        return maps
-
-
-class _Pretrained(nn.Module):
-    """Maps of EfficientNet-Lite 0 at stride 2 to 32; its weights come from ``load_state_dict``."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        network = Lite0((channels, 32, 32), 1, side=32, tune=len(_CHANNELS_LITE0))
-        self.standardise = network.standardise
-        self.parts = network.parts[: max(_CHANNELS_LITE0) + 1]
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """The maps, the largest first."""
-        x, maps = self.standardise(x), []
-        x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
-        for number, part in enumerate(self.parts):
-            x = part(x)
-            if number in _CHANNELS_LITE0:
-                maps.append(x)
         return maps
 
 

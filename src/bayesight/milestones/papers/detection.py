@@ -44,7 +44,7 @@ MILESTONE = Milestone(
         Arm("sliding windows", (WINDOWS,), detect_by_windows),
     ),
     claims=(
-        Claim("centre heat map", "f1", ">=", margin=0.9, smoke=(1.0, 0.5)),
+        Claim("centre heat map", "f1", ">=", margin=0.9, smoke=(1.0, 0.4)),
         Claim(
             "centre heat map",
             "f1",
@@ -72,9 +72,9 @@ MILESTONE = Milestone(
     watched="training loss",
     smoke=Smoke(
         {
-            "optimization.steps": 200,
+            "optimization.steps": 150,
             "data.batch": 16,
-            "data.train": 800,
+            "data.train": 400,
             "data.test": 40,
             "model.widths": (16, 24, 32, 48),
             "model.step": 6,
