@@ -1,5 +1,6 @@
 """Scores against scikit-learn, torchmetrics, scipy, closed forms, a slow version, and their laws."""
 
+import itertools
 import math
 
 import numpy as np
@@ -194,3 +195,24 @@ def test_answers_gathered_block_by_block_are_scored_as_the_posteriors_are():
         np.testing.assert_array_equal(getattr(ours, name), part)
     chosen = labels == 2
     assert answers.at(chosen).log_loss() == log_loss(log_p[chosen], labels[chosen])
+
+
+def test_events_are_judged_by_their_own_probability():
+    """Beside a slow version: each bin's mean probability and share; log-loss as of two classes."""
+    rng = np.random.default_rng(5)
+    p = rng.beta(0.6, 0.9, 500)
+    happened = rng.random(500) < p**1.3
+    answers = Answers.of_events(p, happened)
+    found = answers.reliability(7)
+    slow = 0.0
+    for low, high in itertools.pairwise(np.linspace(0, 1, 8)):
+        held = (p > low) & (p <= high)
+        slow += held.mean() * abs(p[held].mean() - happened[held].mean())
+    assert found.expected_error == pytest.approx(slow)
+    both = np.log(np.stack([1 - p, p], axis=1))
+    assert answers.log_loss() == pytest.approx(log_loss(both, happened.astype(int)))
+    assert Answers.of_events([0.0, 1.0], [False, True]).log_loss() == 0
+    with pytest.raises(InvalidInput, match=r"\(N,\) and \(N,\)"):
+        Answers.of_events([0.5], [True, False])
+    with pytest.raises(InvalidInput, match="outside"):
+        Answers.of_events([1.5], [True])

@@ -83,6 +83,32 @@ class Answers:
         return cls(true, predicted, p[rows, predicted] - total, p[rows, true] - total)
 
     @classmethod
+    def of_events(cls, p: npt.ArrayLike, happened: npt.ArrayLike) -> Answers:
+        """The answer to each event that it happens, so that reliability is that of its own probability.
+
+        Args:
+            p: (N,) probabilities of the events.
+            happened: (N,) bool.
+
+        Raises:
+            InvalidInput: shapes differ, or a number that is no probability.
+
+        Example:
+            >>> Answers.of_events([0.2, 0.2, 0.9], [True, False, True]).reliability(2).accuracy.tolist()
+            [0.5, 1.0]
+        """
+        chance, came_true = floats(p), np.asarray(happened, dtype=bool)
+        fits = chance.ndim == 1 and chance.shape == came_true.shape
+        shapes = f"got shapes {chance.shape} and {came_true.shape}"
+        check(fits, "Answers.of_events", shapes, "(N,) and (N,)")
+        known = bool(((chance >= 0) & (chance <= 1)).all())
+        check(known, "Answers.of_events", "a number outside [0, 1]", "probabilities")
+        with np.errstate(divide="ignore"):
+            log_p, log_q = np.log(chance), np.log1p(-chance)
+        labels = came_true.astype(np.int64)
+        return cls(labels, np.ones_like(labels), log_p, np.where(came_true, log_p, log_q))
+
+    @classmethod
     def joined(cls, parts: Sequence[Answers]) -> Answers:
         """All of them, in order."""
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))

@@ -18,7 +18,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from bayesight.evaluation import expected_calibration_error
+from bayesight.evaluation.calibration import Answers
 from bayesight.evaluation.keypoints import near_keypoints
 from bayesight.letters.figures import POINTS, SKELETON, FigureOptions, Figures, draw_figures
 from bayesight.losses.pose import coordinate_loss, heat_map_loss
@@ -86,8 +86,7 @@ def pose(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     if answers.near is not None:
         distance = np.linalg.norm(answers.points - test.points, axis=2)
         hit = (distance <= NEAR * lengths[:, None])[test.there]
-        p = answers.near[test.there].clip(1e-6, 1 - 1e-6)
-        values["ece"] = expected_calibration_error(np.log(np.stack([1 - p, p], axis=1)), hit.astype(int))
+        values["ece"] = Answers.of_events(answers.near[test.there], hit).reliability(15).expected_error
     values["parameters"] = float(sum(part.numel() for part in model.parameters()))
     caption = "figures as they are, and as they were found"
     return Measurement(values, thinned(losses), {caption: _page(test, answers.points)})
