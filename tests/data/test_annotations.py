@@ -113,6 +113,23 @@ def test_boxes_and_points_of_coco():
     assert not other.points.any()
 
 
+def test_the_skeleton_of_coco_and_points_that_are_none():
+    """Lines count from 1 in the file; points outside and lists of another length are named."""
+    figure = {"id": 3, "name": "figure", "keypoints": ["head", "foot"], "skeleton": [[1, 2], [2, 3], "x"]}
+    box = {"image_id": 7, "category_id": 3, "bbox": [2, 3, 10, 20]}
+    marks = ([5, 6, 2, 64, 48, 1], [5, 6, 2, 70, 9, 1], [1, 2, 3], "here", [0, 0, 0, -9, 0, 0], None)
+    entries = [{**box, "id": number, "keypoints": mark} for number, mark in enumerate(marks)]
+    one, other = read_coco(coco(categories=[figure], annotations=entries), "i.json")
+    assert one.skeleton == other.skeleton
+    assert (one.skeleton.points, one.skeleton.lines) == (("head", "foot"), ((0, 1),))
+    assert one.points[..., 2].tolist() == [[1, 1], [1, 0], [0, 0], [0, 0], [0, 0], [0, 0]]
+    assert one.faults == (
+        "foot at 70, 9: outside the picture of 64x48",
+        "key points of 3 values; expected 6 numbers",
+        "key points of 'here'; expected 6 numbers",
+    )
+
+
 def test_boxes_of_coco_are_those_of_its_own_code(tmp_path):
     from pycocotools.coco import COCO
 

@@ -1,10 +1,19 @@
-"""Key points: PCK by hand, OKS against COCO's own code, and laws."""
+"""Key points: PCK by hand, OKS and its average precision against COCO's own code, and laws."""
+
+import contextlib
+import io
 
 import numpy as np
 import pytest
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluation.keypoints import keypoint_likeness, near_keypoints
+from bayesight.evaluation.keypoints import (
+    FoundFigures,
+    TrueFigures,
+    keypoint_likeness,
+    match_keypoints,
+    near_keypoints,
+)
 
 
 def test_oks_equals_coco():
@@ -65,3 +74,78 @@ def test_what_does_not_fit(change, words):
     }
     with pytest.raises(InvalidInput, match=words):
         keypoint_likeness(**{**given, **change})
+
+
+def figures(seed, images=12, points=5):
+    """True figures and found ones near them, some missed and some invented."""
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for _ in range(images):
+        many = int(rng.integers(0, 4))
+        true = rng.uniform(0, 100, (many, points, 2))
+        there = rng.random((many, points)) < 0.8
+        there[:, 0] = True
+        copies = rng.integers(0, max(many, 1), int(rng.integers(0, 5))) if many else np.zeros(0, int)
+        found = true[copies] + rng.normal(0, rng.choice([2, 12]), (len(copies), points, 2))
+        pairs.append(
+            (
+                TrueFigures(true, there, rng.uniform(500, 4000, many)),
+                FoundFigures(found, rng.permutation(len(copies)) + rng.random(len(copies))),
+            )
+        )
+    return pairs
+
+
+def coco_precision(pairs, tolerances):
+    """Average precision over all likenesses, by COCO's own code."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth, found = [], []
+    for number, (true, given) in enumerate(pairs, 1):
+        for points, there, area in zip(true.points, true.there, true.areas, strict=True):
+            marks = np.concatenate([points, np.where(there, 2, 0)[:, None]], axis=1)
+            truth.append(
+                {
+                    **{"id": len(truth) + 1, "image_id": number, "category_id": 1, "iscrowd": 0},
+                    **{"area": area, "bbox": [0, 0, 1, 1], "num_keypoints": int(there.sum())},
+                    "keypoints": marks.ravel().tolist(),
+                }
+            )
+        for points, score in zip(given.points, given.scores, strict=True):
+            marks = np.concatenate([points, np.ones((len(points), 1))], axis=1).ravel().tolist()
+            found.append({"image_id": number, "category_id": 1, "keypoints": marks, "score": score})
+    with contextlib.redirect_stdout(io.StringIO()):
+        known = COCO()
+        known.dataset = {
+            "images": [{"id": number} for number in range(1, len(pairs) + 1)],
+            "categories": [{"id": 1, "name": "figure"}],
+            "annotations": truth,
+        }
+        known.createIndex()
+        judged = COCOeval(known, known.loadRes(found), "keypoints")
+        judged.params.kpt_oks_sigmas = np.asarray(tolerances)
+        judged.params.areaRng, judged.params.areaRngLbl = [[0, 1e10]], ["all"]
+        judged.evaluate()
+        judged.accumulate()
+    precision = judged.eval["precision"]
+    return float(precision[precision > -1].mean())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_average_precision_equals_coco(seed):
+    tolerances = [0.03, 0.05, 0.08, 0.1, 0.06]
+    pairs = figures(seed)
+    ours = match_keypoints(pairs, tolerances).mean_average_precision()
+    assert ours == pytest.approx(coco_precision(pairs, tolerances), abs=1e-9)
+
+
+def test_a_figure_without_points_need_not_be_found():
+    points = np.zeros((2, 3, 2)) + 5
+    there = np.array([[True] * 3, [False] * 3])
+    true = TrueFigures(points, there, np.array([100.0, 100.0]))
+    found = match_keypoints([(true, FoundFigures(points[:1], np.array([0.5])))], [0.1] * 3)
+    assert found.present.tolist() == [[1]]
+    assert found.mean_average_precision() == 1
+    with pytest.raises(InvalidInput, match="no images"):
+        match_keypoints([], [0.1])

@@ -33,6 +33,7 @@ __all__ = [
     "MOST_BOXES",
     "Annotated",
     "Question",
+    "Skeleton",
     "read_coco",
     "read_mask",
     "read_questions",
@@ -45,6 +46,21 @@ MOST_BOXES = 10_000
 _LONGEST = 10_000  # characters of a question
 _ENDS = ("xmin", "ymin", "xmax", "ymax")
 _FARTHEST = 1e9  # pixels of any picture
+_MOST_POINTS = 1_000
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The key points that things of a class have.
+
+    Args:
+        points: (P,) their names.
+        lines: pairs of points, from 0 on, that are drawn with a line between them.
+    """
+
+    points: tuple[str, ...] = ()
+    lines: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,7 @@ class Annotated:
         difficult: (G,) boxes that need not be found.
         points: (G, P, 3) key points: x, y, and whether each is there; P is 0 where there are none.
         faults: what had to be left out, and why.
+        skeleton: names of the points, and the lines between them.
     """
 
     image: str
@@ -68,6 +85,7 @@ class Annotated:
     difficult: IntArray
     points: FloatArray
     faults: tuple[str, ...] = ()
+    skeleton: Skeleton = Skeleton()
 
 
 @dataclass(frozen=True)
@@ -93,7 +111,7 @@ class _Gathered:
 
     image: str
     size: tuple[int, int] | None
-    points_wanted: int = 0
+    skeleton: Skeleton = Skeleton()
     names: list[str] = field(default_factory=list)
     boxes: list[Sequence[float]] = field(default_factory=list)
     difficult: list[bool] = field(default_factory=list)
@@ -113,7 +131,14 @@ class _Gathered:
         self.names.append(name)
         self.boxes.append(box)
         self.difficult.append(difficult)
-        self.points.append(np.zeros((self.points_wanted, 3)) if points is None else points)
+        points = np.zeros((len(self.skeleton.points), 3)) if points is None else points
+        if self.size is not None:
+            inside = ((points[:, :2] >= 0) & (points[:, :2] <= self.size[::-1])).all(axis=1)
+            for k in np.flatnonzero(~inside & (points[:, 2] > 0)).tolist():
+                told = "{} at {:g}, {:g}".format(self.skeleton.points[k], *points[k, :2])
+                self.faults.append(f"{told}: outside the picture of {self.size[1]}x{self.size[0]}")
+                points[k, 2] = 0
+        self.points.append(points)
 
     def done(self) -> Annotated:
         """All that was gathered."""
@@ -122,10 +147,17 @@ class _Gathered:
         if self.size is not None:
             height, width = self.size
             boxes = np.clip(boxes, 0, [width, height, width, height])
-        points = np.array(self.points, dtype=float).reshape(count, self.points_wanted, 3)
+        points = np.array(self.points, dtype=float).reshape(count, len(self.skeleton.points), 3)
         difficult = np.array(self.difficult, dtype=bool)
         return Annotated(
-            self.image, self.size, tuple(self.names), boxes, difficult, points, tuple(self.faults)
+            self.image,
+            self.size,
+            tuple(self.names),
+            boxes,
+            difficult,
+            points,
+            tuple(self.faults),
+            self.skeleton,
         )
 
 
@@ -180,14 +212,14 @@ def read_coco(content: bytes, where: str) -> list[Annotated]:
         check(isinstance(found, list), where, f"no list {name!r}", want)
         lists[name] = list(found or ())
     categories = {one["id"]: one for one in lists["categories"] if _has(one, "id", "name")}
-    named = [one.get("keypoints") for one in categories.values()]
-    points = max((len(one) for one in named if isinstance(one, list)), default=0)
+    skeletons = [_skeleton(one) for one in categories.values()]
+    skeleton = max(skeletons, key=lambda one: len(one.points), default=Skeleton())
     gathered: dict[Any, _Gathered] = {}
     for one in lists["images"]:
         if _has(one, "id", "file_name"):
             sides = _numbers([one.get("height"), one.get("width")], 2)
             size = (int(sides[0]), int(sides[1])) if sides and min(sides) >= 1 else None
-            gathered[one["id"]] = _Gathered(str(one["file_name"]), size, points)
+            gathered[one["id"]] = _Gathered(str(one["file_name"]), size, skeleton)
     lost: list[str] = []
     for one in lists["annotations"]:
         image = gathered.get(one.get("image_id")) if _has(one, "image_id", "category_id", "bbox") else None
@@ -201,14 +233,19 @@ def read_coco(content: bytes, where: str) -> list[Annotated]:
             image.faults.append(f"box {shown(one['bbox'])}")
             continue
         left, top, width, height = box
+        marks, count = one.get("keypoints"), len(skeleton.points)
+        points = _points(marks, count)
+        if marks and points is None and count:
+            many = f"{len(marks)} values" if isinstance(marks, list) else shown(marks)
+            image.faults.append(f"key points of {many}; expected {3 * count} numbers")
         image.add(
             str(category.get("name", "")),
             (left, top, left + width, top + height),
             difficult=one.get("iscrowd") == 1,
-            points=_points(one.get("keypoints"), points),
+            points=points,
         )
     read = [image.done() for image in gathered.values()]
-    return [*read, _Gathered("", None, points, faults=lost).done()] if lost else read
+    return [*read, _Gathered("", None, skeleton, faults=lost).done()] if lost else read
 
 
 def read_questions(content: bytes, where: str) -> tuple[list[Question], list[str]]:
@@ -361,6 +398,17 @@ def _points(values: Any, count: int) -> FloatArray | None:
     points = np.array(numbers).reshape(count, 3)
     points[:, 2] = points[:, 2] > 0
     return points
+
+
+def _skeleton(category: Mapping[str, Any]) -> Skeleton:
+    """The key points of a category, and the lines between them, counted from 1 in COCO."""
+    named, pairs = category.get("keypoints"), category.get("skeleton")
+    if not isinstance(named, list) or len(named) > _MOST_POINTS:
+        return Skeleton()
+    each = [_numbers(pair, 2) for pair in pairs] if isinstance(pairs, list) else []
+    lines = [(int(pair[0]) - 1, int(pair[1]) - 1) for pair in each if pair is not None]
+    known = [pair for pair in lines if min(pair) >= 0 and max(pair) < len(named)]
+    return Skeleton(tuple(str(name)[:_LONGEST_NAME] for name in named), tuple(known[: 10 * _MOST_POINTS]))
 
 
 def _has(one: Any, *names: str) -> bool:

@@ -15,7 +15,7 @@ from bayesight.checks import check
 from bayesight.evaluation.bootstrap import bootstrap_interval
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["COCO_OVERLAPS", "BoxMatches", "FoundBoxes", "TrueBoxes", "box_overlaps", "match_boxes"]
+__all__ = ["COCO_OVERLAPS", "BoxMatches", "FoundBoxes", "TrueBoxes", "box_overlaps", "match_boxes", "matched"]
 
 COCO_OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Overlaps over which COCO averages: .5 to .95."""
@@ -178,7 +178,7 @@ def match_boxes(
             present[number, k] = (~hard[there]).sum()
             rows = np.flatnonzero(found.classes == k)
             rows = rows[np.argsort(-found.scores[rows], kind="stable")][:most]
-            right, counted = _matched(box_overlaps(found.boxes[rows], true.boxes[there]), hard[there], limits)
+            right, counted = matched(box_overlaps(found.boxes[rows], true.boxes[there]), hard[there], limits)
             tags = np.stack([np.full(len(rows), k), np.full(len(rows), number)])
             columns.append((tags, found.scores[rows], right, counted))
     tags = np.concatenate([np.zeros((2, 0), np.int64), *(column[0] for column in columns)], axis=1)
@@ -204,7 +204,7 @@ def _check(numbers: IntArray, classes: int) -> None:
     check(not wrong, "match_boxes", f"class number {wrong[:1]}", f"0 to {classes - 1}")
 
 
-def _matched(
+def matched(
     overlap: FloatArray, hard: npt.NDArray[np.bool_], limits: FloatArray
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Found boxes that are right, and those that count, (T, D) each, from overlaps (D, G), the surest first.
