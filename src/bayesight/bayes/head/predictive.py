@@ -310,19 +310,18 @@ def _averaged_density(ready: Predictive, rows: Distances) -> Tensor:
 
     A class without rows was never among those judged; it keeps its plain density.
     """
-    at_centre = density_at(ready, rows, sharpness.centre(ready.sharpness))
+    centre = sharpness.centre(ready.sharpness)
     if len(ready.sharpness) == 1 and ready.sharpness[0, 2] == 0:
-        return at_centre
-    log_evidence = torch.logsumexp(at_centre + ready.log_prior, dim=-1, keepdim=True)
-    temperatures = ready.sharpness[:, 0]
-    log_posterior = [
-        sharpness.averaged(
-            ready.sharpness, density_at(ready, part, temperatures) + ready.log_prior, ready.log_prior
-        )
-        for part in rows.split(max(1, _VALUES // (len(temperatures) * len(ready.means))))
-    ]
-    shared = log_evidence + torch.cat(log_posterior) - ready.log_prior
-    return torch.where(ready.log_prior.isneginf(), at_centre, shared)
+        return density_at(ready, rows, centre)
+    temperatures = torch.cat([ready.sharpness.new_tensor([centre]), ready.sharpness[:, 0]])
+    unseen, parts = ready.log_prior.isneginf(), []
+    for part in rows.split(max(1, _VALUES // (len(temperatures) * len(ready.means)))):
+        density = density_at(ready, part, temperatures)
+        scores = density + ready.log_prior
+        log_posterior = sharpness.averaged(ready.sharpness, scores[1:], ready.log_prior)
+        shared = scores[0].logsumexp(dim=-1, keepdim=True) + log_posterior - ready.log_prior
+        parts.append(torch.where(unseen, density[0], shared))
+    return torch.cat(parts)
 
 
 def _balanced_scatter(head: GaussianHead) -> tuple[Tensor, Tensor]:
