@@ -19,12 +19,12 @@ from bayesight.report.words import joined, plural
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src/bayesight"
-ROOMS = ("report", "workflows/reporting.py", "workflows/causal/report.py")
+ROOMS = ("report", "service/page", "workflows/reporting.py", "workflows/causal/report.py")
 """Files and folders whose sentences people read."""
 
-NOT_SHOWN = {"tr", "marked", "plural", "check", "node", "stroke", "numpy_generator", "getattr"}
+NOT_SHOWN = {"tr", "marked", "plural", "check", "node", "stroke", "numpy_generator", "getattr", "info"}
 TWO_WORDS = re.compile(r"[A-Za-z]{2,}[,;:.]? +[A-Za-z]{2,}")
-STYLE = re.compile(r"(fill|stroke|font|rotate|translate)[\w-]*[:(]|var\(|<svg|default-src")
+STYLE = re.compile(r"(fill|stroke|font|rotate|translate)[\w-]*[:(]|var\(|<svg|'(self|none)'|-H '")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,8 @@ def hidden(node, parents):
     while node in parents and not isinstance(node, ast.stmt):
         parent = parents[node]
         refusal = isinstance(parent, ast.Assign) and ast.unparse(parent.targets[0]) == "came"
-        if isinstance(parent, ast.Raise) or refusal:
+        identity = isinstance(parent, ast.keyword) and parent.arg == "key"
+        if isinstance(parent, ast.Raise) or refusal or identity:
             return True
         if isinstance(parent, ast.Call) and node is not parent.func:
             name = getattr(parent.func, "id", None) or getattr(parent.func, "attr", "")
@@ -115,11 +116,11 @@ def visible(text):
         for output in tree.find_all(nodes.Output)
         for part in output.nodes
     )
-    for attribute in re.findall(r'(?:aria-label|title|alt|placeholder|value)="([^"]*)"', written):
+    for attribute in re.findall(r'(?:aria-label|title|alt|placeholder)="([^"]*)"', written):
         if re.search(r"[A-Za-z]{3,}", attribute) and not STYLE.search(attribute) and "=" not in attribute:
             yield attribute
     for words in re.findall(r">([^<>]*)<", re.sub(r'"[^"]*"', '""', written)):
-        if re.search(r"[A-Za-z]{3,}", words):
+        if re.search(r"[A-Za-z]{3,}", words) and not re.search("Bayesight|API", words, re.IGNORECASE):
             yield words.strip(" \n\0")
 
 

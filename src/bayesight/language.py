@@ -15,13 +15,26 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.resources import files
 
-__all__ = ["LANGUAGES", "accepted", "catalogue", "current", "marked", "of_system", "speak", "speaking", "tr"]
+__all__ = [
+    "LANGUAGES",
+    "accepted",
+    "catalogue",
+    "current",
+    "marked",
+    "of_system",
+    "retold",
+    "speak",
+    "speaking",
+    "tr",
+]
 
 LANGUAGES = ("en", "ko")
 _LANGUAGE = ContextVar("bayesight_language", default="en")
 
 _ENTRY = re.compile(r'^msgid ((?:"[^\n]*"\n)+)msgstr ((?:"[^\n]*"\n?)+)', re.MULTILINE)
-_PARTICLE = re.compile(r"(.)(['\"”’)\]\u202f]*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|\(으\)로|\(이\))")
+_PARTICLE = re.compile(
+    r"(.)((?:['\"”’)\]\u202f]|</?[a-z][^>]*>)*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|\(으\)로|\(이\))"
+)
 _ENDS_IN_CONSONANT, _ENDS_IN_L = frozenset("013678LMNR"), frozenset("178LR")
 
 
@@ -58,6 +71,25 @@ def marked(message: str) -> str:
 def current() -> str:
     """The language spoken now, as ISO 639-1 has it."""
     return _LANGUAGE.get()
+
+
+def retold(sentence: str) -> str:
+    """An English sentence that was made elsewhere, or long ago, in the language spoken now.
+
+    It is told again by the message it was made from, one ``marked`` with its values; without one it stays.
+
+    Example:
+        >>> with speaking("ko"):
+        ...     retold("This classifier never says 'B'.")
+        "이 분류기는 'B'를 한 번도 답하지 않습니다."
+    """
+    text = catalogue(_LANGUAGE.get()).get(sentence)
+    if text is not None:
+        return text
+    for pattern, text in _patterns(_LANGUAGE.get()):
+        if found := pattern.fullmatch(sentence):
+            return _with_particles(text.format(*map(retold, found.groups())))
+    return sentence
 
 
 @contextmanager
@@ -108,6 +140,15 @@ def catalogue(language: str) -> Mapping[str, str]:
     place = files("bayesight") / "locale" / language / "LC_MESSAGES" / "bayesight.po"
     entries = ((_unquoted(a), _unquoted(b)) for a, b in _ENTRY.findall(place.read_text("utf-8")))
     return {message: text for message, text in entries if message and text}
+
+
+@functools.cache
+def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
+    """Messages whose values are numbered, as patterns of what they become, those with most words first."""
+    marked = [(message, text) for message, text in catalogue(language).items() if "{0}" in message]
+    marked.sort(key=lambda pair: -len(re.sub(r"\{\d\}", "", pair[0])))
+    pieces = ((re.split(r"\{\d\}", message), text) for message, text in marked)
+    return [(re.compile("(.+)".join(map(re.escape, parts)), re.DOTALL), text) for parts, text in pieces]
 
 
 def _unquoted(lines: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
@@ -89,7 +89,7 @@ def templates_of(package: str) -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.globals |= {"tr": tr, "language": current}
+    environment.globals |= {"tr": _tr, "language": current}
     return environment
 
 
@@ -115,6 +115,14 @@ def _unbroken(sentence: str) -> Markup:
     whole = Markup("<span>{}</span>")
     parts = enumerate(_RANGE.split(clean(sentence)))
     return Markup("").join(whole.format(part) if at % 2 else part for at, part in parts)
+
+
+def _tr(message: str, **values: Any) -> Markup:
+    """A message of a template, which may hold markup of our own, with values that may not."""
+    safe = {
+        name: escape(_printable(value)) if isinstance(value, str) else value for name, value in values.items()
+    }
+    return Markup(tr(message, **safe))  # noqa: S704  # messages are ours, and values escaped
 
 
 def _printable(value: Any) -> Any:

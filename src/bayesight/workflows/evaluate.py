@@ -567,12 +567,17 @@ def _intervals(reading: Diagnosis, figures: Mapping[str, float]) -> dict[str, li
 
 def _verdict(table: Any, classes: tuple[str, ...]) -> str:
     silent, constant = never_named(table), no_better_than(table)
-    said = [f"never says {listed((classes[k] for k in silent), 3)}"] if silent else []
+    said = [marked(f"never says {listed((classes[k] for k in silent), 3)}")] if silent else []
     if constant is not None:
         more = accuracy(table) > table.sum(axis=1)[constant] / table.sum()
-        may = "may be" if more else "is"
-        said.append(f"{may} no better than always saying {listed([classes[constant]])}")
-    return f"This classifier {'; it '.join(said)}." if said else ""
+        always = listed([classes[constant]])
+        said.append(
+            marked(f"may be no better than always saying {always}")
+            if more
+            else marked(f"is no better than always saying {always}")
+        )
+    both = marked(f"{said[0]}; it {said[1]}") if len(said) == 2 else "".join(said)
+    return marked(f"This classifier {both}.") if said else ""
 
 
 def _share(

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from bayesight.bayes.frequencies import SMALLEST, NaturalFrequencies, natural_frequencies
 from bayesight.checks import check
+from bayesight.language import tr
 from bayesight.report.figures import people_dots
 from bayesight.report.figures.canvas import (
     HEIGHT,
@@ -72,7 +73,10 @@ def share_dots(share: float, name: str) -> Markup:
         name: what the filled ones are, for a screen reader.
     """
     people = counted(share, SMALLEST)
-    return unstyled(people_dots(people), label=f"{count(people.tp)} of 1,000 dots are filled: {name}")
+    return unstyled(
+        people_dots(people),
+        label=tr("{count} of 1,000 dots are filled: {name}", count=count(people.tp), name=name),
+    )
 
 
 def counted(share: float, people: int | None = None) -> NaturalFrequencies:
@@ -96,8 +100,8 @@ def posterior_curves(sensitivity: float, false_alarm: float, here: float) -> Mar
     axes = axes_of(Scale(RARE, 1, log=True), Scale(0, 1.02), top=32)
     positive = _after(x, sensitivity, false_alarm)
     negative = _after(x, 1 - sensitivity, 1 - false_alarm)
-    parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], "probability of being ill")
-    parts += horizontal_axis(axes, [1e-6, 1e-4, 1e-3, 1e-2, 0.1, 1], "how common it is here (prevalence)")
+    parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], tr("probability of being ill"))
+    parts += horizontal_axis(axes, [1e-6, 1e-4, 1e-3, 1e-2, 0.1, 1], tr("how common it is here (prevalence)"))
     now = float(_after(np.array([here]), sensitivity, false_alarm)[0])
     moving = {
         "here": rule(axes, here, "muted", dash="2 2", top=1.0),
@@ -114,7 +118,11 @@ def posterior_curves(sensitivity: float, false_alarm: float, here: float) -> Mar
     )
     for name, value in places.items():
         root.set(f"data-{name}", f"{value:g}")
-    said = f"Probability of being ill against prevalence; at {rate(here)}, {rate(now)} after a positive"
+    said = tr(
+        "Probability of being ill against prevalence; at {here}, {now} after a positive",
+        here=rate(here),
+        now=rate(now),
+    )
     return unstyled(ET.tostring(root, encoding="unicode"), label=said)
 
 
@@ -147,14 +155,16 @@ def novelty_strip(scores: Sequence[float] | FloatArray, here: float, limit: floa
     me = node("circle", cx=at, cy=middle, r=6.5, style=ring)
     beyond = here > high - 0.3
     words = [
-        text(axes.left, 12, "like those it learned from", role="muted", size=TEXT),
-        text(axes.right, 12, "unknown", role="muted", anchor="end", size=TEXT),
+        text(axes.left, 12, tr("like those it learned from"), role="muted", size=TEXT),
+        text(axes.right, 12, tr("unknown"), role="muted", anchor="end", size=TEXT),
         text(
             min(max(at, axes.left + 36), axes.right - 40), _STRIP_HEIGHT - 6,
-            "this image →" if beyond else "this image", anchor="middle", size=TEXT,
+            tr("this image →") if beyond else tr("this image"), anchor="middle", size=TEXT,
         ),
     ]  # fmt: skip
-    said = f"Novelty {here:.1f}; unknown begins at {limit:.1f}; known images lie around 0"
+    said = tr(
+        "Novelty {here:.1f}; unknown begins at {limit:.1f}; known images lie around 0", here=here, limit=limit
+    )
     return unstyled(picture(*size, said, [unknown, marks, edge, me, *words]))
 
 

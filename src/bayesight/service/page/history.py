@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesight.bayes.rates import rate_interval
+from bayesight.language import tr
 from bayesight.ledger import Entry, LabelRecord, Ledger, PredictionRecord, UpdateRecord, WithdrawalRecord
 from bayesight.ledger.applying import Renames, name_now
 from bayesight.report.figures import Line, line_chart
@@ -100,14 +101,16 @@ def accuracy_figure(history: History) -> str:
     right, n = history.right, np.arange(1, len(history.right) + 1)
     mean, low, high = rate_interval(np.cumsum(right), n)
     axes = axes_of(Scale(1, len(right)), Scale(0, 1.02))
-    parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], "right before it was told")
+    parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], tr("right before it was told"))
     ticks = even_ticks(1, len(right), 6, whole=True)
-    parts += horizontal_axis(axes, ticks, "images labelled after they were asked about", plain(ticks))
+    parts += horizontal_axis(axes, ticks, tr("images labelled after they were asked about"), plain(ticks))
     parts += [area(axes, n, (low, high), "c1", 0.18), curve(axes, n, mean, "c1", width=2.2)]
     if len(right) >= 2 * WINDOW:
         lately = np.convolve(right, np.ones(WINDOW) / WINDOW, "valid")
         parts.append(curve(axes, n[WINDOW - 1 :], lately, "c2", dash="5 2"))
-    said = f"Share of answers that were right before they were told, so far {rate(float(mean[-1]))}"
+    said = tr(
+        "Share of answers that were right before they were told, so far {mean}", mean=rate(float(mean[-1]))
+    )
     return picture(WIDTH, HEIGHT, said, parts)
 
 
@@ -117,18 +120,18 @@ def prior_figure(history: History) -> str:
     shown = np.sort(np.lexsort((-history.priors[-1], -moved))[:CLASSES])
     x = np.arange(1, len(history.priors) + 1)
     lines = [Line(history.classes[k], x, history.priors[:, k]) for k in shown]
-    return line_chart(lines, "images asked about", "prior probability")
+    return line_chart(lines, tr("images asked about"), tr("prior probability"))
 
 
 def evidence_figure(history: History) -> str:
     """Log-evidence of the images asked about, as they came and as a running median."""
     y = history.log_evidence
     x = np.arange(1, len(y) + 1)
-    lines = [Line("each image", x, y)]
+    lines = [Line(tr("each image"), x, y)]
     if len(y) >= 2 * WINDOW:
         windows = np.lib.stride_tricks.sliding_window_view(y, WINDOW)
-        lines.append(Line(f"median of {WINDOW}", x[WINDOW - 1 :], np.median(windows, axis=1)))
-    return line_chart(lines, "images asked about", "log-evidence (nats)")
+        lines.append(Line(tr("median of {count}", count=WINDOW), x[WINDOW - 1 :], np.median(windows, axis=1)))
+    return line_chart(lines, tr("images asked about"), tr("log-evidence (nats)"))
 
 
 def _priors(asked: Sequence[Entry], classes: Sequence[str], renames: Renames) -> FloatArray:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 import jinja2
@@ -12,13 +14,14 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from bayesight.formatting import decimal
+from bayesight.language import accepted, catalogue, current, marked, of_system, speaking
 from bayesight.report.page import templates_of
 from bayesight.report.words import count, percent, plural, points, rate
 from bayesight.service.http.auth import COOKIE
 from bayesight.service.page.figures import RARE
 from bayesight.service.page.pictures import as_uri
 
-__all__ = ["API", "REFUSED", "VIEWS", "PageView", "render"]
+__all__ = ["API", "REFUSED", "VIEWS", "PageView", "page_language", "render"]
 
 _POLICY = {
     "default-src": "'none'",
@@ -55,49 +58,57 @@ class PageView:
 VIEWS = (
     PageView(
         "/",
-        "Ask",
-        "What is it, and how sure?",
-        "Show an image, say how common things are, and see what an answer is worth here.",
+        marked("Ask"),
+        marked("What is it, and how sure?"),
+        marked("Show an image, say how common things are, and see what an answer is worth here."),
     ),
     PageView(
         "/queue",
-        "Teach",
-        "What would teach it most?",
-        "Images whose label would tell the classifier most, best first. One click is one label.",
+        marked("Teach"),
+        marked("What would teach it most?"),
+        marked("Images whose label would tell the classifier most, best first. One click is one label."),
         "label",
     ),
     PageView(
         "/history",
-        "History",
-        "What it believed, and when",
-        "How often it was right before it was told, its base rates, and how strange the images were.",
+        marked("History"),
+        marked("What it believed, and when"),
+        marked("How often it was right before it was told, its base rates, and how strange the images were."),
     ),
     PageView(
         "/theorem",
-        "Theorem",
-        "What is a positive worth?",
-        "Bayes’ theorem with a test in your hands: move a slider, and all that follows from it moves.",
+        marked("Theorem"),
+        marked("What is a positive worth?"),
+        marked(
+            "Bayes’ theorem with a test in your hands: move a slider, and all that follows from it moves."
+        ),
         "",
     ),
     PageView(
         "/report",
-        "Report",
-        "The report of the run",
-        "What training left behind, measured on images it never learned from.",
+        marked("Report"),
+        marked("The report of the run"),
+        marked("What training left behind, measured on images it never learned from."),
     ),
 )
 
 
 API = PageView(
     "/docs",
-    "API",
-    "The service for programs",
-    "Every route, what it takes and what it answers, from the service's own description of itself.",
+    marked("API"),
+    marked("The service for programs"),
+    marked("Every route, what it takes and what it answers, from the service's own description of itself."),
     "",
 )
 
 
-REFUSED = PageView("", "Refused", "Not done", "The service says why, and where to go from here.", "")
+REFUSED = PageView(
+    "",
+    marked("Refused"),
+    marked("Not done"),
+    marked("The service says why, and where to go from here."),
+    "",
+)
 """The page of a refusal; no part of the service leads to it."""
 
 
@@ -122,19 +133,23 @@ def render(
     """
     view = next(one for one in (*VIEWS, API, REFUSED) if one.path == path)
     root = request.scope.get("root_path", "")
-    page = (
-        environment()
-        .get_template(f"{template}.html.j2")
-        .render({"view": view, "views": VIEWS, "root": root, "entered": COOKIE in request.cookies} | values)
-    )
+    shown = {"view": view, "views": VIEWS, "root": root, "entered": COOKIE in request.cookies} | values
+    with speaking(page_language(request)):
+        page = environment().get_template(f"{template}.html.j2").render(shown)
     allowed = "; ".join(f"{name} {value}" for name, value in (_POLICY | (policy or {})).items())
     # Without a referrer a browser would not say either which page a form was sent from.
     headers = {
         "Content-Security-Policy": allowed,
         "Cache-Control": "no-store",
         "Referrer-Policy": "same-origin",
+        "Vary": "Accept-Language",
     }
     return HTMLResponse(page, status, headers)
+
+
+def page_language(request: Request) -> str:
+    """The language of the browser, or that of the service where the browser asks for none there is."""
+    return accepted(request.headers.get("accept-language", ""), otherwise=of_system())
 
 
 @functools.cache
@@ -152,7 +167,20 @@ def environment() -> jinja2.Environment:
         "in_percent": in_percent,
         "logit": logit,
     }
+    made.globals["script_words"] = script_words
     return made
+
+
+def script_words() -> dict[str, str]:
+    """The messages that scripts show, with their translations; of English there are none."""
+    return {message: text for message, text in catalogue(current()).items() if message in _script_messages()}
+
+
+@functools.cache
+def _script_messages() -> frozenset[str]:
+    scripts = resources.files("bayesight.service.page") / "static"
+    texts = [file.read_text("utf-8") for file in scripts.iterdir() if file.name.endswith(".js")]
+    return frozenset(found for text in texts for found in re.findall(r'\btr\(\s*"([^"]*)"', text))
 
 
 def odds(fraction: float) -> str:

@@ -22,6 +22,7 @@ from bayesight.checks import check
 from bayesight.data.encode import quick_png
 from bayesight.errors import BayesightError, InvalidInput, UnknownName, shown
 from bayesight.formatting import from_percent
+from bayesight.language import speaking, tr
 from bayesight.ledger.records import CHANGES
 from bayesight.names import NAME_LIMIT, canonical, known_as
 from bayesight.report.words import plural
@@ -33,7 +34,7 @@ from bayesight.service.page.docs import docs_values
 from bayesight.service.page.history import history_of
 from bayesight.service.page.pictures import Album
 from bayesight.service.page.refusing import opened_by, refusal_page
-from bayesight.service.page.rendering import render
+from bayesight.service.page.rendering import page_language, render
 from bayesight.service.page.showing import (
     ask_values,
     can_be_drawn,
@@ -73,6 +74,10 @@ class _PageRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handled(request: Request) -> Response:
+            with speaking(page_language(request)):
+                return await answered(request)
+
+        async def answered(request: Request) -> Response:
             try:
                 return await handle(request)
             except ScopeMissing as problem:
@@ -104,9 +109,10 @@ async def ask(
 ) -> HTMLResponse:
     """The first view: show an image, teach a class, give a class another name."""
     current = await service.current_belief()
-    told = f"{plural(taken_back, 'label was', 'labels were')} taken back." if taken_back else ""
+    labels = plural(taken_back, "label was", "labels were")
+    told = tr("{labels} taken back.", labels=labels) if taken_back else ""
     if renamed in current.classifier.classes.names:
-        told = f"The class is called {renamed} now."
+        told = tr("The class is called {name} now.", name=renamed)
     return render(request, "ask", "/", **ask_values(current, told), may_rename=caller.allows("admin"))
 
 
@@ -212,15 +218,16 @@ async def lesson(
     taught = [
         {
             "image": digest, "pixels": quick_png(shown),
-            "was": was.prediction if was.known else "unknown", "before": was.posterior.get(name, 0.0),
-            "now": now.prediction if now.known else "unknown", "after": now.posterior[name],
+            "was": was.prediction if was.known else tr("unknown"), "before": was.posterior.get(name, 0.0),
+            "now": now.prediction if now.known else tr("unknown"), "after": now.posterior[name],
         }
         for digest, shown, was, now in zip(
             pixels.digests, pixels.images, asked.predictions, again.predictions, strict=True
         )
     ]  # fmt: skip
-    kind = "more of a class it knew" if known else "a class that is new to it"
-    said = f"It has learned {len(taught)} image{'s' if len(taught) != 1 else ''} of {name}, {kind}."
+    kind = tr("more of a class it knew") if known else tr("a class that is new to it")
+    images = plural(len(taught), "image")
+    said = tr("It has learned {images} of {name}, {kind}.", images=images, name=name, kind=kind)
     classes = again.current.classifier.classes
     return render(
         request, "lesson", "/", label=name, taught=taught, said=said, size=classes.size,

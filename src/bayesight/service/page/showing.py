@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bayesight.belief.classifier import Classes, Classifier
+from bayesight.language import retold, tr
 from bayesight.ledger import Entry, RenameRecord, UpdateRecord, WithdrawalRecord
 from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
@@ -74,15 +75,16 @@ def ask_values(current: CurrentBelief, told: str = "") -> dict[str, Any]:
     """
     classifier = current.classifier
     words = {
-        "stated": "These base rates were stated for this place.",
-        "inferred": "These base rates were inferred from unlabelled images of this place.",
+        "stated": tr("These base rates were stated for this place."),
+        "inferred": tr("These base rates were inferred from unlabelled images of this place."),
     }
-    shares = (
-        "Nobody has stated base rates: these are the shares of the images it was trained on and has learned "
-        "since; a class taught later has their average, for how often somebody labelled it says little."
+    shares = tr(
+        "Nobody has stated base rates: these are the shares of the images it was trained on "
+        "and has learned since; a class taught later has their average, for how often somebody "
+        "labelled it says little."
     )
     return {
-        "verdict": verdict_now(classifier),
+        "verdict": retold(verdict_now(classifier)),
         "names": classifier.classes.names,
         "size": classifier.classes.size,
         "drawn": can_be_drawn(classifier.classes),
@@ -121,8 +123,8 @@ def image_values(details: ImageDetails, current: CurrentBelief, album: Album) ->
         },
         "prior": answer.prior,
         "chosen": chosen,
-        "prior_dots": share_dots(share, f"{chosen}, before looking"),
-        "posterior_dots": share_dots(answer.posterior[chosen], f"{chosen}, after looking"),
+        "prior_dots": share_dots(share, tr("{name}, before looking", name=chosen)),
+        "posterior_dots": share_dots(answer.posterior[chosen], tr("{name}, after looking", name=chosen)),
         "prior_people": counted(share),
         "posterior_people": counted(answer.posterior[chosen]),
         "strip": novelty_strip(
@@ -161,18 +163,30 @@ def queue_values(ranked: Queue, skipped: Sequence[str], told: ImageDetails | Non
 def history_values(history: History, classifier: Classifier, updates: Sequence[Entry]) -> dict[str, Any]:
     """Values of the history's page."""
     asked, told = len(history.novelty), len(history.right)
+    seen = float(classifier.head.counts.sum())
     tiles = [
-        Tile("asked about", count(asked), "images"),
+        Tile(tr("asked about"), count(asked), tr("images")),
         Tile(
-            "learned from", count(round(float(classifier.head.counts.sum()), 1)), "images, training included"
+            tr("learned from"),
+            count(round(seen, 1)),
+            tr("images, training included"),
         ),
-        Tile("updates", count(history.updates), "of the belief since training"),
+        Tile(tr("updates"), count(history.updates), tr("of the belief since training")),
     ]
     if told:
         right = float(history.right.mean())
-        tiles.insert(0, Tile("right before told", rate(right), f"of {plural(told, 'labelled image')}"))
+        tiles.insert(
+            0,
+            Tile(
+                tr("right before told"),
+                rate(right),
+                tr("of {images}", images=plural(told, "labelled image")),
+            ),
+        )
     if asked:
-        tiles.append(Tile("called unknown", rate(float(history.unknown.mean())), "of the images asked about"))
+        tiles.append(
+            Tile(tr("called unknown"), rate(float(history.unknown.mean())), tr("of the images asked about"))
+        )
     return {"tiles": tiles, "figures": _figures(history), "events": events(updates)}
 
 
@@ -182,16 +196,21 @@ def events(changes: Sequence[Entry]) -> list[dict[str, str]]:
     for entry in changes:
         record = entry.record
         if isinstance(record, UpdateRecord):
-            what = f"{plural(len(record.labels), 'label')} {'taken out' if record.remove else 'learned'}"
+            labels = plural(len(record.labels), "label")
+            what = (
+                tr("{labels} taken out", labels=labels)
+                if record.remove
+                else tr("{labels} learned", labels=labels)
+            )
         elif isinstance(record, WithdrawalRecord):
-            what = "a label taken back"
+            what = tr("a label taken back")
         elif isinstance(record, RenameRecord):
-            what = f"{record.old} is called {record.new}"
+            what = tr("{old} is called {new}", old=record.old, new=record.new)
         else:
             continue
         if not isinstance(record, RenameRecord):
-            what += f"; new: {', '.join(record.new_classes)}" if record.new_classes else ""
-            what += f"; gone: {', '.join(record.gone_classes)}" if record.gone_classes else ""
+            what += tr("; new: {names}", names=", ".join(record.new_classes)) if record.new_classes else ""
+            what += tr("; gone: {names}", names=", ".join(record.gone_classes)) if record.gone_classes else ""
         at = entry.at[:19].replace("T", " ")
         found.append({"at": at, "what": what, "belief": record.after[:12]})
     return found
@@ -202,7 +221,11 @@ def _card(ranked: QueueCandidate) -> dict[str, Any]:
     posterior = ranked.answer.posterior
     names = sorted(posterior, key=lambda name: -posterior[name])
     shares = [f"{name} {rate(posterior[name])}" for name in names[:2]]
-    words = " or ".join(shares) if ranked.answer.known else f"Unknown; of its classes {shares[0]}"
+    words = (
+        tr(" or ").join(shares)
+        if ranked.answer.known
+        else tr("Unknown; of its classes {share}", share=shares[0])
+    )
     return {
         "image": ranked.record.image,
         "pixels": ranked.record.pixels,
@@ -218,29 +241,33 @@ def _figures(history: History) -> list[dict[str, str]]:
     """The three lines over time, each once it has two points."""
     found = []
     if len(history.right) >= 2:
-        lately = f" Dashed: the last {WINDOW}." if len(history.right) >= 2 * WINDOW else ""
-        words = (
-            "Each image counts once, with the answer given before its label was absorbed; a class nobody had "
-            "taught counts as right when the answer was “unknown”. "
-            f"Band: 95 %.{lately} Labelled images are no random sample: corrections and hard cases come "
-            "first, so this errs on the low side."
+        lately = tr(" Dashed: the last {count}.", count=WINDOW) if len(history.right) >= 2 * WINDOW else ""
+        words = tr(
+            "Each image counts once, with the answer given before its label was absorbed; a class "
+            "nobody had taught counts as right when the answer was “unknown”. Band: 95 %.{lately} "
+            "Labelled images are no random sample: corrections and hard cases come first, so this "
+            "errs on the low side.",
+            lately=lately,
         )
         found.append(
             {
-                "heading": "How often it was right before it was told",
+                "heading": tr("How often it was right before it was told"),
                 "svg": accuracy_figure(history),
                 "words": words,
             }
         )
     if len(history.novelty) >= 2:
-        words = "The base rates each answer was given with; of many classes those that moved most."
+        words = tr("The base rates each answer was given with; of many classes those that moved most.")
         moved = float(np.ptp(history.priors, axis=0).max())
         if moved < STILL:
-            words = f"The base rates answers were given with have not moved by more than {rate(moved)}."
+            words = tr(
+                "The base rates answers were given with have not moved by more than {moved}.",
+                moved=rate(moved),
+            )
         svg = prior_figure(history) if moved >= STILL else ""
-        found.append({"heading": "Prior", "svg": svg, "words": words})
-        words = "How probable the images were at all. Where it falls for long, the world has changed."
-        found.append({"heading": "Evidence", "svg": evidence_figure(history), "words": words})
+        found.append({"heading": tr("Prior"), "svg": svg, "words": words})
+        words = tr("How probable the images were at all. Where it falls for long, the world has changed.")
+        found.append({"heading": tr("Evidence"), "svg": evidence_figure(history), "words": words})
     return [f | {"svg": unstyled(f["svg"]) if f["svg"] else ""} for f in found]
 
 
@@ -282,32 +309,49 @@ def _said(details: ImageDetails) -> str:
     if back.taken_back > last.entry:
         return _taken_back(details, back)
     if last.removed:
-        return f"The label {last.label} was taken out."
+        return tr("The label {label} was taken out.", label=last.label)
     if not last.learned:
-        return f"Called {last.label}; it will be learned in a moment."
+        return tr("Called {label}; it will be learned in a moment.", label=last.label)
     if last.former == last.label:
-        return f"Repeated: it was {last.label} already, and nothing changes."
+        return tr("Repeated: it was {label} already, and nothing changes.", label=last.label)
     changed = (
-        f"Corrected: was {last.former}, is {last.label}" if last.former else f"Learned: this is {last.label}"
+        tr("Corrected: was {former}, is {label}", former=last.former, label=last.label)
+        if last.former
+        else tr("Learned: this is {label}", label=last.label)
     )
     now = details.answer.posterior.get(last.label, 0.0)
     if details.before is None:
-        return f"{changed}. Belief in {last.label} is {rate(now)} now."
+        return tr(
+            "{changed}. Belief in {label} is {now} now.", changed=changed, label=last.label, now=rate(now)
+        )
     then = details.before.get(last.label, 0.0)
-    return f"{changed}. Belief in {last.label} went from {rate(then)} to {rate(now)}."
+    return tr(
+        "{changed}. Belief in {label} went from {then} to {now}.",
+        changed=changed,
+        label=last.label,
+        then=rate(then),
+        now=rate(now),
+    )
 
 
 def _taken_back(details: ImageDetails, back: LabelView) -> str:
     """A label that was taken back, and what stands now, in a sentence or two."""
-    stands = f"it is called {details.stands} again" if details.stands else "it has no label now"
-    gone = "".join(f" The class {name} had no other image and is gone." for name in back.gone)
-    return f"The label {back.label} was taken back; {stands}.{gone}"
+    stands = (
+        tr("it is called {label} again", label=details.stands)
+        if details.stands
+        else tr("it has no label now")
+    )
+    gone = "".join(tr(" The class {name} had no other image and is gone.", name=name) for name in back.gone)
+    return tr("The label {label} was taken back; {stands}.{gone}", label=back.label, stands=stands, gone=gone)
 
 
 def _strangeness(p_value: float, known: bool) -> str:
     """An image's p-value of novelty, in words."""
     if p_value < 0.0095:
-        told = "Fewer than 1 in 100 images of known kinds are as strange as this one."
+        told = tr("Fewer than 1 in 100 images of known kinds are as strange as this one.")
     else:
-        told = f"Of 100 images of known kinds, {round(100 * p_value)} are at least as strange as this one."
-    return told if known else f"{told} So it is called unknown, whatever its posterior."
+        told = tr(
+            "Of 100 images of known kinds, {count} are at least as strange as this one.",
+            count=round(100 * p_value),
+        )
+    return told if known else tr("{told} So it is called unknown, whatever its posterior.", told=told)

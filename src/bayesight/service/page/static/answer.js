@@ -3,6 +3,7 @@
 import { frequencies, percent, posterior, restated } from "./bayes.js";
 import { moveDots } from "./dots.js";
 import { setShare, shareOf } from "./rate.js";
+import { tr } from "./words.js";
 
 const WORTH_A_WORD = 0.001;
 const TENTH = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
@@ -35,12 +36,13 @@ export function startAnswer(root) {
     for (const place of root.querySelectorAll("[data-best]")) place.textContent = names[best];
     for (const place of root.querySelectorAll("[data-sure]")) place.textContent = percent(p[best]);
     const k = chosen();
-    const warning = known ? "" : " It is unlike anything known, though, and stays unknown.";
+    const warning = known ? "" : ` ${tr("It is unlike anything known, though, and stays unknown.")}`;
+    const shares = { name: names[k], prior: percent(now[k]), posterior: percent(p[k]) };
     root.querySelector("[data-moved]").textContent =
-      `${names[k]} at ${percent(now[k])} here: ${percent(p[k])} sure.${warning}`;
+      tr("{name} at {prior} here: {posterior} sure.", shares) + warning;
     root.querySelector("[data-chosen]").textContent = names[k];
-    dots(root, "prior", now[k], `${names[k]}, before looking`);
-    dots(root, "posterior", p[k], `${names[k]}, after looking`);
+    dots(root, "prior", now[k], tr("{name}, before looking", { name: names[k] }));
+    dots(root, "posterior", p[k], tr("{name}, after looking", { name: names[k] }));
   }
 }
 
@@ -65,6 +67,6 @@ function dots(root, name, p, what) {
   root.querySelector(`[data-people="${name}"]`).textContent = told.people.toLocaleString("en");
   root.querySelector(`[data-dots="${name}"]`).textContent = told.tp.toLocaleString("en");
   const count = frequencies(p, 1, 0, 1000).tp;
-  const label = `${count} of 1,000 dots are filled: ${what}`;
+  const label = tr("{count} of 1,000 dots are filled: {name}", { count, name: what });
   moveDots(root.querySelector(`[data-figure="${name}"] svg`), [count, 0, 0, 1000 - count], label);
 }

@@ -1,6 +1,8 @@
 // Ways to show an image besides the file chooser: drop it, paste it, and draw it where there is a canvas. All of
 // them end in the form.
 
+import { tr } from "./words.js";
+
 const SIDE = 280;
 const MARGIN = 0.07; // of the drawn letter, left free on every side
 
@@ -22,7 +24,7 @@ function startControls(root, form) {
     ask: async () => {
       const file = await pad.file();
       if (file) give(form, [file]);
-      else pad.hint("Draw something first");
+      else pad.hint(tr("Draw something first"));
     },
     dark: pad.redraw,
   };
@@ -75,7 +77,7 @@ function startPad(canvas, dark) {
     const [paper, ink] = colours();
     context.fillStyle = paper;
     context.fillRect(0, 0, SIDE, SIDE);
-    if (!strokes.length) hint("Draw here");
+    if (!strokes.length) hint(tr("Draw here"));
     Object.assign(context, { strokeStyle: ink, lineWidth: 24, lineCap: "round", lineJoin: "round" });
     for (const stroke of strokes) {
       context.beginPath();

@@ -1,5 +1,7 @@
 // A handful of images of one class: chosen files and drawings, shown before they are taught.
 
+import { tr } from "./words.js";
+
 export function startLesson(form) {
   const chooser = form.querySelector("input[type=file]");
   const list = form.querySelector(".handful");
@@ -19,7 +21,7 @@ export function startLesson(form) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "plain";
-    button.setAttribute("aria-label", `Leave out image ${index + 1}`);
+    button.setAttribute("aria-label", tr("Leave out image {number}", { number: index + 1 }));
     button.textContent = "×";
     button.addEventListener("click", () => {
       files = files.filter((other) => other !== file);

@@ -9,6 +9,7 @@ import { startLesson } from "./lesson.js";
 import { startRate } from "./rate.js";
 import { send } from "./session.js";
 import { startTheorem } from "./theorem.js";
+import { tr } from "./words.js";
 
 const STARTERS = { rate: startRate, theorem: startTheorem, answer: startAnswer, drawing: startDrawing, lesson: startLesson };
 
@@ -30,7 +31,7 @@ async function show(response, push) {
   const text = await response.text();
   const page = new DOMParser().parseFromString(text, "text/html");
   const next = page.querySelector("main");
-  if (!next) throw new Error("The service gave no page.");
+  if (!next) throw new Error(tr("The service gave no page."));
   main().replaceWith(document.adoptNode(next));
   document.title = page.title;
   if (push && response.url !== location.href) history.pushState({}, "", response.url);
@@ -62,7 +63,7 @@ function complain(form, problem) {
   const line = document.createElement("p");
   line.className = "problem";
   line.setAttribute("role", "alert");
-  line.textContent = problem instanceof TypeError ? "The service does not answer. Is it running?" : problem.message;
+  line.textContent = problem instanceof TypeError ? tr("The service does not answer. Is it running?") : problem.message;
   form.append(line);
 }
 

@@ -1,5 +1,7 @@
 // Asking the service: an answer that is no success is an error with the service's own sentence.
 
+import { tr } from "./words.js";
+
 export async function send(url, options = {}) {
   const headers = { Accept: "text/html" };
   const response = await fetch(url, { ...options, headers, credentials: "same-origin", cache: "no-store" });
@@ -14,6 +16,6 @@ async function sentence(response) {
   try {
     return JSON.parse(text).message;
   } catch {
-    return `The service answered ${response.status}.`;
+    return tr("The service answered {status}.", { status: response.status });
   }
 }

@@ -3,6 +3,7 @@
 import { after, clamp, decimal, frequencies, logit, percent } from "./bayes.js";
 import { moveDots } from "./dots.js";
 import { setShare, shareOf } from "./rate.js";
+import { tr } from "./words.js";
 
 const POINTS = 161;
 
@@ -49,9 +50,10 @@ function people(root, told, { tp, fn, fp, tn }) {
   for (const place of root.querySelectorAll("[data-count]")) {
     place.textContent = counts[place.dataset.count].toLocaleString("en");
   }
-  const label =
-    `1000 people as dots: ${tp} affected and found, ${fn} affected and missed, ` +
-    `${fp} false alarms, ${tn} rightly cleared`;
+  const label = tr(
+    "{people} people as dots: {tp} affected and found, {fn} affected and missed, {fp} false alarms, {tn} rightly cleared",
+    { people: 1000, tp, fn, fp, tn },
+  );
   moveDots(root.querySelector('[data-figure="people"] svg'), [tp, fn, fp, tn], label);
 }
 
@@ -76,6 +78,9 @@ function curves(svg, prevalence, sensitivity, falseAlarm, one) {
   svg.querySelector(".now").setAttribute("cy", down(one).toFixed(2));
   svg.setAttribute(
     "aria-label",
-    `Probability of being ill against prevalence; at ${percent(prevalence)}, ${percent(one)} after a positive`,
+    tr("Probability of being ill against prevalence; at {here}, {now} after a positive", {
+      here: percent(prevalence),
+      now: percent(one),
+    }),
   );
 }
