@@ -7,7 +7,7 @@ import functools
 
 from jinja2 import Environment
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -38,10 +38,10 @@ def as_page(lesson: Lesson, made: LessonRun) -> str:
     parts = [
         {
             "prose": "" if block.runs else _prose(block.text),
-            "cells": [(_code(cell.code), cell.output) for cell in block.cells()] if block.runs else [],
+            "cells": [(_code(cell.code), escape(cell.output)) for cell in block.cells()] if block.runs else [],
             "answers": block.answers,
             "figures": [base64.b64encode(figure).decode() for figure in made.figures.get(index, ())],
-            "difference": made.differences.get(index, ""),
+            "difference": escape(made.differences.get(index, "")),
         }
         for index, block in enumerate(lesson.blocks)
     ]
