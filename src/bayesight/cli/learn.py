@@ -26,6 +26,10 @@ def learn(
     notebook: Annotated[
         Path | None, typer.Option("--notebook", metavar="OUT.ipynb", help="Write it as a notebook.")
     ] = None,
+    exercise: Annotated[
+        Path | None,
+        typer.Option("--exercise", metavar="DIR", help="Write a project with blanks to fill (lesson mlp)."),
+    ] = None,
     answers: Annotated[
         bool, typer.Option("--answers", help="Show the answers to its questions in the terminal.")
     ] = False,
@@ -47,6 +51,11 @@ def learn(
         return
     lesson = find_lesson(name, language)
     written = _written(lesson, html, notebook, open_=open_)
+    if exercise is not None:
+        from bayesight.lessons import write_exercise
+
+        write_exercise(lesson, exercise)
+        written["exercise"] = str(exercise)
     if written and not json_wanted():
         write({}, "\n".join(written.values()))
     elif json_wanted() or not sys.stdout.isatty():

@@ -55,7 +55,8 @@ def _examples(text: str, names: dict[str, Any], title: str) -> tuple[dict[str, A
     """The names after the examples have run, and in words where they print something else."""
     test = doctest.DocTestParser().get_doctest(text, names, title, None, 0)
     said = io.StringIO()
-    doctest.DocTestRunner(verbose=False, optionflags=_FLAGS).run(test, out=said.write, clear_globs=False)
+    with contextlib.redirect_stderr(io.StringIO()):  # bars of the lesson's own
+        doctest.DocTestRunner(verbose=False, optionflags=_FLAGS).run(test, out=said.write, clear_globs=False)
     return test.globs, said.getvalue()
 
 
