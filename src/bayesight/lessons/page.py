@@ -38,7 +38,9 @@ def as_page(lesson: Lesson, made: LessonRun) -> str:
     parts = [
         {
             "prose": "" if block.runs else _prose(block.text),
-            "cells": [(_code(cell.code), escape(cell.output)) for cell in block.cells()] if block.runs else [],
+            "cells": [(_code(cell.code), escape(cell.output)) for cell in block.cells()]
+            if block.runs
+            else [],
             "answers": block.answers,
             "figures": [base64.b64encode(figure).decode() for figure in made.figures.get(index, ())],
             "difference": escape(made.differences.get(index, "")),
