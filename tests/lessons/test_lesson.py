@@ -10,7 +10,8 @@ from typer.main import get_command
 
 from bayesight.cli.app import app
 from bayesight.errors import UnknownName
-from bayesight.lessons import LANGUAGES, find_lesson, lessons
+from bayesight.language import LANGUAGES
+from bayesight.lessons import find_lesson, lessons
 from bayesight.lessons.lesson import Lesson
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -86,9 +86,9 @@ def _page(lesson: Lesson, html: Path | None, *, open_: bool) -> Path:
 
     from bayesight.files import write_atomic
     from bayesight.lessons import as_page, run
-    from bayesight.training.startup import defer_compiler
+    from bayesight.training.startup import defer_imports
 
-    defer_compiler()
+    defer_imports()
     path = html or Path(tempfile.mkdtemp()) / f"{lesson.number:02}-{lesson.name}-{lesson.language}.html"
     with progress_bar(lesson.title, "blocks") as progress:
         made = run(lesson, progress)

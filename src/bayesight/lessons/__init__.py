@@ -8,7 +8,6 @@ from bayesight.lazy import door
 
 if TYPE_CHECKING:
     from bayesight.lessons.exercises import write_exercise as write_exercise
-    from bayesight.lessons.lesson import LANGUAGES as LANGUAGES
     from bayesight.lessons.lesson import Lesson as Lesson
     from bayesight.lessons.lesson import find_lesson as find_lesson
     from bayesight.lessons.lesson import lessons as lessons

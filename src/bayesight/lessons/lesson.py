@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bayesight.errors import UnknownName
+from bayesight.language import LANGUAGES
 
-__all__ = ["HERE", "LANGUAGES", "Lesson", "LessonBlock", "LessonCell", "find_lesson", "lessons"]
+__all__ = ["HERE", "Lesson", "LessonBlock", "LessonCell", "find_lesson", "lessons"]
 
-LANGUAGES = ("en", "ko")
 HERE = Path(__file__).resolve().parent
 
 _FILE = re.compile(r"---\n(?P<facts>.*?)---\n+# (?P<title>[^\n]+)\n(?P<body>.*)", re.DOTALL)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bayesight.language import speaking
 from bayesight.lessons.lesson import Lesson
 
 __all__ = ["LessonRun", "run"]
@@ -38,7 +39,8 @@ def run(lesson: Lesson, progress: Callable[[int, int], None] | None = None) -> L
         progress: told how many blocks are done, of how many.
     """
     made, names = LessonRun(), {"__name__": "__main__"}
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), _figures() as drawn:
+    place = tempfile.TemporaryDirectory()
+    with place as folder, contextlib.chdir(folder), speaking("en"), _figures() as drawn:
         for index, block in enumerate(lesson.blocks):
             if block.runs:
                 names, difference = _examples(block.text, names, f"{lesson.name}, block {index}")
