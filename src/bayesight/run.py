@@ -8,6 +8,7 @@ belief.safetensors  what is believed about the classes, float64
 metrics.json        what was measured, on what, chosen how
 history.csv         one row an epoch
 samples.png         what a model that makes images made; such a run has no classes and no belief
+task.json           of a run that names pixels: its calibration and base rates
 vocabulary.json     the symbols of texts; where a model writes them, it has neither
 samples.txt         what it wrote
 report.html         all of it for people
@@ -61,6 +62,7 @@ from bayesight.run_schema import (
     MOST_RECIPE,
     ClassesFile,
     MetricsFile,
+    TaskFile,
     VocabularyFile,
     check_links,
     look_at,
@@ -72,6 +74,7 @@ from bayesight.training.recipe import Kind, Recipe
 __all__ = ["FORMAT", "Run"]
 
 Network = TypeVar("Network", bound=nn.Module)
+Facts = TypeVar("Facts", bound=TaskFile)
 
 FORMAT = 2
 """Version of the run folder; a newer one is refused."""
@@ -83,6 +86,7 @@ _FILES = (
     "classes.json",
     "history.csv",
     "samples.png",
+    "task.json",
     "vocabulary.json",
     "samples.txt",
     "folds.csv",
@@ -98,12 +102,14 @@ _KNOWS: Mapping[Kind, str] = {
     "generation": "makes images and knows no classes",
     "language": "goes on with texts and knows no classes",
     "translation": "translates sentences and knows no classes",
+    "segmentation": "names the pixels of images",
 }
 _WANTED: Mapping[Kind, tuple[str, str]] = {
     "classification": ("a classifier's run", "resnet"),
     "generation": ("one of a model that makes images", "gan"),
     "language": ("one of a language model", "gpt"),
     "translation": ("one of a translation model", "transformer"),
+    "segmentation": ("one that names pixels", "unet"),
 }
 
 
@@ -286,7 +292,7 @@ class Run:
         """
         recipe, symbols = self._require("language"), len(self.vocabulary())
         model, context = recipe.model, recipe.data.context
-        return self._weighted(
+        return self.weighted(
             lambda: build_language_model(model.name, symbols, context, **model.options)
         ).eval()
 
@@ -302,7 +308,7 @@ class Run:
             path = self.folder / "vocabulary.json"
             raise RunUnreadable(f"{path} is damaged: it has no marks of a sentence's beginning and end.")
         model, context, symbols = recipe.model, recipe.data.context, len(vocabulary)
-        return self._weighted(
+        return self.weighted(
             lambda: build_translation_model(model.name, symbols, context, **model.options)
         ).eval()
 
@@ -322,7 +328,7 @@ class Run:
         """
         recipe, shape = self._require("classification"), self.classes().image_shape
         model, outputs = recipe.model, self._outputs()
-        network = self._weighted(lambda: build(model.name, shape, outputs, **model.options))
+        network = self.weighted(lambda: build(model.name, shape, outputs, **model.options))
         channels_last(network)
         network.answers_alone = sees_environments(recipe.loss.name)
         return network.eval()
@@ -335,7 +341,22 @@ class Run:
             RunUnreadable: a damaged or missing part.
         """
         model, shape = self._require("generation").model, self.classes().image_shape
-        return self._weighted(lambda: build_generator(model.name, shape, **model.options)).eval()
+        return self.weighted(lambda: build_generator(model.name, shape, **model.options)).eval()
+
+    def save_task(self, facts: TaskFile) -> None:
+        """Write ``task.json``."""
+        self._save_json("task.json", facts.model_dump(mode="json") | {"format": FORMAT})
+
+    def task(self, kind: type[Facts]) -> Facts:
+        """Read ``task.json``.
+
+        Args:
+            kind: its model.
+
+        Raises:
+            RunUnreadable: a damaged or missing file.
+        """
+        return read_model(self.folder / "task.json", kind, FORMAT)[0]
 
     def save_classifier(self, classifier: Classifier) -> None:
         """Write ``belief.safetensors``, and ``classes.json`` after it.
@@ -408,7 +429,7 @@ class Run:
             raise RunUnreadable(f"{path} does not fit recipe.toml and classes.json: {came}.")
         return shape[0]
 
-    def _weighted(self, make: Callable[[], Network]) -> Network:
+    def weighted(self, make: Callable[[], Network]) -> Network:
         """A network with the run's weights, whose names, kinds and shapes its outline must have."""
         path = self.folder / "model.safetensors"
         try:

@@ -22,7 +22,7 @@ from bayesight.errors import RunUnreadable, shown
 from bayesight.files import read_plain
 from bayesight.frame import EIGHT_BIT, Fit
 from bayesight.training.recipe import LARGEST_CONTEXT, Kind
-from bayesight.values import Each, Name, Names, Within, problems_of
+from bayesight.values import Each, Name, Names, Share, Within, problems_of
 
 __all__ = [
     "MOST_CLASSES",
@@ -30,6 +30,7 @@ __all__ = [
     "MOST_RECIPE",
     "ClassesFile",
     "MetricsFile",
+    "TaskFile",
     "VocabularyFile",
     "check_links",
     "look_at",
@@ -71,6 +72,19 @@ class VocabularyFile(BaseModel):
     model_config = ConfigDict(extra="allow")
     format: _Count
     kind: Literal["characters", "subwords"]
+
+
+class TaskFile(BaseModel):
+    """``task.json`` of a run that answers more of an image than its class; each task adds what it keeps.
+
+    Args:
+        format: version of the run folder.
+        shares: (K,) base rates of the classes where it was trained; empty where it has none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    format: _Count = 2
+    shares: Sequence[Share] = ()
 
 
 class _Examples(BaseModel):

@@ -16,6 +16,8 @@ __all__ = [
     "OPTIMIZERS",
     "PRECISIONS",
     "PRETRAINING",
+    "SEGMENTERS",
+    "TASKS",
     "TEXT_CLASSIFIERS",
     "TRANSLATION_MODELS",
     "either",
@@ -26,10 +28,12 @@ TEXT_CLASSIFIERS = ("bert",)
 GENERATORS = ("gan", "vae", "autoencoder")
 LANGUAGE_MODELS = ("gpt", "lstm")
 TRANSLATION_MODELS = ("transformer", "gru")
+SEGMENTERS = ("unet",)
+TASKS = ("segment",)
 LOSSES = ("cross_entropy", "forward_corrected")
 ENVIRONMENT_LOSSES = ("reweight", "groupdro", "irm")
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon")
-AUGMENTATIONS = ("none", "glyph", "photo")
+AUGMENTATIONS = ("none", "glyph", "photo", "scene")
 PRECISIONS = ("auto", "32", "bf16")
 PRETRAINING = ("simclr", "masked")
 

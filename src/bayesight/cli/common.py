@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.errors import printable
+from bayesight.errors import InvalidInput, printable
 from bayesight.formatting import json_text, plain
 from bayesight.language import LANGUAGES, of_system, speak
 
@@ -41,6 +41,7 @@ __all__ = [
     "json_wanted",
     "ledger_words",
     "progress_bar",
+    "refuse_options",
     "say",
     "share",
     "this_program",
@@ -369,6 +370,17 @@ def progress_bar(label: str, unit: str = "images") -> Iterator[Bar]:
             bar.update(task, completed=done, total=total, description=words or label)
 
         yield Bar(draw)
+
+
+def refuse_options(given: Mapping[str, object], kind: str) -> None:
+    """Refuse options that a run of this kind has no use for; those that are None, False or 0 were not given.
+
+    Raises:
+        InvalidInput: the first one that was.
+    """
+    for option, value in given.items():
+        if value is not None and value is not False and value != 0:
+            raise InvalidInput(f"{option}: not for a run of {kind}; expected none. Leave it out.")
 
 
 def environment_lines(environments: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bayesight.cli.choices import TASKS, either
 from bayesight.cli.common import (
     FitOption,
     SeedOption,
@@ -170,6 +171,43 @@ def render(
         f"({len(made.left_out)} left out; fonts.csv inside says why) in {made.path}"
     )
     write(document, text)
+
+
+@data_app.command("scenes", epilog="Example: bayesight data scenes scenes.zip --task segment --count 400")
+@with_json
+def scenes(
+    out: Annotated[Path, typer.Argument(help="The archive to write, .zip.")],
+    task: Annotated[str, typer.Option(help=f"What the scenes are to ask: {either(TASKS)}.")] = "segment",
+    count: Annotated[int, typer.Option(help="Scenes to learn from, in the folder train/.")] = 1000,
+    test: Annotated[
+        int, typer.Option(help="Scenes of other glyphs, in the folder test/; 0 makes no such folder.")
+    ] = 200,
+    archive: Annotated[
+        str, typer.Option(metavar="rendered|ARCHIVE", help="Where the glyphs come from.")
+    ] = "rendered",
+    seed: SeedOption = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the archive if it is there.")
+    ] = False,
+) -> None:
+    """Compose scenes of glyphs on textured ground, with what is where: to try a task on."""
+    from bayesight.workflows.scenes import write_scenes
+
+    with progress_bar("reading") as progress:
+        made = write_scenes(
+            out,
+            task,
+            count=count,
+            test=test,
+            archive=archive,
+            seed=seed,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    write(
+        made.as_dict(),
+        f"{made.train:,} scenes to learn from and {made.test:,} of other glyphs in {made.path}",
+    )
 
 
 @data_app.command("fetch", epilog="Example: bayesight data fetch notmnist-small --root data")

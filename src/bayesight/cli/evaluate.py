@@ -18,6 +18,7 @@ from bayesight.cli.common import (
     environment_lines,
     ledger_words,
     progress_bar,
+    refuse_options,
     say,
     with_json,
     with_source,
@@ -26,6 +27,7 @@ from bayesight.cli.common import (
 from bayesight.errors import listed
 
 if TYPE_CHECKING:
+    from bayesight.run import Run
     from bayesight.workflows.evaluate import EvaluateResult, Evaluation
 
 __all__ = ["evaluate"]
@@ -82,9 +84,18 @@ def evaluate(
 
     Example: bayesight evaluate runs/letters more-letters.zip --prior A=0.5 --report letters.html
     """
+    from bayesight.run import Run
+    from bayesight.training.recipe import ON_IMAGES
     from bayesight.workflows.evaluate import evaluate as work
     from bayesight.workflows.reporting import evaluation_report
 
+    chosen = replace(options, part=None if part is None else part.value)
+    opened = Run.open(run)
+    if opened.kind in ON_IMAGES:
+        given = {"--unknown": unknown, "--labels-file": labels, "--environments": environments}
+        refuse_options(given | {"--ledger": ledger, "--set-coverage": set_coverage}, opened.kind)
+        _evaluate_task(opened, source, prior, chosen, report)
+        return
     with progress_bar("reading") as progress:
         result = work(
             run,
@@ -97,7 +108,7 @@ def evaluate(
             environments=environments,
             ledger=ledger,
             set_coverage=set_coverage,
-            options=replace(options, part=None if part is None else part.value),
+            options=chosen,
             progress=progress,
         )
     for note in result.data.notes:
@@ -107,6 +118,21 @@ def evaluate(
     if report is not None:
         say(f"report: {evaluation_report(result, report)}")
     write(result.as_dict() | ledger_words(run, ledger), _text(result))
+
+
+def _evaluate_task(
+    run: Run, source: Path, prior: str | None, options: SourceOptions, report: Path | None
+) -> None:
+    """Measure a run that answers more of an image than its class."""
+    from bayesight.workflows.tasks.evaluate import evaluate_task
+
+    with progress_bar("reading") as progress:
+        result = evaluate_task(run, source, prior=prior, options=options, progress=progress)
+    for note in result.notes:
+        say(note)
+    if report is not None:
+        say(f"report: {result.report(report)}")
+    write(result.as_dict(), result.judgement.text)
 
 
 def _text(result: EvaluateResult) -> str:

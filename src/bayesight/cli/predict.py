@@ -15,6 +15,7 @@ from bayesight.cli.common import (
     SourceOptions,
     ledger_words,
     progress_bar,
+    refuse_options,
     say,
     with_json,
     with_source,
@@ -23,6 +24,7 @@ from bayesight.cli.common import (
 
 if TYPE_CHECKING:
     from bayesight.data.sources import ContainerOptions
+    from bayesight.run import Run
     from bayesight.workflows.predict import Prediction, Readings, UnreadImage
 
 __all__ = ["predict"]
@@ -89,6 +91,14 @@ def predict(
             "unfamiliar where it is unlike anything seen (default: nothing is drawn).",
         ),
     ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png|FOLDER",
+            help="Of a run that names pixels: draw the answer over the image, or those of several images "
+            "into a folder (default: nothing is drawn).",
+        ),
+    ] = None,
     ledger: LedgerOption = None,
     *,
     options: SourceOptions,
@@ -110,10 +120,23 @@ def predict(
     Example: bayesight predict runs/letters scans.tar.gz more.csv --to answers.parquet
 
     Example: bayesight predict runs/reviews "a film to see twice" more.txt
+
+    Example: bayesight predict runs/street crossing.jpg --overlay crossing-named.png
     """
+    from bayesight.run import Run
+    from bayesight.training.recipe import ON_IMAGES
     from bayesight.workflows.decisions import Stakes
     from bayesight.workflows.predict import Readings, answers_for
 
+    opened = Run.open(run)
+    if opened.kind in ON_IMAGES:
+        given = {"--same-subject": same_subject, "--dependence": dependence, "--abstain": abstain}
+        costly = {"--costs": costs, "--hand-over": hand_over, "--reading-cost": reading_cost}
+        others = {"--set-coverage": set_coverage, "--explain": explain, "--ledger": ledger, "--to": to}
+        refuse_options({**given, **costly, **others}, opened.kind)
+        _answer_task(opened, images, prior, overlay, options.container)
+        return
+    refuse_options({"--overlay": overlay}, opened.kind)
     stated = costs is not None or hand_over is not None or reading_cost is not None
     stakes = Stakes(costs or "zero-one", hand_over, reading_cost) if stated else None
     how = Readings(prior, same_subject, dependence, level, abstain, stakes, set_coverage)
@@ -141,6 +164,18 @@ def predict(
     _say_of_sources(found.sources, found.unread)
     text = "\n".join(_lines(p, found.notes.get(p.path, ())) for p in found.predictions)
     write([row | more for row in found.as_list()], text)
+
+
+def _answer_task(
+    run: Run, images: list[str], prior: str | None, overlay: Path | None, container: ContainerOptions
+) -> None:
+    """Answer with a run that answers more of an image than its class."""
+    from bayesight.workflows.tasks.predict import answer_images
+
+    found = answer_images(run, images, prior=prior, overlay=overlay, container=container)
+    for name, reason in found.unread:
+        say(f"{name}: {reason}")
+    write(found.as_list(), found.text)
 
 
 def _write(

@@ -20,6 +20,8 @@ from bayesight.cli.choices import (
     LOSSES,
     OPTIMIZERS,
     PRECISIONS,
+    SEGMENTERS,
+    TASKS,
     TEXT_CLASSIFIERS,
     TRANSLATION_MODELS,
     either,
@@ -99,8 +101,15 @@ def train(
         typer.Option(
             help=f"Model: {either(CLASSIFIERS)}, or timm:NAME where timm is installed; "
             f"{either(TEXT_CLASSIFIERS)} of texts; {either(GENERATORS)} to make images; "
-            f"{either(LANGUAGE_MODELS)} to go on with a text; {either(TRANSLATION_MODELS)} to translate "
+            f"{either(LANGUAGE_MODELS)} to go on with a text; {either(TRANSLATION_MODELS)} to translate; "
+            f"{either(SEGMENTERS)} to name pixels "
             "(default: what suits the images or texts, and says why)."
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Answer more of an image than its class: {either(TASKS)} (default: what the model says)."
         ),
     ] = None,
     loss: Annotated[
@@ -184,6 +193,8 @@ def train(
     Example: bayesight train letters.tar.gz --out runs/letters --model resnet
 
     Example: bayesight train reviews.tsv --out runs/reviews
+
+    Example: bayesight train street.zip --task segment --out runs/street
     """
     with when_interrupted(lambda: _how_to_go_on(out)):
         from bayesight.training.startup import defer_imports
@@ -215,6 +226,7 @@ def train(
             out=out,
             recipe=None if recipe is None else _recipe(recipe, model, wanted),
             model="" if recipe or model is None else model,
+            task=task or "",
             changes=wanted,
             also=tuple(also or ()),
             labels=labels,
@@ -356,6 +368,14 @@ def _text(result: Any) -> str:
             f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
             f"on {validation['examples']:,} images held out: {measured(validation)}\n"
             f"look at {result.run.folder / 'samples.png'}"
+        )
+    if "words" in validation:
+        return (
+            f"{result.run.folder}\n{_model(metrics)}"
+            f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
+            f"held out, which also chose the weights: {validation['words']}\n"
+            f"look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight evaluate "
+            f"{result.run.folder} SOURCE"
         )
     reads = "texts" if metrics["sources"][0].get("kind") == "text" else "images"
     verdict = f"{validation['verdict']}\n" if validation["verdict"] else ""

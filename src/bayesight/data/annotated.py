@@ -37,7 +37,16 @@ from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.frame import Frame, Placing
 from bayesight.types import ImageArray, IntArray, Progress
 
-__all__ = ["AnnotatedImages", "AnnotationReader", "Fault", "Found", "open_annotated", "picture_of"]
+__all__ = [
+    "AnnotatedImages",
+    "AnnotationReader",
+    "Fault",
+    "Found",
+    "as_tensor",
+    "open_annotated",
+    "own_picture",
+    "picture_of",
+]
 
 R = TypeVar("R")
 A = TypeVar("A")
@@ -45,6 +54,8 @@ A_co = TypeVar("A_co", covariant=True)
 
 MOST_BYTES = 8 << 30
 """Pixels of all images that are held in memory, at most."""
+MOST_SHOWN = 4096
+"""Pixels of the longer side of an image that an answer is drawn on, at most."""
 _TABLES = frozenset(("txt", "csv"))
 _MARK = re.compile(r"[_-](masks?|gt|labels?|labelids|seg|L)$")
 _NAMED = 3  # faults of one kind that are named; the others are counted
@@ -83,8 +94,9 @@ class Found(Generic[R]):
 class AnnotationReader(Protocol[R, A_co]):
     """A kind of annotation: the files it is in, what they say, and its place in a frame."""
 
-    what: str
-    """The annotations in a word, for messages: masks, boxes, questions."""
+    @property
+    def what(self) -> str:
+        """The annotations in a word, for messages: masks, boxes, questions."""
 
     def holds(self, path: str) -> bool:
         """True for the name of a file of such annotations."""
@@ -169,6 +181,18 @@ class AnnotatedImages(Generic[A]):
         """Those of one part."""
         return self.at([row for row, part in enumerate(self.parts) if part == name])
 
+    def joined(self, other: AnnotatedImages[A]) -> AnnotatedImages[A]:
+        """Both, of one frame."""
+        return replace(
+            self,
+            paths=self.paths + other.paths,
+            pixels=np.concatenate([self.pixels, other.pixels]),
+            placings=self.placings + other.placings,
+            annotations=self.annotations + other.annotations,
+            parts=self.parts + other.parts,
+            faults=self.faults + other.faults,
+        )
+
     def tensor(self, rows: IntArray | slice = slice(None), dtype: torch.dtype = torch.float32) -> Tensor:
         """Images (B, C, H, W) in [0, 1]."""
         return as_tensor(self.pixels[rows], dtype)
@@ -186,7 +210,7 @@ class AnnotatedImages(Generic[A]):
 
 def as_tensor(pixels: ImageArray, dtype: torch.dtype = torch.float32) -> Tensor:
     """Images uint8 (B, H, W) or (B, H, W, 3) as (B, C, H, W) in [0, 1]."""
-    images = torch.from_numpy(np.ascontiguousarray(pixels))
+    images = torch.from_numpy(np.array(pixels))
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
     return images.to(dtype).div_(255)
 
@@ -200,6 +224,19 @@ def picture_of(blob: bytes, frame: Frame) -> tuple[ImageArray, Placing]:
     raster = Raster.open(blob)
     own = raster.own
     return raster.fitted(frame)[0], Placing.of((own.height, own.width), frame)
+
+
+def own_picture(blob: bytes) -> ImageArray:
+    """An image file's pixels in its own size, (h, w) or (h, w, 3); a very large one scaled down to be shown.
+
+    Raises:
+        RasterRefusal: it cannot be read.
+    """
+    raster = Raster.open(blob)
+    own = raster.own
+    scale = min(1.0, MOST_SHOWN / max(own.height, own.width))
+    frame = replace(own, height=max(1, round(own.height * scale)), width=max(1, round(own.width * scale)))
+    return raster.fitted(frame)[0]
 
 
 def open_annotated(

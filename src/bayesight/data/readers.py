@@ -25,7 +25,16 @@ from bayesight.errors import InvalidInput
 from bayesight.frame import Placing
 from bayesight.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["VOID", "BoxReader", "MaskReader", "QuestionReader", "class_table", "mask_in", "points_in"]
+__all__ = [
+    "VOID",
+    "BoxReader",
+    "MaskReader",
+    "QuestionReader",
+    "class_table",
+    "mask_in",
+    "mask_out",
+    "points_in",
+]
 
 VOID = 255
 """The number of pixels that are no class, in every mask that was read."""
@@ -177,6 +186,20 @@ def mask_in(mask: ImageArray, placing: Placing) -> ImageArray:
     rows, columns = (_nearest(placing, axis) for axis in (0, 1))
     inside = np.clip(rows, 0, mask.shape[0] - 1)[:, None], np.clip(columns, 0, mask.shape[1] - 1)
     found: ImageArray = mask[inside]
+    found[(rows < 0) | (rows >= mask.shape[0])] = VOID
+    found[:, (columns < 0) | (columns >= mask.shape[1])] = VOID
+    return found
+
+
+def mask_out(mask: ImageArray, placing: Placing) -> ImageArray:
+    """A mask (H, W) of the frame in the image's own size (h, w); ``VOID`` where the image was cut away."""
+    rows, columns = (
+        np.floor((np.arange(side) + 0.5) * scale + corner).astype(np.int64)
+        for side, scale, corner in zip(placing.size, placing.scale, placing.corner, strict=True)
+    )
+    found: ImageArray = mask[
+        np.clip(rows, 0, mask.shape[0] - 1)[:, None], np.clip(columns, 0, mask.shape[1] - 1)
+    ]
     found[(rows < 0) | (rows >= mask.shape[0])] = VOID
     found[:, (columns < 0) | (columns >= mask.shape[1])] = VOID
     return found

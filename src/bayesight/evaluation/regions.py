@@ -21,15 +21,15 @@ class PixelCounts:
     """A confusion matrix of pixels for each image.
 
     Args:
-        counts: (N, K, K), images, true classes, predicted classes.
+        counts: (N, K, K), images, true classes, predicted classes; not whole where pixels are weighted.
     """
 
-    counts: IntArray
+    counts: IntArray | FloatArray
 
     @property
-    def total(self) -> IntArray:
+    def total(self) -> IntArray | FloatArray:
         """(K, K) of all images."""
-        summed: IntArray = self.counts.sum(axis=0)
+        summed: IntArray | FloatArray = self.counts.sum(axis=0)
         return summed
 
     def mean_iou(self, weights: FloatArray | None = None) -> float:
@@ -41,6 +41,26 @@ class PixelCounts:
         table = self.total if weights is None else np.tensordot(weights, self.counts, 1)
         each = intersection_over_union(table)
         return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
+
+    def iou(self, weights: FloatArray) -> FloatArray:
+        """Of each class (K,), each image counted so often (N,)."""
+        return intersection_over_union(np.tensordot(weights, self.counts, 1))
+
+    def class_intervals(self, *, draws: int = 1000, seed: int = 0) -> FloatArray:
+        """95 % of each class's intersection over union, (K, 2), by drawing the images anew."""
+
+        def interval(k: int) -> tuple[float, float]:
+            return bootstrap_interval(
+                lambda weights: float(self.iou(weights)[k]), len(self.counts), draws=draws, seed=seed
+            )
+
+        return np.array([interval(k) for k in range(self.counts.shape[1])])
+
+    def at_rates(self, rates: FloatArray) -> PixelCounts:
+        """The counts with the pixels of each true class weighted to its share (K,) of all pixels."""
+        true = self.total.sum(axis=1)
+        weights = np.divide(rates * true.sum(), true, out=np.zeros(len(true)), where=true > 0)
+        return PixelCounts(self.counts * weights[:, None])
 
     def interval(self, *, draws: int = 1000, seed: int = 0) -> tuple[float, float]:
         """95 % of ``mean_iou``, by drawing the images anew."""

@@ -50,9 +50,11 @@ from bayesight.report.sections.overview import (
     training,
 )
 from bayesight.report.sections.shifting import ShiftMethod, shift_table
+from bayesight.report.sections.tasks import Case, cases, measures_by_class
 
 __all__ = [
     "BeliefStep",
+    "Case",
     "ClassReading",
     "Comparison",
     "Estimate",
@@ -65,6 +67,7 @@ __all__ = [
     "TrainingSource",
     "base_rates",
     "belief_steps",
+    "cases",
     "causal_graph",
     "class_counts",
     "confusion_table",
@@ -73,6 +76,7 @@ __all__ = [
     "generated_images",
     "learning_curves",
     "loss_curves",
+    "measures_by_class",
     "mistakes",
     "network_input",
     "novelty",

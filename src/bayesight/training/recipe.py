@@ -22,8 +22,8 @@ schedule = { name = "cosine", warmup = 0.2 }
 ```
 
 Besides the fields below, a table takes the options of what it names. The model decides what the run is: a
-classifier, or a model that makes images, goes on with texts, or translates. A further table ``[pretrain]``
-lets a classifier's network look at images without labels first.
+classifier, or a model that makes images, goes on with texts, translates, or names pixels. A further table
+``[pretrain]`` lets a classifier's network look at images without labels first.
 """
 
 from __future__ import annotations
@@ -40,18 +40,20 @@ import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr, ValidationError
 from torch import nn
 
-from bayesight.checks import existing_path
+from bayesight.checks import check, existing_path
 from bayesight.data.augment import AUGMENTATIONS, Augment, augmentation
+from bayesight.data.moves import SceneAugment
 from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
 from bayesight.frame import Fit
 from bayesight.losses import LOSSES
-from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS, TEXT_MODELS, TRANSLATION_MODELS
+from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS, SEGMENTERS, TEXT_MODELS, TRANSLATION_MODELS
 from bayesight.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
 from bayesight.registry import Registry, option_problems
 from bayesight.training.engine import Update
 from bayesight.values import BelowOne, Each, Width, Within, sentence_of
 
 __all__ = [
+    "ON_IMAGES",
     "TEXTS",
     "DataKey",
     "Kind",
@@ -92,16 +94,19 @@ def _sides(value: Any) -> Any:
     return value if value is None else side.checked(value, whole=True)
 
 
-Kind: TypeAlias = Literal["classification", "generation", "language", "translation"]
+Kind: TypeAlias = Literal["classification", "generation", "language", "translation", "segmentation"]
 FAMILIES: Mapping[Kind, Registry[Any]] = {
     "classification": MODELS,
     "generation": GENERATORS,
     "language": LANGUAGE_MODELS,
     "translation": TRANSLATION_MODELS,
+    "segmentation": SEGMENTERS,
 }
 """The registered models of each kind of run."""
 TEXTS: frozenset[Kind] = frozenset({"language", "translation"})
 """Kinds that learn from texts."""
+ON_IMAGES: frozenset[Kind] = frozenset({"segmentation"})
+"""Kinds that answer more of an image than its class."""
 _RECIPES = resources.files("bayesight.training") / "recipes"
 _FILES = {"transformer": "translate"}
 """Packaged recipes that are named after what they do, where a model has no name of its own for it."""
@@ -140,6 +145,7 @@ class DataKey(BaseModel):
         group_by: groups of images that are never on both sides of the split into training and validation:
             "TABLE.csv:COLUMN", or a pattern of paths with a group ``group``; None for identical images alone.
         context: of a text, symbols that are seen at once.
+        void: a number in masks that stands for no class, besides 255; None where 255 alone does.
         vocabulary: of a text, "characters", or how many subwords at most its training part is cut into;
             of pairs of sentences always subwords, which both languages share.
     """
@@ -154,6 +160,7 @@ class DataKey(BaseModel):
     also_share: Annotated[float, Within(0, 1, above=True, below=True)] = 0.4
     environments: StrictStr | None = None
     group_by: StrictStr | None = None
+    void: Annotated[int, Within(0, 255)] | None = None
     context: Annotated[int, Within(1, LARGEST_CONTEXT)] = 128
     vocabulary: Literal["characters"] | Annotated[int, Within(259, 1_000_000)] = "characters"
 
@@ -161,6 +168,17 @@ class DataKey(BaseModel):
         """The augmentation it names; None for none."""
         choice = self.augment
         return None if choice.name == "none" else augmentation(choice.name, **choice.options)
+
+    def scene_augmentation(self) -> SceneAugment | None:
+        """The augmentation of images whose annotations move with them; None for none.
+
+        Raises:
+            InvalidInput: one that moves the image alone.
+        """
+        found = self.augmentation()
+        moves = found is None or isinstance(found, SceneAugment)
+        check(moves, "data.augment", f"{self.augment.name!r}, which moves the image alone", "none or scene")
+        return found if isinstance(found, SceneAugment) else None
 
 
 class ModelKey(NamedOptions):
@@ -396,7 +414,16 @@ def _smoothing(*, label_smoothing: BelowOne = 0.0) -> None:
     """The options of a translation's loss."""
 
 
-_TEXT_LOSSES: Mapping[Kind, Callable[..., None]] = {"language": _no_options, "translation": _smoothing}
+def _dice(*, dice: Annotated[float, Within(0, 1e6)] = 0.0) -> None:
+    """The options of a segmentation's loss: the weight of the Dice loss beside the cross-entropy."""
+
+
+_OWN_LOSSES: Mapping[Kind, tuple[str, Callable[..., None]]] = {
+    "language": (NEXT_SYMBOL, _no_options),
+    "translation": (NEXT_SYMBOL, _smoothing),
+    "segmentation": ("mask", _dice),
+}
+"""The one loss of the models of a kind, and its options."""
 
 
 @cache
@@ -446,11 +473,11 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
             continue
         name, options = found
         if path == "loss" and model is not None and kind != "classification":
-            own = GENERATORS[model[0]].loss if kind == "generation" else NEXT_SYMBOL
+            made = GENERATORS[model[0]] if kind == "generation" else None
+            own, factory = _OWN_LOSSES[kind] if made is None else (made.loss, made.turns)
             if name != own:
                 problems.append(f"model {model[0]!r} learns by the loss {own!r}, not {name!r}")
                 continue
-            factory = GENERATORS[model[0]].turns if kind == "generation" else _TEXT_LOSSES[kind]
         elif name not in registry:
             problems.append(str(UnknownName(registry.kind, name, registry.names())))
             continue
@@ -458,10 +485,9 @@ def _registry_problems(tree: Mapping[str, Any]) -> list[str]:
             factory = registry[name]
         problems += option_problems(factory, options, f"{path} {shown(name)}", key.model_fields, path=path)
     if kind != "classification" and tree.get("pretrain") is not None:
-        makes = "images" if kind == "generation" else "text"
-        problems.append(
-            f"pretrain is for classifiers; a model that makes {makes} learns without labels as it is"
-        )
+        why = {"generation": "makes images", "language": "makes text", "translation": "makes text"}.get(kind)
+        mend = f"; a model that {why} learns without labels as it is" if why else ", not for this model"
+        problems.append(f"pretrain is for classifiers{mend}")
     problems += _text_problems(tree, model is not None and model[0] in TEXT_MODELS)
     return problems + _augment_problems(tree, "data.augment") + _augment_problems(tree, "pretrain.augment")
 

@@ -52,6 +52,7 @@ __all__ = [
     "language_report",
     "mistakes",
     "novelty_section",
+    "task_report",
     "training_report",
     "training_sections",
     "translation_report",
@@ -216,8 +217,28 @@ def translation_report(run: Run, shown: Sequence[tuple[str, str, str]]) -> Path:
     return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
+def task_report(run: Run, sections: Sequence[Section]) -> Path:
+    """Write ``report.html`` of a finished task on images: how good it is, then its training.
+
+    Args:
+        run: with its metrics and history saved.
+        sections: of the task's judgement.
+
+    Returns:
+        The path of the report.
+    """
+    title = tr("{name}: {model!r}", name=run.folder.name, model=run.recipe().model.name)
+    whole = [*sections, *_log_loss_training(run, tr("log-loss, nats"))]
+    return write_report(title, whole, run.folder / "report.html", str(run.folder))
+
+
 def _text_training(run: Run) -> list[Section]:
     """Sections on the training of a model of texts: what it learned from, and its losses."""
+    return _log_loss_training(run, tr("log-loss, nats a symbol"))
+
+
+def _log_loss_training(run: Run, quantity: str) -> list[Section]:
+    """Sections on a training whose looks take the log-loss of what is held out."""
     metrics, rows = run.metrics(), run.history()
     sections = [_training(run, metrics)]
     if len(rows) > 1:
@@ -226,7 +247,7 @@ def _text_training(run: Run) -> list[Section]:
             tr("training"): [row["train.total"] for row in rows],
         }
         best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
-        epochs, quantity = np.arange(1, len(rows) + 1), tr("log-loss, nats a symbol")
+        epochs = np.arange(1, len(rows) + 1)
         sections.append(report.loss_curves(epochs, both, quantity=quantity, best_epoch=best))
     return sections
 

@@ -28,7 +28,7 @@ from bayesight.models import (
     build_translation_model,
 )
 from bayesight.run import Run
-from bayesight.training.recipe import FAMILIES
+from bayesight.training.recipe import FAMILIES, ON_IMAGES
 
 __all__ = ["Layer", "ModelSummary", "summarise"]
 
@@ -115,6 +115,11 @@ def summarise(what: str, *, classes: int = 10, size: int = 28, mode: str = "L") 
             "language": run.language_model,
             "translation": run.translation_model,
         }
+        if run.kind in ON_IMAGES:
+            raise InvalidInput(
+                f"{what} is a run of {run.kind}; expected one of a classifier, or a model that makes images "
+                "or texts."
+            )
         network = opened.get(run.kind, run.network)()
     else:
         families = (*FAMILIES.values(), TEXT_MODELS)

@@ -19,6 +19,8 @@ from bayesight.training.hardware import choose_hardware
 from bayesight.training.last_layer import last_layer, reads_once
 from bayesight.training.recipe import TEXTS, Recipe
 from bayesight.types import Progress, ShownProgress
+from bayesight.workflows.tasks.catalogue import IMAGE_TASKS, task_called
+from bayesight.workflows.tasks.train import train_task
 from bayesight.workflows.training.choice import (
     Images,
     choose_recipe,
@@ -100,6 +102,8 @@ def train(
     if resuming and (request.out / "metrics.json").exists():
         run = Run.open(request.out)
         return TrainResult(run, run.metrics())
+    if request.task and request.recipe is None and not request.model:
+        request = replace(request, model=task_called(request.task).model)
     stated = stated_recipe(request, resuming)
     known = stated or known_recipe(request)
     hardware = choose_hardware(
@@ -110,11 +114,25 @@ def train(
     reading = time.perf_counter()
     recipe, why = (stated, NAMED) if stated else _chosen_recipe(request, known, progress)
     recipe = like_published(request, recipe)
+    fits = not request.task or recipe.kind == task_called(request.task).kind
+    model = f"the model {recipe.model.name!r}, which is for {recipe.kind}"
+    check(fits, f"--task {request.task}", model, "a model of the task", "Leave --model out.")
     alone = recipe.kind == "classification" or recipe.data.group_by is None
     check(alone, "--group-by", f"given with a model for {recipe.kind}", "a model that classifies")
     if recipe.kind == "generation":
         finished = train_generator(
             request, recipe, hardware, resuming=resuming, progress=progress, listeners=listeners
+        )
+        return TrainResult(*finished)
+    if recipe.kind in IMAGE_TASKS:
+        finished = train_task(
+            IMAGE_TASKS[recipe.kind],
+            request,
+            recipe,
+            hardware,
+            resuming=resuming,
+            progress=progress,
+            listeners=listeners,
         )
         return TrainResult(*finished)
     if recipe.kind in TEXTS:

@@ -176,11 +176,19 @@ def precision_curves(curves: tuple[PrecisionCurve, ...], *, chosen: str = "", lo
     )
 
 
-def reliability_diagram(data: Reliability) -> Section:
+_COUNTED = (marked("{count} pixel"),)  # as ``plural`` asks for it
+_STATED_FOR = {
+    "image": marked("how many images each probability was stated for."),
+    "pixel": marked("how many pixels each probability was stated for."),
+}
+
+
+def reliability_diagram(data: Reliability, unit: str = "image") -> Section:
     """Reliability diagram: stated probabilities against how often they come true.
 
     Args:
         data: from ``bayesight.evaluation.reliability``.
+        unit: what was named, in the singular.
     """
     n = data.counts.sum()
     stated = float(np.nansum(data.confidence * data.counts) / n)
@@ -190,7 +198,7 @@ def reliability_diagram(data: Reliability) -> Section:
     said = [
         tr(
             "Of the {images} it was {low} to {high} sure of, {accuracy} were named rightly.",
-            images=plural(int(data.counts[fullest]), "image"),
+            images=plural(int(data.counts[fullest]), unit),
             low=low,
             high=high,
             accuracy=rate(float(data.accuracy[fullest])),
@@ -211,7 +219,7 @@ def reliability_diagram(data: Reliability) -> Section:
         "On the dashed line, what is stated comes true. Bars are credible intervals; the strip below shows "
     )
     chart = Chart(figures.reliability_diagram(data))
-    more = Words((quiet + tr("how many images each probability was stated for."),), quiet=True)
+    more = Words((quiet + tr(_STATED_FOR[unit]),), quiet=True)
     return Section(tr("Do its probabilities come true?"), (Beside(chart, (Words(tuple(said)), more)),))
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import bayesight
 from bayesight.bayes.head import gaussian
@@ -39,7 +39,9 @@ from bayesight.workflows.training.classify import (
 from bayesight.workflows.training.images import Material
 from bayesight.workflows.training.request import TrainRequest
 
-AnyPlan: TypeAlias = Plan[ImageModel] | Plan[GenerativeModel] | Plan[LanguageModel] | Plan[TranslationModel]
+AnyPlan: TypeAlias = (
+    Plan[ImageModel] | Plan[GenerativeModel] | Plan[LanguageModel] | Plan[TranslationModel] | Plan[nn.Module]
+)
 
 __all__ = ["FinishedTraining", "described", "finish", "fit_run", "identity_of", "start_run"]
 

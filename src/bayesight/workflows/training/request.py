@@ -30,6 +30,7 @@ class TrainRequest:
         recipe: the four keys; None is the run's own with ``resume``, else the packaged one of the model that
             suits the images.
         model: a model by name: its packaged recipe is taken, and photographs are brought to its size.
+        task: what is asked of the images beyond their class, by name; empty for what the model says.
         changes: values of that packaged recipe to replace, by dotted path (``"optimization.epochs"``).
         also: more training images of the same classes, never used to validate.
         labels: an IDX source's file of labels, when it is not beside it.
@@ -51,6 +52,7 @@ class TrainRequest:
     out: Path
     recipe: Recipe | None = None
     model: str = ""
+    task: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
     also: tuple[Path, ...] = ()
     labels: Path | None = None

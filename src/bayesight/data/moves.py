@@ -1,0 +1,127 @@
+"""Random changes of images whose annotations move with them: masks, points and boxes.
+
+Every image of a batch draws a mirror image, a scale, a turn and a shift of its own, and then its colours. The
+move is one affine map, so that a mask is sampled, and a point multiplied, by the very numbers its image was.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bayesight.data.augment import AUGMENTATIONS, PhotoAugment, PhotoOptions, warp
+from bayesight.registry import require_options
+from bayesight.values import Share, Within
+
+__all__ = ["Moves", "SceneAugment", "SceneAugmentOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneAugmentOptions:
+    """Limits of the moves of a scene; 0 turns a change off.
+
+    Args:
+        flip: probability of a mirror image, left for right.
+        scale: the scene is enlarged by a factor e^u, u drawn evenly within ± this, in [0, 1.5].
+        rotate_deg: turned about its centre by up to so many degrees, in [0, 180].
+        shift: moved along each side by up to this share of it.
+        brightness: the image is multiplied by a factor within 1 ± this.
+        contrast: distance from the image's mean grey is multiplied by a factor within 1 ± this.
+        saturation: distance from grey is multiplied by a factor within 1 ± this; RGB only.
+
+    Raises:
+        InvalidConfig: values out of range, all named at once.
+    """
+
+    flip: Share = 0.5
+    scale: Annotated[float, Within(0, 1.5)] = 0.3
+    rotate_deg: Annotated[float, Within(0, 180)] = 0.0
+    shift: Share = 0.1
+    brightness: Share = 0.2
+    contrast: Share = 0.2
+    saturation: Share = 0.2
+
+    def __post_init__(self) -> None:
+        require_options(type(self), vars(self), "augmentation 'scene'")
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """An affine map for each image of a batch.
+
+    Args:
+        inverse: (B, 2, 3) from a place in the changed image to the place it shows, both in pixels from the
+            centre, x to the right and y down.
+        size: (H, W) of the images.
+        mirrored: (B,) whether left and right have changed sides.
+    """
+
+    inverse: Tensor
+    size: tuple[int, int]
+    mirrored: Tensor
+
+    def masks(self, masks: Tensor, void: int) -> Tensor:
+        """Masks (B, H, W) int64 as their images are moved; ``void`` where nothing is."""
+        height, width = self.size
+        theta = self.inverse.clone()
+        sides = torch.tensor([width / 2, height / 2])
+        theta[:, :, :2] *= sides / sides[:, None]
+        theta[:, :, 2] /= sides
+        grid = F.affine_grid(theta, [len(masks), 1, height, width], align_corners=False)
+        shifted = (masks[:, None] + 1).float()
+        moved = F.grid_sample(shifted, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+        numbers = moved[:, 0].long() - 1
+        return numbers.where(numbers >= 0, void)
+
+    def points(self, image: int, points: Tensor) -> Tensor:
+        """Points (..., 2) of one image, x and y in pixels from its corner, where they lie now."""
+        linear, shift = self.inverse[image, :, :2].double(), self.inverse[image, :, 2].double()
+        centre = torch.tensor([self.size[1] / 2, self.size[0] / 2], dtype=torch.float64)
+        moved: Tensor = (points.double() - centre - shift) @ torch.linalg.inv(linear).T + centre
+        return moved
+
+    def boxes(self, image: int, boxes: Tensor) -> Tensor:
+        """Boxes (G, 4) of one image, left, top, right and bottom: the least that hold the moved ones."""
+        corners = boxes[:, [0, 1, 2, 1, 0, 3, 2, 3]].reshape(-1, 4, 2)
+        moved = self.points(image, corners)
+        return torch.cat([moved.amin(1), moved.amax(1)], dim=1)
+
+
+@dataclass(frozen=True)
+class SceneAugment:
+    """Mirror image, scale, turn and shift in one bilinear sampling, black outside, then colours."""
+
+    options: SceneAugmentOptions = field(default_factory=SceneAugmentOptions)
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] to images of the same shape, dtype and range."""
+        return self.moved(images, generator)[0]
+
+    def moved(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Moves]:
+        """The same, with the moves that annotations are to follow."""
+        chosen, (height, width) = self.options, images.shape[-2:]
+        draws = torch.rand((5, len(images)), generator=generator) * 2 - 1
+        mirrored = (draws[0] + 1) / 2 < chosen.flip
+        scale, angle = torch.exp(-draws[1] * chosen.scale), draws[2] * math.radians(chosen.rotate_deg)
+        cos, sin = scale * angle.cos(), scale * angle.sin()
+        side = torch.where(mirrored, -1.0, 1.0)
+        rows = torch.stack([side * cos, -sin, side * sin, cos]).T.reshape(-1, 2, 2)
+        shift = draws[3:5].T * chosen.shift * torch.tensor([width, height])
+        moves = Moves(torch.cat([rows, shift[:, :, None]], dim=2), (height, width), mirrored)
+        changed = warp(images.float(), moves.inverse)
+        colours = PhotoOptions(
+            flip=0,
+            crop_px=0,
+            brightness=chosen.brightness,
+            contrast=chosen.contrast,
+            saturation=chosen.saturation,
+        )
+        return PhotoAugment(colours)(changed, generator).to(images.dtype), moves
+
+
+AUGMENTATIONS.register("scene")((SceneAugment, SceneAugmentOptions))

@@ -1,0 +1,56 @@
+"""Answers drawn over their images: masks in colours, each class its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayesight.checks import check
+from bayesight.types import ImageArray
+
+__all__ = ["class_colours", "in_colour", "mask_overlay", "side_by_side"]
+
+STRENGTH = 0.55
+"""Share of a pixel's colour that is its class's."""
+_GAP = 4  # pixels between images side by side
+
+
+def class_colours(count: int) -> ImageArray:
+    """A colour for each of K classes, (K, 3): around the wheel by the golden angle, light and dark in turn.
+
+    Example:
+        >>> len(np.unique(class_colours(20), axis=0))
+        20
+    """
+    turns = np.arange(count) * 0.381966
+    wave = 0.5 + 0.5 * np.cos(2 * np.pi * (turns[:, None] + np.array([0, 1 / 3, 2 / 3])))
+    light = np.where(np.arange(count) % 2, 0.65, 1.0)[:, None]
+    colours: ImageArray = (40 + 205 * wave * light).astype(np.uint8)
+    return colours
+
+
+def in_colour(image: ImageArray) -> ImageArray:
+    """An image (H, W) or (H, W, 3) as (H, W, 3)."""
+    return np.repeat(image[..., None], 3, axis=-1) if image.ndim == 2 else image
+
+
+def mask_overlay(image: ImageArray, mask: ImageArray, colours: ImageArray) -> ImageArray:
+    """An image with each pixel of a class tinted in that class's colour; others are left as they are.
+
+    Args:
+        image: uint8 (H, W) or (H, W, 3).
+        mask: (H, W) class numbers; those from K on are no class.
+        colours: (K, 3).
+    """
+    check(image.shape[:2] == mask.shape, "mask_overlay", f"{image.shape} and {mask.shape}", "one size")
+    drawn = in_colour(image).astype(float)
+    named = mask < len(colours)
+    drawn[named] = (1 - STRENGTH) * drawn[named] + STRENGTH * colours[mask[named]]
+    page: ImageArray = drawn.round().astype(np.uint8)
+    return page
+
+
+def side_by_side(images: list[ImageArray]) -> ImageArray:
+    """Images (H, W, 3) of one height in a row, white between them."""
+    gap = np.full((images[0].shape[0], _GAP, 3), 255, np.uint8)
+    parts = [part for image in images for part in (gap, image)][1:]
+    return np.concatenate(parts, axis=1)

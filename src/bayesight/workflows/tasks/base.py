@@ -1,0 +1,173 @@
+"""What a task on images has of its own; reading, training, resuming, saving and reporting are shared."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bayesight.belief.classifier import Classes
+from bayesight.data.annotated import AnnotatedImages, AnnotationReader
+from bayesight.data.moves import SceneAugment
+from bayesight.report import Section
+from bayesight.run_schema import TaskFile
+from bayesight.training.engine import Batch, Loss
+from bayesight.training.recipe import DataKey, Kind, Recipe
+from bayesight.types import ImageArray, IntArray
+
+__all__ = ["Asked", "ImageAnswer", "ImageTask", "Judgement", "Trained"]
+
+A = TypeVar("A")
+F = TypeVar("F", bound=TaskFile)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained(Generic[F]):
+    """A network with all that its answers depend on.
+
+    Args:
+        network: in evaluation mode.
+        classes: names, and the frame that images are brought to.
+        facts: what the run's ``task.json`` holds: calibration, base rates, whatever the task needs.
+    """
+
+    network: nn.Module
+    classes: Classes
+    facts: F
+
+    def with_facts(self, facts: F) -> Trained[F]:
+        """The same with other facts."""
+        return replace(self, facts=facts)
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """A trained task measured on annotated images.
+
+    Args:
+        figures: measures by name, with intervals, for ``--json``.
+        text: the same in a sentence or a table, for a terminal.
+        sections: of the report: pictures beside the truth, classes, reliability.
+    """
+
+    figures: Mapping[str, Any]
+    text: str
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of an image.
+
+    Args:
+        prior: (K,) stated base rates; None for those of the training images.
+        question: of a task that answers questions.
+    """
+
+    prior: Tensor | None = None
+    question: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageAnswer:
+    """The answer for one image.
+
+    Args:
+        row: of the document that ``--json`` prints.
+        text: lines for a terminal.
+        overlay: the image with the answer drawn over it, uint8 (h, w, 3), in the image's own size.
+    """
+
+    row: Mapping[str, Any]
+    text: str
+    overlay: ImageArray
+
+
+class ImageTask(ABC, Generic[A, F]):
+    """A kind of question about images: segmentation, detection, ... One file says what is special about it.
+
+    ``A`` is an image's annotation in the frame's pixels, ``F`` what a run keeps beside its network.
+
+    Attributes:
+        name: of ``--task``.
+        kind: of run.
+        model: whose recipe is taken unless another is named.
+        file: the model of ``task.json``.
+        measure: what the looks during training show, as a column of the history and in words.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[Kind]
+    model: ClassVar[str]
+    file: ClassVar[type[Any]]
+    measure: ClassVar[tuple[str, str]]
+
+    @abstractmethod
+    def reader(self, data: DataKey, trained: Trained[F] | None) -> AnnotationReader[Any, A]:
+        """The reader of annotations, held to a run's classes where there is one."""
+
+    @abstractmethod
+    def learned(
+        self, train: AnnotatedImages[A], validation: AnnotatedImages[A], data: DataKey
+    ) -> tuple[tuple[str, ...], F, tuple[str, ...]]:
+        """Class names, facts and what is to be said, of images learned from and held out.
+
+        Raises:
+            InvalidInput: nothing can be learned from them.
+        """
+
+    @abstractmethod
+    def network(self, recipe: Recipe, classes: Classes, facts: F) -> nn.Module:
+        """The recipe's network, its weights drawn from the seed."""
+
+    def start(self, network: nn.Module) -> None:
+        """Give a network that is to be trained its published weights, where it comes with some."""
+
+    @abstractmethod
+    def batch(
+        self,
+        images: Tensor,
+        annotations: Sequence[A],
+        facts: F,
+        augment: SceneAugment | None,
+        generator: torch.Generator,
+    ) -> Batch:
+        """Images (B, C, H, W) in [0, 1], moved where that is wanted, and their targets."""
+
+    @abstractmethod
+    def loss(self, recipe: Recipe, facts: F) -> Loss:
+        """The loss of a batch; its ``total`` is differentiated."""
+
+    @abstractmethod
+    def look(self, trained: Trained[F], images: AnnotatedImages[A]) -> Mapping[str, float]:
+        """Measures of images held out; ``log_loss``, nats, chooses the weights."""
+
+    @abstractmethod
+    def calibrated(self, trained: Trained[F], images: AnnotatedImages[A]) -> F:
+        """The facts with a calibration fitted on images held out."""
+
+    @abstractmethod
+    def judge(self, trained: Trained[F], images: AnnotatedImages[A], prior: Tensor | None) -> Judgement:
+        """How good the answers are, at stated base rates (K,) where there are some."""
+
+    @abstractmethod
+    def scenes(
+        self, glyphs: ImageArray, labels: IntArray, names: Sequence[str], count: int, seed: int
+    ) -> Iterator[tuple[str, bytes]]:
+        """Files of generated scenes in the layout that the task reads, as (path, content).
+
+        Args:
+            glyphs: (M, h, w) uint8, white ink on black.
+            labels: (M,) their classes.
+            names: (K,) of those.
+            count: scenes.
+            seed: everything random follows from it.
+        """
+
+    @abstractmethod
+    def answer(self, trained: Trained[F], blob: bytes, asked: Asked) -> ImageAnswer:
+        """The answer for an image file; raises ``RasterRefusal`` where it cannot be read."""

@@ -1,0 +1,122 @@
+"""Answers of a task's run about image files, in folders and archives too, and drawn over the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bayesight.checks import check, existing_path
+from bayesight.data.archives import read_files
+from bayesight.data.encode import png_of
+from bayesight.data.formats import IMAGE_SUFFIXES, suffix_of
+from bayesight.data.rasters import RasterRefusal
+from bayesight.data.sources import AS_STORED, ContainerOptions, find_source, holds_images
+from bayesight.errors import SourceUnreadable
+from bayesight.files import write_atomic
+from bayesight.run import Run
+from bayesight.workflows.tasks.base import Asked, ImageAnswer
+from bayesight.workflows.tasks.evaluate import opened_task, stated_prior
+
+__all__ = ["TaskAnswers", "answer_images"]
+
+
+@dataclass(frozen=True, eq=False)
+class TaskAnswers:
+    """Answers about images, and those that could not be read.
+
+    Args:
+        answers: each with the name of its image and where it is drawn, empty where it is not.
+        unread: names and reasons.
+    """
+
+    answers: tuple[tuple[str, ImageAnswer, str], ...]
+    unread: tuple[tuple[str, str], ...]
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """The document that ``--json`` prints."""
+        rows: list[dict[str, Any]] = [
+            {"path": path, **found.row, **({"overlay": drawn} if drawn else {})}
+            for path, found, drawn in self.answers
+        ]
+        return rows + [{"path": path, "error": reason} for path, reason in self.unread]
+
+    @property
+    def text(self) -> str:
+        """Lines for a terminal."""
+        return "\n".join(f"{path}: {found.text}" for path, found, _ in self.answers)
+
+
+def answer_images(
+    run: Run,
+    images: Sequence[str | Path],
+    *,
+    prior: str | None = None,
+    question: str = "",
+    overlay: Path | None = None,
+    container: ContainerOptions = AS_STORED,
+) -> TaskAnswers:
+    """Answer what the run's task asks of images.
+
+    Args:
+        run: of a task on images.
+        images: image files, folders and archives of them.
+        prior: base rates as ``parse_prior`` reads them; None takes those of the training images.
+        question: of a task that answers questions.
+        overlay: the file that the answer for one image is drawn to, or the folder for those of several.
+        container: how names in archives are encoded, and whether links are followed.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: none of the images could be read; the error is the first one's.
+        InvalidInput: a prior that is none, or one file for the drawings of several images.
+        StorageFailed: a drawing cannot be written.
+    """
+    task, trained = opened_task(run)
+    asked = Asked(stated_prior(trained, prior), question)
+    blobs = list(_blobs(images, container))
+    came = f"one file for {len(blobs)} images"
+    whole = overlay is None or len(blobs) == 1 or not overlay.suffix
+    check(whole, "--overlay", came, "a folder", f"Write for example --overlay {str(overlay)[:-4]}.")
+    answers: list[tuple[str, ImageAnswer, str]] = []
+    unread: list[tuple[str, str]] = []
+    for name, blob, problem_with in blobs:
+        try:
+            if problem_with:
+                raise RasterRefusal(problem_with)
+            found = task.answer(trained, blob, asked)
+        except RasterRefusal as problem:
+            unread.append((name, str(problem)))
+            continue
+        answers.append((name, found, "" if overlay is None else _draw(found, name, overlay, len(answers))))
+    if not answers:
+        name, reason = unread[0] if unread else ("nothing", "no image was given")
+        raise SourceUnreadable(f"{name}: {reason}; expected an image.")
+    return TaskAnswers(tuple(answers), tuple(unread))
+
+
+def _blobs(images: Sequence[str | Path], container: ContainerOptions) -> Iterator[tuple[str, bytes, str]]:
+    """The name and content of each image file, in folders and archives too, and why there is none."""
+    for given in images:
+        path = existing_path(given)
+        if not holds_images(path):
+            yield str(given), path.read_bytes(), ""
+            continue
+        files, lost = read_files(
+            find_source(path, labelled=False, options=container),
+            lambda name: suffix_of(name.encode()) in IMAGE_SUFFIXES,
+        )
+        yield from ((name, blob, "") for name, blob in files.items())
+        yield from ((one.path, b"", one.reason) for one in lost)
+
+
+def _draw(found: ImageAnswer, name: str, overlay: Path, number: int) -> str:
+    """Write an answer's picture; returns its path. Several lie in a folder, numbered."""
+    target = overlay
+    if not overlay.suffix:
+        overlay.mkdir(parents=True, exist_ok=True)
+        target = overlay / f"{number + 1:04}-{Path(name).stem}.png"
+    write_atomic(target, png_of(Image.fromarray(found.overlay)))
+    return str(target)

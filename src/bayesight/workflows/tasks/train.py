@@ -1,0 +1,263 @@
+"""From annotated images to a run: read, split, trained, calibrated, judged; the same for every task."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bayesight.belief.classifier import Classes
+from bayesight.checks import check
+from bayesight.data.annotated import AnnotatedImages, open_annotated
+from bayesight.data.framing import ImageSpec, sides
+from bayesight.data.moves import SceneAugment
+from bayesight.data.splits import groups_of, split
+from bayesight.errors import listed
+from bayesight.run import Run
+from bayesight.run_schema import TaskFile
+from bayesight.seeding import derive, numpy_generator, torch_generator
+from bayesight.training.average import WeightAverage
+from bayesight.training.checkpoint import FileCheckpointer
+from bayesight.training.engine import Batch, Budget, Plan, Task
+from bayesight.training.events import Listener, SourceEvent
+from bayesight.training.hardware import Hardware
+from bayesight.training.recipe import DataKey, Recipe
+from bayesight.types import IntArray, Progress
+from bayesight.workflows.reporting import task_report
+from bayesight.workflows.tasks.base import ImageTask, Trained
+from bayesight.workflows.training.finish import FinishedTraining, fit_run, identity_of, start_run
+from bayesight.workflows.training.request import NAMED, TrainRequest, refuse_options_of_images
+
+__all__ = ["AnnotatedBatches", "train_task"]
+
+LEAST = 4
+"""Different images that a training needs at least."""
+
+
+def train_task(
+    task: ImageTask[Any, Any],
+    request: TrainRequest,
+    recipe: Recipe,
+    hardware: Hardware,
+    *,
+    resuming: bool,
+    progress: Progress | None = None,
+    listeners: Iterable[Listener] = (),
+) -> tuple[Run, Mapping[str, Any]]:
+    """Train a task's network and save its run.
+
+    Args:
+        task: what is asked of the images.
+        request: source, run folder and options.
+        recipe: the four keys; its model is one of the task.
+        hardware: device, precision, threads.
+        resuming: the run folder is there already.
+        progress: told how far reading is.
+        listeners: told every event of training.
+
+    Returns:
+        The run and its metrics.
+
+    Raises:
+        SourceNotFound, SourceUnreadable: nothing there, or no image with an annotation that can be used.
+        InvalidInput: too few images, or options that such a run has no use for.
+        TrainingDiverged: a loss ran away; only good weights of an earlier look are left.
+    """
+    began = time.perf_counter()
+    _refuse_options(task, request, recipe)
+    train, validation, sources = _read(task, request, recipe, progress)
+    read_s = time.perf_counter() - began
+    names, facts, said = task.learned(train, validation, recipe.data)
+    frame = train.frame
+    classes = Classes(names, frame.mode, (frame.height, frame.width), frame.levels, frame.fit)
+    notes = (*_notes(train, validation, names), *said, *train.notes)
+    listeners = tuple(listeners)
+    for listener in listeners:
+        listener(SourceEvent(notes))
+    plan = _plan(task, recipe, hardware, train, validation, Trained(nn.Identity(), classes, facts))
+    run = start_run(request, recipe, hardware, classes, resuming=resuming)
+    run.save_classes(classes)
+    identity = identity_of(recipe, hardware, [one.content_hash for one in sources])
+    keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
+    state = fit_run(run, plan, hardware, keeper, listeners)
+    trained = Trained(plan.network.eval(), classes, facts)
+    trained = trained.with_facts(task.calibrated(trained, validation))
+    found = task.judge(trained, validation, None)
+    metrics = FinishedTraining(recipe, plan, state, hardware, began, read_s).metrics(
+        {
+            "kind": recipe.kind,
+            "classes": list(names),
+            "examples": {"train": len(train), "validation": len(validation)},
+            "sources": [one.facts() for one in sources],
+            "notes": list(notes),
+        },
+        NAMED,
+        {
+            "selection": "weights of the look with the lowest log-loss on images held out, which its "
+            "calibration was fitted on too",
+            "validation": {**found.figures, "words": found.text},
+        },
+    )
+    run.save_network(plan.network)
+    run.save_task(trained.facts)
+    run.save_history(state.history)
+    run.save_metrics(metrics)
+    task_report(run, found.sections)
+    run.drop_checkpoint()
+    return run, metrics
+
+
+def _refuse_options(task: ImageTask[Any, Any], request: TrainRequest, recipe: Recipe) -> None:
+    where = f"--task {task.name}"
+    refuse_options_of_images(request, f"a run of {where}")
+    given = {"--environments": recipe.data.environments, "--unlabelled": request.unlabelled}
+    for option, value in ({**given, "--without": request.without}).items():
+        check(not value, option, str(value), f"none for {where}", "Leave it out.")
+    recipe.data.scene_augmentation()
+
+
+def _read(
+    task: ImageTask[Any, Any], request: TrainRequest, recipe: Recipe, progress: Progress | None
+) -> tuple[AnnotatedImages[Any], AnnotatedImages[Any], list[AnnotatedImages[Any]]]:
+    """Images learned from, images held out, and the sources they come from.
+
+    A part named for validation is held out where there is one, else a share of all but the test part.
+    """
+    data, options = recipe.data, request.options
+    reader = task.reader(data, None)
+    spec = spec_of(data)
+    whole = open_annotated(request.source, reader, spec, container=options.container, progress=progress)
+    sources = [whole]
+    for path in request.also:
+        like = ImageSpec((whole.frame.height, whole.frame.width), whole.frame.mode, fit=data.fit)
+        sources.append(open_annotated(path, whole.reader, like, container=options.container))
+    known = whole.part("validation")
+    rest = whole.at([row for row, part in enumerate(whole.parts) if part not in ("validation", "test")])
+    digests = rest.digests
+    different = len(np.unique(groups_of(digests))) if len(rest) else 0
+    came = f"{different} different images with {reader.what}"
+    check(different >= LEAST, str(request.source), came, f"at least {LEAST}, some of which are held out")
+    if len(known):
+        rows = {"train": np.flatnonzero(~np.isin(_keys(digests), _keys(known.digests)))}
+        train, validation = rest.at(rows["train"]), known
+    else:
+        shares = {"train": 1 - data.validation, "validation": data.validation}
+        rows = split(np.zeros(len(rest), np.int64), digests, shares, recipe.seed)
+        train, validation = rest.at(rows["train"]), rest.at(rows["validation"])
+    held = _keys(validation.digests)
+    for more in sources[1:]:
+        train = train.joined(more.at(np.flatnonzero(~np.isin(_keys(more.digests), held))))
+    return train, validation, sources
+
+
+def spec_of(data: DataKey) -> ImageSpec:
+    """The size, mode and fit that a recipe asks for."""
+    return ImageSpec(sides(data.size), data.mode, fit=data.fit)
+
+
+def _keys(digests: Any) -> Any:
+    """Digests (N, 16) as values that compare."""
+    return np.ascontiguousarray(digests).view("S16").ravel()
+
+
+def _notes(
+    train: AnnotatedImages[Any], validation: AnnotatedImages[Any], names: tuple[str, ...]
+) -> tuple[str, ...]:
+    classes = f", classes {listed(names)}" if names else ""
+    height, width = train.frame.height, train.frame.width
+    return (
+        f"learns from {len(train):,} images of {height}x{width}{classes}; {len(validation):,} are held out",
+    )
+
+
+def _plan(
+    task: ImageTask[Any, Any],
+    recipe: Recipe,
+    hardware: Hardware,
+    train: AnnotatedImages[Any],
+    validation: AnnotatedImages[Any],
+    blank: Trained[TaskFile],
+) -> Plan[nn.Module]:
+    """The recipe resolved against images and hardware."""
+    world = hardware.fabric.world_size
+    check(world == 1, f"--task {task.name}", f"{world} processes", "one", "Leave out torchrun.")
+    network = task.network(recipe, blank.classes, blank.facts)
+    task.start(network)
+    network.to(hardware.fabric.device)
+    batches = AnnotatedBatches(
+        train, task, blank.facts, recipe.data.batch, derive(recipe.seed, "data"),
+        recipe.data.scene_augmentation(), hardware.dtype,
+    )  # fmt: skip
+    key = recipe.optimization
+    steps = max(1, math.ceil(key.epochs * batches.pass_steps))
+    budget = Budget(
+        steps,
+        evaluate_every=batches.pass_steps,
+        accumulate=key.accumulate,
+        patience=key.patience,
+        seed=derive(recipe.seed, "steps"),
+    )
+    return Plan(
+        Task(
+            batches, network, {"train": task.loss(recipe, blank.facts)}, [key.update(network, steps, "train")]
+        ),
+        budget,
+        _look(task, validation, blank),
+        network,
+        None if key.average is None else WeightAverage(network, key.average),
+    )
+
+
+def _look(
+    task: ImageTask[Any, Any], validation: AnnotatedImages[Any], blank: Trained[TaskFile]
+) -> Callable[[nn.Module], Mapping[str, float]]:
+    return lambda network: task.look(replace(blank, network=network), validation)
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedBatches:
+    """Batches of annotated images: each pass takes every image once, in an order of its own.
+
+    Args:
+        images: to draw from.
+        task: makes the targets.
+        facts: of the images.
+        batch: images a step, all of them where there are fewer.
+        seed: of orders and augmentation; a step's batch follows from it and the step's number alone.
+        augment: how images and annotations are moved; None leaves them.
+        dtype: floating type that images come in.
+    """
+
+    images: AnnotatedImages[Any]
+    task: ImageTask[Any, Any]
+    facts: TaskFile
+    batch: int
+    seed: int
+    augment: SceneAugment | None
+    dtype: torch.dtype
+
+    @property
+    def pass_steps(self) -> int:
+        """Steps of a pass; images left over at its end wait for the next."""
+        return max(1, len(self.images) // self.batch)
+
+    def rows(self, step: int) -> IntArray:
+        """The images of a step."""
+        number, place = divmod(step, self.pass_steps)
+        order = numpy_generator(self.seed, "order", number).permutation(len(self.images))
+        return order[place * self.batch : (place + 1) * self.batch].astype(np.int64)
+
+    def __call__(self, model: nn.Module, step: int) -> Batch:
+        """Images and targets of a step, on the model's device."""
+        rows, device = self.rows(step), next(model.parameters()).device
+        annotations = [self.images.annotations[row] for row in rows]
+        generator = torch_generator(self.seed, "augment", step)
+        images = self.images.tensor(rows)
+        images, *targets = self.task.batch(images, annotations, self.facts, self.augment, generator)
+        return images.to(device, self.dtype), *(target.to(device) for target in targets)

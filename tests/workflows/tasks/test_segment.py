@@ -1,0 +1,218 @@
+"""Segmentation from scenes to answers: trained, measured, drawn, moved by base rates, and what it refuses."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bayesight.data.annotated import open_annotated
+from bayesight.data.framing import ImageSpec
+from bayesight.data.moves import SceneAugment, SceneAugmentOptions
+from bayesight.data.readers import VOID, MaskReader
+from bayesight.errors import BayesightError, InvalidInput, RunUnreadable
+from bayesight.run import Run
+from bayesight.workflows.scenes import write_scenes
+from bayesight.workflows.tasks.evaluate import evaluate_task, opened_task
+from bayesight.workflows.tasks.predict import answer_images
+from bayesight.workflows.tasks.segment import SegmentationFile
+from bayesight.workflows.train import TrainRequest, train
+
+SMALL = {"model.widths": [8, 16, 16], "optimization.epochs": 4, "data.batch": 12, "optimization.lr": 0.01}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Scenes in two parts, and a run trained on one of them."""
+    folder = tmp_path_factory.mktemp("scenes")
+    write_scenes(folder / "scenes.zip", "segment", count=64, test=12, seed=3)
+    request = TrainRequest(folder / "scenes.zip", folder / "run", task="segment", changes=SMALL, threads=1)
+    return folder, train(request)
+
+
+@pytest.fixture(scope="module")
+def picture(made):
+    folder, _ = made
+    with zipfile.ZipFile(folder / "scenes.zip") as file:
+        (folder / "one.png").write_bytes(file.read("test/images/00000.png"))
+    return folder / "one.png"
+
+
+def test_a_run_holds_all_that_its_answers_depend_on(made):
+    folder, result = made
+    run = Run.open(folder / "run")
+    assert run.kind == "segmentation"
+    assert result.metrics["classes"] == ["ground", *"ABCDEFGHIJ"]
+    assert result.metrics["examples"] == {"train": 54, "validation": 10}
+    found = result.metrics["validation"]
+    low, high = found["mean_iou_interval"]
+    assert low <= found["mean_iou"] <= high
+    assert found["pixel_accuracy"] > 0.7
+    report = (folder / "run" / "report.html").read_text()
+    assert "Best, typical and worst" in report
+    assert "Do its probabilities come true?" in report
+    facts = run.task(SegmentationFile)
+    assert sum(facts.shares) == pytest.approx(1)
+    assert facts.shares[0] > 0.5
+
+
+def test_measured_on_the_test_part_of_other_glyphs(made):
+    folder, _ = made
+    found = evaluate_task(Run.open(folder / "run"), folder / "scenes.zip")
+    tree = found.as_dict()
+    assert tree["part"] == "test"
+    assert tree["examples"] == 12
+    assert sum(one["pixels"] for one in tree["per_class"].values()) == tree["pixels"] == 12 * 48 * 48
+    _, trained = opened_task(Run.open(folder / "run"))
+    with torch.no_grad():
+        log_p = trained.network(found.images.tensor()).double().log_softmax(1)
+    bias = torch.tensor(trained.facts.bias)[:, None, None]
+    answers = (log_p / trained.facts.temperature + bias).argmax(1).numpy()
+    truth = np.stack(found.images.annotations)
+    ground = ((answers == 0) & (truth == 0)).sum() / ((answers == 0) | (truth == 0)).sum()
+    assert tree["per_class"]["ground"]["iou"] == pytest.approx(ground, abs=1e-4)
+    json.dumps(tree)
+
+
+def test_stated_base_rates_move_the_posterior_by_the_theorem(made, picture):
+    folder, _ = made
+    run = Run.open(folder / "run")
+    shares = torch.tensor(run.task(SegmentationFile).shares)
+    stated = ",".join(f"{name}={share}" for name, share in zip(run.classes().names, shares, strict=True))
+    (own,), (same,), (rare,) = (
+        [found for _, found, _ in answer_images(run, [picture], prior=prior).answers]
+        for prior in (None, stated, "ground=0.999")
+    )
+    assert same.row["expected_shares"] == pytest.approx(own.row["expected_shares"], abs=1e-4)
+    assert rare.row["expected_shares"]["ground"] > own.row["expected_shares"]["ground"]
+    low = evaluate_task(run, folder / "scenes.zip", prior="ground=0.999").judgement.figures
+    assert low["prior"]["ground"] == pytest.approx(0.999)
+    counted = {name: one["pixels"] for name, one in low["per_class"].items()}
+    assert counted["ground"] / sum(counted.values()) == pytest.approx(0.999, abs=1e-3)
+
+
+def test_overlays_have_the_size_of_their_images(made, tmp_path):
+    folder, _ = made
+    run = Run.open(folder / "run")
+    Image.fromarray(np.full((70, 90), 90, np.uint8)).save(tmp_path / "wide.png")
+    (tmp_path / "none.png").write_bytes(b"no image")
+    found = answer_images(run, [tmp_path / "wide.png", tmp_path / "none.png"], overlay=tmp_path / "drawn")
+    rows = found.as_list()
+    with Image.open(rows[0]["overlay"]) as drawn:
+        assert drawn.size == (90, 70)
+    assert sum(rows[0]["shares"].values()) == pytest.approx(1)
+    assert "not an image" in rows[1]["error"]
+    with pytest.raises(InvalidInput, match="--overlay: one file for 2 images; expected a folder"):
+        answer_images(run, [tmp_path / "wide.png"] * 2, overlay=tmp_path / "drawn.png")
+
+
+def test_training_goes_on_where_it_stopped(made, tmp_path):
+    """Ctrl-C after some steps, then --resume: the same weights as in one go."""
+    folder, _ = made
+
+    class Interruption(Exception):
+        pass
+
+    def stop(event):
+        if getattr(event, "step", 0) == 7 and hasattr(event, "losses"):
+            raise Interruption
+
+    request = TrainRequest(
+        folder / "scenes.zip",
+        tmp_path / "run",
+        task="segment",
+        changes=SMALL,
+        threads=1,
+        checkpoint_every_s=0,
+    )
+    with pytest.raises(Interruption):
+        train(request, listeners=[stop])
+    resumed = train(TrainRequest(**(vars(request) | {"resume": True})))
+    whole = Run.open(folder / "run").folder / "model.safetensors"
+    assert (resumed.run.folder / "model.safetensors").read_bytes() == whole.read_bytes()
+
+
+def test_the_batch_moves_masks_with_their_images():
+    """Where an image is its own mask, it still is after every move."""
+    task_images = torch.zeros(6, 1, 24, 32)
+    task_images[:, :, 6:15, 8:20] = 1
+    masks = task_images[:, 0].long()
+    augment = SceneAugment(SceneAugmentOptions(rotate_deg=20, brightness=0, contrast=0, saturation=0))
+    moved, moves = augment.moved(task_images, torch.Generator().manual_seed(1))
+    found = moves.masks(masks, VOID)
+    sure = (moved[:, 0] < 0.02) | (moved[:, 0] > 0.98)
+    assert not torch.equal(moved, task_images)
+    assert (found == VOID).any()
+    inside = sure & (found != VOID)
+    assert torch.equal(found[inside], (moved[:, 0] > 0.5).long()[inside])
+
+
+def test_a_class_in_one_part_alone_is_said(tmp_path):
+    masks = [np.zeros((16, 16), np.uint8) for _ in range(10)]
+    for number, mask in enumerate(masks):
+        mask[:4] = 1
+        mask[8:, number] = 2 if number == 0 else 1
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as file:
+        for number, mask in enumerate(masks):
+            for kind in ("images", "masks"):
+                Image.fromarray(mask + (number if kind == "images" else 0)).save(tmp_path / "x.png")
+                file.writestr(f"{kind}/{number}.png", (tmp_path / "x.png").read_bytes())
+    request = TrainRequest(
+        tmp_path / "set.zip",
+        tmp_path / "run",
+        task="segment",
+        changes={**SMALL, "optimization.epochs": 1},
+        threads=1,
+    )
+    notes = train(request).metrics["notes"]
+    said = [note for note in notes if "has 2" in note]
+    assert said[0].startswith(
+        ("no image held out has 2, which images learned from have", "no image learned from has 2")
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data.augment": "photo"}, "'photo', which moves the image alone; expected none or scene"),
+        ({"model.widths": [8] * 9}, "expected 256x256 or larger"),
+        ({"data.environments": "folder"}, "--environments: folder; expected none for --task segment"),
+        ({"loss.name": "cross_entropy"}, "model 'unet' learns by the loss 'mask', not 'cross_entropy'"),
+        ({"loss.dise": 1}, "dise"),
+    ],
+)
+def test_what_such_a_run_has_no_use_for_is_refused(made, tmp_path, changes, said):
+    folder, _ = made
+    request = TrainRequest(
+        folder / "scenes.zip", tmp_path / "run", task="segment", changes={**SMALL, **changes}
+    )
+    with pytest.raises(BayesightError) as caught:
+        train(request)
+    assert said in str(caught.value)
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_a_model_of_another_kind_and_a_damaged_run(made, tmp_path):
+    folder, _ = made
+    request = TrainRequest(folder / "scenes.zip", tmp_path / "run", model="mlp", task="segment")
+    with pytest.raises(InvalidInput, match="--task segment: the model 'mlp', which is for classification"):
+        train(request)
+    run = Run.open(folder / "run")
+    with pytest.raises(InvalidInput, match="names the pixels of images; expected a classifier's run"):
+        run.classifier()
+    whole = (run.folder / "task.json").read_bytes()
+    try:
+        (run.folder / "task.json").write_text('{"format": 2, "shares": [2]}')
+        with pytest.raises(RunUnreadable, match="shares"):
+            opened_task(run)
+    finally:
+        (run.folder / "task.json").write_bytes(whole)
+
+
+def test_few_images_are_refused(tmp_path):
+    write_scenes(tmp_path / "few.zip", "segment", count=3)
+    with pytest.raises(InvalidInput, match="3 different images with masks; expected at least 4"):
+        train(TrainRequest(tmp_path / "few.zip", tmp_path / "run", task="segment"))
+    assert len(open_annotated(tmp_path / "few.zip", MaskReader(), ImageSpec())) == 3
