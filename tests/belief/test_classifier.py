@@ -16,7 +16,7 @@ from bayesight.belief.absorbed import AbsorbedRows, Rows
 from bayesight.belief.classifier import Classes, Classifier, fit_classifier
 from bayesight.belief.features import features_of, reader_of
 from bayesight.errors import InvalidInput, RunUnreadable
-from bayesight.evaluation.novelty import fit_novelty, pick_exemplars
+from bayesight.evaluation.novelty import fit_novelty, opinions, pick_exemplars
 from bayesight.models import MODELS, build
 from bayesight.seeding import torch_generator
 
@@ -217,13 +217,22 @@ def test_novelty_is_measured_against_the_belief_as_it_is(rows, believer, asked):
             evidence[:60], torch.logsumexp(belief.log_likelihood(held_out) - math.log(3), dim=1)
         )
         order = torch.arange(60, 60 + len(later))[belief.absorbed.exemplar_rows[belief._later] - 90]
-        expected = fit_novelty(
-            evidence, apart.min(dim=1).values[torch.cat([torch.arange(60), order])], belief.judged.weights
-        )
+        at = torch.cat([torch.arange(60), order])
+        near, background = apart.min(dim=1).values[at], under_all_classes(belief, held_out, later)[at]
+        expected = fit_novelty(opinions(evidence, background, near), belief.judged.weights)
         torch.testing.assert_close(belief.novelty_reference.scores, expected.scores, atol=1e-4, rtol=0)
     assert not torch.equal(after.novelty_reference.scores, before.scores)
     assert believer.novelty_reference is before
     assert float(believer.novelty(asked + 30).min()) > float(believer.novelty(asked).max())
+
+
+def under_all_classes(belief, held_out, later):
+    """Log p(features) of a Gaussian over all classes; a row that was absorbed is taken out first."""
+    rows = [gh.log_density(gh.background(belief.head), held_out, belief.temperature)[:, 0]]
+    for row in later.half().float():
+        without = gh.remove(belief.head, row[None], torch.tensor([0]), sure=True)
+        rows.append(gh.log_density(gh.background(without), row[None], belief.temperature)[:, 0])
+    return torch.cat(rows)
 
 
 def test_what_is_computed_once_belongs_to_one_belief(rows, believer, asked):

@@ -44,12 +44,8 @@ def test_p_values_of_known_images_are_uniform():
     draw = torch.Generator().manual_seed(3)
     below = []
     for _ in range(200):
-        reference = novelty.fit_novelty(
-            torch.randn(199, generator=draw), torch.randn(199, generator=draw).abs()
-        )
-        score = novelty.novelty_score(
-            reference, torch.randn(200, generator=draw), torch.randn(200, generator=draw).abs()
-        )
+        reference = novelty.fit_novelty(torch.randn(199, 3, generator=draw))
+        score = novelty.novelty_score(reference, torch.randn(200, 3, generator=draw))
         below.append((novelty.p_value(reference, score) <= 0.05).double().mean())
     rates = torch.stack(below)
     assert abs(float(rates.mean()) - 0.05) < 3 * float(rates.std()) / 200**0.5
@@ -57,9 +53,7 @@ def test_p_values_of_known_images_are_uniform():
 
 def test_p_value_counts_validation_images_at_least_as_novel():
     draw = torch.Generator().manual_seed(5)
-    reference = novelty.fit_novelty(
-        torch.randn(37, generator=draw).double(), torch.rand(37, generator=draw).double()
-    )
+    reference = novelty.fit_novelty(torch.randn(37, 3, generator=draw).double())
     scores = torch.linspace(-5, 5, 23, dtype=torch.float64)
     slow = [(1 + sum(v >= s for v in reference.scores.tolist())) / 38 for s in scores.tolist()]
     assert novelty.p_value(reference, scores).tolist() == pytest.approx(slow)
@@ -68,10 +62,8 @@ def test_p_value_counts_validation_images_at_least_as_novel():
 
 def test_threshold_flags_the_stated_share():
     draw = torch.Generator().manual_seed(6)
-    reference = novelty.fit_novelty(torch.randn(4000, generator=draw), torch.rand(4000, generator=draw))
-    fresh = novelty.novelty_score(
-        reference, torch.randn(20_000, generator=draw), torch.rand(20_000, generator=draw)
-    )
+    reference = novelty.fit_novelty(torch.randn(4000, 3, generator=draw))
+    fresh = novelty.novelty_score(reference, torch.randn(20_000, 3, generator=draw))
     flagged = float((fresh > novelty.threshold(reference, 0.05)).double().mean())
     assert 0.04 < flagged < 0.06
     with pytest.raises(InvalidInput, match="strictly between"):
@@ -82,20 +74,37 @@ def test_threshold_flags_the_stated_share():
 @given(st.lists(st.floats(-9, 9), min_size=2, max_size=40), st.floats(0.001, 0.999))
 def test_the_threshold_is_the_quantile_of_the_validation_scores(scores, false_alarm):
     ascending = torch.tensor(sorted(scores), dtype=torch.float64)
-    reference = novelty.NoveltyReference(0.0, 1.0, 0.0, 1.0, ascending, torch.ones(len(ascending)).double())
+    plain = torch.zeros(3), torch.ones(3)
+    reference = novelty.NoveltyReference(*plain, ascending, torch.ones(len(ascending)).double())
     expected = np.quantile(scores, 1 - false_alarm)
     assert novelty.threshold(reference, false_alarm) == pytest.approx(expected, abs=1e-9)
 
 
-def test_score_moves_with_evidence_and_distance_in_validation_units():
+def test_score_moves_with_each_opinion_in_validation_units():
     draw = torch.Generator().manual_seed(7)
-    evidence, distance = torch.randn(500, generator=draw) * 40 - 300, torch.rand(500, generator=draw) * 3
-    reference = novelty.fit_novelty(evidence, distance)
-    base = novelty.novelty_score(reference, evidence[:1], distance[:1])
-    lower = novelty.novelty_score(reference, evidence[:1].double() - evidence.double().std(), distance[:1])
-    further = novelty.novelty_score(reference, evidence[:1], distance[:1].double() + distance.double().std())
-    torch.testing.assert_close(lower, base + 1, atol=1e-5, rtol=0)
-    torch.testing.assert_close(further, base + 1, atol=1e-5, rtol=0)
+    evidence, background = (torch.randn(500, generator=draw).double() * 40 - 300 for _ in range(2))
+    distance = torch.rand(500, generator=draw).double() * 3
+    reference = novelty.fit_novelty(novelty.opinions(evidence, background, distance))
+
+    def score(**other):
+        terms = {"log_evidence": evidence, "log_background": background, "distance": distance}
+        return float(novelty.novelty_score(reference, novelty.opinions(**{**terms, **other}))[0])
+
+    apart = float((background - evidence).std())
+    assert score(distance=distance + distance.std()) == pytest.approx(score() + 1)
+    assert score(log_background=background + apart) == pytest.approx(score() + 1)
+    fallen = float(evidence.std())
+    assert score(log_evidence=evidence - fallen) == pytest.approx(score() + 1 + fallen / apart)
+
+
+def test_weights_count_images_as_often():
+    draw = torch.Generator().manual_seed(8)
+    seen = torch.randn(20, 3, generator=draw)
+    once = novelty.fit_novelty(seen, torch.ones(20))
+    twice = novelty.fit_novelty(seen, torch.tensor([2.0] * 5 + [1.0] * 15))
+    mean = (seen[:5].sum(0) + seen.sum(0)).double() / 25
+    torch.testing.assert_close(twice.mean, mean, atol=1e-6, rtol=0)
+    torch.testing.assert_close(once.deviation, seen.double().std(0), atol=1e-6, rtol=0)
 
 
 def test_nearest_distance_agrees_with_scikit_learn():
@@ -124,8 +133,9 @@ def test_exemplars_are_shared_out_evenly(labels, limit):
     [
         (lambda: novelty.auroc(torch.empty(0), torch.zeros(2)), "N >= 1"),
         (lambda: novelty.auroc(torch.tensor([float("nan")]), torch.zeros(2)), "NaN"),
-        (lambda: novelty.fit_novelty(torch.zeros(3), torch.zeros(4)), "two"),
-        (lambda: novelty.fit_novelty(torch.tensor([0.0, float("inf")]), torch.zeros(2)), "finite"),
+        (lambda: novelty.fit_novelty(torch.zeros(1, 3)), "V >= 2"),
+        (lambda: novelty.opinions(torch.zeros(3), torch.zeros(3), torch.zeros(4)), "three"),
+        (lambda: novelty.fit_novelty(torch.tensor([[0.0] * 3, [float("inf")] * 3])), "finite"),
         (lambda: novelty.nearest_distance(torch.zeros(2, 3), torch.zeros(0, 3)), "M >= 1"),
         (lambda: novelty.pick_exemplars(torch.zeros(3).long(), 0, torch.Generator()), "> 0"),
         (lambda: novelty.false_positive_rate(torch.zeros(2), torch.zeros(2), 1.5), "rate"),

@@ -42,6 +42,7 @@ from bayesight.evaluation.novelty import (
     fit_novelty,
     nearest_distance,
     novelty_score,
+    opinions,
     pick_exemplars,
 )
 from bayesight.frame import EIGHT_BIT, Fit, Frame, FrameOptions, Levels
@@ -173,14 +174,23 @@ class Classifier:
     @cached_property
     def novelty_reference(self) -> NoveltyReference:
         """The novelty of images of known kinds under the belief as it is now."""
-        distance = self._judged_distance
-        return fit_novelty(_even_evidence(self.judged_log_likelihood), distance, self.judged.weights)
+        return fit_novelty(self._judged_opinions, self.judged.weights)
 
     @cached_property
     def judged_novelty(self) -> Tensor:
         """(M,) novelty of the images in ``judged``."""
-        distance = self._judged_distance
-        return novelty_score(self.novelty_reference, _even_evidence(self.judged_log_likelihood), distance)
+        return novelty_score(self.novelty_reference, self._judged_opinions)
+
+    @cached_property
+    def _judged_opinions(self) -> Tensor:
+        """(M, 3) how new the images in ``judged`` are, by three opinions."""
+        background, later = gaussian.background(self.head), self.absorbed.exemplars[self._later].float()
+        weights = self.absorbed.weights[self.absorbed.exemplar_rows[self._later]]
+        rows = gaussian.distances(background, self.reference[self._held_out])
+        if len(later):
+            rows = rows.joined(gaussian.each_left_out(background, later, weights))
+        under_all = gaussian.density_at(background, rows, self.temperature)[:, 0]
+        return opinions(_even_evidence(self.judged_log_likelihood), under_all, self._judged_distance)
 
     @cached_property
     def _held_out(self) -> Tensor:
@@ -246,12 +256,20 @@ class Classifier:
             features: (N, D).
             log_likelihood: (N, K) of these features, where it is known already.
         """
-        near = nearest_distance(features, self._bank)
+        return novelty_score(self.novelty_reference, self.opinions(features, log_likelihood))
+
+    def opinions(self, features: Tensor, log_likelihood: Tensor | None = None) -> Tensor:
+        """(N, 3) what the novelty of images adds up; see ``bayesight.evaluation.novelty.opinions``.
+
+        The arguments are those of ``novelty``.
+        """
         if log_likelihood is None:
             even = self._each(features, _even_evidence)
         else:
             even = _even_evidence(log_likelihood)
-        return novelty_score(self.novelty_reference, even, near)
+        background = gaussian.background(self.head)
+        under_all = gaussian.log_density(background, features, self.temperature)[:, 0]
+        return opinions(even, under_all, nearest_distance(features, self._bank))
 
     def share_predicted(self, features: Tensor, labels: Tensor) -> float:
         """The share of images of known classes that are named rightly; NaN where there are none.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bayesight.bayes.head import gaussian
-from bayesight.bayes.head.gaussian import Distances
+from bayesight.bayes.head.gaussian import Distances, Predictive
 from bayesight.belief.classifier import Classifier
 from bayesight.models.base import ImageModel, Standardisation
 
@@ -60,6 +60,10 @@ class ExportedClassifier(nn.Module):
     weights: Tensor
     exemplars: Tensor
     exemplar_squares: Tensor
+    background_project: Tensor
+    background_mean: Tensor
+    novelty_mean: Tensor
+    novelty_deviation: Tensor
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
@@ -77,14 +81,7 @@ class ExportedClassifier(nn.Module):
         self._keep("unmet", ready.log_prior.isneginf())
         temperatures = torch.cat([torch.tensor([classifier.temperature]), ready.sharpness[:, 0]]).double()
         # A density is constant + tail * log(1 + squared / (dof * width)), one row (S + 1, K) a temperature.
-        nowhere = Distances(
-            size,
-            torch.zeros(1, len(means), dtype=torch.float64),
-            ready.strength[None],
-            torch.tensor([[ready.dof]], dtype=torch.float64),
-            torch.tensor([[ready.log_det]], dtype=torch.float64),
-        )
-        self._keep("constant", gaussian.density_at(ready, nowhere, temperatures)[:, 0])
+        self._keep("constant", gaussian.density_at(ready, _at_the_means(ready), temperatures)[:, 0])
         self._keep("width", ready.dof * (temperatures[:, None] + 1 / ready.strength))
         self.tail = (ready.dof + size) / 2
         _, weights, slips = ready.sharpness.T
@@ -94,8 +91,14 @@ class ExportedClassifier(nn.Module):
         exemplars = classifier.absorbed.exemplars
         self._keep("exemplars", exemplars)
         self._keep("exemplar_squares", exemplars.float().square().sum(1))
-        self.evidence_mean, self.evidence_sd = reference.evidence_mean, reference.evidence_sd
-        self.distance_mean, self.distance_sd = reference.distance_mean, reference.distance_sd
+        background = gaussian.background(classifier.head)
+        self._keep("background_project", (background.whiten / background.scale).T)
+        self._keep("background_mean", background.means[0])
+        self.background_width = background.dof * (classifier.temperature + 1 / float(background.strength))
+        at_mean = gaussian.density_at(background, _at_the_means(background), classifier.temperature)
+        self.background_constant = float(at_mean)
+        self._keep("novelty_mean", reference.mean)
+        self._keep("novelty_deviation", reference.deviation)
 
     def forward(self, images: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The terms of Bayes' theorem for each image under the base rates given."""
@@ -125,11 +128,21 @@ class ExportedClassifier(nn.Module):
         squared = self.exemplar_squares - 2 * features @ self.exemplars.float().T
         near = (squared.amin(1) + features.square().sum(1)).clamp_min(0).sqrt().double()
         even = torch.logsumexp(log_likelihood, dim=1) - math.log(log_likelihood.shape[1])
-        improbable = (self.evidence_mean - even) / self.evidence_sd
-        return improbable + (near - self.distance_mean) / self.distance_sd
+        x = (features.double() - self.shift) @ self.background_project - self.background_mean
+        far = x.square().sum(1) / self.background_width
+        under_all = self.background_constant - self.tail * (1 + far).log()
+        seen = torch.stack([-even, near, under_all - even], dim=1)
+        return ((seen - self.novelty_mean) / self.novelty_deviation).sum(1)
 
     def _keep(self, name: str, values: Tensor) -> None:
         self.register_buffer(name, values.detach().clone().contiguous())
+
+
+def _at_the_means(ready: Predictive) -> Distances:
+    """One row that lies at the mean of every class."""
+    dof, log_det = torch.tensor([ready.dof, ready.log_det], dtype=torch.float64)[:, None, None]
+    nothing = torch.zeros_like(ready.strength)[None]
+    return Distances(len(ready.shift), nothing, ready.strength[None], dof, log_det)
 
 
 def _rounded(values: Tensor) -> Tensor:

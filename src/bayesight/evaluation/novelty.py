@@ -1,14 +1,16 @@
 """Is this image like anything seen before? Scores, their error rates, and p-values.
 
-The default score adds two opinions, each in standard deviations of the validation images: how improbable the
-image's features are under the model (log-evidence), and how far they are from the nearest training image. The
-first knows the shape of the classes and misses what falls between their modes; the second knows every mode
-but not the shape. Larger is more novel everywhere in this module.
+The default score adds three opinions, each in standard deviations of the validation images: how improbable
+the image's features are under the model (log-evidence), how far they are from the nearest training image, and
+how much less probable they are than under one Gaussian over all classes. The first knows the shape of the
+classes and misses what falls between their modes; the second knows every mode but not the shape; the third
+looks away from all that says nothing about classes, such as light. Larger is more novel everywhere here.
 
 Sources: conformal p-value: V. Vovk, A. Gammerman and G. Shafer, *Algorithmic learning in a random world*
 (2005), section 2.2. Nearest-neighbour distance on normalised features: Y. Sun et al., *Out-of-distribution
-detection with deep nearest neighbors* (2022). AUROC as a rank statistic: J. Hanley and B. McNeil, *Radiology*
-143 (1982).
+detection with deep nearest neighbors* (2022). Relative distance: J. Ren et al., *A simple fix to Mahalanobis
+distance for improving near-OOD detection* (2021). AUROC as a rank statistic: J. Hanley and B. McNeil,
+*Radiology* 143 (1982).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ __all__ = [
     "fit_novelty",
     "nearest_distance",
     "novelty_score",
+    "opinions",
     "p_value",
     "pick_exemplars",
     "threshold",
@@ -39,66 +42,75 @@ class NoveltyReference:
     """Statistics of validation images that the score compares with; float64.
 
     Args:
-        evidence_mean: nats, of the log-evidence.
-        evidence_sd: its standard deviation.
-        distance_mean: of the distance to the nearest exemplar.
-        distance_sd: its standard deviation.
+        mean: (3,) of each opinion.
+        deviation: (3,) > 0, of each.
         scores: (V,) novelty scores of the validation images, ascending.
         weights: (V,) what each of them counts.
     """
 
-    evidence_mean: float
-    evidence_sd: float
-    distance_mean: float
-    distance_sd: float
+    mean: Tensor
+    deviation: Tensor
     scores: Tensor
     weights: Tensor
 
 
-def fit_novelty(log_evidence: Tensor, distance: Tensor, weights: Tensor | None = None) -> NoveltyReference:
+def opinions(log_evidence: Tensor, log_background: Tensor, distance: Tensor) -> Tensor:
+    """(N, 3) float64: improbability, distance, and improbability relative to all classes as one.
+
+    Args:
+        log_evidence: (N,) nats.
+        log_background: (N,) nats, log p(features) under one Gaussian over all classes.
+        distance: (N,) to the nearest exemplar.
+
+    Raises:
+        InvalidInput: shapes that differ.
+    """
+    came = " and ".join(str(tuple(part.shape)) for part in (log_evidence, log_background, distance))
+    same = log_evidence.ndim == 1 and log_evidence.shape == distance.shape == log_background.shape
+    check(same, "log_evidence, log_background and distance", came, "three (N,) tensors")
+    evidence = log_evidence.double()
+    return torch.stack([-evidence, distance.double(), log_background.double() - evidence], dim=1)
+
+
+def fit_novelty(seen: Tensor, weights: Tensor | None = None) -> NoveltyReference:
     """The reference from validation images, which must have trained nothing and be no exemplars.
 
     Fit it again whenever the model that gives the evidence has learned something.
 
     Args:
-        log_evidence: (V,) nats.
-        distance: (V,) to the nearest exemplar.
+        seen: (V, 3) from ``opinions``.
         weights: (V,) > 0, what each image counts; all 1 when left out.
 
     Raises:
-        InvalidInput: fewer than two images, shapes that differ, or values that are not finite.
+        InvalidInput: fewer than two images, or values that are not finite.
 
     Example:
-        >>> reference = fit_novelty(torch.tensor([-1.0, -2.0, -3.0]), torch.tensor([2.0, 4.0, 6.0]))
+        >>> reference = fit_novelty(torch.tensor([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [3.0, 6.0, 0.0]]))
         >>> round(reference.scores[-1].item(), 9)
         2.0
     """
-    came = f"{tuple(log_evidence.shape)} and {tuple(distance.shape)}"
-    same = log_evidence.ndim == 1 and log_evidence.shape == distance.shape and len(distance) > 1
-    check(same, "log_evidence and distance", came, "two (V,) tensors with V >= 2")
-    finite = bool(torch.isfinite(log_evidence).all() and torch.isfinite(distance).all())
-    check(finite, "log_evidence and distance", "NaN or infinity", "finite numbers")
-    counts = torch.ones(len(distance), dtype=torch.float64) if weights is None else weights.double()
+    came = f"{tuple(seen.shape)}"
+    check(seen.ndim == 2 and len(seen) > 1, "opinions", came, "(V, 3) with V >= 2")
+    check(bool(torch.isfinite(seen).all()), "opinions", "NaN or infinity", "finite numbers")
+    seen = seen.double()
+    counts = torch.ones(len(seen), dtype=torch.float64) if weights is None else weights.double()
     nothing = torch.empty(0, dtype=torch.float64)
-    evidence_mean, evidence_sd = _mean_and_sd(log_evidence.double(), counts)
-    distance_mean, distance_sd = _mean_and_sd(distance.double(), counts)
-    bare = NoveltyReference(evidence_mean, evidence_sd, distance_mean, distance_sd, nothing, nothing)
-    scores, order = novelty_score(bare, log_evidence, distance).sort()
+    bare = NoveltyReference(*_mean_and_deviation(seen, counts), nothing, nothing)
+    scores, order = novelty_score(bare, seen).sort()
     return replace(bare, scores=scores, weights=counts[order])
 
 
-def _mean_and_sd(values: Tensor, counts: Tensor) -> tuple[float, float]:
-    """Weighted mean and standard deviation, with one image's worth of freedom gone; never quite 0."""
-    mean = (values @ counts) / counts.sum()
+def _mean_and_deviation(values: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean and standard deviation of columns, one image's worth of freedom gone; never 0."""
+    mean = (counts @ values) / counts.sum()
     freedom = 1 - counts.square().sum() / counts.sum().square()
-    variance = ((values - mean).square() @ counts) / counts.sum() / freedom
-    return float(mean), max(float(variance.sqrt()), 1e-12)
+    variance = (counts @ (values - mean).square()) / counts.sum() / freedom
+    return mean, variance.sqrt().clamp_min(1e-12)
 
 
-def novelty_score(reference: NoveltyReference, log_evidence: Tensor, distance: Tensor) -> Tensor:
-    """(N,) novelty in standard deviations of validation: improbability plus distance."""
-    improbable = (reference.evidence_mean - log_evidence.double()) / reference.evidence_sd
-    return improbable + (distance.double() - reference.distance_mean) / reference.distance_sd
+def novelty_score(reference: NoveltyReference, seen: Tensor) -> Tensor:
+    """(N,) novelty in standard deviations of validation: the sum of ``opinions`` (N, 3)."""
+    return ((seen.double() - reference.mean) / reference.deviation).sum(1)
 
 
 @dataclass(frozen=True)
@@ -164,8 +176,9 @@ def p_value(reference: NoveltyReference, scores: Tensor) -> Tensor:
     validation and image), so a threshold on it is a false-alarm rate.
 
     Example:
-        >>> reference = fit_novelty(torch.arange(9.0), torch.zeros(9))
-        >>> p_value(reference, torch.tensor([-9.0, 9.0])).tolist()
+        >>> seen = torch.zeros(9, 3)
+        >>> seen[:, 0] = torch.arange(9.0)
+        >>> p_value(fit_novelty(seen), torch.tensor([-9.0, 9.0])).tolist()
         [1.0, 0.1]
     """
     check(len(reference.scores) > 0, "reference", "no validation scores", "at least one")

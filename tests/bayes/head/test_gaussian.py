@@ -116,6 +116,32 @@ def test_rows_left_out_are_rows_removed_one_of_each_class_together(seed, later, 
     torch.testing.assert_close(found, expected, atol=0.02 if later else 1e-9, rtol=0)
 
 
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10_000), weight=st.sampled_from([1.0, 0.6, 0.05]))
+def test_a_row_left_out_of_all_classes_as_one_is_a_row_removed(seed, weight):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(40, 5, generator=generator) * 2 + 1
+    head = gh.fit(x[:30], torch.arange(30) % 2, ("a", "b"), prior=gh.HeadPrior(scatter=4.0))
+    weights = torch.full((10,), weight, dtype=torch.float64)
+    head, _ = gh.absorb(head, x[30:], torch.arange(10) % 2, weights)
+    found = gh.density_at(gh.background(head), gh.each_left_out(gh.background(head), x[30:], weights), 1.0)
+    for row in range(10):
+        at = torch.tensor([30 + row])
+        without = gh.remove(head, x[at], at % 2, weights[:1])
+        torch.testing.assert_close(found[row], gh.log_density(gh.background(without), x[at])[0])
+
+
+def test_the_background_is_a_head_of_one_class(sample):
+    x, y = sample(200, seed=12)
+    head, prior = gh.fit(x, y, NAMES), gh.HeadPrior(scatter=7.0)
+    head = replace(gh.add_class(head, "e"), prior=prior)
+    head, _ = gh.absorb(head, x[:9] + 3, torch.full((9,), 4))
+    one = gh.empty(("all",), head.shift, head.scale, prior)
+    one, _ = gh.absorb(one, torch.cat([x, x[:9] + 3]), torch.zeros(209, dtype=torch.long))
+    expected = gh.log_density(gh.predictive(one), x)
+    torch.testing.assert_close(gh.log_density(gh.background(head), x), expected)
+
+
 def test_discount_counts_every_past_row_for_less(sample, same):
     x, y = sample(300, seed=13)
     head = gh.fit(x, y, NAMES)

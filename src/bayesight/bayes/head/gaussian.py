@@ -30,6 +30,7 @@ from bayesight.bayes.head.predictive import (
     class_log_prior,
     density_at,
     distances,
+    each_left_out,
     leaving_together,
     left_out,
     log_density,
@@ -42,6 +43,7 @@ from bayesight.bayes.head.state import (
     GaussianHead,
     HeadPrior,
     empty,
+    once_a_head,
     shapes,
     sufficient_statistics,
     within,
@@ -56,11 +58,13 @@ __all__ = [
     "Predictive",
     "absorb",
     "add_class",
+    "background",
     "class_log_prior",
     "density_at",
     "discount",
     "distances",
     "drop_class",
+    "each_left_out",
     "empty",
     "fit",
     "fit_borrowed",
@@ -319,6 +323,26 @@ def drop_class(head: GaussianHead, name: str) -> GaussianHead:
         sums=head.sums[keep],
         founding=founding,
     )
+
+
+@once_a_head
+def background(head: GaussianHead) -> Predictive:
+    """The predictive of all rows of a head as if they were of one class.
+
+    An image that is improbable under every class, and yet probable under this one, is of no class and of the
+    kind of the others. Source: J. Ren et al., *A simple fix to Mahalanobis distance for improving near-OOD
+    detection* (2021).
+    """
+    second = head.second_moments.sum(0, keepdim=True)
+    one = replace(
+        head,
+        classes=("every class",),
+        counts=head.counts.sum(0, keepdim=True),
+        sums=head.sums.sum(0, keepdim=True),
+        second_moments=torch.cat([second, torch.zeros_like(second)]),
+        founding=1,
+    )
+    return predictive(one)
 
 
 def discount(head: GaussianHead, trust_past: float) -> GaussianHead:

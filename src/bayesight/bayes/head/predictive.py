@@ -29,6 +29,7 @@ __all__ = [
     "class_log_prior",
     "density_at",
     "distances",
+    "each_left_out",
     "leaving_together",
     "left_out",
     "log_density",
@@ -203,6 +204,25 @@ def left_out(ready: Predictive, features: Tensor, labels: Tensor, weights: Tenso
         strength[rows[:, None], gone] = left[rows]
         log_det[rows] = ready.log_det + rest.log().sum() + x.shape[1] * (ready.dof / dof[rows]).log()
     return Distances(x.shape[1], squared, strength, dof, log_det)
+
+
+def each_left_out(ready: Predictive, features: Tensor, weights: Tensor) -> Distances:
+    """Rows (N, D) that a head of one class has absorbed, each as if it alone had not been.
+
+    ``left_out`` in closed form, for one row takes one rank from the scatter.
+
+    Args:
+        ready: from ``predictive`` of a head with one class.
+        features: (N, D).
+        weights: (N,) in (0, 1], what each counts in the head.
+    """
+    x, weights = _whitened(ready, features), weights.double()[:, None]
+    strength, far = ready.strength[None], squared_distance(x, ready.means)
+    left = (strength - weights).clamp_min(1e-6)
+    rest = (1 - ready.pooling * weights * strength / left / ready.dof * far).clamp_min(1e-3)
+    dof, size = ready.dof - weights, x.shape[1]
+    squared = dof / ready.dof * (strength / left).square() * far / rest
+    return Distances(size, squared, left, dof, ready.log_det + rest.log() + size * (ready.dof / dof).log())
 
 
 def leaving_together(features: Tensor, labels: Tensor) -> list[Tensor]:
