@@ -144,7 +144,7 @@ def match_keypoints(
     limits = np.asarray(likeness, dtype=float)
     rows: list[tuple[FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]] = []
     for true, found in pairs:
-        hard = ~true.there.any(axis=1)
+        hard: npt.NDArray[np.bool_] = np.logical_not(true.there.any(axis=1))
         order = np.argsort(hard, kind="stable")  # those that count are taken first
         sure = np.argsort(-found.scores, kind="stable")[:most]
         table = np.zeros((len(sure), len(order)))
