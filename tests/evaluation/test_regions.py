@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassJaccardIndex
 
 from bayesight.errors import InvalidInput
+from bayesight.evaluation.confusion import at_prior
 from bayesight.evaluation.regions import intersection_over_union, pixel_counts
 
 
@@ -61,3 +62,26 @@ def test_masks_that_do_not_fit():
         pixel_counts([([[0, 2]], [[0, 1]])], 2)
     with pytest.raises(InvalidInput, match="no images"):
         pixel_counts([], 2)
+
+
+def test_intervals_of_the_classes_and_of_their_mean_are_one_bootstrap():
+    true, found = masks(1, images=12)
+    counts = pixel_counts(zip(true, found, strict=True), 5)
+    ends = counts.class_intervals(draws=200)
+    values = counts.iou(np.ones(12))
+    assert values == pytest.approx(intersection_over_union(counts.total))
+    assert ((ends[:, 0] <= values) & (values <= ends[:, 1])).all()
+    alone = pixel_counts(zip(true[:1], found[:1], strict=True), 5)
+    assert alone.class_intervals(draws=5) == pytest.approx(np.stack([alone.iou(np.ones(1))] * 2, axis=1))
+
+
+def test_at_stated_rates_the_shares_are_those_and_sensitivity_stays():
+    true, found = masks(2)
+    counts = pixel_counts(zip(true, found, strict=True), 5)
+    rates = np.array([0.6, 0.1, 0.1, 0.15, 0.05])
+    there = counts.at_rates(rates).total
+    assert there.sum(axis=1) / there.sum() == pytest.approx(rates)
+    own = counts.total
+    assert there.diagonal() / there.sum(axis=1) == pytest.approx(own.diagonal() / own.sum(axis=1))
+    joint = at_prior(own, rates)
+    assert intersection_over_union(there) == pytest.approx(intersection_over_union(joint))

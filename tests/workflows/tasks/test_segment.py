@@ -10,8 +10,7 @@ from PIL import Image
 
 from bayesight.data.annotated import open_annotated
 from bayesight.data.framing import ImageSpec
-from bayesight.data.moves import SceneAugment, SceneAugmentOptions
-from bayesight.data.readers import VOID, MaskReader
+from bayesight.data.readers import MaskReader
 from bayesight.errors import BayesightError, InvalidInput, RunUnreadable
 from bayesight.run import Run
 from bayesight.workflows.scenes import write_scenes
@@ -132,21 +131,6 @@ def test_training_goes_on_where_it_stopped(made, tmp_path):
     resumed = train(TrainRequest(**(vars(request) | {"resume": True})))
     whole = Run.open(folder / "run").folder / "model.safetensors"
     assert (resumed.run.folder / "model.safetensors").read_bytes() == whole.read_bytes()
-
-
-def test_the_batch_moves_masks_with_their_images():
-    """Where an image is its own mask, it still is after every move."""
-    task_images = torch.zeros(6, 1, 24, 32)
-    task_images[:, :, 6:15, 8:20] = 1
-    masks = task_images[:, 0].long()
-    augment = SceneAugment(SceneAugmentOptions(rotate_deg=20, brightness=0, contrast=0, saturation=0))
-    moved, moves = augment.moved(task_images, torch.Generator().manual_seed(1))
-    found = moves.masks(masks, VOID)
-    sure = (moved[:, 0] < 0.02) | (moved[:, 0] > 0.98)
-    assert not torch.equal(moved, task_images)
-    assert (found == VOID).any()
-    inside = sure & (found != VOID)
-    assert torch.equal(found[inside], (moved[:, 0] > 0.5).long()[inside])
 
 
 def test_a_class_in_one_part_alone_is_said(tmp_path):
