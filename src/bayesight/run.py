@@ -103,6 +103,7 @@ _KNOWS: Mapping[Kind, str] = {
     "language": "goes on with texts and knows no classes",
     "translation": "translates sentences and knows no classes",
     "segmentation": "names the pixels of images",
+    "pose": "finds the key points of figures",
 }
 _WANTED: Mapping[Kind, tuple[str, str]] = {
     "classification": ("a classifier's run", "resnet"),
@@ -110,6 +111,7 @@ _WANTED: Mapping[Kind, tuple[str, str]] = {
     "language": ("one of a language model", "gpt"),
     "translation": ("one of a translation model", "transformer"),
     "segmentation": ("one that names pixels", "unet"),
+    "pose": ("one that finds key points", "heat_maps"),
 }
 
 

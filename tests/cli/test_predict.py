@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from pyarrow import csv, parquet
 
+from bayesight.cli.predict import _box
+from bayesight.errors import InvalidInput
 from bayesight.formatting import percent
 
 KEYS = {"path", "prediction", "prior", "log_likelihood", "log_evidence", "posterior", "novelty"}
@@ -248,3 +250,13 @@ def test_one_answer_is_explained(program, shapes_run, pictures, tmp_path):
         status, _, err = program("predict", shapes_run, pictures[1], *more)
         assert status == 2
         assert "--explain: explains one image file" in err
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "9,9,1,1", "a,b,c,d"])
+def test_a_box_that_is_none_and_a_run_that_has_no_use_for_it(program, shapes_run, pictures, box):
+    with pytest.raises(InvalidInput, match=f"--box: got '{box}'; expected LEFT,TOP,RIGHT,BOTTOM in pixels"):
+        _box(box)
+    status, _, err = program("predict", shapes_run, pictures[0], "--box", box)
+    assert status == 1
+    assert "--box: not for a run of classification" in err
+    assert _box("1,2,30.5,40") == (1, 2, 30.5, 40)

@@ -8,6 +8,7 @@ import pytest
 
 from bayesight.errors import InvalidInput
 from bayesight.evaluation.keypoints import (
+    FigurePoints,
     FoundFigures,
     TrueFigures,
     keypoint_likeness,
@@ -149,3 +150,27 @@ def test_a_figure_without_points_need_not_be_found():
     assert found.mean_average_precision() == 1
     with pytest.raises(InvalidInput, match="no images"):
         match_keypoints([], [0.1])
+
+
+def test_points_of_figures_image_by_image():
+    """PCK as by ``near_keypoints``, its interval about it, and gaps that count what is there alone."""
+    rng = np.random.default_rng(2)
+    image = np.array([0, 0, 1, 2, 2, 2])
+    true, sizes = rng.uniform(0, 50, (6, 4, 2)), rng.uniform(10, 30, 6)
+    there = rng.random((6, 4)) < 0.7
+    there[2] = False
+    found = true + rng.normal(0, 2, true.shape)
+    points = FigurePoints(3, image, true, there, found, sizes, sizes**2)
+    each = near_keypoints(true, found, sizes, 0.1, there)
+    known = there.sum(axis=1)
+    share, low, high = points.pck(0.1, draws=200)
+    assert share == pytest.approx(np.nansum(each * known) / known.sum())
+    assert low <= share <= high
+    assert points.pck(0.1, 1, draws=50)[0] == pytest.approx(points.near(0.1)[:, 1].sum() / there[:, 1].sum())
+    gaps = points.mean_gaps()
+    assert np.isnan(gaps[1])
+    first = np.linalg.norm(found - true, axis=2)[:2] / sizes[:2, None]
+    assert gaps[0] == pytest.approx(first[there[:2]].mean())
+    exact = FigurePoints(3, image, true, there, true, sizes, sizes**2)
+    assert exact.pck(0.01, draws=20) == (1, 1, 1)
+    assert exact.matches(rng.random(6), [0.1] * 4).mean_average_precision() == 1

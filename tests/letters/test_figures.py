@@ -1,14 +1,16 @@
 """Stick figures: the points said to be there are where the figure is."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bayesight.data.annotations import read_coco
 from bayesight.errors import InvalidInput
-from bayesight.letters.figures import POINTS, SKELETON, FigureOptions, draw_figures
+from bayesight.letters.figures import POINTS, SKELETON, FigureOptions, coco_of, draw_figures
 
 ALONE = FigureOptions(texture=0, noise=0, before=0, behind=0)
 BLOCK = np.full((1, 20, 20), 255, np.uint8)
@@ -78,3 +80,19 @@ def test_a_look_that_cannot_be(wrong):
 def test_no_glyphs():
     with pytest.raises(InvalidInput, match="M >= 1"):
         draw_figures(np.zeros((0, 8, 8), np.uint8), 1)
+
+
+def test_as_coco_writes_them_they_are_read_again():
+    figures = draw_figures(BLOCK, 12, seed=4)
+    files = [f"{number}.png" for number in range(12)]
+    found = read_coco(json.dumps(coco_of(figures, files)).encode(), "keypoints.json")
+    assert [one.image for one in found] == files
+    assert not [fault for one in found for fault in one.faults]
+    assert (found[0].skeleton.points, found[0].skeleton.lines) == (POINTS, SKELETON)
+    for number, one in enumerate(found):
+        there = figures.there[number]
+        assert (one.points[0, :, 2] == there).all()
+        assert one.points[0, there, :2] == pytest.approx(figures.points[number, there], abs=0.01)
+        assert one.boxes[0] == pytest.approx(figures.boxes[number], abs=0.02)
+    seen = [one["keypoints"][2::3] for one in coco_of(figures, files)["annotations"]]
+    assert (np.array(seen) == np.where(figures.there, 2 - figures.hidden, 0)).all()

@@ -14,6 +14,7 @@ __all__ = [
     "LANGUAGE_MODELS",
     "LOSSES",
     "OPTIMIZERS",
+    "POSE_MODELS",
     "PRECISIONS",
     "PRETRAINING",
     "SEGMENTERS",
@@ -28,8 +29,12 @@ TEXT_CLASSIFIERS = ("bert",)
 GENERATORS = ("gan", "vae", "autoencoder")
 LANGUAGE_MODELS = ("gpt", "lstm")
 TRANSLATION_MODELS = ("transformer", "gru")
+POSE_MODELS = ("heat_maps",)
 SEGMENTERS = ("unet",)
-TASKS = ("segment",)
+TASKS = (
+    "segment",
+    "pose",
+)
 LOSSES = ("cross_entropy", "forward_corrected")
 ENVIRONMENT_LOSSES = ("reweight", "groupdro", "irm")
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from bayesight.workflows.predict import Prediction, Readings, UnreadImage
 
 __all__ = ["predict"]
+
+Box: TypeAlias = tuple[float, float, float, float]
 
 SHOWN = 5
 
@@ -99,6 +101,14 @@ def predict(
             "into a folder (default: nothing is drawn).",
         ),
     ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LEFT,TOP,RIGHT,BOTTOM",
+            help="Of a run that finds key points: a figure's box in pixels; again for each further one "
+            "(default: the one figure that the image shows).",
+        ),
+    ] = None,
     ledger: LedgerOption = None,
     *,
     options: SourceOptions,
@@ -134,9 +144,10 @@ def predict(
         costly = {"--costs": costs, "--hand-over": hand_over, "--reading-cost": reading_cost}
         others = {"--set-coverage": set_coverage, "--explain": explain, "--ledger": ledger, "--to": to}
         refuse_options({**given, **costly, **others}, opened.kind)
-        _answer_task(opened, images, prior, overlay, options.container)
+        boxes = tuple(_box(one) for one in box or ())
+        _answer_task(opened, images, prior, overlay, boxes, options.container)
         return
-    refuse_options({"--overlay": overlay}, opened.kind)
+    refuse_options({"--overlay": overlay, "--box": box}, opened.kind)
     stated = costs is not None or hand_over is not None or reading_cost is not None
     stakes = Stakes(costs or "zero-one", hand_over, reading_cost) if stated else None
     how = Readings(prior, same_subject, dependence, level, abstain, stakes, set_coverage)
@@ -166,13 +177,31 @@ def predict(
     write([row | more for row in found.as_list()], text)
 
 
+def _box(text: str) -> Box:
+    """A box as it is written, of some extent."""
+    from bayesight.checks import check
+
+    try:
+        ends = [float(end) for end in text.split(",")]
+    except ValueError:
+        ends = []
+    fits = len(ends) == 4 and ends[0] < ends[2] and ends[1] < ends[3]
+    check(fits, "--box", f"got {text!r}", "LEFT,TOP,RIGHT,BOTTOM in pixels, as 10,20,90,200")
+    return ends[0], ends[1], ends[2], ends[3]
+
+
 def _answer_task(
-    run: Run, images: list[str], prior: str | None, overlay: Path | None, container: ContainerOptions
+    run: Run,
+    images: list[str],
+    prior: str | None,
+    overlay: Path | None,
+    boxes: tuple[Box, ...],
+    container: ContainerOptions,
 ) -> None:
     """Answer with a run that answers more of an image than its class."""
     from bayesight.workflows.tasks.predict import answer_images
 
-    found = answer_images(run, images, prior=prior, overlay=overlay, container=container)
+    found = answer_images(run, images, prior=prior, boxes=boxes, overlay=overlay, container=container)
     for name, reason in found.unread:
         say(f"{name}: {reason}")
     write(found.as_list(), found.text)

@@ -19,6 +19,7 @@ from bayesight.cli.choices import (
     LANGUAGE_MODELS,
     LOSSES,
     OPTIMIZERS,
+    POSE_MODELS,
     PRECISIONS,
     SEGMENTERS,
     TASKS,
@@ -102,7 +103,7 @@ def train(
             help=f"Model: {either(CLASSIFIERS)}, or timm:NAME where timm is installed; "
             f"{either(TEXT_CLASSIFIERS)} of texts; {either(GENERATORS)} to make images; "
             f"{either(LANGUAGE_MODELS)} to go on with a text; {either(TRANSLATION_MODELS)} to translate; "
-            f"{either(SEGMENTERS)} to name pixels "
+            f"{either(SEGMENTERS)} to name pixels; {either(POSE_MODELS)} to find key points "
             "(default: what suits the images or texts, and says why)."
         ),
     ] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -21,13 +22,14 @@ from bayesight.data.annotations import (
 )
 from bayesight.data.foldernames import is_mask
 from bayesight.data.formats import IMAGE_SUFFIXES, suffix_of
-from bayesight.errors import InvalidInput
+from bayesight.errors import InvalidInput, listed
 from bayesight.frame import Placing
 from bayesight.types import FloatArray, ImageArray, IntArray
 
 __all__ = [
     "VOID",
     "BoxReader",
+    "KeypointReader",
     "MaskReader",
     "QuestionReader",
     "class_table",
@@ -143,6 +145,60 @@ class BoxReader:
         points = raw.points.copy()
         points[..., :2] = points_in(points[..., :2], placing)
         return replace(raw, size=placing.frame, boxes=corners.reshape(-1, 4), points=points)
+
+
+@dataclass(frozen=True)
+class KeypointReader(BoxReader):
+    """Figures with key points in boxes, out of COCO JSON.
+
+    Args:
+        points: the names that figures have to have; empty takes those of most images.
+    """
+
+    what: str = "key points"
+    points: tuple[str, ...] = ()
+
+    def holds(self, path: str) -> bool:
+        """True for JSON."""
+        return suffix_of(path.encode()) == b"json"
+
+    def read(self, path: str, blob: bytes) -> Sequence[Found[Annotated]]:
+        """The figures of many images; those without key points are left out, with crowds."""
+        found = read_coco(blob, path)
+        if not any(one.skeleton.points for one in found):
+            raise InvalidInput(f"{path}: no category has key points; expected their names, as COCO has them.")
+        return [Found(one.image, _with_points(one), one.faults) for one in found if one.image or one.faults]
+
+    def settled(self, found: Mapping[str, Annotated], tables: Mapping[str, bytes]) -> KeypointReader:
+        """The same for the points of most images."""
+        seen = Counter(one.skeleton.points for one in found.values())
+        return self if self.points or not seen else replace(self, points=seen.most_common(1)[0][0])
+
+    def place(self, path: str, raw: Annotated, placing: Placing) -> Annotated:
+        """Figures in the frame's pixels; refused where there are none, or of other points."""
+        if raw.skeleton.points != self.points:
+            came = f"key points {listed(raw.skeleton.points)}"
+            raise InvalidInput(f"{path}: {came}; expected {listed(self.points)}.")
+        if not len(raw.boxes):
+            raise InvalidInput(f"{path}: no figure with key points; expected one at least.")
+        placed = super().place(path, raw, placing)
+        x, y = placed.points[..., 0], placed.points[..., 1]
+        height, width = placing.frame
+        placed.points[..., 2] *= (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+        return placed
+
+
+def _with_points(one: Annotated) -> Annotated:
+    """The figures of which a key point is there, crowds apart."""
+    kept = one.points[..., 2].any(axis=1) & ~one.difficult.astype(bool)
+    names = tuple(name for name, stays in zip(one.names, kept, strict=True) if stays)
+    return replace(
+        one,
+        names=names,
+        boxes=one.boxes[kept],
+        difficult=one.difficult[kept],
+        points=one.points[kept],
+    )
 
 
 @dataclass(frozen=True)

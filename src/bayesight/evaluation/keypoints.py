@@ -10,16 +10,19 @@ import numpy.typing as npt
 
 from bayesight.checks import check
 from bayesight.evaluation.arrays import floats
+from bayesight.evaluation.bootstrap import bootstrap_interval
 from bayesight.evaluation.boxes import COCO_OVERLAPS, BoxMatches, matched
-from bayesight.types import FloatArray
+from bayesight.types import FloatArray, IntArray
 
 __all__ = [
     "COCO_TOLERANCES",
+    "FigurePoints",
     "FoundFigures",
     "TrueFigures",
     "keypoint_likeness",
     "match_keypoints",
     "near_keypoints",
+    "tolerances_of",
 ]
 
 COCO_TOLERANCES = {
@@ -34,6 +37,9 @@ COCO_TOLERANCES = {
     "ankle": 0.089,
 }
 """How far annotators of COCO differ on a point, as a share of the root of the thing's area."""
+
+_OTHER_TOLERANCE = 0.07
+"""Of points that COCO does not have: about the mean of its own."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,77 @@ def near_keypoints(
     return _mean_of(distance <= share * length[:, None], there)
 
 
+@dataclass(frozen=True, eq=False)
+class FigurePoints:
+    """The key points of figures beside those found: G figures in N images.
+
+    Args:
+        images: N.
+        image: (G,) number of the image of each.
+        true: (G, P, 2), pixels.
+        there: (G, P) points that are there; others count for nothing.
+        found: (G, P, 2), pixels.
+        sizes: (G,) the length that distances are measured by, such as the longer side of a figure's box.
+        areas: (G,) of each, pixels squared.
+    """
+
+    images: int
+    image: IntArray
+    true: FloatArray
+    there: npt.NDArray[np.bool_]
+    found: FloatArray
+    sizes: FloatArray
+    areas: FloatArray
+
+    @property
+    def gaps(self) -> FloatArray:
+        """(G, P) distance of each point from the truth, as a share of its figure's size."""
+        gaps: FloatArray = np.linalg.norm(self.found - self.true, axis=2) / self.sizes[:, None]
+        return gaps
+
+    def near(self, share: float) -> npt.NDArray[np.bool_]:
+        """(G, P) points that are there and found within a share of their figure's size."""
+        return np.logical_and(self.gaps <= share, self.there)
+
+    def by_image(self, values: npt.NDArray[np.generic]) -> FloatArray:
+        """Sums (N, P) over the figures of each image."""
+        sums = np.zeros((self.images, values.shape[1]))
+        np.add.at(sums, self.image, values)
+        return sums
+
+    def pck(
+        self, share: float, point: int | slice = slice(None), *, draws: int = 1000
+    ) -> tuple[float, float, float]:
+        """PCK of all points, or of one: the share found near enough, and its 95 % interval over images.
+
+        Points of an image are drawn together; NaN where there are none.
+        """
+        columns = [self.by_image(values)[:, point] for values in (self.near(share), self.there)]
+        hits, known = (column.reshape(self.images, -1).sum(axis=1) for column in columns)
+
+        def of(weights: FloatArray) -> float:
+            total = float(weights @ known)
+            return float(weights @ hits) / total if total else float("nan")
+
+        return of(np.ones(self.images)), *bootstrap_interval(of, self.images, draws=draws)
+
+    def mean_gaps(self) -> FloatArray:
+        """(N,) mean distance of an image's points, as a share of their figures' sizes; NaN without any."""
+        total = self.by_image(np.where(self.there, self.gaps, 0)).sum(axis=1)
+        known = self.by_image(self.there).sum(axis=1)
+        means: FloatArray = np.divide(total, known, out=np.full(self.images, np.nan), where=known > 0)
+        return means
+
+    def matches(self, scores: FloatArray, tolerances: npt.ArrayLike) -> BoxMatches:
+        """Figures matched by likeness, as ``match_keypoints`` does; ``scores`` (G,) larger where surer."""
+        pairs = []
+        for number in range(self.images):
+            rows = self.image == number
+            true = TrueFigures(self.true[rows], self.there[rows], self.areas[rows])
+            pairs.append((true, FoundFigures(self.found[rows], scores[rows])))
+        return match_keypoints(pairs, tolerances)
+
+
 def keypoint_likeness(
     true: npt.ArrayLike,
     found: npt.ArrayLike,
@@ -118,6 +195,17 @@ def keypoint_likeness(
     fits = spread.shape == distance.shape[1:] and bool((spread > 0).all())
     check(fits, "keypoint_likeness", f"tolerances {spread.tolist()}", f"{distance.shape[1]} above 0")
     return _mean_of(np.exp(-(distance**2) / (2 * area[:, None] * (2 * spread) ** 2)), there)
+
+
+def tolerances_of(names: Sequence[str]) -> FloatArray:
+    """The tolerance (P,) of each point by its name: COCO's where it has such a point, on either side.
+
+    Example:
+        >>> tolerances_of(["nose", "left_wrist", "tail"]).tolist()
+        [0.026, 0.062, 0.07]
+    """
+    words = (name.lower().replace("-", "_").split("_")[-1] for name in names)
+    return np.array([COCO_TOLERANCES.get(word, _OTHER_TOLERANCE) for word in words])
 
 
 def match_keypoints(

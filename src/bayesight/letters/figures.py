@@ -6,7 +6,9 @@ A figure faces the viewer, so that its left is on the picture's right; its limbs
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,7 @@ from bayesight.letters.scenes import SceneOptions, ground, paste, scaled
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, ImageArray
 
-__all__ = ["POINTS", "SKELETON", "FigureOptions", "Figures", "draw_figures"]
+__all__ = ["POINTS", "SKELETON", "FigureOptions", "Figures", "coco_of", "draw_figures"]
 
 _SIDES = ("left", "right")
 POINTS = (
@@ -134,6 +136,47 @@ def draw_figures(
         hidden[number] = over[y, x]
     there = np.asarray(((points >= 0) & (points < side)).all(axis=-1), dtype=bool)
     return Figures(images, points, there, hidden & there, boxes)
+
+
+def coco_of(figures: Figures, names: Sequence[str]) -> dict[str, Any]:
+    """The key points as a document of COCO: 2 where a point is seen, 1 where hidden, 0 where not there.
+
+    Args:
+        figures: one in each image.
+        names: (N,) of the image files.
+    """
+    side = figures.images.shape[1]
+    seen = figures.there * (2 - figures.hidden)
+    marks = np.concatenate([figures.points * figures.there[..., None], seen[..., None]], axis=2)
+    sides = figures.boxes[:, 2:] - figures.boxes[:, :2]
+    boxes = np.concatenate([figures.boxes[:, :2], sides], axis=1)
+    return {
+        "images": [
+            {"id": number, "file_name": name, "width": side, "height": side}
+            for number, name in enumerate(names)
+        ],
+        "categories": [
+            {
+                "id": 1,
+                "name": "figure",
+                "keypoints": list(POINTS),
+                "skeleton": [[one + 1, other + 1] for one, other in SKELETON],
+            }
+        ],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": number,
+                "category_id": 1,
+                "iscrowd": 0,
+                "bbox": boxes[number].round(2).tolist(),
+                "area": float(sides[number].prod().round(2)),
+                "num_keypoints": int(figures.there[number].sum()),
+                "keypoints": marks[number].round(2).ravel().tolist(),
+            }
+            for number in range(len(names))
+        ],
+    }
 
 
 def _pose(rng: np.random.Generator) -> FloatArray:

@@ -24,7 +24,7 @@ from bayesight.models.huggingface import from_huggingface
 from bayesight.models.language import LANGUAGE_MODELS, LanguageModel, build_language_model
 from bayesight.models.linear import LinearModel
 from bayesight.models.mlp import MLP
-from bayesight.models.pose import CoordinatePose
+from bayesight.models.pose import POSE_MODELS, CoordinatePose
 from bayesight.models.pretrained import PRETRAINED, pretrained_weights
 from bayesight.models.qnet import Q_NETWORKS, QNetwork, build_q_network
 from bayesight.models.questions import QUESTION_MODELS, QuestionModel, build_question_model
@@ -54,6 +54,7 @@ __all__ = [
     "LANGUAGE_MODELS",
     "MLP",
     "MODELS",
+    "POSE_MODELS",
     "PRETRAINED",
     "QUESTION_MODELS",
     "Q_NETWORKS",

@@ -8,6 +8,7 @@ point lies that near to it.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +16,30 @@ from torch import Tensor, nn
 
 from bayesight.checks import check
 from bayesight.models.base import check_widths, kaiming_normal
-from bayesight.models.unet import two_convolutions
+from bayesight.models.encoders import Encoder
+from bayesight.models.unet import UNet, two_convolutions
+from bayesight.registry import Registry
 from bayesight.values import Widths
 
-__all__ = ["CoordinatePose", "log_places", "mass_near", "places"]
+__all__ = ["POSE_MODELS", "CoordinatePose", "heat_maps", "log_places", "mass_near", "places"]
+
+POSE_MODELS: Registry[Any] = Registry("pose model")
+"""Networks that answer with a map of places for each key point."""
+
+
+@POSE_MODELS.register("heat_maps")
+def heat_maps(
+    channels: int, points: int, *, widths: Widths = (16, 32, 64, 96), encoder: Encoder = "own"
+) -> UNet:
+    """A map of places for each key point by a U-Net, as of ``UNet`` with as many classes.
+
+    Args:
+        channels: of the images.
+        points: P.
+        widths: channels at each size, the largest map first.
+        encoder: the way down.
+    """
+    return UNet(channels, points, widths=widths, encoder=encoder)
 
 
 class CoordinatePose(nn.Module):

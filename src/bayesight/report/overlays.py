@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from PIL import Image, ImageDraw
 
 from bayesight.checks import check
-from bayesight.types import ImageArray
+from bayesight.types import FloatArray, ImageArray
 
-__all__ = ["class_colours", "in_colour", "mask_overlay", "side_by_side"]
+__all__ = ["class_colours", "in_colour", "mask_overlay", "side_by_side", "skeleton_overlay"]
 
 STRENGTH = 0.55
 """Share of a pixel's colour that is its class's."""
 _GAP = 4  # pixels between images side by side
+_LEAST = 320  # pixels of the longer side of an image that a skeleton is drawn on
 
 
 def class_colours(count: int) -> ImageArray:
@@ -54,3 +58,31 @@ def side_by_side(images: list[ImageArray]) -> ImageArray:
     gap = np.full((images[0].shape[0], _GAP, 3), 255, np.uint8)
     parts = [part for image in images for part in (gap, image)][1:]
     return np.concatenate(parts, axis=1)
+
+
+def skeleton_overlay(
+    image: ImageArray, points: FloatArray, lines: Sequence[Sequence[int]], p: FloatArray
+) -> ImageArray:
+    """An image, enlarged where it is small, with figures drawn over it: points green where sure, else red.
+
+    Args:
+        image: uint8 (H, W) or (H, W, 3).
+        points: (G, P, 2) x and y, pixels of the image.
+        lines: pairs of points to be drawn with a line between.
+        p: (G, P) probability of each point; NaN where there is none, which is not drawn.
+
+    Returns:
+        uint8 (h, w, 3), as large as the image or a whole number of times that.
+    """
+    times = max(1, -(-_LEAST // max(image.shape[:2])))
+    page = Image.fromarray(np.kron(in_colour(image), np.ones((times, times, 1), np.uint8)))
+    pen, size = ImageDraw.Draw(page), max(2, max(page.size) // 120)
+    for places, sure in zip(points * times, p, strict=True):
+        for one, other in lines:
+            if np.isfinite(sure[[one, other]]).all():
+                pen.line([*places[one], *places[other]], (90, 160, 255), max(1, size // 2))
+        for (x, y), chance in zip(places, sure, strict=True):
+            if np.isfinite(chance):
+                colour = (round(255 * (1 - chance)), round(220 * chance), 40)
+                pen.ellipse((x - size, y - size, x + size, y + size), colour, (255, 255, 255))
+    return np.asarray(page)

@@ -46,7 +46,15 @@ from bayesight.data.moves import SceneAugment
 from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
 from bayesight.frame import Fit
 from bayesight.losses import LOSSES
-from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS, SEGMENTERS, TEXT_MODELS, TRANSLATION_MODELS
+from bayesight.models import (
+    GENERATORS,
+    LANGUAGE_MODELS,
+    MODELS,
+    POSE_MODELS,
+    SEGMENTERS,
+    TEXT_MODELS,
+    TRANSLATION_MODELS,
+)
 from bayesight.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
 from bayesight.registry import Registry, option_problems
 from bayesight.training.engine import Update
@@ -94,18 +102,19 @@ def _sides(value: Any) -> Any:
     return value if value is None else side.checked(value, whole=True)
 
 
-Kind: TypeAlias = Literal["classification", "generation", "language", "translation", "segmentation"]
+Kind: TypeAlias = Literal["classification", "generation", "language", "translation", "segmentation", "pose"]
 FAMILIES: Mapping[Kind, Registry[Any]] = {
     "classification": MODELS,
     "generation": GENERATORS,
     "language": LANGUAGE_MODELS,
     "translation": TRANSLATION_MODELS,
     "segmentation": SEGMENTERS,
+    "pose": POSE_MODELS,
 }
 """The registered models of each kind of run."""
 TEXTS: frozenset[Kind] = frozenset({"language", "translation"})
 """Kinds that learn from texts."""
-ON_IMAGES: frozenset[Kind] = frozenset({"segmentation"})
+ON_IMAGES: frozenset[Kind] = frozenset({"segmentation", "pose"})
 """Kinds that answer more of an image than its class."""
 _RECIPES = resources.files("bayesight.training") / "recipes"
 _FILES = {"transformer": "translate"}
@@ -418,10 +427,15 @@ def _dice(*, dice: Annotated[float, Within(0, 1e6)] = 0.0) -> None:
     """The options of a segmentation's loss: the weight of the Dice loss beside the cross-entropy."""
 
 
+def _spread(*, spread: Annotated[float, Within(0.1, 100)] = 1.0) -> None:
+    """The options of a heat map's loss: deviation of the Gaussian around a point, pixels of a cut figure."""
+
+
 _OWN_LOSSES: Mapping[Kind, tuple[str, Callable[..., None]]] = {
     "language": (NEXT_SYMBOL, _no_options),
     "translation": (NEXT_SYMBOL, _smoothing),
     "segmentation": ("mask", _dice),
+    "pose": ("heat_map", _spread),
 }
 """The one loss of the models of a kind, and its options."""
 

@@ -66,10 +66,13 @@ class Asked:
     Args:
         prior: (K,) stated base rates; None for those of the training images.
         question: of a task that answers questions.
+        boxes: left, top, right, bottom of the figures that are asked about, pixels of the image; none for
+            the one that is there.
     """
 
     prior: Tensor | None = None
     question: str = ""
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,12 @@ from typing import Any
 from bayesight.errors import UnknownName
 from bayesight.training.recipe import Kind
 from bayesight.workflows.tasks.base import ImageTask
+from bayesight.workflows.tasks.pose import PoseTask
 from bayesight.workflows.tasks.segment import SegmentTask
 
 __all__ = ["IMAGE_TASKS", "task_called"]
 
-IMAGE_TASKS: Mapping[Kind, ImageTask[Any, Any]] = {task.kind: task for task in (SegmentTask(),)}
+IMAGE_TASKS: Mapping[Kind, ImageTask[Any, Any]] = {task.kind: task for task in (SegmentTask(), PoseTask())}
 """The tasks by the kind of their runs."""
 
 

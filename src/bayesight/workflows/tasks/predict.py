@@ -56,6 +56,7 @@ def answer_images(
     *,
     prior: str | None = None,
     question: str = "",
+    boxes: Sequence[tuple[float, float, float, float]] = (),
     overlay: Path | None = None,
     container: ContainerOptions = AS_STORED,
 ) -> TaskAnswers:
@@ -66,6 +67,7 @@ def answer_images(
         images: image files, folders and archives of them.
         prior: base rates as ``parse_prior`` reads them; None takes those of the training images.
         question: of a task that answers questions.
+        boxes: of the figures whose key points are asked for, left, top, right, bottom in pixels.
         overlay: the file that the answer for one image is drawn to, or the folder for those of several.
         container: how names in archives are encoded, and whether links are followed.
 
@@ -75,7 +77,7 @@ def answer_images(
         StorageFailed: a drawing cannot be written.
     """
     task, trained = opened_task(run)
-    asked = Asked(stated_prior(trained, prior), question)
+    asked = Asked(stated_prior(trained, prior), question, tuple(boxes))
     blobs = list(_blobs(images, container))
     came = f"one file for {len(blobs)} images"
     whole = overlay is None or len(blobs) == 1 or not overlay.suffix
