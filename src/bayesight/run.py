@@ -104,6 +104,7 @@ _KNOWS: Mapping[Kind, str] = {
     "translation": "translates sentences and knows no classes",
     "segmentation": "names the pixels of images",
     "pose": "finds the key points of figures",
+    "questions": "answers questions about images",
 }
 _WANTED: Mapping[Kind, tuple[str, str]] = {
     "classification": ("a classifier's run", "resnet"),
@@ -112,6 +113,7 @@ _WANTED: Mapping[Kind, tuple[str, str]] = {
     "translation": ("one of a translation model", "transformer"),
     "segmentation": ("one that names pixels", "unet"),
     "pose": ("one that finds key points", "heat_maps"),
+    "questions": ("one that answers questions", "relation"),
 }
 
 

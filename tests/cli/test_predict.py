@@ -260,3 +260,9 @@ def test_a_box_that_is_none_and_a_run_that_has_no_use_for_it(program, shapes_run
     assert status == 1
     assert "--box: not for a run of classification" in err
     assert _box("1,2,30.5,40") == (1, 2, 30.5, 40)
+
+
+def test_a_classifier_is_asked_no_questions(program, shapes_run, pictures):
+    status, _, err = program("predict", shapes_run, pictures[0], "--question", "What is it?")
+    assert status == 1
+    assert "--question: not for a run of classification; expected none. Leave it out." in err

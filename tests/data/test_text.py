@@ -13,6 +13,7 @@ from torch import nn
 from bayesight.data import text as text_module
 from bayesight.data.text import (
     Characters,
+    KnownWords,
     Subwords,
     Windows,
     read_labelled,
@@ -141,3 +142,14 @@ def test_windows_are_stretches_and_what_follows_them():
     assert set(targets[:, -1].tolist()) == {9}  # the last symbol is foretold too
     with pytest.raises(InvalidInput, match="5 symbols; expected more than 5"):
         Windows(codes[:5], 7, 5, 3)
+
+
+def test_words_are_numbers_without_case_and_strange_ones_are_told():
+    words = KnownWords.of(["Is the Cat left?", "is  it\tleft"])
+    assert words.known == ("?", "cat", "is", "it", "left", "the")
+    assert words.encode("LEFT is the dog, cat!").tolist() == [5, 3, 6, 2]
+    assert words.strange("LEFT is the dog, dog!") == ("dog", ",", "!")
+    assert KnownWords.of(["b b a c c", "c"], most=2).known == ("b", "c")
+    assert len(words.encode("")) == 0
+    with pytest.raises(InvalidInput, match="each once"):
+        KnownWords(["a", "a"])

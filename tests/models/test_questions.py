@@ -67,5 +67,7 @@ def test_wrong_names_and_options():
         build_question_model("relation", (3, 30, 30), 9, 4, pair=3)
     with pytest.raises(InvalidInput, match="0 answers"):
         build_question_model("blind", (3, 30, 30), 9, 0)
+    with pytest.raises(InvalidInput, match="400 places, all of which are paired; expected at most 256"):
+        build_question_model("relation", (3, 320, 320), 9, 4)
     with pytest.raises(InvalidInput, match="heads that divide"):
         network("attention", heads=3)

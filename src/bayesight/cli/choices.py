@@ -17,6 +17,7 @@ __all__ = [
     "POSE_MODELS",
     "PRECISIONS",
     "PRETRAINING",
+    "QUESTION_MODELS",
     "SEGMENTERS",
     "TASKS",
     "TEXT_CLASSIFIERS",
@@ -31,9 +32,11 @@ LANGUAGE_MODELS = ("gpt", "lstm")
 TRANSLATION_MODELS = ("transformer", "gru")
 POSE_MODELS = ("heat_maps",)
 SEGMENTERS = ("unet",)
+QUESTION_MODELS = ("relation", "attention", "cnn-mlp", "blind")
 TASKS = (
     "segment",
     "pose",
+    "ask",
 )
 LOSSES = ("cross_entropy", "forward_corrected")
 ENVIRONMENT_LOSSES = ("reweight", "groupdro", "irm")

@@ -97,8 +97,8 @@ def predict(
         Path | None,
         typer.Option(
             metavar="OUT.png|FOLDER",
-            help="Of a run that names pixels: draw the answer over the image, or those of several images "
-            "into a folder (default: nothing is drawn).",
+            help="Of a run that names pixels or answers questions: draw the answer over the image, or those "
+            "of several images into a folder (default: nothing is drawn).",
         ),
     ] = None,
     box: Annotated[
@@ -108,6 +108,10 @@ def predict(
             help="Of a run that finds key points: a figure's box in pixels; again for each further one "
             "(default: the one figure that the image shows).",
         ),
+    ] = None,
+    question: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Of a run that answers questions: the question (default: none)."),
     ] = None,
     ledger: LedgerOption = None,
     *,
@@ -132,6 +136,8 @@ def predict(
     Example: bayesight predict runs/reviews "a film to see twice" more.txt
 
     Example: bayesight predict runs/street crossing.jpg --overlay crossing-named.png
+
+    Example: bayesight predict runs/shapes one.png --question "What shape is closest to the red object?"
     """
     from bayesight.run import Run
     from bayesight.training.recipe import ON_IMAGES
@@ -145,9 +151,10 @@ def predict(
         others = {"--set-coverage": set_coverage, "--explain": explain, "--ledger": ledger, "--to": to}
         refuse_options({**given, **costly, **others}, opened.kind)
         boxes = tuple(_box(one) for one in box or ())
-        _answer_task(opened, images, prior, overlay, boxes, options.container)
+        asked = question or ""
+        _answer_task(opened, images, prior, overlay, boxes, asked, options.container)
         return
-    refuse_options({"--overlay": overlay, "--box": box}, opened.kind)
+    refuse_options({"--overlay": overlay, "--box": box, "--question": question}, opened.kind)
     stated = costs is not None or hand_over is not None or reading_cost is not None
     stakes = Stakes(costs or "zero-one", hand_over, reading_cost) if stated else None
     how = Readings(prior, same_subject, dependence, level, abstain, stakes, set_coverage)
@@ -196,12 +203,15 @@ def _answer_task(
     prior: str | None,
     overlay: Path | None,
     boxes: tuple[Box, ...],
+    question: str,
     container: ContainerOptions,
 ) -> None:
     """Answer with a run that answers more of an image than its class."""
     from bayesight.workflows.tasks.predict import answer_images
 
-    found = answer_images(run, images, prior=prior, boxes=boxes, overlay=overlay, container=container)
+    found = answer_images(
+        run, images, prior=prior, question=question, boxes=boxes, overlay=overlay, container=container
+    )
     for name, reason in found.unread:
         say(f"{name}: {reason}")
     write(found.as_list(), found.text)

@@ -21,6 +21,7 @@ from bayesight.cli.choices import (
     OPTIMIZERS,
     POSE_MODELS,
     PRECISIONS,
+    QUESTION_MODELS,
     SEGMENTERS,
     TASKS,
     TEXT_CLASSIFIERS,
@@ -103,7 +104,8 @@ def train(
             help=f"Model: {either(CLASSIFIERS)}, or timm:NAME where timm is installed; "
             f"{either(TEXT_CLASSIFIERS)} of texts; {either(GENERATORS)} to make images; "
             f"{either(LANGUAGE_MODELS)} to go on with a text; {either(TRANSLATION_MODELS)} to translate; "
-            f"{either(SEGMENTERS)} to name pixels; {either(POSE_MODELS)} to find key points "
+            f"{either(SEGMENTERS)} to name pixels; {either(POSE_MODELS)} to find key points; "
+            f"{either(QUESTION_MODELS)} to answer questions "
             "(default: what suits the images or texts, and says why)."
         ),
     ] = None,

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from bayesight.checks import check
 from bayesight.data.annotated import Found
 from bayesight.data.annotations import (
     Annotated,
@@ -203,7 +204,7 @@ def _with_points(one: Annotated) -> Annotated:
 
 @dataclass(frozen=True)
 class QuestionReader:
-    """Questions about images, lines of JSON."""
+    """Questions about images with their answers, lines of JSON; one without an answer is left out."""
 
     what: str = "questions"
 
@@ -216,7 +217,12 @@ class QuestionReader:
         questions, faults = read_questions(blob, path)
         by_image: dict[str, list[Question]] = {}
         for one in questions:
-            by_image.setdefault(one.image, []).append(one)
+            if one.answer:
+                by_image.setdefault(one.image, []).append(one)
+            else:
+                faults.append(f"no answer to {one.question!r} about {one.image}")
+        came = f"{len(questions):,} questions without an answer"
+        check(bool(by_image), path, came, '{"image": …, "question": …, "answer": …}')
         found = [Found(image, tuple(asked)) for image, asked in by_image.items()]
         return [replace(found[0], faults=tuple(faults)), *found[1:]]
 

@@ -4,6 +4,7 @@
 read_text, read_lines        a text; its lines
 read_labelled                sentences with their classes
 Characters, Subwords         text to numbers and back
+KnownWords                        short texts as numbers of known words
 Windows                      batches of stretches of one long text
 ```
 """
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -28,6 +31,7 @@ from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL, IntArray
 
 __all__ = [
     "Characters",
+    "KnownWords",
     "Subwords",
     "Vocabulary",
     "Windows",
@@ -327,6 +331,47 @@ def vocabulary_from(tree: Any) -> Characters | Subwords:
         return Characters(tree["alphabet"])
     check(kind == "subwords", "vocabulary", shown(kind), "characters or subwords")
     return Subwords(json.dumps(tree.get("tokenizer")))
+
+
+class KnownWords:
+    """Known words of short texts as numbers from 1 on; others have none.
+
+    Letters count without their case, and each sign that is neither letter nor digit is a word of its own.
+
+    Args:
+        words: each once; the number of the first is 1.
+
+    Example:
+        >>> words = KnownWords.of(["Is it red?", "What is it?"])
+        >>> words.known
+        ('?', 'is', 'it', 'red', 'what')
+        >>> words.encode("Is it mauve?").tolist(), words.strange("Is it mauve?")
+        ([2, 3, 1], ('mauve',))
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.known = tuple(words)
+        self._numbers = {word: number for number, word in enumerate(self.known, 1)}
+        check(len(self._numbers) == len(self.known), "words", "a word more than once", "each once")
+
+    @classmethod
+    def of(cls, texts: Iterable[str], most: int = 20_000) -> KnownWords:
+        """The words of texts, in their order; the most common ones where there are more than ``most``."""
+        counts = Counter(word for text in texts for word in _words(text))
+        common = sorted(counts, key=lambda word: (-counts[word], word))[:most]
+        return cls(sorted(common))
+
+    def encode(self, text: str) -> IntArray:
+        """(N,) int64, the known words of a text in their order."""
+        return np.array([self._numbers[one] for one in _words(text) if one in self._numbers], np.int64)
+
+    def strange(self, text: str) -> tuple[str, ...]:
+        """The words of a text that are not known, each once."""
+        return tuple(dict.fromkeys(one for one in _words(text) if one not in self._numbers))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+|[^\w\s]", text.casefold())
 
 
 class Windows:

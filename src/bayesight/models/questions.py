@@ -28,6 +28,8 @@ QUESTION_MODELS: Registry[Any] = Registry("model")
 Form: TypeAlias = Literal["bits", "words"]
 Reader: TypeAlias = Callable[[int], nn.Module]
 """Makes what reads questions as vectors of so many numbers."""
+MOST_PLACES = 256
+"""Places of a map that are paired with each other, at most."""
 WIDTHS = (24, 24, 24, 24)
 """Channels of the convolutions, each of which halves the map (Santoro et al. 2017, supplement)."""
 
@@ -70,7 +72,7 @@ class QuestionModel(nn.Module):
         return logits
 
 
-class Words(nn.Module):
+class WordReader(nn.Module):
     """A question in words (P, Q, L), 0 being none, read from first to last: (P, Q, width)."""
 
     def __init__(self, symbols: int, width: int) -> None:
@@ -88,7 +90,7 @@ class Words(nn.Module):
 
 
 class Places(nn.Module):
-    """What is at each place of a picture, and where that is: (P, C, H, W) to (P, O, D).
+    """Places of a picture with what is there: (P, C, H, W) to (P, O, D).
 
     Attributes:
         count: O.
@@ -129,8 +131,8 @@ class Whole(nn.Module):
         return both
 
 
-class Asked(nn.Module):
-    """What is at each place, weighed by what is asked: (P, O, D) and (P, Q, width) to (P, Q, O, width)."""
+class PlaceWeights(nn.Module):
+    """Places weighed by a question: (P, O, D) and (P, Q, width) to (P, Q, O, width)."""
 
     def __init__(self, size: int, width: int) -> None:
         super().__init__()
@@ -151,7 +153,7 @@ class Pairs(nn.Module):
 
     def __init__(self, places: Places, width: int, pairs: int) -> None:
         super().__init__()
-        self.places = Asked(places.size, width)
+        self.places = PlaceWeights(places.size, width)
         self.one, self.other = nn.Linear(width, pairs), nn.Linear(width, pairs, bias=False)
         self.pair = nn.Linear(pairs, width)
         self.after = nn.Linear(width, width)
@@ -234,7 +236,7 @@ def build_question_model(
 
 
 def _reader(form: Form, symbols: int) -> Reader:
-    return partial(Words if form == "words" else nn.Linear, symbols)
+    return partial(WordReader if form == "words" else nn.Linear, symbols)
 
 
 @QUESTION_MODELS.register("blind")
@@ -246,7 +248,7 @@ def blind(
     width: Width = 128,
     dropout: BelowOne = 0.0,
 ) -> QuestionModel:
-    """What the question alone tells: the floor under every network that looks."""
+    """An answer from the question alone: the floor under every network that looks."""
     reason = nn.Sequential(nn.ReLU(), nn.Linear(width, width))
     return QuestionModel(reader(width), None, reason, width, answers, dropout)
 
@@ -279,6 +281,9 @@ def relation(
 ) -> QuestionModel:
     """Convolutions, then a relation network (see ``Pairs``)."""
     places = Places(image_shape, widths)
+    came = f"{places.count:,} places, all of which are paired"
+    mend = "State a smaller --size, or more widths, each of which halves the map."
+    check(places.count <= MOST_PLACES, "model 'relation'", came, f"at most {MOST_PLACES}", mend)
     return QuestionModel(reader(width), places, Pairs(places, width, pairs), width, answers, dropout)
 
 

@@ -22,8 +22,8 @@ schedule = { name = "cosine", warmup = 0.2 }
 ```
 
 Besides the fields below, a table takes the options of what it names. The model decides what the run is: a
-classifier, or a model that makes images, goes on with texts, translates, or names pixels. A further table
-``[pretrain]`` lets a classifier's network look at images without labels first.
+classifier, or a model that makes images, goes on with texts, translates, names pixels, or answers questions.
+A further table ``[pretrain]`` lets a classifier's network look at images without labels first.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ from bayesight.models import (
     LANGUAGE_MODELS,
     MODELS,
     POSE_MODELS,
+    QUESTION_MODELS,
     SEGMENTERS,
     TEXT_MODELS,
     TRANSLATION_MODELS,
@@ -102,7 +103,9 @@ def _sides(value: Any) -> Any:
     return value if value is None else side.checked(value, whole=True)
 
 
-Kind: TypeAlias = Literal["classification", "generation", "language", "translation", "segmentation", "pose"]
+Kind: TypeAlias = Literal[
+    "classification", "generation", "language", "translation", "segmentation", "pose", "questions"
+]
 FAMILIES: Mapping[Kind, Registry[Any]] = {
     "classification": MODELS,
     "generation": GENERATORS,
@@ -110,11 +113,12 @@ FAMILIES: Mapping[Kind, Registry[Any]] = {
     "translation": TRANSLATION_MODELS,
     "segmentation": SEGMENTERS,
     "pose": POSE_MODELS,
+    "questions": QUESTION_MODELS,
 }
 """The registered models of each kind of run."""
 TEXTS: frozenset[Kind] = frozenset({"language", "translation"})
 """Kinds that learn from texts."""
-ON_IMAGES: frozenset[Kind] = frozenset({"segmentation", "pose"})
+ON_IMAGES: frozenset[Kind] = frozenset({"segmentation", "pose", "questions"})
 """Kinds that answer more of an image than its class."""
 _RECIPES = resources.files("bayesight.training") / "recipes"
 _FILES = {"transformer": "translate"}
@@ -436,6 +440,7 @@ _OWN_LOSSES: Mapping[Kind, tuple[str, Callable[..., None]]] = {
     "translation": (NEXT_SYMBOL, _smoothing),
     "segmentation": ("mask", _dice),
     "pose": ("heat_map", _spread),
+    "questions": ("cross_entropy", _smoothing),
 }
 """The one loss of the models of a kind, and its options."""
 

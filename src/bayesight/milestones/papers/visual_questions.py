@@ -72,7 +72,8 @@ MILESTONE = Milestone(
         "places; objects never touch, and no distance is a tie, so that each question has one answer.",
         "A step takes eight pictures with all their twenty questions, and looks at each picture once.",
         "The question weighs the places before they are paired, as a factor in place of further inputs; the "
-        "layer that sees a pair is the only one, and those after it see the sum. It costs a hundredth.",
+        "layer that sees a pair is the only one, and those after it see the sum. It costs less than a "
+        "hundredth.",
         "AdamW with a rate that rises and falls, and a tenth of the steps.",
     ),
 )

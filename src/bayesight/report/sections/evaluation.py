@@ -176,11 +176,16 @@ def precision_curves(curves: tuple[PrecisionCurve, ...], *, chosen: str = "", lo
     )
 
 
-_COUNTED = (marked("{count} pixel"), marked("{count} point"))  # as ``plural`` asks for it
+_COUNTED = (
+    marked("{count} pixel"),
+    marked("{count} point"),
+    marked("{count} answer"),
+)  # as ``plural`` asks for it
 _STATED_FOR = {
     "image": marked("how many images each probability was stated for."),
     "point": marked("how many points each probability was stated for."),
     "pixel": marked("how many pixels each probability was stated for."),
+    "answer": marked("how many answers each probability was stated for."),
 }
 
 
