@@ -55,3 +55,24 @@ def test_an_unknown_lesson_is_refused_with_the_nearest(program):
     assert (status, out) == (1, "")
     assert "did you mean 'bayes'?" in err
     assert find_lesson("bayes", "en").title in program("learn", "bayes", "--lang", "en")[1]
+
+
+def test_check_says_what_is_ready_and_its_status_what_is_missing(program, monkeypatch):
+    status, out, _ = program("learn", "check", "--json")
+    document = json.loads(out)
+    assert (status, document["ready"]) == (0, True)
+    assert [one["name"] for one in document["checks"]][:2] == ["python", "torch"]
+    monkeypatch.setattr("bayesight.lessons.machine._SLOWEST_S", 0.0)
+    status, out, _ = program("learn", "check", "--lang", "en")
+    assert status == 1
+    assert "missing  training" in out
+    assert out.splitlines()[0].startswith("ready  python")
+
+
+def test_the_exercise_is_written_and_a_folder_that_is_taken_is_refused(program, tmp_path):
+    status, out, _ = program("learn", "mlp", "--exercise", tmp_path / "blanks", "--lang", "ko")
+    assert (status, out.strip()) == (0, str(tmp_path / "blanks"))
+    assert "신경망" in (tmp_path / "blanks" / "model.py").read_text(encoding="utf-8")
+    status, _, err = program("learn", "mlp", "--exercise", tmp_path / "blanks")
+    assert status == 1
+    assert "is there already" in err

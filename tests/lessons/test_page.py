@@ -22,6 +22,18 @@ def test_a_page_carries_its_picture_and_loads_nothing(bayes):
     assert "조건부확률" in bayes
 
 
+def test_a_page_for_one_of_the_questions_is_one_sheet_of_paper(visit):
+    """The longest of them, with a picture as high as theirs."""
+    lesson = find_lesson("why-bayes", "ko")
+    picture = b'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="280"/>'
+    figures = {len(lesson.blocks) - 2: (picture,)}
+    page = visit("about:blank")
+    page.set_content(as_page(lesson, LessonRun(figures=figures)))
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    sheets = re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))
+    assert len(sheets) == 1
+
+
 @pytest.mark.parametrize("lesson", lessons("ko"), ids=lambda lesson: lesson.name)
 def test_every_lesson_becomes_a_page_without_marks_of_markdown(lesson):
     page = as_page(lesson, LessonRun())

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
+from bayesight.language import tr
 
 if TYPE_CHECKING:
-    from bayesight.lessons import Lesson
+    from bayesight.lessons import Lesson, MachineCheck
 
 __all__ = ["learn"]
 
 
 @with_json
 def learn(
-    name: Annotated[str | None, typer.Argument(help="A lesson's name; default: list them.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A lesson's name, or 'check': is this machine ready? Default: list the lessons."),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Run the lesson and show it in the browser.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", help="Run the lesson and write it to this file as a page.")
@@ -48,6 +52,9 @@ def learn(
     if name is None:
         road = lessons(language)
         write([_facts(lesson) for lesson in road], _list(road))
+        return
+    if name == "check":
+        _check()
         return
     lesson = find_lesson(name, language)
     written = _written(lesson, html, notebook, open_=open_)
@@ -94,7 +101,7 @@ def _page(lesson: Lesson, html: Path | None, *, open_: bool) -> Path:
         made = run(lesson, progress)
     write_atomic(path, as_page(lesson, made))
     if open_ and not webbrowser.open(path.absolute().as_uri()):
-        say(f"No browser could be started; open {path} in one.")
+        say(tr("No browser could be started; open {path} in one.", path=path))
     return path
 
 
@@ -104,14 +111,30 @@ def _show(lesson: Lesson, *, answers: bool) -> None:
 
     Console().print(Markdown(lesson.markdown(answers=answers)))
     if not answers:
-        say(f"bayesight learn {lesson.name} --answers shows the answers, --open the picture.")
+        command = f"bayesight learn {lesson.name}"
+        say(tr("{command} --answers shows the answers, --open the picture.", command=command))
+
+
+def _check() -> None:
+    """Print what the lessons need and find here; exit status 1 where something needed is missing."""
+    from bayesight.lessons import check_machine
+
+    found = check_machine(Path.cwd())
+    ready = all(one.ready for one in found if one.needed)
+    write({"ready": ready, "checks": [vars(one) for one in found]}, "\n".join(map(_line, found)))
+    if not ready:
+        raise typer.Exit(1)
+
+
+def _line(one: MachineCheck) -> str:
+    state = tr("ready") if one.ready else tr("missing") if one.needed else tr("optional")
+    return f"{state}  {one.name:9} {'; '.join(filter(None, (one.found, one.mend)))}".rstrip()
 
 
 def _list(road: tuple[Lesson, ...]) -> str:
     width = max(len(lesson.name) for lesson in road)
-    return "\n".join(
-        f"{lesson.number:3}  {lesson.name:{width}}  {lesson.minutes:3} min  {lesson.title}" for lesson in road
-    )
+    rows = ((lesson, tr("{minutes} minutes", minutes=lesson.minutes)) for lesson in road)
+    return "\n".join(f"{one.number:3}  {one.name:{width}}  {time:>10}  {one.title}" for one, time in rows)
 
 
 def _facts(lesson: Lesson) -> dict[str, Any]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from bayesight.lessons.lesson import Lesson as Lesson
     from bayesight.lessons.lesson import find_lesson as find_lesson
     from bayesight.lessons.lesson import lessons as lessons
+    from bayesight.lessons.machine import MachineCheck as MachineCheck
+    from bayesight.lessons.machine import check_machine as check_machine
     from bayesight.lessons.notebook import as_notebook as as_notebook
     from bayesight.lessons.page import as_page as as_page
     from bayesight.lessons.running import LessonRun as LessonRun

@@ -71,7 +71,7 @@ class Lesson:
         language: of LANGUAGES.
         title: its heading.
         minutes: of reading.
-        part: "road", or "questions" for a page that answers one of the course's questions.
+        part: "road", "questions" for a page that answers one of the course's questions, or "teachers".
         body: Markdown below the title.
     """
 

@@ -8,11 +8,11 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from bayesight.language import speaking, tr
 from bayesight.lessons.lesson import Lesson, LessonBlock
 
 __all__ = ["as_notebook"]
 
-_ANSWER = {"en": "Answer", "ko": "답"}
 _SET_UP = {
     "en": """\
 # Run this cell first. It installs Bayesight where it is missing (Colab, a fresh machine).
@@ -45,9 +45,9 @@ def as_notebook(lesson: Lesson) -> str:
     ]
     for block in lesson.blocks:
         if block.runs:
-            cells += [
-                new_code_cell(**cell, id=f"cell-{next(number)}") for cell in _code(block, lesson.language)
-            ]
+            with speaking(lesson.language):
+                code = _code(block)
+            cells += [new_code_cell(**cell, id=f"cell-{next(number)}") for cell in code]
         else:
             cells.append(new_markdown_cell(block.text.strip(), id=f"cell-{next(number)}"))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -56,7 +56,7 @@ def as_notebook(lesson: Lesson) -> str:
     return str(nbformat.writes(made)) + "\n"
 
 
-def _code(block: LessonBlock, language: str) -> list[dict[str, Any]]:
+def _code(block: LessonBlock) -> list[dict[str, Any]]:
     """Sources and metadata of a block's cells; the cells of an answer are folded."""
     cells = []
     for cell in block.cells():
@@ -64,7 +64,7 @@ def _code(block: LessonBlock, language: str) -> list[dict[str, Any]]:
         if cell.raises:
             metadata["tags"] = ["raises-exception"]
         if block.answers:
-            source = f"#@title {_ANSWER[language]}\n{source}"
+            source = f"#@title {tr('Answer')}\n{source}"
             metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
         cells.append({"source": source, "metadata": metadata})
     return cells

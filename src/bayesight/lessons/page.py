@@ -12,20 +12,12 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
+from bayesight.language import speaking
 from bayesight.lessons.lesson import Lesson
 from bayesight.lessons.running import LessonRun
 from bayesight.report.page import templates_of
 
 __all__ = ["as_page"]
-
-_WORDS = {
-    "en": {
-        "answer": "Answer",
-        "minutes": "minutes",
-        "otherwise": "On this machine it printed something else:",
-    },
-    "ko": {"answer": "답 보기", "minutes": "분", "otherwise": "이 컴퓨터에서는 다른 결과가 나왔습니다."},
-}
 
 
 def as_page(lesson: Lesson, made: LessonRun) -> str:
@@ -38,19 +30,16 @@ def as_page(lesson: Lesson, made: LessonRun) -> str:
     parts = [
         {
             "prose": "" if block.runs else _prose(block.text),
-            "cells": [(_code(cell.code), escape(cell.output)) for cell in block.cells()]
-            if block.runs
-            else [],
+            "cells": [(_code(cell.code), escape(cell.output)) for cell in block.cells() if block.runs],
             "answers": block.answers,
             "figures": [base64.b64encode(figure).decode() for figure in made.figures.get(index, ())],
             "difference": escape(made.differences.get(index, "")),
         }
         for index, block in enumerate(lesson.blocks)
     ]
-    template = _environment().get_template("lesson.html.j2")
-    return (
-        template.render(lesson=lesson, parts=parts, words=_WORDS[lesson.language], colours=_colours()) + "\n"
-    )
+    with speaking(lesson.language):
+        template = _environment().get_template("lesson.html.j2")
+        return template.render(lesson=lesson, parts=parts, colours=_colours()) + "\n"
 
 
 @functools.cache

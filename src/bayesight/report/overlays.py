@@ -76,7 +76,7 @@ def skeleton_overlay(
     """
     times = max(1, -(-_LEAST // max(image.shape[:2])))
     page = Image.fromarray(np.kron(in_colour(image), np.ones((times, times, 1), np.uint8)))
-    pen, size = ImageDraw.Draw(page), max(2, max(page.size) // 120)
+    pen, size = ImageDraw.Draw(page), max(2, max(page.size) // 80)
     for places, sure in zip(points * times, p, strict=True):
         for one, other in lines:
             if np.isfinite(sure[[one, other]]).all():
