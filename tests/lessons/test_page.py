@@ -41,6 +41,7 @@ def test_every_lesson_becomes_a_page_without_marks_of_markdown(lesson):
     assert "```" not in page
     assert "**" not in shown
     assert not re.search(r"\*\w|\w\*", shown), re.findall(r".{20}\*.{20}", shown)
+    assert not re.search(r"<pre[^>]*>\s*<(?:code|div|pre)", page)
     assert page.count("<table>") == len(re.findall(r"^\| --- ", lesson.body, re.MULTILINE))
 
 

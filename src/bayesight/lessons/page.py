@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import functools
+from collections.abc import Sequence
 
 from jinja2 import Environment
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -49,8 +51,14 @@ def _environment() -> Environment:
 
 @functools.cache
 def _markdown() -> MarkdownIt:
-    options = {"html": False, "highlight": lambda code, language, _: _highlighted(code, language)}
-    return MarkdownIt("commonmark", options).enable("table")
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown.add_render_rule("fence", _fence)
+    return markdown
+
+
+def _fence(renderer: object, tokens: Sequence[Token], place: int, *_: object) -> str:
+    """A block between fences, coloured as its language."""
+    return _highlighted(tokens[place].content, tokens[place].info.strip())
 
 
 def _prose(text: str) -> Markup:
@@ -62,7 +70,7 @@ def _code(code: str) -> Markup:
 
 
 def _highlighted(code: str, language: str) -> str:
-    return str(highlight(code, get_lexer_by_name(language or "text"), HtmlFormatter(nowrap=False)))
+    return str(highlight(code, get_lexer_by_name(language or "text"), HtmlFormatter()))
 
 
 def _colours() -> Markup:
