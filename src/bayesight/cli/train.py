@@ -344,6 +344,7 @@ def _folds(metrics: Mapping[str, Any]) -> str:
 
 def _text(result: Any) -> str:
     from bayesight.training.events import measured
+    from bayesight.training.recipe import ON_IMAGES
 
     metrics = result.metrics
     validation, seconds = metrics["validation"], metrics["seconds"]
@@ -372,13 +373,13 @@ def _text(result: Any) -> str:
             f"on {validation['examples']:,} images held out: {measured(validation)}\n"
             f"look at {result.run.folder / 'samples.png'}"
         )
-    if "words" in validation:
+    if metrics.get("kind") in ON_IMAGES:
+        words = f"held out, which also chose the weights: {result.words}\n" if result.words else ""
         return (
             f"{result.run.folder}\n{_model(metrics)}"
             f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
-            f"held out, which also chose the weights: {validation['words']}\n"
-            f"look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight evaluate "
-            f"{result.run.folder} SOURCE"
+            f"{words}look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight "
+            f"evaluate {result.run.folder} SOURCE"
         )
     reads = "texts" if metrics["sources"][0].get("kind") == "text" else "images"
     verdict = f"{validation['verdict']}\n" if validation["verdict"] else ""

@@ -67,11 +67,13 @@ class TrainResult:
         run: its folder.
         metrics: what ``metrics.json`` holds.
         material: what it learned from; None when the run was finished before.
+        words: how good a task on images is; empty of other runs, and when it was finished before.
     """
 
     run: Run
     metrics: Mapping[str, Any]
     material: Material | None = field(default=None, repr=False)
+    words: str = ""
 
 
 def train(
@@ -125,7 +127,7 @@ def train(
         )
         return TrainResult(*finished)
     if recipe.kind in IMAGE_TASKS:
-        finished = train_task(
+        run, metrics, words = train_task(
             IMAGE_TASKS[recipe.kind],
             request,
             recipe,
@@ -134,7 +136,7 @@ def train(
             progress=progress,
             listeners=listeners,
         )
-        return TrainResult(*finished)
+        return TrainResult(run, metrics, words=words)
     if recipe.kind in TEXTS:
         train_texts = train_language_model if recipe.kind == "language" else train_translation_model
         return TrainResult(*train_texts(request, recipe, hardware, resuming=resuming, listeners=listeners))
@@ -195,7 +197,12 @@ def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | No
     """
     changes = request.changes
     if request.init_from is not None:
-        model = Run.open(request.init_from, finished=False).recipe().model
+        source = Run.open(request.init_from, finished=False)
+        if request.task:
+            wanted = task_called(request.task).kind
+            came = f"a run of {source.kind}"
+            check(source.kind == wanted, f"--init-from {request.init_from}", came, f"one of {wanted}")
+        model = source.recipe().model
         own = {"model": {"name": model.name, **model.options}}
         return Recipe.default(model.name).changed({**own, **changes}), "the model of --init-from"
     if request.model and (known.kind != "classification" or known.reads_texts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bayesight.belief.classifier import Classes
 from bayesight.checks import check
@@ -32,7 +33,8 @@ from bayesight.types import IntArray, Progress
 from bayesight.workflows.reporting import task_report
 from bayesight.workflows.tasks.base import ImageTask, Trained
 from bayesight.workflows.training.finish import FinishedTraining, fit_run, identity_of, start_run
-from bayesight.workflows.training.request import NAMED, TrainRequest, refuse_options_of_images
+from bayesight.workflows.training.request import NAMED, TrainRequest
+from bayesight.workflows.training.start import copy_weights, without_head
 
 __all__ = ["AnnotatedBatches", "train_task"]
 
@@ -49,8 +51,8 @@ def train_task(
     resuming: bool,
     progress: Progress | None = None,
     listeners: Iterable[Listener] = (),
-) -> tuple[Run, Mapping[str, Any]]:
-    """Train a task's network and save its run.
+) -> tuple[Run, Mapping[str, Any], str]:
+    """Train a task's network and save its run; the run, its metrics, and how good it is in words.
 
     Args:
         task: what is asked of the images.
@@ -60,9 +62,6 @@ def train_task(
         resuming: the run folder is there already.
         progress: told how far reading is.
         listeners: told every event of training.
-
-    Returns:
-        The run and its metrics.
 
     Raises:
         SourceNotFound, SourceUnreadable: nothing there, or no image with an annotation that can be used.
@@ -81,9 +80,10 @@ def train_task(
     for listener in listeners:
         listener(SourceEvent(notes))
     plan = _plan(task, recipe, hardware, train, validation, Trained(nn.Identity(), classes, facts))
+    start = _start(task, request, plan.network, classes, facts)
     run = start_run(request, recipe, hardware, classes, resuming=resuming)
     run.save_classes(classes)
-    identity = identity_of(recipe, hardware, [one.content_hash for one in sources])
+    identity = identity_of(recipe, hardware, [one.content_hash for one in sources]) | {"init_from": start}
     keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
     state = fit_run(run, plan, hardware, keeper, listeners)
     trained = Trained(plan.network.eval(), classes, facts)
@@ -101,7 +101,7 @@ def train_task(
         {
             "selection": "weights of the look with the lowest log-loss on images held out, which its "
             "calibration was fitted on too",
-            "validation": {**found.figures, "words": found.text},
+            "validation": found.figures,
         },
     )
     run.save_network(plan.network)
@@ -110,14 +110,14 @@ def train_task(
     run.save_metrics(metrics)
     task_report(run, found.sections)
     run.drop_checkpoint()
-    return run, metrics
+    return run, metrics, found.text
 
 
 def _refuse_options(task: ImageTask[Any, Any], request: TrainRequest, recipe: Recipe) -> None:
     where = f"--task {task.name}"
-    refuse_options_of_images(request, f"a run of {where}")
     given = {"--environments": recipe.data.environments, "--unlabelled": request.unlabelled}
-    for option, value in ({**given, "--without": request.without}).items():
+    others = {"--without": request.without, "--weights": request.weights, "--labels-file": request.labels}
+    for option, value in {**given, **others}.items():
         check(not value, option, str(value), f"none for {where}", "Leave it out.")
     recipe.data.scene_augmentation()
 
@@ -171,7 +171,11 @@ def _notes(
 ) -> tuple[str, ...]:
     classes = f", classes {listed(names)}" if names else ""
     height, width = train.frame.height, train.frame.width
+    everything = train.joined(validation)
+    repeated = len(everything) - len(np.unique(groups_of(everything.digests)))
+    twice = (f"{repeated:,} images are there more than once, on one side of the split",) if repeated else ()
     return (
+        *twice,
         f"learns from {len(train):,} images of {height}x{width}{classes}; {len(validation):,} are held out",
     )
 
@@ -188,7 +192,6 @@ def _plan(
     world = hardware.fabric.world_size
     check(world == 1, f"--task {task.name}", f"{world} processes", "one", "Leave out torchrun.")
     network = task.network(recipe, blank.classes, blank.facts)
-    task.start(network)
     network.to(hardware.fabric.device)
     batches = AnnotatedBatches(
         train, task, blank.facts, recipe.data.batch, derive(recipe.seed, "data"),
@@ -212,6 +215,28 @@ def _plan(
         network,
         None if key.average is None else WeightAverage(network, key.average),
     )
+
+
+def _start(
+    task: ImageTask[Any, Any], request: TrainRequest, network: nn.Module, classes: Classes, facts: TaskFile
+) -> str | None:
+    """Give a network the weights of ``--init-from``, else those it comes with; SHA-256 of that run's.
+
+    Where the classes differ the last layer keeps its fresh weights: its outputs mean something else.
+    """
+    if request.init_from is None:
+        task.start(network)
+        return None
+    source = Run.open(request.init_from, finished=False)
+    came = f"a run of {source.kind}"
+    check(source.kind == task.kind, f"--init-from {request.init_from}", came, f"one of {task.kind}")
+    names = source.classes()
+    weights: Mapping[str, Tensor] = source.weighted(
+        lambda: task.network(source.recipe(), names, facts)
+    ).state_dict()
+    same = names.names == classes.names
+    copy_weights(weights if same else without_head(weights), network, f"--init-from {request.init_from}")
+    return hashlib.sha256((source.folder / "model.safetensors").read_bytes()).hexdigest()
 
 
 def _look(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 
 from bayesight.belief.classifier import Classes
 from bayesight.checks import existing_path
@@ -27,7 +27,7 @@ from bayesight.run import Run
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.training.request import TrainRequest
 
-__all__ = ["like_published", "start_from"]
+__all__ = ["copy_weights", "like_published", "start_from", "without_head"]
 
 
 def start_from(request: TrainRequest, recipe: Recipe, network: ImageModel, classes: Classes) -> str | None:
@@ -53,11 +53,11 @@ def start_from(request: TrainRequest, recipe: Recipe, network: ImageModel, class
         return _from_file(request.weights, network)
     if recipe.model.name in PRETRAINED:
         name = recipe.model.name
-        _copy(pretrained_weights(name), network, f"the weights of {name}")
+        copy_weights(pretrained_weights(name), network, f"the weights of {name}")
         return PRETRAINED[name]
     if isinstance(network, TimmModel):
         weights = timm_weights(recipe.model.name)
-        _copy(weights, network, f"the weights of {recipe.model.name}")
+        copy_weights(weights, network, f"the weights of {recipe.model.name}")
         return hashlib.sha256(b"".join(weights[key].numpy().tobytes() for key in sorted(weights))).hexdigest()
     return None
 
@@ -92,8 +92,8 @@ def _from_run(path: Path, network: ImageModel, classes: Classes) -> str:
     source = Run.open(path, finished=False)
     weights: Mapping[str, Tensor] = source.network().state_dict()
     if source.classes().names != classes.names:
-        weights = _without_head(weights)
-    _copy(weights, network, f"--init-from {path}")
+        weights = without_head(weights)
+    copy_weights(weights, network, f"--init-from {path}")
     return hashlib.sha256(source.folder.joinpath("model.safetensors").read_bytes()).hexdigest()
 
 
@@ -111,7 +111,7 @@ def _from_file(path: Path, network: ImageModel) -> str:
         raise InvalidInput(f"{where}: {unsound[0]!r} holds NaN or infinity; expected numbers.")
     head = weights.get("head.weight")
     if head is not None and head.ndim == 2 and head.shape[0] != network.classes:
-        weights = _without_head(weights)
+        weights = without_head(weights)
     own = [name for name in network.state_dict() if not name.startswith(("head.", "standardise."))]
     missing = [name for name in own if name not in weights]
     if missing:
@@ -119,15 +119,26 @@ def _from_file(path: Path, network: ImageModel) -> str:
             f"{where}: {missing[0]!r} is not in it; expected all {len(own)} weights of the recipe's "
             "network before its last layer. Use the same model and options as where they come from."
         )
-    _copy(weights, network, where)
+    copy_weights(weights, network, where)
     return hashlib.sha256(content).hexdigest()
 
 
-def _without_head(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def without_head(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The weights but those of the last layer."""
     return {name: value for name, value in weights.items() if not name.startswith("head.")}
 
 
-def _copy(weights: Mapping[str, Tensor], network: ImageModel, where: str) -> None:
+def copy_weights(weights: Mapping[str, Tensor], network: nn.Module, where: str) -> None:
+    """Copy weights into a network, which may have more.
+
+    Args:
+        weights: by name.
+        network: to be given them.
+        where: they come from, for messages.
+
+    Raises:
+        InvalidInput: a name it does not have, or another shape.
+    """
     own = network.state_dict()
     wrong = [n for n, v in weights.items() if n not in own or own[n].shape != v.shape]
     if wrong:
