@@ -212,8 +212,8 @@ def test_names_of_both_sides(points, expected):
 
 
 def test_what_cannot_be_used_is_counted_and_the_rest_is_learned_from(tmp_path):
-    images, points = dots(14, 4)
-    tree = document(points, (48, 64))
+    images, points = dots(15, 4)
+    tree = document(points[:14], (48, 64))
     figures = tree["annotations"]
     figures[0]["keypoints"] = figures[0]["keypoints"][:3]
     figures[2]["keypoints"][:2] = [99, 5]
@@ -233,6 +233,7 @@ def test_what_cannot_be_used_is_counted_and_the_rest_is_learned_from(tmp_path):
     assert "pair at 70, 0 to 75, 5: outside the picture of 64x48" in said
     assert "annotation 7 has no image or box" in said or "and 1 more" in said
     assert "no image gone.png" in said
+    assert "left out 1 picture: images/14.png: no key points" in said
     assert "no figure with key points" in said
     assert "23 figures of 2 key points" in said
 
