@@ -161,8 +161,8 @@ class AnnotatedImages(Generic[A]):
             same = [fault for fault in self.faults if fault.kind == kind]
             some = "; ".join(f"{fault.path}: {fault.reason}" for fault in same[:_NAMED])
             more = f"; and {len(same) - _NAMED:,} more" if len(same) > _NAMED else ""
-            many = f"{len(same):,} {kind}{'' if len(same) == 1 else 's'}"
-            told.append(f"left out {many}: {some}{more}")
+            kinds = kind if len(same) == 1 else "entries" if kind == "entry" else f"{kind}s"
+            told.append(f"left out {len(same):,} {kinds}: {some}{more}")
         return tuple(told)
 
     def at(self, rows: IntArray | Sequence[int]) -> AnnotatedImages[A]:

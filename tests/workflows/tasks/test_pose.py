@@ -229,6 +229,7 @@ def test_what_cannot_be_used_is_counted_and_the_rest_is_learned_from(tmp_path):
     ]
     said = " ".join(notes)
     assert "key points of 3 values; expected 6 numbers" in said
+    assert "left out 4 entries: keypoints.json: " in said
     assert "bright at 99, 5: outside the picture of 64x48" in said
     assert "pair at 70, 0 to 75, 5: outside the picture of 64x48" in said
     assert "annotation 7 has no image or box" in said or "and 1 more" in said
