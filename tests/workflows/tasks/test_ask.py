@@ -116,6 +116,8 @@ def test_an_answer_names_its_probabilities_and_words_it_has_never_seen(made, blu
         answer_images(run, [blue], question="Quelle couleur")
     with pytest.raises(InvalidInput, match="--question: no question; expected one"):
         answer_images(run, [blue])
+    with pytest.raises(InvalidInput, match="--box: given to a run of questions; expected none"):
+        answer_images(run, [blue], question=asked, boxes=[(0, 0, 8, 8)])
 
 
 def test_stated_base_rates_move_the_posterior_by_the_theorem(made, blue):

@@ -89,6 +89,7 @@ class AskTask(ImageTask[Questions, QuestionFile]):
     name, kind, model = "ask", "questions", "relation"
     file = QuestionFile
     measure = ("accuracy", "accuracy")
+    asks = "question"
 
     def reader(self, data: DataKey, trained: TrainedNet | None) -> QuestionReader:
         """The reader of questions with answers."""

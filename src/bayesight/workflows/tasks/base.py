@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,7 @@ class ImageTask(ABC, Generic[A, F]):
         model: whose recipe is taken unless another is named.
         file: the model of ``task.json``.
         measure: what the looks during training show, as a column of the history and in words.
+        asks: what an image is asked beside its prior: a question, or boxes.
     """
 
     name: ClassVar[str]
@@ -108,6 +109,7 @@ class ImageTask(ABC, Generic[A, F]):
     model: ClassVar[str]
     file: ClassVar[type[Any]]
     measure: ClassVar[tuple[str, str]]
+    asks: ClassVar[Literal["", "question", "box"]] = ""
 
     @abstractmethod
     def reader(self, data: DataKey, trained: Trained[F] | None) -> AnnotationReader[Any, A]:

@@ -116,6 +116,7 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
     name, kind, model = "pose", "pose", "heat_maps"
     file = PoseFile
     measure = ("pck", "PCK")
+    asks = "box"
 
     def reader(self, data: DataKey, trained: TrainedNet | None) -> KeypointReader:
         """The reader of key points; of a run, of its points alone."""

@@ -73,10 +73,14 @@ def answer_images(
 
     Raises:
         SourceNotFound, SourceUnreadable: none of the images could be read; the error is the first one's.
-        InvalidInput: a prior that is none, or one file for the drawings of several images.
+        InvalidInput: a prior that is none, a question or boxes that the task has no use for, or one file for
+            the drawings of several images.
         StorageFailed: a drawing cannot be written.
     """
     task, trained = opened_task(run)
+    for name, value in (("question", question), ("box", boxes)):
+        given = bool(value) and name != task.asks
+        check(not given, f"--{name}", f"given to a run of {run.kind}", "none", "Leave it out.")
     asked = Asked(stated_prior(trained, prior), question, tuple(boxes))
     blobs = list(_blobs(images, container))
     came = f"one file for {len(blobs)} images"
