@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 __all__ = ["main"]
@@ -19,4 +20,7 @@ def main() -> None:
     with ended_by_ctrl_c():
         from bayesight.cli.app import run
 
-        run()
+        try:
+            run()
+        finally:
+            gc.freeze()  # the process ends: nothing is looked through once more

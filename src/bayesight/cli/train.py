@@ -33,6 +33,7 @@ from bayesight.cli.common import (
     LabelsFileOption,
     SourceOptions,
     environment_lines,
+    loading,
     progress_bar,
     this_program,
     when_interrupted,
@@ -200,11 +201,12 @@ def train(
     Example: bayesight train street.zip --task segment --out runs/street
     """
     with when_interrupted(lambda: _how_to_go_on(out)):
-        from bayesight.training.startup import defer_imports
+        with loading():
+            from bayesight.training.startup import defer_imports
 
-        defer_imports()
-        from bayesight.workflows.train import TrainRequest
-        from bayesight.workflows.train import train as work
+            defer_imports()
+            from bayesight.workflows.train import TrainRequest
+            from bayesight.workflows.train import train as work
 
         changes = {
             "data.size": None if size is None else _sides(size),
