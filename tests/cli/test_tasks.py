@@ -1,6 +1,7 @@
 """Tasks on images from the command line: scenes, training, measuring, drawing, JSON and words."""
 
 import json
+import zipfile
 
 import pytest
 import torch
@@ -57,6 +58,27 @@ def test_an_answer_is_drawn_over_its_image(program, run, folder, tmp_path):
     assert sum(row["shares"].values()) == pytest.approx(1)
     status, out, _ = program("predict", run, picture, "--prior", "ground=0.999")
     assert "ground" in out
+
+
+def test_annotated_images_are_looked_at_before_training(program, run, folder):
+    status, out, err = program("data", "inspect", folder / "scenes.zip", "--task", "segment", "--json")
+    assert status == 0, err
+    document = json.loads(out)
+    assert document["images"] == 20
+    assert document["parts"] == {"train": 16, "test": 4}
+    assert document["sizes"] == {"48x48": 20}
+    assert list(document["classes"])[:2] == ["ground", "A"]
+    assert sum(document["classes"].values()) == pytest.approx(1)
+    with zipfile.ZipFile(folder / "scenes.zip") as one, zipfile.ZipFile(folder / "more.zip", "w") as more:
+        for name in one.namelist():
+            more.writestr(name, one.read(name))
+        more.writestr("train/images/again.png", one.read("train/images/00003.png"))
+        more.writestr("train/masks/again.png", one.read("train/masks/00003.png"))
+        more.writestr("train/images/alone.png", one.read("train/images/00003.png"))
+    status, out, _ = program("data", "inspect", folder / "more.zip", "--task", "segment")
+    assert status == 0
+    assert "1 image is there more than once" in out
+    assert "left out 1 picture: train/images/alone.png: no masks" in out
 
 
 def test_options_of_classifiers_are_refused(refusal, run, folder, shapes_run, tmp_path):

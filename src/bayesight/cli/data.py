@@ -41,6 +41,12 @@ def inspect(
     mode: Annotated[
         str | None, typer.Option(help="Make all images grey (L) or RGB (default: found from the images).")
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Look at annotations beside the images: {either(TASKS)} (default: at class folders)."
+        ),
+    ] = None,
     labels_file: Annotated[
         Path | None, typer.Option(help="Labels of an IDX source (default: the file beside it).")
     ] = None,
@@ -72,6 +78,13 @@ def inspect(
     from bayesight.data.notes import parse_fit, parse_size, report_document, report_text
     from bayesight.data.store import open_store
 
+    if task is not None:
+        from bayesight.workflows.tasks.inspect import inspect_annotated
+
+        with progress_bar("reading") as progress:
+            seen = inspect_annotated(source, task, container=options.container, progress=progress)
+        write(seen.as_dict(), seen.text)
+        return
     wanted = parse_size(size) if size is not None else None
     shape = parse_fit(fit)
     with progress_bar("reading") as progress:

@@ -173,7 +173,8 @@ def _notes(
     height, width = train.frame.height, train.frame.width
     everything = train.joined(validation)
     repeated = len(everything) - len(np.unique(groups_of(everything.digests)))
-    twice = (f"{repeated:,} images are there more than once, on one side of the split",) if repeated else ()
+    verb = "image is" if repeated == 1 else "images are"
+    twice = (f"{repeated:,} {verb} there more than once, on one side of the split",) if repeated else ()
     return (
         *twice,
         f"learns from {len(train):,} images of {height}x{width}{classes}; {len(validation):,} are held out",
