@@ -182,3 +182,19 @@ def test_the_readme_is_short_and_its_paths_are_what_the_demonstration_leaves():
         made = [words[i + 1] for i, word in enumerate(words) if word in ("--out", "--report")]
         assert {word for word in words if "/" in word} <= there | set(made), line
         there |= set(made)
+
+
+def test_the_readme_in_korean_has_the_headings_and_the_commands_of_the_english_one():
+    """Blocks of code are the same but for their comments; tables have as many rows."""
+    shapes = []
+    for name in ("README.md", "README.ko.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        blocks = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+        code = [
+            (kind, [re.sub(r"\s*#.*", "", line) for line in block.splitlines()]) for kind, block in blocks
+        ]
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        levels = [len(marks) for marks in re.findall(r"^(#+) ", prose, re.MULTILINE)]
+        rows = [line.count("|") for line in prose.splitlines() if line.startswith("|")]
+        shapes.append((levels, code, rows))
+    assert shapes[0] == shapes[1]

@@ -83,7 +83,8 @@ def _values(text: str) -> set[tuple[str, str]]:
     """Names of the values of a message, with the way they are written."""
     if "{" not in text:
         return set()
-    return {(name, spec or "") for _, name, spec, _ in Formatter().parse(text) if name is not None}
+    parts = Formatter().parse(text)
+    return {(name, (spec or "").removeprefix("~")) for _, name, spec, _ in parts if name is not None}
 
 
 def _in_python(text: str) -> Iterator[str]:
@@ -92,18 +93,23 @@ def _in_python(text: str) -> Iterator[str]:
             continue
         name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
         first = call.args[0]
-        if name in ("tr", "marked") and isinstance(first, ast.Constant):
+        if name == "tr" and isinstance(first, ast.Constant):
             yield first.value
-        elif name == "marked" and isinstance(first, ast.JoinedStr):
-            numbers = iter(range(len(first.values)))
-            yield "".join(
-                part.value.replace("{", "{{").replace("}", "}}")
-                if isinstance(part, ast.Constant)
-                else f"{{{next(numbers)}}}"
-                for part in first.values
-            )
+        elif name == "marked" and isinstance(first, ast.Constant | ast.JoinedStr):
+            yield from _lines(first)
         elif name == "plural" and len(call.args) > 1 and isinstance(call.args[1], ast.Constant):
             yield f"{{count}} {call.args[1].value}"
+
+
+def _lines(text: ast.Constant | ast.JoinedStr) -> Iterator[str]:
+    """The lines of a string as messages, without blanks around them, values as numbers."""
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    whole = "".join(part.value if isinstance(part, ast.Constant) else "\0" for part in parts)
+    for line in whole.split("\n"):
+        first, *others = line.strip().split("\0")
+        message = first + "".join(f"{{{number}}}{words}" for number, words in enumerate(others))
+        if re.search("[A-Za-z]", re.sub(r"\{\d+\}", "", message)):
+            yield message
 
 
 def _in_template(text: str) -> Iterator[str]:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 __all__ = [
     "NO_VALUE",
     "THIN",
+    "columns",
     "decimal",
     "four_figures",
     "fraction",
     "from_percent",
     "is_number",
     "json_text",
+    "padded",
     "percent",
     "plain",
     "ratio",
@@ -105,6 +108,22 @@ def thin(text: str) -> str:
 def plain(text: str) -> str:
     """The text of a page as a terminal has it, without thin spaces."""
     return text.replace(THIN, " ")
+
+
+def columns(text: str) -> int:
+    """Columns of a terminal that a line takes; East Asian characters take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def padded(text: str, width: int) -> str:
+    """A line with blanks behind it, or before it where the width is negative, up to so many columns.
+
+    Example:
+        >>> padded("prior", -8), padded("사전확률", 9)
+        ('   prior', '사전확률 ')
+    """
+    blanks = " " * (abs(width) - columns(text))
+    return blanks + text if width < 0 else text + blanks
 
 
 def four_figures(value: float) -> str:

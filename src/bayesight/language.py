@@ -35,6 +35,8 @@ _ENTRY = re.compile(r'^msgid ((?:"[^\n]*"\n)+)msgstr ((?:"[^\n]*"\n?)+)', re.MUL
 _PARTICLE = re.compile(
     r"(.)((?:['\"”’)\]\u202f]|</?[a-z][^>]*>)*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|\(으\)로|\(이\))"
 )
+_ALONE = re.compile(r"[A-Za-z]{2}|(.*[a-z]){9}", re.DOTALL)
+"""Messages that whole lines may be of: those that begin with a word, or have words enough."""
 _ENDS_IN_CONSONANT, _ENDS_IN_L = frozenset("013678LMNR"), frozenset("178LR")
 
 
@@ -64,7 +66,10 @@ def speak(language: str) -> None:
 
 
 def marked(message: str) -> str:
-    """The message itself, for the catalogue to have it; ``tr`` translates it where it is shown."""
+    """The message itself, for the catalogue to have it; ``tr`` or ``retold`` translates it where it is shown.
+
+    Each line is a message, without the blanks around it, and each value of an f-string a number in braces.
+    """
     return message
 
 
@@ -74,22 +79,18 @@ def current() -> str:
 
 
 def retold(sentence: str) -> str:
-    """An English sentence that was made elsewhere, or long ago, in the language spoken now.
+    """English text that was made elsewhere, or long ago, in the language spoken now, line by line.
 
-    It is told again by the message it was made from, one ``marked`` with its values; without one it stays.
+    Each is told again by the message it was made from, one ``marked`` with its values; without one it stays.
 
     Example:
         >>> with speaking("ko"):
         ...     retold("This classifier never says 'B'.")
         "이 분류기는 'B'를 한 번도 답하지 않습니다."
     """
-    text = catalogue(_LANGUAGE.get()).get(sentence)
-    if text is not None:
-        return text
-    for pattern, text in _patterns(_LANGUAGE.get()):
-        if found := pattern.fullmatch(sentence):
-            return _with_particles(text.format(*map(retold, found.groups())))
-    return sentence
+    if _LANGUAGE.get() == "en":
+        return sentence
+    return "\n".join(map(_line_retold, sentence.split("\n")))
 
 
 @contextmanager
@@ -142,13 +143,42 @@ def catalogue(language: str) -> Mapping[str, str]:
     return {message: text for message, text in entries if message and text}
 
 
+class _Value(str):
+    """A value of a message; ``{0:~}`` in a translation has it told again, for it is a message itself."""
+
+    def __format__(self, spec: str) -> str:
+        return _line_retold(self, whole=False) if spec == "~" else str(self)
+
+
+def _line_retold(line: str, *, whole: bool = True) -> str:
+    words = line.strip()
+    for sentence in (words, words.removesuffix(".")):
+        told = _told(sentence, whole)
+        if told is not None:
+            return line.replace(words, told + words[len(sentence) :])
+    return line
+
+
+def _told(words: str, whole: bool) -> str | None:
+    """The translation of a line, or of a part of one, which may be of a single word; None without one."""
+    told = catalogue(_LANGUAGE.get()).get(words)
+    if told is not None and (" " in words or not whole):
+        return told
+    for pattern, text in _patterns(_LANGUAGE.get()):
+        if whole and not _ALONE.match(pattern.pattern):
+            continue
+        if found := pattern.fullmatch(words):
+            return _with_particles(text.format(*map(_Value, found.groups())))
+    return None
+
+
 @functools.cache
 def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
     """Messages whose values are numbered, as patterns of what they become, those with most words first."""
     marked = [(message, text) for message, text in catalogue(language).items() if "{0}" in message]
-    marked.sort(key=lambda pair: -len(re.sub(r"\{\d\}", "", pair[0])))
+    marked.sort(key=lambda pair: (len(re.findall("[a-z]", pair[0])), pair[0].count("{")), reverse=True)
     pieces = ((re.split(r"\{\d\}", message), text) for message, text in marked)
-    return [(re.compile("(.+)".join(map(re.escape, parts)), re.DOTALL), text) for parts, text in pieces]
+    return [(re.compile("(.*?)".join(map(re.escape, parts)), re.IGNORECASE), text) for parts, text in pieces]
 
 
 def _unquoted(lines: str) -> str:

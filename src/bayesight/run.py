@@ -43,6 +43,7 @@ from bayesight.data.labelled_texts import TEXT
 from bayesight.data.text import Characters, Subwords, Vocabulary, vocabulary_from
 from bayesight.errors import InvalidConfig, InvalidInput, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import read_plain, write_atomic
+from bayesight.language import marked
 from bayesight.losses import sees_environments
 from bayesight.models import (
     GenerativeModel,
@@ -252,7 +253,7 @@ class Run:
     @property
     def reads(self) -> str:
         """The things it classifies, in a word: images or texts."""
-        return "texts" if self.classes().mode == "text" else "images"
+        return marked("texts") if self.classes().mode == "text" else marked("images")
 
     def save_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Write ``vocabulary.json``."""

@@ -18,6 +18,7 @@ from scipy.special import betainc, betaincinv
 
 from bayesight.checks import check, probability
 from bayesight.errors import Impossible
+from bayesight.language import marked
 from bayesight.types import FloatArray
 
 __all__ = [
@@ -38,16 +39,19 @@ JEFFREYS = (0.5, 0.5)
 
 TERMS: Mapping[str, str] = MappingProxyType(
     {
-        "sensitivity": "of those who have it, the share the test finds (also called recall)",
-        "specificity": "of those who do not have it, the share the test clears",
-        "false_alarm": "of those who do not have it, the share the test accuses (1 - specificity)",
-        "precision": "of those who test positive, the share who have it (positive predictive value): "
-        "what a positive is worth",
-        "negative_predictive_value": "of those who test negative, the share who do not have it: "
-        "what a negative is worth",
-        "likelihood_ratios": "how many times a result multiplies the odds, whatever the prevalence",
-        "accuracy": "of all who are tested, the share the test judges rightly",
-        "prevalence": "of all who are tested, the share who have it (base rate, prior)",
+        "sensitivity": marked("of those who have it, the share the test finds (also called recall)"),
+        "specificity": marked("of those who do not have it, the share the test clears"),
+        "false_alarm": marked("of those who do not have it, the share the test accuses (1 - specificity)"),
+        "precision": marked(
+            "of those who test positive, the share who have it (positive predictive value): "
+            "what a positive is worth"
+        ),
+        "negative_predictive_value": marked(
+            "of those who test negative, the share who do not have it: what a negative is worth"
+        ),
+        "likelihood_ratios": marked("how many times a result multiplies the odds, whatever the prevalence"),
+        "accuracy": marked("of all who are tested, the share the test judges rightly"),
+        "prevalence": marked("of all who are tested, the share who have it (base rate, prior)"),
     }
 )
 """Every term in one plain line."""

@@ -8,6 +8,7 @@ import typer
 
 from bayesight.cli.common import share, with_json, write
 from bayesight.errors import InvalidInput, UnknownName
+from bayesight.language import marked, tr
 
 if TYPE_CHECKING:
     from bayesight.bayes.theorem import Belief, UpdateStep
@@ -134,16 +135,17 @@ def _tell_test(
     from bayesight.bayes.frequencies import natural_frequencies
     from bayesight.formatting import decimal, percent, short_of_1
 
-    lines = ["posterior = prior x likelihood / evidence", ""]
+    lines = [marked("posterior = prior x likelihood / evidence"), ""]
     for i, (sign, step) in enumerate(zip(signs, steps, strict=True), 1):
-        word = "positive" if sign == "+" else "negative"
+        word = marked("positive") if sign == "+" else marked("negative")
         p, q = short_of_1(step.prior.p.tolist())
         like = step.effective_likelihood.tolist()
         evidence, posterior = step.log_evidence.exp().item(), short_of_1(step.posterior.p.tolist())[0]
         discounted = i > 1 and dependence > 0
         lines += [
-            f"Reading {i}: {word}"
-            + (f", its likelihood discounted for dependence {dependence:g}" * discounted),
+            marked(f"Reading {i}: {word}, its likelihood discounted for dependence {dependence:g}")
+            if discounted
+            else marked(f"Reading {i}: {word}"),
             "  {0} x {2} / ({0} x {2} + {1} x {3})".format(*map(decimal, (p, q, *like))),
             f"  = {decimal(p * like[0])} / {decimal(evidence)} = {decimal(posterior)}",
         ]
@@ -153,29 +155,39 @@ def _tell_test(
         countable = (have or posterior == 0) and (do_not or posterior == 1)
         if not discounted and countable:
             lines.append(
-                f"  Of {f.people:,} such people {f.ill:,} have it, and {have:,} of them test {word}; "
-                f"{f.people - f.ill:,} do not, and {do_not:,} of them test {word}:"
+                marked(
+                    f"  Of {f.people:,} such people {f.ill:,} have it, and {have:,} of them test {word}; "
+                    f"{f.people - f.ill:,} do not, and {do_not:,} of them test {word}:"
+                )
             )
-            lines.append(f"  {have:,} of {have + do_not:,} {word}s have it.")
+            lines.append(marked(f"  {have:,} of {have + do_not:,} {word}s have it."))
         lines.append("")
     before, after = short_of_1(steps[0].prior.p.tolist())[0], short_of_1(steps[-1].posterior.p.tolist())[0]
-    lines.append(f"Probability of having it: {percent(before, 2)} before, {percent(after, 2)} after.")
+    lines.append(marked(f"Probability of having it: {percent(before, 2)} before, {percent(after, 2)} after."))
     return "\n".join(lines)
 
 
 def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
-    from bayesight.formatting import decimal, short_of_1
+    from bayesight.formatting import decimal, padded, short_of_1
 
-    lines = ["posterior = prior x likelihood / evidence", ""]
+    lines = [marked("posterior = prior x likelihood / evidence"), ""]
     width = max(len(n) for n in (*steps[0].prior.names, "hypothesis"))
+    heads = {
+        marked("hypothesis"): width,
+        marked("prior"): -8,
+        marked("likelihood"): -10,
+        marked("product"): -10,
+        marked("posterior"): -9,
+    }
+    head = "  ".join(padded(tr(name), space) for name, space in heads.items())
     for i, step in enumerate(steps, 1):
         discounted = i > 1 and dependence > 0
         lines.append(
-            f"Reading {i}" + (f", its likelihood discounted for dependence {dependence:g}" * discounted)
+            marked(f"Reading {i}, its likelihood discounted for dependence {dependence:g}")
+            if discounted
+            else marked(f"Reading {i}")
         )
-        lines.append(
-            f"  {'hypothesis':<{width}}  {'prior':>8}  {'likelihood':>10}  {'product':>10}  {'posterior':>9}"
-        )
+        lines.append(f"  {head}")
         rows = zip(
             step.prior.names,
             short_of_1(step.prior.p.tolist()),
@@ -188,7 +200,10 @@ def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
             f"  {decimal(after, 4):>9}"
             for name, p, like, after in rows
         ]
-        lines += [f"  evidence: the sum of the products, {decimal(step.log_evidence.exp().item())}", ""]
+        lines += [
+            marked(f"  evidence: the sum of the products, {decimal(step.log_evidence.exp().item())}"),
+            "",
+        ]
     return "\n".join(lines)
 
 

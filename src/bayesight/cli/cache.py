@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesight.cli.common import with_json, write
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.data.cache import Cache
@@ -43,17 +44,21 @@ def cache(
 def _text(found: Cache, gone: Cache | None) -> str:
     lines = []
     if gone is not None:
-        lines.append(f"removed {len(gone.stores):,} stores, {_size(gone.bytes)}; no source was touched")
+        lines.append(
+            marked(f"removed {len(gone.stores):,} stores, {_size(gone.bytes)}; no source was touched")
+        )
     for store in found.stores[:SHOWN]:
         what = store.source or Path(store.path).name
-        missing = ", which is no longer there" if store.source and not Path(store.source).exists() else ""
-        of = f"{store.images:,} images of " if store.images else ""
-        lines.append(f"{_size(store.bytes):>9}  last used {store.used[:10]}  {of}{what}{missing}")
+        if store.source and not Path(store.source).exists():
+            what = marked(f"{what}, which is no longer there")
+        if store.images:
+            what = marked(f"{store.images:,} images of {what}")
+        lines.append(marked(f"{_size(store.bytes):>9}  last used {store.used[:10]}  {what}"))
     if len(found.stores) > SHOWN:
-        lines.append(f"and {len(found.stores) - SHOWN:,} more")
-    lines.append(f"{_size(found.bytes):>9}  in {len(found.stores):,} stores in {found.folder}")
+        lines.append(marked(f"and {len(found.stores) - SHOWN:,} more"))
+    lines.append(marked(f"{_size(found.bytes):>9}  in {len(found.stores):,} stores in {found.folder}"))
     if found.stores:
-        lines.append("They save reading a source again; remove them with: bayesight cache --clear")
+        lines.append(marked("They save reading a source again; remove them with: bayesight cache --clear"))
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesight.cli.common import SeedOption, progress_bar, say, with_json, write
+from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
     from bayesight.causal import EffectEstimate
@@ -120,7 +121,7 @@ def effect(
     if report is not None:
         from bayesight.workflows.causal import causal_report
 
-        say(f"report: {causal_report(found, report)}")
+        say(marked(f"report: {causal_report(found, report)}"))
     write(found.as_dict(), _tell(found))
 
 
@@ -186,41 +187,47 @@ def _tell(found: CausalAnswer) -> str:
     effect = found.effect
     lines = [effect.warning, ""] if effect.warning else []
     lines += [found.title] if found.title else []
-    lines += [f"graph: {document['graph']}", f"{effect.rows:,.0f} rows"]
+    lines += [marked(f"graph: {document['graph']}"), tr("{rows:,.0f} rows", rows=effect.rows)]
     lines += [*(use.sentence for use in found.columns), *found.notes, ""]
-    what = f"{document['treatment']} on {document['outcome']}" + (
-        " (direct)" if effect.question.direct else ""
+    treatment, outcome = document["treatment"], document["outcome"]
+    head = (
+        marked(f"Effect of {treatment} on {outcome} (direct): {_how(document)}")
+        if effect.question.direct
+        else marked(f"Effect of {treatment} on {outcome}: {_how(document)}")
     )
-    lines += [f"Effect of {what}: {_how(document)}", ""]
-    lines += _answer_lines("as they are", effect.conditional, effect.question.level)
+    lines += [head, ""]
+    lines += _answer_lines(marked("as they are"), effect.conditional, effect.question.level)
     for answer in (effect.adjusted,) if effect.adjusted else effect.instead:
-        title = f"if it were set, {ON_WHOM[answer.on]} ({answer.method})"
+        title = marked(f"if it were set, {ON_WHOM[answer.on]} ({answer.method})")
         lines += _answer_lines(title, answer, effect.question.level)
     if effect.adjusted is None and not effect.warning:
-        lines += [f"Cannot be known: {document['reason']}.", ""]
+        lines += [marked(f"Cannot be known: {document['reason']}."), ""]
     if effect.reversal:
         lines += [effect.reversal.sentence, ""]
     if effect.warning and effect.adjusted is None:
-        lines.append(f"What models say of {ON_WHOM[effect.question.effect]}, none of them the answer:")
+        lines.append(
+            marked(f"What models say of {ON_WHOM[effect.question.effect]}, none of them the answer:")
+        )
     lines += [f"{a.method}: {_interval(a.effect)}" for a in effect.others]
     if found.bayes:
-        lines += _answer_lines("Bayesian, if it were set", found.bayes, effect.question.level)
+        lines += _answer_lines(marked("Bayesian, if it were set"), found.bayes, effect.question.level)
     if found.exact:
         lines.append(found.exact.sentence)
     if effect.e_value:
         e = effect.e_value
         lines.append(
-            f"E-value {e.value:.2f} (interval {e.bound:.2f}): something unmeasured would have to go with "
-            "both treatment and outcome by this factor to explain the effect away."
+            marked(
+                f"E-value {e.value:.2f} (interval {e.bound:.2f}): something unmeasured would have to go with "
+                "both treatment and outcome by this factor to explain the effect away."
+            )
         )
-    lines += [
-        f"{r.name}: {_interval(r.effect)}, expected {r.expected}: {'holds' if r.passed else 'FAILS'}"
-        for r in found.refutations
-    ]
+    for r in found.refutations:
+        verdict = marked("holds") if r.passed else marked("FAILS")
+        lines.append(marked(f"{r.name}: {_interval(r.effect)}, expected {r.expected}: {verdict}"))
     lines += [note for note in effect.notes if not (found.columns and note.startswith("The outcome counts"))]
     lines += [f"{name} {why}." for name, why in found.forbidden.items()]
     if found.source:
-        lines += ["", f"Source: {found.source}."]
+        lines += ["", marked(f"Source: {found.source}.")]
     return "\n".join(lines)
 
 
@@ -230,9 +237,9 @@ def _answer_lines(title: str, answer: EffectEstimate, level: float) -> list[str]
     rows = [(name, e) for name, e in answer.means.items()]
     rows += [(f"{d.of} - {d.versus}", d.estimate) for d in answer.differences]
     if answer.slope is not None:
-        rows.append(("for one more unit", answer.slope))
+        rows.append((marked("for one more unit"), answer.slope))
     width = max(len(name) for name, _ in rows)
-    head = f"{title}, {percent(level, 0)} intervals"
+    head = marked(f"{title}, {percent(level, 0)} intervals")
     return [head, *(f"  {name:<{width}}  {_interval(e)}" for name, e in rows), ""]
 
 
@@ -240,16 +247,19 @@ def _how(document: dict[str, Any]) -> str:
     held = document["adjustment_set"]
     if held is not None:
         if document.get("minimal_sets") and held not in document["minimal_sets"]:
-            return f"holding {', '.join(held) or 'nothing'} fixed, as you asked"
+            return marked(f"holding {', '.join(held) or 'nothing'} fixed, as you asked")
         more = len(document.get("minimal_sets", [])) - 1
-        others = f" ({more} other minimal {'set' if more == 1 else 'sets'})" if more > 0 else ""
-        return (f"hold {', '.join(held)} fixed" if held else "nothing has to be held fixed") + others
+        how = marked(f"hold {', '.join(held)} fixed") if held else marked("nothing has to be held fixed")
+        if more == 1:
+            return marked(f"{how} (1 other minimal set)")
+        return marked(f"{how} ({more} other minimal sets)") if more > 1 else how
     if not document["identified"]:
-        return "not identified"
+        return marked("not identified")
     if document["strategy"] == "front-door":
-        return f"through the front door, {', '.join(document['mediators'])}"
-    given = f" given {', '.join(document['given'])}" if document["given"] else ""
-    return f"by the instrument {document['instrument']}{given}"
+        return marked(f"through the front door, {', '.join(document['mediators'])}")
+    if document["given"]:
+        return marked(f"by the instrument {document['instrument']} given {', '.join(document['given'])}")
+    return marked(f"by the instrument {document['instrument']}")
 
 
 def _tell_paths(found: PathsAnswer) -> str:
@@ -257,34 +267,40 @@ def _tell_paths(found: PathsAnswer) -> str:
     width = max((len(p["path"]) for p in found.paths), default=0)
     lines = []
     for p in found.paths:
-        state = "open" if p["open"] else f"blocked by {', '.join(p['blocked_by'])}"
-        through = (
-            f", collider {', '.join(p['colliders'])}" if p["colliders"] and p["kind"] != "collider" else ""
-        )
-        lines.append(f"{p['path']:<{width}}  {p['kind']}{through}, {state}")
+        kind = p["kind"]
+        state = marked("open") if p["open"] else marked(f"blocked by {', '.join(p['blocked_by'])}")
+        if p["colliders"] and kind != "collider":
+            kind = marked(f"{kind}, collider {', '.join(p['colliders'])}")
+        lines.append(f"{p['path']:<{width}}  {retold(kind)}, {retold(state)}")
     if not lines:
-        lines = [f"no path between {found.treatment} and {found.outcome}"]
+        lines = [marked(f"no path between {found.treatment} and {found.outcome}")]
     if not found.complete:
-        lines.append("... and more")
-    lines += ["", _how(document) if document["identified"] else f"not identified: {document['reason']}"]
+        lines.append(marked("... and more"))
+    lines += [
+        "",
+        _how(document) if document["identified"] else marked(f"not identified: {document['reason']}"),
+    ]
     for others in document.get("minimal_sets", [])[1:6]:
-        lines.append(f"  or {', '.join(others)}")
+        lines.append(marked(f"  or {', '.join(others)}"))
     if not document.get("all_minimal_sets_listed", True):
-        lines.append("  and more sets than were listed")
+        lines.append(marked("  and more sets than were listed"))
     lines += [f"{name} {why}." for name, why in found.forbidden.items()]
     return "\n".join(lines)
 
 
 def _tell_simulated(found: SimulatedTable) -> str:
-    lines = [f"{found.path}: {found.rows:,} rows of {', '.join(found.columns)}"]
+    lines = [marked(f"{found.path}: {found.rows:,} rows of {', '.join(found.columns)}")]
     if found.effect is not None:
-        unit = "slope" if found.kind == "linear" else "difference of probabilities"
-        lines.append(f"true effect of {found.treatment} on {found.outcome}: {found.effect:.6g} ({unit})")
+        unit = "slope" if found.kind == "linear" else marked("difference of probabilities")
+        lines.append(
+            marked(f"true effect of {found.treatment} on {found.outcome}: {found.effect:.6g} ({unit})")
+        )
     return "\n".join(lines)
 
 
 def _interval(e: Any) -> str:
-    return f"{e.mean:.4g}  ({e.low:.4g} to {e.high:.4g})"
+    spread = tr("{low} to {high}", low=f"{e.low:.4g}", high=f"{e.high:.4g}")
+    return f"{e.mean:.4g}  ({spread})"
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import typer
 
 from bayesight.errors import InvalidInput, printable
 from bayesight.formatting import json_text, plain
-from bayesight.language import LANGUAGES, of_system, speak
+from bayesight.language import LANGUAGES, marked, of_system, retold, speak
 
 if TYPE_CHECKING:
     from bayesight.workflows.sources import SourceOptions
@@ -237,14 +237,15 @@ def json_wanted() -> bool:
     return _JSON.get()
 
 
-def write(document: Any, text: str) -> None:
+def write(document: Any, text: str, *, verbatim: bool = False) -> None:
     """Print a command's answer on standard output.
 
     Args:
         document: what ``--json`` prints; NaN and infinities become null, for JSON has none.
         text: the answer for people.
+        verbatim: it is in no language of the program's, such as the words of a model.
     """
-    answer = json_text(document) if json_wanted() else printable(plain(text))
+    answer = json_text(document) if json_wanted() else printable(plain(text if verbatim else retold(text)))
     try:
         sys.stdout.write(answer.rstrip("\n") + "\n")
         sys.stdout.flush()
@@ -255,7 +256,7 @@ def write(document: Any, text: str) -> None:
 
 def say(message: str) -> None:
     """Tell a person something on standard error."""
-    sys.stderr.write(printable(plain(message)).rstrip("\n") + "\n")
+    sys.stderr.write(printable(plain(retold(message))).rstrip("\n") + "\n")
 
 
 def ledger_words(run: Path, ledger: str | None) -> dict[str, str]:
@@ -321,7 +322,7 @@ class ReportedStatus(int):
     """The exit status of an interrupted command that has said so already."""
 
 
-STOPPED = "bayesight: interrupted; what was written before is whole."
+STOPPED = marked("bayesight: interrupted; what was written before is whole.")
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 and the number of the signal, as shells have it."""
 
@@ -332,7 +333,7 @@ def when_interrupted(words: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        say(f"bayesight: interrupted; {words()}")
+        say(marked(f"bayesight: interrupted; {words()}"))
         raise SystemExit(ReportedStatus(INTERRUPTED)) from None
 
 
@@ -408,7 +409,9 @@ def environment_lines(environments: Mapping[str, Any]) -> str:
     from bayesight.report.words import percent
 
     return "".join(
-        f"  environment {name}: accuracy {percent(row['accuracy'])}, log-loss {row['log_loss']:.4f} nats, "
-        f"{row['examples']:,} images\n"
+        marked(
+            f"  environment {name}: accuracy {percent(row['accuracy'])}, "
+            f"log-loss {row['log_loss']:.4f} nats, {row['examples']:,} images\n"
+        )
         for name, row in environments.items()
     )

@@ -18,6 +18,7 @@ from bayesight.cli.common import (
     with_source,
     write,
 )
+from bayesight.language import marked
 
 __all__ = ["data_app"]
 
@@ -116,7 +117,7 @@ def _suspicious(source: Path, top: int, report: Path | None, **options: Any) -> 
     with training_listeners(Path(), quiet=True) as listeners:
         found = audit_labels(source, listeners=tuple(listeners), **options)
     if report is not None:
-        say(f"report: {labels_report(found, report)}")
+        say(marked(f"report: {labels_report(found, report)}"))
     return found.as_dict(top)
 
 
@@ -126,12 +127,14 @@ def _suspicious_text(labels: dict[str, Any] | None) -> str:
     if labels is None:
         return ""
     lines = [
-        f"  {percent(row['probability_wrong']):>8}  {row['label']}, more like {row['suggested']}: "
-        f"{row['path']}"
+        marked(
+            f"  {percent(row['probability_wrong']):>8}  {row['label']}, more like {row['suggested']}: "
+            f"{row['path']}"
+        )
         for row in labels["suspicious"]
     ]
     low, high = labels["wrong_share_interval"]
-    head = (
+    head = marked(
         f"\n\nAbout {percent(labels['wrong_share'])} of the labels seem wrong "
         f"(95 % interval {percent(low)} to {percent(high)}); the most suspicious:\n"
     )
@@ -179,7 +182,7 @@ def render(
         "mislabelled": made.mislabelled,
         "left_out": [{"path": str(font.path), "reason": font.reason} for font in made.left_out],
     }
-    text = (
+    text = marked(
         f"{made.examples:,} images of {len(made.counts)} classes from {len(made.fonts)} fonts "
         f"({len(made.left_out)} left out; fonts.csv inside says why) in {made.path}"
     )
@@ -219,7 +222,7 @@ def scenes(
         )
     write(
         made.as_dict(),
-        f"{made.train:,} scenes to learn from and {made.test:,} of other glyphs in {made.path}",
+        marked(f"{made.train:,} scenes to learn from and {made.test:,} of other glyphs in {made.path}"),
     )
 
 
@@ -265,7 +268,7 @@ def parts(
     found.save(out)
     write(
         {"path": str(out), **found.as_dict()},
-        f"{len(found.parts):,} parts, {found.bytes / 1e9:,.2f} GB, in {out}",
+        marked(f"{len(found.parts):,} parts, {found.bytes / 1e9:,.2f} GB, in {out}"),
     )
 
 

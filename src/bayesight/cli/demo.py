@@ -10,6 +10,7 @@ import typer
 
 from bayesight.cli.common import SeedOption, progress_bar, say, this_program, with_json, write
 from bayesight.cli.events import training_listeners
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.report import Step
@@ -56,7 +57,7 @@ def _tell(step: Step) -> None:
 
 
 def _text(found: Demo) -> str:
-    return (
+    return marked(
         f"The report, with pictures: {found.report}\n"
         f"The run, to go on with:    {found.run.folder}\n"
         f"With your own images:      bayesight train YOUR-IMAGES.zip --out runs/mine\n"

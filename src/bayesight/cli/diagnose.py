@@ -9,11 +9,21 @@ import typer
 
 from bayesight.cli.common import SeedOption, share, with_json, write
 from bayesight.errors import InvalidInput
+from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
     from bayesight.bayes.diagnostic import Diagnosis, Rate
 
 __all__ = ["diagnose"]
+
+_NAMES = (
+    marked("specificity"),
+    marked("negative predictive value"),
+    marked("likelihood ratios"),
+    marked("likelihood ratio positive"),
+    marked("likelihood ratio negative"),
+)
+"""Those of the estimates that no other file names."""
 
 
 @with_json
@@ -80,13 +90,15 @@ def diagnose(
 def _tell(found: Diagnosis, own_prevalence: bool) -> str:
     from bayesight.bayes.diagnostic import TERMS
     from bayesight.bayes.frequencies import natural_frequencies
-    from bayesight.formatting import percent, ratio
+    from bayesight.formatting import padded, percent, ratio
 
-    lines = [f"{'':<26}{'mean':>12}   {percent(found.level, 0)} interval"]
+    interval = retold(marked(f"{percent(found.level, 0)} interval"))
+    lines = [f"{'':<26}{padded(tr('mean'), -12)}   {interval}"]
     for name, e in found.estimates().items():
         text = ratio if "ratio" in name else lambda p: percent(p, 2)
-        spread = f"{text(e.low)} to {text(e.high)}" if e.high > e.low else ""
-        lines.append(f"{name.replace('_', ' '):<26}{text(e.mean):>12}   {spread}".rstrip())
+        spread = tr("{low} to {high}", low=text(e.low), high=text(e.high)) if e.high > e.low else ""
+        shown = padded(tr(name.replace("_", " ")), 26)
+        lines.append(f"{shown}{text(e.mean):>12}   {spread}".rstrip())
     f = natural_frequencies(
         prevalence=found.prevalence.mean,
         sensitivity=found.sensitivity.mean,
@@ -94,19 +106,21 @@ def _tell(found: Diagnosis, own_prevalence: bool) -> str:
     )
     lines += [
         "",
-        f"Of {f.people:,} people {f.ill:,} have it and {f.fp + f.tn:,} do not.",
-        f"{f.tp + f.fp:,} test positive: {f.tp:,} who have it and {f.fp:,} who do not.",
-        f"{f.fn + f.tn:,} test negative: {f.fn:,} who have it and {f.tn:,} who do not.",
+        marked(f"Of {f.people:,} people {f.ill:,} have it and {f.fp + f.tn:,} do not."),
+        marked(f"{f.tp + f.fp:,} test positive: {f.tp:,} who have it and {f.fp:,} who do not."),
+        marked(f"{f.fn + f.tn:,} test negative: {f.fn:,} who have it and {f.tn:,} who do not."),
     ]
-    lines += ["", *(f"{name.replace('_', ' ')}: {line}" for name, line in TERMS.items()), ""]
+    lines += ["", *(f"{tr(name.replace('_', ' '))}: {tr(line)}" for name, line in TERMS.items()), ""]
     if own_prevalence:
-        lines.append("The prevalence is that of the people tried. If they were chosen, state --prevalence.")
+        lines.append(
+            marked("The prevalence is that of the people tried. If they were chosen, state --prevalence.")
+        )
     errors = [
         e.error / (e.high - e.low) for e in found.estimates().values() if e.error > 0 and e.high > e.low
     ]
     if errors:
         most = percent(max(errors))
-        lines.append(f"{found.draws:,} draws; their error is at most {most} of an interval's width.")
+        lines.append(marked(f"{found.draws:,} draws; their error is at most {most} of an interval's width."))
     return "\n".join(lines).rstrip()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import with_json, write
+from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
     from bayesight.workflows.estimate import ParameterEstimate
@@ -61,35 +62,38 @@ def estimate(
 
 
 def _tell(found: ParameterEstimate, level: float) -> str:
-    from bayesight.formatting import four_figures, percent
+    from bayesight.formatting import four_figures, padded, percent
 
     kind, names, snapshots = found.family, found.names, found.snapshots
     key = _KEYS[kind]
-    labels = {"dirichlet": names, "regression": names, "wishart": [f"mean of {n}" for n in names]}.get(
-        kind, [key]
-    )
+    labels = {
+        "dirichlet": names,
+        "regression": names,
+        "wishart": [marked(f"mean of {n}") for n in names],
+    }.get(kind, [key])
     lines = []
     for j, label in enumerate(labels):
-        lines.append(
-            f"{label}\n{'n':>9}  {'max. likelihood':>15}  {'posterior mean':>14}  "
-            f"{percent(level, 0)} interval"
-        )
+        spread = retold(marked(f"{percent(level, 0)} interval"))
+        best, mean = padded(tr("max. likelihood"), -15), padded(tr("posterior mean"), -14)
+        lines += [label, f"{'n':>9}  {best}  {mean}  {spread}"]
         for s in snapshots:
             best = four_figures(s.mle[key].reshape(-1)[j].item()) if s.mle else "open"
             mean, reach = "open", "open"
             if s.interval:
                 mean = four_figures(s.posterior[key].reshape(-1)[j].item())
-                reach = " to ".join(four_figures(bound.reshape(-1)[j].item()) for bound in s.interval[key])
+                reach = tr(" to ").join(
+                    four_figures(bound.reshape(-1)[j].item()) for bound in s.interval[key]
+                )
             lines.append(f"{s.n:>9,}  {best:>15}  {mean:>14}  {reach}")
         lines.append("")
     last = snapshots[-1]
     if "variance" in last.posterior:
-        spread = " to ".join(four_figures(bound.item()) for bound in last.interval["variance"])
+        spread = tr(" to ").join(four_figures(bound.item()) for bound in last.interval["variance"])
         best = four_figures(last.mle["variance"].item()) if last.mle else "open"
         bayes = four_figures(last.posterior["variance"].item())
-        lines.append(f"variance: {best} by maximum likelihood, {bayes} by Bayes ({spread})")
+        lines.append(marked(f"variance: {best} by maximum likelihood, {bayes} by Bayes ({spread})"))
     if last.log_evidence != last.log_evidence:
-        lines.append("log-evidence: not defined after a reference prior; state one with --prior")
+        lines.append(marked("log-evidence: not defined after a reference prior; state one with --prior"))
     else:
-        lines.append(f"log-evidence of all {last.n:,}: {last.log_evidence:.4f} nats")
+        lines.append(marked(f"log-evidence of all {last.n:,}: {last.log_evidence:.4f} nats"))
     return "\n".join(lines)

@@ -25,6 +25,7 @@ from bayesight.cli.common import (
     write,
 )
 from bayesight.errors import listed
+from bayesight.language import marked, tr
 
 if TYPE_CHECKING:
     from bayesight.run import Run
@@ -116,7 +117,7 @@ def evaluate(
     for note in () if result.novelty is None else result.novelty.notes:
         say(f"--unknown: {note}")
     if report is not None:
-        say(f"report: {evaluation_report(result, report)}")
+        say(marked(f"report: {evaluation_report(result, report)}"))
     write(result.as_dict() | ledger_words(run, ledger), _text(result))
 
 
@@ -131,7 +132,7 @@ def _evaluate_task(
     for note in result.notes:
         say(note)
     if report is not None:
-        say(f"report: {result.report(report)}")
+        say(marked(f"report: {result.report(report)}"))
     write(result.as_dict(), result.judgement.text)
 
 
@@ -140,69 +141,87 @@ def _text(result: EvaluateResult) -> str:
     from bayesight.report.words import quality, spread
 
     found, reads = result.evaluation, result.run.reads
-    where = "at the stated base rates" if found.prior is not None else f"base rates as among these {reads}"
-    part = f" of the {result.data.part} part" if result.data.part else ""
+    many = len(found.labels)
+    judged = marked(f"{many:,} images") if reads == "images" else marked(f"{many:,} texts")
+    if result.data.part:
+        judged = marked(f"{judged} of the {result.data.part} part")
+    figures = quality(
+        found.accuracy, found.accuracy_interval, found.log_loss, found.log_loss_error, found.ece
+    )
     lines = [
         *([found.verdict] if found.verdict else []),
         *([_sentence(result.seen_note)] if result.seen_note else []),
-        f"{len(found.labels):,} {reads}{part}, {where}: "
-        + quality(found.accuracy, found.accuracy_interval, found.log_loss, found.log_loss_error, found.ece),
+        marked(f"{judged}, base rates as among these {reads}: {figures}")
+        if found.prior is None
+        else marked(f"{judged}, at the stated base rates: {figures}"),
         "",
         *_table(found, reads),
     ]
     if found.unmet:
         lines += [
             "",
-            f"{listed(found.unmet)}: no image in this sample, so nothing is known of what they are called; "
-            "accuracy takes half of them to be right, its interval and the others' figures allow for all.",
+            marked(
+                f"{listed(found.unmet)}: no image in this sample, so nothing is known of what they are "
+                "called; accuracy takes half of them to be right, its interval and the others' figures "
+                "allow for all."
+            ),
         ]
     if (sets := result.sets) is not None:
         lines += [
             "",
-            f"sets of classes for {percent(sets.asked)}: they hold the class of {percent(sets.held)} of the "
-            f"{reads} ({spread(sets.interval)}), with {decimal(sets.mean_size, 2)} classes in a set; "
-            f"{percent(sets.single)} of them have one",
+            marked(
+                f"sets of classes for {percent(sets.asked)}: they hold the class of {percent(sets.held)} of "
+                f"the {reads} ({spread(sets.interval)}), with {decimal(sets.mean_size, 2)} classes in a set; "
+                f"{percent(sets.single)} of them have one"
+            ),
         ]
     if result.environments:
         lines += ["", environment_lines(result.environments).rstrip()]
     if result.novelty is not None:
-        figures = result.novelty.as_dict()
+        novel = result.novelty.as_dict()
         lines += [
             "",
-            f"unknown: of {figures['unknown_examples']:,} {reads} of other kinds "
-            f"{percent(figures['unknown_flagged'])} are flagged, and {percent(figures['known_flagged'])} "
-            f"of the known; AUROC {decimal(figures['auroc'], 4)}",
+            marked(
+                f"unknown: of {novel['unknown_examples']:,} {reads} of other kinds "
+                f"{percent(novel['unknown_flagged'])} are flagged, and {percent(novel['known_flagged'])} "
+                f"of the known; AUROC {decimal(novel['auroc'], 4)}"
+            ),
         ]
-    lines += ["", f"precision: of the {reads} called so, the share that are. Intervals: 95 %."]
+    lines += ["", marked(f"precision: of the {reads} called so, the share that are. Intervals: 95 %.")]
     return "\n".join(lines)
 
 
 def _table(found: Evaluation, reads: str) -> list[str]:
     """A line a class, the least precise where there are too many to read."""
+    from bayesight.formatting import columns, padded
     from bayesight.report.words import percent, spread
     from bayesight.workflows.evaluate import MOST_CLASSES, WHOLE
 
     rows, count = found.per_class(found.least_precise(MOST_CLASSES)), len(found.classes)
     width = min(40, max(5, *(len(name) for name in rows)))
-    table = [["sensitivity", "false alarm", "precision"]]
+    table = [[tr("sensitivity"), tr("false alarm"), tr("precision")]]
     for row in rows.values():
         cells = []
         for key in ("sensitivity", "false_alarm", "precision"):
             digits = 2 if key == "false_alarm" else 1
-            value = row["undefined"].get(key) or percent(row[key], digits)
+            value = tr(row["undefined"].get(key, "")) or percent(row[key], digits)
             reach = f" ({spread(row['intervals'][key], digits)})" if key in row["intervals"] else ""
             cells.append(f"{value}{reach}")
         table.append(cells)
-    wide = [max(map(len, column)) for column in zip(*table, strict=True)]
-    heads = [f"{'class':{width}}  {reads:>6}"]
+    wide = [max(map(columns, column)) for column in zip(*table, strict=True)]
+    heads = [f"{padded(tr('class'), width)}  {padded(tr(reads), -6)}"]
     heads += [f"{listed([name]):{width}}  {row['support']:6,}" for name, row in rows.items()]
     lines = [
-        "  ".join([head, *(f"{cell:{w}}" for cell, w in zip(cells, wide, strict=True))]).rstrip()
+        "  ".join([head, *(padded(cell, w) for cell, w in zip(cells, wide, strict=True))]).rstrip()
         for head, cells in zip(heads, table, strict=True)
     ]
     if count > len(rows):
-        rest = f"{count - len(rows):,} classes of higher precision are not listed"
-        lines.append(f"{rest}; --json has {'all' if count <= WHOLE else 'every confusion'}.")
+        rest = f"{count - len(rows):,}"
+        lines.append(
+            marked(f"{rest} classes of higher precision are not listed; --json has all.")
+            if count <= WHOLE
+            else marked(f"{rest} classes of higher precision are not listed; --json has every confusion.")
+        )
     return lines
 
 

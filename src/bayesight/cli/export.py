@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import LedgerOption, progress_bar, with_json, write
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.workflows.export import Export
@@ -72,17 +73,21 @@ def export(
 def _text(made: Export) -> str:
     from bayesight.formatting import percent
 
-    seen = f"{made.images:,} images{' of noise' if made.noise else ''}"
+    seen = marked(f"{made.images:,} images of noise") if made.noise else marked(f"{made.images:,} images")
     lines = [
-        f"{made.path}: {made.target}, {made.size_bytes / 1e6:.1f} MB",
-        *(f"  takes  {name:<15} {kind}" for name, kind in made.inputs.items()),
-        *(f"  gives  {name:<15} {kind}" for name, kind in made.outputs.items()),
-        f"  largest difference of a posterior from the run's, on {seen}: {made.largest_difference:.1e}",
+        marked(f"{made.path}: {made.target}, {made.size_bytes / 1e6:.1f} MB"),
+        *(marked(f"  takes  {name:<15} {kind}") for name, kind in made.inputs.items()),
+        *(marked(f"  gives  {name:<15} {kind}") for name, kind in made.outputs.items()),
+        marked(
+            f"  largest difference of a posterior from the run's, on {seen}: {made.largest_difference:.1e}"
+        ),
     ]
     if (price := made.quantisation) is not None:
         lines.append(
-            f"  in 8-bit integers: accuracy {percent(price.accuracy_quantised)} instead of "
-            f"{percent(price.accuracy)}, log-loss {price.log_loss_quantised:.4f} instead of "
-            f"{price.log_loss:.4f} nats"
+            marked(
+                f"  in 8-bit integers: accuracy {percent(price.accuracy_quantised)} instead of "
+                f"{percent(price.accuracy)}, log-loss {price.log_loss_quantised:.4f} instead of "
+                f"{price.log_loss:.4f} nats"
+            )
         )
     return "\n".join(lines)

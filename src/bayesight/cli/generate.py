@@ -48,4 +48,6 @@ def generate(
         typer.echo()
         return
     text = "".join(pieces)
-    write({"text": beginning + text, "prompt": beginning, "tokens": tokens, "seed": seed}, text)
+    write(
+        {"text": beginning + text, "prompt": beginning, "tokens": tokens, "seed": seed}, text, verbatim=True
+    )

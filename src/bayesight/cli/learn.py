@@ -51,7 +51,7 @@ def learn(
     language = current()
     if name is None:
         road = lessons(language)
-        write([_facts(lesson) for lesson in road], _list(road))
+        write([_facts(lesson) for lesson in road], _list(road), verbatim=True)
         return
     if name == "check":
         _check()
@@ -67,7 +67,7 @@ def learn(
         write({}, "\n".join(written.values()))
     elif json_wanted() or not sys.stdout.isatty():
         text = lesson.markdown(answers=answers or json_wanted())
-        write({**_facts(lesson), "text": text, **written}, text)
+        write({**_facts(lesson), "text": text, **written}, text, verbatim=True)
     else:
         _show(lesson, answers=answers)
 

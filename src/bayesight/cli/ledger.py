@@ -9,6 +9,7 @@ import typer
 
 from bayesight.cli.common import LedgerPlaceOption, json_wanted, progress_bar, with_json, write
 from bayesight.errors import LedgerBroken
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.ledger import Verification
@@ -84,7 +85,7 @@ def export(
     with progress_bar("reading", "records") as progress:
         count = export_ledger(ledger, path, progress=progress)
     document = {"path": str(path), "records": count}
-    write(document, f"wrote {count:,} records to {path}")
+    write(document, marked(f"wrote {count:,} records to {path}"))
 
 
 @ledger_app.command("erase", epilog="Example: bayesight ledger erase --person alice --ledger runs/letters")
@@ -104,7 +105,7 @@ def erase(
     """
     from bayesight.workflows.ledger import erase_from
 
-    with progress_bar("learning anew", "updates") as progress:
+    with progress_bar(marked("learning anew"), "updates") as progress:
         found = erase_from(ledger, person=person, image=image, run_path=run, progress=progress)
     write(found.as_dict(), _erased_text(found))
 
@@ -116,34 +117,42 @@ def _verified(found: Verification) -> dict[str, Any]:
 
 
 def _verified_text(found: Verification) -> str:
-    lines = [f"{found.entries:,} records, all as they were written"]
+    lines = [marked(f"{found.entries:,} records, all as they were written")]
     if found.erased:
-        lines.append(f"{found.erased:,} of them were erased on request")
+        lines.append(marked(f"{found.erased:,} of them were erased on request"))
     if found.entries:
-        lines.append(f"receipt of the last one: {found.head.sequence}:{found.head.digest}")
+        lines.append(marked(f"receipt of the last one: {found.head.sequence}:{found.head.digest}"))
     return "\n".join(lines)
 
 
 def _replayed_text(found: ReplayResult) -> str:
-    bits = "every bit as recorded" if found.exact else f"differs from record {found.differs_at} on"
-    lines = [f"{found.changes:,} changes applied in {found.elapsed_s:.2f} s: {bits}"]
-    lines.append(f"the belief holds {found.images:,.0f} images of {len(found.classes)} classes")
+    bits = (
+        marked("every bit as recorded")
+        if found.exact
+        else marked(f"differs from record {found.differs_at} on")
+    )
+    lines = [marked(f"{found.changes:,} changes applied in {found.elapsed_s:.2f} s: {bits}")]
+    lines.append(marked(f"the belief holds {found.images:,.0f} images of {len(found.classes)} classes"))
     if found.out is not None:
-        lines.append(f"written to {found.out}")
+        lines.append(marked(f"written to {found.out}"))
     return "\n".join(lines)
 
 
 def _erased_text(found: ErasureResult) -> str:
     tree = found.as_dict()
     if not tree["records"]:
-        return "nothing of it was kept"
+        return marked("nothing of it was kept")
     lines = [
-        f"erased {tree['labels']:,} labels, {tree['predictions']:,} predictions, {tree['other']:,} others",
-        f"the belief has unlearned {tree['unlearned']:,} labels",
+        marked(
+            f"erased {tree['labels']:,} labels, {tree['predictions']:,} predictions, {tree['other']:,} others"
+        ),
+        marked(f"the belief has unlearned {tree['unlearned']:,} labels"),
     ]
     if tree["in_base"]:
         lines.append(
-            f"{tree['in_base']:,} of the images trained the run itself; "
-            "take them out with 'bayesight update --remove', or train again"
+            marked(
+                f"{tree['in_base']:,} of the images trained the run itself; "
+                "take them out with 'bayesight update --remove', or train again"
+            )
         )
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import typer
 
 from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
 from bayesight.errors import MissingExtra
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.milestones import Milestone, Outcome, Setting
@@ -70,18 +71,18 @@ def run(
     documents = []
     for milestone in chosen:
         if data is not None and name != "all" and milestone.source in ("none", "play", "shapes"):
-            say(f"{name} makes its own data; --data is not used.")
+            say(marked(f"{name} makes its own data; --data is not used."))
         suits = name != "all" or data is None or milestone.source in _kinds(data)
         try:
             documents.append(_run(milestone, setting if suits else _without_data(setting)))
         except MissingExtra as error:
             if name != "all":
                 raise
-            say(f"{milestone.name} is left out: {error}")
+            say(marked(f"{milestone.name} is left out: {error}"))
     if name == "all":
-        write(documents, f"cards: {out}")
+        write(documents, marked(f"cards: {out}"))
     else:
-        write(documents[0], f"card: {out / name}.md")
+        write(documents[0], marked(f"card: {out / name}.md"))
     if not all(document["reproduced"] for document in documents):
         raise typer.Exit(1)
 
@@ -103,14 +104,18 @@ def _verdict(outcome: Outcome) -> str:
     m = outcome.milestone
     lines = [
         f"{m.name} ({m.year}): {m.claim}",
-        f"  the paper: {m.figure}",
-        f"  here, on {outcome.origin}:",
+        marked(f"  the paper: {m.figure}"),
+        marked(f"  here, on {outcome.origin}:"),
         *(
-            f"    {'holds' if v.holds else 'DOES NOT HOLD'}: {v.sentence}"
-            f" (measured {v.measured:.4g}, bound {v.bound:.4g})"
+            marked(
+                f"    {marked('holds') if v.holds else marked('DOES NOT HOLD')}: {v.sentence}"
+                f" (measured {v.measured:.4g}, bound {v.bound:.4g})"
+            )
             for v in outcome.verdicts
         ),
-        f"  {'reproduced' if outcome.reproduced else 'not reproduced'} in {outcome.seconds:.0f} s",
+        marked(f"  reproduced in {outcome.seconds:.0f} s")
+        if outcome.reproduced
+        else marked(f"  not reproduced in {outcome.seconds:.0f} s"),
     ]
     return "\n".join(lines)
 
@@ -147,10 +152,10 @@ def _lines(m: Milestone) -> str:
     recipe = m.arms[0].recipes[-1]
     return "\n".join(
         [
-            f"{m.year}  {m.name}  (about {m.minutes:g} min; {m.paper.authors}, {m.paper.title!r})",
+            marked(f"{m.year}  {m.name}  (about {m.minutes:g} min; {m.paper.authors}, {m.paper.title!r})"),
             f"      {m.claim}",
             *(f"      {which:13} {getattr(recipe, which)}" for which in ("data", "model", "loss")),
             f"      {'optimization':13} {recipe.optimization}",
-            f"      displaced     {m.displaced} (by its {m.key})",
+            marked(f"      displaced     {m.displaced} (by its {m.key})"),
         ]
     )

@@ -21,6 +21,7 @@ from bayesight.cli.common import (
     with_source,
     write,
 )
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.data.sources import ContainerOptions
@@ -173,7 +174,7 @@ def predict(
         from bayesight.workflows.explain import explain as explained
 
         explanation = explained(run, images[0], explain, how, ledger=ledger)
-        say(f"explained in {explanation.path}")
+        say(marked(f"explained in {explanation.path}"))
         found = explanation.answers
     else:
         with progress_bar("reading") as progress:
@@ -231,7 +232,7 @@ def _write(
     with progress_bar("reading") as progress:
         made = write_answers(run, images, to, how, ledger=ledger, container=container, progress=progress)
     _say_of_sources(made.sources, made.unread)
-    text = (
+    text = marked(
         f"{made.path}: {made.answered:,} images answered, {made.unknown:,} of them unlike anything seen, "
         f"{len(made.unread):,} not read"
     )
@@ -257,22 +258,24 @@ def _lines(found: Prediction, notes: Sequence[str] = ()) -> str:
     best = ranked[0][0]
     lines = [
         f"{found.path}: {found.prediction}",
-        f"  posterior  {', '.join(f'{n} {percent(p)}' for n, p in ranked)}",
-        f"  {best} was {percent(found.prior[best])} before; log-evidence {found.log_evidence:.1f} nats, "
-        f"novelty {found.novelty:+.1f} (of known images {percent(found.p_value, 0)} are as strange)",
+        marked(f"  posterior  {', '.join(f'{n} {percent(p)}' for n, p in ranked)}"),
+        marked(
+            f"  {best} was {percent(found.prior[best])} before; log-evidence {found.log_evidence:.1f} nats, "
+            f"novelty {found.novelty:+.1f} (of known images {percent(found.p_value, 0)} are as strange)"
+        ),
     ]
     if found.decision is not None:
         made = found.decision
-        worth = (
-            ""
+        least = min(made.expected_cost.values())
+        lines.append(
+            marked(f"  do         {made.action} (least expected cost {least:.3g})")
             if made.reading_saves is None
-            else (
-                f"; another reading tells {made.information_bits:.2f} bits and saves {made.reading_saves:.3g}"
+            else marked(
+                f"  do         {made.action} (least expected cost {least:.3g}; another reading tells "
+                f"{made.information_bits:.2f} bits and saves {made.reading_saves:.3g})"
             )
         )
-        least = min(made.expected_cost.values())
-        lines.append(f"  do         {made.action} (least expected cost {least:.3g}{worth})")
     if found.set is not None:
-        lines.append(f"  set        {', '.join(found.set)}")
-    lines += [f"  note       {note}" for note in notes]
+        lines.append(marked(f"  set        {', '.join(found.set)}"))
+    lines += [marked(f"  note       {note}") for note in notes]
     return "\n".join(lines + ([f"  {found.reason}"] if found.reason else []))

@@ -18,6 +18,7 @@ from bayesight.cli.common import (
     with_source,
     write,
 )
+from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
     from bayesight.workflows.infer_prior import InferredPrior
@@ -62,26 +63,27 @@ def prior(
     for note in found.source.get("notes", ()):
         say(note)
     if found.warning:
-        say(f"warning: {found.warning}")
+        say(marked(f"warning: {found.warning}"))
     if out is not None:
         write_atomic(out, json.dumps(found.as_dict()["prior"], indent=1, ensure_ascii=False) + "\n")
     write(found.as_dict() | ledger_words(run, ledger), _text(found))
 
 
 def _text(found: InferredPrior) -> str:
-    from bayesight.formatting import percent
+    from bayesight.formatting import padded, percent
 
     tree = found.as_dict()
     width = max(5, *map(len, found.classes))
     rows = [
-        f"{name:{width}}  {percent(p):>8}  {' to '.join(map(percent, tree['interval'][name])):>18}  "
+        f"{name:{width}}  {percent(p):>8}  {tr(' to ').join(map(percent, tree['interval'][name])):>18}  "
         f"{percent(tree['second_opinion'][name]):>14}"
         for name, p in tree["prior"].items()
     ]
-    spread = f"{percent(tree['level'], 0)} interval"
-    head = f"{'class':{width}}  {'here':>8}  {spread:>18}  {'second opinion':>14}"
+    spread = marked(f"{percent(tree['level'], 0)} interval")
+    heads = {tr("class"): width, tr("here"): -8, retold(spread): -18, tr("second opinion"): -14}
+    head = "  ".join(padded(name, space) for name, space in heads.items())
     unknown = found.estimate.unknown
     if unknown is not None:
         share, low, high = map(percent, (unknown.share, unknown.low, unknown.high))
-        rows.append(f"of all images {share} are of unknown kinds ({low} to {high})")
+        rows.append(marked(f"of all images {share} are of unknown kinds ({low} to {high})"))
     return "\n".join([head, *rows, "", found.method])

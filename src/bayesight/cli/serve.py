@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
+from bayesight.language import current, marked
 
 if TYPE_CHECKING:
     from bayesight.service.ops.settings import Settings
@@ -100,7 +102,7 @@ def serve(
 
     def ready(url: str, notes: Sequence[str]) -> None:
         for note in notes:
-            say(f"note: {note}")
+            say(marked(f"note: {note}"))
         if json_wanted():
             document = {
                 "url": url, "root_path": settings.root_path, "run": settings.run,
@@ -113,11 +115,12 @@ def serve(
     try:
         with progress_bar("reading") as reading:
             read_sources(settings, reading)
+        os.environ["BAYESIGHT_LANG"] = current()  # of pages, where a browser asks for no language there is
         listen(settings, port=port, workers=workers, ready=ready)
     except KeyboardInterrupt:  # it has ended in order by now
-        say("stopped; the ledger keeps what it learned")
+        say(marked("stopped; the ledger keeps what it learned"))
 
 
 def _greeting(url: str, settings: Settings) -> str:
-    keys = "" if not settings.tokens_needed else "; requests need a token ('bayesight token create')"
-    return f"serving {settings.run}: open {url} in a browser{keys}; Ctrl-C stops it"
+    keys = "" if not settings.tokens_needed else marked("; requests need a token ('bayesight token create')")
+    return marked(f"serving {settings.run}: open {url} in a browser{keys}; Ctrl-C stops it")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesight.cli.common import progress_bar, say, with_json, write
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.milestones.shift import ShiftResult
@@ -70,8 +71,8 @@ def shift(
         setting = Setting(out=Path(folder), seeds=seeds, data=data, threads=threads)
         result = work(setting, names, balanced=balanced, progress=progress)
     if report is not None:
-        title = "Why the causal classifier holds"
-        say(f"report: {write_report(title, result.sections(), report, result.letters.source)}")
+        title = marked("Why the causal classifier holds")
+        say(marked(f"report: {write_report(title, result.sections(), report, result.letters.source)}"))
     write(result.as_dict(), _text(result))
 
 
@@ -79,11 +80,13 @@ def _text(result: ShiftResult) -> str:
     tree = result.as_dict()
     train, test = (tree["agreement"][part] for part in ("train", "test"))
     shown = [agree for agree in test if agree in (test[0], 0.5, test[-1])]
-    head = [f"train {a:g}" for a in train] + ["adjusted"] + [f"test {a:g}" for a in shown]
+    head = [marked(f"train {a:g}") for a in train] + ["adjusted"] + [marked(f"test {a:g}") for a in shown]
     width = max(len(name) for name in tree["methods"])
     lines = [
-        f"{tree['letters']['train']:,} letters to train with, {tree['letters']['test']:,} to test, "
-        f"{tree['seeds']} seeds: median accuracy (least - greatest); the ceiling is {tree['ceiling']:.2f}",
+        marked(
+            f"{tree['letters']['train']:,} letters to train with, {tree['letters']['test']:,} to test, "
+            f"{tree['seeds']} seeds: median accuracy (least - greatest); the ceiling is {tree['ceiling']:.2f}"
+        ),
         "",
         f"{'':{width}}  " + "  ".join(f"{name:>16}" for name in head),
     ]
@@ -91,10 +94,16 @@ def _text(result: ShiftResult) -> str:
         spreads = [figures["validation"][f"{a:g}"] for a in train] + [figures["adjusted_validation"]]
         spreads += [figures["test"][f"{a:g}"] for a in shown]
         lines.append(f"{name:{width}}  " + "  ".join(f"{_cell(spread):>16}" for spread in spreads))
-    lines += ["", *(f"{name}: {row['title']}; told: {row['sees']}" for name, row in tree["methods"].items())]
-    lines += ["", "train and adjusted: held-out letters of the training environments. " + tree["selection"]]
+    lines += [
+        "",
+        *(marked(f"{name}: {row['title']}; told: {row['sees']}") for name, row in tree["methods"].items()),
+    ]
+    lines += [
+        "",
+        marked("train and adjusted: held-out letters of the training environments. ") + tree["selection"],
+    ]
     if tree["chosen"]:
-        lines.append(f"Chosen so: {tree['chosen']}.")
+        lines.append(marked(f"Chosen so: {tree['chosen']}."))
     return "\n".join(lines)
 
 

@@ -25,4 +25,4 @@ def summary(
     from bayesight.workflows.summary import summarise
 
     found = summarise(what, classes=classes, size=size, mode=mode)
-    write(found.as_dict(), found.table)
+    write(found.as_dict(), found.table, verbatim=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesight.cli.common import LedgerPlaceOption, say, with_json, write
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.ledger import Token
@@ -36,8 +37,8 @@ def create(
     with Ledger.open(ledger) as opened:
         expires_in_s = None if days is None else days * DAY_S
         made = create_token(opened, name, scope, expires_in_s=expires_in_s)
-    say("keep it now: it cannot be shown again")
-    write(_row(made) | {"token": made.secret}, made.secret)
+    say(marked("keep it now: it cannot be shown again"))
+    write(_row(made) | {"token": made.secret}, made.secret, verbatim=True)
 
 
 @token_app.command("list", epilog="Example: bayesight token list --ledger runs/letters")
@@ -62,7 +63,7 @@ def revoke(
 
     with Ledger.open(ledger, create=False) as opened:
         ended = revoke_token(opened, token_id)
-    write(_row(ended), f"token {ended.id} of {ended.name} is ended")
+    write(_row(ended), marked(f"token {ended.id} of {ended.name} is ended"))
 
 
 def _row(token: Token) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _row(token: Token) -> dict[str, Any]:
 
 def _table(found: list[Token]) -> str:
     if not found:
-        return "no tokens yet; 'bayesight token create' makes one"
+        return marked("no tokens yet; 'bayesight token create' makes one")
     rows = [("id", "name", "allows", "made", "ends", "ended")]
     rows += [
         (

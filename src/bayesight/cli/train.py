@@ -42,6 +42,7 @@ from bayesight.cli.common import (
     write,
 )
 from bayesight.cli.events import training_listeners
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.training.recipe import Recipe
@@ -269,10 +270,12 @@ def _recipe(path: Path, model: str | None, changes: dict[str, Any]) -> Recipe:
 def _how_to_go_on(out: Path) -> str:
     """The command that goes on with interrupted training."""
     if not (out / "recipe.toml").exists() or (out / "metrics.json").exists():
-        return "nothing was trained yet. The same command begins again."
+        return marked("nothing was trained yet. The same command begins again.")
     arguments = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
-    kept = "what was trained is kept" if (out / "checkpoint").exists() else "it had hardly begun"
-    return f"{kept}. Go on with: {shlex.join([*this_program(), *arguments, '--resume'])}"
+    kept = (
+        marked("what was trained is kept") if (out / "checkpoint").exists() else marked("it had hardly begun")
+    )
+    return marked(f"{kept}. Go on with: {shlex.join([*this_program(), *arguments, '--resume'])}")
 
 
 def _sides(text: str) -> int | tuple[int, int]:
@@ -332,7 +335,7 @@ def _quality(validation: Mapping[str, Any]) -> str:
 def _model(metrics: Mapping[str, Any]) -> str:
     """A line on which model was taken and why."""
     model = metrics.get("model")
-    return f"model {model['name']}, {model['why']}\n" if model else ""
+    return marked(f"model {model['name']}, {model['why']}\n") if model else ""
 
 
 def _folds(metrics: Mapping[str, Any]) -> str:
@@ -340,8 +343,8 @@ def _folds(metrics: Mapping[str, Any]) -> str:
     found = metrics.get("folds")
     if found is None:
         return ""
-    runs = f"by one of {found['count']} runs that did not see it (folds.html, folds.csv)"
-    return f"each of {found['examples']:,} images answered {runs}: {_quality(found)}\n"
+    runs = marked(f"by one of {found['count']} runs that did not see it (folds.html, folds.csv)")
+    return marked(f"each of {found['examples']:,} images answered {runs}: {_quality(found)}\n")
 
 
 def _text(result: Any) -> str:
@@ -351,7 +354,7 @@ def _text(result: Any) -> str:
     metrics = result.metrics
     validation, seconds = metrics["validation"], metrics["seconds"]
     if metrics.get("kind") == "language":
-        return (
+        return marked(
             f"{result.run.folder}\n{_model(metrics)}"
             f"trained on {metrics['examples']['train']:,} characters in {seconds['total']:.1f} s\n"
             f"on {validation['examples']:,} characters held out: {measured(validation)}, "
@@ -369,15 +372,15 @@ def _text(result: Any) -> str:
             f'{result.run.folder} "..."'
         )
     if metrics.get("kind") == "generation":
-        return (
+        return marked(
             f"{result.run.folder}\n{_model(metrics)}"
             f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
             f"on {validation['examples']:,} images held out: {measured(validation)}\n"
             f"look at {result.run.folder / 'samples.png'}"
         )
     if metrics.get("kind") in ON_IMAGES:
-        words = f"held out, which also chose the weights: {result.words}\n" if result.words else ""
-        return (
+        words = marked(f"held out, which also chose the weights: {result.words}\n") if result.words else ""
+        return marked(
             f"{result.run.folder}\n{_model(metrics)}"
             f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
             f"{words}look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight "
@@ -385,7 +388,7 @@ def _text(result: Any) -> str:
         )
     reads = "texts" if metrics["sources"][0].get("kind") == "text" else "images"
     verdict = f"{validation['verdict']}\n" if validation["verdict"] else ""
-    return (
+    return marked(
         f"{verdict}{result.run.folder}\n{_model(metrics)}"
         f"trained on {_learned_from(metrics):,} {reads} of {len(metrics['classes'])} classes in "
         f"{seconds['total']:.1f} s (training alone {seconds['training']:.1f} s)\n"

@@ -10,6 +10,7 @@ import typer
 
 from bayesight.cli.common import json_wanted, progress_bar, with_json, write
 from bayesight.errors import InvalidInput
+from bayesight.language import marked
 
 __all__ = ["translate"]
 
@@ -62,6 +63,6 @@ def translate(
     rows = [{"source": one, "translation": other} for one, other in zip(wanted, found, strict=True)]
     document = {"run": str(run), "beam": beam, "translations": rows}
     if to is not None and not json_wanted():
-        typer.echo(f"{len(found):,} translations in {to}")
+        typer.echo(marked(f"{len(found):,} translations in {to}"))
         return
-    write(document, "\n".join(found))
+    write(document, "\n".join(found), verbatim=True)

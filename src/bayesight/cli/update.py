@@ -17,6 +17,7 @@ from bayesight.cli.common import (
     with_source,
     write,
 )
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.workflows.update import UpdateResult
@@ -97,17 +98,22 @@ def update(
 def _text(found: UpdateResult) -> str:
     from bayesight.formatting import percent
 
-    seconds = f"in {found.features_s + found.belief_s:.2f} s (features {found.features_s:.2f} s)"
-    gone = f"gone, for no image of it is left: {', '.join(found.gone_classes)}"
+    seconds = marked(f"in {found.features_s + found.belief_s:.2f} s (features {found.features_s:.2f} s)")
+    gone = marked(f"gone, for no image of it is left: {', '.join(found.gone_classes)}")
     if found.removed:
         return "\n".join(
-            [f"took out {found.removed:,} {found.run.reads} {seconds}", *[gone] * bool(found.gone_classes)]
+            [
+                marked(f"took out {found.removed:,} {found.run.reads} {seconds}"),
+                *[gone] * bool(found.gone_classes),
+            ]
         )
-    lines = [f"absorbed {found.absorbed:,} {found.run.reads} {seconds}", *_corrections(found)]
+    lines = [marked(f"absorbed {found.absorbed:,} {found.run.reads} {seconds}"), *_corrections(found)]
     if found.new_classes:
-        lines.append(f"new classes: {', '.join(found.new_classes)}")
+        lines.append(marked(f"new classes: {', '.join(found.new_classes)}"))
     if found.predicted is not None and found.predicted == found.predicted:
-        lines.append(f"before that, {percent(found.predicted)} of those of known classes were called rightly")
+        lines.append(
+            marked(f"before that, {percent(found.predicted)} of those of known classes were called rightly")
+        )
     return "\n".join([*lines, *[gone] * bool(found.gone_classes)])
 
 
@@ -116,15 +122,21 @@ def _corrections(found: UpdateResult) -> list[str]:
     total, lines = found.absorbed + found.repeated + found.superseded, []
     if found.corrected:
         (first, count), *more = sorted(found.was.items(), key=lambda pair: (-pair[1], pair[0]))
-        others = "".join(f", {n:,} as {name}" for name, n in more)
+        others = "".join(marked(f", {n:,} as {name}") for name, n in more)
         lines.append(
-            f"{count:,} of {total:,} were learned as {first} before{others}; the new label replaces that"
+            marked(
+                f"{count:,} of {total:,} were learned as {first} before{others}; the new label replaces that"
+            )
         )
     if found.repeated:
         lines.append(
-            f"{found.repeated:,} of {total:,} were repeated: learned under this label before, they change "
-            "nothing (--second-reading counts them again)"
+            marked(
+                f"{found.repeated:,} of {total:,} were repeated: learned under this label before, they "
+                "change nothing (--second-reading counts them again)"
+            )
         )
     if found.superseded:
-        lines.append(f"{found.superseded:,} of {total:,} came under another label too, and the last counts")
+        lines.append(
+            marked(f"{found.superseded:,} of {total:,} came under another label too, and the last counts")
+        )
     return lines

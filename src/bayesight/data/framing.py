@@ -15,6 +15,7 @@ from bayesight.data.decode import PIXEL_LIMIT
 from bayesight.data.layout import AS_SHOWN, LayoutOptions
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Levels, Range
+from bayesight.language import marked
 
 __all__ = ["MOST_PIXELS", "BitDepths", "ImageSpec", "asked_frame", "choose", "sentence", "sides"]
 
@@ -203,19 +204,21 @@ def sentence(spec: ImageSpec, frame: Frame, seen: Counter[Frame]) -> str:
     """
     size = f"{frame.height}x{frame.width}"
     if spec.size:
-        how = f"{size} as asked for"
+        how = marked(f"{size} as asked for")
     elif not seen or {(f.height, f.width) for f in seen} == {(frame.height, frame.width)}:
-        how = f"all images are {size}"
+        how = marked(f"all images are {size}")
     else:
         how = f"{size}, {_reason(frame, seen)}; the others are {_FITTING[frame.fit]}"
     if frame.levels != EIGHT_BIT:
         how += f"; values of {Range(*frame.levels)} are scaled to 0 to 255"
     colour = sum(many for f, many in seen.items() if f.mode == "RGB")
     if spec.mode:
-        return f"{how}; {spec.mode} as asked for"
+        return marked(f"{how}; {spec.mode} as asked for")
     if 0 < colour < seen.total():
-        return f"{how}; RGB, because {colour:,} of them have colour"
-    return f"{how}; all images are {'grey' if frame.mode == 'L' else 'RGB'}"
+        return marked(f"{how}; RGB, because {colour:,} of them have colour")
+    return (
+        marked(f"{how}; all images are grey") if frame.mode == "L" else marked(f"{how}; all images are RGB")
+    )
 
 
 def _reason(frame: Frame, seen: Counter[Frame]) -> str:

@@ -16,8 +16,9 @@ from bayesight.checks import check
 from bayesight.data.audit import Audit
 from bayesight.data.members import HIDDEN
 from bayesight.data.store import Store
-from bayesight.formatting import percent
+from bayesight.formatting import columns, padded, percent
 from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Range, Treatment
+from bayesight.language import marked, retold, tr
 
 __all__ = [
     "fitted_note",
@@ -58,8 +59,10 @@ def reading_notes(store: Store, *, whose: str = "") -> list[str]:
 def fitted_note(store: Store, whose: str = "") -> str:
     """The sentence on images of another size or mode than the store's; empty where there are none."""
     frame, many = store.manifest.frame, store.manifest.fitted
+    if not many:
+        return ""
     size, kind = f"{frame.height}x{frame.width}", "grey" if frame.mode == "L" else "RGB"
-    return f"{many:,} of {len(store):,} images were brought to {whose}{size} {kind}" if many else ""
+    return marked(f"{many:,} of {len(store):,} images were brought to {whose}{size} {kind}")
 
 
 def source_facts(store: Store, said: Sequence[str] | None = None, most: int | None = None) -> dict[str, Any]:
@@ -96,38 +99,44 @@ def source_facts(store: Store, said: Sequence[str] | None = None, most: int | No
 def _treatment_notes(store: Store, whose: str) -> list[str]:
     """Sentences on what was done to images."""
     done, frame = store.manifest.treatment, store.manifest.frame
-    of = f"of {len(store):,} images"
+    of, levels = marked(f"of {len(store):,} images"), f"{whose}{Range(*frame.levels)}"
     said = [
         (done.fitted, fitted_note(store, whose)),
         (done.cut_share >= _QUIET_CUT, _cut_note(done, frame)),
         (
             done.deep and frame.levels != EIGHT_BIT,
-            f"{done.deep:,} {of} have more than 8 bits: {whose}{Range(*frame.levels)} became 0 to 255",
+            marked(f"{done.deep:,} {of} have more than 8 bits: {levels} became 0 to 255"),
         ),
         (
             done.clipped,
-            f"{done.clipped:,} {of} have values beyond {Range(*frame.levels)}, which were clipped",
+            marked(f"{done.clipped:,} {of} have values beyond {Range(*frame.levels)}, which were clipped"),
         ),
-        (done.turned, f"{done.turned:,} {of} were turned the way their camera noted"),
-        (done.transparent, f"{done.transparent:,} {of} have transparent pixels and were laid over white"),
-        (done.frames, f"{done.frames:,} {of} are the first of several frames in their file"),
-        (done.inks, f"{done.inks:,} {of} are of CMYK inks, converted without a colour profile"),
+        (done.turned, marked(f"{done.turned:,} {of} were turned the way their camera noted")),
+        (
+            done.transparent,
+            marked(f"{done.transparent:,} {of} have transparent pixels and were laid over white"),
+        ),
+        (done.frames, marked(f"{done.frames:,} {of} are the first of several frames in their file")),
+        (done.inks, marked(f"{done.inks:,} {of} are of CMYK inks, converted without a colour profile")),
     ]
     return [sentence for holds, sentence in said if holds]
 
 
 def image_notes(done: Treatment, frame: Frame) -> list[str]:
     """Phrases on what was done to one image, for whoever asked about it."""
-    cropped = f"cropped to the run's {frame.height}x{frame.width} in the centre"
+    size, share = f"{frame.height}x{frame.width}", percent(done.cut_share, 0)
+    cut = marked(f"{share} of its pixels are cut away: cropped to the run's {size} in the centre")
     if done.cut_share >= _LOUD_CUT:
-        cropped += "; a run trained with --size HEIGHTxWIDTH of its shape, or with --fit pad, keeps them"
+        cut = marked(
+            f"{cut}; a run trained with --size HEIGHTxWIDTH of its shape, or with --fit pad, keeps them"
+        )
     said = [
-        (done.cut_share >= _QUIET_CUT, f"{percent(done.cut_share, 0)} of its pixels are cut away: {cropped}"),
-        (done.clipped, f"values beyond the run's {Range(*frame.levels)} were clipped"),
-        (done.turned, "turned the way its camera noted"),
-        (done.transparent, "laid over white, for some of its pixels are transparent"),
-        (done.frames, "the first of several frames in its file"),
-        (done.inks, "of CMYK inks, converted without a colour profile"),
+        (done.cut_share >= _QUIET_CUT, cut),
+        (done.clipped, marked(f"values beyond the run's {Range(*frame.levels)} were clipped")),
+        (done.turned, marked("turned the way its camera noted")),
+        (done.transparent, marked("laid over white, for some of its pixels are transparent")),
+        (done.frames, marked("the first of several frames in its file")),
+        (done.inks, marked("of CMYK inks, converted without a colour profile")),
     ]
     return [sentence for holds, sentence in said if holds]
 
@@ -135,7 +144,7 @@ def image_notes(done: Treatment, frame: Frame) -> list[str]:
 def _cut_note(done: Treatment, frame: Frame) -> str:
     """The share of pixels cut away, and the way to keep them."""
     warning = "warning: " if done.cut_share >= _LOUD_CUT else ""
-    return (
+    return marked(
         f"{warning}{percent(done.cut_share, 0)} of the pixels are cut away, for images of another shape are "
         f"cropped to {frame.height}x{frame.width} in the centre; train with --size HEIGHTxWIDTH of their "
         "shape, or with --fit pad or --fit stretch, to keep all of them"
@@ -145,7 +154,7 @@ def _cut_note(done: Treatment, frame: Frame) -> str:
 def _left_out(store: Store) -> list[str]:
     """Sentences on files that are not among the images."""
     manifest = store.manifest
-    said = [f"warning: no image is left of class {one}" for one in manifest.lost]
+    said = [marked(f"warning: no image is left of class {one}") for one in manifest.lost]
     out = manifest.quarantined
     if out:
         whole = len(store) + len(out)
@@ -154,18 +163,21 @@ def _left_out(store: Store) -> list[str]:
         shown = "; ".join(
             [f"{many:,} {reason}", *(f"{n:,} {other.partition(': ')[0]}" for other, n in others)]
         )
-        more = f"; and {len(reasons) - _REASONS:,} other reasons" if len(reasons) > _REASONS else ""
-        said.append(f"{len(out):,} of {whole:,} files were left out: {shown}{more} (first: {out[0].path})")
+        if len(reasons) > _REASONS:
+            shown = marked(f"{shown}; and {len(reasons) - _REASONS:,} other reasons")
+        first = out[0].path
+        said.append(marked(f"{len(out):,} of {whole:,} files were left out: {shown} (first: {first})"))
     passed = [kind for kind in manifest.passed if kind.kind != HIDDEN]
     if passed:
         many = sum(kind.files for kind in passed)
         shown = ", ".join(
-            f"{kind.files:,} {kind.kind}" + ("" if kind.label is None else f" in {kind.label!r}")
+            f"{kind.files:,} {kind.kind}" + ("" if kind.label is None else marked(f" in {kind.label!r}"))
             for kind in passed[:_REASONS]
         )
-        more = f" and {len(passed) - _REASONS:,} other kinds" if len(passed) > _REASONS else ""
-        were = "file that is no image was" if many == 1 else "files that are no images were"
-        said.append(f"{many:,} {were} passed over: {shown}{more} (first: {passed[0].path})")
+        if len(passed) > _REASONS:
+            shown = marked(f"{shown} and {len(passed) - _REASONS:,} other kinds")
+        were = marked("file that is no image was") if many == 1 else marked("files that are no images were")
+        said.append(marked(f"{many:,} {were} passed over: {shown} (first: {passed[0].path})"))
     return said
 
 
@@ -223,19 +235,19 @@ def report_text(store: Store, found: Audit) -> str:
     manifest = store.manifest
     lines = [
         f"{manifest.source}",
-        f"{_with_class(store):,} images in {len(store.classes)} class"
-        f"{'' if len(store.classes) == 1 else 'es'}{_others(store)}; "
-        f"{manifest.choice}.",
+        _what_is_there(store),
         "",
         *_class_table(manifest.counts),
         "",
     ]
     if found.imbalance > 1.5:
-        lines.append(f"The largest class has {found.imbalance:.3g} times as many images as the smallest.")
+        lines.append(
+            marked(f"The largest class has {found.imbalance:.3g} times as many images as the smallest.")
+        )
     lines += _quarantine(store)
     lines += [f"{note[0].upper()}{note[1:]}." for note in notes(store)]
     lines += _duplicates(found)
-    lines.append(f"Stored in {store.folder}")
+    lines.append(marked(f"Stored in {store.folder}"))
     return "\n".join(lines)
 
 
@@ -244,17 +256,22 @@ def _with_class(store: Store) -> int:
     return sum(store.manifest.counts.values()) if store.manifest.counts else len(store)
 
 
-def _others(store: Store) -> str:
-    many = len(store) - _with_class(store)
-    return f", {many:,} without a class" if many else ""
+def _what_is_there(store: Store) -> str:
+    images, classes, choice = _with_class(store), len(store.classes), store.manifest.choice
+    kinds = marked(f"{images:,} images in {classes} classes")
+    if classes == 1:
+        kinds = marked(f"{images:,} images in 1 class")
+    if many := len(store) - images:
+        kinds = marked(f"{kinds}, {many:,} without a class")
+    return f"{retold(kinds)}; {retold(choice)}."
 
 
 def _class_table(counts: dict[str, int]) -> list[str]:
     if not counts:
-        return ["without classes"]
-    width = max(len("class"), *(len(name) for name in counts))
+        return [marked("without classes")]
+    width = max(columns(tr("class")), *(len(name) for name in counts))
     most = max(counts.values())
-    lines = [f"  {'class':<{width}}  {'images':>9}"]
+    lines = [f"  {padded(tr('class'), width)}  {padded(tr('images'), -9)}"]
     for name, number in counts.items():
         lines.append(f"  {name:<{width}}  {number:>9,}  {'█' * max(1, round(_BAR * number / most))}")
     return lines
@@ -263,41 +280,47 @@ def _class_table(counts: dict[str, int]) -> list[str]:
 def _quarantine(store: Store) -> list[str]:
     entries = store.manifest.quarantined
     if not entries:
-        return ["No file was broken."]
-    lines = ["Files left out:"]
+        return [marked("No file was broken.")]
+    lines = [marked("Files left out:")]
     lines += [f"  {entry.path}: {entry.reason}" for entry in entries[:_SHOWN]]
     if len(entries) > _SHOWN:
-        lines.append(f"  and {len(entries) - _SHOWN:,} more (--json names them all)")
+        lines.append(marked(f"  and {len(entries) - _SHOWN:,} more (--json names them all)"))
     return lines
 
 
 def _duplicates(found: Audit) -> list[str]:
+    held = marked("1 image is") if found.groups == 1 else marked(f"{found.groups:,} images are")
+    extra = marked("1 copy") if found.extra == 1 else marked(f"{found.extra:,} copies")
     if not found.groups:
-        lines = ["No image is there twice."]
+        lines = [marked("No image is there twice.")]
     else:
         lines = [
-            f"{found.groups:,} image{' is' if found.groups == 1 else 's are'} there more than once "
-            f"({found.extra:,} cop{'y' if found.extra == 1 else 'ies'} too many); "
-            "copies never lie on both sides of a split."
+            marked(
+                f"{held} there more than once ({extra} too many); copies never lie on both sides of a split."
+            )
         ]
     if found.across:
-        lines.append(f"{found.across:,} of them lie under different labels, so some of these are wrong:")
+        lines.append(
+            marked(f"{found.across:,} of them lie under different labels, so some of these are wrong:")
+        )
         for conflict in found.conflicts[:_SHOWN]:
-            given = ", ".join(f"{number} as {name}" for name, number in conflict.labels.items())
+            given = ", ".join(marked(f"{number} as {name}") for name, number in conflict.labels.items())
             lines.append(
                 f"  {given}: {', '.join(conflict.paths[:4])}{' ...' if len(conflict.paths) > 4 else ''}"
             )
     if found.across_parts:
         lines.append(
-            f"{found.across_parts:,} images lie in several parts of the source; training leaves them out."
+            marked(
+                f"{found.across_parts:,} images lie in several parts of the source; training leaves them out."
+            )
         )
     if found.near is not None:
         total = found.near_pairs or 0
-        pairs = "1 pair of images looks" if total == 1 else f"{total:,} pairs of images look"
-        more = f"; the {len(found.near):,} most alike:" if len(found.near) < total else ":"
+        pairs = marked("1 pair of images looks") if total == 1 else marked(f"{total:,} pairs of images look")
+        more = marked(f"; the {len(found.near):,} most alike:") if len(found.near) < total else ":"
         more = more if found.near else "."
-        lines.append(f"{pairs} alike without being equal{more}")
+        lines.append(marked(f"{pairs} alike without being equal{more}"))
         for pair in found.near:
-            note = "" if pair.same_class else " (different classes)"
-            lines.append(f"  {pair.first} and {pair.second}{note}")
+            note = "" if pair.same_class else marked(" (different classes)")
+            lines.append(marked(f"  {pair.first} and {pair.second}{note}"))
     return lines

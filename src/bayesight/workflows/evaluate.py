@@ -330,18 +330,16 @@ class EvaluateResult:
     def seen_note(self) -> str:
         """A sentence on the images that are not new to the run; empty where all are."""
         count = len(self.evaluation.labels)
-        said = [
-            f"{number:,} {words}"
-            for number, words in ((self.learned, "trained the run"), (self.chosen, "chose its weights"))
-            if number
-        ]
-        if not said:
+        learned = marked(f"{self.learned:,} trained the run") if self.learned else ""
+        chose = marked(f"{self.chosen:,} chose its weights") if self.chosen else ""
+        if not (learned or chose):
             return ""
-        note = f"of these {count:,} {self.run.reads} {' and '.join(said)}: the figures flatter it"
+        both = marked(f"{learned} and {chose}") if learned and chose else learned or chose
+        note = marked(f"of these {count:,} {self.run.reads} {both}: the figures flatter it")
         if self.unseen is None:
-            return f"{note}; none is new to it"
+            return marked(f"{note}; none is new to it")
         rest = self.unseen
-        return (
+        return marked(
             f"{note}; on the other {len(rest.labels):,} it has accuracy {percent(rest.accuracy)} "
             f"({spread(rest.accuracy_interval)}), log-loss {rest.log_loss:.3f} nats"
         )

@@ -20,7 +20,7 @@ from bayesight.data.audit import audit
 from bayesight.data.batches import Examples
 from bayesight.data.labelled_texts import TextStore
 from bayesight.data.notes import notes
-from bayesight.language import marked, tr
+from bayesight.language import marked, retold, tr
 from bayesight.models import GENERATORS, GenerativeModel
 from bayesight.report import (
     ClassReading,
@@ -271,7 +271,8 @@ def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
         The path of the report.
     """
     evaluation, data = result.evaluation, result.data
-    notes = (result.seen_note[:1].upper() + result.seen_note[1:], data.note)
+    seen = retold(result.seen_note)
+    notes = (seen[:1].upper() + seen[1:], retold(data.note))
     judged = tr("of which it has seen some") if result.seen_note else tr("it never learned from")
     sections: list[Section] = [
         *evaluation_sections(evaluation, note=". ".join(filter(None, notes)), judged=judged),
@@ -305,7 +306,7 @@ def evaluation_sections(
             calibration_error=evaluation.ece,
             bins=CALIBRATION_BINS,
             readings=readings,
-            verdict=evaluation.verdict,
+            verdict=retold(evaluation.verdict),
             judged=judged,
         ).with_note(note),
         report.confusion_table(evaluation.cells, evaluation.classes),
@@ -364,9 +365,9 @@ def novelty_section(found: NoveltyCheck) -> Section:
 def data_sections(store: Store) -> list[Section]:
     """Sections on a source: its classes, quarantined files and duplicates."""
     manifest, found = store.manifest, audit(store)
-    said = " ".join(f"{note[0].upper()}{note[1:]}." for note in notes(store))
+    said = " ".join(f"{note[0].upper()}{note[1:]}." for note in map(retold, notes(store)))
     return [
-        report.class_counts(manifest.counts).with_note(manifest.choice),
+        report.class_counts(manifest.counts).with_note(retold(manifest.choice)),
         report.quarantine(
             [(q.path, q.reason) for q in manifest.quarantined], ignored=manifest.ignored
         ).with_note(said),
@@ -397,7 +398,7 @@ def _training(run: Run, metrics: dict[str, Any]) -> Section:
         samples={k: v for k, v in metrics["examples"].items() if v},
         recipe={key: recipe[key] for key in ("data", "model", "loss", "optimization")},
         seed=metrics["seed"],
-        selection=metrics["selection"],
+        selection=retold(metrics["selection"]),
         elapsed_s=metrics["seconds"]["training"],
         threads=metrics["hardware"]["threads"],
         versions={"bayesight": bayesight.__version__, "torch": metrics["hardware"]["torch"]},

@@ -17,6 +17,7 @@ from bayesight.belief.classifier import Classifier, fit_classifier
 from bayesight.belief.features import Precision, features_of, reader_of
 from bayesight.data.batches import Examples
 from bayesight.evaluation import Answers
+from bayesight.language import marked
 from bayesight.losses import sees_environments
 from bayesight.models import ImageModel
 from bayesight.training.classification import (
@@ -43,7 +44,7 @@ __all__ = [
     "softmax_figures",
 ]
 
-SELECTION = (
+SELECTION = marked(
     "weights of the epoch with the lowest validation log-loss at its best temperature; shrinkage and "
     "sharpness of the Gaussian head are chosen on the same images"
 )
@@ -176,7 +177,7 @@ def selection(recipe: Recipe, images: int, classes: int, *, borrowed: bool = Fal
     judges = len(sharpness.judges(images, classes))
     if judges == images:
         return SELECTION
-    return f"{SELECTION}, {judges:,} of the {images:,} held out, for there are {classes:,} classes"
+    return marked(f"{SELECTION}, {judges:,} of the {images:,} held out, for there are {classes:,} classes")
 
 
 def environment_metrics(found: Evaluation, material: Material) -> dict[str, Any]:

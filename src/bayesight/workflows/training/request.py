@@ -9,6 +9,7 @@ from typing import Any
 
 from bayesight.checks import check
 from bayesight.errors import InvalidInput
+from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray
@@ -16,7 +17,7 @@ from bayesight.workflows.sources import AS_IT_IS, SourceOptions
 
 __all__ = ["NAMED", "TrainRequest", "known_recipe", "refuse_options_of_images", "stated_recipe"]
 
-NAMED = "as named"
+NAMED = marked("as named")
 """Why a model was taken that was named, or stated in a recipe."""
 
 
