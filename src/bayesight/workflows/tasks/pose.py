@@ -10,17 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bayesight import report
 from bayesight.bayes.calibrate import Calibration, apply, fit_bcts
-from bayesight.bayes.rates import Estimate
 from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.annotated import AnnotatedImages, as_tensor, own_picture, picture_of
@@ -30,40 +26,31 @@ from bayesight.data.encode import png_of
 from bayesight.data.moves import SceneAugment
 from bayesight.data.readers import KeypointReader
 from bayesight.errors import listed
-from bayesight.evaluation.calibration import Answers, Reliability
-from bayesight.evaluation.keypoints import FigurePoints, tolerances_of
-from bayesight.formatting import decimal, percent
+from bayesight.evaluation.keypoints import FigurePoints
+from bayesight.formatting import percent
 from bayesight.frame import Placing
-from bayesight.language import marked, tr
 from bayesight.letters.figures import coco_of, draw_figures
 from bayesight.losses.pose import heat_map_loss
 from bayesight.models import POSE_MODELS, UNet, start_from_imagenet
 from bayesight.models.outline import initialised
 from bayesight.models.pose import log_places, mass_near, places
-from bayesight.report.overlays import in_colour, side_by_side, skeleton_overlay
+from bayesight.report.overlays import skeleton_overlay
 from bayesight.run_schema import TaskFile
 from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Recipe
 from bayesight.types import FloatArray, ImageArray, IntArray
 from bayesight.values import Each, Names, Within
 from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained
+from bayesight.workflows.tasks.pose_measures import NEAR, KeypointMeasures
 
 __all__ = ["PoseFile", "PoseTask"]
 
-BINS = 15
-NEAR = 0.1
-"""A point is near enough within this share of the longer side of its figure's box."""
-SHARES = (0.05, NEAR, 0.2)
-"""Shares at which PCK is measured."""
 SIDES = (32, 96)
 """Pixels of a cut figure's side, at least and at most."""
 TOGETHER = 32
 """Images that the network is shown at a time."""
 LOOKS = 3
 """Times that a figure without a box is looked at, closer each time."""
-DRAWS = 300
-"""Samples of images that intervals are taken from."""
-_CASES = (marked("best"), marked("typical"), marked("worst"))
 _SURE = 1e-6
 _SIDE = re.compile(r"(?<![a-z])(left|right|l|r)(?![a-z])")
 _OTHER = {"left": "right", "right": "left", "l": "r", "r": "l"}
@@ -201,17 +188,18 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
 
     def calibrated(self, trained: TrainedNet, images: Images) -> PoseFile:
         """A temperature and a bias of the probability that a point is near enough."""
-        found = _Measured.of(trained, images)
-        there = found.points.there
-        hit = torch.from_numpy(found.points.near(NEAR)[there].astype(np.int64))
-        one = fit_bcts(_log_odds(found.held[there]), hit)
+        points, held = _found(trained, images)
+        hit = torch.from_numpy(points.near(NEAR)[points.there].astype(np.int64))
+        one = fit_bcts(_log_odds(held[points.there]), hit)
         return trained.facts.model_copy(update={"temperature": one.temperature, "bias": one.bias.tolist()})
 
     def judge(self, trained: TrainedNet, images: Images, prior: Tensor | None) -> Judgement:
         """Points near enough, likeness of whole figures, and whether probabilities come true."""
         check(prior is None, "--prior", "base rates", "none, for key points have no classes")
-        found = _Measured.of(trained, images)
-        check(bool(found.points.there.any()), images.source, "no key point that is there", "some")
+        points, held = _found(trained, images)
+        check(bool(points.there.any()), images.source, "no key point that is there", "some")
+        facts, p = trained.facts, _near_probability(trained.facts, held)
+        found = KeypointMeasures(facts.points, facts.lines, images, points, p)
         return Judgement(found.figures, found.text, tuple(found.sections()))
 
     def scenes(
@@ -251,175 +239,9 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
         return ImageAnswer(row, text, skeleton_overlay(picture, own * scale, facts.lines, p))
 
 
-@dataclass(frozen=True, eq=False)
-class _Measured:
-    """Figures beside the truth, in the pixels of their frames.
-
-    Args:
-        facts: names, lines, calibration.
-        images: they are of.
-        points: theirs, and those found.
-        held: (G, P) what a point's map holds within the radius, before calibration.
-    """
-
-    facts: PoseFile
-    images: Images
-    points: FigurePoints
-    held: FloatArray
-
-    @classmethod
-    def of(cls, trained: TrainedNet, images: Images) -> _Measured:
-        """The answers to all figures."""
-        found, held = [], []
-        for maps, crops, _, _ in _answered(trained, images):
-            one, mass = _points_of(maps, trained.facts.radius)
-            found.append(crops.outside(one).numpy())
-            held.append(mass.numpy())
-        boxes = np.concatenate([one.boxes for one in images.annotations])
-        points = np.concatenate([one.points for one in images.annotations])
-        many = [len(one.boxes) for one in images.annotations]
-        measured = FigurePoints(
-            len(many),
-            np.repeat(np.arange(len(many)), many),
-            points[..., :2],
-            points[..., 2] > 0,
-            np.concatenate(found).astype(float),
-            _longer(boxes),
-            (boxes[:, 2:] - boxes[:, :2]).prod(axis=1),
-        )
-        return cls(trained.facts, images, measured, np.concatenate(held).astype(float))
-
-    @cached_property
-    def p(self) -> FloatArray:
-        """(G, P) the probability of each point to be near enough."""
-        return _near_probability(self.facts, self.held)
-
-    @cached_property
-    def answers(self) -> Answers:
-        """The probability of each point that is there to be near enough, and whether it was."""
-        there = self.points.there
-        return Answers.of_events(self.p[there], self.points.near(NEAR)[there])
-
-    @cached_property
-    def reliability(self) -> Reliability:
-        """Those probabilities against how often they came true."""
-        return self.answers.reliability(BINS)
-
-    @cached_property
-    def shares(self) -> dict[float, Estimate]:
-        """The share of points found, by the share of their figure's size that they are found within."""
-        return {share: Estimate(*self.points.pck(share, draws=DRAWS)) for share in SHARES}
-
-    @cached_property
-    def by_point(self) -> dict[str, Estimate]:
-        """The share of each point found within ``NEAR``."""
-        each = (self.points.pck(NEAR, k, draws=DRAWS) for k in range(len(self.facts.points)))
-        return {name: Estimate(*one) for name, one in zip(self.facts.points, each, strict=True)}
-
-    @cached_property
-    def counts(self) -> dict[str, int]:
-        """How many of each point are there."""
-        return dict(zip(self.facts.points, self.points.there.sum(axis=0).tolist(), strict=True))
-
-    @cached_property
-    def figures(self) -> dict[str, Any]:
-        """The measures for ``--json``; a figure is as sure as its points are on average."""
-        matches = self.points.matches(self.p.mean(axis=1), tolerances_of(self.facts.points))
-        return {
-            "examples": len(self.images),
-            "figures": len(self.held),
-            "points": int(self.points.there.sum()),
-            "pck": self.shares[NEAR].mean,
-            "within": NEAR,
-            "pck_at": {
-                f"{share:g}": {"pck": one.mean, "interval": [one.low, one.high]}
-                for share, one in self.shares.items()
-            },
-            "oks_ap": matches.mean_average_precision(),
-            "oks_ap_interval": list(matches.interval(draws=DRAWS)),
-            "oks_ap_50": matches.mean_average_precision(overlap=0.5),
-            "oks_ap_75": matches.mean_average_precision(overlap=0.75),
-            "log_loss": self.answers.log_loss(),
-            "ece": self.reliability.expected_error,
-            "ece_bins": BINS,
-            "reliability": {
-                name: getattr(self.reliability, name).tolist()
-                for name in ("edges", "counts", "confidence", "accuracy", "low", "high")
-            },
-            "per_point": {
-                name: {"pck": one.mean, "interval": [one.low, one.high], "points": self.counts[name]}
-                for name, one in self.by_point.items()
-            },
-        }
-
-    @cached_property
-    def text(self) -> str:
-        """The measures in a line, and the points in a table."""
-        shares = ", ".join(
-            tr("{share} within {radius}", share=_spread(one), radius=f"{share:.0%}")
-            for share, one in self.shares.items()
-        )
-        low, high = self.figures["oks_ap_interval"]
-        lines = [
-            tr(
-                "{images:,} images, {figures:,} figures: key points {shares} of the longer side of the "
-                "figure's box; average precision by likeness {ap} ({low} to {high}), calibration error of a "
-                "point's probability {error} over {bins} bins",
-                images=len(self.images),
-                figures=len(self.held),
-                shares=shares,
-                ap=decimal(self.figures["oks_ap"], 3),
-                low=decimal(low, 3),
-                high=decimal(high, 3),
-                error=decimal(self.reliability.expected_error, 4),
-                bins=BINS,
-            )
-        ]
-        width = max(map(len, self.facts.points))
-        for name, one in self.by_point.items():
-            lines.append(f"  {name:{width}}  {_spread(one) if self.counts[name] else 'not in these images'}")
-        return "\n".join(lines)
-
-    def sections(self) -> Iterator[report.Section]:
-        """The report: the figures, cases, points, reliability."""
-        yield report.prose(tr("How well it finds key points"), self.text.partition("\n")[0])
-        yield report.cases(
-            list(self._cases()), tr("The image, its key points, and those found, the redder the less likely.")
-        )
-        heading = tr("Share of each key point found within {radius}", radius=f"{NEAR:.0%}")
-        yield report.measures_by_class(heading, self.by_point, self.counts, tr("share"), tr("points"))
-        yield report.reliability_diagram(self.reliability, "point")
-
-    def _cases(self) -> Iterator[report.Case]:
-        """The two best, most typical and worst images, by the mean distance of their points."""
-        mean = self.points.mean_gaps()
-        order = [row for row in np.argsort(mean).tolist() if not np.isnan(mean[row])]
-        middle, shown = max(0, len(order) // 2 - 1), set()
-        for title, rows in zip(_CASES, (order[:2], order[middle : middle + 2], order[-2:]), strict=True):
-            for row in rows:
-                if row not in shown:
-                    shown.add(row)
-                    words = tr("points off by {share} on average", share=percent(float(mean[row])))
-                    yield report.Case(tr(title), self._page(row), self.images.paths[row], words)
-
-    def _page(self, row: int) -> ImageArray:
-        """An image, its key points, and those found, side by side."""
-        own, pixels = self.points.image == row, in_colour(self.images.pixels[row])
-        true, found = self.points.true[own], self.points.found[own]
-        sure = np.where(self.points.there[own], 1.0, np.nan)
-        drawn = (true, np.full_like(sure, np.nan)), (true, sure), (found, self.p[own])
-        return side_by_side([skeleton_overlay(pixels, one, self.facts.lines, p) for one, p in drawn])
-
-
 def _said(point: Mapping[str, Any]) -> str:
     """A key point in words."""
     return f"{point['name']} {point['x']:.0f}, {point['y']:.0f} ({percent(point['probability'])})"
-
-
-def _spread(share: Estimate) -> str:
-    """A share with its interval in words."""
-    ends = tr("{low} to {high}", low=percent(share.low), high=percent(share.high))
-    return f"{percent(share.mean)} ({ends})"
 
 
 def _longer(boxes: FloatArray) -> FloatArray:
@@ -455,6 +277,28 @@ def _answered(trained: TrainedNet, images: Images) -> Iterator[tuple[Tensor, Cro
         rows = slice(start, start + TOGETHER)
         crops, points, there = _cut(images.tensor(rows), images.annotations[rows], trained.facts.side)
         yield trained.network(crops.images.to(device)).float().cpu(), crops, points, there
+
+
+def _found(trained: TrainedNet, images: Images) -> tuple[FigurePoints, FloatArray]:
+    """All figures with the points found, in the pixels of their frames, and what the maps hold (G, P)."""
+    found, held = [], []
+    for maps, crops, _, _ in _answered(trained, images):
+        one, mass = _points_of(maps, trained.facts.radius)
+        found.append(crops.outside(one).numpy())
+        held.append(mass.numpy())
+    boxes = np.concatenate([one.boxes for one in images.annotations])
+    points = np.concatenate([one.points for one in images.annotations])
+    many = [len(one.boxes) for one in images.annotations]
+    figures = FigurePoints(
+        len(many),
+        np.repeat(np.arange(len(many)), many),
+        points[..., :2],
+        points[..., 2] > 0,
+        np.concatenate(found).astype(float),
+        _longer(boxes),
+        (boxes[:, 2:] - boxes[:, :2]).prod(axis=1),
+    )
+    return figures, np.concatenate(held).astype(float)
 
 
 def _points_of(maps: Tensor, radius: float) -> tuple[Tensor, Tensor]:
