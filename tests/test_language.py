@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src/bayesight"
 ROOMS = (
     "cli",
+    "lessons/templates",
     "report",
     "service/page",
     "data/notes.py",

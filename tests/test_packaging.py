@@ -95,6 +95,7 @@ def test_contributing_names_files_that_are_there():
         "data",
         "evaluation",
         "ledger",
+        "lessons",
         "letters",
         "losses",
         "milestones",
@@ -116,7 +117,7 @@ def test_a_docstring_names_its_thing_and_does_not_ask_for_it(room):
     assert asked == []
 
 
-@pytest.mark.parametrize("room", ["causal", "ledger", "losses", "training"])
+@pytest.mark.parametrize("room", ["causal", "ledger", "lessons", "losses", "training"])
 def test_every_module_has_its_test_file(room):
     modules = {path.stem for path in (ROOT / "src/bayesight" / room).glob("*.py")} - {"__init__"}
     tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / room).glob("test_*.py")}
