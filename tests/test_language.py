@@ -13,7 +13,7 @@ from jinja2 import nodes
 
 from bayesight import report
 from bayesight.evaluation import reliability
-from bayesight.language import LANGUAGES, accepted, catalogue, current, of_system, speaking, tr
+from bayesight.language import LANGUAGES, accepted, catalogue, current, of_system, retold, speaking, tr
 from bayesight.report import ClassReading, Estimate, Report, render
 from bayesight.report.words import joined, plural
 
@@ -31,8 +31,8 @@ ROOMS = (
 """Files and folders whose sentences people read."""
 
 NOT_SHOWN = {
-    "tr", "marked", "plural", "check", "node", "stroke", "numpy_generator", "getattr", "info", "startswith",
-    "Option", "Argument", "Typer", "command",
+    "tr", "marked", "plural", "check", "node", "stroke", "numpy_generator", "getattr", "info", "warning",
+    "startswith", "Option", "Argument", "Typer", "command",
 }  # fmt: skip
 """Calls whose strings are messages already, no words, or help and refusals, which stay English."""
 
@@ -163,6 +163,19 @@ def test_the_language_is_that_of_the_system_or_of_the_browser():
     assert of_system({"LANG": "en_US.UTF-8", "LC_ALL": "ko_KR"}) == "ko"
     assert accepted("en;q=0, ko;q=0.2") == "ko"
     assert accepted("", otherwise="ko") == accepted("ko;q=x, fr", otherwise="ko") == "ko"
+
+
+def test_english_made_elsewhere_is_told_again_but_for_names_in_it():
+    with speaking("ko"):
+        assert retold("new classes: positive") == "새 클래스: positive"
+        assert (
+            retold("  one.png: unknown\nStored in /tmp/prior") == "  one.png: unknown\n저장한 곳: /tmp/prior"
+        )
+        assert retold("1 file that is no image was passed over: 1 .csv (first: a.csv).") == (
+            "이미지가 아닌 파일 1개를 건너뛰었습니다: 1 .csv (첫째: a.csv)."
+        )
+        assert retold("a sentence that no code of ours makes") == "a sentence that no code of ours makes"
+    assert retold("new classes: positive") == "new classes: positive"
 
 
 def test_counts_and_lists_follow_the_language():

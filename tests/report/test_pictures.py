@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from bayesight.errors import InvalidInput
-from bayesight.report.pictures import data_uri
+from bayesight.report import pictures
+from bayesight.report.pictures import data_uri, font_for
 
 
 def read(uri: str) -> np.ndarray:
@@ -40,3 +41,23 @@ def test_large_pictures_are_scaled_and_keep_their_shape():
 def test_what_is_no_image_is_refused(image):
     with pytest.raises(InvalidInput, match=r"expected uint8, \(H, W\) or \(H, W, 3\)"):
         data_uri(image)
+
+
+def test_korean_is_drawn_in_a_font_that_has_its_letters():
+    if not pictures._korean_font():
+        pytest.skip("no Korean font on this machine")
+    font = font_for("몇 개?", 20)
+    assert bytes(font.getmask("몇")) != bytes(font.getmask("개"))  # not one box for both
+    assert font_for("How many?", 20).getname() != font.getname()
+
+
+def test_where_there_is_no_korean_font_that_is_said_once(monkeypatch, caplog):
+    monkeypatch.setattr("bayesight.letters.fonts.find_fonts", lambda where: ())
+    pictures._korean_font.cache_clear()
+    try:
+        assert {font_for(text, 20).getname() for text in ("몇 개?", "무슨 색?")} == {
+            font_for("?", 20).getname()
+        }
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+    finally:
+        pictures._korean_font.cache_clear()

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import base64
+import functools
+import logging
+import re
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFont
 
 from bayesight.checks import check
 from bayesight.data.encode import png_of
 from bayesight.types import ImageArray
 
-__all__ = ["data_uri"]
+__all__ = ["data_uri", "font_for"]
+
+log = logging.getLogger(__name__)
+
+_HANGUL = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
+_KOREAN = re.compile(
+    r"nanum|(noto|source).*(cjk|kr)|malgun|applesdgothic|applegothic|batang|dotum|gulim", re.I
+)
 
 LARGEST = 160
 """Longest side of a picture on a page, in its own pixels; larger ones are scaled down."""
@@ -44,3 +54,31 @@ def data_uri(image: ImageArray, largest: int = LARGEST) -> str:
     if max(drawn.size) > largest:
         drawn.thumbnail((largest, largest), Image.Resampling.LANCZOS)
     return "data:image/png;base64," + base64.b64encode(png_of(drawn, small=True)).decode("ascii")
+
+
+def font_for(text: str, size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """A font that has the letters of a text: Pillow's own, or for Korean one of the system's.
+
+    Where the system has none, a warning says once that boxes stand in place of letters.
+
+    Args:
+        text: to be drawn.
+        size: of the letters, pixels.
+    """
+    path = _korean_font() if _HANGUL.search(text) else ""
+    return ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
+
+
+@functools.cache
+def _korean_font() -> str:
+    """The file of a Korean font of the system; empty where there is none."""
+    from bayesight.letters.fonts import find_fonts
+
+    found = [str(path) for path in find_fonts("system") if _KOREAN.search(path.name)]
+    if not found:
+        log.warning(
+            "no Korean font on this system: pictures show boxes in place of letters; install one, such as "
+            "Nanum Gothic"
+        )
+    plain_first = sorted(found, key=lambda path: ("bold" in path.lower(), "gothic" not in path.lower(), path))
+    return plain_first[0] if plain_first else ""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from bayesight import report
@@ -37,6 +37,7 @@ from bayesight.language import marked, tr
 from bayesight.letters.questions import question_lines, shape_scenes
 from bayesight.models.questions import build_question_model
 from bayesight.report.overlays import in_colour
+from bayesight.report.pictures import font_for
 from bayesight.run_schema import MOST_CLASSES, TaskFile
 from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Recipe
@@ -519,7 +520,7 @@ def _captioned(image: ImageArray, lines: Sequence[str]) -> ImageArray:
     picture = Image.fromarray(in_colour(image))
     factor = max(1, -(-_SIDE // max(picture.size)))
     picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    font = ImageFont.load_default(max(12, picture.width // 28))
+    font = font_for("".join(lines), max(12, picture.width // 28))
     text = "\n".join(part for line in lines for part in textwrap.wrap(line, picture.width // 8))
     bottom = ImageDraw.Draw(picture).multiline_textbbox((4, 4), text, font)[3]
     page = Image.new("RGB", (picture.width, picture.height + round(bottom) + 8), "white")
