@@ -117,20 +117,6 @@ class Places(nn.Module):
         return torch.cat([maps, where.expand(len(maps), -1, -1, -1)], dim=1).flatten(2).transpose(1, 2)
 
 
-class Whole(nn.Module):
-    """All places at once, and the question, through layers that are fully connected."""
-
-    def __init__(self, places: Places, width: int) -> None:
-        super().__init__()
-        self.seen, self.asked = nn.Linear(places.count * places.size, width), nn.Linear(width, width)
-        self.after = nn.Linear(width, width)
-
-    def forward(self, places: Tensor, asked: Tensor) -> Tensor:
-        """From (P, O, D) and (P, Q, width)."""
-        both: Tensor = self.after(F.relu(self.seen(places.flatten(1))[:, None] + self.asked(asked)))
-        return both
-
-
 class PlaceWeights(nn.Module):
     """Places weighed by a question: (P, O, D) and (P, Q, width) to (P, Q, O, width)."""
 
@@ -142,6 +128,20 @@ class PlaceWeights(nn.Module):
         """The product of either."""
         weighed: Tensor = F.relu(self.seen(places))[:, None] * self.asked(asked)[:, :, None]
         return weighed
+
+
+class Whole(nn.Module):
+    """All places at once, weighed by the question, then a layer that is fully connected."""
+
+    def __init__(self, places: Places, width: int) -> None:
+        super().__init__()
+        self.whole = PlaceWeights(places.count * places.size, width)
+        self.after = nn.Linear(width, width)
+
+    def forward(self, places: Tensor, asked: Tensor) -> Tensor:
+        """From (P, O, D) and (P, Q, width)."""
+        both: Tensor = self.after(self.whole(places.flatten(1)[:, None], asked)[:, :, 0])
+        return both
 
 
 class Pairs(nn.Module):
