@@ -8,7 +8,7 @@ belief.safetensors  what is believed about the classes, float64
 metrics.json        what was measured, on what, chosen how
 history.csv         one row an epoch
 samples.png         what a model that makes images made; such a run has no classes and no belief
-task.json           of a run that names pixels: its calibration and base rates
+task.json           of a run of a task on images: its calibration and base rates
 vocabulary.json     the symbols of texts; where a model writes them, it has neither
 samples.txt         what it wrote
 report.html         all of it for people
@@ -106,6 +106,7 @@ _KNOWS: Mapping[Kind, str] = {
     "segmentation": "names the pixels of images",
     "pose": "finds the key points of figures",
     "questions": "answers questions about images",
+    "detection": "finds boxes in images",
 }
 _WANTED: Mapping[Kind, tuple[str, str]] = {
     "classification": ("a classifier's run", "resnet"),
@@ -115,6 +116,7 @@ _WANTED: Mapping[Kind, tuple[str, str]] = {
     "segmentation": ("one that names pixels", "unet"),
     "pose": ("one that finds key points", "heat_maps"),
     "questions": ("one that answers questions", "relation"),
+    "detection": ("one that finds boxes", "centernet"),
 }
 
 

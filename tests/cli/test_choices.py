@@ -10,7 +10,7 @@ from bayesight.cli import choices
 from bayesight.cli.app import app
 from bayesight.data.augment import AUGMENTATIONS
 from bayesight.losses import LOSSES
-from bayesight.models import GENERATORS, LANGUAGE_MODELS, MODELS, TRANSLATION_MODELS
+from bayesight.models import DETECTORS, GENERATORS, LANGUAGE_MODELS, MODELS, TRANSLATION_MODELS
 from bayesight.optim import OPTIMIZERS
 from bayesight.training.recipe import OptimizationKey, PretrainKey
 
@@ -25,6 +25,7 @@ OPTIONS = [option for option in TRAIN.params if option.param_type_name == "optio
         (choices.GENERATORS, GENERATORS),
         (choices.LANGUAGE_MODELS, LANGUAGE_MODELS),
         (choices.TRANSLATION_MODELS, TRANSLATION_MODELS),
+        (choices.DETECTORS, DETECTORS),
         (choices.LOSSES + choices.ENVIRONMENT_LOSSES, LOSSES),
         (choices.OPTIMIZERS, OPTIMIZERS),
         (choices.AUGMENTATIONS, AUGMENTATIONS),

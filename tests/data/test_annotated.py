@@ -7,12 +7,15 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from bayesight.data.annotated import open_annotated
 from bayesight.data.framing import ImageSpec
-from bayesight.data.readers import VOID, BoxReader, MaskReader, QuestionReader
+from bayesight.data.readers import VOID, BoxReader, MaskReader, QuestionReader, points_in, points_out
 from bayesight.errors import InvalidInput, SourceUnreadable
+from bayesight.frame import Frame, Placing
 
 
 def png(pixels):
@@ -197,3 +200,14 @@ def test_of_files_of_one_name_in_a_tar_the_last_counts(tmp_path):
     assert [(fault.path, fault.reason) for fault in found.faults] == [
         ("../masks/b.png", "its name leads out of the archive")
     ]
+
+
+@given(
+    st.tuples(st.integers(5, 90), st.integers(5, 90)),
+    st.sampled_from(["pad", "crop", "stretch"]),
+    st.integers(0, 10**6),
+)
+def test_points_of_a_frame_go_back_to_their_image(size, fit, seed):
+    placing = Placing.of(size, Frame(31, 47, "L", fit=fit))
+    points = np.random.default_rng(seed).uniform(-10, 100, (4, 2))
+    assert points_out(points_in(points, placing), placing) == pytest.approx(points)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluation.bootstrap import bootstrap_interval
+from bayesight.evaluation.bootstrap import bootstrap_interval, bootstrap_intervals
 
 
 def test_of_a_mean_it_is_the_normal_interval():
@@ -48,3 +48,17 @@ def test_the_seed_decides():
 def test_nothing_to_draw(wrong):
     with pytest.raises(InvalidInput):
         bootstrap_interval(lambda w: 1.0, **{"images": 2, **wrong})
+
+
+def test_measures_of_the_same_draws_have_the_intervals_of_each():
+    """A measure that is NaN in every draw has none."""
+    values = np.arange(12.0)
+
+    def measures(weights):
+        return np.array([weights @ values / 12, weights[:3].sum(), np.nan])
+
+    together = bootstrap_intervals(measures, 12, draws=200, seed=4)
+    for k in range(2):
+        alone = bootstrap_interval(lambda weights, k=k: float(measures(weights)[k]), 12, draws=200, seed=4)
+        assert tuple(together[k]) == alone
+    assert np.isnan(together[2]).all()

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.errors import InvalidInput
-from bayesight.evaluation.boxes import COCO_OVERLAPS, FoundBoxes, TrueBoxes, box_overlaps, match_boxes
+from bayesight.evaluation.boxes import (
+    COCO_OVERLAPS,
+    UNCOUNTED,
+    FoundBoxes,
+    TrueBoxes,
+    box_overlaps,
+    box_truth,
+    match_boxes,
+)
+from bayesight.seeding import numpy_generator
 
 
 def scene(rng, classes, most=7):
@@ -143,3 +152,28 @@ def test_nothing_to_match():
     assert np.isnan(match_boxes([(empty, none)], 2).mean_average_precision())
     with pytest.raises(InvalidInput, match="0 to 1"):
         match_boxes([(TrueBoxes(np.ones((1, 4)), np.array([2])), none)], 2)
+
+
+def test_each_box_frames_what_is_left_for_it():
+    true = TrueBoxes(np.array([[0.0, 0, 10, 10], [0, 0, 10, 12], [50, 50, 60, 60], [80, 80, 90, 90]]),
+                     np.array([1, 0, 2, 2]), np.array([False, False, False, True]))  # fmt: skip
+    boxes = np.array([
+        [0.0, 0, 10, 12], [0, 0, 10, 11], [0, 0, 10, 10],  # the second box, the first, none left
+        [50, 50, 60, 54], [50, 50, 60, 56],  # too little, enough
+        [80, 80, 90, 90], [80, 80, 90, 91],  # both frame what need not be found
+    ])  # fmt: skip
+    assert box_truth(boxes, true, 3).tolist() == [0, 1, 3, 3, 2, UNCOUNTED, UNCOUNTED]
+    assert box_truth(boxes[:0], true, 3).tolist() == []
+    assert box_truth(boxes[:2], TrueBoxes(np.zeros((0, 4)), np.zeros(0, int)), 3).tolist() == [3, 3]
+
+
+def test_intervals_of_classes_hold_the_classes_own_precision():
+    """That of one class by drawing the images by hand; NaN where a class is never there."""
+    found = match_boxes(scenes(3, 30, 2), 3)
+    ends = found.class_intervals(0.5, draws=100, seed=2)
+    generator = numpy_generator(2, "bootstrap")
+    draws = [generator.multinomial(30, np.full(30, 1 / 30)).astype(float) for _ in range(100)]
+    each = [found.average_precision(weights)[0, 1] for weights in draws]
+    assert ends[1] == pytest.approx(np.quantile(each, [0.025, 0.975]))
+    assert ends[1][0] < found.average_precision()[0, 1] < ends[1][1]
+    assert np.isnan(ends[2]).all()

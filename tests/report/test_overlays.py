@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bayesight.report.overlays import skeleton_overlay
+from bayesight.report.overlays import box_overlay, skeleton_overlay
 
 
 def test_points_are_drawn_where_they_lie_green_where_sure_and_red_where_not():
@@ -23,3 +23,29 @@ def test_a_large_image_keeps_its_size():
     drawn = skeleton_overlay(image, np.zeros((0, 2, 2)), [(0, 1)], np.zeros((0, 2)))
     assert drawn.shape == image.shape
     assert not drawn.any()
+
+
+def test_a_box_is_drawn_on_its_edge_in_its_colour_with_its_mark_inside():
+    image = np.full((40, 60), 100, np.uint8)
+    boxes, colours = (
+        np.array([[5.0, 8, 25, 30], [-4, 33, 8, 50]]),
+        np.array([[250, 0, 0], [0, 0, 250]], np.uint8),
+    )
+    page = box_overlay(image, boxes, colours, ["", ""])
+    assert page.shape == (40, 60, 3)
+    assert (page[8, 5:25] == colours[0]).all()
+    assert (page[29, 5:25] == colours[0]).all()
+    assert (page[8:30, [5, 24]] == colours[0]).all()
+    assert (page[9:20, 8:24] == 100).all()
+    assert (page[33:40, 7] == colours[1]).all()
+    assert (image == 100).all()
+    large = np.zeros((200, 200, 3), np.uint8)
+    marked, plain = (
+        box_overlay(large, np.array([[0.0, 0, 180, 100]]), colours[:1], [mark]) for mark in ("WBC 97 %", "")
+    )
+    changed = (marked != plain).any(axis=2)
+    assert changed[:40, :100].any()
+    assert not changed[:, 180:].any()
+    assert not changed[100:].any()
+    tight = box_overlay(large, np.array([[0.0, 0, 12, 12]]), colours[:1], ["WBC 97 %"])
+    assert not tight[12:].any()

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "AUGMENTATIONS",
     "CLASSIFIERS",
+    "DETECTORS",
     "ENVIRONMENT_LOSSES",
     "GENERATORS",
     "LANGUAGE_MODELS",
@@ -32,12 +33,9 @@ LANGUAGE_MODELS = ("gpt", "lstm")
 TRANSLATION_MODELS = ("transformer", "gru")
 POSE_MODELS = ("heat_maps",)
 SEGMENTERS = ("unet",)
+DETECTORS = ("centernet",)
 QUESTION_MODELS = ("relation", "attention", "cnn-mlp", "blind")
-TASKS = (
-    "segment",
-    "pose",
-    "ask",
-)
+TASKS = ("segment", "detect", "pose", "ask")
 LOSSES = ("cross_entropy", "forward_corrected")
 ENVIRONMENT_LOSSES = ("reweight", "groupdro", "irm")
 OPTIMIZERS = ("sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon")

@@ -14,6 +14,7 @@ import typer
 from bayesight.cli.choices import (
     AUGMENTATIONS,
     CLASSIFIERS,
+    DETECTORS,
     ENVIRONMENT_LOSSES,
     GENERATORS,
     LANGUAGE_MODELS,
@@ -107,7 +108,7 @@ def train(
             f"{either(TEXT_CLASSIFIERS)} of texts; {either(GENERATORS)} to make images; "
             f"{either(LANGUAGE_MODELS)} to go on with a text; {either(TRANSLATION_MODELS)} to translate; "
             f"{either(SEGMENTERS)} to name pixels; {either(POSE_MODELS)} to find key points; "
-            f"{either(QUESTION_MODELS)} to answer questions "
+            f"{either(DETECTORS)} to find boxes; {either(QUESTION_MODELS)} to answer questions "
             "(default: what suits the images or texts, and says why)."
         ),
     ] = None,

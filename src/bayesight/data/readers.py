@@ -37,6 +37,7 @@ __all__ = [
     "mask_in",
     "mask_out",
     "points_in",
+    "points_out",
 ]
 
 VOID = 255
@@ -240,6 +241,12 @@ class QuestionReader:
 def points_in(points: FloatArray, placing: Placing) -> FloatArray:
     """Points (..., 2) of an image, x and y, in the pixels of its frame."""
     found: FloatArray = points * placing.scale[::-1] + placing.corner[::-1]
+    return found
+
+
+def points_out(points: FloatArray, placing: Placing) -> FloatArray:
+    """Points (..., 2) of a frame, x and y, in the pixels of the image itself."""
+    found: FloatArray = (points - placing.corner[::-1]) / placing.scale[::-1]
     return found
 
 

@@ -9,7 +9,6 @@ novelty      whether an image is like anything seen
 conformal    sets of classes that hold the truth as often as asked
 regions      masks of pixels: intersection over union
 boxes        boxes around things: overlap, average precision
-box_posterior  the class of what a found box frames, or that it frames nothing
 keypoints    points on things: the share near enough, COCO's likeness
 bootstrap    intervals of such measures, by drawing the images anew
 ```

@@ -10,7 +10,7 @@ from bayesight.checks import check, probability
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray
 
-__all__ = ["bootstrap_interval"]
+__all__ = ["bootstrap_interval", "bootstrap_intervals"]
 
 
 def bootstrap_interval(
@@ -43,13 +43,29 @@ def bootstrap_interval(
         >>> bootstrap_interval(lambda weights: float(weights.sum()), 5)
         (5.0, 5.0)
     """
+    low, high = bootstrap_intervals(
+        lambda weights: np.array([measure(weights)]), images, level=level, draws=draws, seed=seed
+    )[0]
+    return float(low), float(high)
+
+
+def bootstrap_intervals(
+    measure: Callable[[FloatArray], FloatArray],
+    images: int,
+    *,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> FloatArray:
+    """The intervals (K, 2) of K measures of the same draws; else as ``bootstrap_interval``."""
     check(images >= 1 and draws >= 1, "bootstrap_interval", f"{images} images, {draws} draws", "at least 1")
     probability(level, "bootstrap_interval.level", open_interval=True)
     generator = numpy_generator(seed, "bootstrap")
     even = np.full(images, 1 / images)
     found = np.array([measure(generator.multinomial(images, even).astype(float)) for _ in range(draws)])
-    known = found[~np.isnan(found)]
-    if not len(known):
-        return np.nan, np.nan
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    ends = np.full((found.shape[1], 2), np.nan)
+    for column, values in enumerate(found.T):
+        known = values[~np.isnan(values)]
+        if len(known):
+            ends[column] = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return ends

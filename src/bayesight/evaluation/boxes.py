@@ -6,19 +6,31 @@ A box is left, top, right, bottom, in pixels or in any unit, with right and bott
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesight.checks import check
-from bayesight.evaluation.bootstrap import bootstrap_interval
+from bayesight.evaluation.bootstrap import bootstrap_interval, bootstrap_intervals
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["COCO_OVERLAPS", "BoxMatches", "FoundBoxes", "TrueBoxes", "box_overlaps", "match_boxes", "matched"]
+__all__ = [
+    "COCO_OVERLAPS",
+    "UNCOUNTED",
+    "BoxMatches",
+    "FoundBoxes",
+    "TrueBoxes",
+    "box_overlaps",
+    "box_truth",
+    "match_boxes",
+    "matched",
+]
 
 COCO_OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Overlaps over which COCO averages: .5 to .95."""
+UNCOUNTED = -1
+"""The truth of a box that frames what need not be found."""
 _RECALLS = np.linspace(0, 1, 101)
 
 
@@ -118,6 +130,14 @@ class BoxMatches:
             lambda weights: self.mean_average_precision(weights, overlap), images, draws=draws, seed=seed
         )
 
+    def class_intervals(self, overlap: float, *, draws: int = 1000, seed: int = 0) -> FloatArray:
+        """95 % of each class's average precision at an overlap, (K, 2), by drawing the images anew."""
+        at = self.overlaps.index(overlap)
+        one = replace(self, overlaps=(overlap,), right=self.right[[at]], counted=self.counted[[at]])
+        return bootstrap_intervals(
+            lambda weights: one.average_precision(weights)[0], len(self.present), draws=draws, seed=seed
+        )
+
     def f1(self, overlap: float, threshold: float) -> float:
         """Harmonic mean of precision and recall of the boxes at least so sure; 0 where none is right."""
         t = self.overlaps.index(overlap)
@@ -197,6 +217,31 @@ def match_boxes(
         counted[:, order],
         present,
     )
+
+
+def box_truth(boxes: FloatArray, true: TrueBoxes, nothing: int, overlap: float = 0.5) -> IntArray:
+    """The class of what each box frames, (N,); ``nothing`` where no true box is left for it.
+
+    Each takes, in their order, the true box that it overlaps most among those that are left and that it
+    overlaps enough, of whichever class. A box that frames what need not be found is ``UNCOUNTED``.
+
+    Args:
+        boxes: (N, 4), the surest first.
+        true: what is there.
+        nothing: the number for none.
+        overlap: from which on a box frames a thing.
+    """
+    shares = box_overlaps(boxes, true.boxes)
+    hard = np.zeros(len(true.classes), bool) if true.difficult is None else np.asarray(true.difficult)
+    truth = np.full(len(boxes), nothing, np.int64)
+    free = np.ones(len(hard), bool)
+    for row, each in enumerate(shares):
+        able = np.where(free & (each >= overlap), each, 0)
+        if able.any():
+            taken = int(able.argmax())
+            free[taken] = bool(hard[taken])
+            truth[row] = UNCOUNTED if hard[taken] else true.classes[taken]
+    return truth
 
 
 def _check(numbers: IntArray, classes: int) -> None:

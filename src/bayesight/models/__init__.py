@@ -6,7 +6,7 @@ Those in ``MODELS`` and ``TEXT_MODELS`` answer with a class, those in ``GENERATO
 from bayesight.models.alexnet import AlexNet
 from bayesight.models.autoencoder import Autoencoder
 from bayesight.models.base import ImageModel, Standardisation, channels_last, kaiming_normal
-from bayesight.models.centernet import CenterNet, Peaks, centre_peaks
+from bayesight.models.centernet import DETECTORS, CenterNet, Peaks, centre_peaks
 from bayesight.models.contrastive import ProjectionHead
 from bayesight.models.efficientnet import EfficientNetLite
 from bayesight.models.encoders import Lite0Encoder, start_from_imagenet
@@ -49,6 +49,7 @@ from bayesight.models.unet import SEGMENTERS, UNet
 from bayesight.models.vae import VAE
 
 __all__ = [
+    "DETECTORS",
     "GAN",
     "GENERATORS",
     "LANGUAGE_MODELS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -14,14 +14,18 @@ from torch import Tensor, nn
 from bayesight.checks import check
 from bayesight.models.base import check_widths, kaiming_normal
 from bayesight.models.encoders import Encoder, Lite0Encoder
+from bayesight.registry import Registry
 from bayesight.values import Widths, Within
 
-__all__ = ["CenterNet", "Peaks", "centre_peaks", "halving_block"]
+__all__ = ["DETECTORS", "CenterNet", "Peaks", "centre_peaks", "halving_block"]
 
+DETECTORS: Registry[Any] = Registry("detection model")
+"""Networks that find boxes."""
 _RARE = 0.01  # share of cells that are a centre, before anything is learned
 _LARGEST = 8.0  # log of a box's sides in cells
 
 
+@DETECTORS.register("centernet")
 class CenterNet(nn.Module):
     """Down by halves to what there is, up again to a map of where the centres of things are.
 

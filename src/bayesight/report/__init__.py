@@ -50,7 +50,7 @@ from bayesight.report.sections.overview import (
     training,
 )
 from bayesight.report.sections.shifting import ShiftMethod, shift_table
-from bayesight.report.sections.tasks import Case, cases, measures_by_class
+from bayesight.report.sections.tasks import Case, cases, measures_by_class, telling
 
 __all__ = [
     "BeliefStep",
@@ -95,6 +95,7 @@ __all__ = [
     "strata_table",
     "summary",
     "suspicious_labels",
+    "telling",
     "training",
     "update_change",
 ]

@@ -1,4 +1,4 @@
-"""Answers drawn over their images: masks in colours, each class its own."""
+"""Answers drawn over their images: masks and boxes in colours, each class its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from PIL import Image, ImageDraw
 from bayesight.checks import check
 from bayesight.types import FloatArray, ImageArray
 
-__all__ = ["class_colours", "in_colour", "mask_overlay", "side_by_side", "skeleton_overlay"]
+__all__ = [
+    "box_overlay",
+    "class_colours",
+    "in_colour",
+    "mask_overlay",
+    "side_by_side",
+    "skeleton_overlay",
+]
 
 STRENGTH = 0.55
 """Share of a pixel's colour that is its class's."""
@@ -51,6 +58,31 @@ def mask_overlay(image: ImageArray, mask: ImageArray, colours: ImageArray) -> Im
     drawn[named] = (1 - STRENGTH) * drawn[named] + STRENGTH * colours[mask[named]]
     page: ImageArray = drawn.round().astype(np.uint8)
     return page
+
+
+def box_overlay(
+    image: ImageArray, boxes: FloatArray, colours: ImageArray, marks: Sequence[str]
+) -> ImageArray:
+    """An image with boxes drawn on it, a mark inside the corner of each that has room for it.
+
+    Args:
+        image: uint8 (H, W) or (H, W, 3).
+        boxes: (N, 4) left, top, right, bottom in pixels.
+        colours: (N, 3).
+        marks: (N,) such as a class with its probability.
+    """
+    page = Image.fromarray(in_colour(image))
+    pen, thick = ImageDraw.Draw(page), max(1, round(min(image.shape[:2]) / 200))
+    for box, colour, mark in zip(boxes.tolist(), colours.tolist(), marks, strict=True):
+        left, top, right, bottom = (round(end) for end in box)
+        ends = left, top, max(left, right - 1), max(top, bottom - 1)
+        pen.rectangle(ends, outline=tuple(colour), width=thick)
+        place = (left + thick + 1, top + thick)
+        room = pen.textbbox(place, mark)
+        if room[2] < right and room[3] < bottom:
+            pen.rectangle(room, fill=tuple(colour))
+            pen.text(place, mark, fill=(0, 0, 0) if sum(colour) > 380 else (255, 255, 255))
+    return np.asarray(page)
 
 
 def side_by_side(images: list[ImageArray]) -> ImageArray:

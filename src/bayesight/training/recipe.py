@@ -22,8 +22,9 @@ schedule = { name = "cosine", warmup = 0.2 }
 ```
 
 Besides the fields below, a table takes the options of what it names. The model decides what the run is: a
-classifier, or a model that makes images, goes on with texts, translates, names pixels, or answers questions.
-A further table ``[pretrain]`` lets a classifier's network look at images without labels first.
+classifier, or a model that makes images, goes on with texts, translates, names pixels, finds boxes or key
+points, or answers questions. A further table ``[pretrain]`` lets a classifier's network look at images
+without labels first.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
 from bayesight.frame import Fit
 from bayesight.losses import LOSSES
 from bayesight.models import (
+    DETECTORS,
     GENERATORS,
     LANGUAGE_MODELS,
     MODELS,
@@ -104,7 +106,14 @@ def _sides(value: Any) -> Any:
 
 
 Kind: TypeAlias = Literal[
-    "classification", "generation", "language", "translation", "segmentation", "pose", "questions"
+    "classification",
+    "generation",
+    "language",
+    "translation",
+    "segmentation",
+    "detection",
+    "pose",
+    "questions",
 ]
 FAMILIES: Mapping[Kind, Registry[Any]] = {
     "classification": MODELS,
@@ -114,11 +123,12 @@ FAMILIES: Mapping[Kind, Registry[Any]] = {
     "segmentation": SEGMENTERS,
     "pose": POSE_MODELS,
     "questions": QUESTION_MODELS,
+    "detection": DETECTORS,
 }
 """The registered models of each kind of run."""
 TEXTS: frozenset[Kind] = frozenset({"language", "translation"})
 """Kinds that learn from texts."""
-ON_IMAGES: frozenset[Kind] = frozenset({"segmentation", "pose", "questions"})
+ON_IMAGES: frozenset[Kind] = frozenset({"segmentation", "detection", "pose", "questions"})
 """Kinds that answer more of an image than its class."""
 _RECIPES = resources.files("bayesight.training") / "recipes"
 _FILES = {"transformer": "translate"}
@@ -435,12 +445,17 @@ def _spread(*, spread: Annotated[float, Within(0.1, 100)] = 1.0) -> None:
     """The options of a heat map's loss: deviation of the Gaussian around a point, pixels of a cut figure."""
 
 
+def _box(*, box: Annotated[float, Within(0, 1e6)] = 1.0) -> None:
+    """The options of a detector's loss: the weight of the boxes' overlap beside the map of centres."""
+
+
 _OWN_LOSSES: Mapping[Kind, tuple[str, Callable[..., None]]] = {
     "language": (NEXT_SYMBOL, _no_options),
     "translation": (NEXT_SYMBOL, _smoothing),
     "segmentation": ("mask", _dice),
     "pose": ("heat_map", _spread),
     "questions": ("cross_entropy", _smoothing),
+    "detection": ("centres", _box),
 }
 """The one loss of the models of a kind, and its options."""
 

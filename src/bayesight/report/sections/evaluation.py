@@ -180,12 +180,14 @@ _COUNTED = (
     marked("{count} pixel"),
     marked("{count} point"),
     marked("{count} answer"),
+    marked("{count} box"),
 )  # as ``plural`` asks for it
 _STATED_FOR = {
     "image": marked("how many images each probability was stated for."),
     "point": marked("how many points each probability was stated for."),
     "pixel": marked("how many pixels each probability was stated for."),
     "answer": marked("how many answers each probability was stated for."),
+    "box": marked("how many boxes each probability was stated for."),
 }
 
 
@@ -204,7 +206,7 @@ def reliability_diagram(data: Reliability, unit: str = "image") -> Section:
     said = [
         tr(
             "Of the {images} it was {low} to {high} sure of, {accuracy} were named rightly.",
-            images=plural(int(data.counts[fullest]), unit),
+            images=plural(int(data.counts[fullest]), unit, "boxes" if unit == "box" else ""),
             low=low,
             high=high,
             accuracy=rate(float(data.accuracy[fullest])),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bayesight.bayes.rates import Estimate
-from bayesight.language import tr
+from bayesight.language import marked, tr
 from bayesight.report.blocks import Card, Cell, Column, Gallery, Section, TableBlock, Words
 from bayesight.report.pictures import data_uri
 from bayesight.report.words import spread
 from bayesight.types import ImageArray
 
-__all__ = ["Case", "cases", "measures_by_class"]
+__all__ = ["Case", "cases", "measures_by_class", "telling"]
 
+_TITLES = (marked("best"), marked("typical"), marked("worst"))
 _LARGEST = 480  # pixels of a picture's longest side
 
 
@@ -47,6 +48,23 @@ def cases(found: Sequence[Case], words: str) -> Section:
         for one in found
     )
     return Section(tr("Best, typical and worst"), (Words((words,)), Gallery(cards)))
+
+
+def telling(values: Sequence[float]) -> Iterator[tuple[str, int]]:
+    """The two best, most typical and worst rows of a measure, each once with its title; NaN is none of them.
+
+    Example:
+        >>> list(telling([0.2, 0.9, math.nan, 0.5]))
+        [('best', 1), ('best', 3), ('worst', 0)]
+    """
+    known = [row for row, value in enumerate(values) if not math.isnan(value)]
+    order = sorted(known, key=lambda row: -values[row])
+    middle, shown = max(0, len(order) // 2 - 1), set()
+    for title, rows in zip(_TITLES, (order[:2], order[middle : middle + 2], order[-2:]), strict=True):
+        for row in rows:
+            if row not in shown:
+                shown.add(row)
+                yield tr(title), row
 
 
 def measures_by_class(

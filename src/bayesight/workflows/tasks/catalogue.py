@@ -9,13 +9,14 @@ from bayesight.errors import UnknownName
 from bayesight.training.recipe import Kind
 from bayesight.workflows.tasks.ask import AskTask
 from bayesight.workflows.tasks.base import ImageTask
+from bayesight.workflows.tasks.detect import DetectTask
 from bayesight.workflows.tasks.pose import PoseTask
 from bayesight.workflows.tasks.segment import SegmentTask
 
 __all__ = ["IMAGE_TASKS", "task_called"]
 
 IMAGE_TASKS: Mapping[Kind, ImageTask[Any, Any]] = {
-    task.kind: task for task in (SegmentTask(), PoseTask(), AskTask())
+    task.kind: task for task in (SegmentTask(), DetectTask(), PoseTask(), AskTask())
 }
 """The tasks by the kind of their runs."""
 

@@ -15,7 +15,7 @@ from bayesight.data.annotated import AnnotatedImages
 from bayesight.evaluation.calibration import Answers, Reliability
 from bayesight.evaluation.keypoints import FigurePoints, tolerances_of
 from bayesight.formatting import decimal, percent
-from bayesight.language import marked, tr
+from bayesight.language import tr
 from bayesight.report.overlays import in_colour, side_by_side, skeleton_overlay
 from bayesight.types import FloatArray, ImageArray
 
@@ -28,7 +28,6 @@ SHARES = (0.05, NEAR, 0.2)
 """Shares at which PCK is measured."""
 DRAWS = 300
 """Samples of images that intervals are taken from."""
-_CASES = (marked("best"), marked("typical"), marked("worst"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,14 +147,9 @@ class KeypointMeasures:
     def _cases(self) -> Iterator[report.Case]:
         """The two best, most typical and worst images, by the mean distance of their points."""
         mean = self.points.mean_gaps()
-        order = [row for row in np.argsort(mean).tolist() if not np.isnan(mean[row])]
-        middle, shown = max(0, len(order) // 2 - 1), set()
-        for title, rows in zip(_CASES, (order[:2], order[middle : middle + 2], order[-2:]), strict=True):
-            for row in rows:
-                if row not in shown:
-                    shown.add(row)
-                    words = tr("points off by {share} on average", share=percent(float(mean[row])))
-                    yield report.Case(tr(title), self._page(row), self.images.paths[row], words)
+        for title, row in report.telling((-mean).tolist()):
+            words = tr("points off by {share} on average", share=percent(float(mean[row])))
+            yield report.Case(title, self._page(row), self.images.paths[row], words)
 
     def _page(self, row: int) -> ImageArray:
         """An image, its key points, and those found, side by side."""

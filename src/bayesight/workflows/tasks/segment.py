@@ -26,7 +26,7 @@ from bayesight.errors import listed
 from bayesight.evaluation.calibration import Answers, Reliability
 from bayesight.evaluation.regions import PixelCounts, pixel_counts
 from bayesight.formatting import decimal, percent
-from bayesight.language import marked, tr
+from bayesight.language import tr
 from bayesight.letters.scenes import compose
 from bayesight.losses.segmentation import mask_loss
 from bayesight.models import SEGMENTERS, UNet, start_from_imagenet
@@ -47,7 +47,6 @@ FITTED_PIXELS = 200_000
 """Pixels that the calibration is fitted on, drawn from those of all images held out."""
 JUDGED_PIXELS = 4_000_000
 """Pixels that log-loss and calibration error are taken over, drawn where there are more."""
-_CASES = (marked("best"), marked("typical"), marked("worst"))
 TOGETHER = 4
 """Images that the network is shown at a time."""
 
@@ -322,21 +321,13 @@ def _cases(images: Images, named: Sequence[ImageArray], classes: int) -> Iterato
         pixel_counts([(mask, answer)], classes, VOID).mean_iou()
         for mask, answer in zip(images.annotations, named, strict=True)
     ]
-    order = [row for row in np.argsort(each)[::-1].tolist() if not math.isnan(each[row])]
-    middle = max(0, len(order) // 2 - 1)
-    colours, shown = class_colours(classes), set()
-    for title, rows in zip(_CASES, (order[:2], order[middle : middle + 2], order[-2:]), strict=True):
-        for row in rows:
-            if row not in shown:
-                shown.add(row)
-                pixels = images.pixels[row]
-                drawn = [
-                    mask_overlay(pixels, mask, colours) for mask in (images.annotations[row], named[row])
-                ]
-                page = side_by_side([in_colour(pixels), *drawn])
-                yield report.Case(
-                    tr(title), page, images.paths[row], tr("mean IoU {value}", value=decimal(each[row], 3))
-                )
+    colours = class_colours(classes)
+    for title, row in report.telling(each):
+        pixels = images.pixels[row]
+        drawn = [mask_overlay(pixels, mask, colours) for mask in (images.annotations[row], named[row])]
+        page = side_by_side([in_colour(pixels), *drawn])
+        words = tr("mean IoU {value}", value=decimal(each[row], 3))
+        yield report.Case(title, page, images.paths[row], words)
 
 
 @torch.no_grad()
