@@ -7,10 +7,10 @@ from bayesight.milestones.bench.posing import pose
 def recipe(model: RecipeKey, loss: RecipeKey) -> Keys:
     """Stick figures of 13 points among letters, 48x48."""
     return Keys(
-        data=key("figures", batch=32, train=5000, test=500, side=48),
+        data=key("figures", batch=32, train=4000, test=400, side=48),
         model=model,
         loss=loss,
-        optimization=key("adamw", lr=8e-3, weight_decay=1e-4, schedule="one_cycle", steps=400),
+        optimization=key("adamw", lr=8e-3, weight_decay=1e-4, schedule="one_cycle", steps=300),
     )
 
 
