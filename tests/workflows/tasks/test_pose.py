@@ -160,7 +160,7 @@ def test_answers_are_in_the_pixels_of_the_image_itself(made, tmp_path):
     with Image.open(tmp_path / "o.png") as drawn:
         assert drawn.size == (128 * 3, 96 * 3)
     assert "bright" in found.text
-    assert "within 10% of the figure's longer side" in found.text
+    assert "within 10 % of the figure's longer side" in found.text
 
 
 def test_without_a_box_one_figure_is_looked_for_closer_and_closer(made, tmp_path):

@@ -233,7 +233,7 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
         row = {"size": list(placing.size), "within": NEAR, "figures": figures}
         told = "\n".join(", ".join(map(_said, figure["points"])) for figure in figures)
         words = "in brackets the probability to lie within"
-        text = f"{told}\n  {words} {NEAR:.0%} of the figure's longer side"
+        text = f"{told}\n  {words} {percent(NEAR, 0)} of the figure's longer side"
         picture = own_picture(blob)
         scale = picture.shape[0] / placing.size[0]
         return ImageAnswer(row, text, skeleton_overlay(picture, own * scale, facts.lines, p))

@@ -110,7 +110,7 @@ class KeypointMeasures:
     def text(self) -> str:
         """The measures in a line, and the points in a table."""
         shares = ", ".join(
-            tr("{share} within {radius}", share=_spread(one), radius=f"{share:.0%}")
+            tr("{share} within {radius}", share=_spread(one), radius=percent(share, 0))
             for share, one in self.shares.items()
         )
         low, high = self.figures["oks_ap_interval"]
@@ -140,7 +140,7 @@ class KeypointMeasures:
         yield report.cases(
             list(self._cases()), tr("The image, its key points, and those found, the redder the less likely.")
         )
-        heading = tr("Share of each key point found within {radius}", radius=f"{NEAR:.0%}")
+        heading = tr("Share of each key point found within {radius}", radius=percent(NEAR, 0))
         yield report.measures_by_class(heading, self.by_point, self.counts, tr("share"), tr("points"))
         yield report.reliability_diagram(self.reliability, "point")
 
