@@ -35,3 +35,12 @@ def test_a_u_net_on_it_answers_every_pixel():
         network(torch.rand(1, 3, 31, 40))
     with pytest.raises(InvalidInput, match=r"unet.widths: 3 with the encoder 'lite0'; expected 4"):
         UNet(3, 4, widths=(4, 4, 8), encoder="lite0")
+
+
+def test_normalisations_stay_as_they_are_while_the_rest_learns():
+    network = UNet(3, 2, widths=(4, 4, 8, 8), encoder="lite0").train()
+    before = {name: value.clone() for name, value in network.encoder.named_buffers()}
+    network(torch.rand(2, 3, 40, 40)).sum().backward()
+    assert all(torch.equal(value, before[name]) for name, value in network.encoder.named_buffers())
+    assert all(part.grad is not None for part in network.encoder.parameters())
+    assert network.up[0][1].training

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
 from torch import Tensor, nn
 
@@ -20,6 +20,9 @@ Encoder: TypeAlias = Literal["own", "lite0"]
 
 class Lite0Encoder(nn.Module):
     """EfficientNet-Lite0 as a way down.
+
+    It always normalises by the moments that come with its weights: those of a few images a step are others,
+    and training would end in a network that is another one when it answers.
 
     Args:
         channels: of the images; grey ones are tripled.
@@ -39,6 +42,14 @@ class Lite0Encoder(nn.Module):
         whole = Lite0((channels, 32, 32), 1, side=32)
         self.standardise = whole.standardise
         self.parts = whole.parts[: self.ends[-1] + 1]
+
+    def train(self, mode: bool = True) -> Self:
+        """Training or evaluation mode; normalisations stay in the latter."""
+        super().train(mode)
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eval()
+        return self
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The maps, the largest first."""

@@ -13,7 +13,7 @@ from bayesight.data.path_values import PathValues
 from bayesight.errors import InvalidInput, shown
 from bayesight.types import IntArray
 
-__all__ = ["Groups", "read_groups"]
+__all__ = ["Groups", "groups_by_path", "read_groups"]
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,21 @@ class Groups:
 
 
 def read_groups(store: Store, stated: str) -> Groups:
-    """The group of every image of a store.
+    """The group of every image of a store; see ``groups_by_path``."""
+    return groups_by_path([store.path_of(row) for row in range(len(store))], stated)
+
+
+def groups_by_path(paths: Sequence[str], stated: str) -> Groups:
+    """The group of every image.
 
     Args:
-        store: the images.
+        paths: of the images inside their source.
         stated: "TABLE:COLUMN", or a pattern with a group ``group``; see ``PathValues``.
 
     Raises:
         InvalidInput: no image has a group, or all are of one; else as ``PathValues.stated``.
     """
     told = PathValues.stated(stated, "--group-by", "group")
-    paths = [store.path_of(row) for row in range(len(store))]
     names = told.of(paths)
     alone = [path for path, name in zip(paths, names, strict=True) if not name]
     different = sorted(set(names) - {""})

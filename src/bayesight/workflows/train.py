@@ -17,7 +17,7 @@ from bayesight.training.classification import classification
 from bayesight.training.events import EpochReporter, Listener, SourceEvent
 from bayesight.training.hardware import choose_hardware
 from bayesight.training.last_layer import last_layer, reads_once
-from bayesight.training.recipe import TEXTS, Recipe
+from bayesight.training.recipe import ON_IMAGES, TEXTS, Recipe
 from bayesight.types import Progress, ShownProgress
 from bayesight.workflows.tasks.catalogue import IMAGE_TASKS, task_called
 from bayesight.workflows.tasks.train import train_task
@@ -119,8 +119,9 @@ def train(
     fits = not request.task or recipe.kind == task_called(request.task).kind
     model = f"the model {recipe.model.name!r}, which is for {recipe.kind}"
     check(fits, f"--task {request.task}", model, "a model of the task", "Leave --model out.")
-    alone = recipe.kind == "classification" or recipe.data.group_by is None
-    check(alone, "--group-by", f"given with a model for {recipe.kind}", "a model that classifies")
+    grouped = recipe.kind == "classification" or recipe.kind in ON_IMAGES
+    came = f"given with a model for {recipe.kind}"
+    check(grouped or recipe.data.group_by is None, "--group-by", came, "a model that classifies")
     if recipe.kind == "generation":
         finished = train_generator(
             request, recipe, hardware, resuming=resuming, progress=progress, listeners=listeners

@@ -133,6 +133,16 @@ def test_training_goes_on_where_it_stopped(made, tmp_path):
     assert (resumed.run.folder / "model.safetensors").read_bytes() == whole.read_bytes()
 
 
+def test_images_of_one_group_are_on_one_side(made, tmp_path):
+    """Scenes of one ten belong together: 54 scenes learned from are no mixture of tens."""
+    folder, _ = made
+    quick = SMALL | {"optimization.epochs": 0.2, "data.group_by": r"(?P<group>\d)\d\.png"}
+    request = TrainRequest(folder / "scenes.zip", tmp_path / "run", task="segment", changes=quick, threads=1)
+    counts = train(request).metrics["examples"]
+    assert counts["train"] + counts["validation"] == 64
+    assert counts["validation"] in (4, 10)
+
+
 def test_a_class_in_one_part_alone_is_said(tmp_path):
     masks = [np.zeros((16, 16), np.uint8) for _ in range(10)]
     for number, mask in enumerate(masks):

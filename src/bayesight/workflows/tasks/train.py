@@ -30,6 +30,7 @@ from bayesight.training.events import Listener, SourceEvent
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import DataKey, Recipe
 from bayesight.types import IntArray, Progress
+from bayesight.workflows.groups import groups_by_path
 from bayesight.workflows.reporting import task_report
 from bayesight.workflows.tasks.base import ImageTask, Trained
 from bayesight.workflows.training.finish import FinishedTraining, fit_run, identity_of, start_run
@@ -148,7 +149,8 @@ def _read(
         train, validation = rest.at(rows["train"]), known
     else:
         shares = {"train": 1 - data.validation, "validation": data.validation}
-        rows = split(np.zeros(len(rest), np.int64), digests, shares, recipe.seed)
+        together = None if data.group_by is None else groups_by_path(rest.paths, data.group_by).numbers
+        rows = split(np.zeros(len(rest), np.int64), digests, shares, recipe.seed, together=together)
         train, validation = rest.at(rows["train"]), rest.at(rows["validation"])
     held = _keys(validation.digests)
     for more in sources[1:]:
