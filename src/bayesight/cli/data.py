@@ -222,7 +222,7 @@ def scenes(
         )
     write(
         made.as_dict(),
-        marked(f"{made.train:,} scenes to learn from and {made.test:,} of other glyphs in {made.path}"),
+        marked(f"{made.train:,} scenes to learn from and {made.test:,} to be judged on in {made.path}"),
     )
 
 

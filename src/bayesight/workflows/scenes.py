@@ -19,7 +19,7 @@ from bayesight.workflows.tasks.catalogue import task_called
 
 __all__ = ["ScenesArchive", "write_scenes"]
 
-RENDERED = "rendered"
+RENDERED, NONE = "rendered", "none"
 PER_CLASS = 60
 """Images of each letter that are rendered where no archive is given."""
 
@@ -33,7 +33,7 @@ class ScenesArchive:
         task: what it asks.
         train: scenes in the folder train/.
         test: scenes in the folder test/.
-        glyphs: what they were composed of.
+        glyphs: what they were composed of; "none" where a task's scenes have none.
         seed: everything random follows from it.
     """
 
@@ -84,9 +84,10 @@ def write_scenes(
     check(count >= 1 and test >= 0, "scenes", f"{count} and {test}", "at least 1 to learn from")
     if path.exists() and not overwrite:
         raise InvalidInput(f"{path} exists; choose another name, or replace it with --overwrite.")
+    archive = archive if found.glyphs else NONE
     glyphs, labels, digests, names = _glyphs(archive, seed, progress)
     parts = {"train": 0.8, "test": 0.2} if test else {"train": 1.0}
-    rows = split(labels, digests, parts, seed)
+    rows = split(labels, digests, parts, seed) if len(labels) else {}
     whole = path.with_name(f".{path.name}.part")
     try:
         with zipfile.ZipFile(whole, "w") as file:
@@ -110,6 +111,9 @@ def _glyphs(
     archive: str, seed: int, progress: Progress | None
 ) -> tuple[ImageArray, IntArray, ImageArray, tuple[str, ...]]:
     """Glyphs (M, h, w), their classes (M,), digests (M, 16), and the classes' names."""
+    if archive == NONE:
+        nothing = np.zeros((0, 1, 1), np.uint8)
+        return nothing, np.zeros(0, np.int64), nothing[..., 0], ()
     if archive == RENDERED:
         made = render_arrays(RenderOptions(images_per_class=PER_CLASS, seed=seed))
         fonts = made.font_of.astype(">u8")[:, None].view(np.uint8)  # a font is on one side alone

@@ -239,7 +239,8 @@ def test_sources_nothing_can_be_learned_from(tmp_path):
 
 
 def test_scenes_are_pictures_of_shapes_with_twenty_questions(tmp_path):
-    write_scenes(tmp_path / "shapes.zip", "ask", count=3, test=2, seed=5)
+    made = write_scenes(tmp_path / "shapes.zip", "ask", count=3, test=2, seed=5)
+    assert made.glyphs == "none"
     found = open_annotated(tmp_path / "shapes.zip", QuestionReader(), ImageSpec())
     assert found.faults == ()
     assert found.parts == ("train",) * 3 + ("test",) * 2

@@ -91,6 +91,7 @@ class AskTask(ImageTask[Questions, QuestionFile]):
     file = QuestionFile
     measure = ("accuracy", "accuracy")
     asks = "question"
+    glyphs = False
 
     def reader(self, data: DataKey, trained: TrainedNet | None) -> QuestionReader:
         """The reader of questions with answers."""

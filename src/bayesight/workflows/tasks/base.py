@@ -101,6 +101,7 @@ class ImageTask(ABC, Generic[A, F]):
         model: whose recipe is taken unless another is named.
         file: the model of ``task.json``.
         measure: what the looks during training show, as a column of the history and in words.
+        glyphs: its scenes are composed of glyphs.
         asks: what an image is asked beside its prior: a question, or boxes.
     """
 
@@ -109,6 +110,7 @@ class ImageTask(ABC, Generic[A, F]):
     model: ClassVar[str]
     file: ClassVar[type[Any]]
     measure: ClassVar[tuple[str, str]]
+    glyphs: ClassVar[bool] = True
     asks: ClassVar[Literal["", "question", "box"]] = ""
 
     @abstractmethod
