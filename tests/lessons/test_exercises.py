@@ -87,6 +87,20 @@ def test_the_checker_says_what_is_wrong_once_blanks_are_filled(project):
     assert WORDS["ko"]["view_wrong"] not in said
 
 
+def test_the_solutions_train_on_real_letters(project, real_data):
+    """Two files of the real archive are no pictures, as in notMNIST itself."""
+    archive = real_data / "notmnist" / "notMNIST_real8k.tar.gz"
+    done = subprocess.run(
+        [sys.executable, "loop.py", archive],
+        cwd=project / "solutions",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1].rstrip("%")) > 85
+
+
 def test_a_folder_that_is_taken_and_a_lesson_without_exercise_are_refused(project, tmp_path):
     with pytest.raises(RunExists, match="is there already"):
         write_exercise(find_lesson("mlp", "en"), project)

@@ -53,3 +53,14 @@ def test_markup_in_a_lesson_is_shown_and_a_difference_is_told():
     assert "<u>" not in page
     assert "&lt;u&gt;" in page
     assert "A &amp; B" in page
+
+
+def test_a_page_fits_a_telephone(visit, bayes):
+    page = visit("about:blank", viewport={"width": 390, "height": 800})
+    page.set_content(bayes)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator("table").first.is_visible()
+    answer = page.locator("details").first
+    assert not answer.locator("pre").first.is_visible()
+    answer.locator("summary").click()
+    assert answer.locator("pre").first.is_visible()
