@@ -14,6 +14,7 @@ samples.txt         what it wrote
 report.html         all of it for people
 ledgers.json        names of ledgers elsewhere that go on from it
 checkpoint/         where interrupted training goes on
+parts/              which images of parts the belief holds by their statistics
 ```
 
 Every file is written atomically. Nothing in a run is code: opening a stranger's run runs nothing.
@@ -165,6 +166,7 @@ class Run:
     def _clear(self) -> None:
         self.drop_checkpoint()
         shutil.rmtree(self.folder / "folds", ignore_errors=True)
+        shutil.rmtree(self.folder / "parts", ignore_errors=True)
         for name in _FILES:
             (self.folder / name).unlink(missing_ok=True)
 

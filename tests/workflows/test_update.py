@@ -181,7 +181,7 @@ def test_of_two_updates_at_once_none_is_lost(run_copy, make_archive):
 def test_a_held_lock_is_an_error_in_time(run_copy, more_shapes, monkeypatch):
     from filelock import FileLock
 
-    monkeypatch.setattr("bayesight.workflows.update.WAIT_S", 0.05)
+    monkeypatch.setattr("bayesight.workflows.belief.WAIT_S", 0.05)
     with FileLock(run_copy / "belief.lock"), pytest.raises(StorageFailed, match="another update"):
         update(run_copy, more_shapes)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from bayesight.bayes.head.check import broken_law
 from bayesight.bayes.head.state import GaussianHead, HeadPrior
 from bayesight.belief.features import Precision
+from bayesight.belief.held_parts import HeldParts
 from bayesight.values import Names, Within, problems_of
 
 __all__ = ["check_belief", "from_format_1"]
@@ -38,6 +39,9 @@ _LAYOUT = {
 }
 """Kind and axes of every tensor of a saved belief; one letter has one length throughout."""
 
+_PARTS = {"parts.counts": (torch.float64, "K"), "parts.released": (torch.uint8, "R 16")}
+"""The same of a belief that holds parts."""
+
 _Positive = Annotated[float, Within(0, 1e15, above=True)]
 
 
@@ -54,6 +58,12 @@ class _Head(BaseModel):
     kept: Annotated[float, Within(0, 1, above=True)] = 1.0
 
 
+class _Parts(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    keys: Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]], Field(min_length=1)]
+    weights: list[Annotated[float, Within(0, 1, above=True)]]
+
+
 class _SavedBelief(BaseModel):
     """The plain values of a belief, beside its tensors."""
 
@@ -61,12 +71,13 @@ class _SavedBelief(BaseModel):
     precision: Precision
     prior: _Prior
     head: _Head
+    parts: _Parts | None = None
 
 
 def check_belief(
     tensors: Mapping[str, Tensor], values: Any, width: int
-) -> tuple[GaussianHead, Precision, dict[str, Tensor]]:
-    """The head of a saved belief, its precision, and what it has absorbed.
+) -> tuple[GaussianHead, Precision, dict[str, Tensor], HeldParts]:
+    """The head of a saved belief, its precision, and what it has absorbed: rows, and parts.
 
     Args:
         tensors: as they were read.
@@ -80,7 +91,8 @@ def check_belief(
         said = _SavedBelief.model_validate(values)
     except ValidationError as error:
         raise ValueError("; ".join(problems_of(error)[:5])) from error
-    _check_layout(tensors, len(said.classes), width)
+    layout = _LAYOUT | (_PARTS if said.parts else {})
+    _check_layout(tensors, layout, len(said.classes), width)
     if said.head.founding > len(said.classes):
         raise ValueError(f"head.founding is {said.head.founding}; expected at most {len(said.classes)}")
     parts: dict[str, Any] = {k[5:]: tensor for k, tensor in tensors.items() if k.startswith("head.")}
@@ -90,8 +102,9 @@ def check_belief(
     if broken:
         raise ValueError(f"no images have such statistics: {broken}")
     absorbed = {name[9:]: tensor for name, tensor in tensors.items() if name.startswith("absorbed.")}
-    _check_absorbed(head, absorbed)
-    return head, said.precision, absorbed
+    held = _held_parts(said.parts, tensors)
+    _check_absorbed(head, absorbed, held)
+    return head, said.precision, absorbed, held
 
 
 def from_format_1(
@@ -107,13 +120,30 @@ def from_format_1(
     return kept, {**values, "head": {"founding": values["head"]["founding"]}}
 
 
-def _check_layout(tensors: Mapping[str, Tensor], classes: int, width: int) -> None:
-    """Refuse tensors that are not those of ``_LAYOUT``, or number what is not there."""
-    strange = sorted(set(tensors) ^ set(_LAYOUT))
+def _held_parts(said: _Parts | None, tensors: Mapping[str, Tensor]) -> HeldParts:
+    """The parts of a saved belief; refuses keys without a weight, and counts below 0."""
+    if said is None:
+        return HeldParts()
+    if len(said.keys) != len(said.weights) or len(set(said.keys)) < len(said.keys):
+        raise ValueError("parts.keys are not one for each of parts.weights, each once")
+    if not bool((tensors["parts.counts"] >= 0).all()):
+        raise ValueError("parts.counts holds numbers below 0")
+    values = tensors["parts.counts"], tensors["parts.released"]
+    return HeldParts(tuple(said.keys), tuple(said.weights), *values)
+
+
+def _check_layout(
+    tensors: Mapping[str, Tensor],
+    layout: Mapping[str, tuple[torch.dtype, str]],
+    classes: int,
+    width: int,
+) -> None:
+    """Refuse tensors that are not those of the layout, or number what is not there."""
+    strange = sorted(set(tensors) ^ set(layout))
     if strange:
         raise ValueError(f"{strange[0]} is {'unknown' if strange[0] in tensors else 'missing'}")
     sizes = {"2": 2, "16": 16, "K": classes, "D": width}
-    for name, (kind, axes) in _LAYOUT.items():
+    for name, (kind, axes) in layout.items():
         tensor, letters = tensors[name], axes.split()
         fits = tensor.dtype == kind and tensor.ndim == len(letters)
         if not (
@@ -130,12 +160,13 @@ def _check_layout(tensors: Mapping[str, Tensor], classes: int, width: int) -> No
             raise ValueError(f"{name} holds numbers outside 0 to {sizes[axis] - 1}")
 
 
-def _check_absorbed(head: GaussianHead, absorbed: Mapping[str, Tensor]) -> None:
-    """Refuse rows that do not add up to the head's counts: they are what can be taken out of it again."""
+def _check_absorbed(head: GaussianHead, absorbed: Mapping[str, Tensor], parts: HeldParts) -> None:
+    """Refuse rows and parts that do not add up to the head's counts: they are what it holds."""
     weights, rows = absorbed["weights"], absorbed["exemplar_rows"]
     if not bool(((weights >= 0) & (weights <= 1)).all()):
         raise ValueError("absorbed.weights holds numbers outside 0 to 1")
     counted = torch.bincount(absorbed["labels"], weights, minlength=len(head.classes))
+    counted += parts.counted(len(head.classes))
     if not torch.allclose(counted, head.counts, rtol=1e-6, atol=1e-6):
         raise ValueError("head.counts are not the sums of absorbed.weights")
     if not bool((rows[1:] > rows[:-1]).all()):

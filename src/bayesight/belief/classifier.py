@@ -6,6 +6,7 @@ and everything needed to take in more images, or to let some go, exactly. The ne
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ from bayesight.belief.absorbed import AbsorbedRows, Rows, digest_words
 from bayesight.belief.check import check_belief
 from bayesight.belief.corrections import ReplacedLabel
 from bayesight.belief.features import Precision, features_of, reader_of
+from bayesight.belief.held_parts import HeldParts
 from bayesight.belief.judged import (
     JudgedRows,
     judge,
@@ -120,6 +122,7 @@ class Classifier:
         reference_labels: (V,) their classes.
         reference_digests: (V, 16) uint8, which images they are.
         replaced: labels that later ones replaced; a run folder does not keep them.
+        parts: what the head holds without a row for each image.
     """
 
     network: ImageModel
@@ -131,6 +134,7 @@ class Classifier:
     reference_labels: Tensor
     reference_digests: Tensor
     replaced: tuple[ReplacedLabel, ...] = ()
+    parts: HeldParts = field(default_factory=HeldParts)
 
     @cached_property
     def prior(self) -> Tensor:
@@ -379,7 +383,7 @@ class Classifier:
             InvalidInput: there are images of it in the belief, or fewer than two classes would be left.
         """
         number, names = self.classes.names.index(name), self.classes.names
-        held = int((self.absorbed.labels == number).sum())
+        held = int((self.absorbed.labels == number).sum() + self.parts.counted(len(names))[number].ceil())
         check(held == 0, f"class {name[:60]!r}", f"{held} images of it", "none", "Take them out first.")
         head = gaussian.drop_class(self.head, name)
         absorbed = replace(self.absorbed, labels=_closed_up(self.absorbed.labels, number))
@@ -389,6 +393,7 @@ class Classifier:
             head=head,
             classes=replace(self.classes, names=tuple(n for n in names if n != name)),
             absorbed=absorbed,
+            parts=self.parts.without_class(number, len(names)),
             reference=self.reference if bool(left.all()) else self.reference[left],
             reference_labels=_closed_up(self.reference_labels[left], number),
             reference_digests=self.reference_digests[left],
@@ -419,7 +424,8 @@ class Classifier:
         absorbed = replace(self.absorbed, weights=self.absorbed.weights * trust_past)
         gone = tuple(replace(one, weight=one.weight * trust_past) for one in self.replaced)
         head = gaussian.discount(self.head, trust_past)
-        return replace(self, head=head, absorbed=absorbed, replaced=gone)
+        parts = self.parts.discounted(trust_past)
+        return replace(self, head=head, absorbed=absorbed, replaced=gone, parts=parts)
 
     def trust(self, rows: Rows) -> Tensor:
         """(N,) probability that each label is right, by the belief as it is; 1 for classes not yet known."""
@@ -450,7 +456,19 @@ class Classifier:
             "prior": asdict(head.prior),
             "head": {name: part for name, part in parts.items() if not isinstance(part, Tensor)},
         }
+        if len(self.parts):
+            named |= {"parts.counts": self.parts.counted(len(self.classes.names))}
+            named |= {"parts.released": self.parts.released}
+            values["parts"] = {"keys": list(self.parts.keys), "weights": list(self.parts.weights)}
         return named, values
+
+    def digest(self) -> str:
+        """32 hexadecimal digits that are the same for the same belief, to the last bit of its statistics."""
+        tensors, values = self.tensors()
+        total = hashlib.blake2b(repr(values).encode(), digest_size=16)
+        for name in sorted(tensors):
+            total.update(name.encode() + tensors[name].detach().cpu().contiguous().numpy().tobytes())
+        return total.hexdigest()
 
     @classmethod
     def from_tensors(
@@ -466,13 +484,13 @@ class Classifier:
         if shift is not None and shift.numel() == network.classes:
             network.widest = max(network.widest, network.classes)  # a belief of before logits were folded
         try:
-            head, precision, absorbed = check_belief(tensors, values, network.evidence_size)
+            head, precision, absorbed, parts = check_belief(tensors, values, network.evidence_size)
         except ValueError as problem:
             raise RunUnreadable(f"belief.safetensors is damaged ({problem}).") from problem
         named = replace(classes, names=head.classes)
         reference, labels, digests = (tensors[name] for name in _REFERENCE)
         held = AbsorbedRows(**absorbed)
-        return cls(network, named, precision, head, held, reference, labels, digests)
+        return cls(network, named, precision, head, held, reference, labels, digests, parts=parts)
 
     def _positions(self, rows: Rows) -> Tensor:
         """(N,) position of each row in ``absorbed``, each place once, the latest first."""

@@ -181,7 +181,7 @@ def without_classes(classifier: Classifier, names: Sequence[str]) -> Classifier:
     """The belief without those of these classes of which it holds nothing."""
     for name in names:
         known = classifier.classes.names
-        if name in known and not bool((classifier.absorbed.labels == known.index(name)).any()):
+        if name in known and name not in _held(classifier):
             classifier = classifier.without_class(name)
     return classifier
 
@@ -206,8 +206,9 @@ def _absorbed(
 def _held(classifier: Classifier) -> set[str]:
     """The classes of which the belief holds images."""
     names = classifier.classes.names
-    counts = torch.bincount(classifier.absorbed.labels, minlength=len(names)).tolist()
-    return {name for name, count in zip(names, counts, strict=True) if count}
+    counts = torch.bincount(classifier.absorbed.labels, minlength=len(names))
+    total = counts + classifier.parts.counted(len(names))
+    return {name for name, count in zip(names, total.tolist(), strict=True) if count}
 
 
 def _without_replaced(

@@ -29,10 +29,12 @@ __all__ = [
     "INTERRUPTED",
     "STOPPED",
     "Bar",
+    "ClusterOption",
     "FitOption",
     "LabelsFileOption",
     "LedgerOption",
     "LedgerPlaceOption",
+    "PartsOption",
     "PriorOption",
     "ReportedStatus",
     "SeedOption",
@@ -46,11 +48,13 @@ __all__ = [
     "refuse_options",
     "say",
     "share",
+    "source_or_parts",
     "this_program",
     "when_interrupted",
     "with_json",
     "with_source",
     "write",
+    "write_parts",
 ]
 
 JsonFlag = Annotated[
@@ -159,6 +163,25 @@ SetCoverageOption = Annotated[
 ]
 
 
+PartsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--parts",
+        metavar="PARTS.json",
+        help="In place of a source: many archives, listed by 'bayesight data parts' (default: none).",
+    ),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="auto|local|ADDRESS",
+        help="With --parts: a part a task on a Ray cluster, that of this machine, this machine's cores, or "
+        "ray://HOST:10001 (default: one part after another).",
+    ),
+]
+
+
 LedgerPlaceOption = Annotated[
     str,
     typer.Option(
@@ -252,6 +275,47 @@ def write(document: Any, text: str, *, verbatim: bool = False) -> None:
     except BrokenPipeError:
         # The reader left (`| head`): nothing to say, and Python must not complain while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def source_or_parts(
+    source: Any, parts: Path | None, cluster: str | None, alone: Mapping[str, Any]
+) -> Any | None:
+    """The source of a command; None where a manifest of parts is given in its place.
+
+    Args:
+        source: as it was given; empty for none.
+        parts: the manifest.
+        cluster: belongs to a manifest.
+        alone: options by name that go with a source only, and whether each was given.
+
+    Raises:
+        BadParameter: both, neither, or an option that does not go with what was given.
+    """
+    if parts is None:
+        if not source:
+            raise typer.BadParameter("missing; expected a source, or --parts PARTS.json", param_hint="SOURCE")
+        if cluster is not None:
+            raise typer.BadParameter("needs --parts, a manifest of 'data parts'", param_hint="--cluster")
+        return source
+    if source:
+        raise typer.BadParameter("given with a source; expected one of the two", param_hint="--parts")
+    for name, given in alone.items():
+        if given:
+            raise typer.BadParameter(f"given with {name}; expected one of the two", param_hint="--parts")
+    return None
+
+
+def write_parts(document: Any, text: str, job: Any) -> None:
+    """Print the answer of a job on parts; the exit status is 1 where one is missing.
+
+    Args:
+        document: what ``--json`` prints.
+        text: the answer for people.
+        job: the ``PartsJob``.
+    """
+    write(document, text)
+    if job.failures:
+        raise SystemExit(ReportedStatus(1))
 
 
 def say(message: str) -> None:

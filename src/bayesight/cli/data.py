@@ -9,14 +9,18 @@ import typer
 
 from bayesight.cli.choices import TASKS, either
 from bayesight.cli.common import (
+    ClusterOption,
     FitOption,
+    PartsOption,
     SeedOption,
     SourceOptions,
     progress_bar,
     say,
+    source_or_parts,
     with_json,
     with_source,
     write,
+    write_parts,
 )
 from bayesight.language import marked
 
@@ -31,7 +35,9 @@ data_app = typer.Typer(
 @with_json
 @with_source("by_name", "by_position")
 def inspect(
-    source: Annotated[Path, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz file.")],
+    source: Annotated[
+        Path | None, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz file.")
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option(
@@ -71,6 +77,8 @@ def inspect(
         int | None, typer.Option(help="With --wrong-labels: processor threads (default: half the cores).")
     ] = None,
     seed: SeedOption = 0,
+    parts: PartsOption = None,
+    cluster: ClusterOption = None,
     *,
     options: SourceOptions,
 ) -> None:
@@ -79,6 +87,15 @@ def inspect(
     from bayesight.data.notes import parse_fit, parse_size, report_document, report_text
     from bayesight.data.store import open_store
 
+    alone = {
+        "--size": size, "--fit": fit, "--mode": mode, "--labels-file": labels_file, "--near": near,
+        "--wrong-labels": labels, "--run": run, "--report": report, "--task": task,
+    }  # fmt: skip
+    if source_or_parts(source, parts, cluster, alone) is None:
+        assert parts is not None
+        _inspect_parts(parts, cluster, options)
+        return
+    assert source is not None
     if task is not None:
         from bayesight.workflows.tasks.inspect import inspect_annotated
 
@@ -107,6 +124,14 @@ def inspect(
             size=wanted, mode=mode, fit=shape, seed=seed, threads=threads,
         )  # fmt: skip
     write(document, report_text(store, found) + _suspicious_text(document.get("labels")))
+
+
+def _inspect_parts(parts: Path, cluster: str | None, options: SourceOptions) -> None:
+    from bayesight.workflows.parts.answering import inspect_parts, inspection_text
+
+    with progress_bar("parts", unit="parts") as progress:
+        document, job = inspect_parts(parts, cluster=cluster, options=options, progress=progress)
+    write_parts(document, inspection_text(document, job), job)
 
 
 def _suspicious(source: Path, top: int, report: Path | None, **options: Any) -> dict[str, Any]:

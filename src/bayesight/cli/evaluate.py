@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import (
+    ClusterOption,
     LabelsFileOption,
     LedgerOption,
+    PartsOption,
     PriorOption,
     SetCoverageOption,
     SourceOptions,
@@ -20,9 +22,11 @@ from bayesight.cli.common import (
     progress_bar,
     refuse_options,
     say,
+    source_or_parts,
     with_json,
     with_source,
     write,
+    write_parts,
 )
 from bayesight.errors import listed
 from bayesight.language import marked, tr
@@ -53,7 +57,9 @@ class Part(StrEnum):
 @with_source()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    source: Annotated[Path, typer.Argument(help="Labelled images: folder, archive or IDX file.")],
+    source: Annotated[
+        Path | None, typer.Argument(help="Labelled images: folder, archive or IDX file.")
+    ] = None,
     prior: PriorOption = None,
     unknown: Annotated[
         Path | None, typer.Option(help="Images of kinds it never learned: does it notice? (default: none).")
@@ -78,6 +84,8 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option(help="Also write an HTML report to this file (default: none).")
     ] = None,
+    parts: PartsOption = None,
+    cluster: ClusterOption = None,
     *,
     options: SourceOptions,
 ) -> None:
@@ -91,6 +99,15 @@ def evaluate(
     from bayesight.workflows.reporting import evaluation_report
 
     chosen = replace(options, part=None if part is None else part.value)
+    alone = {
+        "--unknown": unknown, "--labels-file": labels, "--environments": environments, "--ledger": ledger,
+        "--set-coverage": set_coverage, "--report": report, "--head": head is not HeadChoice.gaussian,
+    }  # fmt: skip
+    if source_or_parts(source, parts, cluster, alone) is None:
+        assert parts is not None
+        _evaluate_parts(run, parts, prior, cluster, chosen)
+        return
+    assert source is not None
     opened = Run.open(run)
     if opened.kind in ON_IMAGES:
         given = {"--unknown": unknown, "--labels-file": labels, "--environments": environments}
@@ -134,6 +151,27 @@ def _evaluate_task(
     if report is not None:
         say(marked(f"report: {result.report(report)}"))
     write(result.as_dict(), result.judgement.text)
+
+
+def _evaluate_parts(
+    run: Path, parts: Path, prior: str | None, cluster: str | None, options: SourceOptions
+) -> None:
+    from bayesight.report.words import quality
+    from bayesight.workflows.parts.answering import evaluate_parts
+
+    with progress_bar("parts", unit="parts") as progress:
+        made = evaluate_parts(run, parts, prior=prior, cluster=cluster, options=options, progress=progress)
+    found, reads = made.evaluation, made.run.reads
+    lines = [
+        *([found.verdict] if found.verdict else []),
+        *([made.seen_note] if made.seen_note else []),
+        f"{len(found.labels):,} {reads}: "
+        + quality(found.accuracy, found.accuracy_interval, found.log_loss, found.log_loss_error, found.ece),
+        made.job.text(),
+        "",
+        *_table(found, reads),
+    ]
+    write_parts(made.as_dict(), "\n".join(lines), made.job)
 
 
 def _text(result: EvaluateResult) -> str:

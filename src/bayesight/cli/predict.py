@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from bayesight.cli.common import (
+    ClusterOption,
     LedgerOption,
+    PartsOption,
     PriorOption,
     SetCoverageOption,
     SourceOptions,
@@ -17,9 +19,11 @@ from bayesight.cli.common import (
     progress_bar,
     refuse_options,
     say,
+    source_or_parts,
     with_json,
     with_source,
     write,
+    write_parts,
 )
 from bayesight.language import marked
 
@@ -40,12 +44,12 @@ SHOWN = 5
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     images: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Image files, folders and archives of them, and tables with a column 'path'; of a run "
             "of texts, texts and files with one a line."
         ),
-    ],
+    ] = None,
     prior: PriorOption = None,
     same_subject: Annotated[
         bool,
@@ -83,7 +87,8 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE.csv|.parquet",
-            help="Write a table with a row an image (default: the answers are printed).",
+            help="Write a table with a row an image; with --parts a folder of them, one a part (default: the "
+            "answers are printed).",
         ),
     ] = None,
     explain: Annotated[
@@ -115,6 +120,8 @@ def predict(
         typer.Option(metavar="TEXT", help="Of a run that answers questions: the question (default: none)."),
     ] = None,
     ledger: LedgerOption = None,
+    parts: PartsOption = None,
+    cluster: ClusterOption = None,
     *,
     options: SourceOptions,
 ) -> None:
@@ -145,8 +152,11 @@ def predict(
     from bayesight.workflows.decisions import Stakes
     from bayesight.workflows.predict import Readings, answers_for
 
+    source_or_parts(images, parts, cluster, {"--ledger": ledger, "--explain": explain})
     opened = Run.open(run)
     if opened.kind in ON_IMAGES:
+        refuse_options({"--parts": parts}, opened.kind)
+        assert images is not None
         given = {"--same-subject": same_subject, "--dependence": dependence, "--abstain": abstain}
         costly = {"--costs": costs, "--hand-over": hand_over, "--reading-cost": reading_cost}
         others = {"--set-coverage": set_coverage, "--explain": explain, "--ledger": ledger, "--to": to}
@@ -165,6 +175,12 @@ def predict(
             param_hint="--dependence",
         )
     container = options.container
+    if not images:
+        assert parts is not None
+        if to is None:
+            raise typer.BadParameter("needs --to FOLDER for its tables, one a part", param_hint="--parts")
+        _answer_parts(run, parts, to, how, cluster, options)
+        return
     if explain is not None and (len(images) != 1 or to is not None):
         raise typer.BadParameter("explains one image file, and goes without --to", param_hint="--explain")
     if to is not None:
@@ -216,6 +232,16 @@ def _answer_task(
     for name, reason in found.unread:
         say(f"{name}: {reason}")
     write(found.as_list(), found.text)
+
+
+def _answer_parts(
+    run: Path, parts: Path, to: Path, how: Readings, cluster: str | None, options: SourceOptions
+) -> None:
+    from bayesight.workflows.parts.answering import answer_parts
+
+    with progress_bar("parts", unit="parts") as progress:
+        made = answer_parts(run, parts, to, how, cluster=cluster, options=options, progress=progress)
+    write_parts(made.as_dict(), made.text(), made.job)
 
 
 def _write(

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import (
+    ClusterOption,
     LedgerOption,
+    PartsOption,
     SeedOption,
     SourceOptions,
     ledger_words,
     progress_bar,
     say,
+    source_or_parts,
     with_json,
     with_source,
     write,
+    write_parts,
 )
 from bayesight.language import marked, retold, tr
 
@@ -30,7 +34,9 @@ __all__ = ["prior"]
 @with_source("by_name", "by_position", "labels_from", "class_level", "split_folders")
 def prior(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    source: Annotated[Path, typer.Argument(help="Images; their labels, if any, are not looked at.")],
+    source: Annotated[
+        Path | None, typer.Argument(help="Images; their labels, if any, are not looked at.")
+    ] = None,
     level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.9,
     out: Annotated[
         Path | None,
@@ -38,6 +44,8 @@ def prior(
     ] = None,
     seed: SeedOption = 0,
     ledger: LedgerOption = None,
+    parts: PartsOption = None,
+    cluster: ClusterOption = None,
     *,
     options: SourceOptions,
 ) -> None:
@@ -50,6 +58,21 @@ def prior(
     from bayesight.files import write_atomic
     from bayesight.workflows.infer_prior import infer_prior
 
+    if source_or_parts(source, parts, cluster, {"--ledger": ledger}) is None:
+        assert parts is not None
+        from bayesight.workflows.parts.answering import infer_parts
+
+        with progress_bar("parts", unit="parts") as progress:
+            found, job = infer_parts(
+                run, parts, level=level, seed=seed, cluster=cluster, options=options, progress=progress
+            )
+        if found.warning:
+            say(marked(f"warning: {found.warning}"))
+        if out is not None:
+            write_atomic(out, json.dumps(found.as_dict()["prior"], indent=1, ensure_ascii=False) + "\n")
+        write_parts(found.as_dict(), f"{_text(found)}\n{job.text()}", job)
+        return
+    assert source is not None
     with progress_bar("reading") as progress:
         found = infer_prior(
             run,

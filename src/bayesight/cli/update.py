@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import (
+    ClusterOption,
     LabelsFileOption,
+    PartsOption,
     SourceOptions,
     progress_bar,
     say,
+    source_or_parts,
     with_json,
     with_source,
     write,
+    write_parts,
 )
 from bayesight.language import marked
 
@@ -29,7 +33,9 @@ __all__ = ["update"]
 @with_source()
 def update(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    source: Annotated[Path, typer.Argument(help="Labelled images; new folder names are new classes.")],
+    source: Annotated[
+        Path | None, typer.Argument(help="Labelled images; new folder names are new classes.")
+    ] = None,
     trust_past: Annotated[
         float, typer.Option(help="What an image absorbed earlier counts beside a new one, in (0, 1].")
     ] = 1.0,
@@ -62,6 +68,8 @@ def update(
     run_only: Annotated[
         bool, typer.Option("--run-only", help="Change the run folder even if a ledger goes on from it.")
     ] = False,
+    parts: PartsOption = None,
+    cluster: ClusterOption = None,
     *,
     options: SourceOptions,
 ) -> None:
@@ -71,6 +79,28 @@ def update(
     """
     from bayesight.workflows.update import update as work
 
+    options = replace(options, similar_names=similar_names)
+    alone = {
+        "--remove": remove, "--robust": robust, "--second-reading": second_reading, "--ledger": ledger,
+        "--labels-file": labels,
+    }  # fmt: skip
+    if source_or_parts(source, parts, cluster, alone) is None:
+        assert parts is not None
+        from bayesight.workflows.parts.update import update_by_parts
+
+        with progress_bar("parts", unit="parts") as progress:
+            made = update_by_parts(
+                run,
+                parts,
+                cluster=cluster,
+                trust_past=trust_past,
+                run_only=run_only,
+                options=options,
+                progress=progress,
+            )
+        write_parts(made.as_dict(), made.text(), made.job)
+        return
+    assert source is not None
     if person and ledger is None:
         raise typer.BadParameter("needs --ledger, which keeps who gave them", param_hint="--person")
     if run_only and ledger is not None:
@@ -87,7 +117,7 @@ def update(
             ledger=ledger,
             person=person,
             labels=labels,
-            options=replace(options, similar_names=similar_names),
+            options=options,
             progress=progress,
         )
     for note in found.source.get("notes", ()):

@@ -85,6 +85,10 @@ class PartsManifest:
         """The sizes that are known, together."""
         return sum(part.bytes or 0 for part in self.parts)
 
+    def text(self) -> str:
+        """The number of parts, and their size."""
+        return f"{len(self.parts):,} parts, {self.bytes / 1e9:,.2f} GB"
+
     def as_dict(self) -> dict[str, Any]:
         """The document that is written."""
         return {"format": FORMAT, "parts": [asdict(part) for part in self.parts]}

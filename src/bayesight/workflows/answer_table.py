@@ -20,7 +20,7 @@ from bayesight.types import Progress
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.predict import Prediction, Readings, UnreadImage, answer_blocks
 
-__all__ = ["AnswerTable", "write_answers"]
+__all__ = ["AnswerTable", "table_of", "write_answers"]
 
 _CSV, _PARQUET = (".csv",), (".parquet", ".pq")
 
@@ -95,6 +95,12 @@ def write_answers(
             made.unread += block.unread
             made.sources |= block.sources
     return made
+
+
+def table_of(rows: Sequence[Prediction | UnreadImage], names: Sequence[str], how: Readings) -> pa.Table:
+    """Answers as a table for Parquet, whose columns are those of ``write_answers``."""
+    schema = _schema(names, how, as_text=False)
+    return pa.Table.from_pylist([_row(one, schema) for one in rows], schema)
 
 
 def _schema(names: Sequence[str], how: Readings, *, as_text: bool) -> pa.Schema:

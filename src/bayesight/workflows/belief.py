@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from shlex import quote
 
+from filelock import FileLock, Timeout
+
 from bayesight.belief.classifier import Classifier
-from bayesight.errors import InvalidInput
+from bayesight.errors import InvalidInput, StorageFailed
 from bayesight.ledger.discovery import ledgers_of
 from bayesight.run import Run
 
-__all__ = ["belief_of", "check_alone", "ledger_note"]
+__all__ = ["WAIT_S", "belief_lock", "belief_of", "check_alone", "ledger_note"]
+
+WAIT_S = 120.0
+"""How long an update waits for another one of the same run."""
 
 
 def belief_of(run: Run, ledger: str | None = None) -> Classifier:
@@ -54,3 +61,19 @@ def check_alone(run: Run) -> None:
         f"{quote(one.name)} to write it there, where services follow, or --run-only to change the folder "
         "alone."
     )
+
+
+@contextmanager
+def belief_lock(run: Run) -> Iterator[None]:
+    """Hold the belief of a run folder; of two updates one waits.
+
+    Raises:
+        StorageFailed: another one holds it for too long.
+    """
+    try:
+        with FileLock(run.folder / "belief.lock", timeout=WAIT_S):
+            yield
+    except Timeout as problem:
+        raise StorageFailed(
+            f"another update has held {run.folder} for {WAIT_S:.0f} s; try again when it is done."
+        ) from problem

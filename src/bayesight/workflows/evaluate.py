@@ -43,6 +43,7 @@ from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray, ShownProgress
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.environments import environment_scores, read_environments
+from bayesight.workflows.parts.duplicates import parts_folder, with_rows_of_parts
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.sets import SetCheck, sets_reference
 from bayesight.workflows.sources import (
@@ -60,7 +61,9 @@ __all__ = [
     "Evaluation",
     "Likelihoods",
     "NoveltyCheck",
+    "answers_about",
     "evaluate",
+    "figures_of",
     "measure",
     "verdict_now",
 ]
@@ -427,11 +430,13 @@ def evaluate(
     true = torch.from_numpy(data.examples.labels)
     likelihood = classifier.log_likelihood if head == "gaussian" else _laplace_likelihood(classifier)
     found = measure(classifier, Likelihoods(likelihood, features), true, stated)
-    learned, chosen = classifier.seen(torch.from_numpy(data.digests))
+    digests = torch.from_numpy(data.digests)
+    known = with_rows_of_parts(classifier, parts_folder(run), digests)
+    learned, chosen = known.seen(digests)
     new = ~(learned | chosen)
     unseen = None
     if 0 < int(new.sum()) < len(new):
-        unseen = _figures(
+        unseen = figures_of(
             found.classes, found.answers.at(new.numpy()), found.prior, lambda: [found.log_p[new.numpy()]]
         )
     novelty = None
@@ -483,19 +488,33 @@ def measure(
         InvalidInput: no image is of a class with a positive prior.
     """
     names = classifier.classes.names
-    log_prior = (classifier.prior if prior is None else prior).log()
-    blocks = list(row_blocks(len(labels), len(names)))
 
     def posteriors() -> Iterator[FloatArray]:
-        for rows in blocks:
-            yield (log_likelihood[rows] + log_prior).log_softmax(dim=1).numpy()
+        return _posteriors(classifier, log_likelihood, prior)
 
-    pairs = zip(posteriors(), blocks, strict=True)
-    answers = Answers.joined([Answers.of(log_p, labels[rows], "measure") for log_p, rows in pairs])
-    return _figures(names, answers, None if prior is None else prior.numpy(), posteriors)
+    answers = answers_about(classifier, log_likelihood, labels, prior)
+    return figures_of(names, answers, None if prior is None else prior.numpy(), posteriors)
 
 
-def _figures(
+def answers_about(
+    classifier: Classifier, log_likelihood: Tensor | Likelihoods, labels: Tensor, prior: Tensor | None = None
+) -> Answers:
+    """The answers to labelled images; the arguments are those of ``measure``."""
+    blocks = row_blocks(len(labels), len(classifier.classes.names))
+    pairs = zip(_posteriors(classifier, log_likelihood, prior), blocks, strict=True)
+    return Answers.joined([Answers.of(log_p, labels[rows], "measure") for log_p, rows in pairs])
+
+
+def _posteriors(
+    classifier: Classifier, log_likelihood: Tensor | Likelihoods, prior: Tensor | None
+) -> Iterator[FloatArray]:
+    """(N, K) log-posteriors, in blocks of rows."""
+    log_prior = (classifier.prior if prior is None else prior).log()
+    for rows in row_blocks(len(log_likelihood), len(classifier.classes.names)):
+        yield (log_likelihood[rows] + log_prior).log_softmax(dim=1).numpy()
+
+
+def figures_of(
     classes: tuple[str, ...],
     answers: Answers,
     prior: FloatArray | None,

@@ -23,7 +23,7 @@ from bayesight.types import ShownProgress
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.sources import read_unlabelled
 
-__all__ = ["InferredPrior", "infer", "infer_prior"]
+__all__ = ["InferredPrior", "infer", "infer_from", "infer_prior"]
 
 
 AMBIGUOUS = 0.05
@@ -152,11 +152,18 @@ def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed:
         level: share of the posterior inside each interval.
         seed: of resampling and draws.
     """
-    judged, old = classifier.judged, classifier.prior
     log_likelihood = classifier.log_likelihood(features)
+    novelty = classifier.novelty(features, log_likelihood)
+    return infer_from(classifier, log_likelihood, novelty, level=level, seed=seed)
+
+
+def infer_from(
+    classifier: Classifier, log_likelihood: Tensor, novelty: Tensor, *, level: float = 0.9, seed: int = 0
+) -> InferredPrior:
+    """Base rates of images (N, K) whose log-likelihoods and novelty (N,) are given; else as ``infer``."""
+    judged, old = classifier.judged, classifier.prior
     log_p = (log_likelihood + old.log()).log_softmax(dim=1)
     validation = (classifier.judged_log_likelihood + old.log()).log_softmax(dim=1)
-    novelty = classifier.novelty(features, log_likelihood)
     found = estimate(
         log_p,
         validation,
@@ -171,9 +178,9 @@ def infer(classifier: Classifier, features: Tensor, *, level: float = 0.9, seed:
     ambiguity = check_ambiguity(validation, judged.labels, log_p, old, found.prior)
     method = (
         f"calibration with a bias a class on {len(judged.labels):,} held-out images, then the posterior mean "
-        f"over {len(features):,} images, with the share of unknown kinds and the weight of the training "
-        f"shares (here {_rounded(found.weight)} images) unknown too; {percent(level, 0)} intervals from "
-        f"Gibbs draws over resampled calibrations, seed {seed}"
+        f"over {len(log_likelihood):,} images, with the share of unknown kinds and the weight of the "
+        f"training shares (here {_rounded(found.weight)} images) unknown too; {percent(level, 0)} intervals "
+        f"from Gibbs draws over resampled calibrations, seed {seed}"
     )
     return InferredPrior(classifier.classes.names, found, shift, ambiguity, method)
 

@@ -11,24 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier
 from bayesight.belief.updating import BatchOutcome, LearningOptions, update_belief
 from bayesight.checks import check
-from bayesight.errors import StorageFailed
 from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import ShownProgress
-from bayesight.workflows.belief import check_alone
+from bayesight.workflows.belief import belief_lock, check_alone
+from bayesight.workflows.parts.duplicates import parts_folder, with_rows_of_parts
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, read_labelled
 
 __all__ = ["UpdateResult", "update"]
-
-WAIT_S = 120.0
-"""How long an update waits for another one of the same run."""
 
 
 @dataclass(frozen=True)
@@ -186,24 +182,20 @@ def update(
 
 @contextmanager
 def _in_folder(run: Run, learning: LearningOptions, run_only: bool) -> Iterator[_KeptBelief]:
-    """A run folder's own belief, held by a lock; of two updates one waits."""
-    try:
-        with FileLock(run.folder / "belief.lock", timeout=WAIT_S):
-            if not run_only:
-                check_alone(run)
-            began = time.perf_counter()
-            classifier = run.classifier()
+    """A run folder's own belief, held by a lock."""
+    with belief_lock(run):
+        if not run_only:
+            check_alone(run)
+        began = time.perf_counter()
+        classifier = run.classifier()
 
-            def learn(rows: Rows, new_classes: tuple[str, ...]) -> BatchOutcome:
-                after, learned = update_belief(classifier, rows, new_classes, learning)
-                run.save_classifier(after)
-                return learned
+        def learn(rows: Rows, new_classes: tuple[str, ...]) -> BatchOutcome:
+            known = with_rows_of_parts(classifier, parts_folder(run), rows.digests)
+            after, learned = update_belief(known, rows, new_classes, learning)
+            run.save_classifier(after)
+            return learned
 
-            yield _KeptBelief(classifier, time.perf_counter() - began, learn)
-    except Timeout as problem:
-        raise StorageFailed(
-            f"another update has held {run.folder} for {WAIT_S:.0f} s; try again when it is done."
-        ) from problem
+        yield _KeptBelief(classifier, time.perf_counter() - began, learn)
 
 
 @contextmanager

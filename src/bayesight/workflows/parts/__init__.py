@@ -1,0 +1,1 @@
+"""Jobs on parts of a source that is too large for one machine: one task a part, here or on a Ray cluster."""

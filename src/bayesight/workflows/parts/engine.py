@@ -1,0 +1,230 @@
+"""Tasks done one after another here, or side by side on a Ray cluster: the same function, the same result.
+
+A task that fails is tried again, three times in all; then it is given up with its reason, and the others go
+on. A worker that dies costs no try: Ray does its task again elsewhere. Nothing here depends on the order in
+which tasks end, nor on how often one is done.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+
+import bayesight
+from bayesight.cores import available_cores
+from bayesight.errors import BayesightError, InvalidInput, MissingExtra, shown
+
+__all__ = ["TRIES", "TaskOutcome", "computed", "connected"]
+
+TRIES = 3
+"""Number of times a task is tried before it is given up."""
+REACH_S = 10.0
+"""Seconds that a cluster has to accept a connection."""
+_OBJECTS_BYTES = 512 << 20
+_AHEAD = 2
+"""Tasks that wait at a worker, for each core."""
+
+Work = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class TaskOutcome:
+    """A task that has ended.
+
+    Args:
+        task: its place among the tasks.
+        value: what it gave; None where it failed.
+        reason: why it was given up; empty where it was not.
+    """
+
+    task: int
+    value: Any = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """The answer of a worker.
+
+    Args:
+        value: what the task gave.
+        reason: why it gave nothing.
+        again: another try may help.
+        elsewhere: why the job cannot be done on this cluster at all.
+    """
+
+    value: Any = None
+    reason: str = ""
+    again: bool = False
+    elsewhere: str = ""
+
+
+def computed(
+    work: Work, context: Any, tasks: Sequence[Any], cluster: str | None = None
+) -> Iterator[TaskOutcome]:
+    """The outcome of each task, as they end.
+
+    Args:
+        work: ``work(context, task)``; a function of a module, for workers import it.
+        context: what all tasks share; sent to each machine once.
+        tasks: small values that can be pickled.
+        cluster: "local" for this machine's cores, "auto" for the cluster that this machine belongs to, or its
+            address, ``ray://HOST:10001`` or ``HOST:6379``; None computes them here, one after another.
+
+    Raises:
+        MissingExtra: a cluster, and Ray is not installed.
+        InvalidInput: no such cluster, or workers with another version of Bayesight.
+    """
+    if not tasks:
+        return
+    if cluster is None:
+        for place, task in enumerate(tasks):
+            attempt = _Attempt(again=True)
+            for _ in range(TRIES):
+                if attempt.again:
+                    attempt = _attempt(work, context, task, _versions())
+            yield TaskOutcome(place, attempt.value, attempt.reason)
+        return
+    with connected(cluster) as ray:
+        yield from _on_cluster(ray, work, context, tasks)
+
+
+def _on_cluster(ray: Any, work: Work, context: Any, tasks: Sequence[Any]) -> Iterator[TaskOutcome]:
+    """The outcome of each task on the cluster that is connected, few of them under way at once."""
+    shared, versions = ray.put(context), _versions()
+    attempt = ray.remote(num_cpus=1, max_retries=-1)(_attempt)
+    tries = dict.fromkeys(range(len(tasks)), 0)
+    waiting = list(tries)[::-1]
+    running: dict[Any, int] = {}
+    while waiting or running:
+        room = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        while waiting and len(running) < room:
+            place = waiting.pop()
+            tries[place] += 1
+            running[attempt.remote(work, shared, tasks[place], versions)] = place
+        ended, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
+        for reference in ended:
+            place = running.pop(reference)
+            done = _received(ray, reference)
+            if done.elsewhere:
+                raise InvalidInput(done.elsewhere)
+            if done.again and tries[place] < TRIES:
+                waiting.append(place)
+            else:
+                yield TaskOutcome(place, done.value, done.reason)
+
+
+def _received(ray: Any, reference: Any) -> _Attempt:
+    """The answer that a worker sent back, or why none came."""
+    try:
+        found: _Attempt = ray.get(reference)
+    except ray.exceptions.RayTaskError as problem:  # it could not even begin
+        return _Attempt(
+            elsewhere=f"a worker cannot run Bayesight ({shown(str(problem.cause), 200)}); install "
+            f"bayesight {bayesight.__version__} with the same Python on every machine of the cluster."
+        )
+    except ray.exceptions.RayError as problem:
+        return _Attempt(
+            reason=f"{type(problem).__name__}: {str(problem).strip().splitlines()[0]}", again=True
+        )
+    return found
+
+
+def _attempt(work: Work, context: Any, task: Any, versions: tuple[str, str]) -> _Attempt:
+    """One try of a task, wherever it is done; one thread, so that sums have the same bits everywhere."""
+    if versions != _versions():
+        mine, theirs = (f"bayesight {ours} and torch {torchs}" for ours, torchs in (_versions(), versions))
+        return _Attempt(
+            elsewhere=f"a worker ({socket.gethostname()}) has {mine}, this program {theirs}; install the "
+            "same on every machine of the cluster."
+        )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _Attempt(work(context, task))
+    except InvalidInput as problem:  # it would be refused again
+        return _Attempt(reason=str(problem))
+    except BayesightError as problem:
+        return _Attempt(reason=str(problem), again=True)
+    except Exception as problem:  # noqa: BLE001 - one part's fault stops no other
+        return _Attempt(reason=f"{type(problem).__name__}: {shown(str(problem), 300)}", again=True)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _versions() -> tuple[str, str]:
+    """The versions that have to agree on all machines."""
+    return bayesight.__version__, torch.__version__.partition("+")[0]
+
+
+@contextmanager
+def connected(cluster: str | None) -> Iterator[Any]:
+    """Ray, connected to a cluster; one that was connected before stays so. None where there is none.
+
+    Raises:
+        MissingExtra: Ray is not installed.
+        InvalidInput: there is no such cluster.
+    """
+    if cluster is None:
+        yield None
+        return
+    try:
+        import ray
+    except ImportError as problem:
+        raise MissingExtra("--cluster", "cluster") from problem
+    if ray.is_initialized():
+        yield ray
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if cluster == "local":
+            ray.init(
+                address="local",
+                num_cpus=available_cores(),
+                object_store_memory=_OBJECTS_BYTES,
+                include_dashboard=False,
+                **quiet,
+            )
+        else:
+            _reach(cluster)
+            ray.init(address=cluster, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as problem:
+        first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+        raise InvalidInput(
+            f"--cluster {cluster}: no cluster answers ({shown(first, 160)}). Start one with 'ray start "
+            "--head' there, give ray://HOST:10001 with the host of its head, or take --cluster local for the "
+            "cores of this machine."
+        ) from problem
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _reach(cluster: str) -> None:
+    """Refuse an address that accepts no connection within ``REACH_S`` seconds.
+
+    Raises:
+        InvalidInput: no address.
+        OSError: nobody answers.
+    """
+    if cluster == "auto":
+        return
+    try:
+        parts = urlsplit(cluster if "://" in cluster else f"//{cluster}")
+        host, port = parts.hostname, parts.port or (10001 if parts.scheme == "ray" else 6379)
+    except ValueError:
+        host, port = None, 0
+    if host is None or parts.scheme not in ("", "ray") or ("." not in cluster and ":" not in cluster):
+        raise InvalidInput(f"--cluster: got {shown(cluster)}; expected auto, local or ray://HOST:10001.")
+    try:
+        socket.create_connection((host, port), timeout=REACH_S).close()
+    except OSError as problem:
+        told = "no answer" if isinstance(problem, TimeoutError) else problem.strerror or str(problem)
+        raise ConnectionError(f"{host}:{port} within {REACH_S:.0f} s: {told}") from problem

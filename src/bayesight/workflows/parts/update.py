@@ -1,0 +1,356 @@
+"""Labelled images by the part taken into a run's belief: the same bits on one core and on a cluster."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bayesight.bayes.head.gaussian import log_evidence
+from bayesight.bayes.head.state import GaussianHead
+from bayesight.belief.absorbed import Rows
+from bayesight.belief.classifier import Classifier
+from bayesight.belief.part_statistics import LARGE, PartStatistics, added, merged, subtracted
+from bayesight.belief.updating import LearningOptions, without_emptied
+from bayesight.data.parts import PartsManifest
+from bayesight.errors import SourceUnreadable, StorageFailed
+from bayesight.files import write_atomic
+from bayesight.run import Run
+from bayesight.types import IntArray
+from bayesight.workflows.belief import belief_lock, check_alone
+from bayesight.workflows.parts.absorbing import AbsorbTask, absorb_part, reader_of_parts
+from bayesight.workflows.parts.duplicates import Duplicates, find_duplicates, parts_folder
+from bayesight.workflows.parts.engine import computed, connected
+from bayesight.workflows.parts.jobs import PartsJob, ShownParts, keep_hashes, kept
+from bayesight.workflows.sources import AS_IT_IS, SourceOptions, class_numbers
+
+__all__ = ["PartsUpdate", "parts_folder", "update_by_parts"]
+
+
+@dataclass(frozen=True)
+class PartsUpdate:
+    """The result of an update by parts.
+
+    Args:
+        run: the run.
+        job: the parts that are done, and those that are missing with their reasons.
+        held: parts that the belief held before; they change nothing.
+        absorbed: images taken in, or whose label was corrected.
+        repeated: images that had this label before, or in an earlier part.
+        superseded: labels that a later one of the same image replaced.
+        was: class -> how many images had it before.
+        new_classes: names that were not known before.
+        log_evidence: log p(these images | everything before), nats.
+        digest: of the belief's statistics, 32 hexadecimal digits: equal for equal bits.
+        notes: what is to be said of a part, by its address.
+    """
+
+    run: Run
+    job: PartsJob[bytes]
+    held: int
+    absorbed: int
+    repeated: int
+    superseded: int
+    was: Mapping[str, int]
+    new_classes: tuple[str, ...]
+    log_evidence: float
+    digest: str
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document of ``--json``."""
+        tree = {k: v for k, v in vars(self).items() if k not in ("run", "job")}
+        tree |= {"corrected": sum(self.was.values()), "parts": self.job.as_dict()}
+        return {"run": str(self.run.folder), "seconds": self.job.seconds} | tree
+
+    def text(self) -> str:
+        """The same for people."""
+        lines = [f"absorbed {self.absorbed:,} {self.run.reads}: {self.job.text()}"]
+        told = [
+            (self.held, f"{self.held:,} parts are in the belief already, and change nothing"),
+            (sum(self.was.values()), f"{sum(self.was.values()):,} images had another label before"),
+            (self.repeated, f"{self.repeated:,} images were repeated, and change nothing"),
+            (self.superseded, f"{self.superseded:,} labels were replaced by later ones"),
+            (len(self.new_classes), f"new classes: {', '.join(self.new_classes)}"),
+        ]
+        return "\n".join([*lines, *(words for count, words in told if count)])
+
+
+@dataclass(frozen=True)
+class _Absorbed:
+    """One part, ready to be added up.
+
+    Args:
+        key: of the part.
+        file: its statistics.
+        minus: the statistics to subtract; None for none.
+        left_out: digests of images that are not held by it.
+    """
+
+    key: str
+    file: Path
+    minus: Path | None
+    left_out: frozenset[bytes]
+
+
+def update_by_parts(
+    run_path: str | Path,
+    manifest_path: str | Path,
+    *,
+    cluster: str | None = None,
+    trust_past: float = 1.0,
+    run_only: bool = False,
+    options: SourceOptions = AS_IT_IS,
+    progress: ShownParts | None = None,
+) -> PartsUpdate:
+    """Absorb the parts of a manifest into a run's belief.
+
+    The statistics of each part are computed by a task and kept in ``RUN/parts`` until the belief is written,
+    so that a job that was interrupted goes on. They are added up in the order of the manifest by a binary
+    tree: the belief has the same bits however many workers there are, and whenever they end. It is replaced
+    in one step, under the lock that other updates take. A part that fails three times is left out, and named.
+
+    An image that comes in several parts counts once, under its last label; so does one that the belief holds.
+
+    Args:
+        run_path: the run folder.
+        manifest_path: from ``bayesight data parts``; hashes that become known are written into it.
+        cluster: as in ``computed``; None computes the parts one after another.
+        trust_past: in (0, 1], how much an image absorbed earlier counts beside a new one.
+        run_only: change the run folder also where a ledger goes on from it.
+        options: how the parts are read where it does not show.
+        progress: told after each part.
+
+    Raises:
+        RunUnreadable, SourceNotFound: what was given cannot be read.
+        SourceUnreadable: no part could be read, or one changed while the job ran.
+        InvalidInput: no manifest, no such cluster, new classes that a reader would take for known ones.
+        StorageFailed: a result could not be written, or another update holds the belief for too long.
+    """
+    LearningOptions(trust_past)
+    run, manifest = Run.open(run_path), PartsManifest.open(manifest_path)
+    with belief_lock(run), connected(cluster):
+        if not run_only:
+            check_alone(run)
+        before = run.classifier()
+        before.classes.require_images("update --parts")
+        fresh = tuple(part for part in manifest.parts if part.key not in before.parts.keys)
+        job = PartsJob[bytes](len(fresh), progress)
+        folder = _folder(run)
+        reader, key = reader_of_parts(before)
+        tasks = [AbsorbTask(part, options) for part in fresh]
+        files = _computed(job, reader, tasks, [folder / f"{t.key(key)}.stats" for t in tasks], cluster)
+        job.require_any()
+        done = [(task, files[at]) for at, task in enumerate(tasks) if at in files]
+        past = before if trust_past == 1 else before.discount(trust_past)
+        twice = find_duplicates(past, folder, [file for _, file in done])
+        minus = _subtractions(reader, key, [task for task, _ in done], twice, folder, cluster)
+        ready = [
+            _Absorbed(
+                task.part.key,
+                file,
+                minus.get(at),
+                frozenset(twice.subtractions[at].own) if at in twice.subtractions else frozenset(),
+            )
+            for at, (task, file) in enumerate(done)
+        ]
+        facts = [PartStatistics.read(one.file, without=LARGE).facts for one in ready]
+        after, new = _added(past, ready, facts, twice, options, folder)
+        run.save_classifier(after)
+        for path in folder.glob("*.stats"):
+            path.unlink()
+        keep_hashes(
+            Path(manifest_path),
+            manifest,
+            {one.key: fact["hash"] for one, fact in zip(ready, facts, strict=True)},
+        )
+        own = sum(len(one.left_out) for one in ready)
+        return PartsUpdate(
+            run,
+            job,
+            held=len(manifest.parts) - len(fresh),
+            absorbed=sum(f["images"] - f["repeated"] - f["superseded"] for f in facts) - own,
+            repeated=twice.repeated + sum(f["repeated"] for f in facts),
+            superseded=twice.superseded + sum(f["superseded"] for f in facts),
+            was=dict(twice.was),
+            new_classes=new,
+            log_evidence=log_evidence(after.head) - log_evidence(past.head),
+            digest=after.digest(),
+            notes={t.part.name: f["notes"] for (t, _), f in zip(done, facts, strict=True) if f["notes"]},
+        )
+
+
+def _folder(run: Run) -> Path:
+    folder = parts_folder(run)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as problem:
+        raise StorageFailed(f"cannot make {folder}: {problem.strerror}") from problem
+    return folder
+
+
+def _computed(
+    job: PartsJob[bytes],
+    reader: Classifier,
+    tasks: Sequence[AbsorbTask],
+    paths: list[Path],
+    cluster: str | None,
+) -> dict[int, Path]:
+    """The files of the statistics of all parts that could be read, by the places of their tasks."""
+
+    def compute(missing: list[int]) -> Iterator[tuple[int, bytes | None]]:
+        for outcome in computed(absorb_part, reader, [tasks[at] for at in missing], cluster):
+            at = missing[outcome.task]
+            if outcome.reason:
+                job.fail(tasks[at].part, outcome.reason)
+            yield at, outcome.value
+
+    files = {}
+    for at, sent in kept(paths, compute):
+        job.take(PartStatistics.read(paths[at], without=LARGE).facts["images"], sent)
+        files[at] = paths[at]
+    return files
+
+
+def _subtractions(
+    reader: Classifier,
+    key: str,
+    tasks: Sequence[AbsorbTask],
+    twice: Duplicates,
+    folder: Path,
+    cluster: str | None,
+) -> dict[int, Path]:
+    """The files of the statistics of images that were counted elsewhere, by the places of their parts.
+
+    Raises:
+        SourceUnreadable: a part that was there a moment ago cannot be read; nothing was changed.
+    """
+    places = sorted(twice.subtractions)
+    again = [replace(tasks[at], rows=twice.subtractions[at].rows()) for at in places]
+    paths = [folder / f"{task.key(key)}.stats" for task in again]
+
+    def compute(missing: list[int]) -> Iterator[tuple[int, bytes | None]]:
+        for outcome in computed(absorb_part, reader, [again[at] for at in missing], cluster):
+            at = missing[outcome.task]
+            if outcome.reason:
+                raise SourceUnreadable(
+                    f"{again[at].part.name} has images that other parts hold too, and could not be read "
+                    f"again ({outcome.reason}); nothing was changed. Run the command again: what is done is "
+                    "kept."
+                )
+            yield at, outcome.value
+
+    return {places[at]: paths[at] for at, _ in kept(paths, compute)}
+
+
+def _added(
+    past: Classifier,
+    ready: Sequence[_Absorbed],
+    facts: Sequence[Mapping[str, Any]],
+    twice: Duplicates,
+    options: SourceOptions,
+    folder: Path,
+) -> tuple[Classifier, tuple[str, ...]]:
+    """The belief with all parts, and the names of its new classes; writes which images each part holds."""
+    named = tuple(dict.fromkeys(name for fact in facts for name in fact["new_classes"]))
+    class_numbers(named, past.classes.names, new_classes=True, similar_names=options.similar_names)
+    after = _without_replaced(past, twice).with_classes(named)
+    names, nothing = after.classes.names, torch.zeros_like(after.head.counts)
+    zero = replace(
+        after.head,
+        counts=nothing,
+        sums=torch.zeros_like(after.head.sums),
+        second_moments=torch.zeros_like(after.head.second_moments),
+    )
+    total = merged(_with(zero, one) for one in ready)
+    if total is not None:
+        head = after.head
+        summed = replace(
+            head,
+            counts=head.counts + total.counts,
+            sums=head.sums + total.sums,
+            second_moments=head.second_moments + total.second_moments,
+        )
+        after = replace(after, head=summed)
+    rows, taken = _exemplars(after, ready)
+    held = nothing.clone()
+    for one in ready:
+        part = PartStatistics.read(one.file, without=LARGE)
+        gone = one.left_out | taken
+        here = [digest.tobytes() not in gone for digest in part.digests.numpy()]
+        stays = torch.tensor(here, dtype=torch.bool)
+        write_atomic(folder / f"{one.key}.images", part.images(stays).packed())
+        number = torch.tensor([names.index(name) for name in part.classes], dtype=torch.int64)
+        held += torch.bincount(number[part.labels[stays].long()], minlength=len(names))
+    trained = past.absorbed.trained_on(rows.digests)
+    ones = torch.ones(len(rows), dtype=torch.float64)
+    absorbed = after.absorbed.with_rows(rows, ones, torch.arange(len(rows)), trained)
+    parts = after.parts.with_parts(tuple(one.key for one in ready), held)
+    after, gone_names = without_emptied(past, replace(after, absorbed=absorbed, parts=parts))
+    return after, tuple(name for name in named if name not in gone_names)
+
+
+def _with(zero: GaussianHead, one: _Absorbed) -> GaussianHead:
+    """The statistics of a part as a head of all classes, less those that are counted elsewhere."""
+    part = PartStatistics.read(one.file)
+    if one.minus is None:
+        return added(zero, part)
+    return subtracted(added(zero, part), PartStatistics.read(one.minus))
+
+
+def _without_replaced(past: Classifier, twice: Duplicates) -> Classifier:
+    """The belief without the rows and images of parts whose label is replaced, but with their statistics."""
+    after = past
+    if twice.rows:
+        after = replace(after, absorbed=after.absorbed.without(torch.tensor(twice.rows)))
+    if twice.released:
+        digests, names, weights = zip(*twice.released, strict=True)
+        parts = after.parts.without_images(
+            torch.frombuffer(bytearray(b"".join(digests)), dtype=torch.uint8).reshape(-1, 16),
+            torch.tensor([past.classes.names.index(name) for name in names]),
+            torch.tensor(weights, dtype=torch.float64),
+        )
+        after = replace(after, parts=parts)
+    return after
+
+
+def _exemplars(after: Classifier, ready: Sequence[_Absorbed]) -> tuple[Rows, set[bytes]]:
+    """Images of the parts that become rows of the belief, by whose features distances are told.
+
+    Of more than there is room for, the first of each class by their digests, then the second, and so on: the
+    same whatever the parts and their order.
+    """
+    size = after.head.dimension
+    features = torch.empty(0, size, dtype=torch.float16)
+    digests, labels = torch.empty(0, 16, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
+    for one in ready:
+        part = PartStatistics.read(one.file, without=("sums", "second_moments"))
+        rows = part.exemplar_places
+        mine = part.digests[rows]
+        stays = torch.tensor([d.tobytes() not in one.left_out for d in mine.numpy()], dtype=torch.bool)
+        number = torch.tensor([after.classes.names.index(name) for name in part.classes], dtype=torch.int64)
+        features = torch.cat([features, part.exemplars[stays]])
+        digests = torch.cat([digests, mine[stays]])
+        labels = torch.cat([labels, number[part.labels[rows].long()][stays]])
+        chosen = torch.from_numpy(_chosen(labels.numpy(), digests.numpy(), after.room))
+        features, digests, labels = features[chosen], digests[chosen], labels[chosen]
+    taken = Rows(features.float(), labels, digests)
+    return taken, {digest.tobytes() for digest in digests.numpy()}
+
+
+def _chosen(labels: IntArray, digests: np.ndarray, room: int) -> IntArray:
+    """Places of at most ``room`` rows, the classes in turn, each in the order of its digests."""
+    halves = np.ascontiguousarray(digests).view(">u8").reshape(-1, 2)
+    order = np.lexsort((halves[:, 1], halves[:, 0], labels))
+    seen: Counter[int] = Counter()
+    rank = np.empty(len(labels), np.int64)
+    for place in order.tolist():
+        rank[place] = seen[int(labels[place])]
+        seen[int(labels[place])] += 1
+    turn: IntArray = np.lexsort((halves[:, 1], halves[:, 0], rank))
+    return turn[:room]
