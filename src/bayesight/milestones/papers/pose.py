@@ -7,10 +7,10 @@ from bayesight.milestones.bench.posing import pose
 def recipe(model: RecipeKey, loss: RecipeKey) -> Keys:
     """Stick figures of 13 points among letters, 48x48."""
     return Keys(
-        data=key("figures", batch=32, train=4000, test=400, side=48),
+        data=key("figures", batch=32, train=3000, test=300, side=48),
         model=model,
         loss=loss,
-        optimization=key("adamw", lr=8e-3, weight_decay=1e-4, schedule="one_cycle", steps=300),
+        optimization=key("adamw", lr=8e-3, weight_decay=1e-4, schedule="one_cycle", steps=200),
     )
 
 
@@ -85,5 +85,9 @@ MILESTONE = Milestone(
         "squared error, so that it says how likely a point is near.",
         "DeepPose is its first stage, on the same convolutions as the U-Net's way down, with batch "
         "normalisation and about as many parameters; no second look at each joint.",
+    ),
+    notes=(
+        "The gap does not close with more steps: with 800, 6,000 figures and a rate of 4e-3 (one seed), heat "
+        "maps find .893 of the points and coordinates .305.",
     ),
 )
