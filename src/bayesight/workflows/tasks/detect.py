@@ -27,6 +27,7 @@ from bayesight.formatting import percent
 from bayesight.letters.scenes import compose
 from bayesight.losses.detection import detection_loss
 from bayesight.models import DETECTORS, CenterNet, Lite0Encoder, centre_peaks, start_from_imagenet
+from bayesight.models.base import channels_last
 from bayesight.models.outline import initialised
 from bayesight.run_schema import TaskFile
 from bayesight.training.engine import Batch, Loss
@@ -118,7 +119,7 @@ class DetectTask(ImageTask[AnnotatedBoxes, DetectionFile]):
             shape,
             recipe.seed,
         )
-        return network
+        return channels_last(network)
 
     def start(self, network: nn.Module) -> None:
         """ImageNet's weights for the way down, where it is a pretrained one."""
