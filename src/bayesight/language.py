@@ -35,7 +35,7 @@ _ENTRY = re.compile(r'^msgid ((?:"[^\n]*"\n)+)msgstr ((?:"[^\n]*"\n?)+)', re.MUL
 _PARTICLE = re.compile(
     r"(.)((?:['\"”’)\]\u202f]|</?[a-z][^>]*>)*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|\(으\)로|\(이\))"
 )
-_ALONE = re.compile(r"[A-Za-z]{2}|(.*[a-z]){9}", re.DOTALL)
+_ALONE = re.compile(r"[A-Za-z]{2}|(.*[a-z]){8}", re.DOTALL)
 """Messages that whole lines may be of: those that begin with a word, or have words enough."""
 _ENDS_IN_CONSONANT, _ENDS_IN_L = frozenset("013678LMNR"), frozenset("178LR")
 

@@ -29,6 +29,7 @@ from bayesight.causal.weighting import (
 from bayesight.checks import check
 from bayesight.errors import InvalidInput
 from bayesight.formatting import percent
+from bayesight.language import marked
 
 __all__ = ["CROSS_FITTED", "Adjustment", "by_models", "by_slope", "by_strata"]
 
@@ -87,7 +88,7 @@ def by_strata(prepared: PreparedQuestion, held: tuple[str, ...]) -> Adjustment:
         )
         found = by_models(prepared, held)
         return replace(found, strata=strata, notes=(note, *found.notes))
-    method = "differences within strata" if strata.sampled else "standardisation over strata"
+    method = marked("differences within strata") if strata.sampled else marked("standardisation over strata")
     notes, effect = (*filter(None, [strata.words]), *overlap_notes(overlap)), prepared.question.effect
     if effect != "ate":
         adjusted = prepared.by_pairs(
@@ -115,8 +116,8 @@ def by_slope(prepared: PreparedQuestion, held: tuple[str, ...]) -> Adjustment:
         return Adjustment(prepared.answer(straight, "as they are"))
     t = as_numbers(prepared.sample.column(name), name)
     found = partial_slope(prepared.sample, t, prepared.y, held, prepared.learners)
-    adjusted = prepared.answer(found.line, "partially linear, cross-fitted")
-    plain = prepared.answer(straight, "least squares, straight lines")
+    adjusted = prepared.answer(found.line, marked("partially linear, cross-fitted"))
+    plain = prepared.answer(straight, marked("least squares, straight lines"))
     notes = (_models_note(found.outcome_models, found.treatment_models), *_disagreement(adjusted, plain))
     models = {"outcome": found.outcome_models, "treatment": found.treatment_models}
     return Adjustment(adjusted, others=(plain,), notes=notes, models=models)
@@ -152,11 +153,15 @@ def _main_effects(
     if effect != "ate":
         name, learners = prepared.question.treatment, LEARNERS[:1]
         found = prepare(prepared.sample, name, prepared.y, held, binary=prepared.binary, learners=learners)
-        return (prepared.answer_on(found, effect, "doubly robust, main effects"),)
+        return (prepared.answer_on(found, effect, marked("doubly robust, main effects")),)
     task = prepared.weighting(held)
-    weighted = prepared.answer(inverse_probability(task, propensity(task)), "inverse probability weighting")
+    weighted = prepared.answer(
+        inverse_probability(task, propensity(task)), marked("inverse probability weighting")
+    )
     try:
-        return prepared.answer(regression_standardised(task), "standardisation by regression"), weighted
+        return prepared.answer(
+            regression_standardised(task), marked("standardisation by regression")
+        ), weighted
     except InvalidInput:  # a treatment of fewer rows than there are coefficients
         return (weighted,)
 
@@ -188,10 +193,10 @@ def _opinions(
     prepared: PreparedQuestion, held: Sequence[str], strata: Strata, outcomes: PotentialOutcomes
 ) -> list[EffectEstimate]:
     """Weighting and doubly robust: by strata one and the same; by a model where strata lack overlap."""
-    names = ("inverse probability weighting", "doubly robust")
+    names = (marked("inverse probability weighting"), marked("doubly robust"))
     if bool(strata.overlap.all()):
-        return [prepared.answer(outcomes, f"{name}, probabilities by stratum") for name in names]
+        return [prepared.answer(outcomes, marked(f"{name}, probabilities by stratum")) for name in names]
     task = prepared.weighting(held)
     propensities = propensity(task)
     found = (inverse_probability(task, propensities), doubly_robust(task, propensities))
-    return [prepared.answer(one, f"{n}, main effects") for n, one in zip(names, found, strict=True)]
+    return [prepared.answer(one, marked(f"{n}, main effects")) for n, one in zip(names, found, strict=True)]

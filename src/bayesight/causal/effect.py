@@ -38,6 +38,7 @@ from bayesight.causal.sensitivity import EValue, Reversal, e_value, find_reversa
 from bayesight.causal.strata import Strata
 from bayesight.checks import check, probability
 from bayesight.errors import InvalidInput
+from bayesight.language import marked
 from bayesight.types import FloatArray
 
 __all__ = ["Effect", "estimate", "estimate_from_cross_products", "leftovers"]
@@ -178,7 +179,7 @@ def estimate_from_cross_products(moments: CrossProducts, dag: Dag, question: Eff
         return Effect(question, known, None, conditional, None, rows=rows)
     names = [n for n in moments.names if n.split("=")[0] in held or n in held]
     line = slope(moments, question.treatment, question.outcome, names)
-    adjusted = answer(line, "least squares from moments", level=question.level)
+    adjusted = answer(line, marked("least squares from moments"), level=question.level)
     notes = [
         "The table is too large for memory: slopes come from sums, without second opinions. Whether what is "
         "held fixed acts in a straight line cannot be checked there; try a sample of the rows."
@@ -247,7 +248,7 @@ def _adjusted(
     adjusted = found.adjusted
     reversal = find_reversal(conditional, adjusted, found.strata, held) if adjusted else None
     if reversal and adjusted and all(a.effect.low <= 0 <= a.effect.high for a in (conditional, adjusted)):
-        notes.append("Neither of the two is beyond chance: both intervals include no effect.")
+        notes.append(marked("Neither of the two is beyond chance: both intervals include no effect."))
     return Effect(
         prepared.question,
         known,
@@ -277,7 +278,7 @@ def _otherwise(prepared: PreparedQuestion, known: Identification) -> tuple[Effec
             outcomes = front_door_outcomes(
                 sample, known, question.treatment, prepared.y, binary=prepared.binary
             )
-            return prepared.answer(outcomes, "front-door formula"), []
+            return prepared.answer(outcomes, marked("front-door formula")), []
         if prepared.levels and len(prepared.levels) > 2:
             raise InvalidInput(
                 f"front door: {question.treatment} has {len(prepared.levels)} values and a mediator is "
@@ -285,7 +286,7 @@ def _otherwise(prepared: PreparedQuestion, known: Identification) -> tuple[Effec
             )
         coded, name = as_zero_one(prepared)
         line = front_door_slope(coded, known, name, prepared.y)
-        return as_difference(prepared, line, "front-door formula, straight lines"), []
+        return as_difference(prepared, line, marked("front-door formula, straight lines")), []
     if isinstance(known, Instrument):
         line, strength = instrument_slope(sample, known, question.treatment, prepared.y, prepared.reference)
         notes = [f"By an instrument only under an assumption: {known.assumption}."]
@@ -294,5 +295,5 @@ def _otherwise(prepared: PreparedQuestion, known: Identification) -> tuple[Effec
                 f"The instrument {known.variable} hardly moves the treatment (first-stage F {strength:.1f}; "
                 f"expected at least {WEAK:g}); its interval is not to be trusted."
             )
-        return as_difference(prepared, line, "two-stage least squares"), notes
+        return as_difference(prepared, line, marked("two-stage least squares")), notes
     return None, []

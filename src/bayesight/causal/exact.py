@@ -20,6 +20,7 @@ from scipy.special import gammaln, logsumexp
 
 from bayesight.bayes.rates import Estimate
 from bayesight.causal.strata import Strata
+from bayesight.language import marked
 from bayesight.types import FloatArray
 
 __all__ = ["ExactTest", "exact_test"]
@@ -56,10 +57,12 @@ class ExactTest:
     def sentence(self) -> str:
         """The test in words, with the common odds ratio."""
         ratio = self.odds_ratio
-        every = f" in {self.strata:,} strata that tell something" if self.strata > 1 else ""
+        test = marked(f"{self.name} of no effect")
+        if self.strata > 1:
+            test = marked(f"{test} in {self.strata:,} strata that tell something")
         chance = f"{self.p_value:.4f}" if self.p_value >= 1e-4 else f"{self.p_value:.1e}"
-        return (
-            f"{self.name} of no effect{every}: p = {chance}; odds ratio of {self.of} against {self.versus} "
+        return marked(
+            f"{test}: p = {chance}; odds ratio of {self.of} against {self.versus} "
             f"{ratio.mean:.4g} ({ratio.low:.4g} to {ratio.high:.4g})."
         )
 
@@ -115,11 +118,11 @@ def exact_test(strata: Strata, of: int, versus: int, level: float = 0.95) -> Exa
     central = np.exp(log_p - logsumexp(log_p))
     p_value = float(min(central[central <= central[place] * (1 + _TIE)].sum(), 1.0))
     pairs = bool(((n1 == 1) & (n0 == 1)).all())
-    name = "exact Mantel-Haenszel test"
+    name = marked("exact Mantel-Haenszel test")
     if len(strata.values) == 1:
-        name = "Fisher's exact test"
+        name = marked("Fisher's exact test")
     elif pairs:
-        name = "McNemar's exact test"
+        name = marked("McNemar's exact test")
     named = strata.treatments or tuple(map(str, range(len(strata.n))))
     c = m - a  # half a row more everywhere keeps the first guess finite
     guess = float(np.log(((a + 0.5) * (n0 - c + 0.5)).sum() / ((c + 0.5) * (n1 - a + 0.5)).sum()))

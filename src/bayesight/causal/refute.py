@@ -19,6 +19,7 @@ from bayesight.causal.nuisance import LEARNERS
 from bayesight.causal.question import EffectQuestion
 from bayesight.causal.sample import Discrete, Numeric, Sample, moments, sums
 from bayesight.errors import InvalidInput, listed
+from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 from bayesight.types import IntArray
 
@@ -112,12 +113,12 @@ def refute(
         placebo = repeat("placebo", lambda rng: effect_of(_placebo(sample, question.treatment, rng)))
         error = placebo.std(ddof=1) / np.sqrt(len(placebo)) if len(placebo) > 1 else np.inf
         passed = bool(abs(placebo.mean()) <= 3.5 * error) if len(placebo) > 1 else False
-        attempts.append(Refutation("placebo treatment", "no effect", _range(placebo), passed))
+        attempts.append(Refutation(marked("placebo treatment"), marked("no effect"), _range(placebo), passed))
     half = (original.high - original.low) / 2
 
     def unchanged(name: str, effects: npt.NDArray[np.float64]) -> Refutation:
         same = bool(len(effects)) and abs(float(effects.mean()) - original.mean) <= half
-        return Refutation(name, "the same effect", _range(effects), same)
+        return Refutation(name, marked("the same effect"), _range(effects), same)
 
     if found.models:
         codes = [n for n in question.adjust or () if _few_values(sample, n)]
@@ -133,9 +134,9 @@ def refute(
             edges=(*dag.edges, (_RANDOM, question.treatment), (_RANDOM, question.outcome)),
         )
         chance = repeat("cause", lambda rng: effect_of(_split(sample, _RANDOM, rng), wider, (_RANDOM,)))
-        attempts.append(unchanged("random common cause", chance))
+        attempts.append(unchanged(marked("random common cause"), chance))
     fewer = repeat("subset", lambda rng: effect_of(_thinned(sample, 0.8, rng)))
-    attempts.append(unchanged("four rows in five", fewer))
+    attempts.append(unchanged(marked("four rows in five"), fewer))
     return tuple(attempts)
 
 
@@ -168,7 +169,7 @@ def _along(sample: Sample, found: Effect, half: float) -> list[Refutation]:
     worst = max(bias, key=abs)
     name = f"a curve that was missed, worst along {lines[bias.index(worst)]}"
     range_ = Estimate(worst, min(*bias, worst), max(*bias, worst))
-    return [Refutation(name, "no bias", range_, abs(worst) <= half)]
+    return [Refutation(name, marked("no bias"), range_, abs(worst) <= half)]
 
 
 def _halves(
@@ -202,7 +203,7 @@ def _halves(
     passed = abs(together[worst][0] - original.mean) <= max(reach, (original.high - original.low) / 2)
     name = f"halves, apart and together, worst for {worst}"
     range_ = Estimate(together[worst][0], float(values.min()), float(values.max()))
-    return [Refutation(name, "the same effect", range_, bool(passed))]
+    return [Refutation(name, marked("the same effect"), range_, bool(passed))]
 
 
 def _range(values: npt.NDArray[np.float64]) -> Estimate:

@@ -11,6 +11,7 @@ from scipy.special import ndtr, stdtrit
 from bayesight.causal.potential_outcomes import EffectEstimate, PotentialOutcomes, difference
 from bayesight.causal.question import named_together
 from bayesight.causal.strata import Strata
+from bayesight.language import marked
 
 __all__ = ["EValue", "Reversal", "e_value", "find_reversal"]
 
@@ -132,19 +133,23 @@ def _sentence(
 ) -> str:
     fixed = named_together(names)
     if conditional.slope is not None:
-        return (
+        return marked(
             f"Simpson's reversal: taken together the slope is {conditional.slope.mean:+.4g}, "
             f"but with {fixed} held fixed it is {adjusted.effect.mean:+.4g}."
         )
     last = conditional.differences[-1]
     higher, lower = (last.of, last.versus) if last.estimate.mean > 0 else (last.versus, last.of)
-    before = f"{higher} is ahead of {lower}"
+    before, after = marked(f"{higher} is ahead of {lower}"), marked(f"{lower} is ahead")
     if conditional.means:
-        before += f" ({conditional.means[higher].mean:.3f} against {conditional.means[lower].mean:.3f})"
-    after = f"{lower} is ahead"
+        seen = conditional.means
+        a, b = f"{seen[higher].mean:.3f}", f"{seen[lower].mean:.3f}"
+        before = marked(f"{higher} is ahead of {lower} ({a} against {b})")
     if adjusted.means:
-        after += f" ({adjusted.means[lower].mean:.3f} against {adjusted.means[higher].mean:.3f})"
-    every = "both" if count == 2 else f"all {count}"
-    which = f"{every} strata" if turned == count else f"{turned} of {count} strata"
-    where = f", and it is ahead in {which}" if count > 1 else ""
-    return f"Simpson's reversal: taken together {before}, but with {fixed} held fixed {after}{where}."
+        held = adjusted.means
+        a, b = f"{held[lower].mean:.3f}", f"{held[higher].mean:.3f}"
+        after = marked(f"{lower} is ahead ({a} against {b})")
+    if count > 1:
+        every = marked("both strata") if count == 2 else marked(f"all {count} strata")
+        which = every if turned == count else marked(f"{turned} of {count} strata")
+        after = marked(f"{after}, and it is ahead in {which}")
+    return marked(f"Simpson's reversal: taken together {before}, but with {fixed} held fixed {after}.")

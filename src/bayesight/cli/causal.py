@@ -208,7 +208,7 @@ def _tell(found: CausalAnswer) -> str:
         lines.append(
             marked(f"What models say of {ON_WHOM[effect.question.effect]}, none of them the answer:")
         )
-    lines += [f"{a.method}: {_interval(a.effect)}" for a in effect.others]
+    lines += [f"{retold(a.method)}: {_interval(a.effect)}" for a in effect.others]
     if found.bayes:
         lines += _answer_lines(marked("Bayesian, if it were set"), found.bayes, effect.question.level)
     if found.exact:
@@ -237,9 +237,9 @@ def _answer_lines(title: str, answer: EffectEstimate, level: float) -> list[str]
     rows = [(name, e) for name, e in answer.means.items()]
     rows += [(f"{d.of} - {d.versus}", d.estimate) for d in answer.differences]
     if answer.slope is not None:
-        rows.append((marked("for one more unit"), answer.slope))
+        rows.append((tr("for one more unit"), answer.slope))
     width = max(len(name) for name, _ in rows)
-    head = marked(f"{title}, {percent(level, 0)} intervals")
+    head = tr("{title}, {level} intervals", title=retold(title), level=percent(level, 0))
     return [head, *(f"  {name:<{width}}  {_interval(e)}" for name, e in rows), ""]
 
 

@@ -9,7 +9,7 @@ from bayesight import report
 from bayesight.causal import AdjustFor, FrontDoor, Instrument, NotIdentified
 from bayesight.causal.question import ON_WHOM
 from bayesight.causal.refute import Refutation
-from bayesight.language import tr
+from bayesight.language import retold, tr
 from bayesight.report import Section
 from bayesight.report.words import joined
 from bayesight.workflows.causal.answer import CausalAnswer
@@ -41,11 +41,11 @@ def causal_sections(found: CausalAnswer) -> list[Section]:
         answers[tr("if it were set")] = effect.adjusted
     answers |= {tr("if it were set, {whom}", whom=tr(ON_WHOM[a.on])): a for a in effect.instead[:1]}
     others = {} if found.bayes is None else {tr("Bayesian, Dirichlet and Beta"): found.bayes.effect}
-    others |= {f"{tr(a.method)}, {tr(ON_WHOM[a.on])}": a.effect for a in effect.instead[1:]}
+    others |= {f"{retold(a.method)}, {tr(ON_WHOM[a.on])}": a.effect for a in effect.instead[1:]}
     said = (
         tr(", {whom}: not the answer", whom=tr(ON_WHOM[question.effect])) if effect.adjusted is None else ""
     )
-    others |= {tr(a.method) + said: a.effect for a in effect.others}
+    others |= {retold(a.method) + said: a.effect for a in effect.others}
     sections = [
         report.causal_graph(
             found.dag,
@@ -107,7 +107,7 @@ def _headline(found: CausalAnswer) -> str:
     if effect.warning:
         return effect.warning
     if effect.reversal is not None:
-        return effect.reversal.sentence
+        return retold(effect.reversal.sentence)
     if effect.adjusted is None:
         return tr("What is seen is below; what would happen if the treatment were set cannot be known.")
     if effect.held == ():
@@ -117,7 +117,7 @@ def _headline(found: CausalAnswer) -> str:
 
 def _sentences(found: CausalAnswer) -> tuple[str, ...]:
     effect = found.effect
-    said = list(effect.notes)
+    said = list(map(retold, effect.notes))
     if effect.e_value is not None:
         e = effect.e_value
         said.append(
@@ -128,7 +128,7 @@ def _sentences(found: CausalAnswer) -> tuple[str, ...]:
                 bound=e.bound,
             )
         )
-    said += [found.exact.sentence] if found.exact else []
+    said += [retold(found.exact.sentence)] if found.exact else []
     return (*said, *map(_attempt, found.refutations))
 
 
@@ -139,8 +139,8 @@ def _attempt(r: Refutation) -> str:
     verdict = tr("it holds") if r.passed else tr("IT FAILS")
     return tr(
         "Attempt to break it, {name}: {spread}, expected {expected}; {verdict}.",
-        name=r.name,
+        name=retold(r.name),
         spread=spread,
-        expected=r.expected,
+        expected=retold(r.expected),
         verdict=verdict,
     )
