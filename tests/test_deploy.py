@@ -67,3 +67,27 @@ def test_the_unit_is_one_systemd_understands(tmp_path):
     done = subprocess.run([program, "verify", str(unit)], capture_output=True, text=True, timeout=60)
     ours = [line for line in done.stderr.splitlines() if "bayesight.service" in line]
     assert (done.returncode, ours) == (0, [])
+
+
+def test_the_cluster_names_what_there_is():
+    documents = list(yaml.safe_load_all((DEPLOY / "cluster/ray.yaml").read_text()))
+    kinds = [one["kind"] for one in documents]
+    assert kinds == ["Service", "NetworkPolicy", "Deployment", "Deployment", "Job"]
+    selector = documents[0]["spec"]["selector"].items()
+    assert selector <= documents[2]["spec"]["template"]["metadata"]["labels"].items()
+    for one in documents[2:]:
+        pod = one["spec"]["template"]
+        assert pod["metadata"]["labels"]["app"] == "ray"  # or the network policy would not hold it
+        (container,) = pod["spec"]["containers"]
+        mounted = {volume["name"] for volume in container.get("volumeMounts", ())}
+        assert mounted == {volume["name"] for volume in pod["spec"]["volumes"]}
+    command = documents[-1]["spec"]["template"]["spec"]["containers"][0]["command"]
+    parameters = typer.main.get_command(app).commands["update"].params
+    known = {name for parameter in parameters for name in parameter.opts}
+    assert {word for word in command if word.startswith("--")} <= known
+
+
+def test_the_slurm_job_is_a_script():
+    script = DEPLOY / "cluster/update.slurm"
+    subprocess.run(["bash", "-n", script], check=True)
+    assert "bayesight update" in script.read_text()
