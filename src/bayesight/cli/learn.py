@@ -25,14 +25,20 @@ def learn(
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Run the lesson and show it in the browser.")] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Run the lesson and write it to this file as a page.")
+        Path | None,
+        typer.Option("--html", help="Run the lesson and write it to this file as a page (default: not)."),
     ] = None,
     notebook: Annotated[
-        Path | None, typer.Option("--notebook", metavar="OUT.ipynb", help="Write it as a notebook.")
+        Path | None,
+        typer.Option("--notebook", metavar="OUT.ipynb", help="Write it as a notebook (default: not)."),
     ] = None,
     exercise: Annotated[
         Path | None,
-        typer.Option("--exercise", metavar="DIR", help="Write a project with blanks to fill (lesson mlp)."),
+        typer.Option(
+            "--exercise",
+            metavar="DIR",
+            help="Write a project with blanks to fill, of lesson mlp (default: not).",
+        ),
     ] = None,
     answers: Annotated[
         bool, typer.Option("--answers", help="Show the answers to its questions in the terminal.")

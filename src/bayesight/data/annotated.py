@@ -155,7 +155,7 @@ class AnnotatedImages(Generic[A]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What takes no part, counted, in sentences; the first of each kind by name."""
+        """Files that take no part, counted, in sentences; the first of each kind by name."""
         told = []
         for kind in dict.fromkeys(fault.kind for fault in self.faults):
             same = [fault for fault in self.faults if fault.kind == kind]
@@ -422,7 +422,7 @@ def _is_table(path: str) -> bool:
 
 
 def _key(path: str, *, marked: bool = False) -> tuple[str, ...]:
-    """What an image and its annotation have in common: folders but the one of their kind, and the stem.
+    """The part of a path that images and annotations share: folders but the one of their kind, and the stem.
 
     Example:
         >>> _key("set/images/7.jpg"), _key("set/masks/7_mask.png", marked=True)

@@ -249,7 +249,7 @@ def _named(windows: Tensor, boxes: Tensor, labels: Tensor, nothing: int) -> Tens
 
 
 def _cut(images: Tensor, windows: Tensor) -> Tensor:
-    """What windows (B, W, 4) frame, each brought to the same side: (B W, 1, side, side)."""
+    """The pixels that windows (B, W, 4) frame, each brought to the same side: (B W, 1, side, side)."""
     count, side = windows.shape[1], images.shape[-1]
     places = (torch.arange(_SIDE, device=images.device) + 0.5) / _SIDE
     x, y = (

@@ -1,4 +1,4 @@
-"""What a task on images has of its own; reading, training, resuming, saving and reporting are shared."""
+"""A task on images, by all that it has of its own; reading, training, saving and reporting are shared."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of an image.
+    """A question to an image.
 
     Args:
         prior: (K,) stated base rates; None for those of the training images.
@@ -159,7 +159,7 @@ class ImageTask(ABC, Generic[A, F]):
 
     @abstractmethod
     def judge(self, trained: Trained[F], images: AnnotatedImages[A], prior: Tensor | None) -> Judgement:
-        """How good the answers are, at stated base rates (K,) where there are some."""
+        """The answers measured, at stated base rates (K,) where there are some."""
 
     @abstractmethod
     def scenes(

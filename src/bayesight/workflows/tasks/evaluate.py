@@ -45,7 +45,7 @@ class TaskEvaluation:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What is to be said of the source."""
+        """Sentences about the source."""
         return self.images.notes
 
     def as_dict(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class KeypointMeasures:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many of each point are there."""
+        """The number of each point that is there."""
         return dict(zip(self.names, self.points.there.sum(axis=0).tolist(), strict=True))
 
     @cached_property

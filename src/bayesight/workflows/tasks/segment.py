@@ -431,7 +431,7 @@ def _sized(mask: ImageArray, image: ImageArray) -> ImageArray:
 
 
 def _numbers(images: Images) -> IntArray:
-    """How many pixels have each number, (255,), those of no class left out."""
+    """The pixels of each number, (255,), those of no class left out."""
     each = [np.bincount(mask.ravel(), minlength=VOID + 1) for mask in images.annotations]
     found: IntArray = np.sum(each, axis=0)[:VOID]
     return found
