@@ -84,7 +84,14 @@ def test_annotated_images_are_looked_at_before_training(program, run, folder):
 def test_options_of_classifiers_are_refused(refusal, run, folder, shapes_run, tmp_path):
     said = refusal("evaluate", run, folder / "scenes.zip", "--unknown", folder)
     assert "--unknown: not for a run of segmentation; expected none" in said
-    assert "--abstain: not for a run of segmentation" in refusal("predict", run, "x.png", "--abstain")
+    for option in (("--level", 0.5), ("--head", "laplace"), ("--class-level", 7), ("--no-split-folders",)):
+        name = option[0].replace("--no-", "--")
+        said = refusal("evaluate", run, folder / "scenes.zip", *option)
+        assert f"{name}: not for a run of segmentation; expected none" in said
+    for option in (("--abstain",), ("--level", 0.3), ("--hand-over", 0)):
+        assert f"{option[0]}: not for a run of segmentation" in refusal("predict", run, "x.png", *option)
+    said = refusal("train", folder / "scenes.zip", "--out", tmp_path / "run", *QUICK, "--class-level", 2)
+    assert "--class-level: 2; expected none for --task segment" in said
     said = refusal("predict", shapes_run, "x.png", "--overlay", tmp_path / "x.png")
     assert "--overlay: not for a run of classification" in said
     said = refusal("train", folder / "scenes.zip", "--out", tmp_path / "run", "--task", "segmnt")

@@ -13,7 +13,15 @@ from PIL import Image
 
 from bayesight.data.annotated import open_annotated
 from bayesight.data.framing import ImageSpec
-from bayesight.data.readers import VOID, BoxReader, MaskReader, QuestionReader, points_in, points_out
+from bayesight.data.readers import (
+    VOID,
+    BoxReader,
+    MaskReader,
+    QuestionReader,
+    class_table,
+    points_in,
+    points_out,
+)
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.frame import Frame, Placing
 
@@ -132,6 +140,42 @@ def test_colours_by_a_table(tmp_path):
     members["masks/a.png"] = png(mask + 1)
     with pytest.raises(SourceUnreadable, match="the colour #"):
         open_annotated(archive(tmp_path, members, "b.zip"), MaskReader(), ImageSpec())
+
+
+def test_a_run_reads_colours_and_numbers_of_its_own_classes(tmp_path):
+    mask = np.zeros((6, 6, 3))
+    mask[:2], mask[2:] = (128, 0, 0), (0, 128, 0)
+    table = b"128 0 0 house\n0 128 0 tree\n0 0 0 void\n"
+    members = {"images/a.png": street(1)[0], "masks/a.png": png(mask), "label_colors.txt": table}
+    known = MaskReader(classes=2, names=("tree", "house"))
+    found = open_annotated(archive(tmp_path, members), known, ImageSpec())
+    assert found.annotations[0][:, 0].tolist() == [1, 1, 0, 0, 0, 0]
+    members |= {"masks/a.png": street(1)[1], "label_colors.txt": b"house\ntree\n"}
+    with pytest.raises(InvalidInput, match="classes house, tree; expected tree, house, as the run has"):
+        open_annotated(archive(tmp_path, members, "b.zip"), known, ImageSpec())
+    members["label_colors.txt"] = b"a\nb\nc\n"  # other classes: numbers are taken as they are
+    found = open_annotated(archive(tmp_path, members, "c.zip"), known, ImageSpec())
+    assert found.annotations[0][0].tolist() == [0] * 3 + [1] * 3
+
+
+def test_numbers_beside_colours_kept_to_show_them_by(tmp_path):
+    image, mask = street(1)
+    members = {"images/a.png": image, "masks/a.png": mask, "label_colors.txt": b"0 0 9 road\n9 0 0 car\n"}
+    found = open_annotated(archive(tmp_path, members), MaskReader(), ImageSpec())
+    assert found.reader.names == ("road", "car")
+    assert found.annotations[0][0].tolist() == [0] * 3 + [1] * 3
+
+
+@pytest.mark.parametrize(
+    ("table", "void", "names"),
+    [
+        (b"void\nroad\ncar\n", 0, ("void", "road", "car")),  # numbers in masks stay what they are
+        (b"# classes\nroad\ncar\nvoid\n", 2, ("road", "car")),
+        (b"0 0 0 none\n9 0 0 road\n0 9 0 car\n", 0, ("road", "car")),
+    ],
+)
+def test_a_number_for_nothing_moves_no_other(table, void, names):
+    assert class_table(table, void)[0] == names
 
 
 def test_boxes_of_both_kinds_stand_in_the_frame(tmp_path):

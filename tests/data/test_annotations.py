@@ -275,3 +275,12 @@ def test_street_scenes(real_data):
         blob = archive.extractfile(name).read()
     mask = read_mask(blob, name, classes=11, void=11)
     assert within(mask, (360, 480), name).max() <= 11
+
+
+def test_a_mask_whose_numbers_a_format_has_changed_is_refused():
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(out, "JPEG")
+    with pytest.raises(
+        InvalidInput, match="a mask as JPEG, which changes class numbers; expected one as PNG"
+    ):
+        read_mask(out.getvalue(), "a.jpg")

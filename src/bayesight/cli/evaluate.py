@@ -110,8 +110,14 @@ def evaluate(
     assert source is not None
     opened = Run.open(run)
     if opened.kind in ON_IMAGES:
-        given = {"--unknown": unknown, "--labels-file": labels, "--environments": environments}
-        refuse_options(given | {"--ledger": ledger, "--set-coverage": set_coverage}, opened.kind)
+        given: dict[str, object] = {"--unknown": unknown, "--labels-file": labels}
+        given["--environments"] = environments
+        given |= {"--ledger": ledger, "--set-coverage": set_coverage, "--level": level != 0.05}
+        layout = options.layout
+        given |= {"--head": head is not HeadChoice.gaussian, "--class-level": layout.class_level}
+        given |= {"--labels-from": layout.labels_from, "--by-name": options.numbers}
+        given |= {"--split-folders": layout.split_folders is not None}
+        refuse_options(given, opened.kind)
         _evaluate_task(opened, source, prior, chosen, report)
         return
     with progress_bar("reading") as progress:

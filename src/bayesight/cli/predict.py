@@ -158,7 +158,8 @@ def predict(
         refuse_options({"--parts": parts}, opened.kind)
         assert images is not None
         given = {"--same-subject": same_subject, "--dependence": dependence, "--abstain": abstain}
-        costly = {"--costs": costs, "--hand-over": hand_over, "--reading-cost": reading_cost}
+        costly = {"--costs": costs, "--hand-over": hand_over is not None}
+        costly |= {"--reading-cost": reading_cost is not None, "--level": level != 0.05}
         others = {"--set-coverage": set_coverage, "--explain": explain, "--ledger": ledger, "--to": to}
         refuse_options({**given, **costly, **others}, opened.kind)
         boxes = tuple(_box(one) for one in box or ())

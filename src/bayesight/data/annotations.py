@@ -314,6 +314,8 @@ def read_mask(
         with Image.open(io.BytesIO(blob)) as image:
             pixels = image.width * image.height
             check(pixels <= PIXEL_LIMIT, where, f"{pixels:,} pixels", f"{PIXEL_LIMIT:,} at most")
+            lossy = image.format in ("JPEG", "MPO", "JPEG2000")
+            check(not lossy, where, f"a mask as {image.format}, which changes class numbers", "one as PNG")
             coloured = image.mode not in ("1", "L", "P", "I;16", "I")
             mask = np.asarray(image.convert("RGB") if colours is not None else image)
     except InvalidInput:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import numpy as np
+from PIL import Image
 
 from bayesight.checks import check
 from bayesight.data.annotated import Found
@@ -79,13 +81,27 @@ class MaskReader:
         return [Found("", blob)]
 
     def settled(self, found: Mapping[str, bytes], tables: Mapping[str, bytes]) -> MaskReader:
-        """The same for the classes of a table, where there is one, and for masks of 0 and 255 alone."""
-        if self.classes is not None:
-            return self
+        """The same for the classes of a table, where there is one, and for masks of 0 and 255 alone.
+
+        Raises:
+            InvalidInput: numbers that mean other classes than those of the run.
+        """
         for path in sorted(tables):
             names, colours = class_table(tables[path], self.void)
-            if names:
+            if not names or (self.classes is not None and set(names) != set(self.names)):
+                continue
+            if any(len(set(colour)) > 1 for colour in colours) and any(map(_is_grey, found.values())):
+                colours = {}  # kept to show the classes by; the masks hold numbers
+            if self.classes is None:
                 return replace(self, classes=len(names), names=names, colours=colours)
+            if colours:
+                own = {number: self.names.index(name) for number, name in enumerate(names)} | {VOID: VOID}
+                return replace(self, colours={colour: own[number] for colour, number in colours.items()})
+            check(
+                names == self.names, path, f"classes {listed(names)}", f"{listed(self.names)}, as the run has"
+            )
+        if self.classes is not None:
+            return self
         return replace(self, binary=self.void is None and _is_binary(found))
 
     def place(self, path: str, raw: bytes, placing: Placing) -> ImageArray:
@@ -285,7 +301,8 @@ def class_table(content: bytes, void: int | None = None) -> tuple[tuple[str, ...
     r"""Names of classes, and their colours where each has one, out of a table of lines.
 
     A line has a name, or three numbers of a colour and a name, in either order, parted by blanks, tabs or
-    commas. A line of a colour named as void, or the line whose number is ``void``, is ``VOID``.
+    commas. A line of a colour named as void, or whose number is ``void``, is ``VOID``; where masks hold
+    numbers, these stay what they are, and so does a line for no class, unless it is the last.
 
     Returns:
         Names, empty where it is no such table, and the class of each colour.
@@ -296,7 +313,8 @@ def class_table(content: bytes, void: int | None = None) -> tuple[tuple[str, ...
     """
     names: list[str] = []
     colours: dict[Colour, int] = {}
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines()):
+    number = -1
+    for line in content.decode("utf-8", "replace").splitlines():
         words = [word for word in re.split(r"[\s,;]+", line.strip()) if word]
         if not words or line.lstrip().startswith("#"):
             continue
@@ -305,14 +323,26 @@ def class_table(content: bytes, void: int | None = None) -> tuple[tuple[str, ...
         coloured = len(values) == 3 and max(values) <= 255
         if not name or len(names) >= VOID or (not coloured and set(words) & {"r", "g", "b"}):
             continue
-        nothing = number == void or (bool(_NOTHING.fullmatch(name)) and coloured)
+        number += 1
+        nothing = coloured and (number == void or bool(_NOTHING.fullmatch(name)))
         if coloured:
             colours[values[0], values[1], values[2]] = VOID if nothing else len(names)
         if not nothing:
             names.append(name)
+    if not colours and void is not None and void == len(names) - 1:
+        names.pop()
     if len(set(names)) != len(names) or (colours and len(colours) < len(names)):
         return (), {}
     return tuple(names), colours
+
+
+def _is_grey(raw: bytes) -> bool:
+    """True for a mask of grey values, which are numbers and no colours."""
+    try:
+        with Image.open(io.BytesIO(raw)) as image:
+            return image.mode in ("1", "L", "I", "I;16")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def _is_binary(found: Mapping[str, bytes]) -> bool:

@@ -205,6 +205,48 @@ def test_a_model_of_another_kind_and_a_damaged_run(made, tmp_path):
         (run.folder / "task.json").write_bytes(whole)
 
 
+def parts(folder, name, **rows):
+    """An archive with some of eight different images, and their masks, in each part."""
+    with zipfile.ZipFile(folder / name, "w") as file:
+        for part, numbers in rows.items():
+            for number in numbers:
+                mask = np.zeros((16, 16), np.uint8)
+                mask[:, number % 7 :] = 1
+                for kind in ("images", "masks"):
+                    Image.fromarray(mask + (40 * number if kind == "images" else 0)).save(folder / "x.png")
+                    file.writestr(f"{part}/{kind}/{number}.png", (folder / "x.png").read_bytes())
+    return folder / name
+
+
+def test_what_is_held_out_is_never_learned_from(tmp_path):
+    small = {**SMALL, "optimization.epochs": 1, "model.widths": [4, 8]}
+    same = parts(tmp_path, "same.zip", train=range(5), val=range(5))
+    request = TrainRequest(same, tmp_path / "run", task="segment", changes=small, threads=1)
+    with pytest.raises(InvalidInput, match="no image to learn from that is not held out too"):
+        train(request)
+    first = parts(tmp_path, "first.zip", train=range(4), val=(4,))
+    also = parts(tmp_path, "also.zip", train=(3, 4, 5), val=(5,), test=(6,))
+    request = TrainRequest(first, tmp_path / "run", task="segment", changes=small, threads=1, also=(also,))
+    run = train(request).run
+    assert run.metrics()["examples"] == {"train": 6, "validation": 1}  # 0 to 3, and 3 and 5 of the other
+    assert "learned from images of this source" in evaluate_task(run, first).notes[0]
+    assert not any("learned from" in note for note in evaluate_task(run, also).notes)
+
+
+def test_masks_in_an_archive_are_not_answered(made):
+    folder, _ = made
+    found = answer_images(Run.open(folder / "run"), [folder / "scenes.zip"]).as_list()
+    assert len(found) == 76
+    assert not any("masks" in row["path"] for row in found)
+
+
+def test_a_prior_of_nothing_that_is_there(made, tmp_path):
+    folder, _ = made
+    only = parts(tmp_path, "only.zip", train=range(4))
+    with pytest.raises(InvalidInput, match="--prior: nothing for the classes of these images"):
+        evaluate_task(Run.open(folder / "run"), only, prior="J=1")
+
+
 def test_few_images_are_refused(tmp_path):
     write_scenes(tmp_path / "few.zip", "segment", count=3)
     with pytest.raises(InvalidInput, match="3 different images with masks; expected at least 4"):

@@ -90,8 +90,13 @@ class AskTask(ImageTask[Questions, QuestionFile]):
     name, kind, model = "ask", "questions", "relation"
     file = QuestionFile
     measure = ("accuracy", "accuracy")
+    meant = ("head.", "question.embedding.")
     asks = "question"
     glyphs = False
+
+    def meanings(self, classes: Classes, facts: QuestionFile) -> object:
+        """Answers and words."""
+        return tuple(facts.answers), tuple(facts.words)
 
     def reader(self, data: DataKey, trained: TrainedNet | None) -> QuestionReader:
         """The reader of questions with answers."""
@@ -184,6 +189,9 @@ class AskTask(ImageTask[Questions, QuestionFile]):
     def judge(self, trained: TrainedNet, images: Images, prior: Tensor | None) -> Judgement:
         """Accuracy by kind of question, log-loss and calibration of the answers; cases beside the truth."""
         found = _Measured(trained, images, _answered(trained, images), prior)
+        check(len(found.known) > 0, images.source, "no question whose answer was learned", "some")
+        weight = float(found.weights[found.known].sum())
+        check(weight > 0, "--prior", "nothing for the answers of these images", "a share for one of them")
         return Judgement(found.figures, found.text, tuple(found.sections()))
 
     def scenes(

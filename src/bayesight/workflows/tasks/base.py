@@ -101,6 +101,7 @@ class ImageTask(ABC, Generic[A, F]):
         model: whose recipe is taken unless another is named.
         file: the model of ``task.json``.
         measure: what the looks during training show, as a column of the history and in words.
+        meant: beginnings of the names of weights that stand for ``meanings``.
         glyphs: its scenes are composed of glyphs.
         asks: what an image is asked beside its prior: a question, or boxes.
     """
@@ -110,6 +111,7 @@ class ImageTask(ABC, Generic[A, F]):
     model: ClassVar[str]
     file: ClassVar[type[Any]]
     measure: ClassVar[tuple[str, str]]
+    meant: ClassVar[tuple[str, ...]] = ("head.",)
     glyphs: ClassVar[bool] = True
     asks: ClassVar[Literal["", "question", "box"]] = ""
 
@@ -130,6 +132,10 @@ class ImageTask(ABC, Generic[A, F]):
     @abstractmethod
     def network(self, recipe: Recipe, classes: Classes, facts: F) -> nn.Module:
         """The recipe's network, its weights drawn from the seed."""
+
+    def meanings(self, classes: Classes, facts: F) -> object:
+        """All that inputs and outputs of the network are named by; equal where weights mean the same."""
+        return classes.names
 
     def start(self, network: nn.Module) -> None:
         """Give a network that is to be trained its published weights, where it comes with some."""

@@ -86,6 +86,7 @@ class DetectTask(ImageTask[AnnotatedBoxes, DetectionFile]):
     name, kind, model = "detect", "detection", "centernet"
     file = DetectionFile
     measure = ("average_precision", "average precision at an overlap of .5")
+    meant = ("centre.3.",)
 
     def reader(self, data: DataKey, trained: TrainedNet | None) -> BoxReader:
         """The reader of boxes."""

@@ -46,7 +46,10 @@ class TaskEvaluation:
     @property
     def notes(self) -> Sequence[str]:
         """Sentences about the source."""
-        return self.images.notes
+        known = {one.get("content_hash") for one in self.run.metrics().get("sources", ())}
+        seen = self.part != "test" and self.images.content_hash in known
+        told = "the run has learned from images of this source: new ones are answered worse"
+        return (*(told,) * seen, *self.images.notes)
 
     def as_dict(self) -> dict[str, Any]:
         """The document that ``--json`` prints."""

@@ -105,6 +105,10 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
     measure = ("pck", "PCK")
     asks = "box"
 
+    def meanings(self, classes: Classes, facts: PoseFile) -> object:
+        """The key points."""
+        return tuple(facts.points)
+
     def reader(self, data: DataKey, trained: TrainedNet | None) -> KeypointReader:
         """The reader of key points; of a run, of its points alone."""
         return KeypointReader(points=tuple(trained.facts.points) if trained else ())

@@ -183,6 +183,8 @@ class SegmentTask(ImageTask[ImageArray, SegmentationFile]):
         weights = None
         if prior is not None:
             rates = prior.numpy() * (shares > 0)
+            came = "nothing for the classes of these images"
+            check(rates.sum() > 0, "--prior", came, "a share for one of them at least")
             counts = counts.at_rates(rates / rates.sum())
             ratio = np.divide(rates, shares, out=np.zeros(len(shares)), where=shares > 0)
             weights = ratio[answers.labels]

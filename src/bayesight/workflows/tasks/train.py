@@ -35,7 +35,7 @@ from bayesight.workflows.reporting import task_report
 from bayesight.workflows.tasks.base import ImageTask, Trained
 from bayesight.workflows.training.finish import FinishedTraining, fit_run, identity_of, start_run
 from bayesight.workflows.training.request import NAMED, TrainRequest
-from bayesight.workflows.training.start import copy_weights, without_head
+from bayesight.workflows.training.start import copy_weights
 
 __all__ = ["AnnotatedBatches", "train_task"]
 
@@ -117,7 +117,11 @@ def train_task(
 def _refuse_options(task: ImageTask[Any, Any], request: TrainRequest, recipe: Recipe) -> None:
     where = f"--task {task.name}"
     given = {"--environments": recipe.data.environments, "--unlabelled": request.unlabelled}
-    others = {"--without": request.without, "--weights": request.weights, "--labels-file": request.labels}
+    others: dict[str, object] = {"--without": request.without, "--labels-file": request.labels}
+    others["--weights"] = request.weights
+    layout = request.options.layout
+    others |= {"--class-level": layout.class_level, "--labels-from": layout.labels_from}
+    others["--split-folders"] = layout.split_folders is not None
     for option, value in {**given, **others}.items():
         check(not value, option, str(value), f"none for {where}", "Leave it out.")
     recipe.data.scene_augmentation()
@@ -147,6 +151,8 @@ def _read(
     if len(known):
         rows = {"train": np.flatnonzero(~np.isin(_keys(digests), _keys(known.digests)))}
         train, validation = rest.at(rows["train"]), known
+        came = "no image to learn from that is not held out too"
+        check(len(train) > 0, str(request.source), came, "some outside the part for validation")
     else:
         shares = {"train": 1 - data.validation, "validation": data.validation}
         together = None if data.group_by is None else groups_by_path(rest.paths, data.group_by).numbers
@@ -154,7 +160,8 @@ def _read(
         train, validation = rest.at(rows["train"]), rest.at(rows["validation"])
     held = _keys(validation.digests)
     for more in sources[1:]:
-        train = train.joined(more.at(np.flatnonzero(~np.isin(_keys(more.digests), held))))
+        kept = ~np.isin(more.parts, ("validation", "test")) & ~np.isin(_keys(more.digests), held)
+        train = train.joined(more.at(np.flatnonzero(kept)))
     return train, validation, sources
 
 
@@ -225,7 +232,7 @@ def _start(
 ) -> str | None:
     """Give a network the weights of ``--init-from``, else those it comes with; SHA-256 of that run's.
 
-    Where the classes differ the last layer keeps its fresh weights: its outputs mean something else.
+    Where classes, points or words differ, the layers that stand for them keep their fresh weights.
     """
     if request.init_from is None:
         task.start(network)
@@ -233,12 +240,13 @@ def _start(
     source = Run.open(request.init_from, finished=False)
     came = f"a run of {source.kind}"
     check(source.kind == task.kind, f"--init-from {request.init_from}", came, f"one of {task.kind}")
-    names = source.classes()
+    names, own = source.classes(), source.task(task.file)
     weights: Mapping[str, Tensor] = source.weighted(
-        lambda: task.network(source.recipe(), names, facts)
+        lambda: task.network(source.recipe(), names, own)
     ).state_dict()
-    same = names.names == classes.names
-    copy_weights(weights if same else without_head(weights), network, f"--init-from {request.init_from}")
+    if task.meanings(names, own) != task.meanings(classes, facts):
+        weights = {name: one for name, one in weights.items() if not name.startswith(task.meant)}
+    copy_weights(weights, network, f"--init-from {request.init_from}")
     return hashlib.sha256((source.folder / "model.safetensors").read_bytes()).hexdigest()
 
 
