@@ -162,6 +162,7 @@ def test_the_language_is_that_of_the_system_or_of_the_browser():
     assert of_system({}) == of_system({"LANG": "C.UTF-8"}) == "en"
     assert of_system({"LANG": "en_US.UTF-8", "LC_ALL": "ko_KR"}) == "ko"
     assert accepted("en;q=0, ko;q=0.2") == "ko"
+    assert accepted("ko; q=0.1, en") == "en"
     assert accepted("", otherwise="ko") == accepted("ko;q=x, fr", otherwise="ko") == "ko"
 
 

@@ -30,6 +30,7 @@ __all__ = [
 
 LANGUAGES = ("en", "ko")
 _LANGUAGE = ContextVar("bayesight_language", default="en")
+_LONGEST = 500  # characters of a line that is looked for among the messages
 
 _ENTRY = re.compile(r'^msgid ((?:"[^\n]*"\n)+)msgstr ((?:"[^\n]*"\n?)+)', re.MULTILINE)
 _PARTICLE = re.compile(
@@ -124,7 +125,7 @@ def accepted(header: str, otherwise: str = "en") -> str:
     """
     wanted = []
     for place, part in enumerate(header.split(",")):
-        name, _, weight = part.partition(";q=")
+        name, _, weight = part.replace(" ", "").partition(";q=")
         try:
             wanted.append((-float(weight or 1), place, name.strip()[:2].lower()))
         except ValueError:
@@ -152,6 +153,8 @@ class _Value(str):
 
 def _line_retold(line: str, *, whole: bool = True) -> str:
     words = line.strip()
+    if len(words) > _LONGEST:
+        return line
     for sentence in (words, words.removesuffix(".")):
         told = _told(sentence, whole)
         if told is not None:

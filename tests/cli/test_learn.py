@@ -37,6 +37,9 @@ def test_it_is_written_as_a_notebook_and_as_a_page(program, tmp_path):
     assert status == 0
     assert out.split() == [str(page), str(notebook)]
     nbformat.validate(nbformat.read(notebook, as_version=4))
+    status, _, err = program("learn", "bayes", "--notebook", notebook)
+    assert status != 0
+    assert "is there already, perhaps with work in it; give another name" in err.replace("\n", " ")
     assert "data:image/svg+xml" in page.read_text(encoding="utf-8")
 
 

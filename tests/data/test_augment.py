@@ -198,7 +198,7 @@ def test_turning_one_change_off_leaves_the_draws_of_the_others():
 def test_a_wrong_name_gets_a_suggestion():
     with pytest.raises(UnknownName, match="did you mean 'glyph'"):
         augmentation("glyphs")
-    assert AUGMENTATIONS.names() == ("glyph", "none", "photo")
+    assert AUGMENTATIONS.names() == ("glyph", "none", "photo", "scene")
 
 
 def test_every_problem_is_named_at_once():

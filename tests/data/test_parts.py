@@ -71,6 +71,9 @@ class Files(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
+        content = self.files.get(self.path.strip("/"))
+        if content is not None:
+            self.send_header("ETag", f'"{hash(content)}"')
         self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
         self.end_headers()
         if body:
@@ -131,6 +134,11 @@ def test_a_changed_or_missing_file_is_named(archives):
         local_copy(part),
     ):
         pass
+    (folder,) = find_parts([archives[0].parent]).parts
+    (archives[0].parent / "more.png").write_bytes(b"new")
+    assert find_parts([archives[0].parent]).parts[0].key != folder.key
+    with pytest.raises(SourceUnreadable, match="has changed since the manifest"), local_copy(folder):
+        pass
     archives[0].unlink()
     with pytest.raises(SourceNotFound, match=r"b\.zip' does not exist"), local_copy(part):
         pass
@@ -145,7 +153,13 @@ def test_http_parts_are_fetched_and_removed(archives):
             assert path.name == "b.zip"
         assert not path.exists()
         shorter = SourcePart(part.url, part.bytes - 1)
-        with pytest.raises(SourceUnreadable, match=r"has changed .* bytes, .* then\)"), local_copy(shorter):
+        with (
+            pytest.raises(SourceUnreadable, match=r"has changed .*more than [0-9,]+ bytes\)"),
+            local_copy(shorter),
+        ):
+            pass
+        longer = SourcePart(part.url, part.bytes + 1)
+        with pytest.raises(SourceUnreadable, match=r"has changed .* bytes, .* then\)"), local_copy(longer):
             pass
         other = SourcePart(part.url, part.bytes, hash="00")
         with pytest.raises(SourceUnreadable, match="its content differs"), local_copy(other):
@@ -157,6 +171,16 @@ def test_http_parts_are_fetched_and_removed(archives):
             pass
     with pytest.raises(SourceUnreadable, match="cannot be fetched"), local_copy(part):
         pass
+
+
+def test_other_bytes_of_the_same_length_are_another_version(archives):
+    files = {"b.zip": archives[0].read_bytes()}
+    with served(files) as host:
+        (part,) = find_parts([f"http://{host}/b.zip"]).parts
+        assert part.version
+        files["b.zip"] = bytes(len(files["b.zip"]))
+        with pytest.raises(SourceUnreadable, match="has changed since the manifest"), local_copy(part):
+            pass
 
 
 def test_a_web_page_is_named_before_and_while_it_is_read():

@@ -1,5 +1,6 @@
 """A report with every section, from synthetic data that look like a real evaluation."""
 
+import math
 import re
 from functools import partial
 from html.parser import HTMLParser
@@ -334,9 +335,20 @@ def causes():
 
 
 @pytest.fixture(scope="session")
-def given(classifier, beliefs, shifts, makers, causes):
+def tasks():
+    """Sections about places in images."""
+    rows = {"road": r.Estimate(0.9, 0.85, 0.94), "bike": r.Estimate(math.nan, math.nan, math.nan)}
+    picture = np.full((20, 30, 3), 90, np.uint8)
+    return (
+        partial(r.cases, [r.Case("worst", picture, "street/7.png", "mean IoU 0.1")], "The image, the truth."),
+        partial(r.measures_by_class, "Overlap", rows, {"road": 1200, "bike": 0}, "IoU", "pixels"),
+    )
+
+
+@pytest.fixture(scope="session")
+def given(classifier, beliefs, shifts, makers, causes, tasks):
     """The sections of a report of everything, each a function with what it is given."""
-    return (*classifier, *beliefs, *shifts, *makers, *causes)
+    return (*classifier, *beliefs, *shifts, *makers, *causes, *tasks)
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
-
-from bayesight.belief.absorbed import digest_words
 
 __all__ = ["HeldParts"]
 
@@ -60,6 +59,9 @@ class HeldParts:
         counts = torch.where(counts < 1e-9, 0.0, counts)  # what rounding leaves of discounted weights
         return replace(self, counts=counts, released=torch.cat([self.released, digests]))
 
-    def holds(self, digests: Tensor) -> Tensor:
-        """(N,) whether images that stand in a part's file are held by it still."""
-        return ~torch.isin(digest_words(digests), digest_words(self.released))
+    def left(self) -> Counter[bytes]:
+        """The number of parts' files, from the first on, that name an image and hold it no longer.
+
+        One part at most holds an image, so that each time it is released the earliest of the files is meant.
+        """
+        return Counter(digest.tobytes() for digest in self.released.numpy())

@@ -89,10 +89,10 @@ class PartStatistics:
                 tensors = {name: none if name in without else file.get_tensor(name) for name in names}
                 return cls._of(tensors, file.metadata())
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as problem:
-            raise StorageFailed(
-                f"{path} cannot be read ({problem}); remove it and run the command again: the part is "
-                "computed anew."
-            ) from problem
+            again = "remove it and run the command again: the part is computed anew."
+            whole = "copy the folder parts of the run from where it is whole."
+            mend = again if path.suffix == ".stats" else whole
+            raise StorageFailed(f"{path} cannot be read ({problem}); {mend}") from problem
 
     def images(self, rows: Tensor | None = None) -> PartStatistics:
         """The images alone, those of a mask (n,) if given, without statistics: for the file that stays."""

@@ -84,9 +84,12 @@ def _written(lesson: Lesson, html: Path | None, notebook: Path | None, *, open_:
     if open_ or html is not None:
         written["html"] = str(_page(lesson, html, open_=open_))
     if notebook is not None:
+        from bayesight.errors import RunExists
         from bayesight.files import write_atomic
         from bayesight.lessons import as_notebook
 
+        if notebook.exists():
+            raise RunExists(f"{notebook} is there already, perhaps with work in it; give another name.")
         write_atomic(notebook, as_notebook(lesson))
         written["notebook"] = str(notebook)
     return written

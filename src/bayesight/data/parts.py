@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -172,8 +172,14 @@ def local_copy(part: SourcePart) -> Iterator[Path]:
         path = Path(folder) / (part.url.split("?")[0].rstrip("/").rpartition("/")[2] or "part")
         with _fetching(part.url):
             fs, place = _file_system(part.url)
+            version = _mark(fs.info(place)) if part.version else ""
+            if version != part.version:
+                raise _changed(part, f"{version or 'no version'}, {part.version} then")
             with fs.open(place, "rb") as source, path.open("wb") as copy:
-                shutil.copyfileobj(source, copy, _CHUNK)
+                while chunk := source.read(_CHUNK):
+                    copy.write(chunk)
+                    if part.bytes is not None and copy.tell() > part.bytes:
+                        raise _changed(part, f"more than {part.bytes:,} bytes")
         _refuse_web_page(part.url, path)
         size, found = path.stat().st_size, digest_of(path)
         if part.bytes not in (None, size):
@@ -230,8 +236,28 @@ def _local(path: Path) -> SourcePart:
     """A file or folder as a part."""
     status = path.stat()
     if path.is_dir():
-        return SourcePart(str(path))  # what changes inside, reading it notices
+        return SourcePart(str(path), None, _folder_mark(path))
     return SourcePart(str(path), status.st_size, f"{status.st_mtime_ns}")
+
+
+def _folder_mark(path: Path) -> str:
+    """A hash of the names, sizes and times of all files of a folder."""
+    mark = hashlib.blake2b(digest_size=16)
+    for folder, below, names in os.walk(path):
+        below.sort()
+        for name in sorted(names):
+            file = Path(folder, name)
+            with contextlib.suppress(OSError):
+                status = file.stat()
+                facts = (str(file.relative_to(path)), status.st_size, status.st_mtime_ns)
+                mark.update(repr(facts).encode("utf-8", "surrogateescape"))
+    return mark.hexdigest()
+
+
+def _mark(facts: Mapping[str, Any]) -> str:
+    """The version that a server states of a file, empty where it states none."""
+    marks = (facts.get(name) for name in ("ETag", "etag", "LastModified", "mtime"))
+    return next((str(mark).strip('"') for mark in marks if mark), "")
 
 
 def _remote_parts(source: str) -> list[SourcePart]:
@@ -250,10 +276,8 @@ def _remote_parts(source: str) -> list[SourcePart]:
             facts = fs.info(one)
             if "text/html" in str(facts.get("mimetype", "")):
                 raise _web_page(source)
-            marks = (facts.get(name) for name in ("ETag", "etag", "LastModified", "mtime"))
-            mark = next((str(mark).strip('"') for mark in marks if mark), "")
             address = one if "://" in one else f"{scheme}://{one.lstrip('/')}{query}"
-            found.append(SourcePart(address, facts.get("size"), mark))
+            found.append(SourcePart(address, facts.get("size"), _mark(facts)))
         return found
 
 

@@ -33,7 +33,7 @@ _INSTALL = """\
 import importlib.util
 SOURCE = "bayesight"
 if importlib.util.find_spec("bayesight") is None:
-    %pip install --quiet {SOURCE}"""
+    %pip install --quiet "{SOURCE}\""""
 
 
 def as_notebook(lesson: Lesson) -> str:

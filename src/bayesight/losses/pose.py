@@ -20,8 +20,8 @@ def heat_maps(points: Tensor, height: int, width: int, spread: float = 1.0) -> T
         spread: standard deviation, pixels.
 
     Example:
-        >>> heat_maps(torch.tensor([[[2.0, 0.5]]]), 1, 4, spread=0.5).exp().round(decimals=3).tolist()
-        [[[[0.009, 0.491, 0.491, 0.009]]]]
+        >>> heat_maps(torch.tensor([[[2.0, 0.5]]]), 1, 4, spread=0.5).exp()
+        tensor([[[[0.0090, 0.4910, 0.4910, 0.0090]]]])
     """
     check(spread > 0, "heat_maps", f"a spread of {spread:g}", "above 0")
     sides = []

@@ -1,8 +1,10 @@
+import contextlib
 import os
 import signal
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -86,6 +88,22 @@ def test_a_cluster_that_is_none_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"--cluster needs .*bayesight\[cluster\]"):
         list(computed(work, tmp_path, TASKS, "local"))
+
+
+def test_a_cluster_that_goes_away_is_named_and_what_came_stays(monkeypatch, tmp_path):
+    def outcomes_of(*_):
+        yield engine.TaskOutcome(0, "A", "")
+        raise ConnectionError("gone\nand more")
+
+    ray = SimpleNamespace(exceptions=SimpleNamespace(RayError=ZeroDivisionError))
+    monkeypatch.setattr(engine, "connected", lambda _: contextlib.nullcontext(ray))
+    monkeypatch.setattr(engine, "_on_cluster", outcomes_of)
+    found = computed(work, tmp_path, TASKS, "auto")
+    assert next(found).value == "A"
+    with pytest.raises(
+        InvalidInput, match=r"--cluster auto: the cluster went away \('gone'\); what is done is"
+    ):
+        next(found)
 
 
 def test_workers_of_another_version_are_refused(cluster, monkeypatch, tmp_path):

@@ -88,6 +88,19 @@ def test_images_of_parts_can_be_corrected_and_taken_out(run_copy, make_archive, 
     same_statistics(Run.open(run_copy).classifier(), before, 1e-6)
 
 
+def test_an_image_that_a_later_part_relabels_is_held_by_that_part(run_copy, make_archive, manifest_of):
+    first = make_archive("first.tar.gz", {"bar": 400}, seed=5)
+    other = make_archive("other.tar.gz", {"disc": 400}, {"disc": "bar"}, seed=5)
+    update_by_parts(run_copy, manifest_of(first))
+    assert update_by_parts(run_copy, manifest_of(other, name="b.json")).was == {"bar": 400}
+    held = Run.open(run_copy).classifier()
+    assert evaluate(run_copy, other).learned == 400
+    copied = shutil.copy(other, other.with_name("copy.tar.gz"))
+    again = update_by_parts(run_copy, manifest_of(copied, name="c.json"))
+    assert (again.absorbed, again.repeated) == (0, 400)
+    same_statistics(Run.open(run_copy).classifier(), held, 1e-6)
+
+
 def test_past_images_count_for_less_where_asked(run_copy, three, manifest_of, tmp_path):
     alone = shutil.copytree(run_copy, tmp_path / "alone")
     update(alone, three[0])
@@ -95,6 +108,9 @@ def test_past_images_count_for_less_where_asked(run_copy, three, manifest_of, tm
     update_by_parts(run_copy, manifest_of(three[0]))
     update_by_parts(run_copy, manifest_of(three[1], name="b.json"), trust_past=0.5)
     same_statistics(Run.open(run_copy).classifier(), Run.open(alone).classifier())
+    before = Run.open(run_copy).classifier()
+    update_by_parts(run_copy, manifest_of(three[1], name="b.json"), trust_past=0.5)  # nothing new came
+    same_statistics(Run.open(run_copy).classifier(), before)
     with pytest.raises(InvalidInput, match="trust_past"):
         update_by_parts(run_copy, manifest_of(three[1]), trust_past=2)
 
@@ -187,3 +203,14 @@ def test_a_shard_of_webdataset_is_read_as_it_is(run_copy, make_archive, manifest
                 out.addfile(info, io.BytesIO(content))
     update_by_parts(run_copy, manifest_of(shard))
     same_statistics(Run.open(run_copy).classifier(), Run.open(alone).classifier())
+    with tarfile.open(source) as images, tarfile.open(shard, "w") as out:
+        for number, member in enumerate(images.getmembers()):
+            for name, content in (
+                (f"{number:04}.png", images.extractfile(member).read()),
+                (f"{number:04}.cls", str(number).encode()),
+            ):
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                out.addfile(info, io.BytesIO(content))
+    with pytest.raises(SourceUnreadable, match="the label 3; expected places in the run's order, 0 to 2"):
+        update_by_parts(run_copy, manifest_of(shard, name="b.json"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 from bayesight.belief.classifier import Classifier
 from bayesight.checks import check
 from bayesight.data.parts import PartsManifest, SourcePart
+from bayesight.errors import StorageFailed
 from bayesight.evaluation import Answers
 from bayesight.files import write_atomic
 from bayesight.run import Run
@@ -169,7 +170,7 @@ def infer_parts(
     """
     check(0 < level < 1, "--level", f"got {level:g}", "a share strictly between 0 and 1")
     classifier = belief_of(Run.open(run_path))
-    job, found = _done(_describe_part, classifier, manifest_path, cluster, options, progress)
+    job, found = _done(_describe_part, classifier, manifest_path, cluster, options, progress, _fewest)
     digests = np.concatenate([digests for _, _, _, digests in found])
     few = torch.from_numpy(by_digest(digests)[:MOST_FOR_PRIOR].copy())
     likelihoods = torch.cat([some for _, some, _, _ in found])[few]
@@ -201,8 +202,12 @@ def answer_parts(
     how = how or Readings()
     check(not how.same_subject, "--parts", "given with --same-subject", "one of the two")
     classifier, folder = belief_of(Run.open(run_path)), Path(to)
-    folder.mkdir(parents=True, exist_ok=True)
-    asked = hashlib.blake2b(f"{classifier.digest()} {how}".encode(), digest_size=4).hexdigest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise StorageFailed(f"cannot make {folder}: {problem.strerror}; give --to a folder.") from problem
+    told = f"{classifier.digest()} {how} {options.container}"
+    asked = hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
     manifest = PartsManifest.open(manifest_path)
     paths = [folder / f"{part.key}-{asked}.parquet" for part in manifest.parts]
     job, answered, unread = PartsJob[Any](len(paths), progress), 0, 0
@@ -271,8 +276,12 @@ def _done(
     cluster: str | None,
     options: SourceOptions,
     progress: ShownParts | None,
+    fewer: Callable[[dict[int, Any]], dict[int, Any]] = dict,
 ) -> tuple[PartsJob[Any], list[Any]]:
-    """The result of a task of each part that can be read, in the order of the manifest; images come first."""
+    """The result of a task of each part that can be read, in the order of the manifest; images come first.
+
+    ``fewer`` lets go of what is not needed of the results that are there.
+    """
     manifest = PartsManifest.open(manifest_path)
     job = PartsJob[Any](len(manifest.parts), progress)
     values: dict[int, Any] = {}
@@ -280,10 +289,26 @@ def _done(
         if outcome.reason:
             job.fail(manifest.parts[outcome.task], outcome.reason)
             continue
-        values[outcome.task] = outcome.value
+        values = fewer(values | {outcome.task: outcome.value})
         job.take(outcome.value[0], _bytes(outcome.value))
     job.require_any()
     return job, [values[at] for at in sorted(values)]
+
+
+def _fewest(values: dict[int, Any]) -> dict[int, Any]:
+    """Descriptions of parts without the images that the prior will not take, once they are many."""
+    places = sorted(values)
+    sizes = [len(values[at][3]) for at in places]
+    if sum(sizes) <= 2 * MOST_FOR_PRIOR:
+        return values
+    taken = np.zeros(sum(sizes), bool)
+    taken[by_digest(np.concatenate([values[at][3] for at in places]))[:MOST_FOR_PRIOR]] = True
+    found = {}
+    for at, some in zip(places, np.split(taken, np.cumsum(sizes)[:-1]), strict=True):
+        count, likelihoods, novelty, digests = values[at]
+        rows = torch.from_numpy(some)
+        found[at] = count, likelihoods[rows], novelty[rows], digests[some]
+    return found
 
 
 def _bytes(value: Sequence[Any]) -> int:

@@ -101,11 +101,11 @@ def find_duplicates(classifier: Classifier, folder: Path, new: Sequence[Path]) -
     found = Duplicates()
     files = held_files(classifier, folder)
     total = sum(len(PartStatistics.read(path, without=LARGE)) for path in (*files, *new))
-    buckets = min(256, -(-total // _AT_ONCE) or 1)
+    buckets, left = min(256, -(-total // _AT_ONCE) or 1), classifier.parts.left()
     for bucket in range(buckets):
         holders = [
             _of_belief(classifier, bucket, buckets),
-            *(_of_file(path, _HELD, at, bucket, buckets, classifier) for at, path in enumerate(files)),
+            *(_of_file(path, _HELD, at, bucket, buckets, left) for at, path in enumerate(files)),
             *(_of_file(path, _NEW, at, bucket, buckets) for at, path in enumerate(new)),
         ]
         _settle(classifier, [one for one in holders if len(one.digests)], found)
@@ -139,8 +139,9 @@ def images_in_parts(
     """Those of images (N, 16) that a belief holds by statistics: their places, classes and weights."""
     wanted = {digest.tobytes(): place for place, digest in enumerate(digests.numpy())}
     found: dict[int, tuple[str, float]] = {}
+    left = classifier.parts.left()
     for at, path in enumerate(held_files(classifier, folder) if wanted else ()):
-        part = _of_file(path, _HELD, at, 0, 1, classifier)
+        part = _of_file(path, _HELD, at, 0, 1, left)
         near = np.isin(part.digests.view("<u8")[::2], digests.numpy().reshape(-1).view("<u8")[::2])
         for row in np.flatnonzero(near).tolist():
             place = wanted.get(part.digests.reshape(-1, 16)[row].tobytes())
@@ -179,14 +180,20 @@ def _of_belief(classifier: Classifier, bucket: int, buckets: int) -> _Images:
 
 
 def _of_file(
-    path: Path, kind: int, place: int, bucket: int, buckets: int, classifier: Classifier | None = None
+    path: Path, kind: int, place: int, bucket: int, buckets: int, left: Counter[bytes] | None = None
 ) -> _Images:
-    """The images of a part's file; with a belief, those that its statistics hold still."""
+    """The images of a part's file, but those that ``left`` it, which are counted down."""
     part = PartStatistics.read(path, without=LARGE)
     digests = np.ascontiguousarray(part.digests.numpy())
     rows = _in_bucket(digests, bucket, buckets)
-    if classifier is not None and len(rows):
-        rows = rows[classifier.parts.holds(torch.from_numpy(digests[rows])).numpy()]
+    if left:
+        kept = np.ones(len(rows), bool)
+        for at, row in enumerate(rows.tolist()):
+            image = digests[row].tobytes()
+            if left.get(image, 0) > 0:
+                left[image] -= 1
+                kept[at] = False
+        rows = rows[kept]
     labels = part.labels.numpy()[rows].astype(np.int64)
     return _Images(kind, place, digests[rows].reshape(-1), rows, labels, part.classes)
 

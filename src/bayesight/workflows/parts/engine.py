@@ -24,6 +24,8 @@ __all__ = ["TRIES", "TaskOutcome", "computed", "connected"]
 
 TRIES = 3
 """Number of times a task is tried before it is given up."""
+DEATHS = 5
+"""Number of times that a task is begun again, within one try, because its worker died."""
 REACH_S = 10.0
 """Seconds that a cluster has to accept a connection."""
 _OBJECTS_BYTES = 512 << 20
@@ -92,13 +94,24 @@ def computed(
             yield TaskOutcome(place, attempt.value, attempt.reason)
         return
     with connected(cluster) as ray:
-        yield from _on_cluster(ray, work, context, tasks)
+        found = _on_cluster(ray, work, context, tasks)
+        while True:
+            try:
+                outcome = next(found, None)
+            except (ConnectionError, ray.exceptions.RayError) as problem:
+                raise InvalidInput(
+                    f"--cluster {cluster}: the cluster went away ({_first_line(problem)}); what is done is "
+                    "kept, run the command again."
+                ) from problem
+            if outcome is None:
+                return
+            yield outcome
 
 
 def _on_cluster(ray: Any, work: Work, context: Any, tasks: Sequence[Any]) -> Iterator[TaskOutcome]:
     """The outcome of each task on the cluster that is connected, few of them under way at once."""
     shared, versions = ray.put(context), _versions()
-    attempt = ray.remote(num_cpus=1, max_retries=-1)(_attempt)
+    attempt = ray.remote(num_cpus=1, max_retries=DEATHS)(_attempt)
     tries = dict.fromkeys(range(len(tasks)), 0)
     waiting = list(tries)[::-1]
     running: dict[Any, int] = {}
@@ -130,9 +143,7 @@ def _received(ray: Any, reference: Any) -> _Attempt:
             f"bayesight {bayesight.__version__} with the same Python on every machine of the cluster."
         )
     except ray.exceptions.RayError as problem:
-        return _Attempt(
-            reason=f"{type(problem).__name__}: {str(problem).strip().splitlines()[0]}", again=True
-        )
+        return _Attempt(reason=f"{type(problem).__name__}: {_first_line(problem)}", again=True)
     return found
 
 
@@ -195,9 +206,8 @@ def connected(cluster: str | None) -> Iterator[Any]:
             _reach(cluster)
             ray.init(address=cluster, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as problem:
-        first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         raise InvalidInput(
-            f"--cluster {cluster}: no cluster answers ({shown(first, 160)}). Start one with 'ray start "
+            f"--cluster {cluster}: no cluster answers ({_first_line(problem)}). Start one with 'ray start "
             "--head' there, give ray://HOST:10001 with the host of its head, or take --cluster local for the "
             "cores of this machine."
         ) from problem
@@ -205,6 +215,10 @@ def connected(cluster: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _first_line(problem: BaseException) -> str:
+    return shown((str(problem).strip() or type(problem).__name__).splitlines()[0], 160)
 
 
 def _reach(cluster: str) -> None:

@@ -127,7 +127,8 @@ def kept(
         are left out.
     """
     missing = [at for at, path in enumerate(paths) if not path.exists()]
-    yield from ((at, None) for at in range(len(paths)) if at not in set(missing))
+    gone = set(missing)
+    yield from ((at, None) for at in range(len(paths)) if at not in gone)
     for at, content in compute(missing):
         if content is not None:
             write_atomic(paths[at], content)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bayesight.belief.classifier import Classes
+from bayesight.checks import check
 from bayesight.data.batches import Examples
 from bayesight.data.freshness import digest_of
 from bayesight.data.parts import SourcePart, local_copy
@@ -109,6 +110,10 @@ def _options(
     write_labels(labels, table)
     layout = replace(options.layout, labels_from=f"{table}:label")
     names = set(labels.values())
-    numbered = all(name.isascii() and name.isdecimal() and int(name) < len(known) for name in names)
-    positions = numbered and options.numbers is None and names.isdisjoint(known)
+    named = not known or options.numbers is not None or any(name.isdecimal() for name in known)
+    positions = not named and all(name.isascii() and name.isdecimal() for name in names)
+    beyond = sorted(int(name) for name in names if int(name) >= len(known)) if positions else []
+    came = f"the label {beyond[0]}" if beyond else ""
+    mend = "--by-name takes numbers for names."
+    check(not beyond, part.url, came, f"places in the run's order, 0 to {len(known) - 1}", mend)
     return replace(asked, layout=layout, numbers="positions" if positions else options.numbers)

@@ -147,7 +147,7 @@ def update_by_parts(
         files = _computed(job, reader, tasks, [folder / f"{t.key(key)}.stats" for t in tasks], cluster)
         job.require_any()
         done = [(task, files[at]) for at, task in enumerate(tasks) if at in files]
-        past = before if trust_past == 1 else before.discount(trust_past)
+        past = before.discount(trust_past) if done and trust_past != 1 else before
         twice = find_duplicates(past, folder, [file for _, file in done])
         minus = _subtractions(reader, key, [task for task, _ in done], twice, folder, cluster)
         ready = [
