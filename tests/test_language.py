@@ -26,13 +26,25 @@ ROOMS = (
     "service/page",
     "data/notes.py",
     "workflows/reporting.py",
+    "workflows/causal/answer.py",
     "workflows/causal/report.py",
+    "workflows/parts/absorbing.py",
+    "workflows/parts/answering.py",
+    "workflows/parts/jobs.py",
+    "workflows/parts/update.py",
+    "workflows/tasks",
+    "workflows/train.py",
+    "workflows/training/choice.py",
+    "workflows/training/images.py",
+    "workflows/training/language.py",
+    "workflows/training/translation.py",
 )
 """Files and folders whose sentences people read."""
 
 NOT_SHOWN = {
     "tr", "marked", "plural", "check", "node", "stroke", "numpy_generator", "getattr", "info", "warning",
-    "startswith", "Option", "Argument", "Typer", "command",
+    "startswith", "Option", "Argument", "Typer", "command", "refuse_texts", "refuse_options_of_images",
+    "allowed_values", "check_choice",
 }  # fmt: skip
 """Calls whose strings are messages already, no words, or help and refusals, which stay English."""
 
@@ -44,8 +56,20 @@ NO_SENTENCE = {
     "bayesight 1",
     "bayesight: 1",
     "1  1  1 min  1",
+    "1 (1 to 1)",
+    "IoU 1 (1 to 1)",
+    "  1  1 of 1",
+    "1 of 1",
+    "mean IoU",
+    "average precision at an overlap of .5",
+    "1 on 1",
+    "--also 1: 1",
+    "--init-from 1",
+    "model 1",
+    ", 1 failed",
+    "1 images, 1/s1",
 }
-"""Names, and lines that are put together from others."""
+"""Names, figures, progress, and lines that are put together from others."""
 TWO_WORDS = re.compile(r"[A-Za-z]{2,}[,;:.]? +[A-Za-z]{2,}")
 STYLE = re.compile(r"(fill|stroke|font|rotate|translate)[\w-]*[:(]|var\(|<svg|^bayesight |'(self|none)'|-H '")
 
@@ -118,7 +142,14 @@ def hidden(node, parents):
         return True
     while node in parents and not isinstance(node, ast.stmt):
         parent = parents[node]
-        refusal = isinstance(parent, ast.Assign) and ast.unparse(parent.targets[0]) in ("came", "expected")
+        refusal = isinstance(parent, ast.Assign) and ast.unparse(parent.targets[0]) in (
+            "came",
+            "expected",
+            "moved",
+            "mend",
+            "model",
+            "where",
+        )
         identity = isinstance(parent, ast.keyword) and parent.arg == "key"
         if isinstance(parent, ast.Raise) or refusal or identity:
             return True
@@ -177,6 +208,52 @@ def test_english_made_elsewhere_is_told_again_but_for_names_in_it():
         )
         assert retold("a sentence that no code of ours makes") == "a sentence that no code of ours makes"
     assert retold("new classes: positive") == "new classes: positive"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        (
+            "model lite0: chosen for colour images of 32x32; --model takes another",
+            "모형 lite0: 다음에 맞추어 골랐습니다: 32x32 컬러 이미지. --model로 다른 모형을 쓸 수 있습니다",
+        ),
+        (
+            "out: 1,000 images answered, 2 not read; 3 of 4 parts in 1.0 s, 2 of them kept from before; "
+            "100 images a second",
+            "out: 이미지 1,000장에 답함, 2장은 읽지 못함; 부분 4개 중 3개를 1.0초에 마침, "
+            "그중 2개는 전에 해 둔 것; 초당 이미지 100장",
+        ),
+        (
+            "absorbed 9 images: 3 of 4 parts in 1.0 s",
+            "이미지 9장을 받아들였습니다: 부분 4개 중 3개를 1.0초에 마침",
+        ),
+        (
+            "no image held out has A, which images learned from have",
+            "이미지 중 배운 것에는 A가 있으나 떼어 둔 것에는 없습니다",
+        ),
+        (
+            "a.png: 3 boxes with a probability of 50 % or more, car 3",
+            "a.png: 3개의 상자, 확률 50 % 이상, car 3",
+        ),
+        ("  cat   not in these images", "  cat   이 이미지들에 없음"),
+    ],
+)
+def test_lines_of_several_messages_are_told_whole(sentence, told):
+    with speaking("ko"):
+        assert retold(sentence) == told
+
+
+def test_why_a_model_was_chosen_is_told_in_korean():
+    from bayesight.workflows.training.choice import Images, choose_recipe
+
+    images = Images(400, 500, "L", 20, mixed=True)
+    why = choose_recipe(images, {"loss.name": "cross_entropy", "pretrain": {"name": "simclr"}})[1]
+    assert why == "chosen for grey photographs of about 500x400 and of other shapes; --model takes another"
+    with speaking("ko"):
+        assert retold(why) == (
+            "다음에 맞추어 골랐습니다: 흑백 사진, 크기 약 500x400, 모양이 여러 가지. "
+            "--model로 다른 모형을 쓸 수 있습니다"
+        )
 
 
 def test_counts_and_lists_follow_the_language():

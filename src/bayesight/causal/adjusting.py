@@ -99,7 +99,7 @@ def by_strata(prepared: PreparedQuestion, held: tuple[str, ...]) -> Adjustment:
     adjusted = prepared.answer(outcomes, method)
     opinions = () if strata.sampled else tuple(_opinions(prepared, held, strata, outcomes))
     if overlap.share < 1 - MOST_WITHOUT:
-        said = f"Overlap is lacking: {overlap_notes(overlap)[0]}"
+        said = marked(f"Overlap is lacking: {overlap_notes(overlap)[0]}")
         lacking = replace(overlap, lacking=True)
         return Adjustment(adjusted, None, strata, lacking, opinions, notes, warning=said)
     return Adjustment(adjusted, outcomes, strata, overlap, opinions, notes)

@@ -13,6 +13,7 @@ from bayesight.causal.prepared import PreparedQuestion
 from bayesight.causal.question import ON_WHOM
 from bayesight.causal.strata import Strata
 from bayesight.formatting import percent
+from bayesight.language import marked
 
 __all__ = ["MOST_WITHOUT", "Overlap", "lacking_words", "model_overlap", "overlap_notes", "overlap_of"]
 
@@ -81,8 +82,10 @@ def overlap_notes(overlap: Overlap | None) -> list[str]:
         return []
     some = "; ".join(overlap.empty[:3]) + ("; ..." if overlap.without > 3 else "")
     return [
-        f"{overlap.without} of {overlap.strata} strata lack a treatment ({some}); the answer is for the "
-        f"other {percent(overlap.share)} of the rows."
+        marked(
+            f"{overlap.without} of {overlap.strata} strata lack a treatment ({some}); the answer is for the "
+            f"other {percent(overlap.share)} of the rows."
+        )
     ]
 
 
@@ -99,14 +102,18 @@ def model_overlap(prepared: PreparedQuestion, nuisance: Nuisance, effect: str) -
 
 def lacking_words(overlap: Overlap, asked: str, instead: Sequence[EffectEstimate]) -> str:
     """The warning before any number where overlap is lacking for the effect ``asked``."""
-    far = (
+    far = marked(
         f"{percent(1 - overlap.share)} of {ON_WHOM[asked]} had less than 1 chance in {1 / CHANCE:.0f} of one "
         "of the treatments"
     )
     if overlap.share >= 1 - MOST_WITHOUT:
-        far = f"once weighted, the rows of one treatment are worth {overlap.effective or 0:.0f} rows"
-    said = (
+        far = marked(f"once weighted, the rows of one treatment are worth {overlap.effective or 0:.0f} rows")
+    said = marked(
         f"Overlap is lacking: {far}. The effect on {ON_WHOM[asked]} cannot be told without trusting a model "
         "where there are no rows"
     )
-    return f"{said}; below are answers to another question." if instead else f"{said}, nor can another."
+    return (
+        marked(f"{said}; below are answers to another question.")
+        if instead
+        else marked(f"{said}, nor can another.")
+    )

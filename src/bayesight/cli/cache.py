@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesight.cli.common import with_json, write
-from bayesight.language import marked
+from bayesight.language import marked, tr
 
 if TYPE_CHECKING:
     from bayesight.data.cache import Cache
@@ -50,9 +50,9 @@ def _text(found: Cache, gone: Cache | None) -> str:
     for store in found.stores[:SHOWN]:
         what = store.source or Path(store.path).name
         if store.source and not Path(store.source).exists():
-            what = marked(f"{what}, which is no longer there")
+            what = tr("{source}, which is no longer there", source=what)
         if store.images:
-            what = marked(f"{store.images:,} images of {what}")
+            what = tr("{count:,} images of {source}", count=store.images, source=what)
         lines.append(marked(f"{_size(store.bytes):>9}  last used {store.used[:10]}  {what}"))
     if len(found.stores) > SHOWN:
         lines.append(marked(f"and {len(found.stores) - SHOWN:,} more"))

@@ -364,7 +364,7 @@ def _text(result: Any) -> str:
             f'{result.run.folder} --prompt "..."'
         )
     if metrics.get("kind") == "translation":
-        return (
+        return marked(
             f"{result.run.folder}\n{_model(metrics)}"
             f"trained on {metrics['examples']['train']:,} pairs in {seconds['total']:.1f} s\n"
             f"on {validation['examples']:,} pairs held out: BLEU {validation['bleu']:.2f} of 100, "

@@ -10,6 +10,7 @@ from typing import Any
 from bayesight.checks import check
 from bayesight.data.glance import first_frames
 from bayesight.data.labelled_texts import holds_texts
+from bayesight.language import marked
 from bayesight.progress import reporter, told
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
@@ -143,8 +144,7 @@ def train(
         return TrainResult(*train_texts(request, recipe, hardware, resuming=resuming, listeners=listeners))
     material = read_material(request, recipe, progress)
     if why != NAMED and not recipe.reads_texts:
-        recipe, note = without_mirror_images(recipe, material.train)
-        why += f"; {note}" if note else ""
+        recipe, why = without_mirror_images(recipe, material.train, why)
     material = replace(material, why=why)
     pool = pretraining_images(recipe, material, request.unlabelled, request.options.container, progress)
     read_s = time.perf_counter() - reading
@@ -205,11 +205,11 @@ def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | No
             check(source.kind == wanted, f"--init-from {request.init_from}", came, f"one of {wanted}")
         model = source.recipe().model
         own = {"model": {"name": model.name, **model.options}}
-        return Recipe.default(model.name).changed({**own, **changes}), "the model of --init-from"
+        return Recipe.default(model.name).changed({**own, **changes}), marked("the model of --init-from")
     if request.model and (known.kind != "classification" or known.reads_texts):
         return known, NAMED
     if not request.model and holds_texts(request.source):
-        return Recipe.default("bert").changed(changes), "chosen for texts; --model takes another"
+        return Recipe.default("bert").changed(changes), marked("chosen for texts; --model takes another")
     seen = photographs_among(first_frames(request.source, container=request.options.container))
     if request.model:
         return known.changed({} if seen is None else fitted(request.model, seen, changes)), NAMED
@@ -225,4 +225,4 @@ def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | No
 
 
 def _said_of(recipe: Recipe, why: str) -> tuple[str, ...]:
-    return () if why == NAMED else (f"model {recipe.model.name}: {why}",)
+    return () if why == NAMED else (marked(f"model {recipe.model.name}: {why}"),)

@@ -13,6 +13,7 @@ from bayesight.causal.exact import ExactTest, exact_test
 from bayesight.causal.refute import Refutation
 from bayesight.causal.sample import MAX_LEVELS
 from bayesight.errors import listed
+from bayesight.language import marked
 from bayesight.workflows.causal.columns import CATEGORIES, LINE, QUANTITY, ColumnUse
 
 __all__ = ["CausalAnswer", "graph_dict", "identification_dict"]
@@ -66,17 +67,23 @@ class CausalAnswer:
         lines = [name for name, (kind, _) in self.held.items() if kind == LINE]
         bent = [name for name, (kind, _) in self.held.items() if kind == QUANTITY]
         many = [
-            f"{n} ({k} values)" for n, (kind, k) in self.held.items() if kind == CATEGORIES and k > MAX_LEVELS
+            marked(f"{n} ({k} values)")
+            for n, (kind, k) in self.held.items()
+            if kind == CATEGORIES and k > MAX_LEVELS
         ]
-        said = [f"as straight lines: {listed(lines)} (--text makes categories of one)"] if lines else []
+        said = (
+            [marked(f"as straight lines: {listed(lines)} (--text makes categories of one)")] if lines else []
+        )
         said += (
-            [f"as quantities, which may bend: {listed(bent)} (--text makes categories of one)"]
+            [marked(f"as quantities, which may bend: {listed(bent)} (--text makes categories of one)")]
             if bent
             else []
         )
-        said += [f"as categories: {listed(many)} (--numeric makes a line of one)"] if many else []
-        held = [f"Held fixed {'; '.join(said)}."] if said else []
-        return " ".join([self._slope_words, *held] if self._slope_words else held)
+        said += [marked(f"as categories: {listed(many)} (--numeric makes a line of one)")] if many else []
+        slope, held = self._slope_words, "; ".join(said)
+        if not held:
+            return slope
+        return marked(f"{slope} Held fixed {held}.") if slope else marked(f"Held fixed {held}.")
 
     @property
     def _slope_words(self) -> str:
@@ -84,7 +91,7 @@ class CausalAnswer:
         name = self.effect.question.treatment
         if self.effect.conditional.slope is None:
             return ""
-        return (
+        return marked(
             f"{name} is taken as a quantity: its effect is a straight line (--text makes categories of it)."
         )
 

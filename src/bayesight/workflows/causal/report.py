@@ -97,7 +97,9 @@ def _graph_sentences(found: CausalAnswer) -> tuple[str, ...]:
     elif isinstance(known, Instrument):
         said.append(tr("The effect is found with the instrument {variable}.", variable=known.variable))
     elif isinstance(known, NotIdentified):
-        said.append(tr("The effect cannot be known from these variables: {reason}.", reason=known.reason))
+        said.append(
+            tr("The effect cannot be known from these variables: {reason}.", reason=retold(known.reason))
+        )
     said += [f"{name} {why}." for name, why in found.forbidden.items()]
     return tuple(said)
 
@@ -105,7 +107,7 @@ def _graph_sentences(found: CausalAnswer) -> tuple[str, ...]:
 def _headline(found: CausalAnswer) -> str:
     effect = found.effect
     if effect.warning:
-        return effect.warning
+        return retold(effect.warning)
     if effect.reversal is not None:
         return retold(effect.reversal.sentence)
     if effect.adjusted is None:

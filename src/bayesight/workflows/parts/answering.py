@@ -21,6 +21,7 @@ from bayesight.data.parts import PartsManifest, SourcePart
 from bayesight.errors import StorageFailed
 from bayesight.evaluation import Answers
 from bayesight.files import write_atomic
+from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.workflows.answer_table import table_of
@@ -81,7 +82,9 @@ class PartsEvaluation:
         """A sentence on the images that are not new to the run; empty where all are."""
         seen = self.learned + self.chosen
         return (
-            f"{seen:,} of the {self.run.reads} are not new to the run: the figures flatter it" if seen else ""
+            marked(f"{seen:,} of the {self.run.reads} are not new to the run: the figures flatter it")
+            if seen
+            else ""
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -109,8 +112,9 @@ class PartsAnswers:
 
     def text(self) -> str:
         """The same for people."""
-        counts = f"{self.answered:,} images answered, {self.unread:,} not read"
-        return f"{self.folder}: {counts}; {self.job.text()}"
+        return marked(
+            f"{self.folder}: {self.answered:,} images answered, {self.unread:,} not read; {self.job.text()}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The document of ``--json``."""
@@ -262,7 +266,7 @@ def inspect_parts(
 def inspection_text(document: dict[str, Any], job: PartsJob[Any]) -> str:
     """The findings of ``inspect_parts``, for people."""
     classes = [f"  {name}  {count:,}" for name, count in document["classes"].items()]
-    head = (
+    head = marked(
         f"{document['images']:,} images of {len(classes):,} classes; {document['duplicates']:,} are there "
         f"twice, {document['quarantined']:,} quarantined"
     )

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from bayesight.data.parts import PartsManifest, SourcePart
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.files import write_atomic
+from bayesight.language import marked
 
 __all__ = ["PartsJob", "ShownParts", "keep_hashes", "kept"]
 
@@ -95,12 +96,13 @@ class PartsJob(Generic[Value]):
 
     def text(self) -> str:
         """A line for people, and one for each part that is missing."""
-        lines = [
-            f"{self.done + self.resumed:,} of {self.total:,} parts in {self.seconds:.1f} s"
-            + (f", {self.resumed:,} of them kept from before" if self.resumed else "")
-            + (f"; {self._rate:,.0f} images a second" if self._rate else "")
-        ]
-        return "\n".join([*lines, *(f"missing: {name}: {why}" for name, why in self.failures.items())])
+        more = marked(f", {self.resumed:,} of them kept from before") if self.resumed else ""
+        more = marked(f"{more}; {self._rate:,.0f} images a second") if self._rate else more
+        ended = f"{self.done + self.resumed:,}"
+        lines = [marked(f"{ended} of {self.total:,} parts in {self.seconds:.1f} s{more}")]
+        return "\n".join(
+            [*lines, *(marked(f"missing: {name}: {why}") for name, why in self.failures.items())]
+        )
 
     @property
     def _rate(self) -> float:

@@ -20,6 +20,7 @@ from bayesight.belief.updating import LearningOptions, without_emptied
 from bayesight.data.parts import PartsManifest
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.files import write_atomic
+from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.types import IntArray
 from bayesight.workflows.belief import belief_lock, check_alone
@@ -70,13 +71,19 @@ class PartsUpdate:
 
     def text(self) -> str:
         """The same for people."""
-        lines = [f"absorbed {self.absorbed:,} {self.run.reads}: {self.job.text()}"]
+        count, job = f"{self.absorbed:,}", self.job.text()
+        of_texts = self.run.reads == "texts"
+        lines = [
+            marked(f"absorbed {count} texts: {job}")
+            if of_texts
+            else marked(f"absorbed {count} images: {job}")
+        ]
         told = [
-            (self.held, f"{self.held:,} parts are in the belief already, and change nothing"),
-            (sum(self.was.values()), f"{sum(self.was.values()):,} images had another label before"),
-            (self.repeated, f"{self.repeated:,} images were repeated, and change nothing"),
-            (self.superseded, f"{self.superseded:,} labels were replaced by later ones"),
-            (len(self.new_classes), f"new classes: {', '.join(self.new_classes)}"),
+            (self.held, marked(f"{self.held:,} parts are in the belief already, and change nothing")),
+            (sum(self.was.values()), marked(f"{sum(self.was.values()):,} images had another label before")),
+            (self.repeated, marked(f"{self.repeated:,} images were repeated, and change nothing")),
+            (self.superseded, marked(f"{self.superseded:,} labels were replaced by later ones")),
+            (len(self.new_classes), marked(f"new classes: {', '.join(self.new_classes)}")),
         ]
         return "\n".join([*lines, *(words for count, words in told if count)])
 

@@ -121,14 +121,16 @@ class AskTask(ImageTask[Questions, QuestionFile]):
         kinds = Counter(_kind(one) for asked in train.annotations for one in asked)
         held = sum(map(len, validation.annotations))
         said = [
-            f"learns from {total:,} questions ({_kinds_in_words(kinds)}) of {len(words.known):,} words; "
-            f"{held:,} are held out",
-            f"the most common answers: {_shares(counts)}",
+            marked(
+                f"learns from {total:,} questions ({_kinds_in_words(kinds)}) of {len(words.known):,} words; "
+                f"{held:,} are held out"
+            ),
+            marked(f"the most common answers: {_shares(counts)}"),
         ]
         strange = Counter(
             one.answer for asked in validation.annotations for one in asked if one.answer not in counts
         )
-        return answers, facts, (*said, *_strange_answers(strange, "learned from"))
+        return answers, facts, (*said, *_strange_answers(strange, marked("learned from")))
 
     def network(self, recipe: Recipe, classes: Classes, facts: QuestionFile) -> nn.Module:
         """A network of ``QUESTION_MODELS``."""
@@ -224,7 +226,7 @@ class AskTask(ImageTask[Questions, QuestionFile]):
         told = ", ".join(f"{answer} {percent(share)}" for answer, share in list(answers.items())[:SHOWN])
         text = f"{asked.question} {told}"
         if strange:
-            text += f"\n  never seen in training, and left out: {listed(strange, quoted=True)}"
+            text += marked(f"\n  never seen in training, and left out: {listed(strange, quoted=True)}")
         row = {
             "question": asked.question,
             "answer": trained.classes.names[order[0]],
@@ -399,9 +401,11 @@ class _Measured:
             f"  {kind:{width}}  {_told(one)} of {len(self.kinds[kind]):,}"
             for kind, one in self.by_kind.items()
         ]
-        lines += _strange_answers(self.strange_answers, "learned")
+        lines += _strange_answers(self.strange_answers, marked("learned"))
         if self.strange_words:
-            lines.append(f"words never seen in training: {listed(_some(self.strange_words), quoted=True)}")
+            lines.append(
+                marked(f"words never seen in training: {listed(_some(self.strange_words), quoted=True)}")
+            )
         return "\n".join(lines)
 
     def sections(self) -> Iterator[report.Section]:
@@ -510,9 +514,9 @@ def _strange_answers(counts: Mapping[str, int], what: str) -> list[str]:
     if not counts:
         return []
     many = sum(counts.values())
-    have = "question has an answer" if many == 1 else "questions have answers"
-    count = "it counts" if many == 1 else "they count"
-    return [f"{many:,} {have} never {what}, {listed(_some(counts), quoted=True)}; {count} as wrong"]
+    have = marked("question has an answer") if many == 1 else marked("questions have answers")
+    count = marked("it counts") if many == 1 else marked("they count")
+    return [marked(f"{many:,} {have} never {what}, {listed(_some(counts), quoted=True)}; {count} as wrong")]
 
 
 def _some(names: Sequence[str] | Mapping[str, int], most: int = 8) -> list[str]:

@@ -19,7 +19,7 @@ from bayesight.data.annotations import Annotated
 from bayesight.evaluation.boxes import UNCOUNTED, BoxMatches, FoundBoxes, TrueBoxes, box_truth, match_boxes
 from bayesight.evaluation.calibration import Answers, Reliability
 from bayesight.formatting import decimal, percent
-from bayesight.language import tr
+from bayesight.language import marked, tr
 from bayesight.report.overlays import box_overlay, class_colours, in_colour, side_by_side
 from bayesight.types import FloatArray, ImageArray, IntArray
 
@@ -195,10 +195,11 @@ class MeasuredBoxes:
         ]
         width = max(map(len, self.names))
         for name, one in self.by_class.items():
-            lines.append(f"  {name:{width}}  {'not in these images' if math.isnan(one.mean) else _told(one)}")
+            absent = marked(f"  {name:{width}}  not in these images")
+            lines.append(absent if math.isnan(one.mean) else f"  {name:{width}}  {_told(one)}")
         if self.unknown:
             told = ", ".join(f"{name} {count:,}" for name, count in self.unknown.items())
-            lines.append(f"  left out boxes of classes that the run does not know: {told}")
+            lines.append(marked(f"  left out boxes of classes that the run does not know: {told}"))
         return "\n".join(lines)
 
     def sections(self, images: Images, posteriors: Sequence[BoxPosteriors]) -> Iterator[report.Section]:

@@ -24,6 +24,7 @@ from bayesight.data.readers import BoxReader, points_out
 from bayesight.errors import listed
 from bayesight.evaluation.boxes import UNCOUNTED, box_truth, match_boxes
 from bayesight.formatting import percent
+from bayesight.language import marked
 from bayesight.letters.scenes import compose
 from bayesight.losses.detection import detection_loss
 from bayesight.models import DETECTORS, CenterNet, Lite0Encoder, centre_peaks, start_from_imagenet
@@ -101,13 +102,18 @@ class DetectTask(ImageTask[AnnotatedBoxes, DetectionFile]):
         ]
         names = tuple(sorted(counts[0] | counts[1]))
         check(len(names) > 0, train.source, "pictures without a box", "boxes of at least one class")
+        each = ", ".join(f"{name} {counts[0][name]:,}" for name in names)
         notes = [
-            f"{sum(counts[0].values()):,} boxes to learn from: "
-            + ", ".join(f"{name} {counts[0][name]:,}" for name in names)
+            marked(f"{sum(counts[0].values()):,} boxes to learn from: {each}"),
         ]
-        for missing, where, other in ((0, "learned from", "held out"), (1, "held out", "learned from")):
+        for missing, where, other in (
+            (0, marked("learned from"), marked("held out")),
+            (1, marked("held out"), marked("learned from")),
+        ):
             alone = [name for name in names if not counts[missing][name]]
-            notes += [f"no picture {where} has {listed(alone)}, which pictures {other} have"] * bool(alone)
+            notes += [marked(f"no picture {where} has {listed(alone)}, which pictures {other} have")] * bool(
+                alone
+            )
         smoothed = np.array([counts[0][name] + 1.0 for name in names])
         return names, DetectionFile(names=names, shares=(smoothed / smoothed.sum()).tolist()), tuple(notes)
 
@@ -229,9 +235,9 @@ class DetectTask(ImageTask[AnnotatedBoxes, DetectionFile]):
             "boxes": [_row(names, *one) for one in zip(told.boxes, told.log_p, strict=True)],
             "expected_counts": dict(zip(names, expected.tolist(), strict=True)),
         }
+        each = "".join(f", {name} {count:,}" for name, count in counts.items())
         lines = [
-            f"{len(shown.boxes):,} boxes with a probability of {percent(SHOWN)} or more"
-            + "".join(f", {name} {count:,}" for name, count in counts.items())
+            marked(f"{len(shown.boxes):,} boxes with a probability of {percent(SHOWN)} or more{each}"),
         ]
         for box, kind, p in zip(shown.boxes, shown.kinds.tolist(), shown.p.tolist(), strict=True):
             lines.append("  {} {}: {:.0f}, {:.0f} to {:.0f}, {:.0f}".format(names[kind], percent(p), *box))

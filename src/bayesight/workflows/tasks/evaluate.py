@@ -13,6 +13,7 @@ from torch import Tensor
 from bayesight.checks import check
 from bayesight.data.annotated import AnnotatedImages, open_annotated
 from bayesight.data.framing import ImageSpec
+from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.types import Progress
 from bayesight.workflows.priors import parse_prior
@@ -48,7 +49,7 @@ class TaskEvaluation:
         """Sentences about the source."""
         known = {one.get("content_hash") for one in self.run.metrics().get("sources", ())}
         seen = self.part != "test" and self.images.content_hash in known
-        told = "the run has learned from images of this source: new ones are answered worse"
+        told = marked("the run has learned from images of this source: new ones are answered worse")
         return (*(told,) * seen, *self.images.notes)
 
     def as_dict(self) -> dict[str, Any]:

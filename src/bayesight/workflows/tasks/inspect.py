@@ -14,6 +14,7 @@ from bayesight.data.framing import ImageSpec
 from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.data.splits import groups_of
 from bayesight.formatting import percent
+from bayesight.language import marked
 from bayesight.training.recipe import DataKey
 from bayesight.types import Progress
 from bayesight.workflows.tasks.catalogue import task_called
@@ -62,11 +63,11 @@ class AnnotatedAudit:
         sizes = ", ".join(f"{many:,} of {size}" for size, many in list(tree["sizes"].items())[:3])
         parts = ", ".join(f"{part} {many:,}" for part, many in tree["parts"].items() if part != "none")
         lines = [
-            f"{len(self.images):,} images with {self.what}: {sizes}",
-            *([f"parts: {parts}"] * bool(parts)),
+            marked(f"{len(self.images):,} images with {self.what}: {sizes}"),
+            *([marked(f"parts: {parts}")] * bool(parts)),
         ]
-        verb = "image is" if self.repeated == 1 else "images are"
-        lines += [f"{self.repeated:,} {verb} there more than once"] * bool(self.repeated)
+        verb = marked("image is") if self.repeated == 1 else marked("images are")
+        lines += [marked(f"{self.repeated:,} {verb} there more than once")] * bool(self.repeated)
         width = max(map(len, self.shares), default=0)
         lines += [f"  {name:{width}}  {percent(share, 2)}" for name, share in self.shares.items()]
         return "\n".join([*lines, *self.images.notes])

@@ -29,6 +29,7 @@ from bayesight.errors import listed
 from bayesight.evaluation.keypoints import FigurePoints
 from bayesight.formatting import percent
 from bayesight.frame import Placing
+from bayesight.language import marked
 from bayesight.letters.figures import coco_of, draw_figures
 from bayesight.losses.pose import heat_map_loss
 from bayesight.models import POSE_MODELS, UNet, start_from_imagenet
@@ -130,8 +131,10 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
             side=side,
             reach=_reach(train.annotations),
         )
-        notes = [f"{len(longer):,} figures of {len(skeleton.points)} key points, cut to {side}x{side}"]
-        notes += [f"no image learned from shows {listed(never)}"] * bool(never)
+        notes = [
+            marked(f"{len(longer):,} figures of {len(skeleton.points)} key points, cut to {side}x{side}")
+        ]
+        notes += [marked(f"no image learned from shows {listed(never)}")] * bool(never)
         return (), facts, tuple(notes)
 
     def network(self, recipe: Recipe, classes: Classes, facts: PoseFile) -> nn.Module:
@@ -236,8 +239,9 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
         ]
         row = {"size": list(placing.size), "within": NEAR, "figures": figures}
         told = "\n".join(", ".join(map(_said, figure["points"])) for figure in figures)
-        words = "in brackets the probability to lie within"
-        text = f"{told}\n  {words} {percent(NEAR, 0)} of the figure's longer side"
+        near = percent(NEAR, 0)
+        words = marked(f"in brackets the probability to lie within {near} of the figure's longer side")
+        text = f"{told}\n  {words}"
         picture = own_picture(blob)
         scale = picture.shape[0] / placing.size[0]
         return ImageAnswer(row, text, skeleton_overlay(picture, own * scale, facts.lines, p))

@@ -15,7 +15,7 @@ from bayesight.data.annotated import AnnotatedImages
 from bayesight.evaluation.calibration import Answers, Reliability
 from bayesight.evaluation.keypoints import FigurePoints, tolerances_of
 from bayesight.formatting import decimal, percent
-from bayesight.language import tr
+from bayesight.language import marked, tr
 from bayesight.report.overlays import in_colour, side_by_side, skeleton_overlay
 from bayesight.types import FloatArray, ImageArray
 
@@ -131,7 +131,8 @@ class KeypointMeasures:
         ]
         width = max(map(len, self.names))
         for name, one in self.by_point.items():
-            lines.append(f"  {name:{width}}  {_spread(one) if self.counts[name] else 'not in these images'}")
+            absent = marked(f"  {name:{width}}  not in these images")
+            lines.append(f"  {name:{width}}  {_spread(one)}" if self.counts[name] else absent)
         return "\n".join(lines)
 
     def sections(self) -> Iterator[report.Section]:

@@ -18,6 +18,7 @@ from bayesight.data.rasters import RasterRefusal
 from bayesight.data.sources import AS_STORED, ContainerOptions, find_source, holds_images
 from bayesight.errors import SourceUnreadable
 from bayesight.files import write_atomic
+from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.workflows.tasks.base import Asked, ImageAnswer
 from bayesight.workflows.tasks.evaluate import opened_task, stated_prior
@@ -99,7 +100,7 @@ def answer_images(
             continue
         answers.append((name, found, "" if overlay is None else _draw(found, name, overlay, len(answers))))
     if not answers:
-        name, reason = unread[0] if unread else ("nothing", "no image was given")
+        name, reason = unread[0] if unread else ("nothing", marked("no image was given"))
         raise SourceUnreadable(f"{name}: {reason}; expected an image.")
     return TaskAnswers(tuple(answers), tuple(unread))
 

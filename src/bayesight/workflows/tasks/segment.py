@@ -26,7 +26,7 @@ from bayesight.errors import listed
 from bayesight.evaluation.calibration import Answers, Reliability
 from bayesight.evaluation.regions import PixelCounts, pixel_counts
 from bayesight.formatting import decimal, percent
-from bayesight.language import tr
+from bayesight.language import marked, tr
 from bayesight.letters.scenes import compose
 from bayesight.losses.segmentation import mask_loss
 from bayesight.models import SEGMENTERS, UNet, start_from_imagenet
@@ -100,9 +100,14 @@ class SegmentTask(ImageTask[ImageArray, SegmentationFile]):
         mend = "Masks hold class numbers from 0 on, and 255, or --set data.void=NUMBER, for none."
         check(count >= 2, train.source, "masks of one class", "at least two classes", mend)
         notes = []
-        for missing, where, other in ((0, "learned from", "held out"), (1, "held out", "learned from")):
+        for missing, where, other in (
+            (0, marked("learned from"), marked("held out")),
+            (1, marked("held out"), marked("learned from")),
+        ):
             alone = [names[k] for k in range(count) if not counts[missing][k] and counts[1 - missing][k]]
-            notes += [f"no image {where} has {listed(alone)}, which images {other} have"] * bool(alone)
+            notes += [marked(f"no image {where} has {listed(alone)}, which images {other} have")] * bool(
+                alone
+            )
         smoothed = counts[0][:count] + 1.0  # a class that was never met is not impossible
         facts = SegmentationFile(
             shares=(smoothed / smoothed.sum()).tolist(), void=reader.void, binary=reader.binary
@@ -224,7 +229,7 @@ class SegmentTask(ImageTask[ImageArray, SegmentationFile]):
         }
         ranked = sorted(named.items(), key=lambda pair: -pair[1])
         told = ", ".join(f"{name} {percent(share)}" for name, share in ranked if share > 0)
-        text = f"{told}\n  a pixel's class has a probability of {percent(sure)} on average"
+        text = f"{told}\n" + marked(f"  a pixel's class has a probability of {percent(sure)} on average")
         return ImageAnswer(row, text, mask_overlay(own, _sized(mask, own), class_colours(len(names))))
 
 
@@ -302,7 +307,8 @@ class _Measured:
         width = max(map(len, self.names))
         for name, one in self.by_class.items():
             known = f"IoU {decimal(one.mean, 3)} ({decimal(one.low, 3)} to {decimal(one.high, 3)})"
-            lines.append(f"  {name:{width}}  {'not in these images' if math.isnan(one.mean) else known}")
+            absent = marked(f"  {name:{width}}  not in these images")
+            lines.append(absent if math.isnan(one.mean) else f"  {name:{width}}  {known}")
         return "\n".join(lines)
 
     def sections(self, images: Images, named: Sequence[ImageArray]) -> Iterator[report.Section]:

@@ -20,6 +20,7 @@ from bayesight.data.framing import ImageSpec, sides
 from bayesight.data.moves import SceneAugment
 from bayesight.data.splits import groups_of, split
 from bayesight.errors import listed
+from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.run_schema import TaskFile
 from bayesight.seeding import derive, numpy_generator, torch_generator
@@ -100,8 +101,10 @@ def train_task(
         },
         NAMED,
         {
-            "selection": "weights of the look with the lowest log-loss on images held out, which its "
-            "calibration was fitted on too",
+            "selection": marked(
+                "weights of the look with the lowest log-loss on images held out, which its "
+                "calibration was fitted on too"
+            ),
             "validation": found.figures,
         },
     )
@@ -178,15 +181,19 @@ def _keys(digests: Any) -> Any:
 def _notes(
     train: AnnotatedImages[Any], validation: AnnotatedImages[Any], names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    classes = f", classes {listed(names)}" if names else ""
     height, width = train.frame.height, train.frame.width
+    size = f"{height}x{width}"
+    if names:
+        size = marked(f"{size}, classes {listed(names)}")
     everything = train.joined(validation)
     repeated = len(everything) - len(np.unique(groups_of(everything.digests)))
-    verb = "image is" if repeated == 1 else "images are"
-    twice = (f"{repeated:,} {verb} there more than once, on one side of the split",) if repeated else ()
+    verb = marked("image is") if repeated == 1 else marked("images are")
+    twice = (
+        (marked(f"{repeated:,} {verb} there more than once, on one side of the split"),) if repeated else ()
+    )
     return (
         *twice,
-        f"learns from {len(train):,} images of {height}x{width}{classes}; {len(validation):,} are held out",
+        marked(f"learns from {len(train):,} images of {size}; {len(validation):,} are held out"),
     )
 
 

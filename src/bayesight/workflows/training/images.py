@@ -17,6 +17,7 @@ from bayesight.data.notes import notes as source_notes
 from bayesight.data.splits import groups_of, linked
 from bayesight.data.store import only_rows, require_no_class_lost, without_classes
 from bayesight.errors import InvalidInput, listed
+from bayesight.language import marked
 from bayesight.losses import sees_environments
 from bayesight.seeding import derive
 from bayesight.training.recipe import Recipe
@@ -212,9 +213,11 @@ def sides(
     _refuse_missing(store, rows)
     held_out, notes = rows["test"], []
     if len(held_out):
-        notes.append("the test part takes no part in training; bayesight evaluate RUN SOURCE scores it")
+        notes.append(
+            marked("the test part takes no part in training; bayesight evaluate RUN SOURCE scores it")
+        )
     if len(rows["validation"]):
-        notes.append("the validation part chooses the weights")
+        notes.append(marked("the validation part chooses the weights"))
         chosen = {"validation": _without(units, rows["validation"], held_out)}
         held_out = np.concatenate([held_out, rows["validation"]])
         chosen["train"] = _without(units, rows["train"], held_out)
@@ -224,8 +227,10 @@ def sides(
         chosen = _at_random(store, kept, strata, share, seed, together)
     copies = len(rows["train"]) + len(rows["validation"]) - sum(map(len, chosen.values()))
     if copies:
-        lie = "that lie" if together is None else "that lie, or of whose groups others lie,"
-        notes.append(f"{copies:,} images {lie} in another part of the source too were left out of training")
+        lie = marked("that lie") if together is None else marked("that lie, or of whose groups others lie,")
+        notes.append(
+            marked(f"{copies:,} images {lie} in another part of the source too were left out of training")
+        )
     _refuse_missing(store, chosen)
     return chosen, notes
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bayesight.data.text import Characters, Subwords, read_text
 from bayesight.files import write_atomic
+from bayesight.language import marked
 from bayesight.models import LanguageModel, continuation
 from bayesight.run import Run
 from bayesight.seeding import torch_generator
@@ -82,8 +83,10 @@ def train_language_model(
     texts = _read(request, recipe)
     read_s = time.perf_counter() - began
     notes = (
-        f"learns from {texts.characters:,} characters as {len(texts.train):,} symbols of "
-        f"{len(texts.vocabulary):,}; the last {len(texts.held_out):,} characters are held out",
+        marked(
+            f"learns from {texts.characters:,} characters as {len(texts.train):,} symbols of "
+            f"{len(texts.vocabulary):,}; the last {len(texts.held_out):,} characters are held out"
+        ),
     )
     listeners = tuple(listeners)
     for listener in listeners:
@@ -144,7 +147,7 @@ def _finish(
         "notes": list(notes),
     }
     judged = {
-        "selection": "weights of the look with the lowest log-loss on the text held out",
+        "selection": marked("weights of the look with the lowest log-loss on the text held out"),
         "validation": {
             "log_loss": loss,
             "perplexity": math.exp(loss),

@@ -18,6 +18,7 @@ from bayesight.data.text import Subwords
 from bayesight.errors import InvalidInput
 from bayesight.evaluation.bleu import bleu
 from bayesight.files import write_atomic
+from bayesight.language import marked
 from bayesight.models import TranslationModel
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
@@ -139,11 +140,13 @@ def _read(request: TrainRequest, recipe: Recipe) -> Corpus:
         len(train) + len(validation) - len(fitting) - len(judged),
     )
     notes = [
-        f"learns from {len(fitting):,} pairs, {source.direction}, by {len(vocabulary):,} subwords; "
-        f"{len(judged):,} pairs are held out"
+        marked(
+            f"learns from {len(fitting):,} pairs, {source.direction}, by {len(vocabulary):,} subwords; "
+            f"{len(judged):,} pairs are held out"
+        )
     ]
-    notes += [f"left out {empty:,} pairs of empty lines"] * bool(empty)
-    notes += [f"left out {long:,} pairs longer than {recipe.data.context - 1} subwords"] * bool(long)
+    notes += [marked(f"left out {empty:,} pairs of empty lines")] * bool(empty)
+    notes += [marked(f"left out {long:,} pairs longer than {recipe.data.context - 1} subwords")] * bool(long)
     kept_rows = [i for i, pair in enumerate(validation) if _fits(recipe.data.context, pair)]
     sources = tuple(
         {
@@ -182,7 +185,7 @@ def _finish(
         "notes": list(corpus.notes),
     }
     judged = {
-        "selection": "weights of the look with the lowest log-loss on pairs held out",
+        "selection": marked("weights of the look with the lowest log-loss on pairs held out"),
         "validation": {
             "log_loss": loss,
             "perplexity": math.exp(loss),
