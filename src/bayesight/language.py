@@ -30,7 +30,7 @@ __all__ = [
 
 LANGUAGES = ("en", "ko")
 _LANGUAGE = ContextVar("bayesight_language", default="en")
-_LONGEST = 500  # characters of a line that is looked for among the messages
+_LONGEST = 1000  # characters of a line that is looked for among the messages
 
 _ENTRY = re.compile(r'^msgid ((?:"[^\n]*"\n)+)msgstr ((?:"[^\n]*"\n?)+)', re.MULTILINE)
 _PARTICLE = re.compile(

@@ -337,7 +337,8 @@ class EvaluateResult:
         chose = marked(f"{self.chosen:,} chose its weights") if self.chosen else ""
         if not (learned or chose):
             return ""
-        both = marked(f"{learned} and {chose}") if learned and chose else learned or chose
+        both = marked(f"{self.learned:,} trained the run and {self.chosen:,} chose its weights")
+        both = both if learned and chose else learned or chose
         note = marked(f"of these {count:,} {self.run.reads} {both}: the figures flatter it")
         if self.unseen is None:
             return marked(f"{note}; none is new to it")

@@ -16,6 +16,7 @@ from bayesight.checks import check
 from bayesight.data.notes import notes, source_facts
 from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.formatting import percent
+from bayesight.language import marked
 from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.training.classification import EVALUATION_BATCH
@@ -176,10 +177,13 @@ def infer_from(
     )
     shift = check_prior_shift(classifier.judged_novelty, judged.labels, novelty, found.prior)
     ambiguity = check_ambiguity(validation, judged.labels, log_p, old, found.prior)
-    method = (
-        f"calibration with a bias a class on {len(judged.labels):,} held-out images, then the posterior mean "
-        f"over {len(log_likelihood):,} images, with the share of unknown kinds and the weight of the "
-        f"training shares (here {_rounded(found.weight)} images) unknown too; {percent(level, 0)} intervals "
+    count, many, weight, share = (
+        f"{len(judged.labels):,}", f"{len(log_likelihood):,}", _rounded(found.weight), percent(level, 0)
+    )  # fmt: skip
+    method = marked(
+        f"calibration with a bias a class on {count} held-out images, then the posterior mean "
+        f"over {many} images, with the share of unknown kinds and the weight of the "
+        f"training shares (here {weight} images) unknown too; {share} intervals "
         f"from Gibbs draws over resampled calibrations, seed {seed}"
     )
     return InferredPrior(classifier.classes.names, found, shift, ambiguity, method)
