@@ -36,7 +36,7 @@ COCO_TOLERANCES = {
     "knee": 0.087,
     "ankle": 0.089,
 }
-"""How far annotators of COCO differ on a point, as a share of the root of the thing's area."""
+"""The distance by which annotators of COCO differ on a point, as a share of the root of the thing's area."""
 
 _OTHER_TOLERANCE = 0.07
 """Of points that COCO does not have: about the mean of its own."""

@@ -16,7 +16,7 @@ from bayesight.run import Run
 __all__ = ["WAIT_S", "belief_lock", "belief_of", "check_alone", "ledger_note"]
 
 WAIT_S = 120.0
-"""How long an update waits for another one of the same run."""
+"""Seconds that an update waits for another one of the same run."""
 
 
 def belief_of(run: Run, ledger: str | None = None) -> Classifier:

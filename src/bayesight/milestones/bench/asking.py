@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bayesight.data.annotated import as_tensor
 from bayesight.evaluation import expected_calibration_error
 from bayesight.letters.questions import ANSWERS, KINDS, ShapeScenes, shape_scenes
 from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
@@ -105,7 +106,7 @@ class ShapeBatches:
 
     def of(self, rows: IntArray, device: torch.device) -> tuple[Tensor, Tensor]:
         """The pictures and codes of these rows."""
-        images = torch.from_numpy(self.scenes.images[rows]).movedim(-1, 1).to(device, self.dtype).div_(255)
+        images = as_tensor(self.scenes.images[rows], self.dtype).to(device)
         return images, torch.from_numpy(self.codes[rows]).to(device, self.dtype)
 
 

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bayesight.data.annotated import as_tensor
 from bayesight.evaluation.boxes import BoxMatches, FoundBoxes, TrueBoxes, box_overlaps, match_boxes
 from bayesight.letters.scenes import Scenes
 from bayesight.losses.detection import detection_loss
@@ -152,7 +153,7 @@ class BoxBatches:
         device = next(model.parameters()).device
         boxes = torch.from_numpy(self.scenes.boxes[rows]).float()
         labels = torch.from_numpy(self.scenes.labels[rows])
-        images = _images(self.scenes.images[rows], device, self.dtype)
+        images = as_tensor(self.scenes.images[rows], self.dtype).to(device)
         return images, boxes.to(device), labels.to(device)
 
     @property
@@ -193,15 +194,11 @@ def _found(
     answers: list[FoundBoxes] = []
     began = time.process_time()
     for start in range(0, len(images), _BATCH):
-        answers += detect(_images(images[start : start + _BATCH], device, bench.dtype))
+        answers += detect(as_tensor(images[start : start + _BATCH], bench.dtype).to(device))
     seconds = time.process_time() - began
     truth = map(TrueBoxes, scenes.boxes[rows], scenes.labels[rows])
     pairs = list(zip(truth, answers, strict=True))
     return match_boxes(pairs, classes, overlaps=(OVERLAP,)), answers, seconds
-
-
-def _images(pixels: ImageArray, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return torch.from_numpy(pixels)[:, None].to(device).to(dtype).div_(255)
 
 
 def _shapes(boxes: FloatArray, count: int) -> FloatArray:

@@ -18,6 +18,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
+from bayesight.data.annotated import as_tensor
 from bayesight.evaluation.calibration import Answers
 from bayesight.evaluation.keypoints import near_keypoints
 from bayesight.letters.figures import POINTS, SKELETON, FigureOptions, Figures, draw_figures
@@ -29,7 +30,7 @@ from bayesight.models.pose import CoordinatePose, log_places, mass_near, places
 from bayesight.models.unet import UNet
 from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch, Task
-from bayesight.types import FloatArray, ImageArray, IntArray
+from bayesight.types import FloatArray, ImageArray
 
 __all__ = ["FigureBatches", "figures_of", "pose"]
 
@@ -127,18 +128,13 @@ class FigureBatches:
         device = next(model.parameters()).device
         points = torch.from_numpy(self.figures.points[rows]).float().to(device)
         there = torch.from_numpy(self.figures.there[rows]).to(device)
-        return _images(self.figures, rows, device, self.dtype), points, there
+        return as_tensor(self.figures.images[rows], self.dtype).to(device), points, there
 
 
 def _model_of(model: RecipeKey, side: int) -> nn.Module:
     if model.name == "coordinates":
         return CoordinatePose(1, len(POINTS), side=side, **model.options)
     return UNet(1, len(POINTS), **model.options)
-
-
-def _images(figures: Figures, rows: IntArray, device: torch.device, dtype: torch.dtype) -> Tensor:
-    pixels = torch.from_numpy(figures.images[rows])[:, None].to(device)
-    return pixels.to(dtype).div_(255)
 
 
 @torch.no_grad()
@@ -149,9 +145,10 @@ def _answers(
     points: list[FloatArray] = []
     near: list[FloatArray] = []
     for start in range(0, len(figures.images), batch):
-        rows = np.arange(start, min(start + batch, len(figures.images)))
+        rows = slice(start, start + batch)
+        images = as_tensor(figures.images[rows], bench.dtype).to(device)
         with bench.hardware.fabric.autocast():
-            found = model(_images(figures, rows, device, bench.dtype))
+            found = model(images)
         if found.ndim == 4:
             log_p = log_places(found)
             found = places(log_p)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bayesight.data.annotated import as_tensor
 from bayesight.evaluation import expected_calibration_error
 from bayesight.evaluation.regions import pixel_counts
 from bayesight.letters.scenes import SceneOptions, Scenes, compose
@@ -106,14 +107,8 @@ class SceneBatches:
         """Images (batch, 1, S, S) in [0, 1] and masks (batch, S, S)."""
         rows = numpy_generator(self.seed, "scenes", step).integers(len(self.scenes.images), size=self.batch)
         device = next(model.parameters()).device
-        return _images(self.scenes, rows, device, self.dtype), torch.from_numpy(
-            self.scenes.masks[rows].astype(np.int64)
-        ).to(device)
-
-
-def _images(scenes: Scenes, rows: IntArray, device: torch.device, dtype: torch.dtype) -> Tensor:
-    pixels = torch.from_numpy(scenes.images[rows])[:, None].to(device)
-    return pixels.to(dtype).div_(255)
+        masks = torch.from_numpy(self.scenes.masks[rows].astype(np.int64))
+        return as_tensor(self.scenes.images[rows], self.dtype).to(device), masks.to(device)
 
 
 @torch.no_grad()
@@ -121,9 +116,9 @@ def _answers(model: nn.Module, scenes: Scenes, bench: Bench, batch: int = 100) -
     """Log-probabilities (N, K, S, S), float32."""
     device, parts = next(model.eval().parameters()).device, []
     for start in range(0, len(scenes.images), batch):
-        rows = np.arange(start, min(start + batch, len(scenes.images)))
+        images = as_tensor(scenes.images[start : start + batch], bench.dtype).to(device)
         with bench.hardware.fabric.autocast():
-            logits = model(_images(scenes, rows, device, bench.dtype))
+            logits = model(images)
         parts.append(logits.float().log_softmax(dim=1).cpu().numpy())
     found: FloatArray = np.concatenate(parts)
     return found

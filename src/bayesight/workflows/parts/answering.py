@@ -280,7 +280,7 @@ def _done(
     cluster: str | None,
     options: SourceOptions,
     progress: ShownParts | None,
-    fewer: Callable[[dict[int, Any]], dict[int, Any]] = dict,
+    fewer: Callable[[dict[int, Any]], dict[int, Any]] = lambda values: values,
 ) -> tuple[PartsJob[Any], list[Any]]:
     """The result of a task of each part that can be read, in the order of the manifest; images come first.
 
@@ -293,7 +293,8 @@ def _done(
         if outcome.reason:
             job.fail(manifest.parts[outcome.task], outcome.reason)
             continue
-        values = fewer(values | {outcome.task: outcome.value})
+        values[outcome.task] = outcome.value
+        values = fewer(values)
         job.take(outcome.value[0], _bytes(outcome.value))
     job.require_any()
     return job, [values[at] for at in sorted(values)]

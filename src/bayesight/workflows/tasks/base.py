@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -13,16 +13,36 @@ from torch import Tensor, nn
 from bayesight.belief.classifier import Classes
 from bayesight.data.annotated import AnnotatedImages, AnnotationReader
 from bayesight.data.moves import SceneAugment
+from bayesight.errors import listed
+from bayesight.language import marked
 from bayesight.report import Section
 from bayesight.run_schema import TaskFile
 from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Kind, Recipe
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Asked", "ImageAnswer", "ImageTask", "Judgement", "Trained"]
+__all__ = ["Asked", "ImageAnswer", "ImageTask", "Judgement", "Trained", "on_one_side"]
 
 A = TypeVar("A")
 F = TypeVar("F", bound=TaskFile)
+
+
+def on_one_side(
+    names: Sequence[str], learned: Iterable[Any], held: Iterable[Any]
+) -> Iterator[tuple[str, str, str]]:
+    """Classes that one side of the split alone has: the side that lacks them, their names, and the other.
+
+    Args:
+        names: (K,) of the classes.
+        learned: how often each is in images learned from; whatever follows the K-th is left out.
+        held: the same of images held out.
+    """
+    counts = list(zip(names, learned, held, strict=False))
+    here, there = marked("learned from"), marked("held out")
+    for side, missing, other in ((here, 1, there), (there, 2, here)):
+        alone = [row[0] for row in counts if not row[missing] and row[3 - missing]]
+        if alone:
+            yield side, listed(alone), other
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,6 @@ from bayesight.data.annotations import Annotated as AnnotatedBoxes
 from bayesight.data.encode import png_of
 from bayesight.data.moves import SceneAugment
 from bayesight.data.readers import BoxReader, points_out
-from bayesight.errors import listed
 from bayesight.evaluation.boxes import UNCOUNTED, box_truth, match_boxes
 from bayesight.formatting import percent
 from bayesight.language import marked
@@ -35,7 +34,7 @@ from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Recipe
 from bayesight.types import FloatArray, ImageArray, IntArray
 from bayesight.values import Name, Within
-from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained
+from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained, on_one_side
 from bayesight.workflows.tasks.box_answers import (
     LEAST,
     SHOWN,
@@ -106,14 +105,12 @@ class DetectTask(ImageTask[AnnotatedBoxes, DetectionFile]):
         notes = [
             marked(f"{sum(counts[0].values()):,} boxes to learn from: {each}"),
         ]
-        for missing, where, other in (
-            (0, marked("learned from"), marked("held out")),
-            (1, marked("held out"), marked("learned from")),
-        ):
-            alone = [name for name in names if not counts[missing][name]]
-            notes += [marked(f"no picture {where} has {listed(alone)}, which pictures {other} have")] * bool(
-                alone
+        notes += [
+            marked(f"no picture {where} has {alone}, which pictures {other} have")
+            for where, alone, other in on_one_side(
+                names, *([part[name] for name in names] for part in counts)
             )
+        ]
         smoothed = np.array([counts[0][name] + 1.0 for name in names])
         return names, DetectionFile(names=names, shares=(smoothed / smoothed.sum()).tolist()), tuple(notes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class TaskEvaluation:
     part: str
     judgement: Judgement
 
-    @property
+    @cached_property
     def notes(self) -> Sequence[str]:
         """Sentences about the source."""
         known = {one.get("content_hash") for one in self.run.metrics().get("sources", ())}

@@ -22,7 +22,6 @@ from bayesight.data.annotated import AnnotatedImages, as_tensor, own_picture, pi
 from bayesight.data.encode import png_of
 from bayesight.data.moves import SceneAugment
 from bayesight.data.readers import VOID, MaskReader, mask_in, mask_out
-from bayesight.errors import listed
 from bayesight.evaluation.calibration import Answers, Reliability
 from bayesight.evaluation.regions import PixelCounts, pixel_counts
 from bayesight.formatting import decimal, percent
@@ -38,7 +37,7 @@ from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Recipe
 from bayesight.types import FloatArray, ImageArray, IntArray
 from bayesight.values import Within
-from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained
+from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained, on_one_side
 
 __all__ = ["SegmentTask", "SegmentationFile"]
 
@@ -99,15 +98,10 @@ class SegmentTask(ImageTask[ImageArray, SegmentationFile]):
         names = ("background", "foreground") if reader.binary and not reader.names else names
         mend = "Masks hold class numbers from 0 on, and 255, or --set data.void=NUMBER, for none."
         check(count >= 2, train.source, "masks of one class", "at least two classes", mend)
-        notes = []
-        for missing, where, other in (
-            (0, marked("learned from"), marked("held out")),
-            (1, marked("held out"), marked("learned from")),
-        ):
-            alone = [names[k] for k in range(count) if not counts[missing][k] and counts[1 - missing][k]]
-            notes += [marked(f"no image {where} has {listed(alone)}, which images {other} have")] * bool(
-                alone
-            )
+        notes = [
+            marked(f"no image {where} has {alone}, which images {other} have")
+            for where, alone, other in on_one_side(names, *counts)
+        ]
         smoothed = counts[0][:count] + 1.0  # a class that was never met is not impossible
         facts = SegmentationFile(
             shares=(smoothed / smoothed.sum()).tolist(), void=reader.void, binary=reader.binary
