@@ -191,13 +191,21 @@ def test_a_served_process_whose_clock_jumps(shapes_run, tmp_path, serving, teach
         "LD_PRELOAD": str(LIBFAKETIME[0]), "FAKETIME_TIMESTAMP_FILE": str(shift),
         "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }  # fmt: skip
+
+    def ahead() -> timedelta:
+        """Of the newest label before the clock of this test."""
+        with Ledger.open(str(ledger)) as opened:
+            newest = list(opened.since(0, kinds=("label",)))[-1]
+        return datetime.fromisoformat(newest.at) - datetime.now(UTC)
+
     with serving(shapes_run, ledger, environment=environment) as (_, address):
         one = teacher(address, "c")
         one.start()
-        for jump in ("-2h", "+1d"):
-            progress([one])
-            shift.write_text(jump)
-            time.sleep(1.2)  # until it is looked at again
+        progress([one])
+        shift.write_text("-2h")
+        until(lambda: ahead() < timedelta(hours=-1))
+        shift.write_text("+1d")
+        until(lambda: ahead() > timedelta(hours=23))
         progress([one])
         one.stop.set()
         one.join(60)
