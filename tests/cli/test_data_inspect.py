@@ -88,6 +88,15 @@ def test_refused_input_is_left_to_the_shell(tmp_path, archive):
     assert parse_size(" 28 ") == (28, 28)
 
 
+def test_texts_are_counted_and_take_no_option_of_images(tmp_path):
+    source = tmp_path / "reviews.tsv"
+    source.write_text("good\tfine\nbad\tdull\n")
+    assert "2 texts in 2 classes." in inspect(source).stdout
+    assert json.loads(inspect(source, "--json").stdout)["classes"] == {"bad": 1, "good": 1}
+    with pytest.raises(InvalidInput, match=r"--near: given with .*, which holds texts"):
+        inspect(source, "--near")
+
+
 def test_help_has_an_example():
     assert "bayesight data inspect" in inspect("--help").stdout
 

@@ -46,7 +46,7 @@ def test_words_hold_the_numbers(program, shapes_run, place):
     assert "90 % interval" in out
     unknown = document["unknown"]
     share, low, high = map(percent, (unknown["share"], *unknown["interval"]))
-    assert f"of all images {share} are of unknown kinds ({low} to {high})" in out
+    assert f"of all {share} are of unknown kinds ({low} to {high})" in out
     assert document["method"] in out
 
 

@@ -36,7 +36,7 @@ data_app = typer.Typer(
 @with_source("by_name", "by_position")
 def inspect(
     source: Annotated[
-        Path | None, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz file.")
+        Path | None, typer.Argument(help="A folder, .tar(.gz|.xz|.bz2), .zip or IDX .gz file, or texts.")
     ] = None,
     size: Annotated[
         str | None,
@@ -82,10 +82,13 @@ def inspect(
     *,
     options: SourceOptions,
 ) -> None:
-    """Count classes and images, name what is broken, what is there twice, and which labels look wrong."""
+    """Count classes and images or texts, name what is broken, there twice, or probably wrongly labelled."""
+    from bayesight.checks import check
     from bayesight.data.audit import audit
+    from bayesight.data.labelled_texts import holds_texts
     from bayesight.data.notes import parse_fit, parse_size, report_document, report_text
     from bayesight.data.store import open_store
+    from bayesight.data.text_audit import inspect_texts
 
     alone = {
         "--size": size, "--fit": fit, "--mode": mode, "--labels-file": labels_file, "--near": near,
@@ -96,6 +99,12 @@ def inspect(
         _inspect_parts(parts, cluster, options)
         return
     assert source is not None
+    if holds_texts(source):
+        for name, given in alone.items():
+            check(not given, name, f"given with {source}, which holds texts", "images")
+        read = inspect_texts(source)
+        write(read.as_dict(), read.text)
+        return
     if task is not None:
         from bayesight.workflows.tasks.inspect import inspect_annotated
 

@@ -288,7 +288,7 @@ def _lines(found: Prediction, notes: Sequence[str] = ()) -> str:
         marked(f"  posterior  {', '.join(f'{n} {percent(p)}' for n, p in ranked)}"),
         marked(
             f"  {best} was {percent(found.prior[best])} before; log-evidence {found.log_evidence:.1f} nats, "
-            f"novelty {found.novelty:+.1f} (of known images {percent(found.p_value, 0)} are as strange)"
+            f"novelty {found.novelty:+.1f} ({percent(found.p_value, 0)} of the known are as strange)"
         ),
     ]
     if found.decision is not None:

@@ -108,5 +108,5 @@ def _text(found: InferredPrior) -> str:
     unknown = found.estimate.unknown
     if unknown is not None:
         share, low, high = map(percent, (unknown.share, unknown.low, unknown.high))
-        rows.append(marked(f"of all images {share} are of unknown kinds ({low} to {high})"))
+        rows.append(marked(f"of all {share} are of unknown kinds ({low} to {high})"))
     return "\n".join([head, *rows, "", found.method])

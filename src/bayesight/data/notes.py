@@ -21,6 +21,7 @@ from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Range, Treatment
 from bayesight.language import marked, retold, tr
 
 __all__ = [
+    "class_table",
     "fitted_note",
     "image_notes",
     "notes",
@@ -237,7 +238,7 @@ def report_text(store: Store, found: Audit) -> str:
         f"{manifest.source}",
         _what_is_there(store),
         "",
-        *_class_table(manifest.counts),
+        *class_table(manifest.counts, marked("images")),
         "",
     ]
     if found.imbalance > 1.5:
@@ -266,12 +267,18 @@ def _what_is_there(store: Store) -> str:
     return f"{retold(kinds)}; {retold(choice)}."
 
 
-def _class_table(counts: dict[str, int]) -> list[str]:
+def class_table(counts: dict[str, int], counted: str) -> list[str]:
+    """Lines of the classes, each with its number and a bar.
+
+    Args:
+        counts: of each class.
+        counted: the things they are, in a word.
+    """
     if not counts:
         return [marked("without classes")]
     width = max(columns(tr("class")), *(len(name) for name in counts))
     most = max(counts.values())
-    lines = [f"  {padded(tr('class'), width)}  {padded(tr('images'), -9)}"]
+    lines = [f"  {padded(tr('class'), width)}  {padded(retold(counted), -9)}"]
     for name, number in counts.items():
         lines.append(f"  {name:<{width}}  {number:>9,}  {'█' * max(1, round(_BAR * number / most))}")
     return lines

@@ -181,9 +181,9 @@ def infer_from(
         f"{len(judged.labels):,}", f"{len(log_likelihood):,}", _rounded(found.weight), percent(level, 0)
     )  # fmt: skip
     method = marked(
-        f"calibration with a bias a class on {count} held-out images, then the posterior mean "
-        f"over {many} images, with the share of unknown kinds and the weight of the "
-        f"training shares (here {weight} images) unknown too; {share} intervals "
+        f"calibration with a bias a class on {count} held-out examples, then the posterior mean "
+        f"over {many} examples, with the share of unknown kinds and the weight of the "
+        f"training shares (here {weight} examples) unknown too; {share} intervals "
         f"from Gibbs draws over resampled calibrations, seed {seed}"
     )
     return InferredPrior(classifier.classes.names, found, shift, ambiguity, method)
