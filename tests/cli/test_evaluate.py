@@ -11,7 +11,7 @@ from bayesight.workflows.evaluate import evaluate
 
 KEYS = {"run", "examples", "accuracy", "log_loss", "ece", "ece_bins", "classes", "prior"}
 KEYS |= {"confusion", "per_class", "reliability", "verdict", "accuracy_interval", "log_loss_error"}
-KEYS |= {"not_in_this_sample", "seen_in_training"}
+KEYS |= {"not_in_this_sample", "seen_in_training", "ece_by_chance"}
 ROW = {"support", "sensitivity", "specificity", "false_alarm", "precision", "negative_predictive_value"}
 ROW |= {"likelihood_ratio_positive", "likelihood_ratio_negative", "intervals", "undefined"}
 
@@ -54,14 +54,19 @@ def test_words_hold_the_numbers(program, shapes_run, more_shapes, tmp_path):
     assert f"report: {report}" in err
     assert "<html" in report.read_text()
     measured = found.evaluation
-    right, span, error = (
+    right, span, error, chance = (
         words.replace(THIN, " ")
-        for words in (percent(measured.accuracy), spread(measured.accuracy_interval), percent(measured.ece))
+        for words in (
+            percent(measured.accuracy),
+            spread(measured.accuracy_interval),
+            percent(measured.ece),
+            percent(measured.ece_by_chance),
+        )
     )
     assert out.startswith(
         f"90 images, at the stated base rates: accuracy {right} ({span}), "
         f"log-loss {measured.log_loss:.4f} nats (standard error {measured.log_loss_error:.4f}), "
-        f"calibration error {error}\n"
+        f"calibration error {error} (chance alone {chance})\n"
     )
     for name, row in measured.per_class().items():
         line = re.search(rf"^{name} .*$", out, re.MULTILINE).group()

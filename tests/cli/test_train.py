@@ -28,6 +28,7 @@ def test_json(program, source_keys, shapes, tmp_path):
     assert 0 < document["seconds"] == document["details"]["seconds"]["total"]
     assert set(document["validation"]) == {
         "accuracy", "log_loss", "ece", "examples", "accuracy_interval", "log_loss_error", "verdict",
+        "ece_by_chance",
     }  # fmt: skip
     assert document["validation"]["examples"] + document["details"]["examples"]["train"] == 240
     assert document["details"]["seed"] == 5
@@ -63,7 +64,7 @@ def test_words_and_a_line_an_epoch(program, shapes, more_shapes, tmp_path):
     for words in (
         f"accuracy {percent(found['accuracy'])} ({spread(found['accuracy_interval'])})",
         f"log-loss {found['log_loss']:.4f} nats (standard error {found['log_loss_error']:.4f})",
-        f"calibration error {percent(found['ece'])}",
+        f"calibration error {percent(found['ece'])} (chance alone {percent(found['ece_by_chance'])})",
         "images held out, which also chose the weights",
     ):
         assert words.replace(THIN, " ") in out

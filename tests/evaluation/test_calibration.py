@@ -197,6 +197,19 @@ def test_answers_gathered_block_by_block_are_scored_as_the_posteriors_are():
     assert answers.at(chosen).log_loss() == log_loss(log_p[chosen], labels[chosen])
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_error_by_chance_is_that_of_labels_drawn_from_the_posterior(weighted):
+    rng = np.random.default_rng(3)
+    p = rng.dirichlet([0.3, 0.5, 0.9], 700)
+    w = rng.exponential(size=700) if weighted else None
+    drawn = (p.cumsum(axis=1)[None] > rng.random((300, 700, 1))).argmax(axis=2)
+    seen = [expected_calibration_error(np.log(p), labels, 10, w) for labels in drawn]
+    by_chance = reliability(np.log(p), drawn[0], 10, weights=w).by_chance
+    assert by_chance == pytest.approx(np.mean(seen), rel=0.06)
+    twice = reliability(np.log(p), drawn[0], 10, weights=np.full(700, 2.0)).by_chance
+    assert twice == pytest.approx(reliability(np.log(p), drawn[0], 10).by_chance, rel=1e-12)
+
+
 def test_events_are_judged_by_their_own_probability():
     """Beside a slow version: each bin's mean probability and share; log-loss as of two classes."""
     rng = np.random.default_rng(5)

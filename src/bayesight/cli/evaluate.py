@@ -172,7 +172,14 @@ def _evaluate_parts(
         *([found.verdict] if found.verdict else []),
         *([made.seen_note] if made.seen_note else []),
         f"{len(found.labels):,} {reads}: "
-        + quality(found.accuracy, found.accuracy_interval, found.log_loss, found.log_loss_error, found.ece),
+        + quality(
+            found.accuracy,
+            found.accuracy_interval,
+            found.log_loss,
+            found.log_loss_error,
+            found.ece,
+            found.ece_by_chance,
+        ),
         made.job.text(),
         "",
         *_table(found, reads),
@@ -190,7 +197,12 @@ def _text(result: EvaluateResult) -> str:
     if result.data.part:
         judged = marked(f"{judged} of the {result.data.part} part")
     figures = quality(
-        found.accuracy, found.accuracy_interval, found.log_loss, found.log_loss_error, found.ece
+        found.accuracy,
+        found.accuracy_interval,
+        found.log_loss,
+        found.log_loss_error,
+        found.ece,
+        found.ece_by_chance,
     )
     lines = [
         *([found.verdict] if found.verdict else []),

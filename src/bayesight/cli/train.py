@@ -329,8 +329,9 @@ def _learned_from(metrics: Mapping[str, Any]) -> int:
 def _quality(validation: Mapping[str, Any]) -> str:
     from bayesight.report.words import quality
 
-    names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece")
-    return quality(*(validation[name] for name in names))
+    names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece", "ece_by_chance")
+    held = {"ece_by_chance": None, **validation}  # of runs trained before it was written
+    return quality(*(held[name] for name in names))
 
 
 def _model(metrics: Mapping[str, Any]) -> str:

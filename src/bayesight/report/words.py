@@ -132,12 +132,27 @@ def spread(ends: Sequence[float], decimals: int = 1) -> str:
     return interval(Estimate(math.nan, low, high), decimals)
 
 
-def quality(accuracy: float, span: Sequence[float], log_loss: float, error: float | None, ece: float) -> str:
+def quality(
+    accuracy: float,
+    span: Sequence[float],
+    log_loss: float,
+    error: float | None,
+    ece: float,
+    by_chance: float | None = None,
+) -> str:
     """Accuracy with its interval, log-loss with its standard error, and calibration error, as words.
 
+    Args:
+        accuracy: a fraction.
+        span: its interval.
+        log_loss: nats.
+        error: its standard error.
+        ece: calibration error.
+        by_chance: the one to be expected were all probabilities true; None where it is not known.
+
     Example:
-        >>> quality(0.95, (0.93, 0.97), 0.21, None, 0.01).replace(THIN, " ")
-        'accuracy 95.0 % (93.0–97.0 %), log-loss 0.2100 nats, calibration error 1.0 %'
+        >>> quality(0.95, (0.93, 0.97), 0.21, None, 0.01, 0.008).replace(THIN, " ")
+        'accuracy 95.0 % (93.0–97.0 %), log-loss 0.2100 nats, calibration error 1.0 % (chance alone 0.8 %)'
     """
     give = (
         "" if error is None or not math.isfinite(error) else tr(" (standard error {error:.4f})", error=error)
@@ -148,7 +163,8 @@ def quality(accuracy: float, span: Sequence[float], log_loss: float, error: floa
         span=spread(span),
         log_loss=log_loss,
         give=give,
-        ece=percent(ece),
+        ece=percent(ece)
+        + ("" if by_chance is None else tr(" (chance alone {share})", share=percent(by_chance))),
     )
 
 

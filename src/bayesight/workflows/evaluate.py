@@ -108,6 +108,7 @@ class Evaluation:
         accuracy: fraction, at the prior's base rates where there is one, as are the next two.
         log_loss: nats.
         ece: calibration error over 15 bins of equal width.
+        ece_by_chance: the one to be expected of as many images were all probabilities true.
         accuracy_interval: 95 % credible interval of the accuracy.
         log_loss_error: standard error of the log-loss, nats.
         posteriors: gives ``log_p``.
@@ -119,6 +120,7 @@ class Evaluation:
     accuracy: float
     log_loss: float
     ece: float
+    ece_by_chance: float
     accuracy_interval: tuple[float, float]
     log_loss_error: float
     posteriors: Callable[[], Iterable[FloatArray]] = field(repr=False)
@@ -251,6 +253,7 @@ class Evaluation:
             "log_loss": self.log_loss,
             "log_loss_error": self.log_loss_error,
             "ece": self.ece,
+            "ece_by_chance": self.ece_by_chance,
             "ece_bins": CALIBRATION_BINS,
             "reliability": self.reliability_data(),
             "classes": self.classes,
@@ -353,7 +356,7 @@ class EvaluateResult:
         tree = {"run": str(self.run.folder), **self.evaluation.as_dict()}
         tree["seen_in_training"] = {"trained": self.learned, "validated": self.chosen}
         if self.unseen is not None:
-            names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece")
+            names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece", "ece_by_chance")
             tree["unseen"] = {
                 "examples": len(self.unseen.labels),
                 **{n: getattr(self.unseen, n) for n in names},
@@ -525,13 +528,15 @@ def figures_of(
     table = _cells(answers, classes)
     weights = None if prior is None else _weights(answers.labels, _met(table, prior))
     right, span = _share(table.diagonal(), table.sum(axis=1), prior)
+    promised = answers.reliability(CALIBRATION_BINS, weights=weights)
     return Evaluation(
         classes=classes,
         answers=answers,
         prior=prior,
         accuracy=right,
         log_loss=answers.log_loss(weights),
-        ece=answers.reliability(CALIBRATION_BINS, weights=weights).expected_error,
+        ece=promised.expected_error,
+        ece_by_chance=promised.by_chance,
         accuracy_interval=span,
         log_loss_error=_log_loss_error(-answers.log_p_true, weights),
         posteriors=posteriors,

@@ -99,6 +99,7 @@ def train_with_folds(
         "log_loss": found.log_loss,
         "log_loss_error": found.log_loss_error,
         "ece": found.ece,
+        "ece_by_chance": found.ece_by_chance,
         "accuracy_by_fold": [float(right[number[rows] == fold].mean()) for fold in range(folds)],
     }
     _save(run, store, rows, number[rows] + 1, found)

@@ -304,6 +304,7 @@ def evaluation_sections(
             len(evaluation.labels),
             log_loss=evaluation.log_loss,
             calibration_error=evaluation.ece,
+            by_chance=evaluation.ece_by_chance,
             bins=CALIBRATION_BINS,
             readings=readings,
             verdict=retold(evaluation.verdict),

@@ -109,6 +109,7 @@ def summary(
     *,
     log_loss: float | None = None,
     calibration_error: float | None = None,
+    by_chance: float | None = None,
     bins: int = 15,
     readings: tuple[ClassReading, ...] = (),
     level: float = 0.95,
@@ -122,6 +123,7 @@ def summary(
         examples: how many images were judged.
         log_loss: mean, in nats.
         calibration_error: expected calibration error, a fraction.
+        by_chance: the one to be expected of so many images were all probabilities true.
         bins: the bins of the calibration error.
         readings: the classes; the best and the worst precision become sentences.
         level: credible level of the intervals.
@@ -156,6 +158,9 @@ def summary(
         sentences.append(
             tr("The probabilities it states are off by {off} percentage points on average.", off=off)
         )
+        if by_chance is not None:
+            alone = points(by_chance)
+            sentences[-1] += " " + tr("Were all of them true, chance alone would show {alone}.", alone=alone)
     tiles = [Tile(tr("accuracy"), rate(accuracy), _range(interval(accuracy), level))]
     if log_loss is not None:
         tiles.append(Tile(tr("log-loss"), f"{log_loss:.3f}", tr("nats an image; 0 is perfect")))

@@ -251,6 +251,7 @@ def finish(
             "accuracy": found.accuracy,
             "log_loss": found.log_loss,
             "ece": found.ece,
+            "ece_by_chance": found.ece_by_chance,
             "examples": len(found.labels),
             "accuracy_interval": list(found.accuracy_interval),
             "log_loss_error": found.log_loss_error if math.isfinite(found.log_loss_error) else None,
