@@ -9,7 +9,7 @@ import pytest
 
 from bayesight.bayes.rates import Estimate
 from bayesight.errors import InvalidInput
-from bayesight.report.figures import GraphMarks, causal_graph, interval_rows
+from bayesight.report.figures import causal_graph, interval_rows
 
 NS = "{http://www.w3.org/2000/svg}"
 
@@ -35,7 +35,7 @@ def random_graph(seed):
 @pytest.mark.parametrize("seed", range(15))
 def test_boxes_do_not_overlap_and_causes_lie_left(seed):
     names, edges = random_graph(seed)
-    svg = causal_graph(names, edges, GraphMarks(names[0], names[-1]))
+    svg = causal_graph(names, edges, treatment=names[0], outcome=names[-1])
     found = boxes(svg)
     assert set(found) == set(names)
     width, height = (float(v) for v in re.search(r'viewBox="0 0 (\S+) (\S+)"', svg).groups())
@@ -49,8 +49,9 @@ def test_boxes_do_not_overlap_and_causes_lie_left(seed):
 
 
 def test_marks_are_drawn():
-    marks = GraphMarks("T", "Y", frozenset({"Z"}), frozenset({"U"}))
-    svg = causal_graph(["Z", "T", "Y", "U"], [("Z", "T"), ("Z", "Y"), ("T", "Y"), ("U", "Y")], marks)
+    edges = [("Z", "T"), ("Z", "Y"), ("T", "Y"), ("U", "Y")]
+    marks = {"treatment": "T", "outcome": "Y", "held": {"Z"}, "unobserved": {"U"}}
+    svg = causal_graph(["Z", "T", "Y", "U"], edges, **marks)
     assert svg.count("stroke-dasharray") == 1
     assert svg.count("var(--c1") >= 1
     assert svg.count("var(--c3") == 1
@@ -59,7 +60,7 @@ def test_marks_are_drawn():
 
 
 def test_names_of_strangers_stay_text():
-    svg = causal_graph(["<script>", "b\x00"], [("<script>", "b\x00")], GraphMarks())
+    svg = causal_graph(["<script>", "b\x00"], [("<script>", "b\x00")])
     assert "<script>" not in svg
     ET.fromstring(svg)
 

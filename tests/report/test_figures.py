@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayesight.bayes.frequencies import NaturalFrequencies
+from bayesight.bayes.rates import Estimate
 from bayesight.errors import InvalidInput
 from bayesight.evaluation import reliability
 from bayesight.report import figures as f
-from bayesight.report.figures.canvas import Scale, axes_of, even_ticks, padded, plain
-from bayesight.report.figures.ink import ROLES
+from bayesight.report.figures.axes import Axes, Axis, even_ticks, plain, spanned
+from bayesight.report.figures.drawing import ROLES
 
 SVG = "{http://www.w3.org/2000/svg}"
 RNG = np.random.default_rng(0)
@@ -22,24 +23,33 @@ SCORES = RNG.normal(size=9)
 GRID = np.linspace(0.01, 1, 30)
 
 DRAWINGS = {
-    "loss": lambda: f.learning_curve([1, 2, 3], [1, 0.5, 0.4], [1.1, 0.7, 0.6], "loss", best_epoch=3),
-    "accuracy": lambda: f.learning_curve([1, 2], None, [0.5, 0.9], "accuracy"),
+    "loss": lambda: f.line_chart(
+        [f.Line("validation", [1, 2, 3], [1.1, 0.7, 0.6]), f.Line("training", [1, 2, 3], [1, 0.5, np.nan])],
+        "epoch",
+        "loss",
+        marks={"kept": 3},
+    ),
+    "arms": lambda: f.line_chart([f.Line(n, [1, 2], [0.5, 0.9]) for n in "ab"], "step", "loss", named=True),
+    "unknown": lambda: f.line_chart([f.Line("a", [1, 2], [np.nan, np.nan])], "step", "loss"),
     "precision": lambda: f.rate_curve(
-        [f.Line("", GRID, GRID, GRID * 0.9, GRID)],
-        ("base rate", "precision"),
+        [f.Line("B", GRID, GRID, GRID * 0.9, GRID)],
+        "base rate",
+        "precision",
         marks={"here": 0.1, "there": 0.12},
     ),
     "linear": lambda: f.rate_curve(
-        [f.Line("", GRID, GRID), f.Line("", GRID, 1 - GRID)], ("x", "y"), log=False
+        [f.Line("a", GRID, GRID), f.Line("b", GRID, 1 - GRID)], "x", "y", log=False
     ),
     "reliability": lambda: f.reliability_diagram(reliability(LOG_P, np.zeros(400, int))),
-    "evidence": lambda: f.evidence_histogram(SCORES, [3.0, 4.0], threshold=1.6),
-    "one score": lambda: f.evidence_histogram([2.0], threshold=2.0, unknown_above=False),
+    "novelty": lambda: f.novelty_histogram(SCORES, [3.0, 4.0], 1.6),
+    "one score": lambda: f.novelty_histogram([2.0], threshold=2.0),
     "confusion": lambda: f.confusion_heat_map([[5, 1], [0, 7]], ["<a>", "b&"]),
-    "beliefs": lambda: f.belief_bars(["ill", "well"], [("prior", [0.1, 0.9]), ("1st", [0.5, 0.5])]),
+    "beliefs": lambda: f.belief_bars(["ill", "well"], {"prior": [0.1, 0.9], "1st": [0.5, 0.5]}),
     "counts": lambda: f.count_bars({"A": 3, "B": 0}),
     "no counts": lambda: f.count_bars({}),
-    "change": lambda: f.change_rows(["A", "B"], [0.9, np.nan], [0.95, 0.8], low=[0.9, 0.7], high=[0.97, 0.9]),
+    "change": lambda: f.interval_rows(
+        ["A", "B"], [[0.9, np.nan], [Estimate(0.95, 0.9, 0.97), 0.8]], fraction=True, change=True
+    ),
     "people": lambda: f.people_dots(NaturalFrequencies(99, 1, 90, 810)),
 }
 
@@ -57,7 +67,8 @@ def test_well_formed_and_free_of_what_would_reach_into_the_page(name):
     assert not tags & {"style", "metadata", "script", "foreignObject", "image"}
     assert not re.findall(r'\sid="|url\(#|href=', svg)  # figures stand side by side on a page
     assert "DejaVu" not in svg
-    assert "nan" not in svg.lower().replace("nats", "")
+    assert "nan" not in svg.lower()
+    assert "style=" not in svg  # a page may allow no styles
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -77,7 +88,7 @@ def rects(svg: str, role: str) -> list[ET.Element]:
     """Rectangles drawn in a role, or inside a group that is."""
     found = []
     for element in ET.fromstring(svg).iter():
-        if ROLES[role] in element.get("style", ""):
+        if element.get("fill") == ROLES[role]:
             found += [e for e in element.iter() if e.tag == f"{SVG}rect"]
     return found
 
@@ -110,16 +121,17 @@ def test_heat_map_labels_stay_inside_the_picture(classes):
         assert 0 < float(axes.get(start)) < float(axes.get(start)) + float(axes.get(side)) <= size
 
 
-def test_belief_bars_are_as_long_as_the_beliefs():
-    bars = rects(f.belief_bars(["a", "b"], [("prior", [0.25, 0.75]), ("news", [0.9, 0.1])]), "c1")
+def test_belief_bars_are_as_long_as_the_beliefs_at_every_step():
+    steps = {"prior": [0.25, 0.75], "news": [0.9, 0.1], "more": [0.99999, 0.00001]}
+    bars = rects(f.belief_bars(["a", "b"], steps), "c1")
     widths = np.array([float(bar.get("width")) for bar in bars])
-    np.testing.assert_allclose(widths / widths[0], [1, 3, 3.6, 0.4], rtol=1e-3)
+    np.testing.assert_allclose(widths[:5] / widths[0], [1, 3, 3.6, 0.4, 4], rtol=1e-3)
 
 
 def test_many_beliefs_keep_the_strongest_and_sum_the_rest():
     p = np.full(200, 0.5 / 199)
     p[150] = 0.5
-    svg = f.belief_bars([f"n{i}" for i in range(200)], [("prior", np.full(200, 1 / 200)), ("news", p)])
+    svg = f.belief_bars([f"n{i}" for i in range(200)], {"prior": np.full(200, 1 / 200), "news": p})
     assert "n150" in svg
     assert "189 others" in svg
     assert len(rects(svg, "c1")) == 24
@@ -134,10 +146,10 @@ def test_count_bars_are_in_proportion_and_leave_out_the_middle_of_many():
 
 
 def test_change_rows_put_marks_on_a_common_scale():
-    root = ET.fromstring(f.change_rows(["A", "B", "new"], [0.80, 0.90, np.nan], [0.85, 0.95, 1.0]))
-    hollow = f"fill:{ROLES['paper']}"
-    rings = [c for c in root.iter(f"{SVG}circle") if hollow in c.get("style")]
-    dots = [c for c in root.iter(f"{SVG}circle") if hollow not in c.get("style")]
+    rows = [[0.80, 0.90, np.nan], [0.85, 0.95, 1.0]]
+    root = ET.fromstring(f.interval_rows(["A", "B", "new"], rows, fraction=True, change=True))
+    rings = [c for c in root.iter(f"{SVG}circle") if c.get("fill") == ROLES["paper"]]
+    dots = [c for c in root.iter(f"{SVG}circle") if c.get("fill") != ROLES["paper"]]
     assert (len(rings), len(dots)) == (2, 3)
     x = [float(c.get("cx")) for c in (*rings, *dots)]
     step = x[1] - x[0]
@@ -157,27 +169,25 @@ def test_the_worked_example_as_people():
 
 def test_one_extreme_score_does_not_flatten_the_histogram():
     scores = np.append(np.random.default_rng(1).normal(size=3000), 1e9)
-    svg = f.evidence_histogram(scores, threshold=1.6)
+    svg = f.novelty_histogram(scores, threshold=1.6)
     ticks = [t.text for t in ET.fromstring(svg).iter(f"{SVG}text")]
     assert {"0", "2"} <= set(ticks)
 
 
-def test_the_threshold_points_to_the_unknown_side():
-    assert "unknown →" in f.evidence_histogram(np.arange(50.0), threshold=20)
-    assert "← unknown" in f.evidence_histogram(np.arange(50.0), threshold=30, unknown_above=False)
+def test_the_threshold_stands_at_its_value_and_points_to_the_unknown():
+    words = {t.text: t for t in ET.fromstring(f.novelty_histogram(np.arange(50.0), threshold=20)).iter()}
+    assert float(words["unknown →"].get("x")) == pytest.approx(float(words["20"].get("x")), abs=0.02)
 
 
 def test_marks_outside_the_curve_are_left_out():
-    svg = f.rate_curve(
-        [f.Line("", GRID, GRID)], ("base rate", "precision"), marks={"far": 0.0001, "near": 0.2}
-    )
+    svg = f.rate_curve([f.Line("", GRID, GRID)], "base rate", "precision", marks={"far": 0.0001, "near": 0.2})
     assert "near" in svg
     assert "far" not in svg
 
 
 def points(svg: str, role: str) -> list[list[tuple[float, float]]]:
     """The unfilled lines drawn in a role, each as the points it runs through."""
-    paths = [e for e in ET.fromstring(svg).iter(f"{SVG}path") if f"stroke:{ROLES[role]}" in e.get("style")]
+    paths = [e for e in ET.fromstring(svg).iter(f"{SVG}path") if e.get("stroke") == ROLES[role]]
     pairs = [re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", e.get("d")) for e in paths]
     return [[(float(x), float(y)) for x, y in pair] for pair in pairs]
 
@@ -185,7 +195,7 @@ def points(svg: str, role: str) -> list[list[tuple[float, float]]]:
 @pytest.mark.parametrize("log", [False, True])
 def test_a_curve_stands_where_its_values_do(log):
     x, y = np.array([0.01, 0.03, 0.2, 0.9]), np.array([0.0, 0.25, 0.6, 1.0])
-    (line,) = points(f.rate_curve([f.Line("", x, y)], ("a", "b"), log=log), "c1")
+    (line,) = points(f.rate_curve([f.Line("", x, y)], "a", "b", log=log), "c1")
     across, down = np.array(line).T
     expected = np.log(x) if log else x
     np.testing.assert_allclose(
@@ -195,9 +205,9 @@ def test_a_curve_stands_where_its_values_do(log):
 
 
 def test_a_value_that_is_missing_interrupts_the_line():
-    svg = f.learning_curve([1, 2, 3, 4, 5], None, [1, 2, np.nan, 1, 2], "loss")
+    svg = f.line_chart([f.Line("", [1, 2, 3, 4, 5], [1, 2, np.nan, 1, 2])], "epoch", "loss")
     assert [e.get("d").count("M") for e in ET.fromstring(svg).iter(f"{SVG}path")] == [2]
-    lonely = f.learning_curve([1, 2, 3], None, [np.nan, 2, np.nan], "loss")
+    lonely = f.line_chart([f.Line("", [1, 2, 3], [np.nan, 2, np.nan])], "epoch", "loss")
     assert len(list(ET.fromstring(lonely).iter(f"{SVG}circle"))) == 1
 
 
@@ -217,12 +227,11 @@ def test_ticks_are_even_inside_and_neither_too_many_nor_too_few(low, length, mos
 
 
 def test_scales_hold_what_they_are_made_for():
-    scale = padded([[1.0, np.nan, 3.0], [2.0]], 0.1)
-    assert (scale.low, scale.high) == pytest.approx((0.8, 3.2))
-    assert padded([[np.nan]], 0.0) == Scale(0.0, 1.0)
-    flat = padded([[5.0, 5.0]], 0.0)
-    assert flat.low < 5 < flat.high
-    axes = axes_of(Scale(0, 2), Scale(0, 1))
+    assert spanned([[1.0, np.nan, 3.0], [2.0]], 0.1) == pytest.approx((0.8, 3.2))
+    assert spanned([[np.nan]]) == (0.0, 1.0)
+    low, high = spanned([[5.0, 5.0]])
+    assert low < 5 < high
+    axes = Axes(Axis(0, 2), Axis(0, 1))
     assert axes.across([0, 2]).tolist() == [axes.left, axes.right]
     assert axes.down([0, 1]).tolist() == [axes.bottom, axes.top]
 
@@ -231,12 +240,15 @@ def test_scales_hold_what_they_are_made_for():
     ("call", "message"),
     [
         (lambda: f.confusion_heat_map(np.eye(2), ["A"]), "1 names for a matrix"),
-        (lambda: f.learning_curve([1, 2], [1.0], None, "loss"), "one value an epoch"),
-        (lambda: f.belief_bars(["a"], [("x", [0.5, 0.5])]), "one for each, at every step"),
-        (lambda: f.belief_bars(["a"], []), "one for each, at every step"),
-        (lambda: f.change_rows(["a"], [0.1, 0.2], [0.3]), "1 names"),
-        (lambda: f.evidence_histogram([]), "no known scores"),
-        (lambda: f.evidence_histogram([np.nan]), "holds NaN"),
+        (
+            lambda: f.line_chart([f.Line("", [1, 2], [1.0])], "epoch", "loss"),
+            r"\(2,\) of epoch.*one value for each",
+        ),
+        (lambda: f.belief_bars(["a"], {"x": [0.5, 0.5]}), "one for each, at every step"),
+        (lambda: f.belief_bars(["a"], {}), "one for each, at every step"),
+        (lambda: f.interval_rows(["a"], [[0.1, 0.2], [0.3]]), "1 names"),
+        (lambda: f.novelty_histogram([]), "no known scores"),
+        (lambda: f.novelty_histogram([np.nan]), "holds NaN"),
         (lambda: f.people_dots(NaturalFrequencies(10_001, 0, 0, 0)), "at most 10,000"),
     ],
 )

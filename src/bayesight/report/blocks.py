@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from bayesight.report.figures.lines import Line, style_of
 
 __all__ = [
     "Alternatives",
@@ -27,6 +30,7 @@ __all__ = [
     "Tile",
     "Tiles",
     "Words",
+    "line_keys",
 ]
 
 
@@ -66,12 +70,21 @@ class Tiles:
 class Key:
     """One entry of a legend: the role of its colour, the shape of its mark, its name.
 
-    ``mark`` is one of line, dashes, dot, ring, band, pale, tick.
+    ``mark`` is one of line, dashes, dot, ring, band, tick.
     """
 
     role: str
     mark: str
     name: str
+
+
+def line_keys(lines: Sequence[Line]) -> tuple[Key, ...]:
+    """The legend of a chart of lines."""
+    styles = (style_of(number) for number in range(len(lines)))
+    return tuple(
+        Key(role, "dashes" if dash else "line", line.name)
+        for (role, dash), line in zip(styles, lines, strict=True)
+    )
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,7 @@ def test_history_counts_what_was_said_before_it_was_told(past):
     assert found.log_evidence.tolist() == [0, -1, -2, -3]
     assert found.unknown.tolist() == [0, 0, 0, 1]
     assert found.priors.tolist() == [[0.5, 0.5]] * 4
-    assert "so far 50" in accuracy_figure(found)
+    assert "all so far ends at 50" in accuracy_figure(found)
 
 
 def test_history_goes_by_the_label_that_stands(past):

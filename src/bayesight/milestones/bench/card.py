@@ -18,7 +18,10 @@ from bayesight.report.figures import Line, line_chart
 
 __all__ = ["curves_svg", "index_page", "markdown", "write_card", "write_index"]
 
-_INK = "<style>svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
+_INK = (
+    "<style>svg{color:#1f2328;font-variant-numeric:tabular-nums}"
+    "@media(prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
+)
 """A drawing on its own takes its ink from the reader's preference, not from a page around it."""
 
 
@@ -105,7 +108,7 @@ def curves_svg(outcome: Outcome) -> str:
     lines = [line for arm in outcome.milestone.arms if (line := _line(arm.name, outcome.measured[arm.name]))]
     if not lines:
         return ""
-    drawing = line_chart(lines, "step", outcome.milestone.watched)
+    drawing = line_chart(lines, "step", outcome.milestone.watched, named=True)
     head, rest = drawing.split(">", 1)
     return f"{head}>{_INK}{rest}\n"
 

@@ -1,46 +1,69 @@
-"""SVG by hand, for what needs no axes: bars, cells and dots.
+"""SVG by hand: its elements, and colours by role.
 
-Elements are built as a tree and serialised, so whatever a name contains, the result is well-formed.
+Elements are built as a tree and serialised, so whatever a name contains, the result is well-formed. A drawing
+names roles, never colours: the page defines each role for light and dark as a CSS variable, and the fallback
+reads on both, so that a figure saved on its own is legible too. The hues are told apart by colour-blind
+readers, and nothing is told by hue alone. A figure sets attributes, not styles, which a page may forbid.
 """
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
-from bayesight.report.figures.ink import css
 from bayesight.report.words import clean
 
 __all__ = [
-    "FONT",
-    "SVG",
+    "ROLES",
+    "TEXT",
     "dashes",
+    "dot",
     "group",
     "node",
     "picture",
+    "rect",
     "serialise",
     "shorten",
     "stroke",
     "text",
     "text_width",
+    "titled",
     "width_of",
 ]
 
-SVG = "{http://www.w3.org/2000/svg}"
-FONT = "var(--font, system-ui, sans-serif)"
+ROLES: Mapping[str, str] = MappingProxyType(
+    {
+        "ink": "currentColor",
+        "muted": "var(--muted, #7b7b7b)",
+        "grid": "var(--grid, #9c9c9c66)",
+        "paper": "var(--paper, #ffffff)",
+        "on-fill": "var(--on-fill, #ffffff)",
+        "c1": "var(--c1, #2f86d1)",
+        "c2": "var(--c2, #d9692b)",
+        "c3": "var(--c3, #2a9d7c)",
+        "c4": "var(--c4, #a268b8)",
+    }
+)
+"""Role to CSS value."""
 
-ET.register_namespace("", SVG[1:-1])
+TEXT = 13.0
+"""Size of the text in a figure, in CSS pixels at its own size."""
+
+_SVG = "{http://www.w3.org/2000/svg}"
+ET.register_namespace("", _SVG[1:-1])
 
 
 def node(tag: str, **attributes: str | float) -> ET.Element:
-    """One element; underscores in attribute names stand for hyphens, numbers keep two decimals.
+    """One element; ``fill`` and ``stroke`` are roles, underscores in names stand for hyphens.
 
     Example:
-        >>> serialise(node("rect", x=1.5, stroke_width=2))
-        '<rect xmlns="http://www.w3.org/2000/svg" x="1.5" stroke-width="2" />'
+        >>> serialise(node("rect", x=1.5, stroke="c1", stroke_width=2))
+        '<rect xmlns="http://www.w3.org/2000/svg" x="1.5" stroke="var(--c1, #2f86d1)" stroke-width="2" />'
     """
-    plain = {name.rstrip("_").replace("_", "-"): _plain(value) for name, value in attributes.items()}
-    return ET.Element(SVG + tag, plain)
+    for paint in {"fill", "stroke"} & attributes.keys():
+        attributes[paint] = ROLES.get(str(attributes[paint]), attributes[paint])
+    return ET.Element(_SVG + tag, {name.replace("_", "-"): _plain(v) for name, v in attributes.items()})
 
 
 def group(children: Iterable[ET.Element], **attributes: str | float) -> ET.Element:
@@ -57,12 +80,11 @@ def text(
     *,
     role: str = "ink",
     anchor: str = "start",
-    size: float = 13.0,
+    size: float = TEXT,
     **more: str,
 ) -> ET.Element:
     """A line of text whose baseline starts, is centred or ends at (x, y)."""
-    style = f"fill:{css(role)};font-size:{size:g}px;font-variant-numeric:tabular-nums"
-    element = node("text", x=x, y=y, text_anchor=anchor, style=style, **more)
+    element = node("text", x=x, y=y, text_anchor=anchor, fill=role, font_size=size, **more)
     element.text = clean(content)
     return element
 
@@ -74,33 +96,45 @@ def stroke(
     width: float,
     *,
     dash: str = "",
-    more: str = "",
+    **more: str | float,
 ) -> ET.Element:
-    """A straight line from (x, y) to (x, y).
-
-    Args:
-        start: CSS pixels.
-        end: CSS pixels.
-        role: its colour.
-        width: CSS pixels.
-        dash: lengths of dashes and gaps, in widths of the line.
-        more: further declarations of style, as "stroke-linecap:round".
-    """
-    style = f"stroke:{css(role)};stroke-width:{width:g}" + (more and f";{more}")
-    (x1, y1), (x2, y2) = start, end
-    dashed = {"stroke_dasharray": dashes(dash, width)} if dash else {}
-    return node("line", x1=float(x1), y1=float(y1), x2=float(x2), y2=float(y2), style=style, **dashed)
+    """A straight line between two points (x, y), its dashes and gaps in widths of the line."""
+    ends = dict(zip(("x1", "y1", "x2", "y2"), map(float, (*start, *end)), strict=True))
+    return node("line", **ends, stroke=role, stroke_width=width, **dashes(dash, width), **more)
 
 
-def dashes(pattern: str, width: float) -> str:
-    """Lengths of dashes and gaps in CSS pixels, from those in widths of a line."""
-    return " ".join(f"{float(part) * width:g}" for part in pattern.split())
+def rect(x: float, y: float, width: float, height: float, **more: str | float) -> ET.Element:
+    """A rectangle by its upper left corner."""
+    return node("rect", x=x, y=y, width=width, height=height, **more)
 
 
-def picture(width: float, height: float, label: str, children: Iterable[ET.Element]) -> str:
+def titled(words: str) -> ET.Element:
+    """A ``<title>``: what its element says when pointed at."""
+    element = node("title")
+    element.text = clean(words)
+    return element
+
+
+def dot(x: float, y: float, role: str, radius: float = 5, *, ring: bool = False) -> ET.Element:
+    """A round mark, filled with an edge of paper, or a ring."""
+    fill, edge = ("paper", role) if ring else (role, "paper")
+    return node(
+        "circle", cx=float(x), cy=float(y), r=radius, fill=fill, stroke=edge, stroke_width=2 if ring else 1
+    )
+
+
+def dashes(pattern: str, width: float) -> dict[str, str]:
+    """The attribute for lengths of dashes and gaps, given in widths of a line; none for a whole line."""
+    lengths = " ".join(f"{float(part) * width:g}" for part in pattern.split())
+    return {"stroke_dasharray": lengths} if lengths else {}
+
+
+def picture(
+    width: float, height: float, label: str, children: Iterable[ET.Element], **more: str | float
+) -> str:
     """A whole SVG of ``width`` by ``height`` CSS pixels, with what a screen reader says in its place."""
-    view = f"0 0 {_plain(width)} {_plain(height)}"
-    root = node("svg", viewBox=view, width=width, height=height, role="img", style=f"font-family:{FONT}")
+    view, font = f"0 0 {_plain(width)} {_plain(height)}", "var(--font, system-ui, sans-serif)"
+    root = node("svg", viewBox=view, width=width, height=height, role="img", font_family=font, **more)
     root.set("aria-label", clean(label))
     root.extend(children)
     return serialise(root)
@@ -135,7 +169,7 @@ def shorten(name: str, limit: int) -> str:
     return f"{name[:head]}…{name[len(name) - (limit - head - 1) :]}"
 
 
-def text_width(content: str, size: float = 13.0) -> float:
+def text_width(content: str, size: float = TEXT) -> float:
     """An upper estimate of the width of a line, in CSS pixels; East Asian characters count double."""
     return sum(1.0 if ord(c) > 0x2E7F else 0.62 for c in content) * size
 

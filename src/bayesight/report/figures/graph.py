@@ -9,52 +9,44 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from itertools import pairwise
+from statistics import fmean
 
 from bayesight.language import tr
-from bayesight.report.figures.drawing import group, node, picture, shorten, text, text_width
-from bayesight.report.figures.ink import css
-from bayesight.report.words import clean
+from bayesight.report.figures.drawing import group, node, picture, rect, shorten, text, text_width, titled
 
-__all__ = ["GraphMarks", "causal_graph"]
+__all__ = ["causal_graph"]
 
 _HEIGHT, _GAP_X, _GAP_Y, _PAD, _SIZE = 34.0, 52.0, 26.0, 12.0, 14.0
 _LONGEST = 18
 _SWEEPS = 12
 
 
-@dataclass(frozen=True)
-class GraphMarks:
-    """Which nodes are drawn how.
-
-    Attributes:
-        treatment: filled in the first colour.
-        outcome: filled in the second.
-        held: framed twice.
-        unobserved: dashed.
-    """
-
-    treatment: str = ""
-    outcome: str = ""
-    held: frozenset[str] = frozenset()
-    unobserved: frozenset[str] = frozenset()
-
-
-def causal_graph(nodes: Sequence[str], edges: Sequence[tuple[str, str]], marks: GraphMarks) -> str:
+def causal_graph(
+    nodes: Sequence[str],
+    edges: Sequence[tuple[str, str]],
+    *,
+    treatment: str = "",
+    outcome: str = "",
+    held: Collection[str] = (),
+    unobserved: Collection[str] = (),
+) -> str:
     """Draw a graph without cycles.
 
     Args:
         nodes: names.
         edges: (cause, effect).
-        marks: which nodes are drawn how.
+        treatment: the node filled in the first colour.
+        outcome: the node filled in the second.
+        held: nodes framed twice.
+        unobserved: nodes with a dashed frame.
 
     Returns:
         An SVG element.
 
     Example:
-        >>> svg = causal_graph(["Z", "T", "Y"], [("Z", "T"), ("Z", "Y"), ("T", "Y")], GraphMarks("T", "Y"))
+        >>> svg = causal_graph(["Z", "T", "Y"], [("Z", "T"), ("Z", "Y"), ("T", "Y")], treatment="T")
         >>> svg.count("<path"), svg.count("<text")
         (6, 3)
     """
@@ -63,10 +55,12 @@ def causal_graph(nodes: Sequence[str], edges: Sequence[tuple[str, str]], marks: 
     layers = _ordered(nodes, ranks, chains)
     widths = {n: max(text_width(shorten(n, _LONGEST), _SIZE) + 2 * _PAD, 44.0) for n in nodes}
     places, size = _places(layers, widths)
-    lines = [_arrow([places[p] for p in chain], widths, chain) for chain in chains.values()]
-    boxes = [_box(n, places[n], widths[n], marks) for n in nodes]
+    parts = [part for chain in chains.values() for part in _arrow([places[p] for p in chain], widths, chain)]
+    for n in nodes:
+        fill = "c1" if n == treatment else "c2" if n == outcome else ""
+        parts.append(_box(n, places[n], widths[n], fill, held=n in held, unobserved=n in unobserved))
     label = tr("causal graph: ") + ", ".join(tr("{a} causes {b}", a=a, b=b) for a, b in edges)
-    return picture(*size, label, [group(part for line in lines for part in line), *boxes])
+    return picture(*size, label, parts)
 
 
 def _ranks(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
@@ -119,12 +113,7 @@ def _sort_beside(layer: list[str], beside: list[str], near: dict[str, list[str]]
     """Order a layer by the mean place of each node's neighbours in the layer beside it."""
     at = {n: (i + 0.5) / len(beside) for i, n in enumerate(beside)}
     own = {n: (i + 0.5) / len(layer) for i, n in enumerate(layer)}
-    place = {n: _mean([at[m] for m in near[n] if m in at], own[n]) for n in layer}
-    layer.sort(key=place.__getitem__)
-
-
-def _mean(values: list[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
+    layer.sort(key={n: fmean([at[m] for m in near[n] if m in at] or [own[n]]) for n in layer}.__getitem__)
 
 
 def _crossings(layers: list[list[str]], chains: dict[tuple[str, str], tuple[str, ...]]) -> int:
@@ -153,26 +142,21 @@ def _places(
     return places, (x - _GAP_X + 6, height)
 
 
-def _box(name: str, place: tuple[float, float], width: float, marks: GraphMarks) -> ET.Element:
+def _box(
+    name: str, place: tuple[float, float], width: float, fill: str, *, held: bool, unobserved: bool
+) -> ET.Element:
     x, y = place
-    filled = "c1" if name == marks.treatment else "c2" if name == marks.outcome else ""
-    style = f"fill:{css(filled or 'paper')};stroke:{css(filled or 'muted')};stroke-width:1.5"
-    more = {"stroke_dasharray": "4 3"} if name in marks.unobserved else {}
-    parts = [_rounded(x, y, width, _HEIGHT, style, **more)]
-    if name in marks.held:
-        style = f"fill:none;stroke:{css('c3')};stroke-width:2.5"
-        parts.append(_rounded(x, y, width + 2, _HEIGHT + 2, style))
-    role = "on-fill" if filled else "muted" if name in marks.unobserved else "ink"
-    parts.append(text(x, y + 5, shorten(name, _LONGEST), role=role, anchor="middle", size=_SIZE))
-    title = node("title")
-    title.text = clean(name)
-    return group([title, *parts])
 
+    def frame(room: float, **look: str | float) -> ET.Element:
+        half, up = (width + room) / 2, (_HEIGHT + room) / 2
+        return rect(x - half, y - up, 2 * half, 2 * up, rx=8, **look)
 
-def _rounded(x: float, y: float, width: float, height: float, style: str, **more: str) -> ET.Element:
-    return node(
-        "rect", x=x - width / 2, y=y - height / 2, width=width, height=height, rx=8, style=style, **more
-    )
+    dashed = {"stroke_dasharray": "4 3"} if unobserved else {}
+    parts = [titled(name), frame(0, fill=fill or "paper", stroke=fill or "muted", stroke_width=1.5, **dashed)]
+    if held:
+        parts.append(frame(2, fill="none", stroke="c3", stroke_width=2.5))
+    role = "on-fill" if fill else "muted" if unobserved else "ink"
+    return group([*parts, text(x, y + 5, shorten(name, _LONGEST), role=role, anchor="middle", size=_SIZE)])
 
 
 def _arrow(
@@ -181,18 +165,19 @@ def _arrow(
     """A curve through the points from box to box, and its head."""
     start = _edge_of(points[0], points[1], widths[chain[0]])
     end = _edge_of(points[-1], points[-2], widths[chain[-1]])
-    way = [start, *points[1:-1], end]
-    d = f"M{way[0][0]:.1f} {way[0][1]:.1f}"
-    if len(way) == 2:
+    d, before = f"M{start[0]:.1f} {start[1]:.1f}", start
+    if len(points) == 2:
         d += f"L{end[0]:.1f} {end[1]:.1f}"
-        before = start
     else:
-        for (x1, y1), (x2, y2) in pairwise(way):
+        for (x1, y1), (x2, y2) in pairwise([start, *points[1:-1], end]):
             middle = (x1 + x2) / 2
             d += f"C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
         before = (end[0] - 10, end[1])
-    line = node("path", d=d, style=f"fill:none;stroke:{css('muted')};stroke-width:1.6")
-    return [line, _head(end, before)]
+    angle = math.atan2(end[1] - before[1], end[0] - before[0])
+    corners = ((end[0] + 9 * math.cos(a), end[1] + 9 * math.sin(a)) for a in (angle + 2.7, angle - 2.7))
+    head = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in (end, *corners)) + "z"
+    line = node("path", d=d, fill="none", stroke="muted", stroke_width=1.6)
+    return [line, node("path", d=head, fill="muted")]
 
 
 def _edge_of(centre: tuple[float, float], towards: tuple[float, float], width: float) -> tuple[float, float]:
@@ -201,11 +186,3 @@ def _edge_of(centre: tuple[float, float], towards: tuple[float, float], width: f
     half_w, half_h = width / 2 + 3, _HEIGHT / 2 + 3
     scale = min(half_w / abs(dx) if dx else math.inf, half_h / abs(dy) if dy else math.inf, 1.0)
     return centre[0] + dx * scale, centre[1] + dy * scale
-
-
-def _head(end: tuple[float, float], before: tuple[float, float]) -> ET.Element:
-    angle = math.atan2(end[1] - before[1], end[0] - before[0])
-    left, right = angle + 2.7, angle - 2.7
-    points = [end, *((end[0] + 9 * math.cos(a), end[1] + 9 * math.sin(a)) for a in (left, right))]
-    d = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "z"
-    return node("path", d=d, style=f"fill:{css('muted')}")

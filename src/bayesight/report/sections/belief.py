@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.bayes.frequencies import SMALLEST, natural_frequencies
-from bayesight.bayes.rates import Rates
+from bayesight.bayes.rates import Estimate, Rates
 from bayesight.evaluation.arrays import floats
 from bayesight.language import marked, tr
 from bayesight.report.blocks import (
@@ -25,12 +25,13 @@ from bayesight.report.blocks import (
     Section,
     TableBlock,
     Words,
+    line_keys,
 )
 from bayesight.report.figures import (
     Line,
     belief_bars,
-    change_rows,
-    evidence_histogram,
+    interval_rows,
+    novelty_histogram,
     people_dots,
     rate_curve,
 )
@@ -114,7 +115,7 @@ def belief_steps(
         if p.max() - p.min() < 1e-9:
             believed = tr("all {count} alike, {share} each", count=len(p), share=rate(float(p[0])))
         said.append(_sentence(f"{step.title}{evidence}: {believed}"))
-    svg = belief_bars(hypotheses, [(step.title, step.probabilities) for step in steps])
+    svg = belief_bars(hypotheses, {step.title: step.probabilities for step in steps})
     keys = (Key("c1", "band", tr("belief")), Key("ink", "tick", tr("the step before")))
     quiet = tr("The posterior of one step is the prior of the next.")
     return Section(
@@ -215,14 +216,11 @@ def posterior_by_prevalence(
         here: the prevalence that applies, marked.
         log: a logarithmic axis.
     """
-    curves = [Line(tr("positive"), prevalence, after_positive, low, high)]
-    keys = [Key("c1", "line", tr("after a positive"))]
+    curves = [Line(tr("after a positive"), prevalence, after_positive, low, high)]
     if after_negative is not None:
-        curves.append(Line(tr("negative"), prevalence, after_negative))
-        keys.append(Key("c2", "dashes", tr("after a negative")))
+        curves.append(Line(tr("after a negative"), prevalence, after_negative))
     marks = {tr("here"): here} if here is not None else {}
-    axis = (tr("prevalence"), tr("probability of being affected"))
-    svg = rate_curve(curves, axis, marks=marks, log=log)
+    svg = rate_curve(curves, tr("prevalence"), tr("probability of being affected"), marks=marks, log=log)
     grid = floats(prevalence)
     said = [tr("The same result says more where more are affected.")]
     if here is not None:
@@ -234,7 +232,9 @@ def posterior_by_prevalence(
             cleared = float(np.interp(here, grid, floats(after_negative)))
             words += tr(", a negative {cleared}", cleared=rate(cleared))
         said.append(words + ".")
-    return Section(tr("The same test elsewhere"), (Beside(Chart(svg, tuple(keys)), (Words(tuple(said)),)),))
+    return Section(
+        tr("The same test elsewhere"), (Beside(Chart(svg, line_keys(curves)), (Words(tuple(said)),)),)
+    )
 
 
 def base_rates(
@@ -270,10 +270,15 @@ def base_rates(
         for k in order
         if abs(used[k] - learned[k]) >= 0.005
     ]
-    shown = change_rows(classes, learned, used, low=low, high=high, quantity=tr("base rates"))
-    keys = [Key("muted", "ring", tr("in training")), Key("c1", "dot", tr("here"))]
-    if low is not None and high is not None:
-        keys.append(Key("c1", "pale", tr("interval")))
+    ends = (
+        np.broadcast_to(np.nan, (2, len(used)))
+        if low is None or high is None
+        else (floats(low), floats(high))
+    )
+    estimates = [Estimate(*three) for three in zip(used.tolist(), *ends, strict=True)]
+    shown = interval_rows(classes, [learned.tolist(), estimates], fraction=True, change=True)
+    keys = [Key("c2", "ring", tr("in training")), Key("c1", "dot", tr("here"))]
+    keys += [Key("c1", "line", tr("interval"))] if low is not None else []
     blocks: list[Block] = [Words((method,))] if method else []
     blocks.append(Items(tuple(said)) if said else Words((tr("The base rates are those of training."),)))
     beside = Beside(Chart(shown, tuple(keys)), tuple(blocks))
@@ -288,8 +293,6 @@ def novelty(
     unknown: npt.ArrayLike | None = None,
     threshold: float | None = None,
     level: float | None = None,
-    unknown_above: bool = True,
-    label: str = marked("novelty score"),
     auroc: Number | None = None,
     fpr95: Number | None = None,
     source: str = "",
@@ -301,8 +304,6 @@ def novelty(
         unknown: score of each unknown image (M,), or None when there were none to try.
         threshold: score from which an image is called unknown.
         level: fraction of known images the threshold is meant to flag.
-        unknown_above: whether larger scores are the unknown ones (False for an evidence).
-        label: what the score is.
         auroc: probability that an unknown image scores as more unknown than a known one.
         fpr95: fraction of unknown images that pass when 95 % of the known ones do.
         source: where the unknown images came from.
@@ -311,19 +312,18 @@ def novelty(
     strange = floats(()) if unknown is None else floats(unknown)
     said = []
     if threshold is not None:
-        flagged = _flagged(seen, threshold, unknown_above)
         meant = tr(" (meant: {level})", level=rate(level)) if level is not None else ""
         said.append(
             tr(
                 "Of {images}, {flagged} are called unknown{meant}.",
                 images=plural(len(seen), "known image"),
-                flagged=rate(flagged),
+                flagged=rate(float(np.mean(seen >= threshold))),
                 meant=meant,
             )
         )
         if len(strange):
             origin = tr(" from {source}", source=source) if source else ""
-            found = rate(_flagged(strange, threshold, unknown_above))
+            found = rate(float(np.mean(strange >= threshold)))
             said.append(
                 tr(
                     "Of {images}{origin} that show nothing it knows, {found} are.",
@@ -339,20 +339,12 @@ def novelty(
     if fpr95 is not None:
         meaning = tr("unknown images that pass when 95 % of the known ones do")
         facts.append(("FPR95", f"{percent(fpr95)} {_brackets(fpr95)}– {meaning}"))
-    keys = [Key("c1", "band", tr("known"))]
-    if len(strange):
-        keys.append(Key("c2", "band", tr("unknown")))
-    svg = evidence_histogram(
-        seen,
-        strange,
-        threshold=threshold,
-        unknown_above=unknown_above,
-        label=tr(label),
-    )
+    keys = (Key("c1", "line", tr("known")), Key("c2", "dashes", tr("unknown")))[: 1 + bool(len(strange))]
+    svg = novelty_histogram(seen, strange, threshold)
     blocks: list[Block] = [Words(tuple(said))] if said else []
     return Section(
         tr("Known and unknown"),
-        (Beside(Chart(svg, tuple(keys)), (*blocks, *([Facts(tuple(facts))] if facts else []))),),
+        (Beside(Chart(svg, keys), (*blocks, *([Facts(tuple(facts))] if facts else []))),),
     )
 
 
@@ -408,8 +400,9 @@ def update_change(
             tr("What was learned before was given a weight of {trust_past}.", trust_past=rate(trust_past))
         )
     said += _moved(classes, floats(after) - floats(before))
-    keys = (Key("muted", "ring", tr("before")), Key("c1", "dot", tr("after")))
-    chart = Chart(change_rows(classes, before, after, quantity=tr("sensitivity")), keys)
+    keys = (Key("c2", "ring", tr("before")), Key("c1", "dot", tr("after")))
+    both = [floats(before).tolist(), floats(after).tolist()]
+    chart = Chart(interval_rows(classes, both, fraction=True, change=True), keys, tr("sensitivity"))
     beside = Beside(chart, (Words(tuple(said)),))
     return Section(
         tr("Before and after the update"), ((beside, _measures(measures)) if measures else (beside,))
@@ -459,11 +452,6 @@ def _measure_row(measure: Comparison) -> tuple[Cell, ...]:
             else f"{change:+.3f}".replace("-", "−")
         )
     return Cell(measure.name), shown(measure.before), shown(measure.after), Cell(difference)
-
-
-def _flagged(scores: FloatArray, threshold: float, unknown_above: bool) -> float:
-    beyond = scores >= threshold if unknown_above else scores <= threshold
-    return float(np.mean(beyond))
 
 
 def _brackets(number: Number) -> str:

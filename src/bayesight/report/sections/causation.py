@@ -36,13 +36,14 @@ def causal_graph(
         held: what is held fixed.
         sentences: what follows from the graph, in words.
     """
-    marks = figures.GraphMarks(treatment, outcome, frozenset(held), dag.unobserved)
     keys = [Key("c1", "band", tr("treatment")), Key("c2", "band", tr("outcome"))]
     if held:
         keys.append(Key("c3", "ring", tr("held fixed")))
     if dag.unobserved:
         keys.append(Key("muted", "dashes", tr("unobserved")))
-    svg = figures.causal_graph(dag.nodes, dag.edges, marks)
+    svg = figures.causal_graph(
+        dag.nodes, dag.edges, treatment=treatment, outcome=outcome, held=held, unobserved=dag.unobserved
+    )
     drawn = Chart(svg, tuple(keys), scrolls=len(dag.nodes) > 6)
     said = (Items(tuple(sentences)),) if sentences else ()
     return Section(tr("Who causes whom"), (drawn, *said))

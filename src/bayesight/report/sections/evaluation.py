@@ -274,8 +274,7 @@ def _precision(curve: PrecisionCurve, log: bool) -> tuple[Block, ...]:
     """Figure and table of one class."""
     marks = {tr("test images"): curve.sample_rate, tr("stated"): curve.stated_rate}
     known = {name: value for name, value in marks.items() if value is not None}
-    axis = (tr("base rate of the class"), tr("precision"))
-    svg = rate_curve([curve], axis, marks=known, log=log)
+    svg = rate_curve([curve], tr("base rate of the class"), tr("precision"), marks=known, log=log)
     columns = (
         Column(tr("base rate")),
         Column(tr("precision"), tr("of those called {name}, right", name=curve.name)),

@@ -21,7 +21,6 @@ from bayesight.report.blocks import (
     Facts,
     Grid,
     Items,
-    Key,
     Section,
     Step,
     Story,
@@ -29,8 +28,10 @@ from bayesight.report.blocks import (
     Tile,
     Tiles,
     Words,
+    line_keys,
 )
-from bayesight.report.figures import count_bars, learning_curve
+from bayesight.report.figures import Line, count_bars, line_chart
+from bayesight.report.figures.axes import numbers, spanned
 from bayesight.report.words import (
     Number,
     count,
@@ -291,21 +292,12 @@ def learning_curves(
         validation_accuracy: fractions (E,).
         best_epoch: the epoch whose weights were kept.
     """
-    charts = []
-    pairs = (
-        (tr("loss (nats)"), train_loss, validation_loss),
-        (tr("accuracy"), train_accuracy, validation_accuracy),
-    )
-    for quantity, train, validation in pairs:
-        keys = []
-        if train is not None:
-            keys.append(Key("c2", "dashes", tr("training")))
-        if validation is not None:
-            keys.append(Key("c1", "line", tr("validation")))
-        if not keys:
-            continue
-        svg = learning_curve(epochs, train, validation, quantity, best_epoch=best_epoch)
-        charts.append(Chart(svg, tuple(keys)))
+    losses = {tr("validation"): validation_loss, tr("training"): train_loss}
+    accuracies = {tr("validation"): validation_accuracy, tr("training"): train_accuracy}
+    charts = [
+        *_over_epochs(epochs, losses, tr("loss (nats)"), best_epoch),
+        *_over_epochs(epochs, accuracies, tr("accuracy"), best_epoch, fraction=True),
+    ]
     return Section(
         tr("How it learned"),
         (
@@ -330,12 +322,9 @@ def loss_curves(
         quantity: what they measure, the label of the axis.
         best_epoch: the epoch whose weights were kept, if one was chosen.
     """
-    marks = (("c1", "line"), ("c2", "dashes"))
-    keys = tuple(Key(*mark, name) for mark, name in zip(marks, losses, strict=False))
-    series = [*losses.values(), None][:2]
-    svg = learning_curve(epochs, series[1], series[0], tr(quantity), best_epoch=best_epoch)
+    charts = _over_epochs(epochs, losses, tr(quantity), best_epoch)
     said = tr("Training went over the images {times}.", times=plural(len(floats(epochs)), "time"))
-    return Section(tr("How the losses went"), (Chart(svg, keys), Words((said,))))
+    return Section(tr("How the losses went"), (*charts, Words((said,))))
 
 
 def steps(told: Sequence[Step], *, heading: str = marked("Step by step")) -> Section:
@@ -356,6 +345,25 @@ def prose(heading: str, *paragraphs: str) -> Section:
         paragraphs: plain text.
     """
     return Section(heading, (Words(paragraphs),))
+
+
+def _over_epochs(
+    epochs: npt.ArrayLike,
+    series: Mapping[str, npt.ArrayLike | None],
+    quantity: str,
+    best_epoch: int | None,
+    *,
+    fraction: bool = False,
+) -> list[Chart]:
+    """One quantity after each epoch, where it is known at all."""
+    lines = [Line(name, epochs, values) for name, values in series.items() if values is not None]
+    if not lines:
+        return []
+    share = (
+        numbers(*spanned((line.y for line in lines), 0.08), quantity, words=rate) if fraction else quantity
+    )
+    marks = {} if best_epoch is None else {tr("weights kept"): best_epoch}
+    return [Chart(line_chart(lines, tr("epoch"), share, marks=marks), line_keys(lines))]
 
 
 def _learned(

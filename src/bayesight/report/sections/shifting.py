@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bayesight.language import tr
-from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Key, Section, TableBlock, Words
+from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Section, TableBlock, Words, line_keys
 from bayesight.report.figures import Line, rate_curve
 from bayesight.report.words import joined, percent, percents, plural, rate
 
 __all__ = ["ShiftMethod", "shift_table"]
-
-_MARKS = (("c1", "line"), ("c2", "dashes"), ("c3", "dashes"), ("c4", "dashes"))
 
 
 @dataclass(frozen=True)
@@ -61,20 +59,16 @@ def shift_table(
         seeds: repetitions.
     """
     named = {method.name: method for method in methods}
-    curves = [named[name] for name in drawn if name in named][: len(_MARKS)]
+    curves = [named[name] for name in drawn if name in named]
     here = tested_at[0]
     blocks: list[Block] = [Words(_said(named, trained_at, here, ceiling, named.get(chosen or "")))]
     if curves:
-        svg = rate_curve(
-            [Line(m.title, tested_at, m.test, m.low, m.high) for m in curves],
-            (tr("images whose colour agrees with the label"), tr("accuracy")),
-            marks={tr("trained here"): sum(trained_at) / len(trained_at)},
-            log=False,
+        lines = [Line(m.title, tested_at, m.test, m.low, m.high) for m in curves]
+        marks = {tr("trained here"): sum(trained_at) / len(trained_at)}
+        over = tr("images whose colour agrees with the label")
+        blocks.append(
+            Chart(rate_curve(lines, over, tr("accuracy"), marks=marks, log=False), line_keys(lines))
         )
-        keys = tuple(
-            Key(role, mark, method.title) for (role, mark), method in zip(_MARKS, curves, strict=False)
-        )
-        blocks.append(Chart(svg, keys))
     columns = (
         Column("", numeric=False),
         Column(tr("training"), " / ".join(rate(a) for a in trained_at)),

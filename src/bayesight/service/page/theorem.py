@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from bayesight.bayes import theorem
 from bayesight.bayes.frequencies import SMALLEST, natural_frequencies
 from bayesight.formatting import from_percent
 from bayesight.report.figures import people_dots
-from bayesight.service.page.figures import RARE, posterior_curves, unstyled
+from bayesight.service.page.figures import RARE, posterior_curves
 
 __all__ = ["SCREENING", "Screening", "screening_from"]
 
@@ -58,7 +60,7 @@ class Screening:
             "steps": (("before", before), ("one", once), ("two", twice), ("negative", self.after("-")[1])),
             "evidence": self.evidence,
             "people": people,
-            "dots": unstyled(people_dots(drawn)),
+            "dots": Markup(people_dots(drawn)),  # noqa: S704  # serialised, so escaped
             "curves": posterior_curves(self.sensitivity, self.false_alarm, self.prevalence),
         }
 
