@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from bayesight.data.augment import (
     AUGMENTATIONS,
-    GlyphOptions,
-    PhotoOptions,
+    GlyphAugment,
+    PhotoAugment,
     _bumps,
-    _inverse_affine,
     _recolour,
     augmentation,
     smooth_noise,
@@ -68,8 +67,8 @@ def test_shape_dtype_and_range_are_kept_and_the_seed_decides(name, shape, dtype,
 def test_warp_is_the_affine_map_of_scipy(height):
     images = batch(6, 2, height, 33)
     draws = torch.rand(7, 6, generator=generator(3)) * 2 - 1
-    options = GlyphOptions(rotate_deg=40, shear=0.4, scale=0.3, shift_px=5)
-    inverse = _inverse_affine(draws, options)
+    options = GlyphAugment(rotate_deg=40, shear=0.4, scale=0.3, shift_px=5)
+    inverse = options._inverse_affine(draws)
     ours = warp(images, inverse).numpy()
     centre = np.array([(height - 1) / 2, (33 - 1) / 2])
     for image, matrix, result in zip(images.numpy(), inverse.numpy().astype(float), ours, strict=True):
@@ -83,7 +82,7 @@ def test_warp_is_the_affine_map_of_scipy(height):
 
 
 def test_the_inverse_map_undoes_rotation_after_shear_after_scale_after_which_it_shifts():
-    options = GlyphOptions(rotate_deg=30, shear=0.5, scale=0.4, shift_px=3)
+    options = GlyphAugment(rotate_deg=30, shear=0.5, scale=0.4, shift_px=3)
     draws = torch.tensor([[0.7], [-0.6], [0.5], [-0.25], [0.9], [-0.3], [0.0]])
     angle, slant = math.radians(21), -0.3
     rotation = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
@@ -91,7 +90,7 @@ def test_the_inverse_map_undoes_rotation_after_shear_after_scale_after_which_it_
     shift = np.array([2.7, -0.9])
     inverse = np.linalg.inv(forward)
     expected = np.c_[inverse, -inverse @ shift]
-    assert np.allclose(_inverse_affine(draws, options)[0], expected, atol=1e-6)
+    assert np.allclose(options._inverse_affine(draws)[0], expected, atol=1e-6)
 
 
 def test_whole_shifts_move_the_centre_of_mass_by_as_much():
@@ -203,11 +202,11 @@ def test_a_wrong_name_gets_a_suggestion():
 
 def test_every_problem_is_named_at_once():
     with pytest.raises(InvalidConfig) as caught:
-        GlyphOptions(rotate_deg=200, shear=-0.1, thickness=float("nan"), shift_px="2")
+        GlyphAugment(rotate_deg=200, shear=-0.1, thickness=float("nan"), shift_px="2")
     assert len(caught.value.problems) == 4
     assert "rotate_deg is 200; expected a number from 0 to 180 (the nearest valid" in str(caught.value)
     with pytest.raises(InvalidConfig, match="whole number") as caught:
-        PhotoOptions(flip=1.2, crop_px=1.5)
+        PhotoAugment(flip=1.2, crop_px=1.5)
     assert len(caught.value.problems) == 2
     with pytest.raises(InvalidConfig, match="did you mean 'rotate_deg'"):
         augmentation("glyph", rotate=3)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from bayesight.data.moves import SceneAugment, SceneAugmentOptions
+from bayesight.data.moves import SceneAugment
 from bayesight.errors import InvalidConfig
 
 
 def still(**options):
     """An augmentation that leaves colours as they are."""
-    return SceneAugment(SceneAugmentOptions(brightness=0, contrast=0, saturation=0, **options))
+    return SceneAugment(brightness=0, contrast=0, saturation=0, **options)
 
 
 def dot(x, y, size=(40, 60)):
@@ -66,4 +66,4 @@ def test_one_seed_gives_one_batch_and_options_are_checked():
     assert one.min() >= 0
     assert one.max() <= 1
     with pytest.raises(InvalidConfig, match="flip"):
-        SceneAugmentOptions(flip=2)
+        SceneAugment(flip=2)

@@ -12,7 +12,8 @@ Sources: Simard, Steinkraus and Platt (2003), sec. 2, for the elastic field; Kri
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Protocol
 
@@ -28,10 +29,8 @@ __all__ = [
     "AUGMENTATIONS",
     "Augment",
     "GlyphAugment",
-    "GlyphOptions",
     "NoAugment",
     "PhotoAugment",
-    "PhotoOptions",
     "augmentation",
     "smooth_noise",
     "thicken",
@@ -46,15 +45,15 @@ class Augment(Protocol):
         """Images (B, C, H, W), floating, in [0, 1], to changed images of the same shape, dtype and range."""
 
 
-AUGMENTATIONS: Registry[Any] = Registry("augmentation")
+AUGMENTATIONS: Registry[Callable[..., Augment]] = Registry("augmentation")
 
 
 def augmentation(name: str, **options: Any) -> Augment:
-    """An augmentation by name: ``none``, ``glyph`` or ``photo``.
+    """An augmentation by name: ``none``, ``glyph``, ``photo`` or ``scene``.
 
     Args:
         name: a registered name.
-        options: fields of ``GlyphOptions`` or ``PhotoOptions``.
+        options: fields of its class, such as ``GlyphAugment``.
 
     Raises:
         UnknownName: no such augmentation; the message suggests the nearest.
@@ -65,15 +64,26 @@ def augmentation(name: str, **options: Any) -> Augment:
         >>> shift(torch.rand(8, 1, 28, 28), torch.Generator().manual_seed(0)).shape
         torch.Size([8, 1, 28, 28])
     """
-    factory, known = AUGMENTATIONS[name]
-    require_options(known, options, f"augmentation {name!r}")
-    made: Augment = factory(known(**options))
+    made: Augment = AUGMENTATIONS.build(name, **options)
     return made
 
 
+@AUGMENTATIONS.register("none")
+@dataclass(frozen=True)
+class NoAugment:
+    """Leaves every image as it is."""
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return ``images`` itself; nothing is drawn."""
+        return images
+
+
+@AUGMENTATIONS.register("glyph")
 @dataclass(frozen=True, kw_only=True)
-class GlyphOptions:
-    """Limits of the moves of a letter or digit; each is drawn evenly from -value to +value, 0 is off.
+class GlyphAugment:
+    """Stroke thickness, then rotation, shear, scale, shift and elastic field in one bilinear sampling.
+
+    Each is drawn evenly from -value to +value; 0 is off.
 
     Args:
         rotate_deg: rotation about the centre, degrees, in [0, 180].
@@ -99,10 +109,42 @@ class GlyphOptions:
     def __post_init__(self) -> None:
         require_options(type(self), vars(self), "augmentation 'glyph'")
 
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] to images of the same shape, dtype and range.
 
+        Raises:
+            InvalidInput: not a floating batch of four dimensions.
+        """
+        wide, draws = _as_float32(images), _uniform(7, images.shape[0], generator, images.device)
+        if self.thickness:
+            wide = thicken(wide, draws[6] * self.thickness)
+        elastic = None
+        if self.elastic_px:
+            shape = (images.shape[0], 2, *images.shape[2:])
+            elastic = smooth_noise(shape, self.elastic_smooth_px, generator).to(images.device)
+            elastic *= self.elastic_px
+        if elastic is not None or self.rotate_deg or self.shear or self.scale or self.shift_px:
+            wide = warp(wide, self._inverse_affine(draws), elastic)
+        return wide.clamp(0, 1).to(images.dtype)
+
+    def _inverse_affine(self, draws: Tensor) -> Tensor:
+        """Matrices (B, 2, 3) of output -> input: rotation @ shear @ scale, then shift; draws in [-1, 1]."""
+        angle = draws[0] * math.radians(self.rotate_deg)
+        slant = draws[1] * self.shear
+        wider, taller = 1 + draws[2] * self.scale, 1 + draws[3] * self.scale
+        cos, sin = angle.cos(), angle.sin()
+        rows = torch.stack(
+            [(cos + slant * sin) / wider, (sin - slant * cos) / wider, -sin / taller, cos / taller]
+        )
+        linear = rows.T.reshape(-1, 2, 2)
+        shift = draws[4:6].T * self.shift_px
+        return torch.cat([linear, -(linear @ shift.unsqueeze(2))], dim=2)
+
+
+@AUGMENTATIONS.register("photo")
 @dataclass(frozen=True, kw_only=True)
-class PhotoOptions:
-    """Limits of the changes of a photograph; 0 turns a change off.
+class PhotoAugment:
+    """Mirror image, crop with a border, then brightness, contrast and saturation in that order; 0 is off.
 
     Args:
         flip: probability of a mirror image, left for right, in [0, 1].
@@ -124,75 +166,16 @@ class PhotoOptions:
     def __post_init__(self) -> None:
         require_options(type(self), vars(self), "augmentation 'photo'")
 
-
-@dataclass(frozen=True, kw_only=True)
-class NoOptions:
-    """The absence of options."""
-
-
-@dataclass(frozen=True)
-class NoAugment:
-    """Leaves every image as it is."""
-
-    options: NoOptions = field(default_factory=NoOptions)
-
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Return ``images`` itself; nothing is drawn."""
-        return images
-
-
-@dataclass(frozen=True)
-class GlyphAugment:
-    """Stroke thickness, then rotation, shear, scale, shift and elastic field in one bilinear sampling."""
-
-    options: GlyphOptions = field(default_factory=GlyphOptions)
-
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] to images of the same shape, dtype and range.
-
-        Raises:
-            InvalidInput: not a floating batch of four dimensions.
-        """
-        chosen, wide = self.options, _as_float32(images)
-        draws = _uniform(7, images.shape[0], generator, images.device)
-        if chosen.thickness:
-            wide = thicken(wide, draws[6] * chosen.thickness)
-        elastic = None
-        if chosen.elastic_px:
-            shape = (images.shape[0], 2, *images.shape[2:])
-            elastic = smooth_noise(shape, chosen.elastic_smooth_px, generator).to(images.device)
-            elastic *= chosen.elastic_px
-        if elastic is not None or chosen.rotate_deg or chosen.shear or chosen.scale or chosen.shift_px:
-            wide = warp(wide, _inverse_affine(draws, chosen), elastic)
-        return wide.clamp(0, 1).to(images.dtype)
-
-
-@dataclass(frozen=True)
-class PhotoAugment:
-    """Mirror image, crop with a border, then brightness, contrast and saturation in that order."""
-
-    options: PhotoOptions = field(default_factory=PhotoOptions)
-
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] to images of the same shape, dtype and range.
-
-        Raises:
-            InvalidInput: not a floating batch of four dimensions.
-        """
-        chosen, wide = self.options, _as_float32(images)
-        draws = _uniform(6, images.shape[0], generator, images.device)
-        if chosen.flip:
-            mirrored = (draws[0] + 1) / 2 < chosen.flip
+        """As ``GlyphAugment``."""
+        wide, draws = _as_float32(images), _uniform(6, images.shape[0], generator, images.device)
+        if self.flip:
+            mirrored = (draws[0] + 1) / 2 < self.flip
             wide = torch.where(mirrored.view(-1, 1, 1, 1), wide.flip(-1), wide)
-        if chosen.crop_px:
-            wide = _crop(wide, chosen.crop_px, draws[1], draws[2])
-        wide = _recolour(wide, 1 + draws[3:6] * _colour_amounts(chosen, images.device))
-        return wide.clamp(0, 1).to(images.dtype)
-
-
-AUGMENTATIONS.register("none")((NoAugment, NoOptions))
-AUGMENTATIONS.register("glyph")((GlyphAugment, GlyphOptions))
-AUGMENTATIONS.register("photo")((PhotoAugment, PhotoOptions))
+        if self.crop_px:
+            wide = _crop(wide, self.crop_px, draws[1], draws[2])
+        amounts = torch.tensor([[self.brightness], [self.contrast], [self.saturation]], device=images.device)
+        return _recolour(wide, 1 + draws[3:6] * amounts).clamp(0, 1).to(images.dtype)
 
 
 def warp(images: Tensor, inverse: Tensor, displacement: Tensor | None = None) -> Tensor:
@@ -260,20 +243,6 @@ def _maximum_of_neighbours(images: Tensor, dim: int) -> Tensor:
     return grown
 
 
-def _inverse_affine(draws: Tensor, options: GlyphOptions) -> Tensor:
-    """Matrices (B, 2, 3) of output -> input for rotation @ shear @ scale, then shift; draws in [-1, 1]."""
-    angle = draws[0] * math.radians(options.rotate_deg)
-    slant = draws[1] * options.shear
-    wider, taller = 1 + draws[2] * options.scale, 1 + draws[3] * options.scale
-    cos, sin = angle.cos(), angle.sin()
-    rows = torch.stack(
-        [(cos + slant * sin) / wider, (sin - slant * cos) / wider, -sin / taller, cos / taller]
-    )
-    linear = rows.T.reshape(-1, 2, 2)
-    shift = draws[4:6].T * options.shift_px
-    return torch.cat([linear, -(linear @ shift.unsqueeze(2))], dim=2)
-
-
 @lru_cache(maxsize=32)
 def _bumps(length: int, smooth_px: float, device: torch.device) -> Tensor:
     """Gaussian bumps (length, M), one every ``smooth_px``, each pixel's weights of unit Euclidean length.
@@ -303,11 +272,6 @@ def _crop(images: Tensor, border_px: int, x: Tensor, y: Tensor) -> Tensor:
     places = [((z + 1) / 2 * (2 * border_px + 1)).long().clamp(max=2 * border_px) for z in (y, x)]
     each = torch.arange(images.shape[0], device=images.device)
     return padded.unfold(2, height, 1).unfold(3, width, 1)[each, :, places[0], places[1]]
-
-
-def _colour_amounts(options: PhotoOptions, device: torch.device) -> Tensor:
-    """Brightness, contrast and saturation as a column (3, 1)."""
-    return torch.tensor([[options.brightness], [options.contrast], [options.saturation]], device=device)
 
 
 def _recolour(images: Tensor, factors: Tensor) -> Tensor:

@@ -7,47 +7,18 @@ move is one affine map, so that a mask is sampled, and a point multiplied, by th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bayesight.data.augment import AUGMENTATIONS, PhotoAugment, PhotoOptions, warp
+from bayesight.data.augment import AUGMENTATIONS, PhotoAugment, warp
 from bayesight.registry import require_options
 from bayesight.values import Share, Within
 
-__all__ = ["Moves", "SceneAugment", "SceneAugmentOptions"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SceneAugmentOptions:
-    """Limits of the moves of a scene; 0 turns a change off.
-
-    Args:
-        flip: probability of a mirror image, left for right.
-        scale: the scene is enlarged by a factor e^u, u drawn evenly within ± this, in [0, 1.5].
-        rotate_deg: turned about its centre by up to so many degrees, in [0, 180].
-        shift: moved along each side by up to this share of it.
-        brightness: the image is multiplied by a factor within 1 ± this.
-        contrast: distance from the image's mean grey is multiplied by a factor within 1 ± this.
-        saturation: distance from grey is multiplied by a factor within 1 ± this; RGB only.
-
-    Raises:
-        InvalidConfig: values out of range, all named at once.
-    """
-
-    flip: Share = 0.5
-    scale: Annotated[float, Within(0, 1.5)] = 0.3
-    rotate_deg: Annotated[float, Within(0, 180)] = 0.0
-    shift: Share = 0.1
-    brightness: Share = 0.2
-    contrast: Share = 0.2
-    saturation: Share = 0.2
-
-    def __post_init__(self) -> None:
-        require_options(type(self), vars(self), "augmentation 'scene'")
+__all__ = ["Moves", "SceneAugment"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +63,34 @@ class Moves:
         return torch.cat([moved.amin(1), moved.amax(1)], dim=1)
 
 
-@dataclass(frozen=True)
+@AUGMENTATIONS.register("scene")
+@dataclass(frozen=True, kw_only=True)
 class SceneAugment:
-    """Mirror image, scale, turn and shift in one bilinear sampling, black outside, then colours."""
+    """Mirror image, scale, turn and shift in one bilinear sampling, black outside, then colours; 0 is off.
 
-    options: SceneAugmentOptions = field(default_factory=SceneAugmentOptions)
+    Args:
+        flip: probability of a mirror image, left for right.
+        scale: the scene is enlarged by a factor e^u, u drawn evenly within ± this, in [0, 1.5].
+        rotate_deg: turned about its centre by up to so many degrees, in [0, 180].
+        shift: moved along each side by up to this share of it.
+        brightness: the image is multiplied by a factor within 1 ± this.
+        contrast: distance from the image's mean grey is multiplied by a factor within 1 ± this.
+        saturation: distance from grey is multiplied by a factor within 1 ± this; RGB only.
+
+    Raises:
+        InvalidConfig: values out of range, all named at once.
+    """
+
+    flip: Share = 0.5
+    scale: Annotated[float, Within(0, 1.5)] = 0.3
+    rotate_deg: Annotated[float, Within(0, 180)] = 0.0
+    shift: Share = 0.1
+    brightness: Share = 0.2
+    contrast: Share = 0.2
+    saturation: Share = 0.2
+
+    def __post_init__(self) -> None:
+        require_options(type(self), vars(self), "augmentation 'scene'")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Images (B, C, H, W) in [0, 1] to images of the same shape, dtype and range."""
@@ -104,24 +98,16 @@ class SceneAugment:
 
     def moved(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, Moves]:
         """The same, with the moves that annotations are to follow."""
-        chosen, (height, width) = self.options, images.shape[-2:]
+        height, width = images.shape[-2:]
         draws = torch.rand((5, len(images)), generator=generator) * 2 - 1
-        mirrored = (draws[0] + 1) / 2 < chosen.flip
-        scale, angle = torch.exp(-draws[1] * chosen.scale), draws[2] * math.radians(chosen.rotate_deg)
+        mirrored = (draws[0] + 1) / 2 < self.flip
+        scale, angle = torch.exp(-draws[1] * self.scale), draws[2] * math.radians(self.rotate_deg)
         cos, sin = scale * angle.cos(), scale * angle.sin()
         side = torch.where(mirrored, -1.0, 1.0)
         rows = torch.stack([side * cos, -sin, side * sin, cos]).T.reshape(-1, 2, 2)
-        shift = draws[3:5].T * chosen.shift * torch.tensor([width, height])
+        shift = draws[3:5].T * self.shift * torch.tensor([width, height])
         moves = Moves(torch.cat([rows, shift[:, :, None]], dim=2), (height, width), mirrored)
         changed = warp(images.float(), moves.inverse)
-        colours = PhotoOptions(
-            flip=0,
-            crop_px=0,
-            brightness=chosen.brightness,
-            contrast=chosen.contrast,
-            saturation=chosen.saturation,
-        )
-        return PhotoAugment(colours)(changed, generator).to(images.dtype), moves
-
-
-AUGMENTATIONS.register("scene")((SceneAugment, SceneAugmentOptions))
+        amounts = {"brightness": self.brightness, "contrast": self.contrast, "saturation": self.saturation}
+        colours = PhotoAugment(flip=0, crop_px=0, **amounts)
+        return colours(changed, generator).to(images.dtype), moves

@@ -41,8 +41,7 @@ def build_optimizer(
     """
     check(lr > 0, "optimization.lr", f"got {lr:g}", "a positive learning rate")
     check(weight_decay >= 0, "optimization.weight_decay", f"got {weight_decay:g}", "0 or more")
-    groups = muon_groups if name == "muon" else decay_groups
-    made: torch.optim.Optimizer = OPTIMIZERS.build(name, groups(model, weight_decay), lr, **options)
+    made: torch.optim.Optimizer = OPTIMIZERS.build(name, model, weight_decay, lr, **options)
     return made
 
 
@@ -56,7 +55,6 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     return [group for group in groups if group["params"]]
 
 
-Groups = Iterable[dict[str, Any]]
 Momentum: TypeAlias = Annotated[float, Within(0, 1, above=True, below=True)]
 Rate: TypeAlias = Annotated[float, Within(0, 1e6, above=True)]
 Epsilon: TypeAlias = Annotated[float, Within(0, 1)]
@@ -64,50 +62,57 @@ Betas: TypeAlias = Annotated[Sequence[float], Each(Within(0, 1, below=True), 2, 
 
 
 @OPTIMIZERS.register("sgd")
-def sgd(groups: Groups, lr: float, *, momentum: BelowOne = 0.0) -> torch.optim.Optimizer:
+def sgd(model: nn.Module, decay: float, lr: float, *, momentum: BelowOne = 0.0) -> torch.optim.Optimizer:
     """Stochastic gradient descent, with heavy-ball momentum if asked for."""
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
+    return torch.optim.SGD(decay_groups(model, decay), lr=lr, momentum=momentum, fused=True)
 
 
 @OPTIMIZERS.register("nesterov")
-def nesterov(groups: Groups, lr: float, *, momentum: Momentum = 0.9) -> torch.optim.Optimizer:
+def nesterov(model: nn.Module, decay: float, lr: float, *, momentum: Momentum = 0.9) -> torch.optim.Optimizer:
     """Gradient descent with Nesterov's look-ahead momentum (Sutskever et al. 2013)."""
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=True, fused=True)
+    return torch.optim.SGD(decay_groups(model, decay), lr=lr, momentum=momentum, nesterov=True, fused=True)
 
 
 @OPTIMIZERS.register("adagrad")
-def adagrad(groups: Groups, lr: float, *, eps: Epsilon = 1e-10) -> torch.optim.Optimizer:
+def adagrad(model: nn.Module, decay: float, lr: float, *, eps: Epsilon = 1e-10) -> torch.optim.Optimizer:
     """Step sizes divided by the root of all squared gradients so far (Duchi et al. 2011)."""
-    return torch.optim.Adagrad(groups, lr=lr, eps=eps)
+    return torch.optim.Adagrad(decay_groups(model, decay), lr=lr, eps=eps)
 
 
 @OPTIMIZERS.register("rmsprop")
 def rmsprop(
-    groups: Groups, lr: float, *, alpha: Share = 0.99, momentum: BelowOne = 0.0, eps: Epsilon = 1e-8
+    model: nn.Module,
+    decay: float,
+    lr: float,
+    *,
+    alpha: Share = 0.99,
+    momentum: BelowOne = 0.0,
+    eps: Epsilon = 1e-8,
 ) -> torch.optim.Optimizer:
     """Step sizes divided by the root of a moving mean of squared gradients (Tieleman, Hinton 2012)."""
-    return torch.optim.RMSprop(groups, lr=lr, alpha=alpha, momentum=momentum, eps=eps)
+    return torch.optim.RMSprop(decay_groups(model, decay), lr=lr, alpha=alpha, momentum=momentum, eps=eps)
 
 
 @OPTIMIZERS.register("adam")
 def adam(
-    groups: Groups, lr: float, *, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8
+    model: nn.Module, decay: float, lr: float, *, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8
 ) -> torch.optim.Optimizer:
     """Moving means of gradient and squared gradient, corrected for their start (Kingma, Ba 2014)."""
-    return torch.optim.Adam(groups, lr=lr, betas=_pair(betas), eps=eps, fused=True)
+    return torch.optim.Adam(decay_groups(model, decay), lr=lr, betas=_pair(betas), eps=eps, fused=True)
 
 
 @OPTIMIZERS.register("adamw")
 def adamw(
-    groups: Groups, lr: float, *, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8
+    model: nn.Module, decay: float, lr: float, *, betas: Betas = (0.9, 0.999), eps: Epsilon = 1e-8
 ) -> torch.optim.Optimizer:
     """Adam with weight decay taken out of the gradient (Loshchilov, Hutter 2019)."""
-    return torch.optim.AdamW(groups, lr=lr, betas=_pair(betas), eps=eps, fused=True)
+    return torch.optim.AdamW(decay_groups(model, decay), lr=lr, betas=_pair(betas), eps=eps, fused=True)
 
 
 @OPTIMIZERS.register("muon")
 def muon(
-    groups: Groups,
+    model: nn.Module,
+    decay: float,
     lr: float,
     *,
     momentum: BelowOne = 0.95,
@@ -116,7 +121,9 @@ def muon(
     eps: Epsilon = 1e-8,
 ) -> torch.optim.Optimizer:
     """Orthogonalised momentum for hidden matrices, Adam at a share of the rate for the rest (2024)."""
-    return Muon(groups, lr, momentum=momentum, adam_share=adam_share, betas=_pair(betas), eps=eps)
+    return Muon(
+        muon_groups(model, decay), lr, momentum=momentum, adam_share=adam_share, betas=_pair(betas), eps=eps
+    )
 
 
 def _pair(betas: Iterable[float]) -> tuple[float, float]:

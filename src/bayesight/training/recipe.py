@@ -568,7 +568,7 @@ def _augment_problems(tree: Mapping[str, Any], path: str) -> list[str]:
     name, options = found
     if name not in AUGMENTATIONS:
         return [str(UnknownName(AUGMENTATIONS.kind, name, AUGMENTATIONS.names()))]
-    return option_problems(AUGMENTATIONS[name][1], options, f"{path} {shown(name)}", path=path)
+    return option_problems(AUGMENTATIONS[name], options, f"{path} {shown(name)}", path=path)
 
 
 def _name_and_options(

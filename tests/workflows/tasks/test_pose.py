@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from bayesight.data.annotations import Annotated, Skeleton
-from bayesight.data.moves import SceneAugment, SceneAugmentOptions
+from bayesight.data.moves import SceneAugment
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.run import Run
 from bayesight.workflows.scenes import write_scenes
@@ -190,7 +190,7 @@ def test_in_a_mirror_image_left_and_right_change_names():
     images = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     still = dict.fromkeys(("scale", "rotate_deg", "shift", "brightness", "contrast", "saturation"), 0.0)
     plain, where, there = PoseTask().batch(images, [one], facts, None, torch.Generator())
-    mirror = SceneAugment(SceneAugmentOptions(flip=1.0, **still))
+    mirror = SceneAugment(flip=1.0, **still)
     turned, moved, seen = PoseTask().batch(images, [one], facts, mirror, torch.Generator())
     assert turned.numpy() == pytest.approx(plain.flip(3).numpy(), abs=1e-5)
     assert moved[0, 2].tolist() == pytest.approx([20 - where[0, 1, 0].item(), where[0, 1, 1].item()])
