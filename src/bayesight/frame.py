@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import add
 from typing import Literal, TypeAlias, TypedDict
 
 __all__ = ["EIGHT_BIT", "FITS", "Fit", "Frame", "FrameOptions", "Levels", "Placing", "Range", "Treatment"]
@@ -148,18 +149,7 @@ class Treatment:
         )
 
     def __add__(self, other: Treatment) -> Treatment:
-        return Treatment(
-            self.fitted + other.fitted,
-            self.pixels + other.pixels,
-            self.cut + other.cut,
-            self.cropped + other.cropped,
-            self.turned + other.turned,
-            self.transparent + other.transparent,
-            self.frames + other.frames,
-            self.inks + other.inks,
-            self.deep + other.deep,
-            self.clipped + other.clipped,
-        )
+        return Treatment(*map(add, vars(self).values(), vars(other).values()))
 
     @property
     def cut_share(self) -> float:

@@ -226,6 +226,17 @@ def test_large_images_are_scaled_down_and_more_than_memory_holds_are_refused(tmp
         open_annotated(path, MaskReader(), ImageSpec())
 
 
+def test_the_commonest_size_is_that_of_grey_and_coloured_images_together(tmp_path):
+    """Two grey and two coloured images of one size are more than three of another."""
+    kinds = [(6, 6)] * 2 + [(6, 6, 3)] * 2 + [(9, 9, 3)] * 3
+    members = {}
+    for number, shape in enumerate(kinds):
+        pixels = np.random.default_rng(number).integers(0, 255, shape)
+        members |= {f"images/{number}.png": png(pixels), f"masks/{number}.png": png(np.zeros(shape[:2]))}
+    found = open_annotated(archive(tmp_path, members), MaskReader(), ImageSpec())
+    assert found.image_shape == (3, 6, 6)
+
+
 def test_of_files_of_one_name_in_a_tar_the_last_counts(tmp_path):
     path = tmp_path / "set.tar"
     with tarfile.open(path, "w") as file:

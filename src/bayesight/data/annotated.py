@@ -28,9 +28,10 @@ from torch import Tensor
 from bayesight.checks import check
 from bayesight.data.archives import read_files
 from bayesight.data.budget import PixelBudget
+from bayesight.data.dataset import as_input, gather
 from bayesight.data.foldernames import is_container, is_mask, roles
 from bayesight.data.formats import IMAGE_SUFFIXES, suffix_of
-from bayesight.data.framing import ImageSpec, asked_frame, choose
+from bayesight.data.framing import ImageSpec, asked_frame, choose, commonest_size
 from bayesight.data.rasters import Raster, RasterRefusal
 from bayesight.data.sources import AS_STORED, ContainerOptions, find_source
 from bayesight.errors import InvalidInput, SourceUnreadable
@@ -210,9 +211,7 @@ class AnnotatedImages(Generic[A]):
 
 def as_tensor(pixels: ImageArray, dtype: torch.dtype = torch.float32) -> Tensor:
     """Images uint8 (B, H, W) or (B, H, W, 3) as (B, C, H, W) in [0, 1]."""
-    images = torch.from_numpy(np.array(pixels))
-    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-    return images.to(dtype).div_(255)
+    return as_input(gather(pixels, np.arange(len(pixels))), dtype)
 
 
 def picture_of(blob: bytes, frame: Frame) -> tuple[ImageArray, Placing]:
@@ -234,9 +233,13 @@ def own_picture(blob: bytes) -> ImageArray:
     """
     raster = Raster.open(blob)
     own = raster.own
-    scale = min(1.0, MOST_SHOWN / max(own.height, own.width))
-    frame = replace(own, height=max(1, round(own.height * scale)), width=max(1, round(own.width * scale)))
-    return raster.fitted(frame)[0]
+    return raster.fitted(_scaled(own, own.height, own.width, MOST_SHOWN))[0]
+
+
+def _scaled(frame: Frame, height: int, width: int, longest: int) -> Frame:
+    """A frame of a size, scaled down where its longer side is longer than so many pixels."""
+    scale = min(1.0, longest / max(height, width))
+    return replace(frame, height=max(1, round(height * scale)), width=max(1, round(width * scale)))
 
 
 def open_annotated(
@@ -377,12 +380,10 @@ def _sizes(pictures: Mapping[str, bytes], faults: list[Fault]) -> dict[str, Fram
 
 def _frame(spec: ImageSpec, seen: Counter[Frame], longest: int) -> Frame:
     """The frame asked for, or the images' own, scaled down where it is large."""
+    frame = choose(spec, seen)
     if spec.size is not None:
-        return choose(spec, seen)
-    (common, _), *_ = Counter({(f.height, f.width): n for f, n in seen.items()}).most_common()
-    scale = min(1.0, longest / max(common))
-    size = max(1, round(common[0] * scale)), max(1, round(common[1] * scale))
-    return asked_frame(spec, replace(choose(spec, seen), height=size[0], width=size[1]))
+        return frame
+    return asked_frame(spec, _scaled(frame, *commonest_size(seen)[0], longest))
 
 
 def _placed(

@@ -300,6 +300,8 @@ def _find_notmnist(root: Path, subset: str, *, download: bool, verify: bool) -> 
 
 def _pixels_of(image: Image.Image) -> NDArray[Any]:
     """The pixels of a PIL image as uint8 or uint16."""
+    from bayesight.data.rasters import flattened, is_grey
+
     if image.mode in _SIXTEEN_BIT:
         return np.asarray(image).astype(np.uint16)
     if image.mode == "I":
@@ -312,18 +314,4 @@ def _pixels_of(image: Image.Image) -> NDArray[Any]:
         return pixels.astype(np.uint16)
     mend = "Scale it and convert it to mode 'L' first."
     check(image.mode != "F", "to_tensor", "a PIL image of mode 'F'", "a mode with a stated range", mend)
-    if image.mode in ("La", "RGBa"):  # colours multiplied by opacity, which Pillow brings nowhere else
-        image = image.convert(image.mode.upper())
-    grey = image.mode in ("1", "L", "LA") or (image.mode in ("P", "PA") and _is_grey_palette(image))
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image.convert("RGBA"))
-        image = white
-    if grey and image.mode not in ("1", "L"):
-        image = image.convert("RGB")
-    return np.asarray(image.convert("L" if grey else "RGB"))
-
-
-def _is_grey_palette(image: Image.Image) -> bool:
-    palette = image.getpalette("RGB") or []
-    return palette[0::3] == palette[1::3] == palette[2::3]
+    return np.asarray(flattened(image, grey=is_grey(image))[0])

@@ -17,7 +17,16 @@ from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Levels, Range
 from bayesight.language import marked
 
-__all__ = ["MOST_PIXELS", "BitDepths", "ImageSpec", "asked_frame", "choose", "sentence", "sides"]
+__all__ = [
+    "MOST_PIXELS",
+    "BitDepths",
+    "ImageSpec",
+    "asked_frame",
+    "choose",
+    "commonest_size",
+    "sentence",
+    "sides",
+]
 
 MOST_PIXELS = 1 << 20
 """Images of one common size are kept at it up to 1024x1024 pixels; larger ones are scaled down."""
@@ -179,7 +188,7 @@ def choose(spec: ImageSpec, seen: Counter[Frame], levels: Levels = EIGHT_BIT) ->
         (64, 85)
     """
     mode = "RGB" if any(frame.mode == "RGB" for frame in seen) else "L"
-    size, many = _commonest_size(seen)
+    size, many = commonest_size(seen)
     if 2 * many < seen.total():
         side = round(_median_short_side(seen) / _STEP) * _STEP
         size = (min(max(side, _SMALLEST_SIDE), _LARGEST_SIDE),) * 2
@@ -224,7 +233,7 @@ def sentence(spec: ImageSpec, frame: Frame, seen: Counter[Frame]) -> str:
 def _reason(frame: Frame, seen: Counter[Frame]) -> str:
     """The reason for a frame's size, where images have several."""
     total = seen.total()
-    (height, width), many = _commonest_size(seen)
+    (height, width), many = commonest_size(seen)
     if 2 * many >= total:
         shared = f"the size of {many:,} of {total:,} images"
         if frame.pixels < height * width:
@@ -237,7 +246,7 @@ def _reason(frame: Frame, seen: Counter[Frame]) -> str:
     )
 
 
-def _commonest_size(seen: Counter[Frame]) -> tuple[tuple[int, int], int]:
+def commonest_size(seen: Counter[Frame]) -> tuple[tuple[int, int], int]:
     """The most common size and how many images have it; the larger of two equally common ones."""
     sizes: Counter[tuple[int, int]] = Counter()
     for frame, many in seen.items():

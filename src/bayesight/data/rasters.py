@@ -30,6 +30,8 @@ __all__ = [
     "Raster",
     "RasterRefusal",
     "check_pixels",
+    "flattened",
+    "is_grey",
     "may_turn",
     "place",
     "reason_of",
@@ -103,7 +105,7 @@ class Raster:
                 check_pixels(image.height, image.width, _SLOW_LIMIT)
             if form == "TIFF":
                 _refuse_raw(image)
-            grey = _is_grey(image) or (form == "PNG" and blob[24:26] == b"\x10\4")
+            grey = is_grey(image) or (form == "PNG" and blob[24:26] == b"\x10\4")
         except Exception as error:  # noqa: BLE001 - what a reader raises at hostile bytes, nobody can list
             raise RasterRefusal(reason_of(error, blob)) from None
         return cls(blob, image, form, grey, _orientation(image) if may_turn(blob) else 1)
@@ -238,19 +240,9 @@ class Raster:
         if self.is_deep:
             return _averaged(_scaled_down(*self._deep(box), levels, seen), factor)
         part = self.image if box == (0, 0, *self.image.size) else self.image.crop(box)
-        if part.has_transparency_data:
-            layer = _averaged(part.convert("RGBA"), factor)
-            factor = 1
-            if np.asarray(layer.getchannel("A")).min() < 255:
-                seen["transparent"] = True
-                white = Image.new("RGBA", layer.size, "white")
-                white.alpha_composite(layer)
-                layer = white
-            part = layer
-        if self.grey and part.mode not in ("1", "L"):
-            part = part.convert("RGB")
-        mode = "L" if self.grey else "RGB"
-        return _averaged(part if part.mode == mode else part.convert(mode), factor)
+        found, transparent = flattened(part, factor, grey=self.grey)
+        seen["transparent"] |= transparent
+        return found
 
     def _deep(self, box: tuple[int, int, int, int]) -> tuple[Values, Values | None]:
         """A part of a deep image: its values ``(h, w)`` or ``(h, w, 3)``, and its opacity in [0, 1]."""
@@ -283,6 +275,30 @@ def _scaled_down(values: Values, alpha: Values | None, levels: Levels, seen: dic
         seen["transparent"] = True
         values = values * alpha + 255 * (1 - alpha)
     return Image.fromarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
+
+
+def flattened(image: Image.Image, factor: int = 1, *, grey: bool) -> tuple[Image.Image, bool]:
+    """An image of 8 bits as grey or RGB, ``factor`` pixels one, laid over white; whether it was transparent.
+
+    Args:
+        image: of any mode of 8 bits or fewer.
+        factor: pixels along a side that become one.
+        grey: as ``is_grey`` tells it.
+    """
+    if image.mode in ("La", "RGBa"):  # colours multiplied by opacity, which Pillow brings nowhere else
+        image = image.convert(image.mode.upper())
+    transparent = False
+    if image.has_transparency_data:
+        image, factor = _averaged(image.convert("RGBA"), factor), 1
+        transparent = bool(np.asarray(image.getchannel("A")).min() < 255)
+        if transparent:
+            white = Image.new("RGBA", image.size, "white")
+            white.alpha_composite(image)
+            image = white
+    if grey and image.mode not in ("1", "L"):
+        image = image.convert("RGB")  # whose channels are equal, so that grey is any of them
+    mode = "L" if grey else "RGB"
+    return _averaged(image if image.mode == mode else image.convert(mode), factor), transparent
 
 
 def _averaged(image: Image.Image, factor: int) -> Image.Image:
@@ -470,7 +486,7 @@ def _tags(image: Image.Image) -> Mapping[int, Any]:
     return found
 
 
-def _is_grey(image: Image.Image) -> bool:
+def is_grey(image: Image.Image) -> bool:
     """True where an image has no colour by its mode, or by its palette."""
     if image.mode not in ("P", "PA"):
         return image.mode in _GREY_MODES
