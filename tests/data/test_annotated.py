@@ -120,6 +120,15 @@ def test_parts_by_folder(tmp_path):
     assert found.part("test").paths == ("test/images/0.png",)
 
 
+def test_values_that_are_no_class_of_the_run_are_refused_but_for_that_of_nothing(tmp_path):
+    members = {"images/a.png": street(1)[0], "masks/a.png": png(np.eye(6) * 11)}
+    path = archive(tmp_path, members)
+    found = open_annotated(path, MaskReader(classes=11, void=11), ImageSpec())
+    assert np.array_equal(found.annotations[0], np.eye(6) * VOID)
+    with pytest.raises(SourceUnreadable, match="the value 11; expected class numbers from 0 to 9, or 255"):
+        open_annotated(path, MaskReader(classes=10, void=10), ImageSpec())
+
+
 def test_masks_of_black_and_white_and_numbers_for_nothing(tmp_path):
     white = {"images/a.png": street(1)[0], "masks/a.png": png(np.eye(6) * 255)}
     found = open_annotated(archive(tmp_path, white), MaskReader(), ImageSpec())

@@ -38,7 +38,6 @@ __all__ = [
     "read_mask",
     "read_questions",
     "read_voc",
-    "within",
 ]
 
 MOST_BOXES = 10_000
@@ -294,8 +293,7 @@ def read_mask(
     blob: bytes,
     where: str,
     *,
-    classes: int | None = None,
-    void: int | None = None,
+    size: tuple[int, int] | None = None,
     colours: Mapping[tuple[int, int, int], int] | None = None,
 ) -> ImageArray:
     """The class number of every pixel: uint8 (H, W).
@@ -303,12 +301,11 @@ def read_mask(
     Args:
         blob: of an image file without loss: grey, palette, or in colours of a table.
         where: its name, for messages.
-        classes: K; numbers from K on are refused, but for ``void``.
-        void: a number that stands for no class.
+        size: (height, width) of its picture; None takes any.
         colours: the class of each colour (red, green, blue); None takes grey and palette values themselves.
 
     Raises:
-        InvalidInput: no image, one in colours without a table, or values that are no class.
+        InvalidInput: no image, one of another size, in colours without a table, or of values that are none.
     """
     try:
         with Image.open(io.BytesIO(blob)) as image:
@@ -316,6 +313,8 @@ def read_mask(
             check(pixels <= PIXEL_LIMIT, where, f"{pixels:,} pixels", f"{PIXEL_LIMIT:,} at most")
             lossy = image.format in ("JPEG", "MPO", "JPEG2000")
             check(not lossy, where, f"a mask as {image.format}, which changes class numbers", "one as PNG")
+            fits, came = size in (None, image.size[::-1]), f"a mask of {image.width}x{image.height}"
+            check(fits, where, came, "{1}x{0}, the size of its picture".format(*(size or (0, 0))))
             coloured = image.mode not in ("1", "L", "P", "I;16", "I")
             mask = np.asarray(image.convert("RGB") if colours is not None else image)
     except InvalidInput:
@@ -330,22 +329,9 @@ def read_mask(
         "a mask in colours",
         "class numbers as grey or palette values, or a table of colours",
     )
-    highest = 255 if classes is None else classes - 1
-    values = np.unique(mask)
-    wrong = [int(value) for value in values if value > highest and value != void]
-    check(not wrong, where, f"the value {wrong[0]}" if wrong else "", f"class numbers from 0 to {highest}")
+    highest = mask.max(initial=0)
+    check(highest < 256, where, f"the value {highest}", "class numbers from 0 to 255")
     return mask.astype(np.uint8)
-
-
-def within(mask: ImageArray, size: tuple[int, int], where: str) -> ImageArray:
-    """A mask that is as large as its picture, (height, width).
-
-    Raises:
-        InvalidInput: it is not.
-    """
-    came = f"a mask of {mask.shape[1]}x{mask.shape[0]}"
-    check(mask.shape == size, where, came, f"{size[1]}x{size[0]}, the size of its picture")
-    return mask
 
 
 def _of_colours(pixels: ImageArray, colours: Mapping[tuple[int, int, int], int], where: str) -> ImageArray:

@@ -21,13 +21,12 @@ from bayesight.data.annotations import (
     read_mask,
     read_questions,
     read_voc,
-    within,
 )
 from bayesight.data.foldernames import is_mask
 from bayesight.data.formats import IMAGE_SUFFIXES, suffix_of
 from bayesight.errors import InvalidInput, listed
 from bayesight.frame import Placing
-from bayesight.types import FloatArray, ImageArray, IntArray
+from bayesight.types import FloatArray, ImageArray
 
 __all__ = [
     "VOID",
@@ -107,30 +106,18 @@ class MaskReader:
     def place(self, path: str, raw: bytes, placing: Placing) -> ImageArray:
         """(H, W) class numbers in the frame, ``VOID`` where there is no class or no image."""
         where = f"the mask of {path}"
-        if self.colours:
-            mask = read_mask(raw, where, colours=self.colours)
-        elif self.binary:
-            mask = read_mask(raw, where).copy()
-            wrong = np.setdiff1d(mask, [0, 255])
-            if len(wrong):
-                raise InvalidInput(f"{where}: the value {wrong[0]}; expected 0 and 255, as in other masks.")
+        mask = read_mask(raw, where, size=placing.size, colours=self.colours or None).copy()
+        if self.binary:
+            wrong = mask[(mask > 0) & (mask < VOID)]
+            known = "0 and 255, as in other masks"
             mask[mask == VOID] = 1
         else:
-            mask = self._numbers(raw, where)
-        return mask_in(within(mask, placing.size, where), placing)
-
-    def _numbers(self, raw: bytes, where: str) -> ImageArray:
-        mask = read_mask(raw, where).copy()
-        if self.void is not None:
-            mask[mask == self.void] = VOID
-        if self.classes is not None:
-            wrong = mask[(mask >= self.classes) & (mask != VOID)]
-            if wrong.size:
-                raise InvalidInput(
-                    f"{where}: the value {wrong[0]}; expected class numbers from 0 to {self.classes - 1}, or "
-                    "255 for none (another with --set data.void=NUMBER)."
-                )
-        return mask
+            mask[mask == (VOID if self.void is None or self.colours else self.void)] = VOID
+            wrong = mask[(mask >= (self.classes or VOID)) & (mask != VOID)]
+            known = f"class numbers from 0 to {(self.classes or VOID) - 1}"
+            known += ", or 255 for none (another with --set data.void=NUMBER)"
+        check(not wrong.size, where, f"the value {wrong[0]}" if wrong.size else "", known)
+        return mask_in(mask, placing)
 
 
 @dataclass(frozen=True)
@@ -268,33 +255,31 @@ def points_out(points: FloatArray, placing: Placing) -> FloatArray:
 
 def mask_in(mask: ImageArray, placing: Placing) -> ImageArray:
     """A mask (h, w) in its frame (H, W), the nearest pixel of each; ``VOID`` where there is no image."""
-    rows, columns = (_nearest(placing, axis) for axis in (0, 1))
-    inside = np.clip(rows, 0, mask.shape[0] - 1)[:, None], np.clip(columns, 0, mask.shape[1] - 1)
-    found: ImageArray = mask[inside]
-    found[(rows < 0) | (rows >= mask.shape[0])] = VOID
-    found[:, (columns < 0) | (columns >= mask.shape[1])] = VOID
-    return found
+    rows, columns = (
+        (np.arange(side) + 0.5 - corner) / scale
+        for side, scale, corner in zip(placing.frame, placing.scale, placing.corner, strict=True)
+    )
+    return _sampled(mask, rows, columns)
 
 
 def mask_out(mask: ImageArray, placing: Placing) -> ImageArray:
     """A mask (H, W) of the frame in the image's own size (h, w); ``VOID`` where the image was cut away."""
     rows, columns = (
-        np.floor((np.arange(side) + 0.5) * scale + corner).astype(np.int64)
+        (np.arange(side) + 0.5) * scale + corner
         for side, scale, corner in zip(placing.size, placing.scale, placing.corner, strict=True)
     )
-    found: ImageArray = mask[
-        np.clip(rows, 0, mask.shape[0] - 1)[:, None], np.clip(columns, 0, mask.shape[1] - 1)
-    ]
-    found[(rows < 0) | (rows >= mask.shape[0])] = VOID
-    found[:, (columns < 0) | (columns >= mask.shape[1])] = VOID
-    return found
+    return _sampled(mask, rows, columns)
 
 
-def _nearest(placing: Placing, axis: int) -> IntArray:
-    """The row or column of the image that each one of the frame shows."""
-    centres = np.arange(placing.frame[axis]) + 0.5
-    found: IntArray = np.floor((centres - placing.corner[axis]) / placing.scale[axis]).astype(np.int64)
-    return found
+def _sampled(mask: ImageArray, rows: np.ndarray, columns: np.ndarray) -> ImageArray:
+    """The pixels of a mask that places along its sides fall into; ``VOID`` outside."""
+    found = np.pad(mask, 1, constant_values=VOID)
+    places = (
+        np.clip(np.floor(at), -1, n).astype(int) + 1
+        for at, n in zip((rows, columns), mask.shape, strict=True)
+    )
+    sampled: ImageArray = found[np.ix_(*places)]
+    return sampled
 
 
 def class_table(content: bytes, void: int | None = None) -> tuple[tuple[str, ...], dict[Colour, int]]:
