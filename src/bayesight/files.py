@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from bayesight.errors import BayesightError, RunUnreadable, StorageFailed
+from bayesight.errors import BayesightError, RunUnreadable, SourceUnreadable, StorageFailed
 
-__all__ = ["entries_of", "open_atomic", "read_plain", "write_atomic"]
+__all__ = ["entries_of", "open_atomic", "read_plain", "reading", "write_atomic"]
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -112,6 +112,21 @@ def read_plain(path: Path, most: int) -> bytes:
             return file.read(most)
     except OSError as problem:
         raise RunUnreadable(f"{path} is missing or damaged ({problem.strerror or problem}).") from problem
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say in one sentence that a source cannot be read.
+
+    Raises:
+        SourceUnreadable: the system refuses it.
+    """
+    try:
+        yield
+    except BayesightError:
+        raise
+    except OSError as error:
+        raise SourceUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _sync_folder(folder: Path) -> None:

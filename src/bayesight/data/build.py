@@ -8,6 +8,7 @@ digest and its path, about 100 bytes.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections import Counter
@@ -25,16 +26,16 @@ from bayesight.data.decode import PIXEL_LIMIT, decode, native_frames, refit, sur
 from bayesight.data.framing import MOST_PIXELS, BitDepths, ImageSpec, asked_frame, choose, sentence
 from bayesight.data.idx import idx_batches
 from bayesight.data.layout import WEB_DATASET, document_kind, flat_hint
-from bayesight.data.manifest import FORMAT, Manifest, content_hash
+from bayesight.data.manifest import Manifest, content_hash
 from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined, Remarks, Tally
 from bayesight.data.placing import Placement, place, place_by_name, place_by_value
-from bayesight.data.sources import Source
+from bayesight.data.sources import AS_STORED, ContainerOptions, Source, find_source
 from bayesight.data.unpacking import MemberPlan, ReadAgain
-from bayesight.errors import SourceUnreadable, StorageFailed
+from bayesight.errors import BayesightError, SourceUnreadable, StorageFailed
 from bayesight.frame import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.types import ImageArray, IntArray, Progress
 
-__all__ = ["build"]
+__all__ = ["build", "first_frames"]
 
 _DECODED_BYTES = 32 << 20
 _BUCKET_BYTES = 64 << 20
@@ -81,6 +82,32 @@ def build(
             raise _nothing_read(source, spool)
         paths = b"\n".join(spool.paths).split(b"\n")
         return _finish(source, spool, folder, _placed(source, spec, spool, paths), paths, choice)
+
+
+def first_frames(
+    source: str | os.PathLike[str], *, container: ContainerOptions = AS_STORED, most: int = 500
+) -> list[Frame]:
+    """The frames of the first images of a source, at least one where it can be read and is no IDX data.
+
+    Nothing is decoded and nothing is kept. A source that cannot be read has none: opening it says why.
+
+    Args:
+        source: as ``open_store`` takes it.
+        container: how names in archives are encoded, and whether links are followed.
+        most: images to look at.
+    """
+    frames: list[Frame] = []
+    try:
+        found = find_source(source, labelled=False, options=container)
+        if found.kind == "idx":
+            return []
+        for batch in batches(found, labelled=False):
+            frames += [frame for frame in native_frames(batch.blobs[: most - len(frames)]) if frame]
+            if len(frames) >= most:
+                break
+    except (BayesightError, ReadAgain, OSError):
+        pass
+    return frames
 
 
 class Spool:
@@ -232,7 +259,8 @@ def _read_images(source: Source, spec: ImageSpec, spool: Spool, plan: MemberPlan
     depths, budget = BitDepths(str(source.path)), PixelBudget(source.path)
     for batch in batches(source, labelled=spec.by_folder, plan=plan, remarks=spool.remarks):
         if spool.frame is None:
-            spool.frame = _first_frame(batch, spec)
+            natives = (native for blob in batch.blobs for native in native_frames([blob]) if native)
+            spool.frame = next((asked_frame(spec, native) for native in natives), None)
         for part in _parts(batch, spool.frame):
             if not seen and not _take_in(part, spool, budget, spec):
                 assert spool.frame is not None
@@ -322,15 +350,6 @@ def _parts(batch: Batch, frame: Frame | None) -> Iterator[Batch]:
         )
 
 
-def _first_frame(part: Batch, spec: ImageSpec) -> Frame | None:
-    """The frame of the first image that has one."""
-    for blob in part.blobs:
-        (native,) = native_frames([blob])
-        if native is not None:
-            return asked_frame(spec, native)
-    return None
-
-
 def _placed(source: Source, spec: ImageSpec, spool: Spool, paths: list[bytes]) -> Placement:
     """The class and the part of every spooled image."""
     ids = np.concatenate(spool.folders).astype(np.int64)
@@ -370,7 +389,6 @@ def _finish(
         _write_header(file, "|u1", (len(order), *frame.shape))
         _write_sorted(spool, order, frame.size_bytes, file, folder)
     return Manifest(
-        format=FORMAT,
         source=str(source.path),
         kind=source.kind,
         classes=placed.classes,

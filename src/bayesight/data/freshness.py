@@ -11,7 +11,7 @@ from typing import Any
 
 from bayesight.data.folder import file_stamp, folder_signature
 from bayesight.data.sources import Source
-from bayesight.errors import SourceUnreadable
+from bayesight.files import reading
 
 __all__ = ["Stamp", "content_of", "digest_of", "stamp"]
 
@@ -66,10 +66,8 @@ def _look(source: Source) -> tuple[Stamp, int]:
     if source.kind == "folder":
         count, digest, newest = folder_signature(source.path, follow_links=source.options.follow_links)
         return Stamp(["folder", count, digest], count, tells=True), newest
-    try:
+    with reading(source.path):
         found = [path.stat() for path in _files(source)]
-    except OSError as error:
-        raise SourceUnreadable(f"{source.path} cannot be read: {error.strerror}") from error
     values = [source.kind, *[list(file_stamp(status)) for status in found]]
     return Stamp(values, None, tells=os.name == "posix"), max(status.st_ctime_ns for status in found)
 
@@ -84,8 +82,5 @@ def digest_of(path: Path) -> str:
     Raises:
         SourceUnreadable: it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError as error:
-        raise SourceUnreadable(f"{path} cannot be read: {error.strerror}") from error
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

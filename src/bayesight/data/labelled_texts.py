@@ -16,14 +16,13 @@ import numpy as np
 
 from bayesight.checks import check, existing_path
 from bayesight.data.formats import IMAGE_SUFFIXES
-from bayesight.data.manifest import FORMAT, Manifest, content_hash
-from bayesight.data.members import Remarks
+from bayesight.data.manifest import Manifest, content_hash
 from bayesight.data.store import Store
 from bayesight.data.streams import ByteStream
-from bayesight.data.text import Subwords, read_labelled, read_lines
+from bayesight.data.text import Subwords, read_labelled, text_lines
 from bayesight.errors import BayesightError, SourceUnreadable
 from bayesight.files import entries_of
-from bayesight.frame import EIGHT_BIT, Frame, Treatment
+from bayesight.frame import Frame
 from bayesight.types import ImageArray, IntArray
 
 __all__ = ["TEXT", "TextStore", "encoded", "holds_texts", "open_texts"]
@@ -120,24 +119,14 @@ def open_texts(source: str | Path, *, labelled: bool = True, in_order: bool = Fa
     parts = np.zeros(len(texts), np.uint8)
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     manifest = Manifest(
-        format=FORMAT,
         source=str(path),
         kind=TEXT,
         classes=classes,
         counts=dict(zip(classes, counts.tolist(), strict=True)),
-        parts={},
-        notes=(),
-        lost=(),
         shape=(1, 1),
         mode=TEXT,
         content_hash=content_hash(Frame(1, 1, TEXT), labels, digests, parts),
-        quarantined=(),
-        passed=(),
         choice="texts, one a line",
-        levels=EIGHT_BIT,
-        fit="crop",
-        treatment=Treatment(),
-        container=Remarks(),
     )
     ordered = order.tolist()
     return TextStore(
@@ -175,14 +164,13 @@ def encoded(texts: Sequence[str], vocabulary: Subwords, length: int) -> tuple[An
 
 def _lines(path: Path) -> tuple[list[str], list[str]]:
     """Texts of a file, one a line, or of a folder's files, and their places, without empty lines."""
-    files = entries_of(path) if path.is_dir() else [path]
     texts: list[str] = []
     places: list[str] = []
-    for file in (file for file in files if not file.name.startswith(".")):
-        lines = [(number, line) for number, line in enumerate(read_lines(file), 1) if line]
-        labelled = all("\t" in line for _, line in lines)
-        texts += [line.partition("\t")[2] if labelled else line for _, line in lines]
-        places += [f"{file.name}:{number}" for number, _ in lines]
+    for file, found in text_lines(path):
+        lines = [line.strip() for _, line in found]
+        labelled = all("\t" in line for line in lines)
+        texts += [line.partition("\t")[2] if labelled else line for line in lines]
+        places += [f"{file.name}:{number}" for number, _ in found]
     return texts, places
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bayesight.data.layout import EmptyClass
 from bayesight.data.members import Quarantined, Remarks, SkippedFiles
-from bayesight.frame import Fit, Frame, Levels, Treatment
+from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Treatment
 from bayesight.types import ImageArray, IntArray
 
 __all__ = ["FORMAT", "Manifest", "content_hash"]
@@ -24,44 +24,44 @@ class Manifest:
     """The contents of a store beside its arrays, and where they came from.
 
     Args:
-        format: version of the layout on disk.
         source: absolute path of the folder or archive.
         kind: "folder", "tar", "zip", "idx" or "text"; IDX data number their classes, the others name them.
         classes: names in the order of the labels: sorted, as text.
         counts: images of each class.
-        parts: images of each part of the source (see ``layout.PARTS``); empty where it has none.
-        notes: which folders were taken for what, in sentences, where that needs saying.
-        lost: folders among those of the classes in which no image could be read.
         shape: (H, W) or (H, W, 3) of one image, (1, T) of a text.
         mode: "L" (grey), "RGB" or "text".
         content_hash: the same for the same images under the same class indices, whatever held them.
+        choice: how size, mode and levels were chosen, one sentence.
+        format: version of the layout on disk.
+        parts: images of each part of the source (see ``layout.PARTS``); empty where it has none.
+        notes: which folders were taken for what, in sentences, where that needs saying.
+        lost: folders among those of the classes in which no image could be read.
         quarantined: members not taken in, each with its reason.
         passed: files that were passed over because they are no images, by kind and class.
-        choice: how size, mode and levels were chosen, one sentence.
         levels: the values of the images that became 0 and 255.
         fit: how images of another shape were brought to this one.
         treatment: what was done to the images, in counts.
         container: what was noticed of the folder or archive itself, in counts.
     """
 
-    format: int
     source: str
     kind: str
     classes: tuple[str, ...]
     counts: dict[str, int]
-    parts: dict[str, int]
-    notes: tuple[str, ...]
-    lost: tuple[EmptyClass, ...]
     shape: tuple[int, ...]
     mode: str
     content_hash: str
-    quarantined: tuple[Quarantined, ...]
-    passed: tuple[SkippedFiles, ...]
     choice: str
-    levels: Levels
-    fit: Fit
-    treatment: Treatment
-    container: Remarks
+    format: int = FORMAT
+    parts: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    lost: tuple[EmptyClass, ...] = ()
+    quarantined: tuple[Quarantined, ...] = ()
+    passed: tuple[SkippedFiles, ...] = ()
+    levels: Levels = EIGHT_BIT
+    fit: Fit = "crop"
+    treatment: Treatment = field(default_factory=Treatment)
+    container: Remarks = field(default_factory=Remarks)
 
     @property
     def ignored(self) -> int:

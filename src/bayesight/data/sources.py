@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,7 +20,7 @@ from bayesight.data.streams import ByteStream, compression_of
 from bayesight.data.tar import checksum_holds
 from bayesight.data.zip import ends_as_zip
 from bayesight.errors import InvalidInput, SourceUnreadable
-from bayesight.files import entries_of
+from bayesight.files import entries_of, reading
 
 __all__ = ["AS_STORED", "ContainerOptions", "Source", "find_source", "holds_images"]
 
@@ -168,19 +166,10 @@ def holds_images(path: Path) -> bool:
     if path.is_dir() or not path.is_file():
         return path.is_dir()
     _refuse_part(path)
-    with _reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         start = file.read(512)
     packed = compression_of(start) is not None or start.startswith((*_ZIP_STARTS, *_UNSUPPORTED))
     return packed or holds_idx(start) or (len(start) == 512 and checksum_holds(start))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Say in one sentence that a file or folder cannot be read."""
-    try:
-        yield
-    except OSError as error:
-        raise SourceUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _kind_of(path: Path) -> Literal["tar", "zip", "idx"]:
@@ -217,7 +206,7 @@ def _refuse_known(path: Path, start: bytes, packed: str | None) -> None:
 
 def _idx_in(folder: Path) -> Path | None:
     """The one IDX file of images in a folder that holds nothing else to read; None for a folder of images."""
-    with _reading(folder):
+    with reading(folder):
         names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
     found = {name.removesuffix(".gz"): name for name in names if _IDX_NAME.fullmatch(name)}
     if not found or any((folder / name).is_dir() for name in names):

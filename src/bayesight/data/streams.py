@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from bayesight.data.budget import XZ_MEMORY_BYTES, ContainerBudget
 from bayesight.errors import SourceUnreadable
+from bayesight.files import reading
 
 __all__ = ["CHUNK_BYTES", "ByteStream", "compression_of"]
 
@@ -96,13 +97,11 @@ class ByteStream:
         self.after_start = b""
         self._stop = threading.Event()
         self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUE_CHUNKS)
-        try:
+        with reading(path):
             self._file = path.open("rb")
             self.size = path.stat().st_size
             start = self._file.read(6)
             self._file.seek(0)
-        except OSError as error:
-            raise SourceUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
         self.compression = compression_of(start)
         self.budget = ContainerBudget(path, self.size)
         self._thread: threading.Thread | None = None
@@ -144,10 +143,8 @@ class ByteStream:
         self._file.close()
 
     def _next_plain(self) -> bytes:
-        try:
+        with reading(self.path):
             chunk = self._file.read(CHUNK_BYTES)
-        except OSError as error:
-            raise SourceUnreadable(f"{self.path} cannot be read: {error.strerror or error}") from error
         if not chunk:
             raise StopIteration
         self.taken += len(chunk)

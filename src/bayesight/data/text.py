@@ -4,7 +4,7 @@
 read_text, read_lines        a text; its lines
 read_labelled                sentences with their classes
 Characters, Subwords         text to numbers and back
-KnownWords                        short texts as numbers of known words
+KnownWords                   short texts as numbers of known words
 Windows                      batches of stretches of one long text
 ```
 """
@@ -16,7 +16,7 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, MissingExtra, SourceUnreadable, listed, shown
+from bayesight.files import entries_of
 from bayesight.seeding import torch_generator
 from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL, IntArray
 
@@ -38,6 +39,7 @@ __all__ = [
     "read_labelled",
     "read_lines",
     "read_text",
+    "text_lines",
     "vocabulary_from",
 ]
 
@@ -132,29 +134,29 @@ def read_labelled(path: str | Path) -> LabelledText:
         InvalidInput: a line without a tab or a label (says which), or no lines.
     """
     path = existing_path(path)
-    texts: list[str] = []
-    labels: list[str] = []
-    places: list[str] = []
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-        for file in files:
-            lines = [(number, line) for number, line in enumerate(read_lines(file), 1) if line]
-            texts += [line for _, line in lines]
-            labels += [file.name.removesuffix(".gz").removesuffix(".txt")] * len(lines)
-            places += [f"{file.name}:{number}" for number, _ in lines]
-    else:
-        for number, line in enumerate(read_text(path).split("\n"), 1):
-            if not line.strip():
-                continue
-            label, tab, text = line.partition("\t")
-            where = f"{path}, line {number:,}"
-            check(bool(tab), where, f"{shown(line)} has no tab", "label<TAB>text")
-            check(bool(label.strip() and text.strip()), where, "a label or a text is empty", "label<TAB>text")
-            labels.append(label.strip())
-            texts.append(text.strip())
-            places.append(f"{path.name}:{number}")
-    check(bool(texts), str(path), "no lines", "label<TAB>text, or a file for each class")
-    return LabelledText(texts, labels, places)
+    found = LabelledText([], [], [])
+    for file, lines in text_lines(path):
+        label = file.name.removesuffix(".gz").removesuffix(".txt")
+        for number, text in lines:
+            if not path.is_dir():
+                label, tab, text = text.partition("\t")
+                where = f"{path}, line {number:,}"
+                check(bool(tab), where, f"{shown(label)} has no tab", "label<TAB>text")
+                whole = bool(label.strip() and text.strip())
+                check(whole, where, "a label or a text is empty", "label<TAB>text")
+            found.texts.append(text.strip())
+            found.labels.append(label.strip())
+            found.places.append(f"{file.name}:{number}")
+    check(bool(found.texts), str(path), "no lines", "label<TAB>text, or a file for each class")
+    return found
+
+
+def text_lines(path: Path) -> Iterator[tuple[Path, list[tuple[int, str]]]]:
+    """Files of texts, a folder's in the order of their names, with their numbered lines but blank ones."""
+    for file in entries_of(path) if path.is_dir() else [path]:
+        if file.is_file() and not file.name.startswith("."):
+            lines = read_text(file).split("\n")
+            yield file, [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 class Vocabulary(Protocol):

@@ -22,6 +22,7 @@ from bayesight.data.notes import image_notes, notes
 from bayesight.data.sources import AS_STORED, ContainerOptions, holds_images
 from bayesight.data.text import Subwords
 from bayesight.errors import BayesightError, SourceNotFound, SourceUnreadable, listed
+from bayesight.files import reading
 from bayesight.frame import Treatment
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import Progress
@@ -75,10 +76,8 @@ def _read_file(given: str | Path, classes: Classes) -> tuple[Tensor, Treatment]:
         raise SourceUnreadable(f"{given} is not a file; expected an image.")
     if (size := path.stat().st_size) > ENCODED_LIMIT_BYTES:
         raise SourceUnreadable(f"{given} has {size:,} bytes; expected {ENCODED_LIMIT_BYTES:,} at most.")
-    try:
+    with reading(path):
         found = decode([path.read_bytes()], classes.frame)
-    except OSError as problem:
-        raise SourceUnreadable(f"{given} cannot be read: {problem.strerror}.") from problem
     if found.refused:
         why = "it is text, and the run reads images" if holds_texts(path) else found.refused[0][1]
         raise SourceUnreadable(f"{given} is no image that can be read: {why}.")

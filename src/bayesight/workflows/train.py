@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bayesight.checks import check
-from bayesight.data.glance import first_frames
+from bayesight.data.build import first_frames
 from bayesight.data.labelled_texts import holds_texts
 from bayesight.language import marked
 from bayesight.progress import reporter, told

@@ -155,7 +155,7 @@ def test_another_run_s_weights_bring_their_model(shapes, shapes_run, tmp_path):
 
 
 def test_no_photographs_among_small_images_or_none(shapes):
-    from bayesight.data.glance import first_frames
+    from bayesight.data.build import first_frames
 
     assert photographs_among([]) is None
     assert photographs_among(first_frames(shapes)) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bayesight.data.glance import first_frames
+from bayesight.data.build import first_frames
 
 
 @pytest.fixture
