@@ -14,7 +14,7 @@ from jinja2 import nodes
 from bayesight import report
 from bayesight.evaluation import reliability
 from bayesight.language import LANGUAGES, accepted, catalogue, current, of_system, retold, speaking, tr
-from bayesight.report import ClassReading, Estimate, Report, render
+from bayesight.report import Estimate, Report, render
 from bayesight.report.words import joined, plural
 
 ROOT = Path(__file__).parents[1]
@@ -265,24 +265,41 @@ def test_counts_and_lists_follow_the_language():
 
 def test_a_report_in_korean_has_no_english_sentence():
     sure = Estimate(0.9, 0.85, 0.94)
-    reading = ClassReading("A", 40, sure, sure, sure, sure, sure)
+    names = (
+        "sensitivity",
+        "false_alarm",
+        "precision",
+        "likelihood_ratio_positive",
+        "likelihood_ratio_negative",
+    )
+    ends = {name: [0.85, 0.94] for name in names}
+    reading = {"support": 40, **dict.fromkeys(names, 0.9), "undefined": {}, "intervals": ends}
+    both, told = {"A": reading, "B": reading}, {"log_loss": 0.3, "calibration_error": 0.02, "bins": 15}
     generator = np.random.default_rng(0)
     p = generator.dirichlet([1, 1, 1], 90)
     labels = generator.integers(0, 3, 90)
     with speaking("ko"):
         sections = (
-            report.summary(sure, 90, log_loss=0.3, calibration_error=0.02, readings=(reading, reading)),
+            report.summary(sure, 90, readings=both, **told),
             report.confusion_table([[8, 2], [1, 9]], ("A", "B")),
-            report.per_class((reading,)),
+            report.per_class(both),
             report.reliability_diagram(reliability(np.log(p), labels)),
             report.class_counts({"A": 5, "B": 9}),
             report.quarantine([("x.png", "")], ignored=2),
-            report.duplicates(1, 2, near_groups=1),
+            report.duplicates(1, 2, ()),
             report.counted_people(0.1, 0.99, 0.1),
             report.posterior_by_prevalence([0.1, 0.5], [0.2, 0.6], here=0.3),
-            report.novelty(p[:, 0], unknown=p[:, 1], threshold=0.5, level=0.05),
-            report.update_change(("A", "B"), [0.8, 0.7], [0.9, 0.6], 5, removed=2, elapsed_s=1.2),
-            report.learning_curves([1, 2], validation_accuracy=[0.5, 0.8], best_epoch=2),
+            report.novelty(p[:, 0], p[:, 1], threshold=0.5, level=0.05, auroc=0.9, fpr95=0.1, source="ㄱ"),
+            report.update_change(
+                ("A", "B"),
+                [0.8, 0.7],
+                [0.9, 0.6],
+                5,
+                elapsed_s=1.2,
+                new_classes=("B",),
+                measures={"ㄱ": (0.8, 0.9)},
+            ),
+            report.learning_curves({"ㄱ": [0.5, 0.3]}, [0.5, 0.8], best_epoch=2),
         )
         page = render(Report("A", sections))
     assert '<html lang="ko">' in page

@@ -44,10 +44,20 @@ def letter(name: str, seed: int, size: int = 28) -> np.ndarray:
     return np.asarray(image.rotate(rng.uniform(-14, 14), Image.Resampling.BILINEAR))
 
 
-def readings_of(matrix: np.ndarray, classes: tuple[str, ...]) -> tuple[r.ClassReading, ...]:
+def reading(support: int, **rates: r.Estimate) -> dict:
+    """A class read as a test; a rate without a value is infinite, or open."""
+    undefined = {
+        n: "infinite" if e.mean > 0 else "never said" for n, e in rates.items() if not np.isfinite(e.mean)
+    }
+    values = {n: None if n in undefined else e.mean for n, e in rates.items()}
+    intervals = {n: [e.low, e.high] for n, e in rates.items()}
+    return {"support": support, **values, "undefined": undefined, "intervals": intervals}
+
+
+def readings_of(matrix: np.ndarray, classes: tuple[str, ...]) -> dict[str, dict]:
     """Every class of a confusion matrix as a test."""
     c = one_vs_rest(matrix)
-    out = []
+    out = {}
     for k, name in enumerate(classes):
         tp, fn, fp, tn = (int(x[k]) for x in (c.tp, c.fn, c.fp, c.tn))
         s, f = rate_of(tp, tp + fn), rate_of(fp, fp + tn)
@@ -55,17 +65,24 @@ def readings_of(matrix: np.ndarray, classes: tuple[str, ...]) -> tuple[r.ClassRe
         minus = r.Estimate(
             (1 - s.mean) / (1 - f.mean), (1 - s.high) / (1 - f.low), (1 - s.low) / (1 - f.high)
         )
-        out.append(r.ClassReading(name, tp + fn, s, f, rate_of(tp, tp + fp), plus, minus))
-    return tuple(out)
+        out[name] = reading(
+            tp + fn,
+            sensitivity=s,
+            false_alarm=f,
+            precision=rate_of(tp, tp + fp),
+            likelihood_ratio_positive=plus,
+            likelihood_ratio_negative=minus,
+        )
+    return out
 
 
-def curve_of(reading: r.ClassReading, stated: float | None) -> r.PrecisionCurve:
+def curve_of(name: str, read: dict, stated: float | None) -> r.PrecisionCurve:
     """Precision of a class over base rates from one in ten thousand to all."""
     g = np.geomspace(1e-4, 1, 60)
-    s, f = reading.sensitivity, reading.false_alarm
+    s, f = (r.Estimate(read[n], *read["intervals"][n]) for n in ("sensitivity", "false_alarm"))
     at = lambda a, b: g * a / (g * a + (1 - g) * b)  # noqa: E731
     low, high = at(s.low, f.high), at(s.high, f.low)
-    return r.PrecisionCurve(reading.name, g, at(s.mean, f.mean), low, high, 0.1, stated)
+    return r.PrecisionCurve(name, g, at(s.mean, f.mean), low, high, 0.1, stated)
 
 
 def classifier_sections(classes: tuple[str, ...], n: int = 3000, curves: int = 12) -> tuple[partial, ...]:
@@ -95,7 +112,7 @@ def classifier_sections(classes: tuple[str, ...], n: int = 3000, curves: int = 1
         "data": {"source": "notMNIST_real8k.tar.gz", "size": [28, 28], "augment": "glyph"},
         "model": {"name": "resnet", "width": 32, "depth": 3, "parameters": 222_134},
         "loss": {"name": "cross-entropy", "label_smoothing": 0.1, "class_weights": None},
-        "optimization": "Nesterov 0.2, one-cycle with 20 % warm-up, 20 epochs of batches of 128, bf16",
+        "optimization": {"name": "nesterov", "lr": 0.2, "schedule": "one-cycle", "epochs": 20, "bf16": True},
     }
     return (
         partial(
@@ -104,40 +121,39 @@ def classifier_sections(classes: tuple[str, ...], n: int = 3000, curves: int = 1
             n,
             log_loss=0.1734,
             calibration_error=diagram.expected_error,
+            by_chance=0.008,
+            bins=15,
             readings=readings,
         ),
         partial(
             r.training,
-            (
-                r.TrainingSource(
-                    "../shared/data/notMNIST_real8k.tar.gz",
-                    "training and validation",
-                    7998,
-                    "9f2b61c4e07ad1c3",
-                ),
-                r.TrainingSource("letters-from-fonts.tar.gz", "training only", 12_000, "03bb52a0f9e1d6aa"),
-            ),
-            samples={"training": 18_398, "validation": 800, "test": n},
-            recipe=recipe,
-            seed=7,
-            selection="the epoch with the least log-loss on the validation images",
-            elapsed_s=143.2,
-            threads=2,
-            versions={"bayesight": "0.1.0", "torch": "2.13.0", "numpy": "2.4.6"},
+            {
+                "sources": [
+                    {"source": "notMNIST_real8k.tar.gz", "images": 7998, "content_hash": "9f2b61c4e07ad1c3"},
+                    {"source": "from-fonts.tar.gz", "images": 12_000, "content_hash": "03bb52a0f9e1d6aa"},
+                ],
+                "examples": {"train": 18_398, "validation": 800, "also": 0},
+                "seed": 7,
+                "selection": "the epoch with the least log-loss on the validation images",
+                "seconds": {"training": 143.2},
+                "hardware": {"threads": 2, "torch": "2.13.0"},
+                "bayesight": "0.1.0",
+            },
+            recipe,
         ),
         partial(r.class_counts, {name: int((labels == i).sum()) for i, name in enumerate(classes)}),
         partial(
             r.learning_curves,
-            epochs,
-            train_loss=1.9 * np.exp(-epochs / 4) + 0.16 + rng.normal(0, 0.01, 20),
-            validation_loss=1.7 * np.exp(-epochs / 4) + 0.21 + rng.normal(0, 0.015, 20) + 0.003 * epochs,
-            train_accuracy=1 - 0.6 * np.exp(-epochs / 4) - 0.01,
-            validation_accuracy=1 - 0.55 * np.exp(-epochs / 4) - 0.045 + rng.normal(0, 0.003, 20),
+            {
+                "validation": 1.7 * np.exp(-epochs / 4) + 0.21 + rng.normal(0, 0.015, 20) + 0.003 * epochs,
+                "training": 1.9 * np.exp(-epochs / 4) + 0.16 + rng.normal(0, 0.01, 20),
+            },
+            1 - 0.55 * np.exp(-epochs / 4) - 0.045 + rng.normal(0, 0.003, 20),
             best_epoch=17,
         ),
         partial(r.confusion_table, matrix, classes),
         partial(r.per_class, readings),
-        partial(r.precision_curves, tuple(curve_of(x, 0.01) for x in readings[:curves]), chosen=classes[1]),
+        partial(r.precision_curves, tuple(curve_of(name, readings[name], 0.01) for name in classes[:curves])),
         partial(r.reliability_diagram, diagram),
         partial(r.mistakes, pictures, total=int((predicted != labels).sum())),
         partial(r.suspicious_labels, pictures[:4], total=31),
@@ -156,8 +172,7 @@ def classifier_sections(classes: tuple[str, ...], n: int = 3000, curves: int = 1
             r.duplicates,
             121,
             164,
-            near_groups=37,
-            conflicts=(
+            (
                 Conflict(("I/a.png", "J/b.png"), {"I": 1, "J": 1}),
                 Conflict(("D/c.png", "O/c.png"), {"D": 1, "O": 1}),
             ),
@@ -169,9 +184,8 @@ def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[partial, .
     """The sections of the Bayesian layer."""
     rng = np.random.default_rng(seed)
     k = len(classes)
-    g = np.linspace(0, 1, 101)
+    g = np.geomspace(1e-4, 1, 101)
     positive = g * 0.99 / (g * 0.99 + (1 - g) * 0.10)
-    negative = g * 0.01 / (g * 0.01 + (1 - g) * 0.90)
     here = rng.dirichlet(np.full(k, 0.5))
     before = rng.uniform(0.9, 0.98, k)
     before[-3:] = np.nan
@@ -181,48 +195,36 @@ def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[partial, .
         partial(
             r.belief_steps,
             ("ill", "healthy"),
-            (
-                r.BeliefStep("prior", [0.1, 0.9]),
-                r.BeliefStep("1st positive", [0.9167, 0.0833], np.log(0.108)),
-                r.BeliefStep("2nd positive", [0.9991, 0.0009], np.log(0.9083)),
-            ),
+            {"prior": [0.1, 0.9], "1st positive": [0.9167, 0.0833], "2nd positive": [0.9991, 0.0009]},
         ),
         partial(r.counted_people, 0.10, 0.99, 0.10),
         partial(
             r.posterior_by_prevalence,
             g,
             positive,
-            after_negative=negative,
-            low=positive * 0.93,
-            high=1 - (1 - positive) * 0.9,
-            here=0.1,
+            0.1,
         ),
         partial(
             r.belief_steps,
             classes,
-            tuple(r.BeliefStep(t, p) for t, p in zip(("prior", "1st", "2nd photograph"), many, strict=True)),
+            dict(zip(("prior", "1st", "2nd photograph"), many, strict=True)),
             heading="A second reading of the same subject",
         ),
         partial(
             r.base_rates,
             classes,
             np.full(k, 1 / k),
-            here,
-            low=np.clip(here - 0.02, 0, 1),
-            high=np.clip(here + 0.02, 0, 1),
+            [r.Estimate(p, max(p - 0.02, 0), min(p + 0.02, 1)) for p in here.tolist()],
             method="Inferred from 2,000 unlabelled images, by expectation-maximisation after calibration.",
-            measures=(
-                r.Comparison("accuracy", rate_of(1900, 2000), rate_of(1941, 2000)),
-                r.Comparison("log-loss", 0.192, 0.141, fraction=False),
-            ),
+            measures={"accuracy": (rate_of(1900, 2000), rate_of(1941, 2000))},
         ),
         partial(
             r.novelty,
             rng.normal(0, 1, 2000),
-            unknown=rng.normal(4.2, 1.4, 1500),
+            rng.normal(4.2, 1.4, 1500),
             threshold=1.645,
             level=0.05,
-            auroc=rate_of(1479, 1500),
+            auroc=0.986,
             fpr95=0.061,
             source="MNIST",
         ),
@@ -234,11 +236,11 @@ def belief_sections(classes: tuple[str, ...], seed: int = 0) -> tuple[partial, .
             1000,
             elapsed_s=0.0382,
             new_classes=classes[-3:],
-            trust_past=0.2,
-            measures=(
-                r.Comparison("accuracy, old classes", 0.951, 0.947),
-                r.Comparison("accuracy, all classes", 0.664, 0.934),
-            ),
+            measures={
+                "accuracy, old classes": (0.951, 0.947),
+                "accuracy, new classes": (math.nan, 0.93),
+                "accuracy, all classes": (0.664, 0.934),
+            },
         ),
         partial(
             r.steps,
@@ -284,11 +286,18 @@ def shifts():
     agreement = tuple(k / 10 for k in range(1, 10))
     falling, level = tuple(0.1 + 0.8 * a for a in agreement), (0.67,) * 9
 
-    def method(name: str, test: tuple[float, ...], published: tuple[float, float] | None) -> r.ShiftMethod:
-        low, high = (tuple(t + d for t in test) for d in (-0.02, 0.02))
-        return r.ShiftMethod(name, f"way {name}", f"hint {name}", (0.9, 0.8), test, low, high, published)
+    def method(name: str, test: tuple[float, ...], published: dict[str, float] | None) -> dict:
+        spreads = {
+            a: {"median": t, "low": t - 0.02, "high": t + 0.02} for a, t in zip(agreement, test, strict=True)
+        }
+        train = {a: {"median": a, "low": a, "high": a} for a in (0.9, 0.8)}
+        words = {"title": f"way {name}", "sees": f"hint {name}", "published": published}
+        return {**words, "validation": train, "test": spreads}
 
-    methods = (method("ordinary", falling, (0.874, 0.171)), method("adjusted", level, None))
+    methods = {
+        "ordinary": method("ordinary", falling, {"train": 0.874, "test": 0.171}),
+        "adjusted": method("adjusted", level, None),
+    }
     return (
         partial(
             r.shift_table,
@@ -307,9 +316,7 @@ def shifts():
 def makers():
     """Sections of models that make images."""
     pictures = np.stack([letter("A", 1), letter("B", 2)])
-    losses = {"generator": [1.2, 0.9, 0.8], "discriminator": [0.6, 0.65, 0.67]}
     return (
-        partial(r.loss_curves, [1, 2, 3], losses, best_epoch=2),
         partial(r.generated_images, pictures),
         partial(r.network_input, pictures, "cut to its middle"),
         partial(r.reconstructions, pictures, pictures[:, ::-1]),
@@ -328,8 +335,17 @@ def causes():
     graph = Dag(("size", "treatment", "success"), arrows)
     answers = {"as they are": seen, "if it were set": done}
     return (
-        partial(r.causal_graph, graph, "treatment", "success", held=("size",)),
-        partial(r.seeing_and_doing, "success", answers, fraction=True),
+        partial(r.causal_graph, graph, "treatment", "success", held=("size",), sentences=("Hold size.",)),
+        partial(
+            r.seeing_and_doing,
+            "success",
+            answers,
+            fraction=True,
+            headline="It turns round.",
+            others={"by weights": gap.estimate},
+            sentences=("A note.",),
+            level=0.9,
+        ),
         partial(r.strata_table, small, ("A", "B")),
     )
 
@@ -340,7 +356,9 @@ def tasks():
     rows = {"road": r.Estimate(0.9, 0.85, 0.94), "bike": r.Estimate(math.nan, math.nan, math.nan)}
     picture = np.full((20, 30, 3), 90, np.uint8)
     return (
-        partial(r.cases, [r.Case("worst", picture, "street/7.png", "mean IoU 0.1")], "The image, the truth."),
+        partial(
+            r.cases, [r.Card(picture, "worst", ["mean IoU 0.1"], "street/7.png")], "The image, the truth."
+        ),
         partial(r.measures_by_class, "Overlap", rows, {"road": 1200, "bike": 0}, "IoU", "pixels"),
     )
 

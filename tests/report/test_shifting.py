@@ -18,7 +18,8 @@ def test_words_and_table(shifts):
 def test_without_a_choice_nothing_is_said_of_one(shifts):
     (section,) = shifts
     methods, trained_at, tested_at, _ = section.args
-    bare = r.shift_table(methods[1:], trained_at, tested_at, (), ceiling=0.75)
+    last = {"adjusted": methods["adjusted"]}
+    bare = r.shift_table(last, trained_at, tested_at, (), ceiling=0.75, seeds=1)
     page = r.render(r.Report("t", (bare,)))
     assert "Chosen" not in page
     assert "Ordinary" not in page

@@ -15,7 +15,7 @@ from bayesight.milestones.bench.running import Outcome, Setting, run
 from bayesight.milestones.bench.shifting import plan_of
 from bayesight.milestones.bench.sources import open_letters
 from bayesight.milestones.papers.irm import MILESTONE
-from bayesight.report import Section, ShiftMethod
+from bayesight.report import Section
 from bayesight.report.words import rate
 from bayesight.types import Progress
 
@@ -108,7 +108,7 @@ class ShiftResult:
         """The report: the table with its curves, and how it came about."""
         plan, chosen = self.plan, self.chosen
         table = report.shift_table(
-            tuple(self._told(name) for name in self.outcome.measured),
+            {name: self.figures(name) for name in self.outcome.measured},
             plan.train,
             plan.test,
             tuple(dict.fromkeys(["ordinary", chosen or "reweight", "dfr", "irm"])),
@@ -130,19 +130,6 @@ class ShiftResult:
             SELECTION,
         )
         return [table, how]
-
-    def _told(self, name: str) -> ShiftMethod:
-        figures = self.figures(name)
-        train, test = (list(figures[part].values()) for part in ("validation", "test"))
-        return ShiftMethod(
-            name,
-            *METHODS[name],
-            tuple(spread["median"] for spread in train),
-            tuple(spread["median"] for spread in test),
-            tuple(spread["low"] for spread in test),
-            tuple(spread["high"] for spread in test),
-            PUBLISHED.get(name),
-        )
 
     def _spreads(self, name: str, part: str, agreements: Sequence[float]) -> dict[str, dict[str, Any]]:
         return {f"{agree:g}": self._spread(name, f"{part}_{agree:g}") for agree in agreements}

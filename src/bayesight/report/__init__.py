@@ -8,11 +8,9 @@ page      a report -> HTML
 """
 
 from bayesight.bayes.rates import Estimate
-from bayesight.report.blocks import Section, Step
+from bayesight.report.blocks import Card, Section, Step
 from bayesight.report.page import Report, render, save
 from bayesight.report.sections.belief import (
-    BeliefStep,
-    Comparison,
     base_rates,
     belief_steps,
     counted_people,
@@ -37,34 +35,20 @@ from bayesight.report.sections.evaluation import (
     per_class,
     precision_curves,
     reliability_diagram,
-)
-from bayesight.report.sections.overview import (
-    ClassReading,
-    TrainingSource,
-    class_counts,
-    learning_curves,
-    loss_curves,
-    prose,
-    steps,
     summary,
-    training,
 )
-from bayesight.report.sections.shifting import ShiftMethod, shift_table
-from bayesight.report.sections.tasks import Case, cases, measures_by_class, telling
+from bayesight.report.sections.overview import class_counts, learning_curves, prose, steps, training
+from bayesight.report.sections.shifting import shift_table
+from bayesight.report.sections.tasks import cases, measures_by_class, telling
 
 __all__ = [
-    "BeliefStep",
-    "Case",
-    "ClassReading",
-    "Comparison",
+    "Card",
     "Estimate",
     "Picture",
     "PrecisionCurve",
     "Report",
     "Section",
-    "ShiftMethod",
     "Step",
-    "TrainingSource",
     "base_rates",
     "belief_steps",
     "cases",
@@ -75,7 +59,6 @@ __all__ = [
     "duplicates",
     "generated_images",
     "learning_curves",
-    "loss_curves",
     "measures_by_class",
     "mistakes",
     "network_input",

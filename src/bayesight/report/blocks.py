@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bayesight.report.figures.lines import Line, style_of
+from bayesight.types import ImageArray
 
 __all__ = [
     "Alternatives",
@@ -22,7 +23,6 @@ __all__ = [
     "Grid",
     "Items",
     "Key",
-    "Option",
     "Section",
     "Step",
     "Story",
@@ -38,7 +38,7 @@ __all__ = [
 class Words:
     """Paragraphs of plain text; ``quiet`` ones are set smaller."""
 
-    paragraphs: tuple[str, ...]
+    paragraphs: Sequence[str]
     quiet: bool = False
 
 
@@ -46,7 +46,7 @@ class Words:
 class Items:
     """A list of sentences."""
 
-    sentences: tuple[str, ...]
+    sentences: Sequence[str]
     ordered: bool = False
 
 
@@ -63,7 +63,7 @@ class Tile:
 class Tiles:
     """Large figures in a row."""
 
-    tiles: tuple[Tile, ...]
+    tiles: Sequence[Tile]
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ class Key:
     name: str
 
 
-def line_keys(lines: Sequence[Line]) -> tuple[Key, ...]:
+def line_keys(lines: Sequence[Line]) -> list[Key]:
     """The legend of a chart of lines."""
     styles = (style_of(number) for number in range(len(lines)))
-    return tuple(
+    return [
         Key(role, "dashes" if dash else "line", line.name)
         for (role, dash), line in zip(styles, lines, strict=True)
-    )
+    ]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Chart:
     """A figure: an SVG element of our own, its legend, a caption; one that scrolls keeps its width."""
 
     svg: str
-    keys: tuple[Key, ...] = ()
+    keys: Sequence[Key] = ()
     caption: str = ""
     scrolls: bool = False
 
@@ -101,7 +101,7 @@ class Chart:
 class Facts:
     """Terms with their values."""
 
-    items: tuple[tuple[str, str], ...]
+    items: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -125,27 +125,28 @@ class Column:
 class TableBlock:
     """A table whose first column names its rows."""
 
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
     caption: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Card:
-    """A picture as a data URI, what a screen reader says of it, and lines below it."""
+    """A picture uint8 (H, W) or (H, W, 3), lines below it, and what a screen reader says, if not these."""
 
-    uri: str
-    alt: str
-    title: str
-    lines: tuple[str, ...] = ()
+    image: ImageArray
+    title: str = ""
+    lines: Sequence[str] = ()
     path: str = ""
+    alt: str = ""
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures in rows."""
+    """Pictures in rows: small ones pixel by pixel, or ``wide`` ones with room to be read."""
 
-    cards: tuple[Card, ...]
+    cards: Sequence[Card]
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,14 @@ class Step:
 class Story:
     """Numbered steps."""
 
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
 
 
 @dataclass(frozen=True)
 class Grid:
     """Figures side by side where there is room."""
 
-    charts: tuple[Chart, ...]
+    charts: Sequence[Chart]
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class Beside:
     """A figure with words beside it."""
 
     chart: Chart
-    blocks: tuple[Block, ...]
+    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)
@@ -185,30 +186,15 @@ class Fold:
     """Blocks that unfold."""
 
     summary: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class Option:
-    """One of several alternatives."""
-
-    name: str
-    blocks: tuple[Block, ...]
+    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)
 class Alternatives:
-    """Alternatives of which the reader picks one, without a script.
-
-    Attributes:
-        question: what is chosen.
-        options: the alternatives.
-        first: index of the one shown first.
-    """
+    """Alternatives by name, of which the reader picks one, without a script; the first is shown first."""
 
     question: str
-    options: tuple[Option, ...]
-    first: int = 0
+    options: Sequence[tuple[str, Sequence[Block]]]
 
 
 Block: TypeAlias = (
@@ -222,8 +208,8 @@ class Section:
     """A heading and what stands below it."""
 
     heading: str
-    blocks: tuple[Block, ...]
+    blocks: Sequence[Block]
 
     def with_note(self, note: str) -> Section:
         """The section with a further paragraph; an empty one adds nothing."""
-        return replace(self, blocks=(*self.blocks, Words((note,)))) if note else self
+        return replace(self, blocks=[*self.blocks, Words([note])]) if note else self

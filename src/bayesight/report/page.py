@@ -17,6 +17,7 @@ from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
 from bayesight.language import current, tr
 from bayesight.report.blocks import Section
+from bayesight.report.pictures import data_uri
 from bayesight.report.words import clean, duration
 
 __all__ = ["Report", "render", "save", "templates_of"]
@@ -100,6 +101,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["breakable"] = _breakable
     environment.filters["unbroken"] = _unbroken
     environment.filters["duration"] = duration
+    environment.filters["data_uri"] = data_uri
     environment.filters["kind"] = lambda block: type(block).__name__
     return environment
 

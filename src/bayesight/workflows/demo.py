@@ -23,7 +23,7 @@ from bayesight.evaluation import most_confused, one_vs_rest
 from bayesight.formatting import decimal, percent
 from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.progress import reporter
-from bayesight.report import BeliefStep, Comparison, Section, Step
+from bayesight.report import Estimate, Section, Step
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.training.classification import EVALUATION_BATCH
@@ -304,12 +304,12 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
     return [
         report.belief_steps(
             names,
-            (BeliefStep("prior", uniform.numpy()), BeliefStep("posterior", before.numpy())),
+            {"prior": uniform.numpy(), "posterior": before.numpy()},
             heading="A picture where all letters are equally common",
         ),
         report.belief_steps(
             names,
-            (BeliefStep("prior", rare.numpy()), BeliefStep("posterior", after.numpy())),
+            {"prior": rare.numpy(), "posterior": after.numpy()},
             heading=f"The same picture where {names[top]} is one in {1 / rate:,.0f}",
         ),
         report.counted_people(
@@ -320,7 +320,7 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
             unaffected="another letter",
             positive=called,
         ),
-        report.posterior_by_prevalence(grid, positive, here=0.1, log=True),
+        report.posterior_by_prevalence(grid, positive, here=0.1),
     ]
 
 
@@ -349,7 +349,7 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult, out: Path
     return [
         report.belief_steps(
             names,
-            tuple(BeliefStep(title, log_p.exp().numpy()) for title, log_p in beliefs),
+            {title: log_p.exp().numpy() for title, log_p in beliefs},
             heading=f"Two readings of one {truth}",
         )
     ]
@@ -392,11 +392,12 @@ def _inferred(
         report.base_rates(
             names,
             classifier.prior.numpy(),
-            estimate.prior.numpy(),
-            low=estimate.low.numpy(),
-            high=estimate.high.numpy(),
+            [
+                Estimate(*three)
+                for three in torch.stack([estimate.prior, estimate.low, estimate.high], 1).tolist()
+            ],
             method=found.method,
-            measures=(Comparison("accuracy on these letters", scores[0], scores[1]),),
+            measures={"accuracy on these letters": (scores[0], scores[1])},
         )
     ]
 
@@ -441,10 +442,10 @@ def _new_classes(
             result.absorbed,
             elapsed_s=result.features_s + result.belief_s,
             new_classes=result.new_classes,
-            measures=(
-                Comparison("accuracy, old letters", measured.evaluation.accuracy, again.evaluation.accuracy),
-                Comparison("accuracy, new letters", float("nan"), later.evaluation.accuracy),
-            ),
+            measures={
+                "accuracy, old letters": (measured.evaluation.accuracy, again.evaluation.accuracy),
+                "accuracy, new letters": (float("nan"), later.evaluation.accuracy),
+            },
         )
     ]
 

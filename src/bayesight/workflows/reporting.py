@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import bayesight
 from bayesight import report
 from bayesight.bayes.rates import mixture_draws
 from bayesight.data import Store
@@ -22,16 +20,8 @@ from bayesight.data.labelled_texts import TextStore
 from bayesight.data.notes import notes
 from bayesight.language import marked, retold, tr
 from bayesight.models import GENERATORS, GenerativeModel
-from bayesight.report import (
-    ClassReading,
-    Estimate,
-    Picture,
-    PrecisionCurve,
-    Report,
-    Section,
-    TrainingSource,
-    save,
-)
+from bayesight.report import Estimate, Picture, PrecisionCurve, Report, Section, save
+from bayesight.report.words import capitalised
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, ImageArray
@@ -65,14 +55,6 @@ _FITTED = {
     "pad": marked("kept whole, with black beside it"),
     "stretch": marked("stretched"),
 }
-_USES = (marked("train"), marked("validation"), marked("also"))  # as metrics name them
-_READ = (
-    "sensitivity",
-    "false_alarm",
-    "precision",
-    "likelihood_ratio_positive",
-    "likelihood_ratio_negative",
-)
 CURVES = 60
 CURVE_DRAWS = 4000
 
@@ -150,7 +132,7 @@ def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -
     if remembered:
         sections.append(report.reconstructions(*map(_stored, remembered)))
     metrics, rows, name = run.metrics(), run.history(), run.recipe().model.name
-    sections.append(_training(run, metrics))
+    sections.append(report.training(metrics, run.recipe().as_dict()))
     if len(rows) > 1:
         sections.append(_loss_curves(rows, metrics, GENERATORS[name]))
     title = tr("{name}: images made by {model!r}", name=run.folder.name, model=name)
@@ -240,15 +222,14 @@ def _text_training(run: Run) -> list[Section]:
 def _log_loss_training(run: Run, quantity: str) -> list[Section]:
     """Sections on a training whose looks take the log-loss of what is held out."""
     metrics, rows = run.metrics(), run.history()
-    sections = [_training(run, metrics)]
+    sections = [report.training(metrics, run.recipe().as_dict())]
     if len(rows) > 1:
         both = {
             tr("validation"): [row["log_loss"] for row in rows],
             tr("training"): [row["train.total"] for row in rows],
         }
         best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
-        epochs = np.arange(1, len(rows) + 1)
-        sections.append(report.loss_curves(epochs, both, quantity=quantity, best_epoch=best))
+        sections.append(report.learning_curves(both, quantity=quantity, best_epoch=best))
     return sections
 
 
@@ -261,7 +242,7 @@ def write_report(title: str, sections: Sequence[Section], path: str | Path, subt
 def training_sections(run: Run) -> list[Section]:
     """Sections on the training: model, data, and the learning curves."""
     metrics = run.metrics()
-    return [_training(run, metrics), *_curves(run, metrics)]
+    return [report.training(metrics, run.recipe().as_dict()), *_curves(run, metrics)]
 
 
 def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
@@ -272,7 +253,7 @@ def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
     """
     evaluation, data = result.evaluation, result.data
     seen = retold(result.seen_note)
-    notes = (seen[:1].upper() + seen[1:], retold(data.note))
+    notes = (capitalised(seen), retold(data.note))
     judged = tr("of which it has seen some") if result.seen_note else tr("it never learned from")
     sections: list[Section] = [
         *evaluation_sections(evaluation, note=". ".join(filter(None, notes)), judged=judged),
@@ -354,7 +335,7 @@ def novelty_section(found: NoveltyCheck) -> Section:
     figures = found.as_dict()
     return report.novelty(
         found.known.numpy(),
-        unknown=found.unknown.numpy(),
+        found.unknown.numpy(),
         threshold=found.limit,
         level=found.level,
         auroc=figures["auroc"],
@@ -366,13 +347,13 @@ def novelty_section(found: NoveltyCheck) -> Section:
 def data_sections(store: Store) -> list[Section]:
     """Sections on a source: its classes, quarantined files and duplicates."""
     manifest, found = store.manifest, audit(store)
-    said = " ".join(f"{note[0].upper()}{note[1:]}." for note in map(retold, notes(store)))
+    said = " ".join(f"{capitalised(note)}." for note in map(retold, notes(store)))
     return [
         report.class_counts(manifest.counts).with_note(retold(manifest.choice)),
         report.quarantine(
             [(q.path, q.reason) for q in manifest.quarantined], ignored=manifest.ignored
         ).with_note(said),
-        report.duplicates(found.groups, found.extra, conflicts=found.conflicts),
+        report.duplicates(found.groups, found.extra, found.conflicts),
     ]
 
 
@@ -386,27 +367,6 @@ def _network_input(run: Run, examples: Examples) -> Section:
     return report.network_input(_pixels(given), tr(_FITTED[run.classes().fit]))
 
 
-def _training(run: Run, metrics: dict[str, Any]) -> Section:
-    recipe = run.recipe().as_dict()
-    uses = [tr("training and validation")] + [tr("training only")] * (len(metrics["sources"]) - 1)
-    return report.training(
-        tuple(
-            TrainingSource(
-                s["source"], use, s.get("images", s.get("characters", s.get("pairs"))), s["content_hash"]
-            )
-            for s, use in zip(metrics["sources"], uses, strict=True)
-        ),
-        samples={k: v for k, v in metrics["examples"].items() if v},
-        recipe={key: recipe[key] for key in ("data", "model", "loss", "optimization")},
-        seed=metrics["seed"],
-        selection=retold(metrics["selection"]),
-        elapsed_s=metrics["seconds"]["training"],
-        threads=metrics["hardware"]["threads"],
-        versions={"bayesight": bayesight.__version__, "torch": metrics["hardware"]["torch"]},
-        unit=marked("characters") if metrics.get("kind") == "language" else marked("images"),
-    )
-
-
 def _curves(run: Run, metrics: dict[str, Any]) -> list[Section]:
     rows = run.history()
     if len(rows) < 2:
@@ -414,10 +374,11 @@ def _curves(run: Run, metrics: dict[str, Any]) -> list[Section]:
     best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
     return [
         report.learning_curves(
-            np.arange(1, len(rows) + 1),
-            train_loss=[row["classifier.total"] for row in rows],
-            validation_loss=[row["log_loss"] for row in rows],
-            validation_accuracy=[row["accuracy"] for row in rows],
+            {
+                tr("validation"): [row["log_loss"] for row in rows],
+                tr("training"): [row["classifier.total"] for row in rows],
+            },
+            [row["accuracy"] for row in rows],
             best_epoch=best,
         ).with_note(
             tr(
@@ -432,18 +393,17 @@ def _loss_curves(
     rows: Sequence[dict[str, float]], metrics: dict[str, Any], model: type[GenerativeModel]
 ) -> Section:
     """The turns of a game, the last first, or training and validation of the model's monitored measure."""
-    epochs = np.arange(1, len(rows) + 1)
     turns = {name: [row[name] for row in rows] for name in reversed(rows[0]) if name.endswith(".total")}
     if model.monitor is None:
         note = tr("A game has no downward curve: where both losses stay level, neither side is winning.")
         losses = {name.removesuffix(".total"): turns[name] for name in turns}
-        return report.loss_curves(epochs, losses).with_note(note)
+        return report.learning_curves(losses).with_note(note)
     both = {
         tr("validation"): [row[model.monitor.name] for row in rows],
         tr("training"): next(iter(turns.values())),
     }
     best = next((i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"]), None)
-    return report.loss_curves(epochs, both, quantity=str(model.monitor), best_epoch=best)
+    return report.learning_curves(both, quantity=str(model.monitor), best_epoch=best)
 
 
 def _stored(images: Tensor) -> ImageArray:
@@ -457,27 +417,11 @@ def _pixels(images: Tensor) -> ImageArray:
     return pixels[..., 0] if pixels.shape[3] == 1 else pixels
 
 
-def _readings(evaluation: Evaluation) -> tuple[ClassReading, ...]:
+def _readings(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
     """Each class with its shares of the images and their intervals; of many, the least precise."""
     several = len(evaluation.classes) > 1
     rows = evaluation.per_class(evaluation.least_precise(MOST_CLASSES)) if several else {}
-    return tuple(
-        ClassReading(
-            name=name,
-            support=row["support"],
-            **{key: _number(row, key) for key in _READ},
-            undefined=row["undefined"],
-        )
-        for name, row in rows.items()
-        if row["support"] > 0 or name in evaluation.unmet
-    )
-
-
-def _number(row: dict[str, Any], key: str) -> Estimate:
-    value = row[key]
-    if value is None:
-        value = math.inf if row["undefined"][key] == "infinite" else math.nan
-    return Estimate(value, *row["intervals"][key])
+    return {name: row for name, row in rows.items() if row["support"] > 0 or name in evaluation.unmet}
 
 
 def evaluation_curves(evaluation: Evaluation) -> tuple[PrecisionCurve, ...]:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesight.data.audit import Conflict
-from bayesight.language import tr
+from bayesight.language import marked, tr
 from bayesight.report.blocks import Block, Card, Cell, Column, Fold, Gallery, Section, TableBlock, Words
-from bayesight.report.pictures import data_uri
 from bayesight.report.words import count, joined, plural, rate
 from bayesight.types import ImageArray
 
@@ -26,8 +25,7 @@ __all__ = [
 _PICTURES = 60
 _FILES = 200
 _FOLDED = 12
-_LETTERS = 400
-"""Letters of a text that are shown."""
+_LETTERS = 400  # of a text that are shown
 
 
 @dataclass(frozen=True)
@@ -51,64 +49,50 @@ class Picture:
     label_probability: float | None = None
 
 
-def mistakes(pictures: Sequence[Picture], *, total: int | None = None) -> Section:
+def mistakes(pictures: Sequence[Picture], *, total: int) -> Section:
     """The most confident mistakes, as pictures, or of texts as a table.
 
     Args:
         pictures: worst first; the first 60 are shown.
         total: how many mistakes there are in all.
     """
-    heading = tr("Its most confident mistakes")
-    if not pictures:
-        return Section(heading, (Words((tr("It made no mistake."),)),))
-    shown = pictures[:_PICTURES]
-    in_all = total if total is not None else len(pictures)
-    words = tr(
-        "It was most sure of these {shown} of its {mistakes}.",
-        shown=len(shown),
-        mistakes=plural(in_all, "mistake"),
-    )
+    heading, shown = tr("Its most confident mistakes"), pictures[:_PICTURES]
+    if not shown:
+        return Section(heading, [Words([tr("It made no mistake.")])])
+    wrong = plural(total, "mistake")
+    words = tr("It was most sure of these {shown} of its {mistakes}.", shown=len(shown), mistakes=wrong)
     if shown[0].image is None:
-        columns = (
-            Column(tr("label"), numeric=False),
-            Column(tr("said"), numeric=False),
-            Column(tr("sure")),
-            Column(tr("text"), numeric=False),
-        )
-        rows = tuple(
-            tuple(map(Cell, (p.label, p.prediction, rate(p.probability), p.path[:_LETTERS]))) for p in shown
-        )
-        return Section(heading, (Words((words,)), TableBlock(columns, rows, heading)))
-    names = tr("The first name is the label, the second what it said.")
+        names = (tr("label"), tr("said"), tr("sure"), tr("text"))
+        columns = [Column(name, numeric=number == 2) for number, name in enumerate(names)]
+        told = ((p.label, p.prediction, rate(p.probability), p.path[:_LETTERS]) for p in shown)
+        table = TableBlock(columns, [list(map(Cell, row)) for row in told], heading)
+        return Section(heading, [Words([words]), table])
+    order = tr("The first name is the label, the second what it said.")
     hint = tr("Where the picture sides with the classifier, the label may be wrong.")
-    cards = tuple(_card(p) for p in shown)
-    return Section(
-        heading,
-        (
-            Words((f"{words} {names} {hint}",)),
-            Gallery(cards),
-        ),
-    )
+    alt = marked("image labelled {label}, called {prediction}")
+    cards = [_card(p, alt, [tr("{probability} sure", probability=rate(p.probability))]) for p in shown]
+    return Section(heading, [Words([f"{words} {order} {hint}"]), Gallery(cards)])
 
 
-def suspicious_labels(pictures: Sequence[Picture], *, total: int | None = None) -> Section:
+def suspicious_labels(pictures: Sequence[Picture], *, total: int) -> Section:
     """Labels that the other images speak against, as pictures.
 
     Args:
-        pictures: most suspicious first; the first 60 are shown.
+        pictures: most suspicious first, each with the probability of its label; the first 60 are shown.
         total: how many are suspicious in all.
     """
-    heading = tr("Labels that look wrong")
-    if not pictures:
-        return Section(heading, (Words((tr("No label looks wrong."),)),))
-    shown = pictures[:_PICTURES]
-    in_all = total if total is not None else len(pictures)
-    found = tr("{labels} wrong", labels=plural(in_all, "label looks", "labels look")) + (
-        "" if in_all == len(shown) else tr("; the worst")
-    )
+    heading, shown = tr("Labels that look wrong"), pictures[:_PICTURES]
+    if not shown:
+        return Section(heading, [Words([tr("No label looks wrong.")])])
+    found = tr("{labels} wrong", labels=plural(total, "label looks", "labels look"))
+    found += "" if total == len(shown) else tr("; the worst")
     words = tr("Judged by the other images, {found}: the label first, then what it looks like.", found=found)
-    cards = tuple(_suspicious(p) for p in shown)
-    return Section(heading, (Words((words,)), Gallery(cards)))
+    alt = marked("image labelled {label} that looks like {prediction}")
+    cards = []
+    for p in shown:
+        both = ((p.prediction, p.probability), (p.label, p.label_probability))
+        cards.append(_card(p, alt, [f"{name}: {rate(share)}" for name, share in both if share is not None]))
+    return Section(heading, [Words([words]), Gallery(cards)])
 
 
 def network_input(images: ImageArray, how: str) -> Section:
@@ -119,152 +103,94 @@ def network_input(images: ImageArray, how: str) -> Section:
         how: the way in which images of another shape are brought to this one.
     """
     height, width = images.shape[1:3]
-    cards = tuple(
-        Card(data_uri(image), tr("image {n} as the network sees it", n=n), "")
-        for n, image in enumerate(images, 1)
-    )
     words = tr(
         "Every image is brought to {width}x{height} pixels; one of another shape is {how}.",
         width=width,
         height=height,
         how=how,
     )
-    return Section(tr("What the network sees"), (Words((words,)), Gallery(cards)))
+    cards = [
+        Card(image, alt=tr("image {n} as the network sees it", n=n)) for n, image in enumerate(images, 1)
+    ]
+    return Section(tr("What the network sees"), [Words([words]), Gallery(cards)])
 
 
 def generated_images(images: ImageArray) -> Section:
-    """Images that a model made.
-
-    Args:
-        images: uint8 (N, H, W) or (N, H, W, 3).
-    """
-    shown = images[:_PICTURES]
-    cards = tuple(
-        Card(data_uri(image), tr("made image {n}", n=n), "") for n, image in enumerate(shown, start=1)
-    )
-    return Section(
-        tr("What it made"),
-        (
-            Words((tr("None of these images was in the archive; each was made from random numbers."),)),
-            Gallery(cards),
-        ),
-    )
+    """Images uint8 (N, H, W) or (N, H, W, 3) that a model made."""
+    words = tr("None of these images was in the archive; each was made from random numbers.")
+    cards = [Card(image, alt=tr("made image {n}", n=n)) for n, image in enumerate(images[:_PICTURES], 1)]
+    return Section(tr("What it made"), [Words([words]), Gallery(cards)])
 
 
 def reconstructions(originals: ImageArray, copies: ImageArray) -> Section:
-    """Images and how their codes bring them back.
-
-    Args:
-        originals: uint8 (N, H, W) or (N, H, W, 3).
-        copies: the same shape.
-    """
-    cards: list[Card] = []
-    pairs = zip(originals, copies, strict=True)
-    for number, (original, copy) in enumerate(list(pairs)[: _PICTURES // 2], start=1):
+    """Images uint8 (N, H, W) or (N, H, W, 3), and how their codes bring them back, of the same shape."""
+    words = tr("Images held out of training, each beside what its code brings back.")
+    cards = []
+    for n, both in enumerate(zip(originals[: _PICTURES // 2], copies, strict=False), 1):
+        alts = tr("image {number}", number=n), tr("image {number} as remembered", number=n)
+        told = tr("original"), tr("from its code")
         cards += [
-            Card(data_uri(original), tr("image {number}", number=number), f"{number}", (tr("original"),)),
-            Card(
-                data_uri(copy),
-                tr("image {number} as remembered", number=number),
-                f"{number}",
-                (tr("from its code"),),
-            ),
+            Card(image, f"{n}", [line], alt=alt) for image, alt, line in zip(both, alts, told, strict=True)
         ]
-    return Section(
-        tr("What its codes remember"),
-        (
-            Words((tr("Images held out of training, each beside what its code brings back."),)),
-            Gallery(tuple(cards)),
-        ),
-    )
+    return Section(tr("What its codes remember"), [Words([words]), Gallery(cards)])
 
 
-def quarantine(items: Sequence[tuple[str, str]], *, ignored: int = 0) -> Section:
+def quarantine(items: Sequence[tuple[str, str]], *, ignored: int) -> Section:
     """Files that could not be read, and why.
 
     Args:
         items: (path, reason) of each; the first 200 are shown.
         ignored: other files that were no images and were passed over.
     """
-    heading = tr("What could not be read")
-    n = len(items)
-    none = tr("Every image could be read.")
-    words = (
-        tr("{files} could not be read and took no part in anything.", files=plural(n, "file")) if n else none
-    )
+    heading, n = tr("What could not be read"), len(items)
+    words = tr("Every image could be read.")
+    if n:
+        words = tr("{files} could not be read and took no part in anything.", files=plural(n, "file"))
     if ignored:
         others = plural(ignored, "other file was", "other files were")
         words += tr(" {others} passed over, holding no image.", others=others)
-    if not n:
-        return Section(heading, (Words((words,)),))
-    rows = tuple((Cell(path), Cell(reason)) for path, reason in items[:_FILES])
-    columns = (Column(tr("file"), numeric=False), Column(tr("reason"), numeric=False))
+    rows = [[Cell(path), Cell(reason)] for path, reason in items[:_FILES]]
+    columns = [Column(tr("file"), numeric=False), Column(tr("reason"), numeric=False)]
     table: Block = TableBlock(columns, rows, tr("Files that could not be read"))
     if n > _FOLDED:
-        rest = (
-            tr("The first {shown} of {n} files", shown=_FILES, n=count(n))
-            if n > _FILES
-            else tr("All {n} files", n=n)
-        )
-        table = Fold(rest, (table,))
-    return Section(heading, (Words((words,)), table))
+        first = tr("The first {shown} of {n} files", shown=_FILES, n=count(n))
+        table = Fold(first if n > _FILES else tr("All {n} files", n=n), [table])
+    return Section(heading, [Words([words]), table] if n else [Words([words])])
 
 
-def duplicates(
-    groups: int, extra: int, *, near_groups: int | None = None, conflicts: Sequence[Conflict] = ()
-) -> Section:
+def duplicates(groups: int, extra: int, conflicts: Sequence[Conflict]) -> Section:
     """Images that are there more than once.
 
     Args:
         groups: sets of identical images.
         extra: images beyond the first of each set.
-        near_groups: sets of images that are almost identical, or None when nobody looked.
         conflicts: identical images with different labels; the first 60 are shown.
     """
-    heading = tr("Duplicates")
-    words = tr("No image is there twice.")
+    said = [tr("No image is there twice.")]
     if extra:
-        words = tr(
-            "{images}, which makes {extra} too many. Identical images are never both in "
-            "training and in validation.",
-            images=plural(groups, "image is there more than once", "images are there more than once"),
-            extra=count(extra),
-        )
-    said = [words]
-    if near_groups is not None:
-        said.append(tr("{groups} of images are almost identical.", groups=plural(near_groups, "group")))
-    if not conflicts:
-        return Section(heading, (Words(tuple(said)),))
-    n = len(conflicts)
-    which = tr("one image is") if n == 1 else tr("{count} images are", count=count(n))
-    said.append(tr("In contradiction to itself: {which} there under more than one label.", which=which))
-    columns = (Column(tr("labels"), numeric=False), Column(tr("files"), numeric=False))
-    rows = tuple((Cell(joined(list(c.labels))), Cell(joined(c.paths))) for c in conflicts[:_PICTURES])
-    table = Fold(
-        tr("The files of contradicting labels"), (TableBlock(columns, rows, tr("Contradicting labels")),)
-    )
-    return Section(heading, (Words(tuple(said)), table))
+        twice = plural(groups, "image is there more than once", "images are there more than once")
+        said = [
+            tr(
+                "{images}, which makes {extra} too many. Identical images are never both in "
+                "training and in validation.",
+                images=twice,
+                extra=count(extra),
+            )
+        ]
+    blocks: list[Block] = [Words(said)]
+    if conflicts:
+        n = len(conflicts)
+        which = tr("one image is") if n == 1 else tr("{count} images are", count=count(n))
+        said.append(tr("In contradiction to itself: {which} there under more than one label.", which=which))
+        columns = [Column(tr("labels"), numeric=False), Column(tr("files"), numeric=False)]
+        rows = [[Cell(joined(list(c.labels))), Cell(joined(c.paths))] for c in conflicts[:_PICTURES]]
+        table = TableBlock(columns, rows, tr("Contradicting labels"))
+        blocks.append(Fold(tr("The files of contradicting labels"), [table]))
+    return Section(tr("Duplicates"), blocks)
 
 
-def _card(picture: Picture) -> Card:
+def _card(picture: Picture, alt: str, lines: Sequence[str]) -> Card:
     assert picture.image is not None
     title = f"{picture.label} → {picture.prediction}"
-    sure = tr("{probability} sure", probability=rate(picture.probability))
-    alt = tr(
-        "image labelled {label}, called {prediction}", label=picture.label, prediction=picture.prediction
-    )
-    return Card(data_uri(picture.image), alt, title, (sure,), picture.path)
-
-
-def _suspicious(picture: Picture) -> Card:
-    lines = [f"{picture.prediction}: {rate(picture.probability)}"]
-    if picture.label_probability is not None:
-        lines.append(f"{picture.label}: {rate(picture.label_probability)}")
-    assert picture.image is not None
-    alt = tr(
-        "image labelled {label} that looks like {prediction}",
-        label=picture.label,
-        prediction=picture.prediction,
-    )
-    title = f"{picture.label} → {picture.prediction}"
-    return Card(data_uri(picture.image), alt, title, tuple(lines), picture.path)
+    said = tr(alt, label=picture.label, prediction=picture.prediction)
+    return Card(picture.image, title, lines, picture.path, said)

@@ -2,107 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
 
+from bayesight.formatting import NO_VALUE
 from bayesight.language import tr
 from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Section, TableBlock, Words, line_keys
 from bayesight.report.figures import Line, rate_curve
 from bayesight.report.words import joined, percent, percents, plural, rate
 
-__all__ = ["ShiftMethod", "shift_table"]
-
-
-@dataclass(frozen=True)
-class ShiftMethod:
-    """One way of training, measured wherever it was; medians over the seeds, accuracies being fractions.
-
-    Attributes:
-        name: short.
-        title: in words.
-        sees: what it was told beyond images and labels.
-        train: accuracy in each training environment (E,).
-        test: accuracy at each agreement (G,).
-        low: least over the seeds (G,).
-        high: greatest (G,).
-        published: (training, test) accuracy of the paper, or None.
-    """
-
-    name: str
-    title: str
-    sees: str
-    train: tuple[float, ...]
-    test: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    published: tuple[float, float] | None = None
+__all__ = ["shift_table"]
 
 
 def shift_table(
-    methods: tuple[ShiftMethod, ...],
-    trained_at: tuple[float, ...],
-    tested_at: tuple[float, ...],
-    drawn: tuple[str, ...],
+    methods: Mapping[str, Mapping[str, Any]],
+    trained_at: Sequence[float],
+    tested_at: Sequence[float],
+    drawn: Sequence[str],
     *,
     chosen: str | None = None,
-    ceiling: float = 1.0,
-    seeds: int = 1,
+    ceiling: float,
+    seeds: int,
 ) -> Section:
     """Several ways of training as the association they could lean on turns round.
 
     Args:
-        methods: in the order of the table.
+        methods: by name, in the order of the table: its ``title``, what it ``sees`` beyond images and labels,
+            its accuracies (``median``, ``low`` and ``high`` over the seeds) on ``validation`` images of each
+            training environment and on ``test`` images at each agreement, those ``published`` or None.
         trained_at: agreement of attribute and label in each training environment (E,).
         tested_at: agreements (G,), ascending.
-        drawn: names of up to four methods for the curves.
+        drawn: names of the methods for the curves.
         chosen: the method chosen without looking at a test environment.
         ceiling: the best accuracy that does not rest on the attribute.
         seeds: repetitions.
     """
-    named = {method.name: method for method in methods}
-    curves = [named[name] for name in drawn if name in named]
-    here = tested_at[0]
-    blocks: list[Block] = [Words(_said(named, trained_at, here, ceiling, named.get(chosen or "")))]
-    if curves:
-        lines = [Line(m.title, tested_at, m.test, m.low, m.high) for m in curves]
-        marks = {tr("trained here"): sum(trained_at) / len(trained_at)}
+    lines = []
+    for method in (methods[name] for name in drawn if name in methods):
+        spreads = method["test"].values()
+        median, low, high = ([one[part] for one in spreads] for part in ("median", "low", "high"))
+        lines.append(Line(method["title"], tested_at, median, low, high))
+    blocks: list[Block] = [Words(_said(methods, trained_at, tested_at[0], ceiling, chosen))]
+    if lines:
+        marks = {tr("trained here"): fmean(trained_at)}
         over = tr("images whose colour agrees with the label")
-        blocks.append(
-            Chart(rate_curve(lines, over, tr("accuracy"), marks=marks, log=False), line_keys(lines))
-        )
-    columns = (
+        svg = rate_curve(lines, over, tr("accuracy"), marks=marks, log=False)
+        blocks.append(Chart(svg, line_keys(lines)))
+    columns = [
         Column("", numeric=False),
         Column(tr("training"), " / ".join(rate(a) for a in trained_at)),
-        Column(tr("test"), rate(here)),
+        Column(tr("test"), rate(tested_at[0])),
         Column(tr("published"), tr("training / test")),
-    )
-    rows = tuple(_row(method) for method in methods)
-    told = tuple(f"{method.title}: {method.sees}." for method in methods)
-    repeated = plural(seeds, "repetition")
+    ]
+    rows = [_row(method) for method in methods.values()]
     meaning = tr(
         "Medians of {repeated}, and the span from the least to the greatest. Training: letters "
         "of the training environments that were held out; in the head of a column, how often "
         "colour and label agree.",
-        repeated=repeated,
+        repeated=plural(seeds, "repetition"),
     )
     table = TableBlock(columns, rows, tr("Accuracy in the training environments and at test"))
-    return Section(
-        tr("Which of them holds"),
-        (
-            *blocks,
-            table,
-            Words((meaning, tr("What each was told beyond images and labels:")), quiet=True),
-            Items(told),
-        ),
-    )
+    told = [meaning, tr("What each was told beyond images and labels:")]
+    hints = [f"{method['title']}: {method['sees']}." for method in methods.values()]
+    return Section(tr("Which of them holds"), [*blocks, table, Words(told, quiet=True), Items(hints)])
 
 
 def _said(
-    methods: dict[str, ShiftMethod],
-    trained_at: tuple[float, ...],
+    methods: Mapping[str, Mapping[str, Any]],
+    trained_at: Sequence[float],
     here: float,
     ceiling: float,
-    best: ShiftMethod | None,
-) -> tuple[str, ...]:
+    chosen: str | None,
+) -> list[str]:
     said = [
         tr(
             "In training the colour agrees with the label in {agreements} of the images, at test in "
@@ -113,37 +85,41 @@ def _said(
             ceiling=rate(ceiling),
         )
     ]
-    ordinary = methods.get("ordinary")
-    if ordinary is not None:
-        mean = sum(ordinary.train) / len(ordinary.train)
+    if "ordinary" in methods:
+        train, test = _accuracies(methods["ordinary"])
         said.append(
             tr(
                 "Ordinary training is right in {mean} while nothing changes, and in {test} when the "
                 "colour has turned round.",
-                mean=rate(mean),
-                test=rate(ordinary.test[0]),
+                mean=rate(fmean(train)),
+                test=rate(test["median"]),
             )
         )
-    if best is not None:
-        mean = sum(best.train) / len(best.train)
+    if chosen is not None:
+        train, test = _accuracies(methods[chosen])
         said.append(
             tr(
                 "Chosen on the training environments alone: {title}, right in {mean} there and in "
                 "{test} after the shift.",
-                title=best.title,
-                mean=rate(mean),
-                test=rate(best.test[0]),
+                title=methods[chosen]["title"],
+                mean=rate(fmean(train)),
+                test=rate(test["median"]),
             )
         )
-    return tuple(said)
+    return said
 
 
-def _row(method: ShiftMethod) -> tuple[Cell, ...]:
-    spread = percents((method.low[0], method.high[0]), "–")
-    paper = "–" if method.published is None else percents(method.published)
-    return (
-        Cell(method.title),
-        Cell(percents(method.train)),
-        Cell(percent(method.test[0]), spread),
-        Cell(paper),
-    )
+def _row(method: Mapping[str, Any]) -> list[Cell]:
+    train, test = _accuracies(method)
+    paper = method["published"]
+    return [
+        Cell(method["title"]),
+        Cell(percents(train)),
+        Cell(percent(test["median"]), percents((test["low"], test["high"]), "–")),
+        Cell(NO_VALUE if paper is None else percents(list(paper.values()))),
+    ]
+
+
+def _accuracies(method: Mapping[str, Any]) -> tuple[list[float], Mapping[str, float]]:
+    """Medians in the training environments, and the spread where the association has turned round most."""
+    return [one["median"] for one in method["validation"].values()], next(iter(method["test"].values()))

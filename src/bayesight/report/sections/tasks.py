@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bayesight.bayes.rates import Estimate
+from bayesight.formatting import NO_VALUE
 from bayesight.language import marked, tr
 from bayesight.report.blocks import Card, Cell, Column, Gallery, Section, TableBlock, Words
-from bayesight.report.pictures import data_uri
-from bayesight.report.words import spread
-from bayesight.types import ImageArray
+from bayesight.report.words import interval
 
-__all__ = ["Case", "cases", "measures_by_class", "telling"]
+__all__ = ["cases", "measures_by_class", "telling"]
 
 _TITLES = (marked("best"), marked("typical"), marked("worst"))
-_LARGEST = 480  # pixels of a picture's longest side
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """An image with the truth and the answer drawn on it.
-
-    Args:
-        title: such as "worst".
-        picture: uint8 (H, W, 3).
-        path: of the image.
-        line: its measure in words.
-    """
-
-    title: str
-    picture: ImageArray
-    path: str
-    line: str
-
-
-def cases(found: Sequence[Case], words: str) -> Section:
+def cases(found: Iterable[Card], words: str) -> Section:
     """Best, typical and worst answers beside the truth.
 
     Args:
-        found: in the order shown.
+        found: images with the truth and the answer drawn on them, in the order shown.
         words: what is drawn, in a sentence.
     """
-    cards = tuple(
-        Card(data_uri(one.picture, _LARGEST), f"{one.title}: {one.path}", one.title, (one.line,), one.path)
-        for one in found
-    )
-    return Section(tr("Best, typical and worst"), (Words((words,)), Gallery(cards)))
+    return Section(tr("Best, typical and worst"), [Words([words]), Gallery(list(found), wide=True)])
 
 
 def telling(values: Sequence[float]) -> Iterator[tuple[str, int]]:
@@ -79,14 +55,9 @@ def measures_by_class(
         measure: its name.
         unit: in the plural.
     """
-    columns = (Column(tr("class"), numeric=False), Column(unit), Column(measure, tr("95 % interval")))
-    table = tuple(
-        (Cell(name), Cell(f"{counts[name]:,}"), Cell(*_estimate(value))) for name, value in rows.items()
-    )
-    return Section(heading, (TableBlock(columns, table, heading),))
-
-
-def _estimate(value: Estimate) -> tuple[str, str]:
-    if math.isnan(value.mean):
-        return "–", ""
-    return f"{value.mean:.3f}", spread((value.low, value.high))
+    columns = [Column(tr("class"), numeric=False), Column(unit), Column(measure, tr("95 % interval"))]
+    table = []
+    for name, e in rows.items():
+        worth = Cell(NO_VALUE) if math.isnan(e.mean) else Cell(f"{e.mean:.3f}", interval(e))
+        table.append([Cell(name), Cell(f"{counts[name]:,}"), worth])
+    return Section(heading, [TableBlock(columns, table, heading)])

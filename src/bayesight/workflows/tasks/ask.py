@@ -412,7 +412,7 @@ class _Measured:
         """The report: the figures, cases, kinds, reliability."""
         yield report.prose(tr("How well it answers"), *self.text.splitlines()[:1])
         yield report.cases(
-            list(self.cases()),
+            self.cases(),
             tr("The image, a question about it, the answer with its probability, and the truth."),
         )
         counts = {kind: len(rows) for kind, rows in self.kinds.items()}
@@ -421,7 +421,7 @@ class _Measured:
         )
         yield report.reliability_diagram(self.calibrated[1], "answer")
 
-    def cases(self) -> Iterator[report.Case]:
+    def cases(self) -> Iterator[report.Card]:
         """The two best, most typical and worst answers, by the probability of the true one."""
         true = self.log_p[self.known].gather(1, self.rows.labels[self.known][:, None])[:, 0].numpy()
         order = self.known[np.argsort(-true, kind="stable")].tolist()
@@ -439,7 +439,7 @@ class _Measured:
                 truth = tr("right") if self.right[row] else tr("it is {answer}", answer=one.answer)
                 line = f"{one.question} {given}: {truth}"
                 picture = in_colour(self.images.pixels[image])
-                yield report.Case(tr(title), picture, self.images.paths[image], line)
+                yield report.Card(picture, tr(title), [line], self.images.paths[image])
 
 
 @torch.no_grad()

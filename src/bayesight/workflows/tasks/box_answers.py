@@ -209,7 +209,7 @@ class MeasuredBoxes:
             "The image, its boxes, and those found with a probability of {share} or more.",
             share=percent(SHOWN),
         )
-        yield report.cases(list(_cases(images, posteriors, self.names)), words)
+        yield report.cases(_cases(images, posteriors, self.names), words)
         heading = tr("Average precision of each class at an overlap of .5")
         measure = tr("average precision")
         yield report.measures_by_class(heading, self.by_class, self.boxes, measure, tr("boxes"))
@@ -227,7 +227,7 @@ def truth_of(one: Annotated, names: Sequence[str]) -> TrueBoxes:
 
 def _cases(
     images: Images, posteriors: Sequence[BoxPosteriors], names: tuple[str, ...]
-) -> Iterator[report.Case]:
+) -> Iterator[report.Card]:
     """The two best, most typical and worst answers, by the F1 of an image."""
     each = []
     for annotation, one in zip(images.annotations, posteriors, strict=True):
@@ -239,7 +239,7 @@ def _cases(
         marks = [names[k] for k in true.classes.tolist()]
         truth = box_overlay(pixels, true.boxes, class_colours(len(names))[true.classes], marks)
         page = side_by_side([in_colour(pixels), truth, drawn(pixels, one.at(one.p >= SHOWN), names)])
-        yield report.Case(title, page, images.paths[row], f"F1 {decimal(each[row], 3)}")
+        yield report.Card(page, title, [f"F1 {decimal(each[row], 3)}"], images.paths[row])
 
 
 def drawn(image: ImageArray, shown: BoxPosteriors, names: Sequence[str]) -> ImageArray:

@@ -139,18 +139,18 @@ class KeypointMeasures:
         """The report: the figures, cases, points, reliability."""
         yield report.prose(tr("How well it finds key points"), self.text.partition("\n")[0])
         yield report.cases(
-            list(self._cases()), tr("The image, its key points, and those found, the redder the less likely.")
+            self._cases(), tr("The image, its key points, and those found, the redder the less likely.")
         )
         heading = tr("Share of each key point found within {radius}", radius=percent(NEAR, 0))
         yield report.measures_by_class(heading, self.by_point, self.counts, tr("share"), tr("points"))
         yield report.reliability_diagram(self.reliability, "point")
 
-    def _cases(self) -> Iterator[report.Case]:
+    def _cases(self) -> Iterator[report.Card]:
         """The two best, most typical and worst images, by the mean distance of their points."""
         mean = self.points.mean_gaps()
         for title, row in report.telling((-mean).tolist()):
             words = tr("points off by {share} on average", share=percent(float(mean[row])))
-            yield report.Case(title, self._page(row), self.images.paths[row], words)
+            yield report.Card(self._page(row), title, [words], self.images.paths[row])
 
     def _page(self, row: int) -> ImageArray:
         """An image, its key points, and those found, side by side."""

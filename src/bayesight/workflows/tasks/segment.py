@@ -309,7 +309,7 @@ class _Measured:
         """The report: the figures, cases, classes, reliability."""
         yield report.prose(tr("How well it names pixels"), self.text.partition("\n")[0])
         yield report.cases(
-            list(_cases(images, named, len(self.names))),
+            _cases(images, named, len(self.names)),
             tr("The image, the truth, and the answer; pixels of no class are left as they are."),
         )
         heading = tr("Intersection over union of each class")
@@ -317,7 +317,7 @@ class _Measured:
         yield report.reliability_diagram(self.reliability, "pixel")
 
 
-def _cases(images: Images, named: Sequence[ImageArray], classes: int) -> Iterator[report.Case]:
+def _cases(images: Images, named: Sequence[ImageArray], classes: int) -> Iterator[report.Card]:
     """The two best, most typical and worst answers, by the mean intersection over union of an image."""
     each = [
         pixel_counts([(mask, answer)], classes, VOID).mean_iou()
@@ -329,7 +329,7 @@ def _cases(images: Images, named: Sequence[ImageArray], classes: int) -> Iterato
         drawn = [mask_overlay(pixels, mask, colours) for mask in (images.annotations[row], named[row])]
         page = side_by_side([in_colour(pixels), *drawn])
         words = tr("mean IoU {value}", value=decimal(each[row], 3))
-        yield report.Case(title, page, images.paths[row], words)
+        yield report.Card(page, title, [words], images.paths[row])
 
 
 @torch.no_grad()
