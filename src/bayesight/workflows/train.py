@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,12 +13,11 @@ from bayesight.data.labelled_texts import holds_texts
 from bayesight.language import marked
 from bayesight.progress import reporter, told
 from bayesight.run import Run
-from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.classification import classification
-from bayesight.training.events import EpochReporter, Listener, SourceEvent
+from bayesight.training.events import EpochReporter, Listener
 from bayesight.training.hardware import choose_hardware
 from bayesight.training.last_layer import last_layer, reads_once
-from bayesight.training.recipe import ON_IMAGES, TEXTS, Recipe
+from bayesight.training.recipe import ON_IMAGES, Recipe
 from bayesight.types import Progress, ShownProgress
 from bayesight.workflows.tasks.catalogue import IMAGE_TASKS, task_called
 from bayesight.workflows.tasks.train import train_task
@@ -35,7 +34,7 @@ from bayesight.workflows.training.classify import (
     read_rows,
     reading_precision,
 )
-from bayesight.workflows.training.finish import FinishedTraining, finish, fit_run, identity_of, start_run
+from bayesight.workflows.training.finish import TrainingJob, finish
 from bayesight.workflows.training.generate import train_generator
 from bayesight.workflows.training.images import Material, open_source, read_material
 from bayesight.workflows.training.language import train_language_model
@@ -58,6 +57,13 @@ __all__ = [
     "read_material",
     "train",
 ]
+
+
+_TRAINERS: Mapping[str, Callable[[TrainingJob], tuple[Run, Mapping[str, Any]]]] = {
+    "generation": train_generator,
+    "language": train_language_model,
+    "translation": train_translation_model,
+}
 
 
 @dataclass(frozen=True)
@@ -123,31 +129,25 @@ def train(
     grouped = recipe.kind == "classification" or recipe.kind in ON_IMAGES
     came = f"given with a model for {recipe.kind}"
     check(grouped or recipe.data.group_by is None, "--group-by", came, "a model that classifies")
-    if recipe.kind == "generation":
-        finished = train_generator(
-            request, recipe, hardware, resuming=resuming, progress=progress, listeners=listeners
-        )
-        return TrainResult(*finished)
+    job = TrainingJob(request, recipe, hardware, resuming, progress, listeners, began, reading)
     if recipe.kind in IMAGE_TASKS:
-        run, metrics, words = train_task(
-            IMAGE_TASKS[recipe.kind],
-            request,
-            recipe,
-            hardware,
-            resuming=resuming,
-            progress=progress,
-            listeners=listeners,
-        )
+        run, metrics, words = train_task(IMAGE_TASKS[recipe.kind], job)
         return TrainResult(run, metrics, words=words)
-    if recipe.kind in TEXTS:
-        train_texts = train_language_model if recipe.kind == "language" else train_translation_model
-        return TrainResult(*train_texts(request, recipe, hardware, resuming=resuming, listeners=listeners))
-    material = read_material(request, recipe, progress)
+    if recipe.kind in _TRAINERS:
+        return TrainResult(*_TRAINERS[recipe.kind](job))
+    return _train_classifier(job, why)
+
+
+def _train_classifier(job: TrainingJob, why: str) -> TrainResult:
+    """Train a classifier with the Gaussian head that knows what its answers are worth."""
+    request, recipe, hardware = job.request, job.recipe, job.hardware
+    material = read_material(request, recipe, job.progress)
     if why != NAMED and not recipe.reads_texts:
         recipe, why = without_mirror_images(recipe, material.train, why)
+        job = replace(job, recipe=recipe)
     material = replace(material, why=why)
-    pool = pretraining_images(recipe, material, request.unlabelled, request.options.container, progress)
-    read_s = time.perf_counter() - reading
+    pool = pretraining_images(recipe, material, request.unlabelled, request.options.container, job.progress)
+    read_s = time.perf_counter() - job.reading
     plan = classification(
         recipe,
         material.train,
@@ -158,22 +158,20 @@ def train(
         material.classes.image_shape,
     )
     start = start_from(request, recipe, plan.network, material.classes)
-    for listener in listeners:
-        listener(SourceEvent((*material.notes, *_said_of(recipe, why))))
-    run = start_run(request, recipe, hardware, material.classes, resuming=resuming)
-    identity = identity_of(recipe, hardware, material.content_hashes) | {
-        "init_from": start,
-        "processes": hardware.fabric.world_size,
-        "environments": None if material.environments is None else material.environments.digest,
-        "unlabelled": None if pool is None else pool.content_hashes,
+    job.tell((*material.notes, *_said_of(recipe, why)))
+    run = job.start(material.classes)
+    identity = job.identity(
+        material.content_hashes,
+        init_from=start,
+        processes=hardware.fabric.world_size,
+        environments=None if material.environments is None else material.environments.digest,
+        unlabelled=None if pool is None else pool.content_hashes,
         **({} if material.groups is None else {"groups": material.groups.digest}),
-    }
+    )
     pretrained = None
     if pool is not None:
-        keeper = FileCheckpointer(
-            run.folder / "checkpoint" / "pretrain", identity, every_s=request.checkpoint_every_s
-        )
-        pretrained = pretrain(recipe, plan.network, pool, hardware, keeper, listeners)
+        keeper = job.keeper(run, identity, "pretrain")
+        pretrained = pretrain(recipe, plan.network, pool, hardware, keeper, job.listeners)
         if plan.average is not None:
             plan.average.restart()
     rows = None
@@ -181,13 +179,10 @@ def train(
         rows = read_rows(plan.network, material, reading_precision(plan.network, recipe, hardware))
         learned = rows["train"] if "also" not in rows else rows["train"].joined(rows["also"])
         plan = last_layer(plan, recipe, learned, rows["validation"], hardware)
-    every_s = request.checkpoint_every_s
-    keeper = FileCheckpointer(run.folder / "checkpoint", dict(identity), every_s=every_s)
-    state = fit_run(run, plan, hardware, keeper, listeners)
     fresh = request.init_from is None and request.weights is None and pool is None  # other images' weights
     borrowed = plan.network.learns_head_alone and start is not None and fresh and material.interchangeable
-    training = FinishedTraining(recipe, plan, state, hardware, began, read_s, borrowed)
-    metrics = finish(run, plan.network, training, material, pretrained, rows)
+    training = job.fit(run, plan, identity, read_s, borrowed=borrowed)
+    metrics = finish(plan.network, training, material, pretrained, rows)
     return TrainResult(run, metrics, material)
 
 

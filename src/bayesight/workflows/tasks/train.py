@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,17 +24,15 @@ from bayesight.run import Run
 from bayesight.run_schema import TaskFile
 from bayesight.seeding import derive, numpy_generator, torch_generator
 from bayesight.training.average import WeightAverage
-from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.engine import Batch, Budget, Plan, Task
-from bayesight.training.events import Listener, SourceEvent
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import DataKey, Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.groups import groups_by_path
 from bayesight.workflows.reporting import task_report
 from bayesight.workflows.tasks.base import ImageTask, Trained
-from bayesight.workflows.training.finish import FinishedTraining, fit_run, identity_of, start_run
-from bayesight.workflows.training.request import NAMED, TrainRequest
+from bayesight.workflows.training.finish import TrainingJob
+from bayesight.workflows.training.request import TrainRequest
 from bayesight.workflows.training.start import copy_weights
 
 __all__ = ["AnnotatedBatches", "train_task"]
@@ -44,77 +41,43 @@ LEAST = 4
 """Different images that a training needs at least."""
 
 
-def train_task(
-    task: ImageTask[Any, Any],
-    request: TrainRequest,
-    recipe: Recipe,
-    hardware: Hardware,
-    *,
-    resuming: bool,
-    progress: Progress | None = None,
-    listeners: Iterable[Listener] = (),
-) -> tuple[Run, Mapping[str, Any], str]:
+def train_task(task: ImageTask[Any, Any], job: TrainingJob) -> tuple[Run, Mapping[str, Any], str]:
     """Train a task's network and save its run; the run, its metrics, and how good it is in words.
-
-    Args:
-        task: what is asked of the images.
-        request: source, run folder and options.
-        recipe: the four keys; its model is one of the task.
-        hardware: device, precision, threads.
-        resuming: the run folder is there already.
-        progress: told how far reading is.
-        listeners: told every event of training.
 
     Raises:
         SourceNotFound, SourceUnreadable: nothing there, or no image with an annotation that can be used.
         InvalidInput: too few images, or options that such a run has no use for.
         TrainingDiverged: a loss ran away; only good weights of an earlier look are left.
     """
-    began = time.perf_counter()
+    request, recipe = job.request, job.recipe
     _refuse_options(task, request, recipe)
-    train, validation, sources = _read(task, request, recipe, progress)
-    read_s = time.perf_counter() - began
+    train, validation, sources = _read(task, request, recipe, job.progress)
     names, facts, said = task.learned(train, validation, recipe.data)
     frame = train.frame
     classes = Classes(names, frame.mode, (frame.height, frame.width), frame.levels, frame.fit)
     notes = (*_notes(train, validation, names), *said, *train.notes)
-    listeners = tuple(listeners)
-    for listener in listeners:
-        listener(SourceEvent(notes))
-    plan = _plan(task, recipe, hardware, train, validation, Trained(nn.Identity(), classes, facts))
+    read_s = job.tell(notes)
+    plan = _plan(task, recipe, job.hardware, train, validation, Trained(nn.Identity(), classes, facts))
     start = _start(task, request, plan.network, classes, facts)
-    run = start_run(request, recipe, hardware, classes, resuming=resuming)
-    run.save_classes(classes)
-    identity = identity_of(recipe, hardware, [one.content_hash for one in sources]) | {"init_from": start}
-    keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
-    state = fit_run(run, plan, hardware, keeper, listeners)
+    identity = job.identity([one.content_hash for one in sources], init_from=start)
+    training = job.fit(job.start(classes), plan, identity, read_s)
     trained = Trained(plan.network.eval(), classes, facts)
     trained = trained.with_facts(task.calibrated(trained, validation))
     found = task.judge(trained, validation, None)
-    metrics = FinishedTraining(recipe, plan, state, hardware, began, read_s).metrics(
-        {
-            "kind": recipe.kind,
-            "classes": list(names),
-            "examples": {"train": len(train), "validation": len(validation)},
-            "sources": [one.facts() for one in sources],
-            "notes": list(notes),
-        },
-        NAMED,
-        {
-            "selection": marked(
-                "weights of the look with the lowest log-loss on images held out, which its "
-                "calibration was fitted on too"
-            ),
-            "validation": found.figures,
-        },
+    training.run.save_task(trained.facts)
+    metrics = training.save(
+        (len(train), len(validation)),
+        [one.facts() for one in sources],
+        notes,
+        marked(
+            "weights of the look with the lowest log-loss on images held out, which its calibration was "
+            "fitted on too"
+        ),
+        found.figures,
+        report=lambda: task_report(training.run, found.sections),
+        classes=names,
     )
-    run.save_network(plan.network)
-    run.save_task(trained.facts)
-    run.save_history(state.history)
-    run.save_metrics(metrics)
-    task_report(run, found.sections)
-    run.drop_checkpoint()
-    return run, metrics, found.text
+    return training.run, metrics, found.text
 
 
 def _refuse_options(task: ImageTask[Any, Any], request: TrainRequest, recipe: Recipe) -> None:

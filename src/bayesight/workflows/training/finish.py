@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -18,14 +18,16 @@ from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classes
 from bayesight.data import Store
 from bayesight.data.notes import source_facts
+from bayesight.data.text import Characters, Subwords
 from bayesight.errors import TrainingDiverged
 from bayesight.models import GenerativeModel, ImageModel, LanguageModel, TranslationModel
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.engine import Plan, State, fit
-from bayesight.training.events import EvaluationEvent, Event, Listener
+from bayesight.training.events import EvaluationEvent, Event, Listener, SourceEvent
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
+from bayesight.types import Progress
 from bayesight.workflows.evaluate import Likelihoods, measure
 from bayesight.workflows.reporting import training_report
 from bayesight.workflows.training.classify import (
@@ -37,13 +39,118 @@ from bayesight.workflows.training.classify import (
     softmax_figures,
 )
 from bayesight.workflows.training.images import Material
-from bayesight.workflows.training.request import TrainRequest
+from bayesight.workflows.training.request import NAMED, TrainRequest
 
 AnyPlan: TypeAlias = (
     Plan[ImageModel] | Plan[GenerativeModel] | Plan[LanguageModel] | Plan[TranslationModel] | Plan[nn.Module]
 )
 
-__all__ = ["FinishedTraining", "described", "finish", "fit_run", "identity_of", "start_run"]
+__all__ = ["FinishedTraining", "TrainingJob", "described", "finish"]
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A training to do, its recipe and hardware settled.
+
+    Args:
+        request: data, run folder and options.
+        recipe: the four keys.
+        hardware: device, precision, threads.
+        resuming: the run folder is there already.
+        progress: told how far reading is.
+        listeners: told every event of training.
+        began: seconds of ``time.perf_counter`` when it was asked for.
+        reading: the same when reading began.
+    """
+
+    request: TrainRequest
+    recipe: Recipe
+    hardware: Hardware
+    resuming: bool
+    progress: Progress | None
+    listeners: tuple[Listener, ...]
+    began: float
+    reading: float
+
+    def tell(self, notes: Iterable[str]) -> float:
+        """Tell the listeners of what was read; the seconds that reading took."""
+        read_s = time.perf_counter() - self.reading
+        for listener in self.listeners:
+            listener(SourceEvent(tuple(notes)))
+        return read_s
+
+    def start(self, classes: Classes | None, vocabulary: Characters | Subwords | None = None) -> Run:
+        """The run folder, made by the first process unless it is there already; the recipe completes it."""
+        if self.hardware.fabric.is_global_zero and not self.resuming:
+            made = Run.create(self.request.out, overwrite=self.request.overwrite)
+            if classes is not None:
+                made.save_classes(classes)
+                vocabulary = vocabulary or classes.vocabulary
+            if vocabulary is not None:
+                made.save_vocabulary(vocabulary)
+            made.save_recipe(self.recipe)
+        self.hardware.fabric.barrier()  # the other processes find the folder made
+        return Run.open(self.request.out, finished=False)
+
+    def identity(self, data: Sequence[str], **more: Any) -> dict[str, Any]:
+        """All that a checkpoint has to agree on to be gone on from, ``data`` being the sources' hashes."""
+        return {
+            "recipe": self.recipe.as_dict(),
+            "data": data,
+            "threads": self.hardware.threads,
+            "precision": self.hardware.precision,
+            **more,
+        }
+
+    def keeper(self, run: Run, identity: Mapping[str, Any], *below: str) -> FileCheckpointer:
+        """What keeps checkpoints in the run's folder, or below that."""
+        folder = run.folder.joinpath("checkpoint", *below)
+        return FileCheckpointer(folder, dict(identity), every_s=self.request.checkpoint_every_s)
+
+    def fit(
+        self,
+        run: Run,
+        plan: AnyPlan,
+        identity: Mapping[str, Any],
+        read_s: float,
+        *,
+        borrowed: bool = False,
+    ) -> FinishedTraining:
+        """Train; where it diverges, good weights of an earlier look are kept to start from, and nothing else.
+
+        Raises:
+            TrainingDiverged: with what to do about it.
+        """
+        kept: EvaluationEvent | None = None
+
+        def watch(event: Event) -> None:
+            nonlocal kept
+            if isinstance(event, EvaluationEvent) and event.improved:
+                kept = event
+
+        keeper = self.keeper(run, identity)
+        try:
+            with keeper.stopping_between_steps():
+                state = fit(
+                    plan.task,
+                    plan.budget,
+                    fabric=self.hardware.fabric,
+                    evaluate=plan.evaluate,
+                    average=plan.average,
+                    checkpointer=keeper,
+                    listeners=[watch, *self.listeners],
+                )
+        except TrainingDiverged as diverged:
+            if not self.hardware.fabric.is_global_zero:
+                raise
+            if kept is None:
+                run.remove()
+                raise TrainingDiverged(f"{diverged} Nothing is left in {run.folder}.") from diverged
+            run.save_network(plan.network)
+            run.drop_checkpoint()
+            way = f"To go on from the weights of step {kept.step}: --init-from {run.folder} with a lower rate"
+            raise TrainingDiverged(f"{diverged} {way} and another --out.") from diverged
+        return FinishedTraining(self, run, plan, state, read_s, borrowed)
 
 
 @dataclass(frozen=True)
@@ -51,22 +158,60 @@ class FinishedTraining:
     """A training that is over.
 
     Args:
-        recipe: the four keys it had.
+        job: what was to be done.
+        run: its folder.
         plan: the recipe resolved, with the trained network.
         state: how far it came.
-        hardware: device, precision, threads.
-        began: seconds of ``time.perf_counter`` when it was asked for.
         read_s: seconds that reading took.
         borrowed: the network is frozen below its last layer, with weights that come from other images.
     """
 
-    recipe: Recipe
+    job: TrainingJob
+    run: Run
     plan: AnyPlan
     state: State
-    hardware: Hardware
-    began: float
     read_s: float
     borrowed: bool = False
+
+    def save(
+        self,
+        examples: tuple[int, int],
+        sources: Sequence[Mapping[str, Any]],
+        notes: Sequence[str],
+        selection: str,
+        validation: Mapping[str, Any],
+        *,
+        report: Callable[[], object],
+        classes: Sequence[str] = (),
+        **more: Any,
+    ) -> dict[str, Any]:
+        """Save a run that is no classifier's; the metrics come last, for they say that it is finished.
+
+        Args:
+            examples: how many it learned from, and how many were held out.
+            sources: the facts of each.
+            notes: on what was read.
+            selection: which weights are kept, in words.
+            validation: measures on what was held out.
+            report: writes it, once the metrics are there.
+            classes: their names.
+            more: what else it learned from.
+        """
+        learned = {
+            "kind": self.job.recipe.kind,
+            "classes": list(classes),
+            "examples": dict(zip(("train", "validation"), examples, strict=True)),
+            "sources": list(sources),
+            **more,
+            "notes": list(notes),
+        }
+        metrics = self.metrics(learned, NAMED, {"selection": selection, "validation": validation})
+        self.run.save_network(self.plan.network)
+        self.run.save_history(self.state.history)
+        self.run.save_metrics(metrics)
+        report()
+        self.run.drop_checkpoint()
+        return metrics
 
     def metrics(
         self, learned: Mapping[str, Any], why: str, judged: Mapping[str, Any], **seconds: float
@@ -83,87 +228,20 @@ class FinishedTraining:
         return {
             "bayesight": bayesight.__version__,
             **learned,
-            "model": {"name": self.recipe.model.name, "why": why},
-            "seed": self.recipe.seed,
+            "model": {"name": self.job.recipe.model.name, "why": why},
+            "seed": self.job.recipe.seed,
             **judged,
             "steps": state.step,
             "best_step": state.best_step or state.step,  # without a monitor the last weights are kept
             "total_steps": self.plan.budget.steps,
-            "hardware": _hardware_facts(self.hardware),
+            "hardware": _hardware_facts(self.job.hardware),
             "seconds": {
                 "reading": self.read_s,
                 "training": state.elapsed_s,
                 **seconds,
-                "total": time.perf_counter() - self.began,
+                "total": time.perf_counter() - self.job.began,
             },
         }
-
-
-def start_run(
-    request: TrainRequest, recipe: Recipe, hardware: Hardware, classes: Classes | None, *, resuming: bool
-) -> Run:
-    """The run folder, made by the first process unless it is there already."""
-    if hardware.fabric.is_global_zero and not resuming:
-        made = Run.create(request.out, overwrite=request.overwrite)
-        made.save_recipe(recipe)
-        if classes is not None:
-            made.save_classes(classes)
-            if classes.vocabulary is not None:
-                made.save_vocabulary(classes.vocabulary)
-    hardware.fabric.barrier()  # the other processes find the folder made
-    return Run.open(request.out, finished=False)
-
-
-def identity_of(recipe: Recipe, hardware: Hardware, data: Sequence[str]) -> dict[str, Any]:
-    """All that a checkpoint has to agree on to be gone on from, ``data`` being the sources' hashes."""
-    return {
-        "recipe": recipe.as_dict(),
-        "data": data,
-        "threads": hardware.threads,
-        "precision": hardware.precision,
-    }
-
-
-def fit_run(
-    run: Run,
-    plan: AnyPlan,
-    hardware: Hardware,
-    keeper: FileCheckpointer,
-    listeners: Iterable[Listener],
-) -> State:
-    """Train; where it diverges, good weights of an earlier look are kept to start from, and nothing else is.
-
-    Raises:
-        TrainingDiverged: with what to do about it.
-    """
-    kept: EvaluationEvent | None = None
-
-    def watch(event: Event) -> None:
-        nonlocal kept
-        if isinstance(event, EvaluationEvent) and event.improved:
-            kept = event
-
-    try:
-        with keeper.stopping_between_steps():
-            return fit(
-                plan.task,
-                plan.budget,
-                fabric=hardware.fabric,
-                evaluate=plan.evaluate,
-                average=plan.average,
-                checkpointer=keeper,
-                listeners=[watch, *listeners],
-            )
-    except TrainingDiverged as diverged:
-        if not hardware.fabric.is_global_zero:
-            raise
-        if kept is None:
-            run.remove()
-            raise TrainingDiverged(f"{diverged} Nothing is left in {run.folder}.") from diverged
-        run.save_network(plan.network)
-        run.drop_checkpoint()
-        start = f"To go on from the weights of step {kept.step}: --init-from {run.folder} with a lower rate"
-        raise TrainingDiverged(f"{diverged} {start} and another --out.") from diverged
 
 
 def described(store: Store) -> dict[str, Any]:
@@ -206,7 +284,6 @@ def _hardware_facts(hardware: Hardware) -> dict[str, Any]:
 
 
 def finish(
-    run: Run,
     network: ImageModel,
     training: FinishedTraining,
     material: Material,
@@ -218,7 +295,7 @@ def finish(
     ``rows`` are what was read of the images already, where the network is frozen.
     """
     measuring = time.perf_counter()
-    network, recipe, hardware = network.eval(), training.recipe, training.hardware
+    network, recipe, hardware = network.eval(), training.job.recipe, training.job.hardware
     known = rows["validation"].features if rows else None
     precision = reading_precision(network, recipe, hardware)
     rows = rows or read_rows(network, material, precision)
@@ -262,6 +339,7 @@ def finish(
     }
     metrics = training.metrics(learned, material.why, judged, measuring=time.perf_counter() - measuring)
     if hardware.fabric.is_global_zero:
+        run = training.run
         run.save_network(network)
         run.save_classifier(classifier)
         run.save_history(training.state.history)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -23,17 +22,14 @@ from bayesight.files import write_atomic
 from bayesight.models import GenerativeModel
 from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
-from bayesight.training.checkpoint import FileCheckpointer
-from bayesight.training.events import Listener, SourceEvent
 from bayesight.training.generation import FEWEST, generation, measure_generator
-from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 from bayesight.types import ImageArray, Progress
 from bayesight.workflows.reporting import generation_report
 from bayesight.workflows.sources import pictures_of, read_unlabelled, unlabelled
-from bayesight.workflows.training.finish import FinishedTraining, described, fit_run, identity_of, start_run
+from bayesight.workflows.training.finish import TrainingJob, described
 from bayesight.workflows.training.images import among
-from bayesight.workflows.training.request import NAMED, TrainRequest
+from bayesight.workflows.training.request import TrainRequest
 
 __all__ = ["SAMPLES", "Pictures", "sheet", "train_generator"]
 
@@ -58,51 +54,34 @@ class Pictures:
     shape: Classes
 
 
-def train_generator(
-    request: TrainRequest,
-    recipe: Recipe,
-    hardware: Hardware,
-    *,
-    resuming: bool,
-    progress: Progress | None = None,
-    listeners: Iterable[Listener] = (),
-) -> tuple[Run, Mapping[str, Any]]:
-    """Train a model that makes images and save its run.
-
-    Args:
-        request: source, run folder and options.
-        recipe: the four keys; its model is a generative one.
-        hardware: device, precision, threads.
-        resuming: the run folder is there already.
-        progress: told of the images read.
-        listeners: told every event of training.
-
-    Returns:
-        The run and its metrics.
+def train_generator(job: TrainingJob) -> tuple[Run, Mapping[str, Any]]:
+    """Train a model that makes images and save its run; that and its metrics.
 
     Raises:
         InvalidInput: too few images, or options that such a run has no use for.
         TrainingDiverged: a loss ran away; only good weights of an earlier look are left.
     """
-    began = time.perf_counter()
-    mend = "Train the run afresh."
-    check(
-        request.init_from is None, "--init-from", "a run to start from", "none for a generative model", mend
+    request, recipe = job.request, job.recipe
+    came, want = "a run to start from", "none for a generative model"
+    check(request.init_from is None, "--init-from", came, want, "Train the run afresh.")
+    pictures = _read(request, recipe, job.progress)
+    notes = [note for store in pictures.stores for note in source_notes(store)]
+    read_s = job.tell(notes)
+    plan = generation(recipe, pictures.train, pictures.validation, job.hardware)
+    identity = job.identity([store.manifest.content_hash for store in pictures.stores])
+    training = job.fit(job.start(pictures.shape), plan, identity, read_s)
+    run, network = training.run, plan.network.eval()
+    network.fit_codes(images.float().div_(255) for images, _ in pictures.train.in_order(1024))
+    samples = network.sample(SAMPLES, torch_generator(recipe.seed, "samples"))
+    write_atomic(run.folder / "samples.png", png_of(sheet(samples), small=True))
+    return run, training.save(
+        (len(pictures.train), len(pictures.validation)),
+        [described(store) for store in pictures.stores],
+        notes,
+        _selection(network),
+        {**measure_generator(network, pictures.validation), "examples": len(pictures.validation)},
+        report=lambda: generation_report(run, samples, _remembered(network, pictures.validation)),
     )
-    pictures = _read(request, recipe, progress)
-    read_s = time.perf_counter() - began
-    notes = tuple(note for store in pictures.stores for note in source_notes(store))
-    listeners = tuple(listeners)
-    for listener in listeners:
-        listener(SourceEvent(notes))
-    plan = generation(recipe, pictures.train, pictures.validation, hardware)
-    run = start_run(request, recipe, hardware, pictures.shape, resuming=resuming)
-    hashes = [store.manifest.content_hash for store in pictures.stores]
-    identity = identity_of(recipe, hardware, hashes)
-    keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
-    state = fit_run(run, plan, hardware, keeper, listeners)
-    training = FinishedTraining(recipe, plan, state, hardware, began, read_s)
-    return run, _finish(run, plan.network.eval(), training, pictures, notes)
 
 
 def sheet(images: Tensor, columns: int | None = None) -> ImageArray:
@@ -166,41 +145,6 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
         stores.append(more)
     train = reduce(Examples.joined, learned)
     return Pictures(tuple(stores), train, unlabelled(store, validation), shape)
-
-
-def _finish(
-    run: Run,
-    network: GenerativeModel,
-    training: FinishedTraining,
-    pictures: Pictures,
-    notes: Sequence[str],
-) -> dict[str, Any]:
-    """Draw, measure and save a run; the metrics come last, for they say that it is finished."""
-    recipe = training.recipe
-    network.fit_codes(images.float().div_(255) for images, _ in pictures.train.in_order(1024))
-    samples = network.sample(SAMPLES, torch_generator(recipe.seed, "samples"))
-    learned = {
-        "kind": recipe.kind,
-        "classes": [],
-        "examples": {"train": len(pictures.train), "validation": len(pictures.validation)},
-        "sources": [described(store) for store in pictures.stores],
-        "notes": list(notes),
-    }
-    judged = {
-        "selection": _selection(network),
-        "validation": {
-            **measure_generator(network, pictures.validation),
-            "examples": len(pictures.validation),
-        },
-    }
-    metrics = training.metrics(learned, NAMED, judged)
-    run.save_network(network)
-    run.save_history(training.state.history)
-    write_atomic(run.folder / "samples.png", png_of(sheet(samples), small=True))
-    run.save_metrics(metrics)
-    generation_report(run, samples, _remembered(network, pictures.validation))
-    run.drop_checkpoint()
-    return metrics
 
 
 def _selection(network: GenerativeModel) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +18,12 @@ from bayesight.errors import InvalidInput
 from bayesight.evaluation.bleu import bleu
 from bayesight.files import write_atomic
 from bayesight.language import marked
-from bayesight.models import TranslationModel
 from bayesight.run import Run
-from bayesight.training.checkpoint import FileCheckpointer
-from bayesight.training.events import Listener, SourceEvent
-from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 from bayesight.training.translation import Encoded, encoded, pair_loss, translation
 from bayesight.workflows.reporting import translation_report
-from bayesight.workflows.training.finish import FinishedTraining, fit_run, identity_of, start_run
-from bayesight.workflows.training.request import NAMED, TrainRequest, refuse_options_of_images
+from bayesight.workflows.training.finish import TrainingJob
+from bayesight.workflows.training.request import TrainRequest, refuse_options_of_images
 from bayesight.workflows.translate import BEAM, translations
 
 __all__ = ["train_translation_model"]
@@ -60,25 +55,8 @@ class Corpus:
     notes: tuple[str, ...]
 
 
-def train_translation_model(
-    request: TrainRequest,
-    recipe: Recipe,
-    hardware: Hardware,
-    *,
-    resuming: bool,
-    listeners: Iterable[Listener] = (),
-) -> tuple[Run, Mapping[str, Any]]:
-    """Train a translation model and save its run.
-
-    Args:
-        request: source, run folder and options; the source holds pairs of sentences (``read_pairs``).
-        recipe: the four keys; its model is a translation model.
-        hardware: device, precision, threads.
-        resuming: the run folder is there already.
-        listeners: told every event of training.
-
-    Returns:
-        The run and its metrics.
+def train_translation_model(job: TrainingJob) -> tuple[Run, Mapping[str, Any]]:
+    """Train a translation model on sentence pairs (``read_pairs``) and save its run; that and its metrics.
 
     Raises:
         SourceNotFound, SourceUnreadable: no such files, or none in UTF-8; says in which line.
@@ -86,23 +64,36 @@ def train_translation_model(
         MissingExtra: the extra ``text`` is not installed.
         TrainingDiverged: a loss ran away; only good weights of an earlier look are left.
     """
-    began = time.perf_counter()
-    refuse_options_of_images(request, "a translation model")
+    refuse_options_of_images(job.request, "a translation model")
     bleu(["a"], ["a"])  # missing, it is missed before the training and not after it
-    corpus = _read(request, recipe)
-    read_s = time.perf_counter() - began
-    listeners = tuple(listeners)
-    for listener in listeners:
-        listener(SourceEvent(corpus.notes))
-    plan = translation(recipe, corpus.train, corpus.validation, len(corpus.vocabulary), hardware)
-    run = start_run(request, recipe, hardware, None, resuming=resuming)
-    run.save_vocabulary(corpus.vocabulary)
-    hashes = [source["content_hash"] for source in corpus.sources]
-    identity = identity_of(recipe, hardware, hashes)
-    keeper = FileCheckpointer(run.folder / "checkpoint", identity, every_s=request.checkpoint_every_s)
-    state = fit_run(run, plan, hardware, keeper, listeners)
-    training = FinishedTraining(recipe, plan, state, hardware, began, read_s)
-    return run, _finish(run, plan.network.eval(), training, corpus)
+    corpus = _read(job.request, job.recipe)
+    read_s, held_out = job.tell(corpus.notes), corpus.held_out
+    plan = translation(job.recipe, corpus.train, corpus.validation, len(corpus.vocabulary), job.hardware)
+    identity = job.identity([source["content_hash"] for source in corpus.sources])
+    training = job.fit(job.start(None, corpus.vocabulary), plan, identity, read_s)
+    run, network = training.run, plan.network.eval()
+    loss = pair_loss(network, corpus.validation)
+    said = translations(network, corpus.vocabulary, [source for source, _ in corpus.validation])
+    score = bleu(said, held_out.targets)
+    shown = list(zip(held_out.sources, said, held_out.targets, strict=True))[:SHOWN]
+    lines = [f"{source}\n{text}\n({reference})\n" for source, text, reference in shown]
+    write_atomic(run.folder / "samples.txt", "\n".join(lines))
+    return run, training.save(
+        (len(corpus.train), len(held_out)),
+        corpus.sources,
+        corpus.notes,
+        marked("weights of the look with the lowest log-loss on pairs held out"),
+        {
+            "log_loss": loss,
+            "perplexity": math.exp(loss),
+            "bleu": score.score,
+            "scorer": score.scorer,
+            "beam": BEAM,
+            "examples": len(held_out),
+        },
+        report=lambda: translation_report(run, shown),
+        symbols=len(corpus.vocabulary),
+    )
 
 
 def _read(request: TrainRequest, recipe: Recipe) -> Corpus:
@@ -165,42 +156,3 @@ def _fits(context: int, pair: tuple[Any, Any]) -> bool:
 
 def _within(context: int, pairs: Encoded) -> Encoded:
     return [pair for pair in pairs if _fits(context, pair)]
-
-
-def _finish(
-    run: Run, network: TranslationModel, training: FinishedTraining, corpus: Corpus
-) -> dict[str, Any]:
-    """Judge, translate and save a run; the metrics come last, for they say that it is finished."""
-    recipe, held_out = training.recipe, corpus.held_out
-    loss = pair_loss(network, corpus.validation)
-    said = translations(network, corpus.vocabulary, [source for source, _ in corpus.validation])
-    score = bleu(said, held_out.targets)
-    shown = list(zip(held_out.sources, said, held_out.targets, strict=True))[:SHOWN]
-    learned = {
-        "kind": recipe.kind,
-        "classes": [],
-        "examples": {"train": len(corpus.train), "validation": len(held_out)},
-        "sources": list(corpus.sources),
-        "symbols": len(corpus.vocabulary),
-        "notes": list(corpus.notes),
-    }
-    judged = {
-        "selection": marked("weights of the look with the lowest log-loss on pairs held out"),
-        "validation": {
-            "log_loss": loss,
-            "perplexity": math.exp(loss),
-            "bleu": score.score,
-            "scorer": score.scorer,
-            "beam": BEAM,
-            "examples": len(held_out),
-        },
-    }
-    metrics = training.metrics(learned, NAMED, judged)
-    run.save_network(network)
-    run.save_history(training.state.history)
-    lines = [f"{source}\n{text}\n({reference})\n" for source, text, reference in shown]
-    write_atomic(run.folder / "samples.txt", "\n".join(lines))
-    run.save_metrics(metrics)
-    translation_report(run, shown)
-    run.drop_checkpoint()
-    return metrics
