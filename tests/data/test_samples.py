@@ -15,7 +15,7 @@ import bayesight.data.tables as tables
 from bayesight.causal.sample import Discrete, Numeric
 from bayesight.data.levels import Kind
 from bayesight.data.samples import ReadOptions, read_parts, read_sample
-from bayesight.data.tables import column_names
+from bayesight.data.tables import Table
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
 
 
@@ -67,7 +67,7 @@ def test_compressed_and_parquet_say_the_same(write, tmp_path):
         assert counted(path, "z", "t") == EXPECTED
     pq.write_table(pa.table({"z": z, "t": [True, False, True]}), path)
     assert counted(path, "z", "t") == {("a", "true"): 2.0, ("b", "false"): 1.0}
-    assert column_names(path) == ("z", "t")
+    assert Table.of(path).names == ("z", "t")
 
 
 def test_levels_are_in_order(write):
@@ -393,7 +393,7 @@ def test_csv_as_programs_write_it(write, text, encoding):
 def test_names_with_separators_line_breaks_and_foreign_letters(write):
     header = 'z,"weight, kg","first\nsecond",""\n'
     path = write(header + 'a,1,"x\ny",3\n')
-    assert column_names(path) == ("z", "weight, kg", "first\nsecond", "column 4")
+    assert Table.of(path).names == ("z", "weight, kg", "first\nsecond", "column 4")
     assert levels(path, "first\nsecond") == ("x\ny",)
     for text, encoding in (
         ("Gr\u00f6\u00dfe;Stra\u00dfe\n1;\u00c4\n", "cp1252"),
@@ -402,7 +402,7 @@ def test_names_with_separators_line_breaks_and_foreign_letters(write):
         path = write(text.encode(encoding))
         separator = ";" if encoding == "cp1252" else ","
         names = tuple(text.split("\n")[0].split(separator))
-        assert column_names(path) == names
+        assert Table.of(path).names == names
         assert levels(path, names[0]) == (text.split("\n")[1].split(separator)[0],)
 
 

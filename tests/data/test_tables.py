@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bayesight.data.tables import column_names, first_rows
+from bayesight.data.tables import Table, first_rows
 from bayesight.errors import SourceNotFound, SourceUnreadable
 
 
@@ -22,16 +22,16 @@ def write(tmp_path):
 
 def test_a_path_that_is_nothing_or_a_folder(tmp_path):
     with pytest.raises(SourceNotFound):
-        column_names(tmp_path / "no.csv")
+        Table.of(tmp_path / "no.csv")
     with pytest.raises(SourceUnreadable, match="is a folder"):
-        column_names(tmp_path)
+        Table.of(tmp_path)
 
 
 def test_names_are_read_without_a_reader_that_reads_ahead(write, monkeypatch):
     """A reader that is dropped leaves a thread of Arrow's in memory that Python takes back (status 134)."""
     path = write("Z,T,Y\n" + "0,1,1\n1,0,0\n" * 50)
     monkeypatch.setattr("pyarrow.csv.open_csv", None)
-    assert column_names(path) == ("Z", "T", "Y")
+    assert Table.of(path).names == ("Z", "T", "Y")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_names_are_read_without_a_reader_that_reads_ahead(write, monkeypatch):
 )
 def test_files_of_other_programs_are_called_by_their_kind(write, head, kind):
     with pytest.raises(SourceUnreadable, match=rf"is {kind}; .* Save it as CSV"):
-        column_names(write(head))
+        Table.of(write(head))
 
 
 def test_first_rows_are_text_and_no_more_than_asked_for(write, tmp_path):

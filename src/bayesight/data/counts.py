@@ -59,10 +59,8 @@ def find_counts(
     name = named[0]
     values = first_rows(path, columns, _LOOK_LINES + 1)
     counts = values.pop(name)
-    if not all(_WHOLE.fullmatch(value.strip()) for value in counts) or {float(v) for v in counts} <= {
-        0.0,
-        1.0,
-    }:
+    whole = all(_WHOLE.fullmatch(value.strip()) for value in counts)
+    if not whole or {float(value) for value in counts} <= {0.0, 1.0}:
         return None
     if len(counts) <= _LOOK_LINES and _is_cross_classified(values, len(counts)):
         return CountsColumn(name, True)

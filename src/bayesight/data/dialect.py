@@ -8,13 +8,12 @@ import csv
 import io
 import itertools
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from bayesight.errors import SourceUnreadable, shown
+from bayesight.errors import SourceUnreadable
 
 __all__ = ["Dialect", "find_dialect", "uneven_line"]
 
@@ -55,7 +54,7 @@ def find_dialect(source: Path) -> Dialect:
     """Look at the beginning of a CSV file, compressed or not.
 
     Raises:
-        SourceUnreadable: no header, or a name that comes twice.
+        SourceUnreadable: no header.
     """
     head = pa.input_stream(source, compression="detect").read(_HEAD_BYTES)
     encoding = _encoding(head)
@@ -83,11 +82,6 @@ def find_dialect(source: Path) -> Dialect:
         # A separator behind every row, or R's names of rows, which have no name of their own.
         names = [*names, ""] if not any(row[-1].strip() for row in rows) else ["row", *names]
     named = tuple(name or f"column {place}" for place, name in enumerate(names, 1))
-    twice = [name for name, n in Counter(named).items() if n > 1]
-    if twice:
-        raise SourceUnreadable(
-            f"{source}: the column {shown(twice[0])} comes twice; expected every name once."
-        )
     return Dialect(encoding, separator, named, header_lines, separator != ",")
 
 

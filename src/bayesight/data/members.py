@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from bayesight.data.formats import IMAGE_SUFFIXES, KnownFormat, known_by_name, recognise, suffix_of
@@ -192,18 +193,15 @@ class Position:
 
 
 class Judge:
-    """Says of a member's name what becomes of it, remembering what it has found out about each folder."""
+    """Says of a member's name what becomes of it, remembering what it has found out about each folder.
+
+    Attributes:
+        place: (class, verdict on everything in this folder) of a folder, whose name ends with its slash.
+    """
 
     def __init__(self, *, labelled: bool) -> None:
         self._labelled = labelled
-        self._places: dict[bytes, tuple[str | None, str | None]] = {}
-
-    def place(self, folder: bytes) -> tuple[str | None, str | None]:
-        """(class, verdict on everything in this folder); the folder's name ends with its slash."""
-        found = self._places.get(folder)
-        if found is None:
-            found = self._places[folder] = self._place(folder)
-        return found
+        self.place = cache(self._place)
 
     def __call__(self, name: bytes, what: str | None, size: int) -> str | None:
         """None for an image, or why it is none."""
@@ -230,7 +228,6 @@ class Judge:
         return verdict
 
     def _place(self, folder: bytes) -> tuple[str | None, str | None]:
-        """(class, verdict on everything in this folder)."""
         parts = [part for part in folder.split(b"/") if part not in (b"", b".")]
         if folder.startswith(b"/") or _DRIVE.match(folder):
             return None, "its name is an absolute path"

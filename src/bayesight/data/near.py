@@ -15,7 +15,9 @@ Lucas and T. Kanade, *An iterative image registration technique* (1981), for the
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,17 +74,15 @@ def alike_pairs(images: ImageArray, rows: IntArray) -> AlikePairs:
         images: uint8 ``(M, H, W)`` or ``(M, H, W, 3)``; may be memory-mapped.
         rows: (N,) those to compare, no two of them equal; positions count among these.
     """
-    blocks = [rows[at : at + _PAIRS] for at in range(0, max(len(rows), 1), _PAIRS)]
-    small = np.concatenate([_shrunk(images[block]) for block in blocks])
+    none = AlikePairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    if len(rows) < 2:
+        return none
+    small = _by_blocks(lambda block: _shrunk(images[block]), rows)
     first, second, boxes = _candidates(small)
-    difference = np.concatenate(
-        [
-            _difference(
-                small[first[at : at + _PAIRS]], small[second[at : at + _PAIRS]], boxes[at : at + _PAIRS]
-            )
-            for at in range(0, len(first), _PAIRS)
-        ]
-        or [np.empty(0)]
+    if not len(first):
+        return none
+    difference = _by_blocks(
+        lambda one, other, box: _difference(small[one], small[other], box), first, second, boxes
     )
     low, high = np.minimum(first, second), np.maximum(first, second)
     order = np.lexsort((difference, high, low))
@@ -90,6 +90,12 @@ def alike_pairs(images: ImageArray, rows: IntArray) -> AlikePairs:
     order = order[np.unique(low[order] * len(rows) + high[order], return_index=True)[1]]
     order = order[np.argsort(difference[order], kind="stable")]
     return AlikePairs(low[order], high[order], difference[order])
+
+
+def _by_blocks(work: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    """The results of some thousand rows at a time, one behind the other."""
+    starts = range(0, len(arrays[0]), _PAIRS)
+    return np.concatenate([work(*(array[at : at + _PAIRS] for array in arrays)) for at in starts])
 
 
 def _shrunk(images: ImageArray) -> ImageArray:
@@ -138,10 +144,7 @@ def _described(grey: _Floats, side: float, across: float, down: float) -> _Float
 def _candidates(small: ImageArray) -> tuple[IntArray, IntArray, _Floats]:
     """Likely pairs, (window's image, middle's image), and (P, 4) the windows: centre and half sides."""
     windows = _windows()
-    middles = np.concatenate(
-        [_described(_grey(small[at : at + _PAIRS]), _MIDDLE, 0.5, 0.5) for at in range(0, len(small), _PAIRS)]
-        or [np.empty((0, _CELLS**2), np.float32)]
-    )
+    middles = _by_blocks(lambda block: _described(_grey(block), _MIDDLE, 0.5, 0.5), small)
     centres, members = _grouped(middles)
     found = [np.empty((3, 0), np.int64)]
     for at in range(0, len(small), _IMAGES):
@@ -170,10 +173,7 @@ def _grouped(middles: _Floats) -> tuple[_Floats, list[IntArray]]:
         np.add.at(sums, nearest, sample)
         length = np.linalg.norm(sums, axis=1, keepdims=True)
         centres = np.where(length > 0, sums / np.maximum(length, 1e-6), centres)
-    nearest = np.concatenate(
-        [(middles[at : at + _PAIRS] @ centres.T).argmax(axis=1) for at in range(0, len(middles), _PAIRS)]
-        or [np.empty(0, np.int64)]
-    )
+    nearest = _by_blocks(lambda block: (block @ centres.T).argmax(axis=1), middles)
     order = np.argsort(nearest, kind="stable")
     parts = np.split(order, np.searchsorted(nearest[order], np.arange(1, count)))
     return centres, [part[: 8 * _GROUP] if count > 1 else part for part in parts]

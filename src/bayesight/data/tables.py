@@ -22,12 +22,12 @@ import pyarrow.compute as pc
 from bayesight.causal.sample import level_name
 from bayesight.checks import existing_path
 from bayesight.data.dialect import Dialect, find_dialect, uneven_line
-from bayesight.errors import InvalidInput, SourceUnreadable
+from bayesight.errors import InvalidInput, SourceUnreadable, shown
 
 if TYPE_CHECKING:
     Batch: TypeAlias = dict[str, pa.Array[Any]]
 
-__all__ = ["Table", "column_names", "first_rows"]
+__all__ = ["Table", "first_rows"]
 
 _BLOCK_BYTES = 4 << 20
 _PARQUET_ROWS = 1 << 18
@@ -41,16 +41,6 @@ _NO_TABLES = {
     b'[{"': "JSON",
     b"ARROW1": "an Arrow file",
 }
-
-
-def column_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The names of a table's columns.
-
-    Raises:
-        SourceNotFound: there is no such file.
-        SourceUnreadable: it is no CSV or Parquet table, or a name comes twice.
-    """
-    return Table.of(path).names
 
 
 def first_rows(path: str | os.PathLike[str], columns: Sequence[str], most: int) -> dict[str, list[str]]:
@@ -88,20 +78,16 @@ class Table:
         """
         source = existing_path(path)
         try:
-            if not _is_parquet(source):
-                dialect = find_dialect(source)
-                return cls(source, dialect.names, dialect)
-            import pyarrow.parquet as pq
-
-            names = tuple(map(str, pq.ParquetFile(source).schema_arrow.names))
+            dialect = None if _is_parquet(source) else find_dialect(source)
+            names = dialect.names if dialect else _parquet_names(source)
         except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
             raise _unreadable(source, error) from error
         twice = [name for name, n in Counter(names).items() if n > 1]
         if twice:
             raise SourceUnreadable(
-                f"{source}: the column {twice[0]!r} comes twice; expected every name once."
+                f"{source}: the column {shown(twice[0])} comes twice; expected every name once."
             )
-        return cls(source, names, None)
+        return cls(source, names, dialect)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """The columns of the table, in parts; CSV as text, Parquet as it is typed.
@@ -217,6 +203,12 @@ def _open_csv(source: Path, dialect: Dialect, columns: Sequence[str]) -> Any:
             strings_can_be_null=False,
         ),
     )
+
+
+def _parquet_names(source: Path) -> tuple[str, ...]:
+    import pyarrow.parquet as pq
+
+    return tuple(map(str, pq.ParquetFile(source).schema_arrow.names))
 
 
 def _is_parquet(source: Path) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from bayesight.data.budget import ContainerBudget
 from bayesight.data.members import FOLDER, Member, Remarks, with_slashes
@@ -224,7 +225,7 @@ class Unpacking:
         if not tops:
             return []
         further = []
-        above = _ancestors()
+        above = cache(_above)
         for name, place in self._last.items():
             if place in refused:
                 continue
@@ -312,14 +313,7 @@ class _Lost(Exception):
     """A link that leads to no member; the text says so."""
 
 
-def _ancestors() -> Callable[[bytes], tuple[bytes, ...]]:
-    """A function that gives a folder and those above it, at most 64 of them, and remembers them."""
-    known: dict[bytes, tuple[bytes, ...]] = {b"": ()}
-
-    def above(folder: bytes) -> tuple[bytes, ...]:
-        if folder not in known:
-            parts = folder.split(b"/")[:_MOST_PARTS]
-            known[folder] = tuple(b"/".join(parts[:many]) for many in range(1, len(parts) + 1))
-        return known[folder]
-
-    return above
+def _above(folder: bytes) -> tuple[bytes, ...]:
+    """A folder and those above it, at most 64 of them."""
+    parts = folder.split(b"/")[:_MOST_PARTS] if folder else []
+    return tuple(b"/".join(parts[:many]) for many in range(1, len(parts) + 1))

@@ -15,7 +15,7 @@ from bayesight.causal.refute import Refutation, refute
 from bayesight.checks import check
 from bayesight.data.counts import CountsColumn, find_counts
 from bayesight.data.samples import ReadOptions, TableRead, TooLarge, read_parts, read_sample
-from bayesight.data.tables import column_names
+from bayesight.data.tables import Table
 from bayesight.errors import InvalidInput
 from bayesight.progress import reporter
 from bayesight.types import Progress, ShownProgress
@@ -61,7 +61,7 @@ def causal_effect(request: CausalRequest, progress: ShownProgress = None) -> Cau
     known = example(table.removeprefix(EXAMPLE)) if table.startswith(EXAMPLE) else None
     request = complete(request, known)
     whole = known.make() if known else None
-    columns = tuple(whole.columns) if whole else column_names(request.table)
+    columns = tuple(whole.columns) if whole else Table.of(request.table).names
     dag = graph_of(request, columns)
     guess: CountsColumn | None = None
     if whole is None and not (request.counts or request.weights):
