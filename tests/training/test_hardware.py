@@ -27,7 +27,10 @@ def test_precision_follows_the_processor(monkeypatch):
         monkeypatch.setattr("bayesight.training.hardware.has_bf16", lambda on=False, s=supported: s)
         assert choose_hardware(device="cpu", threads=1).precision == chosen
     monkeypatch.undo()
-    assert isinstance(has_bf16(), bool)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
+    for tiles in (True, False):
+        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda t=tiles: t)
+        assert has_bf16() is tiles
 
 
 def test_bf16_is_applied_around_the_model_and_weights_stay_whole():

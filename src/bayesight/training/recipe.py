@@ -229,7 +229,7 @@ class OptimizationKey(NamedOptions):
         average: decay of the moving average of the weights, which is then what is evaluated and kept;
             None evaluates the weights themselves.
         patience: epochs without a better validation log-loss before training stops; None never.
-        precision: "auto" takes bf16 where the processor multiplies it in hardware, "32" where not.
+        precision: "auto" takes bf16 where the hardware has matrix units for it, "32" where not.
     """
 
     name: StrictStr = "adamw"
