@@ -13,7 +13,7 @@ from bayesight.bayes.rates import Estimate
 from bayesight.errors import InvalidInput
 from bayesight.evaluation import reliability
 from bayesight.report import figures as f
-from bayesight.report.figures.axes import Axes, Axis, even_ticks, plain, spanned
+from bayesight.report.figures.axes import Axes, Axis, numbers, spanned
 from bayesight.report.figures.drawing import ROLES
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -215,7 +215,8 @@ def test_a_value_that_is_missing_interrupts_the_line():
 @settings(deadline=None, max_examples=200)
 def test_ticks_are_even_inside_and_neither_too_many_nor_too_few(low, length, most, whole):
     length = max(length, 2.0 * most) if whole else max(length, 1e-6 * abs(low))
-    ticks = np.array(even_ticks(low, low + length, most, whole=whole))
+    axis = numbers(low, low + length, most=most, whole=whole)
+    ticks = np.array(axis.ticks)
     assert (ticks >= low - 1e-6 * length).all()
     assert (ticks <= low + length * (1 + 1e-6)).all()
     assert most / 3 - 1 <= len(ticks) <= most + 1
@@ -223,7 +224,7 @@ def test_ticks_are_even_inside_and_neither_too_many_nor_too_few(low, length, mos
         np.testing.assert_allclose(np.diff(ticks), ticks[1] - ticks[0], rtol=1e-4)
     if whole:
         assert all(float(tick).is_integer() for tick in ticks)
-    assert len({plain(ticks.tolist())(tick) for tick in ticks}) == len(ticks) or np.abs(ticks).max() >= 1e6
+    assert len({axis.words(tick) for tick in ticks}) == len(ticks) or np.abs(ticks).max() >= 1e6
 
 
 def test_scales_hold_what_they_are_made_for():
@@ -242,7 +243,7 @@ def test_scales_hold_what_they_are_made_for():
         (lambda: f.confusion_heat_map(np.eye(2), ["A"]), "1 names for a matrix"),
         (
             lambda: f.line_chart([f.Line("", [1, 2], [1.0])], "epoch", "loss"),
-            r"\(2,\) of epoch.*one value for each",
+            r"\(1,\) values for \(2,\).*one value for each",
         ),
         (lambda: f.belief_bars(["a"], {"x": [0.5, 0.5]}), "one for each, at every step"),
         (lambda: f.belief_bars(["a"], {}), "one for each, at every step"),

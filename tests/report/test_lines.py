@@ -49,6 +49,14 @@ def test_a_wide_range_of_positive_values_is_drawn_by_factors():
         assert y[0] - y[1] == pytest.approx(y[1] - y[2], abs=0.02)
 
 
+def test_an_arm_that_came_to_nothing_is_named_and_leaves_the_others_their_places():
+    x, nothing = np.arange(3), np.full(3, np.nan)
+    both = line_chart([Line("lost", x, nothing), Line("kept", x, [0.01, 0.1, 1])], "step", "loss", named=True)
+    assert "nan" not in both
+    assert {"lost", "kept"} <= {node.text for node in ET.fromstring(both).iter(SVG + "text")}
+    assert ET.fromstring(both).get("aria-label") == "loss over step: kept ends at 1"
+
+
 def test_a_band_lies_under_its_line():
     svg = line_chart([Line("a", [0, 1], [1.0, 2.0], [0.5, 1.5], [1.5, 2.5])], "step", "loss")
     assert svg.index('fill-opacity="0.15"') < svg.index("stroke-linejoin")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from markupsafe import Markup
+
 from bayesight.report.figures.lines import Line, style_of
 from bayesight.types import ImageArray
 
@@ -91,7 +93,7 @@ def line_keys(lines: Sequence[Line]) -> list[Key]:
 class Chart:
     """A figure: an SVG element of our own, its legend, a caption; one that scrolls keeps its width."""
 
-    svg: str
+    svg: Markup
     keys: Sequence[Key] = ()
     caption: str = ""
     scrolls: bool = False

@@ -97,7 +97,6 @@ def templates_of(package: str) -> jinja2.Environment:
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = templates_of("bayesight.report")
-    environment.filters["drawn"] = Markup  # only figures of our own pass through it
     environment.filters["breakable"] = _breakable
     environment.filters["unbroken"] = _unbroken
     environment.filters["duration"] = duration

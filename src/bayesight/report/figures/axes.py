@@ -18,7 +18,7 @@ from bayesight.report.figures.drawing import dashes, dot, node, stroke, text
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
 
-__all__ = ["HEIGHT", "QUARTERS", "WIDTH", "Axes", "Axis", "even_ticks", "numbers", "plain", "spanned"]
+__all__ = ["HEIGHT", "QUARTERS", "WIDTH", "Axes", "Axis", "numbers", "spanned"]
 
 WIDTH, HEIGHT = 420, 290
 """Size of a chart in CSS pixels; the page scales it down on a narrow screen."""
@@ -91,7 +91,11 @@ class Axes:
 
     def frame(self) -> list[ET.Element]:
         """Lines at the ticks of both axes, their words and labels; a chart of rows has upright lines."""
-        parts = [text(4, 14, self.y.label)] if self.y.label else []
+        middle, parts = (self.left + self.right) / 2, []
+        if self.y.label:
+            parts.append(text(4, 14, self.y.label))
+        if self.x.label:
+            parts.append(text(middle, self.bottom + 40, self.x.label, anchor="middle"))
         for value, y in zip(self.y.ticks, self.down(self.y.ticks), strict=True):
             parts.append(stroke((self.left, y), (self.right, y), "grid", 0.8))
             parts.append(text(self.left - 7, y + 4.5, self.y.words(value), role="muted", anchor="end"))
@@ -101,38 +105,23 @@ class Axes:
             parts.append(text(x, self.bottom + 18, self.x.words(value), role="muted", anchor="middle"))
         if self.y.ticks:
             parts.append(stroke((self.left, self.bottom), (self.right, self.bottom), "muted", 0.8))
-        middle = (self.left + self.right) / 2
-        return (
-            [*parts, text(middle, self.bottom + 40, self.x.label, anchor="middle")] if self.x.label else parts
-        )
+        return parts
 
     def curve(
-        self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
-        role: str,
-        width: float = 2.0,
-        *,
-        dash: str = "",
-        **more: str,
+        self, x: npt.ArrayLike, y: npt.ArrayLike, role: str, width: float = 2.0, *, dash: str = ""
     ) -> ET.Element:
         """A line through the points (G,); where a value is not finite it is interrupted."""
-        d = _path(self.across(x), self.down(y))
-        return node(
-            "path", d=d, fill="none", stroke=role, stroke_width=width, stroke_linejoin="round",
-            **dashes(dash, width), **more,
-        )  # fmt: skip
+        look = {"fill": "none", "stroke": role, "stroke_linejoin": "round", **dashes(dash, width)}
+        return node("path", d=_path(self.across(x), self.down(y)), stroke_width=width, **look)
 
     def area(
         self, x: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike, role: str, opacity: float
     ) -> ET.Element:
         """The surface between two lines over the same horizontal values (G,), inside the axes."""
-        across = self.across(x)
-        low, high = (self.down(np.clip(floats(edge), self.y.low, self.y.high)) for edge in (low, high))
-        good = np.isfinite(low) & np.isfinite(high)
-        around = [
-            np.concatenate([there[good], back[good][::-1]]) for there, back in ((across, across), (low, high))
-        ]
+        across, ends = self.across(x), [np.clip(floats(end), self.y.low, self.y.high) for end in (low, high)]
+        good = np.isfinite(ends).all(axis=0)
+        there, back = (self.down(end[good]) for end in ends)
+        around = np.concatenate([across[good], across[good][::-1]]), np.concatenate([there, back[::-1]])
         return node("path", d=_path(*around) + ("z" if good.any() else ""), fill=role, fill_opacity=opacity)
 
     def dot(self, x: float, y: float, role: str, radius: float = 4) -> ET.Element:
@@ -167,56 +156,20 @@ def numbers(
         words: how a tick is written; None as a number.
 
     Example:
-        >>> axis = numbers(0.01, 1, log=True)
-        >>> [axis.words(tick) for tick in axis.ticks]
-        ['0.01', '0.03', '0.1', '0.3', '1']
+        >>> for axis in (numbers(0.01, 1, log=True), numbers(-0.6, 0.6, most=3), numbers(1, 3e3)):
+        ...     print(*map(axis.words, axis.ticks))
+        0.01 0.03 0.1 0.3 1
+        −0.5 0.0 0.5
+        500 1,000 1,500 2,000 2,500 3,000
     """
     if not log:
-        ticks = even_ticks(low, high, most, whole=whole)
-        return Axis(low, high, label, ticks, words or plain(ticks))
+        ticks = _even_ticks(low, high, most, whole=whole)
+        return Axis(low, high, label, ticks, words or _words(ticks))
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 3) if high / low < 1e4 else (1,)
     ticks = [float(f"{step}e{e}") for e in exponents for step in steps]
     inside = [t for t in ticks if low * (1 - 1e-9) <= t <= high * (1 + 1e-9)]
     return Axis(low, high, label, inside, words or "{:g}".format, log=True)
-
-
-def even_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
-    """Round numbers at equal distances inside [low, high].
-
-    Args:
-        low: where the axis begins.
-        high: where it ends.
-        most: intervals at most.
-        whole: whole numbers only.
-
-    Example:
-        >>> even_ticks(0, 1.01, 6)
-        [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-        >>> even_ticks(1, 60, 7, whole=True)
-        [10.0, 20.0, 30.0, 40.0, 50.0, 60.0]
-    """
-    unit = 10.0 ** math.floor(math.log10((high - low) / most))
-    sizes = [unit * step for step in _STEPS if not whole or (unit * step).is_integer()]
-    step = next((size for size in sizes if (high - low) / size <= most), 1.0)
-    numbers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    return [round(number * step, 12) + 0.0 for number in numbers]
-
-
-def plain(ticks: Sequence[float]) -> Callable[[float], str]:
-    """How numbers like these are written: all with the same decimals, as few as tell them apart.
-
-    Example:
-        >>> [plain([-0.5, 0.0, 0.5])(x) for x in (-0.5, 0.0)], plain([1000.0, 2000.0])(1000.0)
-        (['−0.5', '0.0'], '1,000')
-    """
-    decimals = next((d for d in range(12) if all(abs(t - round(t, d)) < 1e-12 for t in ticks)), 12)
-    large = max((abs(t) for t in ticks), default=0.0) >= 1e6
-
-    def words(value: float) -> str:
-        return (f"{value:.3g}" if large else f"{value:,.{decimals}f}").replace("-", "−")
-
-    return words
 
 
 def spanned(values: Iterable[npt.ArrayLike], share: float = 0.0) -> tuple[float, float]:
@@ -228,6 +181,21 @@ def spanned(values: Iterable[npt.ArrayLike], share: float = 0.0) -> tuple[float,
         low, high = low - max(0.05 * abs(low), 0.05), high + max(0.05 * abs(high), 0.05)
     room = share * (high - low)
     return low - room, high + room
+
+
+def _even_ticks(low: float, high: float, most: int, *, whole: bool) -> list[float]:
+    unit = 10.0 ** math.floor(math.log10((high - low) / most))
+    sizes = [unit * step for step in _STEPS if not whole or (unit * step).is_integer()]
+    step = next((size for size in sizes if (high - low) / size <= most), 1.0)
+    inside = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    return [round(number * step, 12) + 0.0 for number in inside]
+
+
+def _words(ticks: Sequence[float]) -> Callable[[float], str]:
+    """Numbers like these with the same decimals, as few as tell them apart."""
+    decimals = next((d for d in range(12) if all(abs(t - round(t, d)) < 1e-12 for t in ticks)), 12)
+    form = ".3g" if max((abs(t) for t in ticks), default=0.0) >= 1e6 else f",.{decimals}f"
+    return lambda value: format(value, form).replace("-", "−")
 
 
 def _path(x: FloatArray, y: FloatArray) -> str:

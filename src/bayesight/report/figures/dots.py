@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
+from markupsafe import Markup
+
 from bayesight.bayes.frequencies import NaturalFrequencies
 from bayesight.checks import check
 from bayesight.language import tr
@@ -16,7 +18,7 @@ _RADIUS = 3.8
 _RING = "a3 3 0 1 0 6 0a3 3 0 1 0 -6 0"
 
 
-def people_dots(counts: NaturalFrequencies, *, label: str = "") -> str:
+def people_dots(counts: NaturalFrequencies, *, label: str = "") -> Markup:
     """Every person a dot: found and false alarms filled, the missed as rings, the cleared pale.
 
     A dot is a stroke of no length with round ends, so that one short path holds all of a kind.
@@ -24,9 +26,6 @@ def people_dots(counts: NaturalFrequencies, *, label: str = "") -> str:
     Args:
         counts: of people, 10,000 at most.
         label: what a screen reader says in its place, if not all four counts.
-
-    Returns:
-        An SVG element.
 
     Raises:
         InvalidInput: more than 10,000 people.

@@ -12,25 +12,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from markupsafe import Markup
+
 from bayesight.report.words import clean
 
-__all__ = [
-    "ROLES",
-    "TEXT",
-    "dashes",
-    "dot",
-    "group",
-    "node",
-    "picture",
-    "rect",
-    "serialise",
-    "shorten",
-    "stroke",
-    "text",
-    "text_width",
-    "titled",
-    "width_of",
-]
+__all__ = ["ROLES", "TEXT", "dashes", "dot", "node", "picture", "rect", "shorten", "stroke", "text"]
+__all__ += ["text_width", "width_of"]
 
 ROLES: Mapping[str, str] = MappingProxyType(
     {
@@ -54,29 +41,27 @@ _SVG = "{http://www.w3.org/2000/svg}"
 ET.register_namespace("", _SVG[1:-1])
 
 
-def node(tag: str, **attributes: str | float) -> ET.Element:
-    """One element; ``fill`` and ``stroke`` are roles, underscores in names stand for hyphens.
+def node(tag: str, *children: ET.Element | str, **attributes: str | float) -> ET.Element:
+    """One element with its children, of which words come first; underscores in names stand for hyphens.
+
+    ``fill`` and ``stroke`` are roles, ``none``, or left out.
 
     Example:
-        >>> serialise(node("rect", x=1.5, stroke="c1", stroke_width=2))
-        '<rect xmlns="http://www.w3.org/2000/svg" x="1.5" stroke="var(--c1, #2f86d1)" stroke-width="2" />'
+        >>> node("rect", x=1.5, stroke="c1", stroke_width=2).attrib
+        {'x': '1.5', 'stroke': 'var(--c1, #2f86d1)', 'stroke-width': '2'}
     """
     for paint in {"fill", "stroke"} & attributes.keys():
         attributes[paint] = ROLES.get(str(attributes[paint]), attributes[paint])
-    return ET.Element(_SVG + tag, {name.replace("_", "-"): _plain(v) for name, v in attributes.items()})
-
-
-def group(children: Iterable[ET.Element], **attributes: str | float) -> ET.Element:
-    """A ``<g>`` around ``children``."""
-    element = node("g", **attributes)
-    element.extend(children)
+    element = ET.Element(_SVG + tag, {name.replace("_", "-"): _plain(v) for name, v in attributes.items()})
+    element.text = clean("".join(child for child in children if isinstance(child, str))) or None
+    element.extend(child for child in children if not isinstance(child, str))
     return element
 
 
 def text(
     x: float,
     y: float,
-    content: str,
+    words: str,
     *,
     role: str = "ink",
     anchor: str = "start",
@@ -84,9 +69,7 @@ def text(
     **more: str,
 ) -> ET.Element:
     """A line of text whose baseline starts, is centred or ends at (x, y)."""
-    element = node("text", x=x, y=y, text_anchor=anchor, fill=role, font_size=size, **more)
-    element.text = clean(content)
-    return element
+    return node("text", words, x=x, y=y, text_anchor=anchor, fill=role, font_size=size, **more)
 
 
 def stroke(
@@ -108,13 +91,6 @@ def rect(x: float, y: float, width: float, height: float, **more: str | float) -
     return node("rect", x=x, y=y, width=width, height=height, **more)
 
 
-def titled(words: str) -> ET.Element:
-    """A ``<title>``: what its element says when pointed at."""
-    element = node("title")
-    element.text = clean(words)
-    return element
-
-
 def dot(x: float, y: float, role: str, radius: float = 5, *, ring: bool = False) -> ET.Element:
     """A round mark, filled with an edge of paper, or a ring."""
     fill, edge = ("paper", role) if ring else (role, "paper")
@@ -131,18 +107,12 @@ def dashes(pattern: str, width: float) -> dict[str, str]:
 
 def picture(
     width: float, height: float, label: str, children: Iterable[ET.Element], **more: str | float
-) -> str:
+) -> Markup:
     """A whole SVG of ``width`` by ``height`` CSS pixels, with what a screen reader says in its place."""
     view, font = f"0 0 {_plain(width)} {_plain(height)}", "var(--font, system-ui, sans-serif)"
-    root = node("svg", viewBox=view, width=width, height=height, role="img", font_family=font, **more)
-    root.set("aria-label", clean(label))
-    root.extend(children)
-    return serialise(root)
-
-
-def serialise(root: ET.Element) -> str:
-    """The element as text."""
-    return ET.tostring(root, encoding="unicode")
+    said = {"role": "img", "aria_label": clean(label), "font_family": font}
+    root = node("svg", *children, viewBox=view, width=width, height=height, **said, **more)
+    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704  # serialised, so escaped
 
 
 def width_of(svg: str) -> float:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from statistics import fmean
 
+from markupsafe import Markup
+
 from bayesight.language import tr
-from bayesight.report.figures.drawing import group, node, picture, rect, shorten, text, text_width, titled
+from bayesight.report.figures.drawing import node, picture, rect, shorten, text, text_width
 
 __all__ = ["causal_graph"]
 
@@ -31,7 +33,7 @@ def causal_graph(
     outcome: str = "",
     held: Collection[str] = (),
     unobserved: Collection[str] = (),
-) -> str:
+) -> Markup:
     """Draw a graph without cycles.
 
     Args:
@@ -42,20 +44,17 @@ def causal_graph(
         held: nodes framed twice.
         unobserved: nodes with a dashed frame.
 
-    Returns:
-        An SVG element.
-
     Example:
         >>> svg = causal_graph(["Z", "T", "Y"], [("Z", "T"), ("Z", "Y"), ("T", "Y")], treatment="T")
         >>> svg.count("<path"), svg.count("<text")
         (6, 3)
     """
     ranks = _ranks(nodes, edges)
-    chains = {edge: _chain(edge, ranks) for edge in edges}
+    chains = [_chain(a, b, ranks) for a, b in edges]
     layers = _ordered(nodes, ranks, chains)
     widths = {n: max(text_width(shorten(n, _LONGEST), _SIZE) + 2 * _PAD, 44.0) for n in nodes}
     places, size = _places(layers, widths)
-    parts = [part for chain in chains.values() for part in _arrow([places[p] for p in chain], widths, chain)]
+    parts = [part for chain in chains for part in _arrow([places[p] for p in chain], widths, chain)]
     for n in nodes:
         fill = "c1" if n == treatment else "c2" if n == outcome else ""
         parts.append(_box(n, places[n], widths[n], fill, held=n in held, unobserved=n in unobserved))
@@ -76,53 +75,43 @@ def _ranks(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, 
     return ranks
 
 
-def _chain(edge: tuple[str, str], ranks: dict[str, int]) -> tuple[str, ...]:
+def _chain(a: str, b: str, ranks: dict[str, int]) -> tuple[str, ...]:
     """An arrow's nodes: its ends, and a place of its own in every layer between."""
-    a, b = edge
     return (a, *(f"\0{a}\0{b}\0{r}" for r in range(ranks[a] + 1, ranks[b])), b)
 
 
 def _ordered(
-    nodes: Sequence[str], ranks: dict[str, int], chains: dict[tuple[str, str], tuple[str, ...]]
+    nodes: Sequence[str], ranks: dict[str, int], chains: Sequence[tuple[str, ...]]
 ) -> list[list[str]]:
     """Layers from left to right, each from top to bottom, with few crossings."""
     layers: list[list[str]] = [[] for _ in range(max(ranks.values()) + 1)]
     for n in nodes:
         layers[ranks[n]].append(n)
-    near: dict[str, list[str]] = {n: [] for n in nodes}
-    for (a, _), chain in chains.items():
-        for i, part in enumerate(chain):
-            near.setdefault(part, [])
-            if part.startswith("\0"):
-                layers[ranks[a] + i].append(part)
-        for one, other in pairwise(chain):
-            near[one].append(other)
-            near[other].append(one)
-    best, least = [list(layer) for layer in layers], _crossings(layers, chains)
+    for chain in chains:
+        for r, place in enumerate(chain[1:-1], ranks[chain[0]] + 1):
+            layers[r].append(place)
+    steps = [step for chain in chains for step in pairwise(chain)]
+    orders = [[list(layer) for layer in layers]]
     for sweep in range(_SWEEPS):
-        there = range(1, len(layers)) if sweep % 2 == 0 else range(len(layers) - 2, -1, -1)
-        for r in there:
-            _sort_beside(layers[r], layers[r - 1 if sweep % 2 == 0 else r + 1], near)
-        crossed = _crossings(layers, chains)
-        if crossed < least:
-            best, least = [list(layer) for layer in layers], crossed
-    return best
+        for beside, layer in pairwise(layers if sweep % 2 == 0 else layers[::-1]):
+            _sort_beside(layer, beside, steps)
+        orders.append([list(layer) for layer in layers])
+    return min(orders, key=lambda order: _crossings(order, steps))
 
 
-def _sort_beside(layer: list[str], beside: list[str], near: dict[str, list[str]]) -> None:
+def _sort_beside(layer: list[str], beside: list[str], steps: Sequence[tuple[str, str]]) -> None:
     """Order a layer by the mean place of each node's neighbours in the layer beside it."""
     at = {n: (i + 0.5) / len(beside) for i, n in enumerate(beside)}
     own = {n: (i + 0.5) / len(layer) for i, n in enumerate(layer)}
-    layer.sort(key={n: fmean([at[m] for m in near[n] if m in at] or [own[n]]) for n in layer}.__getitem__)
+    near = {n: [at[m] for step in steps if n in step for m in step if m in at] for n in layer}
+    layer.sort(key={n: fmean(near[n] or [own[n]]) for n in layer}.__getitem__)
 
 
-def _crossings(layers: list[list[str]], chains: dict[tuple[str, str], tuple[str, ...]]) -> int:
+def _crossings(layers: list[list[str]], steps: Sequence[tuple[str, str]]) -> int:
     at = {n: (r, i) for r, layer in enumerate(layers) for i, n in enumerate(layer)}
-    steps = [(at[a], at[b]) for chain in chains.values() for a, b in pairwise(chain)]
+    placed = [(at[a], at[b]) for a, b in steps]
     return sum(
-        a[0] == c[0] and (a[1] - c[1]) * (b[1] - d[1]) < 0
-        for i, (a, b) in enumerate(steps)
-        for c, d in steps[:i]
+        a[0] == c[0] and (a[1] - c[1]) * (b[1] - d[1]) < 0 for (a, b), (c, d) in combinations(placed, 2)
     )
 
 
@@ -152,11 +141,15 @@ def _box(
         return rect(x - half, y - up, 2 * half, 2 * up, rx=8, **look)
 
     dashed = {"stroke_dasharray": "4 3"} if unobserved else {}
-    parts = [titled(name), frame(0, fill=fill or "paper", stroke=fill or "muted", stroke_width=1.5, **dashed)]
+    parts = [
+        node("title", name),
+        frame(0, fill=fill or "paper", stroke=fill or "muted", stroke_width=1.5, **dashed),
+    ]
     if held:
         parts.append(frame(2, fill="none", stroke="c3", stroke_width=2.5))
     role = "on-fill" if fill else "muted" if unobserved else "ink"
-    return group([*parts, text(x, y + 5, shorten(name, _LONGEST), role=role, anchor="middle", size=_SIZE)])
+    words = text(x, y + 5, shorten(name, _LONGEST), role=role, anchor="middle", size=_SIZE)
+    return node("g", *parts, words)
 
 
 def _arrow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from bayesight.checks import check
 from bayesight.evaluation.arrays import floats
@@ -46,6 +48,10 @@ class Line:
     low: npt.ArrayLike | None = None
     high: npt.ArrayLike | None = None
 
+    def __post_init__(self) -> None:
+        came = f"{np.shape(self.y)} values for {np.shape(self.x)}"
+        check(np.shape(self.y) == np.shape(self.x), "Line", came, "one value for each")
+
 
 def line_chart(
     lines: Sequence[Line],
@@ -54,7 +60,7 @@ def line_chart(
     *,
     marks: Mapping[str, float] = MappingProxyType({}),
     named: bool = False,
-) -> str:
+) -> Markup:
     """Lines told apart by colour and by dashes, the first on top.
 
     An axis of which only the label is given fits the values: the vertical one counts factors where all values
@@ -68,18 +74,12 @@ def line_chart(
         marks: values of ``x`` to point out by name: a vertical line, and a dot on the first line.
         named: write each name where its line ends, in a wider chart, for pages without a legend.
 
-    Returns:
-        An SVG element.
-
     Raises:
-        InvalidInput: nothing to draw, or as many values of a line are not given for either axis.
+        InvalidInput: nothing to draw.
     """
     drawn = [line for line in lines if floats(line.y).size]
     check(bool(drawn), "line_chart", "no line with a point", "at least one")
-    for line in drawn:
-        came = f"{floats(line.y).shape} for {floats(line.x).shape} of {x if isinstance(x, str) else x.label}"
-        check(floats(line.y).shape == floats(line.x).shape, "line_chart", came, "one value for each")
-    x, y = _horizontal(drawn, x), _vertical(drawn, y)
+    x, y = _fitting(drawn, x), _fitting(drawn, y, vertical=True)
     marks = {name: value for name, value in marks.items() if x.low <= value <= x.high}
     size = _WIDE if named else (WIDTH, HEIGHT)
     room = 16 + max(text_width(_short(line)) for line in drawn) if named else 22
@@ -100,7 +100,7 @@ def rate_curve(
     *,
     marks: Mapping[str, float] = MappingProxyType({}),
     log: bool = True,
-) -> str:
+) -> Markup:
     """Fractions against a rate, as precision is against prevalence; both axes are in per cent.
 
     Args:
@@ -121,20 +121,16 @@ def style_of(number: int) -> tuple[str, str]:
     return _ROLES[number % len(_ROLES)], _DASHES[(number + turn) % len(_DASHES)]
 
 
-def _horizontal(lines: Sequence[Line], x: Axis | str) -> Axis:
-    if isinstance(x, Axis):
-        return x
-    whole = all(bool((floats(line.x) % 1 == 0).all()) for line in lines)
-    return numbers(*spanned(line.x for line in lines), x, whole=whole)
-
-
-def _vertical(lines: Sequence[Line], y: Axis | str) -> Axis:
-    if isinstance(y, Axis):
-        return y
-    low, high = spanned(line.y for line in lines)
+def _fitting(lines: Sequence[Line], axis: Axis | str, *, vertical: bool = False) -> Axis:
+    if isinstance(axis, Axis):
+        return axis
+    values = [floats(line.y if vertical else line.x) for line in lines]
+    low, high = spanned(values)
+    if not vertical:
+        return numbers(low, high, axis, whole=all((v % 1 == 0).all() for v in values))
     if low > 0 and high / low >= _LOG_SPAN:
-        return numbers(low / 1.15, high * 1.15, y, log=True)
-    return numbers(*spanned([[low, high]], 0.06), y)
+        return numbers(low / 1.15, high * 1.15, axis, log=True)
+    return numbers(*spanned(values, 0.06), axis)
 
 
 def _drawn(axes: Axes, line: Line, role: str, dash: str) -> list[ET.Element]:
@@ -164,7 +160,7 @@ def _marked(axes: Axes, line: Line, marks: Mapping[str, float]) -> list[ET.Eleme
 
 def _names(axes: Axes, lines: Sequence[Line]) -> list[ET.Element]:
     """Each name beside its line's end, moved apart where ends are close, with a stroke of the line."""
-    ends = axes.down([_last(line) for line in lines])
+    ends = axes.down([_last(line, axes.y.low) for line in lines])
     order = np.argsort(ends, kind="stable")
     places: FloatArray = ends[order]
     for i in range(1, len(places)):
@@ -181,18 +177,19 @@ def _names(axes: Axes, lines: Sequence[Line]) -> list[ET.Element]:
 
 
 def _said(axes: Axes, lines: Sequence[Line], marks: Mapping[str, float]) -> str:
-    ends = [tr("{name} ends at {last}", name=line.name, last=axes.y.words(_last(line))) for line in lines]
-    said = "; ".join(ends)
+    ends = ((line.name, _last(line, math.nan)) for line in lines)
+    known = ((name, axes.y.words(last)) for name, last in ends if math.isfinite(last))
+    said = "; ".join(tr("{name} ends at {last}", name=name, last=last) for name, last in known)
     points = "; ".join(f"{name} {axes.x.words(value)}" for name, value in marks.items())
     return tr("{y_label} over {x_label}: {said}", y_label=axes.y.label, x_label=axes.x.label, said=said) + (
         tr("; marked: {points}", points=points) if points else ""
     )
 
 
-def _last(line: Line) -> float:
-    """The last value that is known, or the lowest of none."""
+def _last(line: Line, otherwise: float) -> float:
+    """The last value that is known."""
     known = floats(line.y)[np.isfinite(floats(line.y))]
-    return float(known[-1]) if known.size else 0.0
+    return float(known[-1]) if known.size else otherwise
 
 
 def _short(line: Line) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from bayesight.checks import check
 from bayesight.evaluation import accuracy
 from bayesight.evaluation.arrays import floats
 from bayesight.language import tr
-from bayesight.report.figures.drawing import group, picture, rect, shorten, text, text_width, titled
+from bayesight.report.figures.drawing import node, picture, rect, shorten, text, text_width
 from bayesight.report.words import count, rate
 from bayesight.types import FloatArray
 
@@ -25,7 +26,7 @@ _STRONG = 0.55  # from this opacity on, a number is written in the colour of the
 _SIZES = ((3, 60), (6, 48), (12, 36), (20, 28), (32, 20), (10**9, 14))  # classes, size of a cell
 
 
-def confusion_heat_map(matrix: npt.ArrayLike, classes: Sequence[str]) -> str:
+def confusion_heat_map(matrix: npt.ArrayLike, classes: Sequence[str]) -> Markup:
     """Rows are true classes, columns predicted; right answers in the first colour, mistakes in the second.
 
     A cell is as strong as its share of the row; for mistakes by the square root of it, so that few are seen
@@ -34,9 +35,6 @@ def confusion_heat_map(matrix: npt.ArrayLike, classes: Sequence[str]) -> str:
     Args:
         matrix: counts (K, K), rows true.
         classes: their names (K,).
-
-    Returns:
-        An SVG element.
 
     Raises:
         InvalidInput: as many names as rows are expected.
@@ -63,7 +61,7 @@ def confusion_heat_map(matrix: npt.ArrayLike, classes: Sequence[str]) -> str:
         x, y = left + along + (size * 0.35 if upright else 0), top - 8
         turned = {"transform": f"rotate(-90 {x:g} {y:g})"} if upright else {}
         parts.append(text(x, y, name, anchor="start" if upright else "middle", size=size, **turned))
-    parts.append(group(_cells(m, classes, cell, size), transform=f"translate({left:g} {top:g})"))
+    parts.append(node("g", *_cells(m, classes, cell, size), transform=f"translate({left:g} {top:g})"))
     share = tr("{accuracy} of {count} on the diagonal", accuracy=rate(accuracy(m)), count=count(m.sum()))
     label = tr(
         "Confusion matrix of {classes} classes, rows true, columns predicted; {total}",
@@ -77,12 +75,12 @@ def _cells(m: FloatArray, classes: Sequence[str], cell: float, size: float) -> l
     """The cells that hold something, each saying what, and the counts of those that have room for them."""
     row = m / np.maximum(m.sum(axis=1, keepdims=True), 1e-300)
     strength = np.where(np.eye(len(m), dtype=bool), 0.12 + 0.83 * row, 0.14 + 0.81 * np.sqrt(row))
-    right, wrong, numbers = group([], fill="c1"), group([], fill="c2"), group([], pointer_events="none")
+    right, wrong, numbers = node("g", fill="c1"), node("g", fill="c2"), node("g", pointer_events="none")
     for i, j in zip(*(at.tolist() for at in np.nonzero(m > 0)), strict=True):
         opacity = float(strength[i, j])
         square = rect(j * cell + 0.75, i * cell + 0.75, cell - 1.5, cell - 1.5, fill_opacity=opacity)
         said = tr("{true} called {called}: {count}", true=classes[i], called=classes[j], count=count(m[i, j]))
-        square.append(titled(said))
+        square.append(node("title", said))
         (right if i == j else wrong).append(square)
         written = _brief(float(m[i, j]))
         fitting = min(size, 0.94 * cell / text_width(written, 1.0))

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from bayesight.bayes.rates import Estimate
 from bayesight.checks import check
 from bayesight.evaluation.arrays import floats
 from bayesight.language import tr
-from bayesight.report.figures.axes import WIDTH, Axes, Axis, even_ticks, plain, spanned
+from bayesight.report.figures.axes import WIDTH, Axes, Axis, numbers, spanned
 from bayesight.report.figures.drawing import dot, picture, rect, shorten, stroke, text, text_width
 from bayesight.report.words import Number, count, rate
 from bayesight.types import FloatArray
@@ -24,7 +25,7 @@ _SHOWN_BELIEFS = 12
 _SHOWN_COUNTS = 60
 
 
-def belief_bars(hypotheses: Sequence[str], steps: Mapping[str, npt.ArrayLike]) -> str:
+def belief_bars(hypotheses: Sequence[str], steps: Mapping[str, npt.ArrayLike]) -> Markup:
     """How belief in each hypothesis moves from step to step; a tick marks where it stood the step before.
 
     With more than twelve hypotheses, those never believed in most are drawn as one row.
@@ -32,9 +33,6 @@ def belief_bars(hypotheses: Sequence[str], steps: Mapping[str, npt.ArrayLike]) -
     Args:
         hypotheses: their names (K,).
         steps: what was learned ("prior", "1st positive") and the probabilities after it (K,), in order.
-
-    Returns:
-        An SVG element.
 
     Raises:
         InvalidInput: a step with another number of probabilities, or none at all.
@@ -60,14 +58,11 @@ def belief_bars(hypotheses: Sequence[str], steps: Mapping[str, npt.ArrayLike]) -
     return picture(WIDTH, y - 10, tr("Belief from step to step. {said}", said="; ".join(said)), parts)
 
 
-def count_bars(counts: Mapping[str, int]) -> str:
+def count_bars(counts: Mapping[str, int]) -> Markup:
     """How many examples each class has; beyond sixty classes, the thirty largest and the thirty smallest.
 
     Args:
         counts: class name to number of examples.
-
-    Returns:
-        An SVG element.
 
     Example:
         >>> "800" in count_bars({"A": 800, "B": 640})
@@ -91,7 +86,7 @@ def interval_rows(
     fraction: bool = False,
     zero: bool = False,
     change: bool = False,
-) -> str:
+) -> Markup:
     """One row a name, in it a mark with its interval for each answer: the last a dot, one before it a ring.
 
     Args:
@@ -100,9 +95,6 @@ def interval_rows(
         fraction: whether the axis is in per cent.
         zero: mark 0, where there is no effect.
         change: the second answer follows the first, and a stroke leads from ring to dot.
-
-    Returns:
-        An SVG element.
 
     Raises:
         InvalidInput: answers of another length than the names, or no or more than two of them.
@@ -119,8 +111,7 @@ def interval_rows(
     low, high = spanned([*([e.low, e.high, e.mean] for a in drawn for e in a), [0.0] if zero else []], 0.05)
     if fraction and not zero:
         low, high = max(low, -0.005), min(high, 1.005)
-    ticks = even_ticks(low, high, 5)
-    scale = Axis(low, high, ticks=ticks, words=rate if fraction else plain(ticks))
+    scale = numbers(low, high, most=5, words=rate if fraction else None)
     labels = [shorten(name, 20) for name in names]
     row = _ROW if change else 46.0
     left = max(map(text_width, labels)) + 16

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from bayesight.checks import check
 from bayesight.evaluation import Reliability
 from bayesight.evaluation.arrays import floats
 from bayesight.language import tr
-from bayesight.report.figures.axes import QUARTERS, WIDTH, Axes, Axis, even_ticks, numbers
+from bayesight.report.figures.axes import QUARTERS, WIDTH, Axes, Axis, numbers
 from bayesight.report.figures.drawing import TEXT, picture, rect, stroke, text
 from bayesight.report.figures.lines import Line, line_chart
 from bayesight.report.words import rate
@@ -20,14 +21,11 @@ __all__ = ["novelty_histogram", "reliability_diagram"]
 _BINS = 48
 
 
-def reliability_diagram(data: Reliability) -> str:
+def reliability_diagram(data: Reliability) -> Markup:
     """Stated probability against how often it came true, with intervals, above how many images said so.
 
     Args:
         data: bins with their counts, confidence, accuracy and interval.
-
-    Returns:
-        An SVG element.
     """
     stated = Axis(0, 1.01, tr("probability stated"), QUARTERS)
     axes = Axes(Axis(0, 1.01), Axis(0, 1.02, tr("how often it was right"), QUARTERS), bottom=298)
@@ -55,7 +53,7 @@ def reliability_diagram(data: Reliability) -> str:
 
 def novelty_histogram(
     known: npt.ArrayLike, unknown: npt.ArrayLike = (), threshold: float | None = None
-) -> str:
+) -> Markup:
     """Novelty of known and of unknown images, and where the line is drawn between them.
 
     The outermost half per cent at either end is counted into the end bins, so that one extreme image does not
@@ -65,9 +63,6 @@ def novelty_histogram(
         known: scores of images of known classes (N,).
         unknown: scores of images of none of them (M,).
         threshold: the score from which an image is called unknown.
-
-    Returns:
-        An SVG element.
 
     Raises:
         InvalidInput: no known scores, or one that is NaN.
@@ -84,7 +79,7 @@ def novelty_histogram(
             x, y = np.repeat(edges, 2), np.pad(np.repeat(share, 2), 1)
             lines.append(Line(name, x, y, np.zeros_like(y), y))
     highest = 1.05 * max(float(np.max(line.y)) for line in lines)
-    shares = Axis(0, highest, tr("share of images"), even_ticks(0, highest, 6))
+    shares = numbers(0, highest, tr("share of images"), words=rate)
     marks = {} if threshold is None else {tr("unknown →"): threshold}
     return line_chart(lines, numbers(edges[0], edges[-1], tr("novelty score")), shares, marks=marks)
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
 from bayesight.bayes import theorem
 from bayesight.bayes.frequencies import SMALLEST, natural_frequencies
 from bayesight.formatting import from_percent
@@ -60,7 +58,7 @@ class Screening:
             "steps": (("before", before), ("one", once), ("two", twice), ("negative", self.after("-")[1])),
             "evidence": self.evidence,
             "people": people,
-            "dots": Markup(people_dots(drawn)),  # noqa: S704  # serialised, so escaped
+            "dots": people_dots(drawn),
             "curves": posterior_curves(self.sensitivity, self.false_alarm, self.prevalence),
         }
 
