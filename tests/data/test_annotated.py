@@ -94,7 +94,7 @@ def test_everything_that_takes_no_part_is_named_and_counted(tmp_path):
         "images/large.png": street(8)[0],
         "masks/large.png": png(np.zeros((3, 4))),
         "images/colours.png": street(9)[0],
-        "masks/colours.png": png(np.zeros((6, 6, 3))),
+        "masks/colours.png": png(np.full((6, 6, 3), (9, 0, 0))),
         "images/high.png": street(10)[0],
         "masks/high.png": png(np.full((6, 6), 77)),
     }
@@ -181,6 +181,9 @@ def test_numbers_beside_colours_kept_to_show_them_by(tmp_path):
         (b"void\nroad\ncar\n", 0, ("void", "road", "car")),  # numbers in masks stay what they are
         (b"# classes\nroad\ncar\nvoid\n", 2, ("road", "car")),
         (b"0 0 0 none\n9 0 0 road\n0 9 0 car\n", 0, ("road", "car")),
+        (b"Class,R,G,B\nroad,9,0,0\ncar,0,9,0\n", None, ("road", "car")),
+        (b"name;Red;Green;Blue\nroad;9;0;0\ncar;0;9;0\n", None, ("road", "car")),
+        (b"red\ngreen\n", None, ("red", "green")),  # classes, and no header
     ],
 )
 def test_a_number_for_nothing_moves_no_other(table, void, names):

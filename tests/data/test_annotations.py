@@ -193,6 +193,7 @@ def test_values_of_a_mask_are_class_numbers(kind):
     if kind == "P":
         image.putpalette([(7 * n) % 256 for n in range(768)])
     assert read_mask(saved(image), "m.png").tolist() == numbers.tolist()
+    assert read_mask(saved(Image.fromarray(numbers).convert("RGBA")), "m.png").tolist() == numbers.tolist()
     deep = Image.fromarray(np.full((3, 4), 256, np.uint16))
     with pytest.raises(InvalidInput, match="the value 256; expected class numbers from 0 to 255"):
         read_mask(saved(deep), "m.png")

@@ -92,6 +92,12 @@ def test_parts_are_recognised_in_any_spelling_above_or_below_the_class(text):
         assert part == begins[next(folder for folder in others if folder != "set")[:2]]
 
 
+def test_parts_are_recognised_in_korean():
+    found = read("훈련/고양이 훈련/개 검증용/고양이 검증용/개 테스트셋/고양이 테스트셋/개")
+    assert {part for _, part in found.values()} == {"train", "validation", "test"}
+    assert {name for name, _ in found.values()} == {"고양이", "개"}
+
+
 def test_what_was_set_apart_is_no_class_and_is_said():
     text = "set/train/ring:60 set/train/bar:9 set/val/ring set/val/bar set/test:20 set/Un-Labelled_Data/x:7"
     found = read(text)

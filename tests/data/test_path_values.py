@@ -15,6 +15,7 @@ def test_a_table_tells_values_however_it_is_written(tmp_path):
         "plain.csv": "path,v\nset/a/1.png, 01 \n./set/b/2.png,x y\n",
         "semicolons.csv": "\ufeffpath;other;v\nset/a/1.png;9;01\nset/b/2.png;8;x y\n",
         "shared.csv": "path,v\na/1.png,01\nb/2.png,x y\n",
+        "windows.csv": "path,v\nset\\a\\1.png,01\n.\\set\\b\\2.png,x y\n",
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")

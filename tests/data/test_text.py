@@ -48,8 +48,10 @@ def test_what_is_no_text_is_refused_with_its_line(tmp_path, monkeypatch):
         read_text(tmp_path / "none.txt")
     with pytest.raises(SourceUnreadable, match="is empty; expected a text"):
         read_text(written(tmp_path / "empty.txt", b" \n\n"))
-    with pytest.raises(SourceUnreadable, match=r"line 3: byte 0xe9 is not text in UTF-8.*iconv"):
+    with pytest.raises(SourceUnreadable, match=r"line 3: byte 0xe9 is not text in UTF-8.*iconv -f CP1252"):
         read_text(written(tmp_path / "latin.txt", b"one\ntwo\ncaf\xe9\n"))
+    with pytest.raises(SourceUnreadable, match=r"line 2: .* -f CP949 -t UTF-8 korean\.txt"):
+        read_text(written(tmp_path / "korean.txt", "one\n좋은 영화".encode("cp949")))
     with pytest.raises(SourceUnreadable, match="cannot be read"):
         read_text(written(tmp_path / "cut.gz", gzip.compress(b"hello" * 1000)[:-9]))
     with pytest.raises(SourceUnreadable, match="cannot be read"):

@@ -315,20 +315,18 @@ def read_mask(
             check(not lossy, where, f"a mask as {image.format}, which changes class numbers", "one as PNG")
             fits, came = size in (None, image.size[::-1]), f"a mask of {image.width}x{image.height}"
             check(fits, where, came, "{1}x{0}, the size of its picture".format(*(size or (0, 0))))
-            coloured = image.mode not in ("1", "L", "P", "I;16", "I")
-            mask = np.asarray(image.convert("RGB") if colours is not None else image)
+            grey = colours is None and image.mode in ("1", "L", "P", "I;16", "I")
+            mask = np.asarray(image if grey else image.convert("RGB"))
     except InvalidInput:
         raise
     except Exception as problem:
         raise InvalidInput(f"{where}: cannot be read as an image ({problem}); expected a mask.") from problem
     if colours is not None:
         return _of_colours(mask, colours, where)
-    check(
-        not coloured,
-        where,
-        "a mask in colours",
-        "class numbers as grey or palette values, or a table of colours",
-    )
+    if not grey:  # equal values of red, green and blue are grey ones, as many programs save them
+        want = "class numbers as grey or palette values, or a table of colours"
+        check(bool((mask == mask[..., :1]).all()), where, "a mask in colours", want)
+        mask = mask[..., 0]
     highest = mask.max(initial=0)
     check(highest < 256, where, f"the value {highest}", "class numbers from 0 to 255")
     return mask.astype(np.uint8)

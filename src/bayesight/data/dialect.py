@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from bayesight.errors import SourceUnreadable
 
-__all__ = ["Dialect", "find_dialect", "uneven_line"]
+__all__ = ["Dialect", "encoding_of", "find_dialect", "uneven_line"]
 
 _HEAD_BYTES = 1 << 18
 _SEARCHED_BYTES = 64 << 20
@@ -57,7 +57,7 @@ def find_dialect(source: Path) -> Dialect:
         SourceUnreadable: no header.
     """
     head = pa.input_stream(source, compression="detect").read(_HEAD_BYTES)
-    encoding = _encoding(head)
+    encoding = encoding_of(head)
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     if "\0" in text:
         raise SourceUnreadable(f"{source}: zero bytes; expected a CSV file with a header, or a Parquet file.")
@@ -101,8 +101,8 @@ def uneven_line(source: Path, dialect: Dialect) -> str:
     return ""
 
 
-def _encoding(head: bytes) -> str:
-    """UTF-8 unless something speaks against it."""
+def encoding_of(head: bytes) -> str:
+    """The encoding that the beginning of a text seems to be in: UTF-8 unless something speaks against it."""
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name

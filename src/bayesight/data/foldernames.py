@@ -13,13 +13,16 @@ __all__ = ["Role", "is_container", "is_mask", "is_unlabelled", "mask_names", "na
 Role: TypeAlias = Literal["train", "validation", "test"]
 
 _ROLES: dict[str, Role] = {
-    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development"), "validation"),
+    **dict.fromkeys(("train", "training", "trn", "trainval", "훈련", "학습"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development", "검증"), "validation"),
     **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout", "eval", "evaluation"), "test"),
     **dict.fromkeys(("pred", "predict", "prediction", "publictest", "privatetest"), "test"),
+    **dict.fromkeys(("시험", "테스트", "평가"), "test"),
 }
 _WORDS = "|".join(sorted(_ROLES, key=len, reverse=True))
-_PLAIN = re.compile(rf"({_WORDS})(?:set|data|images?|imgs?|split|part|folder|dir|samples?)*\d*")
+_PLAIN = re.compile(
+    rf"({_WORDS})(?:set|data|images?|imgs?|split|part|folder|dir|samples?|용|데이터|이미지|세트|셋)*\d*"
+)
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _UNLABELLED = re.compile(
@@ -53,8 +56,8 @@ def roles(names: Iterable[str]) -> dict[str, Role]:
     Example:
         >>> roles(["Train", "val2017", "bus"]), roles(["seg_train", "seg_test"])
         ({'Train': 'train', 'val2017': 'validation'}, {'seg_train': 'train', 'seg_test': 'test'})
-        >>> roles(["test_tube", "train"])
-        {'train': 'train'}
+        >>> roles(["test_tube", "train"]), roles(["훈련용 데이터", "시험"])
+        ({'train': 'train'}, {'훈련용 데이터': 'train', '시험': 'test'})
     """
     found: dict[str, Role] = {}
     longer: dict[tuple[str, ...], dict[str, Role]] = {}

@@ -136,4 +136,5 @@ class PathValues:
 
 
 def _plain(path: str) -> str:
-    return canonical(path).strip().removeprefix("./")
+    """A path as a store has it: Windows programs write backslashes for slashes."""
+    return canonical(path).strip().replace("\\", "/").removeprefix("./")

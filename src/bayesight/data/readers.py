@@ -45,6 +45,7 @@ VOID = 255
 """The number of pixels that are no class, in every mask that was read."""
 
 Colour = tuple[int, int, int]
+_HEADINGS = ({"r", "g", "b"}, {"red", "green", "blue"})
 _NOTHING = re.compile(r"void|unlabell?ed|ignore[d]?|unknown|background_void", re.IGNORECASE)
 
 
@@ -306,7 +307,8 @@ def class_table(content: bytes, void: int | None = None) -> tuple[tuple[str, ...
         values = tuple(int(word) for word in words if word.isdecimal())
         name = " ".join(word for word in words if not word.isdecimal())
         coloured = len(values) == 3 and max(values) <= 255
-        if not name or len(names) >= VOID or (not coloured and set(words) & {"r", "g", "b"}):
+        heading = any(len({word.casefold() for word in words} & letters) == 3 for letters in _HEADINGS)
+        if not name or len(names) >= VOID or (not coloured and heading):
             continue
         number += 1
         nothing = coloured and (number == void or bool(_NOTHING.fullmatch(name)))

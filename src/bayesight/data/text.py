@@ -105,10 +105,14 @@ def read_text(path: str | Path) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
+        from bayesight.data.dialect import encoding_of  # loads Arrow
+
         line = content.count(b"\n", 0, problem.start) + 1
+        rest = content[content.rfind(b"\n", 0, problem.start) + 1 :]
+        likely = encoding_of(rest[:4096]).upper()
         raise SourceUnreadable(
-            f"{path}, line {line:,}: byte 0x{content[problem.start]:02x} is not text in UTF-8; "
-            f"expected no other encoding. Convert it, with: iconv -f CP1252 -t UTF-8 {path.name}"
+            f"{path}, line {line:,}: byte 0x{content[problem.start]:02x} is not text in UTF-8; expected no "
+            f"other encoding. Convert it, with: iconv -f {likely} -t UTF-8 {path.name}"
         ) from problem
     if not text.strip():
         raise SourceUnreadable(f"{path} is empty; expected a text.")
