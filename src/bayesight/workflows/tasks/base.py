@@ -15,6 +15,9 @@ from bayesight.data.annotated import AnnotatedImages, AnnotationReader
 from bayesight.data.moves import SceneAugment
 from bayesight.errors import listed
 from bayesight.language import marked
+from bayesight.models import Lite0Encoder, start_from_imagenet
+from bayesight.models.outline import initialised
+from bayesight.registry import Registry
 from bayesight.report import Section
 from bayesight.run_schema import TaskFile
 from bayesight.training.engine import Batch, Loss
@@ -158,7 +161,29 @@ class ImageTask(ABC, Generic[A, F]):
         return classes.names
 
     def start(self, network: nn.Module) -> None:
-        """Give a network that is to be trained its published weights, where it comes with some."""
+        """Give a network that is to be trained ImageNet's weights for its way down, where that has some."""
+        for part in network.children():
+            if isinstance(part, Lite0Encoder):
+                start_from_imagenet(part)
+
+    @staticmethod
+    def made(members: Registry[Any], recipe: Recipe, shape: tuple[int, int, int], *sizes: int) -> nn.Module:
+        """The member of a registry that a recipe names, its weights drawn from the seed.
+
+        Args:
+            members: of the task.
+            recipe: names it, its options and the seed.
+            shape: (C, H, W) of images.
+            sizes: what it is made of beside C and its options.
+        """
+        model = recipe.model
+        network: nn.Module = initialised(
+            lambda: members.build(model.name, shape[0], *sizes, **model.options),
+            f"model {model.name!r}",
+            shape,
+            recipe.seed,
+        )
+        return network
 
     @abstractmethod
     def batch(

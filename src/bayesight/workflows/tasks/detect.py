@@ -26,9 +26,8 @@ from bayesight.formatting import percent
 from bayesight.language import marked
 from bayesight.letters.scenes import compose
 from bayesight.losses.detection import detection_loss
-from bayesight.models import DETECTORS, CenterNet, Lite0Encoder, centre_peaks, start_from_imagenet
+from bayesight.models import DETECTORS, centre_peaks
 from bayesight.models.base import channels_last
-from bayesight.models.outline import initialised
 from bayesight.run_schema import TaskFile
 from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Recipe
@@ -116,19 +115,7 @@ class DetectTask(ImageTask[AnnotatedBoxes, DetectionFile]):
 
     def network(self, recipe: Recipe, classes: Classes, facts: DetectionFile) -> nn.Module:
         """A network of ``DETECTORS``."""
-        shape, model = classes.image_shape, recipe.model
-        network: nn.Module = initialised(
-            lambda: DETECTORS.build(model.name, shape[0], len(classes.names), **model.options),
-            f"model {model.name!r}",
-            shape,
-            recipe.seed,
-        )
-        return channels_last(network)
-
-    def start(self, network: nn.Module) -> None:
-        """ImageNet's weights for the way down, where it is a pretrained one."""
-        if isinstance(network, CenterNet) and isinstance(network.down, Lite0Encoder):
-            start_from_imagenet(network.down)
+        return channels_last(self.made(DETECTORS, recipe, classes.image_shape, len(classes.names)))
 
     def batch(
         self,

@@ -32,8 +32,7 @@ from bayesight.frame import Placing
 from bayesight.language import marked
 from bayesight.letters.figures import coco_of, draw_figures
 from bayesight.losses.pose import heat_map_loss
-from bayesight.models import POSE_MODELS, UNet, start_from_imagenet
-from bayesight.models.outline import initialised
+from bayesight.models import POSE_MODELS
 from bayesight.models.pose import log_places, mass_near, places
 from bayesight.report.overlays import skeleton_overlay
 from bayesight.run_schema import TaskFile
@@ -139,19 +138,8 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
 
     def network(self, recipe: Recipe, classes: Classes, facts: PoseFile) -> nn.Module:
         """A network of ``POSE_MODELS``."""
-        channels, model = classes.image_shape[0], recipe.model
-        network: nn.Module = initialised(
-            lambda: POSE_MODELS.build(model.name, channels, len(facts.points), **model.options),
-            f"model {model.name!r}",
-            (channels, facts.side, facts.side),
-            recipe.seed,
-        )
-        return network
-
-    def start(self, network: nn.Module) -> None:
-        """ImageNet's weights for the way down, where it is a pretrained one."""
-        if isinstance(network, UNet) and network.encoder is not None:
-            start_from_imagenet(network.encoder)
+        shape = (classes.image_shape[0], facts.side, facts.side)
+        return self.made(POSE_MODELS, recipe, shape, len(facts.points))
 
     def batch(
         self,

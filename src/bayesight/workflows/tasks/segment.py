@@ -28,8 +28,7 @@ from bayesight.formatting import decimal, percent
 from bayesight.language import marked, tr
 from bayesight.letters.scenes import compose
 from bayesight.losses.segmentation import mask_loss
-from bayesight.models import SEGMENTERS, UNet, start_from_imagenet
-from bayesight.models.outline import initialised
+from bayesight.models import SEGMENTERS
 from bayesight.report.overlays import class_colours, in_colour, mask_overlay, side_by_side
 from bayesight.run_schema import TaskFile
 from bayesight.seeding import numpy_generator
@@ -110,23 +109,12 @@ class SegmentTask(ImageTask[ImageArray, SegmentationFile]):
 
     def network(self, recipe: Recipe, classes: Classes, facts: SegmentationFile) -> nn.Module:
         """A network of ``SEGMENTERS``."""
-        channels, height, width = classes.image_shape
-        model = recipe.model
-        network: nn.Module = initialised(
-            lambda: SEGMENTERS.build(model.name, channels, len(classes.names), **model.options),
-            f"model {model.name!r}",
-            (channels, height, width),
-            recipe.seed,
-        )
+        network = self.made(SEGMENTERS, recipe, classes.image_shape, len(classes.names))
         least = getattr(network, "least", 1)
+        height, width = classes.size
         came = f"images of {height}x{width}"
-        check(min(height, width) >= least, f"model {model.name!r}", came, f"{least}x{least} or larger")
+        check(min(height, width) >= least, f"model {recipe.model.name!r}", came, f"{least}x{least} or larger")
         return network
-
-    def start(self, network: nn.Module) -> None:
-        """ImageNet's weights for the way down, where it is a pretrained one."""
-        if isinstance(network, UNet) and network.encoder is not None:
-            start_from_imagenet(network.encoder)
 
     def batch(
         self,
