@@ -85,10 +85,16 @@ def inspect(
     """Count classes and images or texts, name what is broken, there twice, or probably wrongly labelled."""
     from bayesight.checks import check
     from bayesight.data.audit import audit
-    from bayesight.data.labelled_texts import holds_texts
-    from bayesight.data.notes import parse_fit, parse_size, report_document, report_text
+    from bayesight.data.labelled_texts import holds_texts, open_texts
+    from bayesight.data.notes import (
+        parse_fit,
+        parse_size,
+        report_document,
+        report_text,
+        text_document,
+        text_report,
+    )
     from bayesight.data.store import open_store
-    from bayesight.data.text_audit import inspect_texts
 
     alone = {
         "--size": size, "--fit": fit, "--mode": mode, "--labels-file": labels_file, "--near": near,
@@ -102,8 +108,9 @@ def inspect(
     if holds_texts(source):
         for name, given in alone.items():
             check(not given, name, f"given with {source}, which holds texts", "images")
-        read = inspect_texts(source)
-        write(read.as_dict(), read.text)
+        texts = open_texts(source, labelled=None)
+        twice = audit(texts)
+        write(text_document(texts, twice), text_report(texts, twice))
         return
     if task is not None:
         from bayesight.workflows.tasks.inspect import inspect_annotated

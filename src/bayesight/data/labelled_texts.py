@@ -19,7 +19,7 @@ from bayesight.data.formats import IMAGE_SUFFIXES
 from bayesight.data.manifest import Manifest, content_hash
 from bayesight.data.store import Store
 from bayesight.data.streams import ByteStream
-from bayesight.data.text import Subwords, read_labelled, text_lines
+from bayesight.data.text import Subwords, read_labelled, read_text, text_lines
 from bayesight.errors import BayesightError, SourceUnreadable
 from bayesight.files import entries_of
 from bayesight.frame import Frame
@@ -89,12 +89,13 @@ def _begins_as_text(path: Path) -> bool:
     return bool(start.strip()) and start.translate(None, _BINARY) == start
 
 
-def open_texts(source: str | Path, *, labelled: bool = True, in_order: bool = False) -> TextStore:
+def open_texts(source: str | Path, *, labelled: bool | None = True, in_order: bool = False) -> TextStore:
     """The texts of a file of ``label<TAB>text`` lines or of a folder with a file a class, not yet written.
 
     Args:
         source: plain or ``.gz``, in UTF-8.
-        labelled: False for one text a line; labels before a tab, if every line has one, are left out.
+        labelled: False for one text a line; labels before a tab, if every line has one, are left out. None
+            takes labels for such where the first line has one.
         in_order: keep the texts as they come; else rows are sorted, as a store's are.
 
     Raises:
@@ -104,6 +105,8 @@ def open_texts(source: str | Path, *, labelled: bool = True, in_order: bool = Fa
     path = existing_path(source)
     if not holds_texts(path):
         raise SourceUnreadable(f"{path} holds no text; expected lines of label<TAB>text, plain or .gz.")
+    if labelled is None:
+        labelled = path.is_dir() or "\t" in read_text(path).lstrip().partition("\n")[0]
     if labelled:
         read = read_labelled(path)
         texts, names, places = read.texts, read.labels, read.places

@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from bayesight.checks import check
 from bayesight.data.audit import Audit
+from bayesight.data.labelled_texts import TextStore
 from bayesight.data.members import HIDDEN
 from bayesight.data.store import Store
 from bayesight.formatting import columns, padded, percent
@@ -31,6 +34,8 @@ __all__ = [
     "report_document",
     "report_text",
     "source_facts",
+    "text_document",
+    "text_report",
 ]
 
 _LOUD_CUT = 0.2
@@ -252,6 +257,51 @@ def report_text(store: Store, found: Audit) -> str:
     return "\n".join(lines)
 
 
+def text_document(store: TextStore, found: Audit) -> dict[str, Any]:
+    """The keys of the command's JSON about texts."""
+    manifest, (least, median, most) = store.manifest, _lengths(store)
+    return {
+        "source": manifest.source,
+        "mode": manifest.mode,
+        "classes": manifest.counts,
+        "examples": len(store),
+        "imbalance": round(found.imbalance, 4),
+        "characters": {"least": least, "median": median, "most": most},
+        "alphabet": len(set().union(*store.texts)),
+        "duplicates": found.as_dict(),
+        "content_hash": manifest.content_hash,
+    }
+
+
+def text_report(store: TextStore, found: Audit) -> str:
+    """The same for people."""
+    (least, median, most), alphabet = _lengths(store), len(set().union(*store.texts))
+    there, classes = f"{len(store):,}", len(store.classes)
+    twice = marked(
+        f"Texts that are there more than once: {found.groups:,}, with {found.extra:,} copies too many; "
+        "copies never lie on both sides of a split."
+    )
+    return "\n".join(
+        [
+            store.manifest.source,
+            marked(f"{there} texts in {classes} classes.") if classes else marked(f"{there} texts."),
+            marked(
+                f"{least:,} to {most:,} characters each, half of them at most {median:,}; {alphabet:,} "
+                "different characters."
+            ),
+            "",
+            *([*class_table(store.manifest.counts, marked("texts")), ""] if classes else []),
+            twice if found.groups else marked("No text is there twice."),
+            *_conflicts(found),
+        ]
+    )
+
+
+def _lengths(store: TextStore) -> list[int]:
+    """Characters of the shortest text, of half of them at most, and of the longest."""
+    return [int(value) for value in np.quantile([len(text) for text in store.texts], (0, 0.5, 1))]
+
+
 def _with_class(store: Store) -> int:
     """Images that have a class; all of them where classes were not asked for."""
     return sum(store.manifest.counts.values()) if store.manifest.counts else len(store)
@@ -306,15 +356,7 @@ def _duplicates(found: Audit) -> list[str]:
                 f"{held} there more than once ({extra} too many); copies never lie on both sides of a split."
             )
         ]
-    if found.across:
-        lines.append(
-            marked(f"{found.across:,} of them lie under different labels, so some of these are wrong:")
-        )
-        for conflict in found.conflicts[:_SHOWN]:
-            given = ", ".join(marked(f"{number} as {name}") for name, number in conflict.labels.items())
-            lines.append(
-                f"  {given}: {', '.join(conflict.paths[:4])}{' ...' if len(conflict.paths) > 4 else ''}"
-            )
+    lines += _conflicts(found)
     if found.across_parts:
         lines.append(
             marked(
@@ -330,4 +372,15 @@ def _duplicates(found: Audit) -> list[str]:
         for pair in found.near:
             note = "" if pair.same_class else marked(" (different classes)")
             lines.append(marked(f"  {pair.first} and {pair.second}{note}"))
+    return lines
+
+
+def _conflicts(found: Audit) -> list[str]:
+    """Lines on copies under different labels."""
+    if not found.across:
+        return []
+    lines = [marked(f"{found.across:,} of them lie under different labels, so some of these are wrong:")]
+    for conflict in found.conflicts[:_SHOWN]:
+        given = ", ".join(marked(f"{number} as {name}") for name, number in conflict.labels.items())
+        lines.append(f"  {given}: {', '.join(conflict.paths[:4])}{' ...' if len(conflict.paths) > 4 else ''}")
     return lines

@@ -1,7 +1,18 @@
+"""What an inspection says of texts: classes, lengths, copies, and labels that contradict each other."""
+
 import pytest
 
-from bayesight.data.text_audit import inspect_texts
+from bayesight.data.audit import audit
+from bayesight.data.labelled_texts import open_texts
+from bayesight.data.notes import text_document, text_report
 from bayesight.errors import InvalidInput, SourceUnreadable
+
+
+def inspected(path):
+    """The document and the words of an inspection."""
+    store = open_texts(path, labelled=None)
+    found = audit(store)
+    return text_document(store, found), text_report(store, found)
 
 
 @pytest.fixture
@@ -15,8 +26,7 @@ def lines(tmp_path):
 
 
 def test_labelled_texts_are_counted_measured_and_compared(lines):
-    found = inspect_texts(lines("good\tfine\nbad\tso  dull\ngood\tso dull\ngood\tgreat plot\ngood\tfine\n"))
-    tree = found.as_dict()
+    tree, said = inspected(lines("good\tfine\nbad\tso  dull\ngood\tso dull\ngood\tgreat plot\ngood\tfine\n"))
     assert tree["classes"] == {"bad": 1, "good": 4}
     assert tree["examples"] == 5
     assert tree["imbalance"] == 4
@@ -26,25 +36,25 @@ def test_labelled_texts_are_counted_measured_and_compared(lines):
     assert tree["duplicates"]["conflicts"] == [
         {"paths": ["reviews.tsv:2", "reviews.tsv:3"], "labels": {"bad": 1, "good": 1}}
     ]
-    assert "5 texts in 2 classes." in found.text
-    assert "Texts that are there more than once: 2, with 2 copies too many" in found.text
-    assert "  1 as bad, 1 as good: reviews.tsv:2, reviews.tsv:3" in found.text
+    assert "5 texts in 2 classes." in said
+    assert "Texts that are there more than once: 2, with 2 copies too many" in said
+    assert "  1 as bad, 1 as good: reviews.tsv:2, reviews.tsv:3" in said
 
 
 def test_plain_lines_and_a_file_a_class(lines, tmp_path):
-    found = inspect_texts(lines("To be\n\nor not\tto be\n", "plain.txt"))
-    assert found.as_dict()["examples"] == 2
-    assert found.as_dict()["classes"] == {}
-    assert found.text.endswith("No text is there twice.")
+    tree, said = inspected(lines("To be\n\nor not\tto be\n", "plain.txt"))
+    assert tree["examples"] == 2
+    assert tree["classes"] == {}
+    assert said.endswith("No text is there twice.")
     (tmp_path / "plain.txt").unlink()
     lines("fine\ngreat\n", "good.txt")
     lines("dull\n", "bad.txt")
-    assert inspect_texts(tmp_path).as_dict()["classes"] == {"bad": 1, "good": 2}
+    assert inspected(tmp_path)[0]["classes"] == {"bad": 1, "good": 2}
 
 
 def test_a_line_without_its_label_and_a_picture_are_named(lines, tmp_path):
     with pytest.raises(InvalidInput, match="line 2: 'dull' has no tab"):
-        inspect_texts(lines("good\tfine\ndull\n"))
+        inspected(lines("good\tfine\ndull\n"))
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(SourceUnreadable):
-        inspect_texts(tmp_path / "a.png")
+        inspected(tmp_path / "a.png")
