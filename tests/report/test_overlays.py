@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bayesight.report.overlays import box_overlay, skeleton_overlay
+from bayesight.report.overlays import box_overlay, image_grid, skeleton_overlay
 
 
 def test_points_are_drawn_where_they_lie_green_where_sure_and_red_where_not():
@@ -49,3 +49,23 @@ def test_a_box_is_drawn_on_its_edge_in_its_colour_with_its_mark_inside():
     assert not changed[100:].any()
     tight = box_overlay(large, np.array([[0.0, 0, 12, 12]]), colours[:1], ["WBC 97 %"])
     assert not tight[12:].any()
+
+
+def test_a_grid_has_every_image_in_its_place_and_white_between_them():
+    images = [[np.full((4, 6, 3), 10 * row + column, np.uint8) for column in range(3)] for row in range(2)]
+    page = image_grid(images)
+    assert page.shape == (4 + 4 + 4, 6 + 4 + 6 + 4 + 6, 3)
+    assert [[page[8 * row, 10 * column, 0] for column in range(3)] for row in range(2)] == [
+        [0, 1, 2],
+        [10, 11, 12],
+    ]
+    assert (page[4:8] == 255).all()
+    assert (page[:, 6:10] == 255).all()
+
+
+def test_boxes_without_marks_are_outlines_alone():
+    image = np.full((40, 40), 9, np.uint8)
+    drawn = box_overlay(image, np.array([[4.0, 6.0, 30.0, 35.0]]), np.array([[200, 10, 60]], np.uint8))
+    painted = (drawn == [200, 10, 60]).all(axis=2)
+    assert painted.sum() == 2 * (26 + 29) - 4
+    assert (drawn[~painted] == 9).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,6 +13,7 @@ from bayesight.types import FloatArray, ImageArray
 __all__ = [
     "box_overlay",
     "class_colours",
+    "image_grid",
     "in_colour",
     "mask_overlay",
     "side_by_side",
@@ -61,9 +62,9 @@ def mask_overlay(image: ImageArray, mask: ImageArray, colours: ImageArray) -> Im
 
 
 def box_overlay(
-    image: ImageArray, boxes: FloatArray, colours: ImageArray, marks: Sequence[str]
+    image: ImageArray, boxes: FloatArray, colours: ImageArray, marks: Sequence[str] | None = None
 ) -> ImageArray:
-    """An image with boxes drawn on it, a mark inside the corner of each that has room for it.
+    """An image with boxes drawn on it, and if given a mark inside the corner of each that has room for it.
 
     Args:
         image: uint8 (H, W) or (H, W, 3).
@@ -73,23 +74,28 @@ def box_overlay(
     """
     page = Image.fromarray(in_colour(image))
     pen, thick = ImageDraw.Draw(page), max(1, round(min(image.shape[:2]) / 200))
-    for box, colour, mark in zip(boxes.tolist(), colours.tolist(), marks, strict=True):
+    for box, colour, mark in zip(boxes.tolist(), colours.tolist(), marks or [""] * len(boxes), strict=True):
         left, top, right, bottom = (round(end) for end in box)
         ends = left, top, max(left, right - 1), max(top, bottom - 1)
         pen.rectangle(ends, outline=tuple(colour), width=thick)
         place = (left + thick + 1, top + thick)
         room = pen.textbbox(place, mark)
-        if room[2] < right and room[3] < bottom:
+        if mark and room[2] < right and room[3] < bottom:
             pen.rectangle(room, fill=tuple(colour))
             pen.text(place, mark, fill=(0, 0, 0) if sum(colour) > 380 else (255, 255, 255))
     return np.asarray(page)
 
 
-def side_by_side(images: list[ImageArray]) -> ImageArray:
-    """Images (H, W, 3) of one height in a row, white between them."""
-    gap = np.full((images[0].shape[0], _GAP, 3), 255, np.uint8)
-    parts = [part for image in images for part in (gap, image)][1:]
-    return np.concatenate(parts, axis=1)
+def side_by_side(images: Sequence[ImageArray], axis: int = 1) -> ImageArray:
+    """Images (H, W, 3) of one height in a row, white between them, or along axis 0 one below the other."""
+    ends = [_GAP if along == axis else images[0].shape[along] for along in range(2)]
+    gap = np.full((*ends, 3), 255, np.uint8)
+    return np.concatenate([part for image in images for part in (gap, image)][1:], axis=axis)
+
+
+def image_grid(rows: Iterable[Sequence[ImageArray]]) -> ImageArray:
+    """Images (H, W, 3) of one size in rows, one below the other."""
+    return side_by_side([side_by_side(row) for row in rows], axis=0)
 
 
 def skeleton_overlay(

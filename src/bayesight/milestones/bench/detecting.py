@@ -29,6 +29,7 @@ from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models.base import kaiming_normal
 from bayesight.models.centernet import CenterNet, centre_peaks, halving_block
 from bayesight.models.outline import initial_weights
+from bayesight.report.overlays import box_overlay, class_colours, image_grid, in_colour
 from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch, Loss, Task
 from bayesight.types import FloatArray, ImageArray
@@ -277,18 +278,10 @@ def _slid(model: nn.Module, image: Tensor, windows: Tensor, bench: Bench) -> Fou
 
 def _page(scenes: Scenes, answers: Sequence[FoundBoxes], threshold: float, classes: int) -> ImageArray:
     """Some scenes in a row, and below them the same with the boxes found, in the colour of their class."""
-    turns = np.arange(classes)[:, None] / classes + np.array([0, 1 / 3, 2 / 3])
-    colours = (127.5 + 127.5 * np.cos(2 * np.pi * turns)).astype(np.uint8)
-    rows = min(SHOWN, len(scenes.images))
-    twice = scenes.images[:rows].repeat(2, axis=1).repeat(2, axis=2)
-    plain = np.repeat(twice[..., None], 3, axis=-1)
-    drawn = plain.copy()
-    last = drawn.shape[1] - 1
-    for image, found in zip(drawn, answers, strict=False):
-        for box, kind, score in zip(found.boxes, found.classes, found.scores, strict=True):
-            if score >= threshold:
-                left, top, right, bottom = (2 * box).round().astype(int).clip(0, last).tolist()
-                image[[top, bottom], left : right + 1] = colours[kind]
-                image[top : bottom + 1, [left, right]] = colours[kind]
-    page: ImageArray = np.concatenate([np.concatenate(list(part), axis=1) for part in (plain, drawn)])
-    return page
+    colours = class_colours(classes)
+    twice = [in_colour(image.repeat(2, axis=0).repeat(2, axis=1)) for image in scenes.images[:SHOWN]]
+    drawn = []
+    for image, found in zip(twice, answers, strict=False):
+        sure = found.scores >= threshold
+        drawn.append(box_overlay(image, 2 * found.boxes[sure], colours[found.classes[sure]]))
+    return image_grid([twice, drawn])

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from bayesight.report.overlays import class_colours
 from bayesight.types import ImageArray
 
 __all__ = ["FRAMES", "film"]
@@ -18,11 +19,6 @@ FRAMES = 120
 SIDE = 120
 """Pixels of its height, and of its width."""
 GROUND, INK, ACCENT = (250, 250, 247), (45, 55, 72), (200, 80, 60)
-COLOURS = (
-    *((255, 214, 102), (94, 176, 229), (230, 97, 92), (108, 192, 139), (177, 132, 216)),
-    *((240, 150, 80), (150, 155, 165), (120, 215, 210), (200, 120, 160), (140, 110, 85)),
-)
-"""Of the channels of a game in pixels, round and round; the first channel lies on top."""
 
 
 def film(game: str, observations: Sequence[npt.NDArray[np.generic]]) -> ImageArray:
@@ -39,10 +35,10 @@ def film(game: str, observations: Sequence[npt.NDArray[np.generic]]) -> ImageArr
 
 
 def _pixels(channels: npt.NDArray[np.generic]) -> ImageArray:
-    """(C, H, W) bool, enlarged."""
+    """(C, H, W) bool, enlarged, each channel in a colour of its own; the first lies on top."""
     frame = np.full((*channels.shape[1:], 3), 20, np.uint8)
-    for number in reversed(range(len(channels))):
-        frame[channels[number].astype(bool)] = COLOURS[number % len(COLOURS)]
+    for channel, colour in zip(channels[::-1], class_colours(len(channels))[::-1], strict=True):
+        frame[channel.astype(bool)] = colour
     scale = max(1, SIDE // frame.shape[0])
     return frame.repeat(scale, 0).repeat(scale, 1)
 

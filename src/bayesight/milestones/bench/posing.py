@@ -28,6 +28,7 @@ from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models.outline import initial_weights
 from bayesight.models.pose import CoordinatePose, log_places, mass_near, places
 from bayesight.models.unet import UNet
+from bayesight.report.overlays import image_grid
 from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch, Task
 from bayesight.types import FloatArray, ImageArray
@@ -160,12 +161,8 @@ def _answers(
 
 def _page(figures: Figures, found: FloatArray) -> ImageArray:
     """Some figures in a row with the points they have, and below with those that were found."""
-    rows = []
-    for points in (figures.points, found):
-        shown = [_overlaid(*pair) for pair in zip(figures.images[:SHOWN], points[:SHOWN], strict=True)]
-        rows.append(np.concatenate(shown, axis=1))
-    page: ImageArray = np.concatenate(rows)
-    return page
+    images = figures.images[:SHOWN]
+    return image_grid([list(map(_overlaid, images, points)) for points in (figures.points, found)])
 
 
 def _overlaid(image: ImageArray, points: FloatArray) -> ImageArray:

@@ -25,6 +25,7 @@ from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
 from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.models.outline import initial_weights
 from bayesight.models.unet import UNet
+from bayesight.report.overlays import class_colours, image_grid, in_colour
 from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch, Task
 from bayesight.types import FloatArray, ImageArray, IntArray
@@ -126,11 +127,6 @@ def _answers(model: nn.Module, scenes: Scenes, bench: Bench, batch: int = 100) -
 
 def _page(scenes: Scenes, named: IntArray, classes: int) -> ImageArray:
     """Some scenes in a row, their masks below, the answers below these; each class in a colour of its own."""
-    turns = np.arange(classes)[:, None] / max(classes - 1, 1) + np.array([0, 1 / 3, 2 / 3])
-    colours = (127.5 + 110 * np.cos(2 * np.pi * turns)).astype(np.uint8)
-    colours[0] = 0
-    rows = np.arange(min(SHOWN, len(scenes.images)))
-    grey = np.repeat(scenes.images[rows, ..., None], 3, axis=-1)
-    pages = (grey, colours[scenes.masks[rows]], colours[named[rows]])
-    page: ImageArray = np.concatenate([np.concatenate(list(part), axis=1) for part in pages])
-    return page
+    colours = np.concatenate([np.zeros((1, 3), np.uint8), class_colours(classes - 1)])
+    grey = [in_colour(image) for image in scenes.images[:SHOWN]]
+    return image_grid([grey, *(list(colours[masks[:SHOWN]]) for masks in (scenes.masks, named))])

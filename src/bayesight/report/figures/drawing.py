@@ -16,8 +16,20 @@ from markupsafe import Markup
 
 from bayesight.report.words import clean
 
-__all__ = ["ROLES", "TEXT", "dashes", "dot", "node", "picture", "rect", "shorten", "stroke", "text"]
-__all__ += ["text_width", "width_of"]
+__all__ = [
+    "ROLES",
+    "TEXT",
+    "dashes",
+    "dot",
+    "node",
+    "picture",
+    "rect",
+    "shorten",
+    "stroke",
+    "text",
+    "text_width",
+    "width_of",
+]
 
 ROLES: Mapping[str, str] = MappingProxyType(
     {

@@ -62,11 +62,13 @@ def confusion_heat_map(matrix: npt.ArrayLike, classes: Sequence[str]) -> Markup:
         turned = {"transform": f"rotate(-90 {x:g} {y:g})"} if upright else {}
         parts.append(text(x, y, name, anchor="start" if upright else "middle", size=size, **turned))
     parts.append(node("g", *_cells(m, classes, cell, size), transform=f"translate({left:g} {top:g})"))
-    share = tr("{accuracy} of {count} on the diagonal", accuracy=rate(accuracy(m)), count=count(m.sum()))
+    total = tr("no images")
+    if m.sum():
+        total = tr("{accuracy} of {count} on the diagonal", accuracy=rate(accuracy(m)), count=count(m.sum()))
     label = tr(
         "Confusion matrix of {classes} classes, rows true, columns predicted; {total}",
         classes=len(m),
-        total=share if m.sum() else tr("no images"),
+        total=total,
     )
     return picture(left + side + 2, top + side + 2, label, parts)
 
