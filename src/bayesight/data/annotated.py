@@ -30,8 +30,9 @@ from bayesight.data.archives import read_files
 from bayesight.data.budget import PixelBudget
 from bayesight.data.dataset import as_input, gather
 from bayesight.data.foldernames import is_container, is_mask, roles
-from bayesight.data.formats import IMAGE_SUFFIXES, suffix_of
+from bayesight.data.formats import promises_image
 from bayesight.data.framing import ImageSpec, asked_frame, choose, commonest_size
+from bayesight.data.manifest import digests_of
 from bayesight.data.rasters import Raster, RasterRefusal
 from bayesight.data.sources import AS_STORED, ContainerOptions, find_source
 from bayesight.errors import InvalidInput, SourceUnreadable
@@ -151,8 +152,12 @@ class AnnotatedImages(Generic[A]):
     @property
     def digests(self) -> ImageArray:
         """(N, 16); equal rows mean identical images."""
-        each = [hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in self.pixels]
-        return np.frombuffer(b"".join(each), np.uint8).reshape(-1, 16)
+        return digests_of(one.tobytes() for one in self.pixels)
+
+    @property
+    def repeated(self) -> int:
+        """Images that are there more than once, the first of each not counted."""
+        return len(self) - len(np.unique(self.digests, axis=0))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -267,11 +272,13 @@ def open_annotated(
     """
     source = find_source(path, labelled=False, options=container)
     check(source.kind != "idx", str(path), "IDX data, which hold no annotations", "a folder or an archive")
-    files, lost = read_files(source, lambda name: _is_image(name) or reader.holds(name) or _is_table(name))
+    files, lost = read_files(
+        source, lambda name: promises_image(name) or reader.holds(name) or _is_table(name)
+    )
     faults = [
         Fault(one.path, one.reason, "picture" if not reader.holds(one.path) else "annotation") for one in lost
     ]
-    pictures = {name: blob for name, blob in files.items() if _is_image(name) and not reader.holds(name)}
+    pictures = {name: blob for name, blob in files.items() if promises_image(name) and not reader.holds(name)}
     raws = _annotations(files, pictures, reader, faults)
     tables = {name: blob for name, blob in files.items() if _is_table(name) and not reader.holds(name)}
     reader = reader.settled({name: found.raw for name, found in raws.items()}, tables)
@@ -410,10 +417,6 @@ def _placed(
             faults.append(Fault(name, str(problem).removeprefix(f"{name}: "), "pair"))
         if progress is not None:
             progress(number, len(sizes))
-
-
-def _is_image(path: str) -> bool:
-    return suffix_of(path.encode()) in IMAGE_SUFFIXES
 
 
 def _is_table(path: str) -> bool:

@@ -7,7 +7,6 @@ digest and its path, about 100 bytes.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -26,7 +25,7 @@ from bayesight.data.decode import PIXEL_LIMIT, decode, native_frames, refit, sur
 from bayesight.data.framing import MOST_PIXELS, BitDepths, ImageSpec, asked_frame, choose, sentence
 from bayesight.data.idx import idx_batches
 from bayesight.data.layout import WEB_DATASET, document_kind, flat_hint
-from bayesight.data.manifest import Manifest, content_hash
+from bayesight.data.manifest import Manifest, content_hash, digests_of
 from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined, Remarks, Tally
 from bayesight.data.placing import Placement, place, place_by_name, place_by_value
 from bayesight.data.sources import AS_STORED, ContainerOptions, Source, find_source
@@ -42,7 +41,6 @@ _BUCKET_BYTES = 64 << 20
 _CHUNK_BYTES = 8 << 20
 _MOST_BUCKETS = 256
 _LARGE_BYTES = 1 << 30
-_DIGEST_BYTES = 16
 _PACKED = re.compile(
     r"\.(tar|zip|tgz|gz|bz2|xz|zst|7z|rar|\d{3}|z\d\d)|(packed with|a zip|a 7-Zip|a RAR) .*", re.IGNORECASE
 )
@@ -136,7 +134,7 @@ class Spool:
         self.count = 0
         self.folder_ids: dict[str, int] = {}
         self.folders: list[npt.NDArray[np.int32]] = []
-        self.digests: list[bytes] = []
+        self.digests: list[ImageArray] = []
         self.paths: list[bytes] = []
         self.quarantined: list[Quarantined] = []
         self.ignored = Tally()
@@ -151,15 +149,7 @@ class Spool:
         size = images[0].nbytes
         flat = np.ascontiguousarray(images).data.cast("B")
         self._file.write(flat)
-        digest = hashlib.blake2b
-        self.digests.append(
-            b"".join(
-                [
-                    digest(flat[at : at + size], digest_size=_DIGEST_BYTES).digest()
-                    for at in range(0, len(flat), size)
-                ]
-            )
-        )
+        self.digests.append(digests_of(flat[at : at + size] for at in range(0, len(flat), size)))
         for name in dict.fromkeys(folders):
             self.folder_ids.setdefault(name, len(self.folder_ids))
         self.folders.append(np.fromiter(map(self.folder_ids.__getitem__, folders), np.int32, len(folders)))
@@ -369,7 +359,7 @@ def _finish(
     frame = spool.frame
     assert frame is not None
     labels, parts = placed.labels, placed.parts
-    digests = np.frombuffer(b"".join(spool.digests), np.uint8).reshape(-1, _DIGEST_BYTES)
+    digests = np.concatenate(spool.digests)
     keys = digests.view(">u8").astype(np.uint64)
     order = np.lexsort((parts, keys[:, 1], keys[:, 0], labels))
     labels, parts, digests = labels[order], parts[order], digests[order]

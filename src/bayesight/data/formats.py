@@ -17,6 +17,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "KnownFormat",
     "known_by_name",
+    "promises_image",
     "reader_of",
     "reads_heif",
     "recognise",
@@ -166,6 +167,16 @@ def suffix_of(name: bytes) -> bytes:
     """
     base, dot, suffix = name[name.rfind(b"/") + 1 :].rpartition(b".")
     return suffix.lower() if dot and base else b""
+
+
+def promises_image(name: str) -> bool:
+    """True for a file whose name ends as those of images do.
+
+    Example:
+        >>> promises_image("cats/Tom.JPG"), promises_image("cats/tom.txt")
+        (True, False)
+    """
+    return suffix_of(name.encode(errors="replace")) in IMAGE_SUFFIXES
 
 
 def known_by_name(name: bytes) -> KnownFormat | None:

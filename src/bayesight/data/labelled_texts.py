@@ -6,7 +6,6 @@ a text is written in, a vocabulary says; it may be learned after the texts are s
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from bayesight.checks import check, existing_path
-from bayesight.data.formats import IMAGE_SUFFIXES
-from bayesight.data.manifest import Manifest, content_hash
+from bayesight.data.formats import promises_image
+from bayesight.data.manifest import Manifest, content_hash, digests_of
 from bayesight.data.store import Store
 from bayesight.data.streams import ByteStream
 from bayesight.data.text import Subwords, read_labelled, read_text, text_lines
 from bayesight.errors import BayesightError, SourceUnreadable
 from bayesight.files import entries_of
 from bayesight.frame import Frame
-from bayesight.types import ImageArray, IntArray
+from bayesight.types import IntArray
 
 __all__ = ["TEXT", "TextStore", "encoded", "holds_texts", "open_texts"]
 
@@ -77,9 +76,7 @@ def holds_texts(path: Path) -> bool:
 
 
 def _begins_as_text(path: Path) -> bool:
-    if (
-        path.suffix[1:].lower().encode("utf-8", "replace") in IMAGE_SUFFIXES
-    ):  # whatever is in it, an image was meant
+    if promises_image(path.name):  # whatever is in it, an image was meant
         return False
     try:
         with ByteStream(path) as stream:
@@ -116,7 +113,8 @@ def open_texts(source: str | Path, *, labelled: bool | None = True, in_order: bo
     classes = tuple(sorted(set(names)))
     number = {name: k for k, name in enumerate(classes)}
     labels = np.array([number[name] for name in names] or [-1] * len(texts), np.int64)
-    digests = np.stack([_digest(text) for text in texts])
+    words = (" ".join(text.split()) for text in texts)
+    digests = digests_of(text.encode("utf-8", "surrogatepass") for text in words)
     order = np.arange(len(texts)) if in_order else np.lexsort((*digests.T[::-1], labels))
     labels, digests = labels[order], digests[order]
     parts = np.zeros(len(texts), np.uint8)
@@ -175,8 +173,3 @@ def _lines(path: Path) -> tuple[list[str], list[str]]:
         texts += [line.partition("\t")[2] if labelled else line for line in lines]
         places += [f"{file.name}:{number}" for number, _ in found]
     return texts, places
-
-
-def _digest(text: str) -> ImageArray:
-    words = " ".join(text.split()).encode("utf-8", "surrogatepass")
-    return np.frombuffer(hashlib.blake2b(words, digest_size=16).digest(), np.uint8)

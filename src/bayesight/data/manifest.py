@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from bayesight.data.layout import EmptyClass
 from bayesight.data.members import Quarantined, Remarks, SkippedFiles
 from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Treatment
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["FORMAT", "Manifest", "content_hash"]
+__all__ = ["FORMAT", "Manifest", "content_hash", "digests_of"]
 
 FORMAT = 6
 """Version of the files of a store."""
@@ -106,6 +109,12 @@ class Manifest:
         # A byte of the path that is not UTF-8 is written as JSON escapes it.
         with (folder / _FILE).open("w", encoding="utf-8", errors="backslashreplace") as file:
             json.dump({**asdict(self), "file_bytes": sizes}, file, ensure_ascii=False, indent=1)
+
+
+def digests_of(contents: Iterable[bytes | memoryview]) -> ImageArray:
+    """uint8 (N, 16), the BLAKE2b-128 of each content; equal rows mean equal contents."""
+    each = [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
+    return np.frombuffer(b"".join(each), np.uint8).reshape(-1, 16)
 
 
 def content_hash(frame: Frame, labels: IntArray, digests: ImageArray, parts: ImageArray) -> str:

@@ -23,7 +23,7 @@ from bayesight.data.annotations import (
     read_voc,
 )
 from bayesight.data.foldernames import is_mask
-from bayesight.data.formats import IMAGE_SUFFIXES, suffix_of
+from bayesight.data.formats import promises_image, suffix_of
 from bayesight.errors import InvalidInput, listed
 from bayesight.frame import Placing
 from bayesight.types import FloatArray, ImageArray
@@ -74,7 +74,7 @@ class MaskReader:
     def holds(self, path: str) -> bool:
         """True for an image in a folder of masks."""
         parts = PurePosixPath(path).parts[:-1]
-        return suffix_of(path.encode()) in IMAGE_SUFFIXES and any(is_mask(one, weakly=True) for one in parts)
+        return promises_image(path) and any(is_mask(one, weakly=True) for one in parts)
 
     def read(self, path: str, blob: bytes) -> Sequence[Found[bytes]]:
         """The file itself; it is decoded beside its image."""

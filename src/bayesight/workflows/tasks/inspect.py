@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bayesight.data.annotated import AnnotatedImages, open_annotated
 from bayesight.data.framing import ImageSpec
 from bayesight.data.sources import AS_STORED, ContainerOptions
-from bayesight.data.splits import groups_of
 from bayesight.formatting import percent
 from bayesight.language import marked
 from bayesight.training.recipe import DataKey
@@ -30,13 +27,11 @@ class AnnotatedAudit:
         images: those that can be used.
         what: their annotations in a word.
         shares: of each class, of all that the task counts: pixels, boxes, answers.
-        repeated: images that are there more than once, the first of each not counted.
     """
 
     images: AnnotatedImages[Any]
     what: str
     shares: dict[str, float]
-    repeated: int
 
     def as_dict(self) -> dict[str, Any]:
         """The document that ``--json`` prints."""
@@ -52,7 +47,7 @@ class AnnotatedAudit:
             },
             "parts": dict(Counter(part or "none" for part in images.parts)),
             "classes": self.shares,
-            "repeated": self.repeated,
+            "repeated": self.images.repeated,
             "faults": [vars(fault) for fault in images.faults],
         }
 
@@ -66,8 +61,9 @@ class AnnotatedAudit:
             marked(f"{len(self.images):,} images with {self.what}: {sizes}"),
             *([marked(f"parts: {parts}")] * bool(parts)),
         ]
-        verb = marked("image is") if self.repeated == 1 else marked("images are")
-        lines += [marked(f"{self.repeated:,} {verb} there more than once")] * bool(self.repeated)
+        repeated = self.images.repeated
+        verb = marked("image is") if repeated == 1 else marked("images are")
+        lines += [marked(f"{repeated:,} {verb} there more than once")] * bool(repeated)
         width = max(map(len, self.shares), default=0)
         lines += [f"  {name:{width}}  {percent(share, 2)}" for name, share in self.shares.items()]
         return "\n".join([*lines, *self.images.notes])
@@ -97,5 +93,4 @@ def inspect_annotated(
     reader = found.reader(data, None)
     images = open_annotated(source, reader, ImageSpec(fit="pad"), container=container, progress=progress)
     names, facts, _ = found.learned(images, images, data)
-    repeated = len(images) - len(np.unique(groups_of(images.digests)))
-    return AnnotatedAudit(images, reader.what, dict(zip(names, facts.shares, strict=False)), repeated)
+    return AnnotatedAudit(images, reader.what, dict(zip(names, facts.shares, strict=False)))

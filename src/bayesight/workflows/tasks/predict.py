@@ -13,7 +13,7 @@ from bayesight.checks import check, existing_path
 from bayesight.data.archives import read_files
 from bayesight.data.encode import png_of
 from bayesight.data.foldernames import is_mask
-from bayesight.data.formats import IMAGE_SUFFIXES, suffix_of
+from bayesight.data.formats import promises_image
 from bayesight.data.rasters import RasterRefusal
 from bayesight.data.sources import AS_STORED, ContainerOptions, find_source, holds_images
 from bayesight.errors import SourceUnreadable
@@ -114,10 +114,7 @@ def _blobs(images: Sequence[str | Path], container: ContainerOptions) -> Iterato
             continue
         files, lost = read_files(
             find_source(path, labelled=False, options=container),
-            lambda name: (
-                suffix_of(name.encode()) in IMAGE_SUFFIXES
-                and not any(map(is_mask, PurePosixPath(name).parts[:-1]))
-            ),
+            lambda name: promises_image(name) and not any(map(is_mask, PurePosixPath(name).parts[:-1])),
         )
         yield from ((name, blob, "") for name, blob in files.items())
         yield from ((one.path, b"", one.reason) for one in lost)

@@ -148,8 +148,7 @@ def _notes(
     size = f"{height}x{width}"
     if names:
         size = marked(f"{size}, classes {listed(names)}")
-    everything = train.joined(validation)
-    repeated = len(everything) - len(np.unique(groups_of(everything.digests)))
+    repeated = train.joined(validation).repeated
     verb = marked("image is") if repeated == 1 else marked("images are")
     twice = (
         (marked(f"{repeated:,} {verb} there more than once, on one side of the split"),) if repeated else ()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bayesight.checks import check
+from bayesight.data.manifest import digests_of
 from bayesight.data.pairs import SentencePairs, read_pairs
 from bayesight.data.splits import split
 from bayesight.data.text import Subwords
@@ -109,11 +110,10 @@ def _read(request: TrainRequest, recipe: Recipe) -> Corpus:
     different = len(set(source.sources))
     came = f"{different:,} different sentences"
     check(different >= LEAST, str(request.source), came, f"at least {LEAST}, some of which are held out")
-    digests = [hashlib.blake2b(one.encode(), digest_size=16).digest() for one in source.sources]
     share = recipe.data.validation
     rows = split(
         np.zeros(len(source), np.int64),
-        np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16),
+        digests_of(one.encode() for one in source.sources),
         {"train": 1 - share, "validation": share},
         recipe.seed,
     )
