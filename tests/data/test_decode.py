@@ -36,7 +36,7 @@ def reason(blob, frame=GREY):
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_batch_agrees_with_pillow_on_every_image(make, colour):
     blobs = [make.encoded(make.picture(s, colour=colour), optimize=s % 2 == 0) for s in range(150)]
-    batch = decode(blobs, COLOUR if colour else GREY, fit_size=False, fit_mode=False)
+    batch = decode(blobs, COLOUR if colour else GREY, strict=("size", "mode"))
     expected = np.stack([np.asarray(Image.open(io.BytesIO(b))) for b in blobs])
     np.testing.assert_array_equal(batch.images, expected)
     assert batch.kept.tolist() == list(range(150))
@@ -223,7 +223,7 @@ def test_values_of_two_kinds_are_never_mixed(make):
     assert "8-bit values; expected values of 0 to 4,095" in eight.refused[0][1]
     # 8-bit values in a 16-bit file are what they are
     np.testing.assert_array_equal(one(make.encoded(np.full((6, 5), 77, np.uint16))), 77)
-    assert decode([make.encoded(deep)], GREY, fit_levels=False).misfits == (0,)
+    assert decode([make.encoded(deep)], GREY, strict=("levels",)).misfits == (0,)
 
 
 def test_transparency_is_laid_over_white(make):
@@ -231,13 +231,13 @@ def test_transparency_is_laid_over_white(make):
     rgba[0, 0], rgba[0, 1] = (10, 20, 30, 0), (10, 20, 30, 255)
     alpha = rgba[:, :, 3:] / 255
     expected = rgba[:, :, :3] * alpha + 255 * (1 - alpha)
-    result = one(make.encoded(rgba), COLOUR, fit_mode=False)
+    result = one(make.encoded(rgba), COLOUR, strict=("mode",))
     assert result[0, 0].tolist() == [255, 255, 255]
     assert result[0, 1].tolist() == [10, 20, 30]
     np.testing.assert_allclose(result, expected, atol=1)
     grey_alpha = Image.fromarray(rgba[:, :, 0]).convert("LA")
     grey_alpha.putalpha(Image.fromarray(rgba[:, :, 3]))
-    np.testing.assert_allclose(one(make.encoded(grey_alpha), fit_mode=False), expected[:, :, 0], atol=1)
+    np.testing.assert_allclose(one(make.encoded(grey_alpha), strict=("mode",)), expected[:, :, 0], atol=1)
 
 
 def test_a_transparent_grey_level_is_laid_over_white(make):
@@ -245,7 +245,7 @@ def test_a_transparent_grey_level_is_laid_over_white(make):
     pixels[2, 2] = 77
     blob = make.png(pixels, before=[(b"tRNS", struct.pack(">H", 77))])
     expected = np.where(pixels == 77, 255, pixels)
-    np.testing.assert_array_equal(one(blob, fit_mode=False), expected)
+    np.testing.assert_array_equal(one(blob, strict=("mode",)), expected)
 
 
 def test_palettes_are_grey_or_colour_as_their_entries_are(make):
@@ -254,7 +254,7 @@ def test_palettes_are_grey_or_colour_as_their_entries_are(make):
     blob = make.encoded(indices)
     assert native_frames([blob]) == [GREY]
     expected = np.array([0, 50, 90, 255], np.uint8)[make.picture(3) % 4]
-    np.testing.assert_array_equal(one(blob, fit_mode=False), expected)
+    np.testing.assert_array_equal(one(blob, strict=("mode",)), expected)
     indices.putpalette([0, 0, 0, 50, 60, 50, 90, 90, 90, 255, 255, 255])
     assert native_frames([make.encoded(indices)]) == [COLOUR]
 
@@ -264,7 +264,7 @@ def test_lossless_formats_give_their_pixels(make, kind):
     options = {"lossless": True} if kind == "WEBP" else {}
     pixels = make.picture(4)
     frame = COLOUR if kind == "WEBP" else GREY  # WebP knows no grey
-    result = one(make.encoded(pixels, kind, **options), frame, fit_size=False, fit_mode=False)
+    result = one(make.encoded(pixels, kind, **options), frame, strict=("size", "mode"))
     np.testing.assert_array_equal(result if kind != "WEBP" else result[..., 0], pixels)
 
 
@@ -281,7 +281,7 @@ def test_cmyk_and_rotated_photos(make):
     exif[0x0112] = 6  # turn a quarter clockwise to see it upright
     lying = make.encoded(make.picture(7), "PNG", exif=exif)
     assert native_frames([lying]) == [Frame(5, 6, "L")]
-    upright = one(lying, Frame(5, 6, "L"), fit_size=False)
+    upright = one(lying, Frame(5, 6, "L"), strict=("size",))
     np.testing.assert_array_equal(upright, np.rot90(make.picture(7), -1))
 
 
@@ -291,9 +291,9 @@ def test_misfits_are_named_unless_they_are_to_fit(make):
         make.encoded(make.picture(1, 9, 9)),
         make.encoded(make.picture(2, colour=True)),
     ]
-    assert decode(blobs, GREY, fit_size=False, fit_mode=False).misfits == (1, 2)
-    assert decode(blobs, GREY, fit_size=True, fit_mode=False).misfits == (2,)
-    assert decode(blobs, GREY, fit_size=False, fit_mode=True).misfits == (1,)
+    assert decode(blobs, GREY, strict=("size", "mode")).misfits == (1, 2)
+    assert decode(blobs, GREY, strict=("mode",)).misfits == (2,)
+    assert decode(blobs, GREY, strict=("size",)).misfits == (1,)
     assert decode(blobs, GREY).images.shape == (3, 6, 5)
 
 

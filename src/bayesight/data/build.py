@@ -297,14 +297,8 @@ def _take_in(part: Batch, spool: Spool, budget: PixelBudget, spec: ImageSpec | N
     if spec is not None and spec.size is None and frame.pixels > MOST_PIXELS:
         return False
     budget.earn(part.blobs)
-    decoded = decode(
-        part.blobs,
-        frame,
-        fit_size=spec is None or spec.size is not None,
-        fit_mode=spec is None or spec.mode is not None,
-        fit_levels=spec is None or spec.levels is not None,
-        spend=budget.spend,
-    )
+    strict = [name for name in ("size", "mode", "levels") if spec is not None and getattr(spec, name) is None]
+    decoded = decode(part.blobs, frame, strict=strict, spend=budget.spend)
     if decoded.misfits:
         return False
     spool.treatment += decoded.treatment

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from operator import methodcaller
@@ -66,9 +66,7 @@ def decode(
     blobs: Sequence[bytes],
     frame: Frame,
     *,
-    fit_size: bool = True,
-    fit_mode: bool = True,
-    fit_levels: bool = True,
+    strict: Collection[str] = (),
     spend: Callable[[int], None] = lambda pixels: None,
 ) -> DecodedBatch:
     """Decode a batch of encoded images.
@@ -76,9 +74,8 @@ def decode(
     Args:
         blobs: the content of image files.
         frame: the size, mode and levels wanted.
-        fit_size: bring images of another size to the frame's; False reports them as misfits instead.
-        fit_mode: convert images of another mode; False reports them as misfits.
-        fit_levels: scale images of more than 8 bits by the frame's levels; False reports them as misfits.
+        strict: in which of "size", "mode" and "levels" images have to be as the frame of themselves; those
+            that are not are reported as misfits, instead of being made to fit.
         spend: told the pixels of an image before they are decoded; may raise an error to end it.
 
     Example:
@@ -106,7 +103,7 @@ def decode(
         left += doubted
     refused: list[tuple[int, str]] = []
     misfits: list[int] = []
-    read = _Reader(frame, fit_size, fit_mode, fit_levels, spend)
+    read = _Reader(frame, strict, spend)
     left.sort()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -127,9 +124,7 @@ class _Reader:
     """Reads one image into a frame, in any thread; its fields are what ``decode`` was asked for."""
 
     frame: Frame
-    fit_size: bool
-    fit_mode: bool
-    fit_levels: bool
+    strict: Collection[str]
     spend: Callable[[int], None]
     _spending: Lock = field(default_factory=Lock)
 
@@ -163,11 +158,12 @@ class _Reader:
 
     def _is_misfit(self, raster: Raster) -> bool:
         own, frame = raster.own, self.frame
-        if not self.fit_levels and raster.is_deep:
-            return True
-        if not self.fit_mode and own.mode != frame.mode:
-            return True
-        return not self.fit_size and (own.height, own.width) != (frame.height, frame.width)
+        fits = {
+            "size": (own.height, own.width) == (frame.height, frame.width),
+            "mode": own.mode == frame.mode,
+            "levels": not raster.is_deep,
+        }
+        return not all(fits[name] for name in self.strict)
 
     def _pay(self, pixels: int) -> None:
         with self._spending:
