@@ -171,15 +171,7 @@ def _evaluate_parts(
     lines = [
         *([found.verdict] if found.verdict else []),
         *([made.seen_note] if made.seen_note else []),
-        f"{len(found.labels):,} {reads}: "
-        + quality(
-            found.accuracy,
-            found.accuracy_interval,
-            found.log_loss,
-            found.log_loss_error,
-            found.ece,
-            found.ece_by_chance,
-        ),
+        f"{len(found.labels):,} {reads}: " + quality(found.figures),
         made.job.text(),
         "",
         *_table(found, reads),
@@ -196,14 +188,7 @@ def _text(result: EvaluateResult) -> str:
     judged = marked(f"{many:,} images") if reads == "images" else marked(f"{many:,} texts")
     if result.data.part:
         judged = marked(f"{judged} of the {result.data.part} part")
-    figures = quality(
-        found.accuracy,
-        found.accuracy_interval,
-        found.log_loss,
-        found.log_loss_error,
-        found.ece,
-        found.ece_by_chance,
-    )
+    figures = quality(found.figures)
     lines = [
         *([found.verdict] if found.verdict else []),
         *([_sentence(result.seen_note)] if result.seen_note else []),

@@ -326,14 +326,6 @@ def _learned_from(metrics: Mapping[str, Any]) -> int:
     return count
 
 
-def _quality(validation: Mapping[str, Any]) -> str:
-    from bayesight.report.words import quality
-
-    names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece", "ece_by_chance")
-    held = {"ece_by_chance": None, **validation}  # of runs trained before it was written
-    return quality(*(held[name] for name in names))
-
-
 def _model(metrics: Mapping[str, Any]) -> str:
     """A line on which model was taken and why."""
     model = metrics.get("model")
@@ -342,14 +334,17 @@ def _model(metrics: Mapping[str, Any]) -> str:
 
 def _folds(metrics: Mapping[str, Any]) -> str:
     """A line on answers by runs that did not see the image."""
+    from bayesight.report.words import quality
+
     found = metrics.get("folds")
     if found is None:
         return ""
     runs = marked(f"by one of {found['count']} runs that did not see it (folds.html, folds.csv)")
-    return marked(f"each of {found['examples']:,} images answered {runs}: {_quality(found)}\n")
+    return marked(f"each of {found['examples']:,} images answered {runs}: {quality(found)}\n")
 
 
 def _text(result: Any) -> str:
+    from bayesight.report.words import quality
     from bayesight.training.events import measured
     from bayesight.training.recipe import ON_IMAGES
 
@@ -395,7 +390,7 @@ def _text(result: Any) -> str:
         f"trained on {_learned_from(metrics):,} {reads} of {len(metrics['classes'])} classes in "
         f"{seconds['total']:.1f} s (training alone {seconds['training']:.1f} s)\n"
         f"on {validation['examples']:,} {reads} held out, which also chose the weights: "
-        f"{_quality(validation)}\n"
+        f"{quality(validation)}\n"
         f"{environment_lines(metrics.get('environments', {}))}"
         f"{_folds(metrics)}"
         f"look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight evaluate "

@@ -113,7 +113,8 @@ class Manifest:
 
 def digests_of(contents: Iterable[bytes | memoryview]) -> ImageArray:
     """uint8 (N, 16), the BLAKE2b-128 of each content; equal rows mean equal contents."""
-    each = [hashlib.blake2b(content, digest_size=16).digest() for content in contents]
+    digest = hashlib.blake2b
+    each = [digest(content, digest_size=16).digest() for content in contents]
     return np.frombuffer(b"".join(each), np.uint8).reshape(-1, 16)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from bayesight import formatting
 from bayesight.bayes.frequencies import LARGEST
@@ -133,28 +133,21 @@ def spread(ends: Sequence[float], decimals: int = 1) -> str:
     return interval(Estimate(math.nan, low, high), decimals)
 
 
-def quality(
-    accuracy: float,
-    span: Sequence[float],
-    log_loss: float,
-    error: float | None,
-    ece: float,
-    by_chance: float | None = None,
-) -> str:
+def quality(figures: Mapping[str, Any]) -> str:
     """Accuracy with its interval, log-loss with its standard error, and calibration error, as words.
 
     Args:
-        accuracy: a fraction.
-        span: its interval.
-        log_loss: nats.
-        error: its standard error.
-        ece: calibration error.
-        by_chance: the one to be expected were all probabilities true; None where it is not known.
+        figures: as ``Evaluation.figures``; ``log_loss_error`` may be None, and ``ece_by_chance`` missing.
 
     Example:
-        >>> quality(0.95, (0.93, 0.97), 0.21, None, 0.01, 0.008).replace(THIN, " ")
+        >>> figures = {"accuracy": 0.95, "accuracy_interval": (0.93, 0.97), "log_loss": 0.21, "ece": 0.01}
+        >>> quality(figures | {"log_loss_error": None, "ece_by_chance": 0.008}).replace(THIN, " ")
         'accuracy 95.0 % (93.0–97.0 %), log-loss 0.2100 nats, calibration error 1.0 % (chance alone 0.8 %)'
     """
+    accuracy, span, log_loss, error, ece = (
+        figures[name] for name in ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece")
+    )
+    by_chance = figures.get("ece_by_chance")
     give = (
         "" if error is None or not math.isfinite(error) else tr(" (standard error {error:.4f})", error=error)
     )

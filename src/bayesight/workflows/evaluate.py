@@ -126,6 +126,18 @@ class Evaluation:
     posteriors: Callable[[], Iterable[FloatArray]] = field(repr=False)
 
     @property
+    def figures(self) -> dict[str, Any]:
+        """Accuracy, log-loss and calibration error, each with its error, by their names in ``--json``."""
+        return {
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "log_loss": self.log_loss,
+            "log_loss_error": self.log_loss_error,
+            "ece": self.ece,
+            "ece_by_chance": self.ece_by_chance,
+        }
+
+    @property
     def labels(self) -> IntArray:
         """(N,) class numbers."""
         return self.answers.labels
@@ -248,12 +260,7 @@ class Evaluation:
         return {
             "examples": len(self.labels),
             "verdict": self.verdict,
-            "accuracy": self.accuracy,
-            "accuracy_interval": list(self.accuracy_interval),
-            "log_loss": self.log_loss,
-            "log_loss_error": self.log_loss_error,
-            "ece": self.ece,
-            "ece_by_chance": self.ece_by_chance,
+            **self.figures,
             "ece_bins": CALIBRATION_BINS,
             "reliability": self.reliability_data(),
             "classes": self.classes,
@@ -356,11 +363,7 @@ class EvaluateResult:
         tree = {"run": str(self.run.folder), **self.evaluation.as_dict()}
         tree["seen_in_training"] = {"trained": self.learned, "validated": self.chosen}
         if self.unseen is not None:
-            names = ("accuracy", "accuracy_interval", "log_loss", "log_loss_error", "ece", "ece_by_chance")
-            tree["unseen"] = {
-                "examples": len(self.unseen.labels),
-                **{n: getattr(self.unseen, n) for n in names},
-            }
+            tree["unseen"] = {"examples": len(self.unseen.labels), **self.unseen.figures}
         if self.novelty is not None:
             tree["novelty"] = self.novelty.as_dict()
         if self.sets is not None:

@@ -94,12 +94,7 @@ def train_with_folds(
         "count": folds,
         "seed": recipe.seed,
         "examples": len(rows),
-        "accuracy": found.accuracy,
-        "accuracy_interval": list(found.accuracy_interval),
-        "log_loss": found.log_loss,
-        "log_loss_error": found.log_loss_error,
-        "ece": found.ece,
-        "ece_by_chance": found.ece_by_chance,
+        **found.figures,
         "accuracy_by_fold": [float(right[number[rows] == fold].mean()) for fold in range(folds)],
     }
     _save(run, store, rows, number[rows] + 1, found)

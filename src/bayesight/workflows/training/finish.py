@@ -325,13 +325,9 @@ def finish(
             recipe, len(material.validation), len(material.classes.names), borrowed=training.borrowed
         ),
         "validation": {
-            "accuracy": found.accuracy,
-            "log_loss": found.log_loss,
-            "ece": found.ece,
-            "ece_by_chance": found.ece_by_chance,
-            "examples": len(found.labels),
-            "accuracy_interval": list(found.accuracy_interval),
+            **found.figures,
             "log_loss_error": found.log_loss_error if math.isfinite(found.log_loss_error) else None,
+            "examples": len(found.labels),
             "verdict": found.verdict,
         },
         **environment_metrics(found, material),
