@@ -8,6 +8,7 @@ from torch import nn
 from bayesight.letters.questions import ANSWERS, shape_scenes
 from bayesight.milestones import Bench, find
 from bayesight.milestones.bench import asking
+from bayesight.milestones.bench.pictures import ImageBatches
 from bayesight.milestones.bench.running import budgeted
 from bayesight.milestones.bench.workbench import Sources
 from bayesight.training.hardware import choose_hardware
@@ -34,7 +35,9 @@ def bench():
 
 def test_batches_hold_pictures_with_their_own_questions():
     scenes = shape_scenes(5, side=32)
-    images, codes, answers = asking.ShapeBatches(scenes, 4, 7, torch.float32)(nn.Linear(1, 1), 2)
+    both = torch.from_numpy(scenes.codes()), torch.from_numpy(scenes.answers)
+    batches = ImageBatches(scenes.images, both, 4, 7, "shapes", torch.float32)
+    images, codes, answers = batches(nn.Linear(1, 1), 2)
     assert images.shape == (4, 3, 32, 32)
     for image, code, answer in zip(images, codes, answers, strict=True):
         row = int(

@@ -6,12 +6,12 @@ import torch
 
 from bayesight.letters.scenes import SceneOptions, compose
 from bayesight.milestones.bench.detecting import (
-    BoxBatches,
     WindowClassifier,
     _cut,
     _everywhere,
     _named,
     _shapes,
+    _sides,
 )
 
 
@@ -54,13 +54,13 @@ def test_shapes_are_those_of_the_boxes():
 
 
 def test_batches_follow_from_the_step_and_leave_scenes_out():
-    batches = BoxBatches(scenes(), 64, 5, torch.float32)
+    batches, rows = _sides(scenes(), 64, 5, torch.float32)
     model = WindowClassifier(2, widths=(4,))
     images, boxes, labels = batches(model, 3)
     for ours, again in zip((images, boxes, labels), batches(model, 3), strict=True):
         assert torch.equal(ours, again)
     assert not torch.equal(images, batches(model, 4)[0])
-    held_out = {image.tobytes() for image in batches.scenes.images[batches.held_out]}
+    held_out = {image.tobytes() for image in scenes().images[rows]}
     assert len(held_out) == 4
     assert not held_out & {(image[0] * 255).round().byte().numpy().tobytes() for image in images}
     bright = [

@@ -51,10 +51,12 @@ def test_a_wide_range_of_positive_values_is_drawn_by_factors():
 
 def test_an_arm_that_came_to_nothing_is_named_and_leaves_the_others_their_places():
     x, nothing = np.arange(3), np.full(3, np.nan)
-    both = line_chart([Line("lost", x, nothing), Line("kept", x, [0.01, 0.1, 1])], "step", "loss", named=True)
+    both = line_chart(
+        [Line("lost", x, nothing), Line("kept", x, [0.01, 0.1, 1.234])], "step", "loss", named=True
+    )
     assert "nan" not in both
     assert {"lost", "kept"} <= {node.text for node in ET.fromstring(both).iter(SVG + "text")}
-    assert ET.fromstring(both).get("aria-label") == "loss over step: kept ends at 1"
+    assert ET.fromstring(both).get("aria-label") == "loss over step: kept ends at 1.23"
 
 
 def test_a_band_lies_under_its_line():

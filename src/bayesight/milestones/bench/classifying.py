@@ -21,7 +21,7 @@ from bayesight.data.augment import Augment, augmentation
 from bayesight.data.batches import Batches, Examples
 from bayesight.losses import build_loss, sees_environments
 from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
-from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.milestones.bench.workbench import Bench, parameters_of, thinned, update_of
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.seeding import numpy_generator
 from bayesight.training.classification import clocked, evaluation, group_counts, total_loss
@@ -168,5 +168,5 @@ def _told(losses: list[float], network: nn.Module) -> dict[str, float]:
     tail = max(1, round(TAIL * len(losses)))
     return {
         "train_loss": sum(losses[-tail:]) / tail,
-        "parameters": float(sum(p.numel() for p in network.parameters())),
+        "parameters": parameters_of(network),
     }

@@ -24,18 +24,18 @@ from bayesight.evaluation.boxes import BoxMatches, FoundBoxes, TrueBoxes, box_ov
 from bayesight.letters.scenes import Scenes
 from bayesight.losses.detection import detection_loss
 from bayesight.milestones.bench.claim import Keys, Measurement
+from bayesight.milestones.bench.pictures import ImageBatches
 from bayesight.milestones.bench.segmenting import scenes_of
-from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.milestones.bench.workbench import Bench, parameters_of, thinned, update_of
 from bayesight.models.base import kaiming_normal
 from bayesight.models.centernet import CenterNet, centre_peaks, halving_block
 from bayesight.models.outline import initial_weights
 from bayesight.report.overlays import box_overlay, class_colours, image_grid, in_colour
-from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch, Loss, Task
 from bayesight.types import FloatArray, ImageArray
 from bayesight.values import Widths
 
-__all__ = ["BoxBatches", "WindowClassifier", "detect_by_centres", "detect_by_windows"]
+__all__ = ["WindowClassifier", "detect_by_centres", "detect_by_windows"]
 
 OVERLAP = 0.5
 """From this overlap on a box is found."""
@@ -134,51 +134,29 @@ class WindowClassifier(nn.Module):
         return logits
 
 
-class BoxBatches:
-    """Batches of scenes with their boxes: the batch of a step follows from the step alone.
-
-    Args:
-        scenes: to draw from.
-        batch: scenes a step.
-        seed: of the draws.
-        dtype: the floating type images come in.
-    """
-
-    def __init__(self, scenes: Scenes, batch: int, seed: int, dtype: torch.dtype) -> None:
-        self.scenes, self.batch, self.seed, self.dtype = scenes, batch, seed, dtype
-        self.count = len(scenes.images) - min(_MEANT, len(scenes.images) // 5)
-
-    def __call__(self, model: nn.Module, step: int) -> Batch:
-        """Images (batch, 1, S, S) in [0, 1], boxes (batch, G, 4) in pixels and their classes (batch, G)."""
-        rows = numpy_generator(self.seed, "scenes", step).integers(self.count, size=self.batch)
-        device = next(model.parameters()).device
-        boxes = torch.from_numpy(self.scenes.boxes[rows]).float()
-        labels = torch.from_numpy(self.scenes.labels[rows])
-        images = as_tensor(self.scenes.images[rows], self.dtype).to(device)
-        return images, boxes.to(device), labels.to(device)
-
-    @property
-    def held_out(self) -> slice:
-        """Scenes that no batch holds."""
-        return slice(self.count, None)
+def _sides(scenes: Scenes, batch: int, seed: int, dtype: torch.dtype) -> tuple[ImageBatches, slice]:
+    """Batches of scenes with their boxes (G, 4) and classes (G,), and the scenes that no batch holds."""
+    count = len(scenes.images) - min(_MEANT, len(scenes.images) // 5)
+    targets = torch.from_numpy(scenes.boxes[:count]).float(), torch.from_numpy(scenes.labels[:count])
+    return ImageBatches(scenes.images[:count], targets, batch, seed, "scenes", dtype), slice(count, None)
 
 
 def _measured(recipe: Keys, bench: Bench, model: nn.Module, loss: Loss, detect: Detect) -> Measurement:
     """Train, choose the threshold, and judge."""
     train, test = scenes_of(recipe.data, bench)
-    batches = BoxBatches(train, recipe.data["batch"], bench.derive("data"), bench.dtype)
+    batches, held_out = _sides(train, recipe.data["batch"], bench.derive("data"), bench.dtype)
     task = Task(batches, model, {"train": loss}, [update_of(recipe.optimization, model)])
     losses = bench.fit(task, recipe.optimization["steps"])
     model.eval()
     classes = len(bench.sources.letters.classes)
-    known, _, _ = _found(train, batches.held_out, detect, bench, classes)
+    known, _, _ = _found(train, held_out, detect, bench, classes)
     threshold = max(np.unique(known.scores.round(2)).tolist(), key=lambda at: known.f1(OVERLAP, at))
     matches, answers, seconds = _found(test, slice(None), detect, bench, classes)
     values = {
         "f1": matches.f1(OVERLAP, threshold),
         "average_precision": matches.mean_average_precision(),
         "images_per_second": len(test.images) / seconds,
-        "parameters": float(sum(part.numel() for part in model.parameters())),
+        "parameters": parameters_of(model),
     }
     names = bench.sources.letters.classes
     caption = "scenes above, and the boxes found in them below, each in the colour of its class: "

@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
+from torch import Tensor, nn
 
+from bayesight.data.annotated import as_tensor
 from bayesight.data.batches import Examples
+from bayesight.milestones.bench.workbench import Bench
+from bayesight.seeding import numpy_generator
+from bayesight.training.engine import Batch
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["page_of", "pixels_of", "spread", "weights_page"]
+__all__ = ["ImageBatches", "outputs", "page_of", "pixels_of", "spread", "weights_page"]
 
 CELL, MARGIN = 24, 22
 """Pixels of a weight's square, and of the words beside it at least."""
+
+
+@dataclass(frozen=True)
+class ImageBatches:
+    """Batches of images with their targets: the batch of a step follows from the step alone.
+
+    Args:
+        images: uint8 (N, H, W) or (N, H, W, 3), to be drawn from.
+        targets: (N, ...) each.
+        batch: images a step.
+        seed: of the draws.
+        stream: a name of the draws, which tells them from others of the seed.
+        dtype: the floating type images come in.
+    """
+
+    images: ImageArray
+    targets: tuple[Tensor, ...]
+    batch: int
+    seed: int
+    stream: str
+    dtype: torch.dtype
+
+    def __call__(self, model: nn.Module, step: int) -> Batch:
+        """Images (batch, C, H, W) in [0, 1] and their targets, where the model is."""
+        rows = numpy_generator(self.seed, self.stream, step).integers(len(self.images), size=self.batch)
+        device = next(model.parameters()).device
+        images = as_tensor(self.images[rows], self.dtype).to(device)
+        return images, *(target[torch.from_numpy(rows)].to(device) for target in self.targets)
+
+
+@torch.no_grad()
+def outputs(
+    model: nn.Module, images: ImageArray, bench: Bench, *more: Tensor, batch: int = 100
+) -> Iterator[Tensor]:
+    """The output of a network for images uint8 (N, ...) and further inputs (N, ...), a batch at a time."""
+    device = next(model.eval().parameters()).device
+    for start in range(0, len(images), batch):
+        rows = slice(start, start + batch)
+        inputs = (as_tensor(images[rows], bench.dtype), *(one[rows] for one in more))
+        with bench.hardware.fabric.autocast():
+            yield model(*(one.to(device) for one in inputs))
 
 
 def pixels_of(examples: Examples, rows: IntArray | None = None) -> Tensor:

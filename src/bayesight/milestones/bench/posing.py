@@ -18,22 +18,21 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from bayesight.data.annotated import as_tensor
 from bayesight.evaluation.calibration import Answers
 from bayesight.evaluation.keypoints import near_keypoints
 from bayesight.letters.figures import POINTS, SKELETON, FigureOptions, Figures, draw_figures
 from bayesight.losses.pose import coordinate_loss, heat_map_loss
 from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
-from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.milestones.bench.pictures import ImageBatches, outputs
+from bayesight.milestones.bench.workbench import Bench, parameters_of, thinned, update_of
 from bayesight.models.outline import initial_weights
 from bayesight.models.pose import CoordinatePose, log_places, mass_near, places
 from bayesight.models.unet import UNet
 from bayesight.report.overlays import image_grid
-from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch, Task
 from bayesight.types import FloatArray, ImageArray
 
-__all__ = ["FigureBatches", "figures_of", "pose"]
+__all__ = ["figures_of", "pose"]
 
 SHOWN = 6
 ENLARGED = 3
@@ -64,7 +63,10 @@ def pose(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     side = train.images.shape[1]
     with initial_weights(bench.seed):
         model = _model_of(recipe.model, side)
-    batches = FigureBatches(train, recipe.data["batch"], bench.derive("data"), bench.dtype)
+    points, there = torch.from_numpy(train.points).float(), torch.from_numpy(train.there)
+    batches = ImageBatches(
+        train.images, (points, there), recipe.data["batch"], bench.derive("data"), "figures", bench.dtype
+    )
 
     def loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         images, points, there = batch
@@ -89,7 +91,7 @@ def pose(recipes: Sequence[Keys], bench: Bench) -> Measurement:
         distance = np.linalg.norm(answers.points - test.points, axis=2)
         hit = (distance <= NEAR * lengths[:, None])[test.there]
         values["ece"] = Answers.of_events(answers.near[test.there], hit).reliability(15).expected_error
-    values["parameters"] = float(sum(part.numel() for part in model.parameters()))
+    values["parameters"] = parameters_of(model)
     caption = "figures as they are, and as they were found"
     return Measurement(values, thinned(losses), {caption: _page(test, answers.points)})
 
@@ -110,50 +112,20 @@ def figures_of(data: RecipeKey, bench: Bench) -> tuple[Figures, Figures]:
     return bench.once(("figures", look, counts), made)
 
 
-class FigureBatches:
-    """Batches of figures with their key points: the batch of a step follows from the step alone.
-
-    Args:
-        figures: to draw from.
-        batch: figures a step.
-        seed: of the draws.
-        dtype: the floating type images come in.
-    """
-
-    def __init__(self, figures: Figures, batch: int, seed: int, dtype: torch.dtype) -> None:
-        self.figures, self.batch, self.seed, self.dtype = figures, batch, seed, dtype
-
-    def __call__(self, model: nn.Module, step: int) -> Batch:
-        """Images (batch, 1, S, S) in [0, 1], points (batch, P, 2) in pixels, which are there (batch, P)."""
-        rows = numpy_generator(self.seed, "figures", step).integers(len(self.figures.images), size=self.batch)
-        device = next(model.parameters()).device
-        points = torch.from_numpy(self.figures.points[rows]).float().to(device)
-        there = torch.from_numpy(self.figures.there[rows]).to(device)
-        return as_tensor(self.figures.images[rows], self.dtype).to(device), points, there
-
-
 def _model_of(model: RecipeKey, side: int) -> nn.Module:
     if model.name == "coordinates":
         return CoordinatePose(1, len(POINTS), side=side, **model.options)
     return UNet(1, len(POINTS), **model.options)
 
 
-@torch.no_grad()
-def _answers(
-    model: nn.Module, figures: Figures, radius: FloatArray, bench: Bench, batch: int = 100
-) -> _Answers:
-    device = next(model.eval().parameters()).device
+def _answers(model: nn.Module, figures: Figures, radius: FloatArray, bench: Bench) -> _Answers:
     points: list[FloatArray] = []
     near: list[FloatArray] = []
-    for start in range(0, len(figures.images), batch):
-        rows = slice(start, start + batch)
-        images = as_tensor(figures.images[rows], bench.dtype).to(device)
-        with bench.hardware.fabric.autocast():
-            found = model(images)
+    for found in outputs(model, figures.images, bench):
         if found.ndim == 4:
-            log_p = log_places(found)
+            log_p, first = log_places(found), sum(map(len, points))
             found = places(log_p)
-            limit = torch.from_numpy(radius[rows]).float().to(device)
+            limit = torch.from_numpy(radius[first : first + len(found)]).float().to(found.device)
             near.append(mass_near(log_p, found, limit).cpu().numpy().astype(float))
         points.append(found.cpu().numpy().astype(float))
     return _Answers(np.concatenate(points), np.concatenate(near) if near else None)

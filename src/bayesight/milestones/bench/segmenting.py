@@ -16,21 +16,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bayesight.data.annotated import as_tensor
 from bayesight.evaluation import expected_calibration_error
 from bayesight.evaluation.regions import pixel_counts
 from bayesight.letters.scenes import SceneOptions, Scenes, compose
 from bayesight.losses.segmentation import mask_loss
 from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
-from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.milestones.bench.pictures import ImageBatches, outputs
+from bayesight.milestones.bench.workbench import Bench, parameters_of, thinned, update_of
 from bayesight.models.outline import initial_weights
 from bayesight.models.unet import UNet
 from bayesight.report.overlays import class_colours, image_grid, in_colour
 from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch, Task
-from bayesight.types import FloatArray, ImageArray, IntArray
+from bayesight.types import ImageArray, IntArray
 
-__all__ = ["SceneBatches", "scenes_of", "segment"]
+__all__ = ["scenes_of", "segment"]
 
 SHOWN = 6
 JUDGED_PIXELS = 100_000
@@ -49,16 +49,18 @@ def segment(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     classes = len(bench.sources.letters.classes) + 1
     with initial_weights(bench.seed):
         model = UNet(1, classes, **recipe.model.options)
-    batches = SceneBatches(train, recipe.data["batch"], bench.derive("data"), bench.dtype)
+    masks, size = torch.from_numpy(train.masks), recipe.data["batch"]
+    batches = ImageBatches(train.images, (masks,), size, bench.derive("data"), "scenes", bench.dtype)
     dice = recipe.loss.get("dice", 0.0)
 
     def loss(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         images, masks = batch
-        return {"total": mask_loss(network(images), masks, dice=dice)}
+        return {"total": mask_loss(network(images), masks.long(), dice=dice)}
 
     task = Task(batches, model, {"train": loss}, [update_of(recipe.optimization, model)])
     losses = bench.fit(task, recipe.optimization["steps"])
-    log_p = _answers(model, test, bench)
+    found = outputs(model, test.images, bench)
+    log_p = np.concatenate([logits.float().log_softmax(dim=1).cpu().numpy() for logits in found])
     named = log_p.argmax(axis=1)
     counts = pixel_counts(zip(test.masks, named, strict=True), classes)
     pixels = test.masks.size
@@ -69,7 +71,7 @@ def segment(recipes: Sequence[Keys], bench: Bench) -> Measurement:
         "mean_iou": counts.mean_iou(),
         "pixel_accuracy": float(counts.total.trace() / counts.total.sum()),
         "ece": expected_calibration_error(rows, truth),
-        "parameters": float(sum(part.numel() for part in model.parameters())),
+        "parameters": parameters_of(model),
     }
     caption = "scenes, what every pixel is, and what it was called"
     return Measurement(values, thinned(losses), {caption: _page(test, named, classes)})
@@ -89,40 +91,6 @@ def scenes_of(data: RecipeKey, bench: Bench) -> tuple[Scenes, Scenes]:
         return train, test
 
     return bench.once(("scenes", look, counts), made)
-
-
-class SceneBatches:
-    """Batches of scenes with their masks: the batch of a step follows from the step alone.
-
-    Args:
-        scenes: to draw from.
-        batch: scenes a step.
-        seed: of the draws.
-        dtype: the floating type images come in.
-    """
-
-    def __init__(self, scenes: Scenes, batch: int, seed: int, dtype: torch.dtype) -> None:
-        self.scenes, self.batch, self.seed, self.dtype = scenes, batch, seed, dtype
-
-    def __call__(self, model: nn.Module, step: int) -> Batch:
-        """Images (batch, 1, S, S) in [0, 1] and masks (batch, S, S)."""
-        rows = numpy_generator(self.seed, "scenes", step).integers(len(self.scenes.images), size=self.batch)
-        device = next(model.parameters()).device
-        masks = torch.from_numpy(self.scenes.masks[rows].astype(np.int64))
-        return as_tensor(self.scenes.images[rows], self.dtype).to(device), masks.to(device)
-
-
-@torch.no_grad()
-def _answers(model: nn.Module, scenes: Scenes, bench: Bench, batch: int = 100) -> FloatArray:
-    """Log-probabilities (N, K, S, S), float32."""
-    device, parts = next(model.eval().parameters()).device, []
-    for start in range(0, len(scenes.images), batch):
-        images = as_tensor(scenes.images[start : start + batch], bench.dtype).to(device)
-        with bench.hardware.fabric.autocast():
-            logits = model(images)
-        parts.append(logits.float().log_softmax(dim=1).cpu().numpy())
-    found: FloatArray = np.concatenate(parts)
-    return found
 
 
 def _page(scenes: Scenes, named: IntArray, classes: int) -> ImageArray:

@@ -22,7 +22,7 @@ from bayesight.data.text import Subwords
 from bayesight.evaluation.bleu import bleu
 from bayesight.milestones.bench.claim import Keys, Measurement
 from bayesight.milestones.bench.pictures import weights_page
-from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.milestones.bench.workbench import Bench, parameters_of, thinned, update_of
 from bayesight.models import RecurrentTranslator, build_translation_model
 from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch, Task
@@ -71,7 +71,7 @@ def translate(recipes: Sequence[Keys], bench: Bench) -> Measurement:
         "bleu": bleu(said, parts.test.targets, tokenised=True).score,
         "loss": pair_loss(model, validation),
         "symbols": steps / batches.pass_steps * sum(len(target) + 1 for _, target in train),
-        "parameters": float(sum(parameter.numel() for parameter in model.parameters())),
+        "parameters": parameters_of(model),
     }
     pictures: dict[str, ImageArray] = {}
     if isinstance(model, RecurrentTranslator) and model.attention is not None:

@@ -30,7 +30,7 @@ from bayesight.training.events import Event, StepEvent
 from bayesight.training.hardware import Hardware, choose_hardware
 from bayesight.types import Progress
 
-__all__ = ["Bench", "Sources", "thinned", "update_of"]
+__all__ = ["Bench", "Sources", "parameters_of", "thinned", "update_of"]
 
 LOOKS = 20
 """Between so many weights a metric chooses, where one is to."""
@@ -223,6 +223,11 @@ def update_of(
         schedule_key.name, steps or optimization["steps"], **schedule_key.options
     )
     return Update(name, optimizer, schedule, optimization.get("clip_norm"))
+
+
+def parameters_of(model: nn.Module) -> float:
+    """The count of a model's parameters, as a measured value."""
+    return float(sum(part.numel() for part in model.parameters()))
 
 
 def thinned(values: list[float], points: int = 60) -> Curve:

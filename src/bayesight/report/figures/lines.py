@@ -178,7 +178,8 @@ def _names(axes: Axes, lines: Sequence[Line]) -> list[ET.Element]:
 
 def _said(axes: Axes, lines: Sequence[Line], marks: Mapping[str, float]) -> str:
     ends = ((line.name, _last(line, math.nan)) for line in lines)
-    known = ((name, axes.y.words(last)) for name, last in ends if math.isfinite(last))
+    words = rate if axes.y.words is rate else "{:.3g}".format  # a tick's words may be coarse
+    known = ((name, words(last)) for name, last in ends if math.isfinite(last))
     said = "; ".join(tr("{name} ends at {last}", name=name, last=last) for name, last in known)
     points = "; ".join(f"{name} {axes.x.words(value)}" for name, value in marks.items())
     return tr("{y_label} over {x_label}: {said}", y_label=axes.y.label, x_label=axes.x.label, said=said) + (
