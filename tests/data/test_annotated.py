@@ -209,6 +209,39 @@ def test_boxes_of_both_kinds_stand_in_the_frame(tmp_path):
         assert found.annotations[0].boxes.tolist() == [[4, 12, 20, 20]]
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("a.png", True),
+        ("other/folder/a.png", True),
+        ("C:\\data\\pictures\\a.png", True),
+        ("/home/me/train2017/a.png", True),
+        ("val2017/a.png", False),  # another picture of the same name
+        ("twice.png", False),
+    ],
+)
+def test_annotations_with_folders_of_another_place_mean_the_one_image_of_that_name(tmp_path, name, found):
+    coco = {
+        "images": [{"id": 1, "file_name": name}],
+        "categories": [{"id": 1, "name": "cell"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2]}],
+    }
+    members = {f"train/images/{one}.png": png(np.zeros((6, 6))) for one in ("a", "x/twice", "y/twice")}
+    path = archive(tmp_path, members | {"boxes.json": json.dumps(coco)})
+    if found:
+        assert open_annotated(path, BoxReader(), ImageSpec()).paths == ("train/images/a.png",)
+    else:
+        with pytest.raises(SourceUnreadable, match="no image with boxes"):
+            open_annotated(path, BoxReader(), ImageSpec())
+
+
+@pytest.mark.parametrize("ending", ["_mask", "-GT", " segmentation", ".labels", "_ground_truth", "_L", ""])
+def test_the_name_of_a_mask_may_end_in_what_it_is(tmp_path, ending):
+    image, mask = street(1)
+    path = archive(tmp_path, {"images/a.png": image, f"masks/a{ending}.png": mask})
+    assert open_annotated(path, MaskReader(), ImageSpec()).paths == ("images/a.png",)
+
+
 def test_questions_of_many_images(tmp_path):
     lines = [{"image": "a.png", "question": "round?", "answer": "yes"}] * 2
     lines += [{"image": "gone.png", "question": "round?", "answer": "no"}]

@@ -29,7 +29,7 @@ from bayesight.checks import check
 from bayesight.data.archives import read_files
 from bayesight.data.budget import PixelBudget
 from bayesight.data.dataset import as_input, gather
-from bayesight.data.foldernames import is_container, is_mask, roles
+from bayesight.data.foldernames import MASK_ENDINGS, is_container, is_mask, roles
 from bayesight.data.formats import promises_image
 from bayesight.data.framing import ImageSpec, asked_frame, choose, commonest_size
 from bayesight.data.manifest import digests_of
@@ -59,7 +59,7 @@ MOST_BYTES = 8 << 30
 MOST_SHOWN = 4096
 """Pixels of the longer side of an image that an answer is drawn on, at most."""
 _TABLES = frozenset(("txt", "csv"))
-_MARK = re.compile(r"[_-](masks?|gt|labels?|labelids|seg|L)$")
+_MARK = re.compile(rf"[ _.-](?:(?i:(?:{MASK_ENDINGS}|label)s?|labelids)|L)$")
 _NAMED = 3  # faults of one kind that are named; the others are counted
 
 
@@ -310,7 +310,7 @@ def open_annotated(
         np.stack(pixels),
         placings,
         annotations,
-        tuple(_part_of(names)),
+        tuple(map(_part_of, names)),
         reader,
         tuple(faults),
         known.hexdigest(),
@@ -360,16 +360,20 @@ class _Names:
             self.ends.setdefault(PurePosixPath(path).name, []).append(path)
 
     def of(self, image: str, beside: str) -> str | None:
-        """The one image meant by a name in the file ``beside``; None where there is none, or several."""
+        """The one image meant by a name in the file ``beside``; None where there is none, or several.
+
+        Where no path ends as the name does, an annotation has folders of another place: the one image of that
+        bare name is meant then, unless the two are of different parts.
+        """
         wanted = image.replace("\\", "/").lstrip("./")
         near = str(PurePosixPath(beside).parent / wanted)
         if near in self.paths:
             return near
-        candidates = [
-            p for p in self.ends.get(PurePosixPath(wanted).name, ()) if f"/{p}".endswith(f"/{wanted}")
-        ]
-        part = next(iter(_part_of([beside])))
-        same = [p for p in candidates if next(iter(_part_of([p]))) == part]
+        named = self.ends.get(PurePosixPath(wanted).name, [])
+        candidates = [path for path in named if f"/{path}".endswith(f"/{wanted}")]
+        if not candidates:
+            candidates = [path for path in named if _part_of(wanted) in ("", _part_of(path))]
+        same = [path for path in candidates if _part_of(path) == _part_of(beside)]
         chosen = same or candidates
         return chosen[0] if len(chosen) == 1 else None
 
@@ -438,8 +442,6 @@ def _key(path: str, *, marked: bool = False) -> tuple[str, ...]:
     return *kept, _MARK.sub("", stem) if marked else stem
 
 
-def _part_of(paths: Sequence[str]) -> Iterator[str]:
-    """The part that each path lies in; empty for none in particular."""
-    for path in paths:
-        found = roles(PurePosixPath(path).parts[:-1])
-        yield next(iter(found.values()), "")
+def _part_of(path: str) -> str:
+    """The part that a path lies in; empty for none in particular."""
+    return next(iter(roles(PurePosixPath(path).parts[:-1]).values()), "")

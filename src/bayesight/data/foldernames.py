@@ -8,7 +8,16 @@ from typing import Literal, TypeAlias
 
 from bayesight.names import alike
 
-__all__ = ["Role", "is_container", "is_mask", "is_unlabelled", "mask_names", "names_no_class", "roles"]
+__all__ = [
+    "MASK_ENDINGS",
+    "Role",
+    "is_container",
+    "is_mask",
+    "is_unlabelled",
+    "mask_names",
+    "names_no_class",
+    "roles",
+]
 
 Role: TypeAlias = Literal["train", "validation", "test"]
 
@@ -32,6 +41,8 @@ _UNLABELLED = re.compile(
 _MASK_WORD = r"(masks?|annot(ation)?s?|ground?truths?|segmentations?(class|object|maps?)?|trimaps?|mattes?)"
 _MASK = re.compile(rf"(binary|seg|segmentation|image|img|instance|pixel)?{_MASK_WORD}(images?|imgs?|png)?")
 _WEAK_MASK = re.compile(r"gts?|labels?|seg|labelmaps?|targets?|depth(maps?)?|edges?")
+MASK_ENDINGS = "mask|seg|segmentation|annotation|ground_?truth|gt"
+"""Words, a plural s apart, behind the name of an image in that of its mask: ``x_mask.png`` of ``x.png``."""
 _CONTAINER = re.compile(
     r"(images?|imgs?|photos?|photographs?|pictures?|pics?|frames?|jpe?gs?|jpe?gimages|pngs?|bmps?|tiffs?"
     r"|tifs?|webps?|raw|rgb|originals?|data|files)\d*"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bayesight.data.foldernames import MASK_ENDINGS
 from bayesight.data.layout import (
     AS_SHOWN,
     PARTS,
@@ -34,9 +35,7 @@ __all__ = ["Placement", "part_counts", "place", "place_by_name", "place_by_value
 
 _MOST_NAMES = 40
 _LEFT_OUT, _UNLABELLED = PARTS.index("left out"), PARTS.index("unlabelled")
-_MASK = re.compile(
-    rb"(.+?)(?<!.[ _.-])[ _.-]+(?:mask|seg|segmentation|annotation|ground_?truth|gt)s?(?:[ _-]?\d+)?", re.I
-)
+_MASK = re.compile(rf"(.+?)(?<!.[ _.-])[ _.-]+(?:{MASK_ENDINGS})s?(?:[ _-]?\d+)?".encode(), re.I)
 
 
 @dataclass(frozen=True)
