@@ -115,6 +115,19 @@ def test_past_images_count_for_less_where_asked(run_copy, three, manifest_of, tm
         update_by_parts(run_copy, manifest_of(three[1]), trust_past=2)
 
 
+def test_a_part_that_comes_later_does_not_discount_the_past_again(run_copy, three, manifest_of, tmp_path):
+    whole = shutil.copytree(run_copy, tmp_path / "whole")
+    update_by_parts(whole, manifest_of(*three[:2]), trust_past=0.5)
+    manifest = manifest_of(*three[:2], name="b.json")
+    hidden = three[1].rename(three[1].with_name("hidden"))
+    update_by_parts(run_copy, manifest, trust_past=0.5)
+    hidden.rename(three[1])
+    with pytest.raises(InvalidInput, match=r"--trust-past 0.5: the past holds 1 of the 2 parts"):
+        update_by_parts(run_copy, manifest, trust_past=0.5)
+    update_by_parts(run_copy, manifest)
+    same_statistics(Run.open(run_copy).classifier(), Run.open(whole).classifier())
+
+
 def test_an_interrupted_job_goes_on(run_copy, three, manifest_of, monkeypatch, tmp_path):
     whole = update_by_parts(shutil.copytree(run_copy, tmp_path / "whole"), manifest_of(*three))
     before = Run.open(run_copy).classifier().digest()

@@ -17,6 +17,7 @@ from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier
 from bayesight.belief.part_statistics import LARGE, PartStatistics, added, merged, subtracted
 from bayesight.belief.updating import LearningOptions, without_emptied
+from bayesight.checks import check
 from bayesight.data.parts import PartsManifest
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.files import write_atomic
@@ -136,7 +137,8 @@ def update_by_parts(
     Raises:
         RunUnreadable, SourceNotFound: what was given cannot be read.
         SourceUnreadable: no part could be read, or one changed while the job ran.
-        InvalidInput: no manifest, no such cluster, new classes that a reader would take for known ones.
+        InvalidInput: no manifest, no such cluster, new classes that a reader would take for known ones, or a
+            past to be trusted less that holds some parts of the manifest already.
         StorageFailed: a result could not be written, or another update holds the belief for too long.
     """
     LearningOptions(trust_past)
@@ -147,6 +149,16 @@ def update_by_parts(
         before = run.classifier()
         before.classes.require_images("update --parts")
         fresh = tuple(part for part in manifest.parts if part.key not in before.parts.keys)
+        held = len(manifest.parts) - len(fresh)
+        if fresh:
+            check(
+                trust_past == 1 or not held,
+                f"--trust-past {trust_past:g}",
+                f"the past holds {held:,} of the {len(manifest.parts):,} parts, which would count less too",
+                "parts of which it holds none",
+                "Leave it out: what was before those parts has been trusted less with them. Or make a "
+                "manifest of the others alone.",
+            )
         job = PartsJob[bytes](len(fresh), progress)
         folder = _folder(run)
         reader, key = reader_of_parts(before)
@@ -180,7 +192,7 @@ def update_by_parts(
         return PartsUpdate(
             run,
             job,
-            held=len(manifest.parts) - len(fresh),
+            held=held,
             absorbed=sum(f["images"] - f["repeated"] - f["superseded"] for f in facts) - own,
             repeated=twice.repeated + sum(f["repeated"] for f in facts),
             superseded=twice.superseded + sum(f["superseded"] for f in facts),
