@@ -23,7 +23,6 @@ __all__ = [
     "clean",
     "count",
     "duration",
-    "factor",
     "interval",
     "joined",
     "mean_of",
@@ -117,20 +116,17 @@ def interval(number: Number, decimals: int = 1) -> str:
         >>> interval(Estimate(mean=0.97, low=0.953, high=0.981)).replace(THIN, " ")
         '95.3–98.1 %'
     """
-    if not isinstance(number, Estimate) or math.isnan(number.low) or math.isnan(number.high):
-        return ""
-    return percents((number.low, number.high), "–", decimals)
+    return spread((number.low, number.high), decimals) if isinstance(number, Estimate) else ""
 
 
 def spread(ends: Sequence[float], decimals: int = 1) -> str:
-    """The two ends of an interval of fractions, in per cent.
+    """The two ends of an interval of fractions in per cent, or nothing where they are not known.
 
     Example:
         >>> spread((0.9312, 0.9567)).replace(THIN, " ")
         '93.1–95.7 %'
     """
-    low, high = ends
-    return interval(Estimate(math.nan, low, high), decimals)
+    return "" if any(map(math.isnan, ends)) else percents(ends, "–", decimals)
 
 
 def quality(figures: Mapping[str, Any]) -> str:
@@ -198,11 +194,6 @@ def ratio_interval(number: Number) -> str:
     if not isinstance(number, Estimate) or math.isnan(number.low):
         return ""
     return f"{_figures(number.low)}–{_figures(number.high)}"
-
-
-def factor(value: float) -> str:
-    """How many times, as in "53 times"."""
-    return tr("{factor} times", factor=_figures(value))
 
 
 def count(value: float) -> str:
