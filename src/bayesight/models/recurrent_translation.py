@@ -50,13 +50,15 @@ class GRU(nn.Module):
             present: (B, T) bool; where it is False the state stays what it was.
             backwards: read from the last place to the first.
         """
-        seen, kept = self.input(x), (~present).unsqueeze(-1)
+        absent = (~present).unsqueeze(-1)
+        # unbind, not an index a place: the backward pass of each index fills a tensor of all places
+        places = list(zip(self.input(x).unbind(1), absent.unbind(1), strict=True))
         state = self.recurrent.weight.new_zeros(len(x), self.width)
         states: list[Tensor] = []
-        padded = bool(kept.any())
-        for place in reversed(range(x.shape[1])) if backwards else range(x.shape[1]):
-            after = self.step(seen[:, place], state)
-            state = torch.where(kept[:, place], state, after) if padded else after
+        padded = bool(absent.any())
+        for seen, kept in reversed(places) if backwards else places:
+            after = self.step(seen, state)
+            state = torch.where(kept, state, after) if padded else after
             states.append(state)
         return torch.stack(states[::-1] if backwards else states, 1)
 
@@ -218,13 +220,13 @@ class RecurrentTranslator(nn.Module):
         seen, weights = summary, present.float() / present.sum(1, keepdim=True)
         of_summary = F.linear(summary, sources)
         states, contexts, looks = [], [], []
-        for place in range(x.shape[1]):
+        for of_word in of_words.unbind(1):
             if self.attention is not None:
                 assert cache.keys is not None
                 weights = self.attention(state, cache.keys, unseen)
                 seen = (weights.to(memory.dtype).unsqueeze(1) @ memory).squeeze(1)
                 of_summary = F.linear(seen, sources)
-            state = self.decoder.step(of_words[:, place] + of_summary, state)
+            state = self.decoder.step(of_word + of_summary, state)
             states.append(state)
             contexts.append(seen)
             looks.append(weights)
