@@ -178,8 +178,10 @@ class PhotoAugment:
         return _recolour(wide, 1 + draws[3:6] * amounts).clamp(0, 1).to(images.dtype)
 
 
-def warp(images: Tensor, inverse: Tensor, displacement: Tensor | None = None) -> Tensor:
-    """Sample every image at ``inverse @ (x, y, 1) + displacement``: bilinear, black outside.
+def warp(
+    images: Tensor, inverse: Tensor, displacement: Tensor | None = None, mode: str = "bilinear"
+) -> Tensor:
+    """Sample every image at ``inverse @ (x, y, 1) + displacement``, black outside.
 
     Coordinates are pixels from the image's centre, x to the right and y down, so the matrix takes a pixel of
     the result to the place it shows. A result of ``output = M input + s`` wants ``inverse = [M⁻¹ | -M⁻¹ s]``.
@@ -188,6 +190,7 @@ def warp(images: Tensor, inverse: Tensor, displacement: Tensor | None = None) ->
         images: (B, C, H, W) float32.
         inverse: (B, 2, 3) float32.
         displacement: (B, 2, H, W) in pixels, added to the sampled place.
+        mode: "bilinear", or "nearest" for values that do not mix.
 
     Example:
         >>> right_by_one = torch.tensor([[[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]]])
@@ -201,7 +204,7 @@ def warp(images: Tensor, inverse: Tensor, displacement: Tensor | None = None) ->
     # grid_sample calls the outer edges of the border pixels -1 and 1
     places *= torch.tensor([[2 / width], [2 / height]], device=images.device)
     grid = places.view(count, 2, height, width).permute(0, 2, 3, 1)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return F.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
 
 
 def thicken(images: Tensor, amount_px: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from bayesight.data.augment import AUGMENTATIONS, PhotoAugment, warp
@@ -38,16 +37,8 @@ class Moves:
 
     def masks(self, masks: Tensor, void: int) -> Tensor:
         """Masks (B, H, W) int64 as their images are moved; ``void`` where nothing is."""
-        height, width = self.size
-        theta = self.inverse.clone()
-        sides = torch.tensor([width / 2, height / 2])
-        theta[:, :, :2] *= sides / sides[:, None]
-        theta[:, :, 2] /= sides
-        grid = F.affine_grid(theta, [len(masks), 1, height, width], align_corners=False)
-        shifted = (masks[:, None] + 1).float()
-        moved = F.grid_sample(shifted, grid, mode="nearest", padding_mode="zeros", align_corners=False)
-        numbers = moved[:, 0].long() - 1
-        return numbers.where(numbers >= 0, void)
+        moved = warp((masks[:, None] + 1).float(), self.inverse, mode="nearest")[:, 0].long() - 1
+        return moved.where(moved >= 0, void)
 
     def points(self, image: int, points: Tensor) -> Tensor:
         """Points (..., 2) of one image, x and y in pixels from its corner, where they lie now."""
