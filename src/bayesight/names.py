@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["NAME_LIMIT", "alike", "canonical", "known_as", "twins"]
+__all__ = ["NAME_LIMIT", "alike", "canonical", "known_as", "shared_depth", "twins"]
 
 NAME_LIMIT = 1000
 """Characters of a class's name that every place where one is given takes; a folder's name has 255 bytes."""
@@ -54,3 +54,17 @@ def twins(names: Iterable[str]) -> list[tuple[str, ...]]:
     for name in dict.fromkeys(names):
         groups.setdefault(alike(name), []).append(name)
     return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def shared_depth(paths: Sequence[Sequence[str]]) -> int:
+    """Number of leading parts that all paths have in common.
+
+    Example:
+        >>> shared_depth([("set", "train", "a"), ("set", "test"), ("set", "train", "b")])
+        1
+    """
+    if not paths:
+        return 0
+    first, last = min(paths), max(paths)
+    most = min(len(first), len(last))
+    return next((i for i in range(most) if first[i] != last[i]), most)

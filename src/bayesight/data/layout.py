@@ -22,7 +22,7 @@ from bayesight.data.foldernames import (
     roles,
 )
 from bayesight.errors import InvalidInput, listed, shown
-from bayesight.names import canonical, twins
+from bayesight.names import canonical, shared_depth, twins
 
 __all__ = [
     "AS_SHOWN",
@@ -553,10 +553,9 @@ def flat_hint(names: Iterable[str]) -> str:
     """
     found: Counter[str] = Counter()
     for name in names:
-        backwards = name.rpartition("/")[2].rpartition(".")[0][
-            ::-1
-        ]  # so that its end is found without a search
-        found[re.sub(r"\A\D*\d+[\W_]*", "", backwards)[::-1]] += 1
+        stem = name.rpartition("/")[2].rpartition(".")[0]
+        # Backwards, so that its end is found without a search.
+        found[re.sub(r"\A\D*\d+[\W_]*", "", stem[::-1])[::-1]] += 1
     begins = sorted(name for name, many in found.items() if name and many > 1)
     if not 2 <= len(begins) <= max(2, found.total() // 2):
         return ""
@@ -580,11 +579,7 @@ def _few(names: Sequence[str], after: str = "") -> str:
 
 def _shared(paths: Sequence[Path]) -> int:
     """Number of leading folders all paths share, the last of each not counted."""
-    if not paths:
-        return 0
-    first, last = (end([path[:-1] for path in paths]) for end in (min, max))
-    most = min(len(first), len(last))
-    return next((i for i in range(most) if first[i] != last[i]), most)
+    return shared_depth([path[:-1] for path in paths])
 
 
 def _climb(path: Path, rest: list[int]) -> list[int]:

@@ -6,12 +6,11 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 
 from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.names import canonical
+from bayesight.names import canonical, shared_depth
 
 __all__ = ["PathValues"]
 
@@ -129,8 +128,8 @@ class PathValues:
     def _rows(self, paths: Sequence[str]) -> list[str]:
         """The name each path has in the table: whole, or without the folders that all paths share."""
         whole = [_plain(path) for path in paths]
-        folders = [name.split("/")[:-1] for name in (min(whole), max(whole))] if whole else []
-        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*folders, strict=False))))
+        ends = (min(whole), max(whole)) if whole else ()
+        shared = shared_depth([name.split("/")[:-1] for name in ends])
         bare = [name.split("/", shared)[-1] for name in whole]
         return max((whole, bare), key=lambda names: sum(name in self.known for name in names))
 

@@ -14,7 +14,7 @@ from bayesight.data import Store
 from bayesight.data.foldernames import roles
 from bayesight.data.path_values import PathValues
 from bayesight.errors import InvalidInput, listed, shown
-from bayesight.names import canonical
+from bayesight.names import canonical, shared_depth
 from bayesight.types import FloatArray, IntArray
 
 __all__ = ["FOLDER", "Environments", "environment_scores", "read_environments", "require_groups"]
@@ -148,10 +148,7 @@ def _above_class(paths: Sequence[str], source: str, has_parts: bool) -> list[str
         "ENVIRONMENT/CLASS/NAME.png",
         "Or name environments in a table: --environments TABLE.csv:COLUMN.",
     )
-    shared = 0
-    shortest = min(map(len, above))
-    while shared < shortest - 1 and len({parts[shared] for parts in above}) == 1:
-        shared += 1
+    shared = min(shared_depth(above), min(map(len, above)) - 1)
     return ["/".join(parts[shared:]) for parts in above]
 
 
