@@ -65,6 +65,6 @@ def shared_depth(paths: Sequence[Sequence[str]]) -> int:
     """
     if not paths:
         return 0
-    first, last = min(paths), max(paths)
+    first, last = min(map(tuple, paths)), max(map(tuple, paths))
     most = min(len(first), len(last))
     return next((i for i in range(most) if first[i] != last[i]), most)
