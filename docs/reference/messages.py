@@ -84,7 +84,7 @@ def _values(text: str) -> set[tuple[str, str]]:
     if "{" not in text:
         return set()
     parts = Formatter().parse(text)
-    return {(name, (spec or "").removeprefix("~")) for _, name, spec, _ in parts if name is not None}
+    return {(name, (spec or "").lstrip("~")) for _, name, spec, _ in parts if name is not None}
 
 
 def _in_python(text: str) -> Iterator[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from operator import add
 from typing import Literal, TypeAlias, TypedDict
 
+from bayesight.language import marked
+
 __all__ = ["EIGHT_BIT", "FITS", "Fit", "Frame", "FrameOptions", "Levels", "Placing", "Range", "Treatment"]
 
 Levels: TypeAlias = tuple[float, float]
@@ -102,7 +104,7 @@ class Range:
         return self.whole and self.low >= 0 and self.high <= EIGHT_BIT[1]
 
     def __str__(self) -> str:
-        return f"{_number(self.low)} to {_number(self.high)}"
+        return marked(f"{_number(self.low)} to {_number(self.high)}")
 
 
 def _number(value: float) -> str:

@@ -36,6 +36,10 @@ _ENTRY = re.compile(r'^msgid ((?:"[^\n]*"\n)+)msgstr ((?:"[^\n]*"\n?)+)', re.MUL
 _PARTICLE = re.compile(
     r"(.)((?:['\"”’)\]\u202f]|</?[a-z][^>]*>)*)(은\(는\)|이\(가\)|을\(를\)|과\(와\)|\(으\)로|\(이\))"
 )
+_BETWEEN = re.compile(r"(; (?=\d|and |\S+: )|, (?=\d)|(?<=[)%]), )")
+_COUNTED = re.compile(r"([\d,]+) (.+)")
+_SHARED = re.compile(r"(.+)( [\d.,]+\W?%)")
+_NAMED = re.compile(r"(\S+: )(.+)")
 _ALONE = re.compile(r"[A-Za-z]{2}|(.*[a-z]){8}", re.DOTALL)
 """Messages that whole lines may be of: those that begin with a word, or have words enough."""
 _ENDS_IN_CONSONANT, _ENDS_IN_L = frozenset("013678LMNR"), frozenset("178LR")
@@ -145,9 +149,11 @@ def catalogue(language: str) -> Mapping[str, str]:
 
 
 class _Value(str):
-    """A value of a message; ``{0:~}`` in a translation has it told again, for it is a message itself."""
+    """A value of a message; a translation may tell it again: as a message ``{0:~}``, as a list ``{0:~~}``."""
 
     def __format__(self, spec: str) -> str:
+        if spec == "~~":
+            return "".join(map(_item_retold, _BETWEEN.split(self)))
         return _line_retold(self, whole=False) if spec == "~" else str(self)
 
 
@@ -160,6 +166,17 @@ def _line_retold(line: str, *, whole: bool = True) -> str:
         if told is not None:
             return line.replace(words, told + words[len(sentence) :])
     return line
+
+
+def _item_retold(item: str) -> str:
+    """A message of a list: "2 cut off", "splines 40 %", "a.png: zero bytes", or nothing but itself."""
+    if (found := _COUNTED.fullmatch(item)) and (told := _told(found[2], whole=False)):
+        return tr("{count} {what}", count=found[1], what=told)
+    if (found := _SHARED.fullmatch(item)) and (told := _told(found[1], whole=False)):
+        return f"{told}{found[2]}"
+    if (found := _NAMED.fullmatch(item)) and (told := _told(found[2], whole=False)):
+        return f"{found[1]}{told}"
+    return _line_retold(item, whole=False)
 
 
 def _told(words: str, whole: bool) -> str | None:

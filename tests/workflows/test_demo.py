@@ -12,7 +12,7 @@ from bayesight.workflows.demo import demo, doubtful_pair, hardest
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_every_sentence_holds(tmp_path, seed):
     told = demo(tmp_path / "run", seed=seed, threads=1)
-    words = {step.title: step.words for step in told.steps}
+    words = {step.title: step.words.replace("\n", " ") for step in told.steps}
 
     def numbers(title, pattern):
         found = re.search(pattern, next(words[key] for key in words if key.startswith(title)))

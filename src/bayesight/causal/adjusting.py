@@ -33,7 +33,7 @@ from bayesight.language import marked
 
 __all__ = ["CROSS_FITTED", "Adjustment", "by_models", "by_slope", "by_strata"]
 
-CROSS_FITTED = "doubly robust, cross-fitted"
+CROSS_FITTED = marked("doubly robust, cross-fitted")
 
 
 _INSTEAD = ("overlap", "att", "atc")
@@ -82,7 +82,7 @@ def by_strata(prepared: PreparedQuestion, held: tuple[str, ...]) -> Adjustment:
     modelled = len(held) > 1 and few  # one column's strata say all that its model could
     thin = modelled and len(strata.values) > _FEW and prepared.sample.total < _THIN * len(strata.values)
     if thin and overlap.share < 0.9:
-        note = (
+        note = marked(
             f"{len(strata.values):,} strata for {prepared.sample.total:,.0f} rows, and {overlap.without:,} "
             "of them lack a treatment: the answer comes from models, not from strata."
         )
@@ -172,7 +172,7 @@ def _models_note(outcome: Mapping[str, float], treatment: Mapping[str, float]) -
     def mix(share: Mapping[str, float]) -> str:
         return ", ".join(f"{name} {percent(s, 0)}" for name, s in share.items() if s >= 0.005)
 
-    return (
+    return marked(
         "What is held fixed may bend and interact: each row's outcome was predicted from other rows by "
         f"{mix(outcome)}, its treatment by {mix(treatment)}, mixed by out-of-fold loss."
     )
@@ -184,8 +184,11 @@ def _disagreement(adjusted: EffectEstimate, plain: EffectEstimate) -> tuple[str,
     if one.low <= other.mean <= one.high or other.low <= one.mean <= other.high:
         return ()
     return (
-        f"Straight lines ({plain.method}) would say {other.mean:.4g} ({other.low:.4g} to {other.high:.4g}): "
-        "the two disagree, so what is held fixed bends or interacts, and the answer above allows for it.",
+        marked(
+            f"Straight lines ({plain.method}) would say {other.mean:.4g} ({other.low:.4g} to "
+            f"{other.high:.4g}): the two disagree, so what is held fixed bends or interacts, and the "
+            "answer above allows for it."
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from bayesight.causal.graph import Dag, d_separated
 from bayesight.causal.paths import all_paths, is_open
 from bayesight.causal.separators import minimal_d_separators
 from bayesight.checks import check
+from bayesight.language import marked
 
 __all__ = [
     "RULE",
@@ -85,7 +86,7 @@ class Instrument:
     @property
     def assumption(self) -> str:
         """The condition that has to hold beside the graph."""
-        return (
+        return marked(
             "the effect is linear and the same for everyone (or, for a yes/no treatment, it is the effect on "
             "those whom the instrument moves)"
         )
@@ -142,17 +143,24 @@ def identify(
         return AdjustFor(minimal[0], minimal, complete)
     if direct:
         return NotIdentified(
-            f"nothing measured blocks every way from {treatment} to {outcome} beside the arrow between them"
+            marked(
+                f"nothing measured blocks every way from {treatment} to {outcome} beside the arrow "
+                "between them"
+            )
         )
     if treatment in dag.descendants(outcome):
         return NotIdentified(
-            f"in this graph {outcome} is a cause of {treatment}, so {treatment} has no effect on it at all; "
-            "the two may be the wrong way round"
+            marked(
+                f"in this graph {outcome} is a cause of {treatment}, so {treatment} has no effect on "
+                "it at all; the two may be the wrong way round"
+            )
         )
     if outcome not in dag.descendants(treatment):
         return NotIdentified(
-            f"no causal path leads from {treatment} to {outcome}, so by this graph the effect is 0; "
-            "the data cannot check it, for nothing measured blocks their common causes"
+            marked(
+                f"no causal path leads from {treatment} to {outcome}, so by this graph the effect is 0; "
+                "the data cannot check it, for nothing measured blocks their common causes"
+            )
         )
     return (
         _front_door(dag, treatment, outcome)
@@ -183,18 +191,20 @@ def objection(
     role, source = ("outcome", outcome) if direct else ("treatment", treatment)
     effects = sorted(held & dag.descendants(source))
     if effects:
-        verb = "is an effect" if len(effects) == 1 else "are effects"
-        return f"{' and '.join(effects)} {verb} of the {role} {source}"
+        names = " and ".join(effects)
+        if len(effects) == 1:
+            return marked(f"{names} is an effect of the {role} {source}")
+        return marked(f"{names} are effects of the {role} {source}")
     if d_separated(_without_effect(dag, treatment, outcome, direct), treatment, outcome, held):
         return ""
     for path in all_paths(dag, treatment, outcome).found:
         if (path.kind != "causal" or (direct and len(path.nodes) > 2)) and is_open(dag, path, held):
             return (
-                f"{path} stays open"
+                marked(f"{path} stays open")
                 if not path.colliders
-                else f"{path} is opened by holding a collider fixed"
+                else marked(f"{path} is opened by holding a collider fixed")
             )
-    return "a back-door path stays open"
+    return marked("a back-door path stays open")
 
 
 def explain_forbidden(dag: Dag, treatment: str, outcome: str) -> dict[str, str]:
@@ -221,23 +231,28 @@ def explain_forbidden(dag: Dag, treatment: str, outcome: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in dag.observed:
         if name in effects and name in causes:
-            found[name] = (
+            found[name] = marked(
                 f"lies on a causal path from {treatment} to {outcome}; "
                 "holding it fixed removes that part of the effect"
             )
         elif name in after:
-            found[name] = f"is an effect of the outcome {outcome}; holding it fixed selects on the outcome"
+            found[name] = marked(
+                f"is an effect of the outcome {outcome}; holding it fixed selects on the outcome"
+            )
         elif name in effects:
-            found[name] = f"is an effect of the treatment {treatment}"
+            found[name] = marked(f"is an effect of the treatment {treatment}")
         elif name not in (treatment, outcome):
             above = dag.ancestors({name})
             # Held fixed alone, it opens the paths all of whose colliders are it or its causes.
             opened = next((p for p, c in closed if c <= above and name not in set(p.nodes) - c), None)
             if opened is not None:
-                what = "is a collider" if name in opened.colliders else "is an effect of a collider"
-                found[name] = f"{what}; holding it fixed opens {opened}"
-            elif name in dag.parents(treatment) and d_separated(cut, name, outcome):
                 found[name] = (
+                    marked(f"is a collider; holding it fixed opens {opened}")
+                    if name in opened.colliders
+                    else marked(f"is an effect of a collider; holding it fixed opens {opened}")
+                )
+            elif name in dag.parents(treatment) and d_separated(cut, name, outcome):
+                found[name] = marked(
                     f"reaches {outcome} only through the treatment {treatment}; "
                     "holding it fixed costs precision"
                 )
@@ -335,5 +350,9 @@ def _why_not(dag: Dag, treatment: str, outcome: str, allowed: frozenset[str]) ->
     paths = [p for p in all_paths(dag, treatment, outcome).found if p.kind == "back-door"]
     bare = [p for p in paths if is_open(dag, p) and not set(p.nodes) & held]
     witness = next(iter([*bare, *(p for p in paths if is_open(dag, p, held))]), None)
-    what = f"{witness} is open and nothing measured blocks it" if witness else "confounding cannot be blocked"
-    return f"{what}; there is neither a front door nor an instrument"
+    what = (
+        marked(f"{witness} is open and nothing measured blocks it")
+        if witness
+        else marked("confounding cannot be blocked")
+    )
+    return marked(f"{what}; there is neither a front door nor an instrument")

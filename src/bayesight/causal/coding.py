@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayesight.formatting import is_number
+from bayesight.language import marked
 
 __all__ = ["NO", "YES", "LevelChoice", "reference_of", "success_of"]
 
@@ -82,24 +83,24 @@ def success_of(name: str, levels: Sequence[str]) -> LevelChoice:
     """
     one, two = levels
     if is_number(one) and is_number(two):
-        return LevelChoice(two, "the larger number")
+        return LevelChoice(two, marked("the larger number"))
     for value in levels:
         if _word(value) in YES:
-            return LevelChoice(value, "a word for yes")
+            return LevelChoice(value, marked("a word for yes"))
     for value, other in ((two, one), (one, two)):
         if _word(other) in NO:
-            return LevelChoice(value, f"the other is {other}")
+            return LevelChoice(value, marked(f"the other is {other}"))
     named = [value for value in levels if _goes_with(name, value)]
     if len(named) == 1:
-        return LevelChoice(named[0], "it goes with the column's name")
+        return LevelChoice(named[0], marked("it goes with the column's name"))
     plain = _without_negation(one, two)
     if plain:
-        return LevelChoice(plain, "the other is its negation")
+        return LevelChoice(plain, marked("the other is its negation"))
     sign = -1 if _LOSSES & set(_words_of(name)) else 1
     counted = [sign * _kind_of_word(value) for value in levels]
     if counted[0] != counted[1]:
-        return LevelChoice(levels[counted[1] > counted[0]], "by its meaning")
-    return LevelChoice(two, "the second by the alphabet, for want of a better reason")
+        return LevelChoice(levels[counted[1] > counted[0]], marked("by its meaning"))
+    return LevelChoice(two, marked("the second by the alphabet, for want of a better reason"))
 
 
 def reference_of(levels: Sequence[str]) -> LevelChoice:
@@ -113,23 +114,23 @@ def reference_of(levels: Sequence[str]) -> LevelChoice:
         ('placebo', '0')
     """
     if is_number(levels[0]):
-        return LevelChoice(levels[0], "the smallest number")
+        return LevelChoice(levels[0], marked("the smallest number"))
     words = [_word(level) for level in levels]
     for k, word in enumerate(words):
         if word in NO:
-            return LevelChoice(levels[k], "a word for no")
+            return LevelChoice(levels[k], marked("a word for no"))
     parts = [set(re.split(r"[\s_-]+", word)) for word in words]
     bare = [k for k, some in enumerate(parts) if some & _REFERENCE]
     if len(bare) == 1:
-        return LevelChoice(levels[bare[0]], "by its meaning")
+        return LevelChoice(levels[bare[0]], marked("by its meaning"))
     if len(levels) == 2:
         plain = _without_negation(*levels)
         if plain:
-            return LevelChoice(next(v for v in levels if v != plain), "the negation of the other")
+            return LevelChoice(next(v for v in levels if v != plain), marked("the negation of the other"))
         yes = [k for k, word in enumerate(words) if word in YES]
         if len(yes) == 1:
-            return LevelChoice(levels[1 - yes[0]], "the other is yes")
-    return LevelChoice(levels[0], "the first by the alphabet")
+            return LevelChoice(levels[1 - yes[0]], marked("the other is yes"))
+    return LevelChoice(levels[0], marked("the first by the alphabet"))
 
 
 def _kind_of_word(value: str) -> int:

@@ -131,7 +131,7 @@ def estimate(
     probability(question.level, "level", open_interval=True)
     prepared = PreparedQuestion.of(sample, question, tuple(learners))
     known = identify(dag, question.treatment, question.outcome, direct=question.direct)
-    conditional, _ = prepared.adjust((), "as they are")
+    conditional, _ = prepared.adjust((), marked("as they are"))
     notes: list[str] = list(prepared.notes)
     held = known.variables if isinstance(known, AdjustFor) else None
     if question.adjust is not None:
@@ -173,7 +173,7 @@ def estimate_from_cross_products(moments: CrossProducts, dag: Dag, question: Eff
         came = "an effect by way of a front door or an instrument"
         check(isinstance(known, NotIdentified), "streamed regression", came, "one found by adjusting")
     line = slope(moments, question.treatment, question.outcome)
-    conditional = answer(line, "as they are", level=question.level)
+    conditional = answer(line, marked("as they are"), level=question.level)
     rows = float(moments.second[0, 0])
     if held is None:
         return Effect(question, known, None, conditional, None, rows=rows)
@@ -181,8 +181,11 @@ def estimate_from_cross_products(moments: CrossProducts, dag: Dag, question: Eff
     line = slope(moments, question.treatment, question.outcome, names)
     adjusted = answer(line, marked("least squares from moments"), level=question.level)
     notes = [
-        "The table is too large for memory: slopes come from sums, without second opinions. Whether what is "
-        "held fixed acts in a straight line cannot be checked there; try a sample of the rows."
+        marked(
+            "The table is too large for memory: slopes come from sums, without second opinions. "
+            "Whether what is held fixed acts in a straight line cannot be checked there; try a "
+            "sample of the rows."
+        )
     ]
     notes += _objections(dag, question, held)
     reversal = find_reversal(conditional, adjusted, None, tuple(held))
@@ -222,7 +225,7 @@ def leftovers(
 def _objections(dag: Dag, question: EffectQuestion, held: Sequence[str]) -> list[str]:
     """A sentence where holding these variables fixed does not give the effect."""
     wrong = objection(dag, question.treatment, question.outcome, held, direct=question.direct)
-    said = f"By this graph, holding {named_together(held)} fixed does not give the effect: {wrong}."
+    said = marked(f"By this graph, holding {named_together(held)} fixed does not give the effect: {wrong}.")
     return [said] if wrong else []
 
 
@@ -289,11 +292,13 @@ def _otherwise(prepared: PreparedQuestion, known: Identification) -> tuple[Effec
         return as_difference(prepared, line, marked("front-door formula, straight lines")), []
     if isinstance(known, Instrument):
         line, strength = instrument_slope(sample, known, question.treatment, prepared.y, prepared.reference)
-        notes = [f"By an instrument only under an assumption: {known.assumption}."]
+        notes = [marked(f"By an instrument only under an assumption: {known.assumption}.")]
         if strength < WEAK:
             notes.append(
-                f"The instrument {known.variable} hardly moves the treatment (first-stage F {strength:.1f}; "
-                f"expected at least {WEAK:g}); its interval is not to be trusted."
+                marked(
+                    f"The instrument {known.variable} hardly moves the treatment (first-stage F "
+                    f"{strength:.1f}; expected at least {WEAK:g}); its interval is not to be trusted."
+                )
             )
         return as_difference(prepared, line, marked("two-stage least squares")), notes
     return None, []

@@ -10,6 +10,7 @@ import numpy as np
 
 from bayesight.causal.sample import Sample, sample_of
 from bayesight.errors import UnknownName
+from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 
 __all__ = ["EXAMPLES", "Example", "example"]
@@ -133,32 +134,38 @@ EXAMPLES: Mapping[str, Example] = MappingProxyType(
         for e in (
             Example(
                 "kidney-stones",
-                "Open surgery (A) or a keyhole (B) against kidney stones",
-                "Charig, Webb, Payne and Wickham 1986, BMJ 292:879-882; 700 patients, as retold by Julious "
-                "and Mullee 1994, BMJ 309:1480",
+                marked("Open surgery (A) or a keyhole (B) against kidney stones"),
+                marked(
+"Charig, Webb, Payne and Wickham 1986, BMJ 292:879-882; 700 patients, as retold by Julious "
+                "and Mullee 1994, BMJ 309:1480"
+),
                 "size -> treatment, size -> success, treatment -> success",
                 "treatment", "success", "B", "yes", False, _kidney_stones,
             ),
             Example(
                 "berkeley",
-                "Admission to Berkeley's graduate school in 1973, men and women",
-                "Bickel, Hammel and O'Connell 1975, Science 187:398-404; the six largest departments, counts "
-                "as in Freedman, Pisani and Purves, Statistics, chapter 2",
+                marked("Admission to Berkeley's graduate school in 1973, men and women"),
+                marked(
+"Bickel, Hammel and O'Connell 1975, Science 187:398-404; the six largest departments, counts "
+                "as in Freedman, Pisani and Purves, Statistics, chapter 2"
+),
                 "sex -> department, sex -> admitted, department -> admitted",
                 "sex", "admitted", "female", "yes", True, _berkeley,
             ),
             Example(
                 "ice-cream",
-                "Ice cream sold and people drowned, day by day",
-                "simulated: warmth raises both, and neither touches the other",
+                marked("Ice cream sold and people drowned, day by day"),
+                marked("simulated: warmth raises both, and neither touches the other"),
                 "temperature -> ice_cream, temperature -> drownings",
                 "ice_cream", "drownings", "", "", False, _ice_cream,
             ),
             Example(
                 "birth-weight",
-                "Smoking, birth weight and death before the first birthday",
-                "simulated from a stated model, after Hernández-Díaz, Schisterman and Hernán 2006, American "
-                "Journal of Epidemiology 164:1115-1120, who explain the paradox of real births",
+                marked("Smoking, birth weight and death before the first birthday"),
+                marked(
+"simulated from a stated model, after Hernández-Díaz, Schisterman and Hernán 2006, American "
+                "Journal of Epidemiology 164:1115-1120, who explain the paradox of real births"
+),
                 "smoking -> light, smoking -> death, light -> death, U_defect -> light, U_defect -> death",
                 "smoking", "death", "no", "yes", False, _birth_weight,
             ),

@@ -21,12 +21,13 @@ from scipy.special import ndtri
 
 from bayesight.causal.regression import expit, independent, logistic
 from bayesight.causal.sample import Numeric, Sample, centre_and_scale, sums
+from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, IntArray
 
 __all__ = ["LEARNERS", "Basis", "CrossFit", "Folds", "basis_of", "cross_fit", "folds_of"]
 
-LEARNERS = ("main effects", "splines", "trees")
+LEARNERS = (marked("main effects"), marked("splines"), marked("trees"))
 _OWN = ("main effects", "splines")
 """Those fitted to each treatment alone; every other is fitted to all of them, with a level for each."""
 FOLDS = 5
@@ -249,7 +250,7 @@ def _fitted(
         if treatments > 1:
             plain = joint(basis.linear)
             shared = _linear(plain(train, None), y[train], n[train], binary)
-            found["main effects, shared"] = lambda a, r: shared(plain(r, a))
+            found[marked("main effects, shared")] = lambda a, r: shared(plain(r, a))
     if "splines" in learners:
         if treatments > 1:
             bent = [_penalised(_wide(basis, g), basis.cost, y[g], n[g], binary) for g in groups]
@@ -258,7 +259,7 @@ def _fitted(
         cost = np.append(basis.cost, np.full(treatments - 1, 1e-4))
         x = w(train, None)
         both = _penalised(x, cost, y[train], n[train], binary)
-        found["splines, shared"] = lambda a, r: both(w(r, a))
+        found[marked("splines, shared")] = lambda a, r: both(w(r, a))
         if "trees" in learners:
             grown = _trees(t(train, None), y[train], both(x), n[train], binary)
             found["trees"] = lambda a, r: grown(t(r, a), both(w(r, a)))

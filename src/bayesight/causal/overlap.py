@@ -71,7 +71,9 @@ def overlap_of(strata: Strata, levels: tuple[str, ...]) -> Overlap:
     named = []
     for s in order.tolist():
         missing = [level for level, n in zip(levels, strata.n[:, s], strict=True) if n == 0]
-        named.append(f"{strata.label(s)}: no {' or '.join(missing)} among {strata.n[:, s].sum():,.0f} rows")
+        named.append(
+            marked(f"{strata.label(s)}: no {' or '.join(missing)} among {strata.n[:, s].sum():,.0f} rows")
+        )
     least = float((strata.n / strata.n.sum(axis=0)).min())
     return Overlap(strata.share, len(strata.values), tuple(named), len(empty), least)
 

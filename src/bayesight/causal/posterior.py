@@ -17,6 +17,7 @@ from bayesight.bayes.rates import Estimate
 from bayesight.causal.potential_outcomes import Contrast, EffectEstimate
 from bayesight.causal.strata import Strata
 from bayesight.checks import check
+from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray
 
@@ -59,7 +60,7 @@ def credible_answer(
 
     base = levels.index(reference)
     return EffectEstimate(
-        "Dirichlet and Beta posterior over strata",
+        marked("Dirichlet and Beta posterior over strata"),
         {name: summed(risk[:, k]) for k, name in enumerate(levels)},
         tuple(
             Contrast(name, reference, summed(risk[:, k] - risk[:, base]))

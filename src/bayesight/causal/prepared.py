@@ -30,6 +30,7 @@ from bayesight.causal.weighting import (
 from bayesight.checks import check
 from bayesight.errors import UnknownName, listed
 from bayesight.formatting import is_number
+from bayesight.language import marked
 from bayesight.types import FloatArray
 
 __all__ = ["PreparedQuestion", "as_difference", "as_zero_one"]
@@ -183,7 +184,7 @@ def _outcome(
     if question.success:
         if question.success not in levels:
             raise UnknownName(f"value of {name}", question.success, levels)
-        counted = LevelChoice(question.success, "as was said")
+        counted = LevelChoice(question.success, marked("as was said"))
         return (column.codes == levels.index(question.success)).astype(np.float64), True, counted, ()
     numbers = column.numbers
     if numbers is not None and not (len(levels) == 2 and _is_yes_or_no(numbers)):
@@ -193,7 +194,7 @@ def _outcome(
     check(len(levels) == 2, name, f"holds the text {text!r}", "numbers, or two values", mend)
     counted = success_of(name, levels)
     other = next(level for level in levels if level != counted.value)
-    note = (
+    note = marked(
         f"The outcome counts {name}={counted.value} as 1 and {other} as 0 ({counted.because}; "
         f"--success {shlex.quote(other)} turns it round)."
     )

@@ -32,7 +32,7 @@ _BINS = 10
 _MOST_CODES, _ROWS_A_CODE = 100, 20
 _MIXED_IN = 0.1
 """Share of a kind of model in the predictions from which attempts use it too."""
-_RANDOM = "a random common cause"
+_RANDOM = marked("a random common cause")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def refute(
         codes = [n for n in question.adjust or () if _few_values(sample, n)]
         if codes:
             steps = repeat("steps", lambda rng: effect_of(_as_categories(sample, codes)), 1)
-            attempts.append(unchanged(f"{listed(codes)} as categories", steps))
+            attempts.append(unchanged(marked(f"{listed(codes)} as categories"), steps))
         attempts += _along(sample, found, half)
         attempts += _halves(sample, dag, question, original, learners)
     if question.adjust is not None:
@@ -167,7 +167,7 @@ def _along(sample: Sample, found: Effect, half: float) -> list[Refutation]:
         (count, y, _), (_, t, _) = (moments(place, _BINS, rows.n, v) for v in (outcome, treatment))
         bias.append(float((count * y * t).sum()) / size)
     worst = max(bias, key=abs)
-    name = f"a curve that was missed, worst along {lines[bias.index(worst)]}"
+    name = marked(f"a curve that was missed, worst along {lines[bias.index(worst)]}")
     range_ = Estimate(worst, min(*bias, worst), max(*bias, worst))
     return [Refutation(name, marked("no bias"), range_, abs(worst) <= half)]
 
@@ -201,7 +201,7 @@ def _halves(
     worst = max(together, key=lambda name: abs(together[name][0] - original.mean))
     values, reach = np.array([v for v, _ in together.values()]), together[worst][1]
     passed = abs(together[worst][0] - original.mean) <= max(reach, (original.high - original.low) / 2)
-    name = f"halves, apart and together, worst for {worst}"
+    name = marked(f"halves, apart and together, worst for {worst}")
     range_ = Estimate(together[worst][0], float(values.min()), float(values.max()))
     return [Refutation(name, marked("the same effect"), range_, bool(passed))]
 

@@ -18,6 +18,7 @@ from bayesight.causal.potential_outcomes import PotentialOutcomes
 from bayesight.causal.sample import Sample, effective_rows, moments, sums
 from bayesight.checks import check
 from bayesight.errors import InvalidInput
+from bayesight.language import marked
 from bayesight.types import FloatArray
 
 __all__ = ["Strata", "standardise", "stratify"]
@@ -79,10 +80,10 @@ class Strata:
         n = self.n[:, self.overlap]
         kind = "strata"
         if bool((n == 1).all()):
-            kind = "pairs" if len(n) == 2 else "blocks"
+            kind = marked("pairs") if len(n) == 2 else marked("blocks")
         elif bool((n == 1).all(axis=1).any()):
-            kind = "matched sets"
-        return (
+            kind = marked("matched sets")
+        return marked(
             f"The {n.shape[1]:,} {kind} are taken as a sample of such {kind}, and the interval rests on how "
             "much they differ from one another."
         )

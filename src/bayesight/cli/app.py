@@ -93,7 +93,7 @@ def run() -> None:
     try:
         app(prog_name="bayesight")  # wrong usage: Typer itself tells it and leaves with 2
     except BayesightError as refused:
-        say(f"bayesight: {refused}")
+        say(f"bayesight: {refused}", verbatim=True)
         sys.exit(1)
     except SystemExit as leave:
         if leave.code != INTERRUPTED or isinstance(leave.code, ReportedStatus):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -225,7 +226,7 @@ def _tell(found: CausalAnswer) -> str:
         verdict = marked("holds") if r.passed else marked("FAILS")
         lines.append(marked(f"{r.name}: {_interval(r.effect)}, expected {r.expected}: {verdict}"))
     lines += [note for note in effect.notes if not (found.columns and note.startswith("The outcome counts"))]
-    lines += [f"{name} {why}." for name, why in found.forbidden.items()]
+    lines += _forbidden(found.forbidden)
     if found.source:
         lines += ["", marked(f"Source: {found.source}.")]
     return "\n".join(lines)
@@ -267,11 +268,11 @@ def _tell_paths(found: PathsAnswer) -> str:
     width = max((len(p["path"]) for p in found.paths), default=0)
     lines = []
     for p in found.paths:
-        kind = p["kind"]
-        state = marked("open") if p["open"] else marked(f"blocked by {', '.join(p['blocked_by'])}")
-        if p["colliders"] and kind != "collider":
-            kind = marked(f"{kind}, collider {', '.join(p['colliders'])}")
-        lines.append(f"{p['path']:<{width}}  {retold(kind)}, {retold(state)}")
+        kind = tr(p["kind"])
+        state = tr("open") if p["open"] else tr("blocked by {names}", names=", ".join(p["blocked_by"]))
+        if p["colliders"] and p["kind"] != "collider":
+            kind = tr("{kind}, collider {names}", kind=kind, names=", ".join(p["colliders"]))
+        lines.append(f"{p['path']:<{width}}  {kind}, {state}")
     if not lines:
         lines = [marked(f"no path between {found.treatment} and {found.outcome}")]
     if not found.complete:
@@ -284,14 +285,19 @@ def _tell_paths(found: PathsAnswer) -> str:
         lines.append(marked(f"  or {', '.join(others)}"))
     if not document.get("all_minimal_sets_listed", True):
         lines.append(marked("  and more sets than were listed"))
-    lines += [f"{name} {why}." for name, why in found.forbidden.items()]
+    lines += _forbidden(found.forbidden)
     return "\n".join(lines)
+
+
+def _forbidden(found: Mapping[str, str]) -> list[str]:
+    """Lines of the variables better left alone."""
+    return [tr("{name} {reason}.", name=name, reason=retold(why)) for name, why in found.items()]
 
 
 def _tell_simulated(found: SimulatedTable) -> str:
     lines = [marked(f"{found.path}: {found.rows:,} rows of {', '.join(found.columns)}")]
     if found.effect is not None:
-        unit = "slope" if found.kind == "linear" else marked("difference of probabilities")
+        unit = marked("slope") if found.kind == "linear" else marked("difference of probabilities")
         lines.append(
             marked(f"true effect of {found.treatment} on {found.outcome}: {found.effect:.6g} ({unit})")
         )

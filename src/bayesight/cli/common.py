@@ -318,9 +318,9 @@ def write_parts(document: Any, text: str, job: Any) -> None:
         raise SystemExit(ReportedStatus(1))
 
 
-def say(message: str) -> None:
-    """Tell a person something on standard error."""
-    sys.stderr.write(printable(plain(retold(message))).rstrip("\n") + "\n")
+def say(message: str, *, verbatim: bool = False) -> None:
+    """Tell a person something on standard error; ``verbatim`` as ``write`` takes it."""
+    sys.stderr.write(printable(plain(message if verbatim else retold(message))).rstrip("\n") + "\n")
 
 
 def ledger_words(run: Path, ledger: str | None) -> dict[str, str]:

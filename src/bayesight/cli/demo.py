@@ -10,7 +10,7 @@ import typer
 
 from bayesight.cli.common import SeedOption, progress_bar, say, this_program, with_json, write
 from bayesight.cli.events import training_listeners
-from bayesight.language import marked
+from bayesight.language import marked, retold
 
 if TYPE_CHECKING:
     from bayesight.report import Step
@@ -53,7 +53,8 @@ def demo(
 
 def _tell(step: Step) -> None:
     command = f"  $ {step.command}\n" if step.command else ""
-    say(f"{step.title} ({step.elapsed_s:.1f} s)\n{command}  {step.words}\n")
+    words = retold(step.words).replace("\n", " ")
+    say(f"{retold(step.title)} ({step.elapsed_s:.1f} s)\n{command}  {words}\n", verbatim=True)
 
 
 def _text(found: Demo) -> str:

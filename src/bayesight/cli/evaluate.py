@@ -29,7 +29,7 @@ from bayesight.cli.common import (
     write_parts,
 )
 from bayesight.errors import listed
-from bayesight.language import marked, tr
+from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
     from bayesight.run import Run
@@ -138,7 +138,7 @@ def evaluate(
     for note in result.data.notes:
         say(note)
     for note in () if result.novelty is None else result.novelty.notes:
-        say(f"--unknown: {note}")
+        say(f"--unknown: {retold(note)}", verbatim=True)
     if report is not None:
         say(marked(f"report: {evaluation_report(result, report)}"))
     write(result.as_dict() | ledger_words(run, ledger), _text(result))

@@ -25,7 +25,7 @@ from bayesight.cli.common import (
     write,
     write_parts,
 )
-from bayesight.language import marked
+from bayesight.language import marked, retold
 
 if TYPE_CHECKING:
     from bayesight.data.sources import ContainerOptions
@@ -231,7 +231,7 @@ def _answer_task(
         run, images, prior=prior, question=question, boxes=boxes, overlay=overlay, container=container
     )
     for name, reason in found.unread:
-        say(f"{name}: {reason}")
+        say(f"{name}: {retold(reason)}", verbatim=True)
     write(found.as_list(), found.text)
 
 
@@ -273,9 +273,10 @@ def _say_of_sources(sources: Mapping[str, Sequence[str]], unread: Sequence[Unrea
 
     for name, said in sources.items():
         for note in said:
-            say(f"{shown(name)}: {note}")
+            say(f"{shown(name)}: {retold(note)}", verbatim=True)
     for one in unread:
-        say(one.error if one.path in one.error else f"{shown(one.path, 120)}: {one.error}")
+        error = retold(one.error)
+        say(error if one.path in error else f"{shown(one.path, 120)}: {error}", verbatim=True)
 
 
 def _lines(found: Prediction, notes: Sequence[str] = ()) -> str:

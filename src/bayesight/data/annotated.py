@@ -37,6 +37,7 @@ from bayesight.data.rasters import Raster, RasterRefusal
 from bayesight.data.sources import AS_STORED, ContainerOptions, find_source
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.frame import Frame, Placing
+from bayesight.language import marked
 from bayesight.types import ImageArray, IntArray, Progress
 
 __all__ = [
@@ -60,6 +61,13 @@ MOST_SHOWN = 4096
 """Pixels of the longer side of an image that an answer is drawn on, at most."""
 _TABLES = frozenset(("txt", "csv"))
 _MARK = re.compile(rf"[ _.-](?:(?i:(?:{MASK_ENDINGS}|label)s?|labelids)|L)$")
+_PLURALS = {
+    marked("picture"): marked("pictures"),
+    marked("annotation"): marked("annotations"),
+    marked("pair"): marked("pairs"),
+    marked("entry"): marked("entries"),
+}
+"""Kinds of faults."""
 _NAMED = 3  # faults of one kind that are named; the others are counted
 
 
@@ -166,9 +174,10 @@ class AnnotatedImages(Generic[A]):
         for kind in dict.fromkeys(fault.kind for fault in self.faults):
             same = [fault for fault in self.faults if fault.kind == kind]
             some = "; ".join(f"{fault.path}: {fault.reason}" for fault in same[:_NAMED])
-            more = f"; and {len(same) - _NAMED:,} more" if len(same) > _NAMED else ""
-            kinds = kind if len(same) == 1 else "entries" if kind == "entry" else f"{kind}s"
-            told.append(f"left out {len(same):,} {kinds}: {some}{more}")
+            if len(same) > _NAMED:
+                some = f"{some}; {marked(f'and {len(same) - _NAMED:,} more')}"
+            kinds = kind if len(same) == 1 else _PLURALS[kind]
+            told.append(marked(f"left out {len(same):,} {kinds}: {some}"))
         return tuple(told)
 
     def at(self, rows: IntArray | Sequence[int]) -> AnnotatedImages[A]:
@@ -282,7 +291,7 @@ def open_annotated(
     raws = _annotations(files, pictures, reader, faults)
     tables = {name: blob for name, blob in files.items() if _is_table(name) and not reader.holds(name)}
     reader = reader.settled({name: found.raw for name, found in raws.items()}, tables)
-    faults += [Fault(name, f"no {reader.what}", "picture") for name in pictures if name not in raws]
+    faults += [Fault(name, marked(f"no {reader.what}"), "picture") for name in pictures if name not in raws]
     sizes = _sizes({name: blob for name, blob in pictures.items() if name in raws}, faults)
     if not sizes:
         why = f": {faults[0].path}: {faults[0].reason}" if faults else ""
@@ -341,10 +350,13 @@ def _annotations(
                 image = by_key.get(_key(path)) or by_key.get(_key(path, marked=True))
             if image is None:
                 faults.append(
-                    Fault(path, f"no image {found.image}" if found.image else "no image of its name")
+                    Fault(
+                        path,
+                        marked(f"no image {found.image}") if found.image else marked("no image of its name"),
+                    )
                 )
             elif image in raws:
-                faults.append(Fault(path, f"{image} has {reader.what} already"))
+                faults.append(Fault(path, marked(f"{image} has {reader.what} already")))
             else:
                 raws[image] = found
     return raws

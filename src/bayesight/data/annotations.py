@@ -27,6 +27,7 @@ from PIL import Image
 from bayesight.checks import check
 from bayesight.data.rasters import PIXEL_LIMIT
 from bayesight.errors import InvalidInput, shown
+from bayesight.language import marked
 from bayesight.types import FloatArray, ImageArray, IntArray
 
 __all__ = [
@@ -123,7 +124,7 @@ class _Gathered:
         """A box, unless it is none or there are too many."""
         fault = _fault_of(name, box, self.size)
         if len(self.boxes) >= MOST_BOXES:
-            fault = f"more than {MOST_BOXES:,} boxes"
+            fault = marked(f"more than {MOST_BOXES:,} boxes")
         if fault:
             self.faults.append(fault)
             return
@@ -135,7 +136,7 @@ class _Gathered:
             inside = ((points[:, :2] >= 0) & (points[:, :2] <= self.size[::-1])).all(axis=1)
             for k in np.flatnonzero(~inside & (points[:, 2] > 0)).tolist():
                 told = "{} at {:g}, {:g}".format(self.skeleton.points[k], *points[k, :2])
-                self.faults.append(f"{told}: outside the picture of {self.size[1]}x{self.size[0]}")
+                self.faults.append(marked(f"{told}: outside the picture of {self.size[1]}x{self.size[0]}"))
                 points[k, 2] = 0
         self.points.append(points)
 
@@ -224,19 +225,22 @@ def read_coco(content: bytes, where: str) -> list[Annotated]:
         image = gathered.get(one.get("image_id")) if _has(one, "image_id", "category_id", "bbox") else None
         if image is None:
             lost.append(
-                f"annotation {shown(one.get('id') if isinstance(one, Mapping) else one)} has no image or box"
+                marked(
+                    f"annotation {shown(one.get('id') if isinstance(one, Mapping) else one)} has no "
+                    "image or box"
+                )
             )
             continue
         category, box = categories.get(one["category_id"], {}), _numbers(one["bbox"], 4)
         if box is None:
-            image.faults.append(f"box {shown(one['bbox'])}")
+            image.faults.append(marked(f"box {shown(one['bbox'])}"))
             continue
         left, top, width, height = box
         marks, count = one.get("keypoints"), len(skeleton.points)
         points = _points(marks, count)
         if marks and points is None and count:
             many = f"{len(marks)} values" if isinstance(marks, list) else shown(marks)
-            image.faults.append(f"key points of {many}; expected {3 * count} numbers")
+            image.faults.append(marked(f"key points of {many}; expected {3 * count} numbers"))
         image.add(
             str(category.get("name", "")),
             (left, top, left + width, top + height),
@@ -274,7 +278,7 @@ def read_questions(content: bytes, where: str) -> tuple[list[Question], list[str
         known = {name: one.get(name, "") if isinstance(one, Mapping) else None for name in _QUESTION}
         wrong = [name for name, value in known.items() if not isinstance(value, str | int | float)]
         if wrong or not (known["image"] and known["question"]) or len(str(known["question"])) > _LONGEST:
-            faults.append(f"line {number:,}: expected image, question and answer as texts")
+            faults.append(marked(f"line {number:,}: expected image, question and answer as texts"))
             continue
         found.append(Question(*(str(known[name]).strip() for name in _QUESTION)))
     check(
@@ -348,15 +352,15 @@ def _of_colours(pixels: ImageArray, colours: Mapping[tuple[int, int, int], int],
 def _fault_of(name: str, box: Sequence[float], size: tuple[int, int] | None) -> str:
     """The reason why this is no box of a class, or nothing."""
     if not name:
-        return "a box without a class"
+        return marked("a box without a class")
     left, top, right, bottom = box
     told = "{} at {:g}, {:g} to {:g}, {:g}".format(name, *box)
     if not all(math.isfinite(end) for end in box):
-        return f"{name}: a box whose ends are no numbers"
+        return marked(f"{name}: a box whose ends are no numbers")
     if right <= left or bottom <= top:
-        return f"{told}: a box without area"
+        return marked(f"{told}: a box without area")
     if size is not None and (left >= size[1] or top >= size[0] or right <= 0 or bottom <= 0):
-        return f"{told}: outside the picture of {size[1]}x{size[0]}"
+        return marked(f"{told}: outside the picture of {size[1]}x{size[0]}")
     return ""
 
 

@@ -41,6 +41,7 @@ from bayesight.data.tar import walk
 from bayesight.data.unpacking import MemberPlan, ReadAgain, by_plan, first_pass
 from bayesight.data.zip import zip_members
 from bayesight.errors import BayesightError, SourceUnreadable, shown
+from bayesight.language import marked
 
 __all__ = ["Batch", "batches", "read_files"]
 
@@ -124,7 +125,7 @@ def _wanted_files(
             ):
                 continue
             if size > ENCODED_LIMIT_BYTES:
-                verdict = f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one file"
+                verdict = marked(f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one file")
             elif verdict is None:
                 files[path], verdict = _bytes_of(content)
             if verdict is not None and verdict != IGNORED:
@@ -233,4 +234,4 @@ def _bytes_of(content: Content) -> tuple[bytes, str | None]:
     except BayesightError:
         raise
     except Exception as error:  # noqa: BLE001 - what a member's header can bring about, nobody can list
-        return b"", f"damaged: {str(error) or type(error).__name__}"
+        return b"", marked(f"damaged: {str(error) or type(error).__name__}")

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bayesight.data.members import ENCODED_LIMIT_BYTES, Member, Unreadable
+from bayesight.language import marked
 
 __all__ = ["file_stamp", "folder_members", "folder_signature"]
 
@@ -33,7 +34,7 @@ def folder_members(root: Path, *, follow_links: bool = False) -> Iterator[Member
         if status is None:
             yield name, reason, 0, None
         else:
-            what = None if stat.S_ISREG(status.st_mode) else "neither a file nor a folder"
+            what = None if stat.S_ISREG(status.st_mode) else marked("neither a file nor a folder")
             yield name, what, status.st_size, partial(_read_file, path)
 
 
@@ -70,7 +71,7 @@ def _entries(root: Path, *, follow_links: bool) -> Iterator[tuple[bytes, bytes, 
             with os.scandir(here) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            yield inside, here, None, f"cannot be read: {error.strerror}"
+            yield inside, here, None, marked(f"cannot be read: {error.strerror}")
             continue
         folders = []
         for entry in entries:
@@ -83,7 +84,7 @@ def _entries(root: Path, *, follow_links: bool) -> Iterator[tuple[bytes, bytes, 
                 else:
                     yield name, entry.path, entry.stat(), ""
             except OSError as error:
-                yield name, entry.path, None, f"cannot be read: {error.strerror}"
+                yield name, entry.path, None, marked(f"cannot be read: {error.strerror}")
         waiting.extend(reversed(folders))
 
 
@@ -96,15 +97,17 @@ def _link_refusal(link: bytes, top: bytes, linked: set[bytes], follow_links: boo
     """Why a symbolic link is not followed; None when it is."""
     target = os.path.realpath(link)
     if not os.path.exists(target):
-        return "a symbolic link that leads " + ("round in a circle" if os.path.islink(target) else "nowhere")
+        if os.path.islink(target):
+            return marked("a symbolic link that leads round in a circle")
+        return marked("a symbolic link that leads nowhere")
     if target != top and not target.startswith(top.rstrip(b"/") + b"/") and not follow_links:
-        return "a symbolic link that leads out of the folder; --follow-links reads what it leads to"
+        return marked("a symbolic link that leads out of the folder; --follow-links reads what it leads to")
     if os.path.isdir(target):
         lies_in = os.path.join(os.path.realpath(os.path.dirname(link)), b"")
         if target in linked or any(
             place.startswith(os.path.join(target, b"")) for place in (lies_in, link + b"/", top + b"/")
         ):
-            return "a symbolic link to a folder that is read already"
+            return marked("a symbolic link to a folder that is read already")
         linked.add(target)
     return None
 
@@ -115,4 +118,4 @@ def _read_file(path: bytes) -> bytes:
         with open(path, "rb") as file:
             return file.read(ENCODED_LIMIT_BYTES + 1)
     except OSError as error:
-        raise Unreadable(f"cannot be read: {error.strerror}") from None
+        raise Unreadable(marked(f"cannot be read: {error.strerror}")) from None

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 
+from bayesight.language import marked
+
 __all__ = [
     "IMAGE_SUFFIXES",
     "KnownFormat",
@@ -31,9 +33,9 @@ IMAGE_SUFFIXES = frozenset(
 """Names that end so promise an image: one that is none is quarantined, not passed over."""
 
 _HEAD = 4096
-_TO_PNG = "convert it to PNG or JPEG first"
-_FRAMES = "take single frames out of it, as with 'ffmpeg -i FILE frame-%05d.png'"
-_UNPACK = "unpack it first"
+_TO_PNG = marked("convert it to PNG or JPEG first")
+_FRAMES = marked("take single frames out of it, as with 'ffmpeg -i FILE frame-%05d.png'")
+_UNPACK = marked("unpack it first")
 
 
 @dataclass(frozen=True)
@@ -53,29 +55,36 @@ class KnownFormat:
     @property
     def reason(self) -> str:
         """Why such a file is left out."""
-        return f"{self.name}, which is not read: {self.mend}"
+        return marked(f"{self.name}, which is not read: {self.mend}")
 
 
 _HEIF = KnownFormat(
     "HEIC/HEIF",
-    "install its reader, pip install 'bayesight[heif]', or convert it first, as with 'heif-convert FILE.heic "
-    "FILE.jpg'",
+    marked(
+        "install its reader, pip install 'bayesight[heif]', or convert it first, as with "
+        "'heif-convert FILE.heic FILE.jpg'"
+    ),
 )
 _RAW = KnownFormat(
-    "a camera's raw file", "develop it to JPEG, PNG or TIFF first, as with 'darktable-cli' or 'dcraw'"
+    marked("a camera's raw file"),
+    marked("develop it to JPEG, PNG or TIFF first, as with 'darktable-cli' or 'dcraw'"),
 )
-_DICOM = KnownFormat("DICOM", "convert it to PNG first, as with 'dcmj2pnm' or pydicom")
-_SVG = KnownFormat("SVG", "render it to PNG first, as with 'rsvg-convert'")
-_PDF = KnownFormat("PDF", "render its pages to PNG first, as with 'pdftoppm -png'")
-_POSTSCRIPT = KnownFormat("PostScript", "render it to PNG first, as with 'gs -sDEVICE=png16m'")
-_PSD = KnownFormat("Photoshop's PSD", "export it to PNG first")
-_NIFTI = KnownFormat("NIfTI", "save its slices as PNG or TIFF first, as with nibabel")
-_NUMPY = KnownFormat("a NumPy array", "save each image as PNG or TIFF first, as with PIL.Image.fromarray")
-_VIDEO = KnownFormat("a video", _FRAMES, is_large=True)
-_JXL = KnownFormat("JPEG XL", f"{_TO_PNG}, as with 'djxl FILE.jxl FILE.png'")
-_GZIP = KnownFormat("packed with gzip", f"{_UNPACK}, as with 'gunzip'")
-_LFS = KnownFormat("a Git LFS pointer in place of the file", "fetch the files with 'git lfs pull'")
-_PAGE = KnownFormat("a web page", "the download probably failed, fetch the image again")
+_DICOM = KnownFormat("DICOM", marked("convert it to PNG first, as with 'dcmj2pnm' or pydicom"))
+_SVG = KnownFormat("SVG", marked("render it to PNG first, as with 'rsvg-convert'"))
+_PDF = KnownFormat("PDF", marked("render its pages to PNG first, as with 'pdftoppm -png'"))
+_POSTSCRIPT = KnownFormat("PostScript", marked("render it to PNG first, as with 'gs -sDEVICE=png16m'"))
+_PSD = KnownFormat(marked("Photoshop's PSD"), marked("export it to PNG first"))
+_NIFTI = KnownFormat("NIfTI", marked("save its slices as PNG or TIFF first, as with nibabel"))
+_NUMPY = KnownFormat(
+    marked("a NumPy array"), marked("save each image as PNG or TIFF first, as with PIL.Image.fromarray")
+)
+_VIDEO = KnownFormat(marked("a video"), _FRAMES, is_large=True)
+_JXL = KnownFormat("JPEG XL", marked("convert it to PNG or JPEG first, as with 'djxl FILE.jxl FILE.png'"))
+_GZIP = KnownFormat(marked("packed with gzip"), marked("unpack it first, as with 'gunzip'"))
+_LFS = KnownFormat(
+    marked("a Git LFS pointer in place of the file"), marked("fetch the files with 'git lfs pull'")
+)
+_PAGE = KnownFormat(marked("a web page"), marked("the download probably failed, fetch the image again"))
 
 _MAGIC: tuple[tuple[bytes, KnownFormat], ...] = (
     (b"%PDF", _PDF),
@@ -90,29 +99,47 @@ _MAGIC: tuple[tuple[bytes, KnownFormat], ...] = (
     (b"IIRO", _RAW),
     (b"IIU\0", _RAW),
     (b"II\xbc", KnownFormat("JPEG XR", _TO_PNG)),
-    (b"\x76\x2f\x31\x01", KnownFormat("OpenEXR", "convert it to a floating-point TIFF or to PNG first")),
-    (b"#?RADIANCE", KnownFormat("Radiance HDR", "convert it to a floating-point TIFF or to PNG first")),
-    (b"SIMPLE  =", KnownFormat("FITS", "save each image as PNG or TIFF first, as with astropy")),
-    (b"\x89HDF\r\n\x1a\n", KnownFormat("HDF5", "save each image in it as PNG or TIFF first, as with h5py")),
-    (b"MATLAB 5.0", KnownFormat("a MATLAB file", "save each image in it as PNG first, with 'imwrite'")),
-    (b"icns", KnownFormat("Apple's ICNS, a set of icons", _TO_PNG)),
-    (b"gimp xcf", KnownFormat("GIMP's XCF", "export it to PNG first")),
-    (b"AT&TFORM", KnownFormat("DjVu", f"{_TO_PNG}, as with 'ddjvu'")),
-    (b"ZISRAWFILE", KnownFormat("Zeiss CZI", "export it to TIFF first, as with Bio-Formats")),
-    (b"\xd7\xcd\xc6\x9a", KnownFormat("Windows Metafile", "render it to PNG first")),
+    (
+        b"\x76\x2f\x31\x01",
+        KnownFormat("OpenEXR", marked("convert it to a floating-point TIFF or to PNG first")),
+    ),
+    (
+        b"#?RADIANCE",
+        KnownFormat("Radiance HDR", marked("convert it to a floating-point TIFF or to PNG first")),
+    ),
+    (
+        b"SIMPLE  =",
+        KnownFormat("FITS", marked("save each image as PNG or TIFF first, as with astropy")),
+    ),
+    (
+        b"\x89HDF\r\n\x1a\n",
+        KnownFormat("HDF5", marked("save each image in it as PNG or TIFF first, as with h5py")),
+    ),
+    (
+        b"MATLAB 5.0",
+        KnownFormat(marked("a MATLAB file"), marked("save each image in it as PNG first, with 'imwrite'")),
+    ),
+    (b"icns", KnownFormat(marked("Apple's ICNS, a set of icons"), _TO_PNG)),
+    (b"gimp xcf", KnownFormat("GIMP's XCF", marked("export it to PNG first"))),
+    (b"AT&TFORM", KnownFormat("DjVu", marked("convert it to PNG or JPEG first, as with 'ddjvu'"))),
+    (b"ZISRAWFILE", KnownFormat("Zeiss CZI", marked("export it to TIFF first, as with Bio-Formats"))),
+    (b"\xd7\xcd\xc6\x9a", KnownFormat("Windows Metafile", marked("render it to PNG first"))),
     (b"\x1a\x45\xdf\xa3", _VIDEO),
     (b"\0\0\x01\xba", _VIDEO),
     (b"\0\0\x01\xb3", _VIDEO),
     (b"FLV\x01", _VIDEO),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _VIDEO),
-    (b"OggS", KnownFormat("Ogg, sound or video", _FRAMES)),
+    (b"OggS", KnownFormat(marked("Ogg, sound or video"), _FRAMES)),
     (b"\x1f\x8b", _GZIP),
-    (b"BZh", KnownFormat("packed with bzip2", f"{_UNPACK}, as with 'bunzip2'")),
-    (b"\xfd7zXZ\0", KnownFormat("packed with xz", f"{_UNPACK}, as with 'unxz'")),
-    (b"\x28\xb5\x2f\xfd", KnownFormat("packed with Zstandard", f"{_UNPACK}, as with 'unzstd'")),
-    (b"PK\3\4", KnownFormat("a zip archive", _UNPACK)),
-    (b"7z\xbc\xaf\x27\x1c", KnownFormat("a 7-Zip archive", _UNPACK)),
-    (b"Rar!\x1a\x07", KnownFormat("a RAR archive", _UNPACK)),
+    (b"BZh", KnownFormat(marked("packed with bzip2"), marked("unpack it first, as with 'bunzip2'"))),
+    (b"\xfd7zXZ\0", KnownFormat(marked("packed with xz"), marked("unpack it first, as with 'unxz'"))),
+    (
+        b"\x28\xb5\x2f\xfd",
+        KnownFormat(marked("packed with Zstandard"), marked("unpack it first, as with 'unzstd'")),
+    ),
+    (b"PK\3\4", KnownFormat(marked("a zip archive"), _UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", KnownFormat(marked("a 7-Zip archive"), _UNPACK)),
+    (b"Rar!\x1a\x07", KnownFormat(marked("a RAR archive"), _UNPACK)),
     (b"version https://git-lfs", _LFS),
 )
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1")
@@ -252,7 +279,7 @@ def _known(head: bytes) -> KnownFormat | None:
     if head[128:132] == b"DICM":
         return _DICOM
     if head[257:262] == b"ustar":
-        return KnownFormat("a tar archive", _UNPACK)
+        return KnownFormat(marked("a tar archive"), _UNPACK)
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
         return _NIFTI
     if _SVG_START.match(head):

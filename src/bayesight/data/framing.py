@@ -35,9 +35,9 @@ _SMALLEST_SIDE, _LARGEST_SIDE, _STEP = 16, 64, 8
 _GAP = 8.0  # between the greatest values of two depths; exposures alone leave no such gap between two groups
 _FEW = 0.1  # of the images: so many may be brighter than all others by that much
 _FITTING = {
-    "crop": "scaled to cover it and cropped in the centre",
-    "pad": "scaled to lie within it, with black beside them",
-    "stretch": "stretched to it",
+    "crop": marked("scaled to cover it and cropped in the centre"),
+    "pad": marked("scaled to lie within it, with black beside them"),
+    "stretch": marked("stretched to it"),
 }
 
 
@@ -217,9 +217,9 @@ def sentence(spec: ImageSpec, frame: Frame, seen: Counter[Frame]) -> str:
     elif not seen or {(f.height, f.width) for f in seen} == {(frame.height, frame.width)}:
         how = marked(f"all images are {size}")
     else:
-        how = f"{size}, {_reason(frame, seen)}; the others are {_FITTING[frame.fit]}"
+        how = marked(f"{size}, {_reason(frame, seen)}; the others are {_FITTING[frame.fit]}")
     if frame.levels != EIGHT_BIT:
-        how += f"; values of {Range(*frame.levels)} are scaled to 0 to 255"
+        how = marked(f"{how}; values of {Range(*frame.levels)} are scaled to 0 to 255")
     colour = sum(many for f, many in seen.items() if f.mode == "RGB")
     if spec.mode:
         return marked(f"{how}; {spec.mode} as asked for")
@@ -235,12 +235,12 @@ def _reason(frame: Frame, seen: Counter[Frame]) -> str:
     total = seen.total()
     (height, width), many = commonest_size(seen)
     if 2 * many >= total:
-        shared = f"the size of {many:,} of {total:,} images"
+        shared = marked(f"the size of {many:,} of {total:,} images")
         if frame.pixels < height * width:
-            return f"because {height}x{width}, {shared}, is large (--size HxW for another)"
+            return marked(f"because {height}x{width}, {shared}, is large (--size HxW for another)")
         if (frame.height, frame.width) == (height, width):
             return shared
-    return (
+    return marked(
         f"because no size is shared by half of the {total:,} images and the median of their short sides is "
         f"{_median_short_side(seen):g}"
     )

@@ -22,6 +22,7 @@ from bayesight.data.text import Subwords, read_labelled, read_text, text_lines
 from bayesight.errors import BayesightError, SourceUnreadable
 from bayesight.files import entries_of
 from bayesight.frame import Frame
+from bayesight.language import marked
 from bayesight.types import IntArray
 
 __all__ = ["TEXT", "TextStore", "encoded", "holds_texts", "open_texts"]
@@ -56,8 +57,11 @@ class TextStore(Store):
         """The same texts as rows of ``length`` symbols; a note counts those that are cut."""
         rows, cut = encoded(self.texts, vocabulary, length)
         many = int((cut > 0).sum())
-        said = f"{many:,} of {len(self):,} texts are longer than {length} symbols and were cut: train with "
-        notes = (f"{said}--set data.context={int(cut.max())} to keep all",) if many else ()
+        note = marked(
+            f"{many:,} of {len(self):,} texts are longer than {length} symbols and were cut: train with "
+            f"--set data.context={int(cut.max())} to keep all"
+        )
+        notes = (note,) if many else ()
         manifest = replace(self.manifest, shape=(1, length), notes=(*self.manifest.notes, *notes))
         return replace(self, manifest=manifest, images=rows)
 
@@ -127,7 +131,7 @@ def open_texts(source: str | Path, *, labelled: bool | None = True, in_order: bo
         shape=(1, 1),
         mode=TEXT,
         content_hash=content_hash(Frame(1, 1, TEXT), labels, digests, parts),
-        choice="texts, one a line",
+        choice=marked("texts, one a line"),
     )
     ordered = order.tolist()
     return TextStore(

@@ -22,6 +22,7 @@ from bayesight.data.foldernames import (
     roles,
 )
 from bayesight.errors import InvalidInput, listed, shown
+from bayesight.language import marked
 from bayesight.names import canonical, shared_depth, twins
 
 __all__ = [
@@ -135,9 +136,15 @@ class EmptyClass:
     folder: str
     files: Mapping[str, int]
 
+    @property
+    def kinds(self) -> str:
+        """The commonest three of them, counted."""
+        return listed((f"{many:,} {kind.partition(':')[0]}" for kind, many in self.files.items()), 3)
+
     def __str__(self) -> str:
-        kinds = listed((f"{many:,} {kind.partition(':')[0]}" for kind, many in self.files.items()), 3)
-        return f"{shown(self.name)}, of which no file in {self.folder}/ could be read as an image ({kinds})"
+        return (
+            f"{shown(self.name)}, of which no file in {self.folder}/ could be read as an image ({self.kinds})"
+        )
 
 
 @dataclass(frozen=True)
@@ -241,9 +248,9 @@ class _Decision:
             folder.images and 2 * folder.others[".cls"] >= folder.images for folder in self.folders.values()
         ):
             raise InvalidInput(f"{self.source}: {WEB_DATASET}.")
-        self._set_apart("unlabelled", [p for p in self.open if any(map(is_unlabelled, p))], "no class")
+        self._set_apart("unlabelled", [p for p in self.open if any(map(is_unlabelled, p))])
         masks = self._masks()
-        self._set_apart("left out", masks, "masks or annotations beside images: no class, left out")
+        self._set_apart("left out", masks)
         self._find_parts()
         if by_folder:
             self._name_classes(beside_masks=bool(masks))
@@ -255,14 +262,19 @@ class _Decision:
 
     # Folders that are no class.
 
-    def _set_apart(self, part: str, paths: Iterable[Path], words: str) -> None:
+    def _set_apart(self, part: str, paths: Iterable[Path]) -> None:
         """Give folders to a part without a class, and say so."""
         gone = set(paths)
         self.places |= dict.fromkeys(gone, Place(None, part))
         self.open = [path for path in self.open if path not in gone]
         if gone:
             tops = sorted({"/".join(path[: self._first(path, part)]) for path in gone})
-            self.notes.append(f"{_few(tops, '/')}: {words} ({self._images(gone)})")
+            where, images = _few(tops, "/"), self._images(gone)
+            self.notes.append(
+                marked(f"{where}: masks or annotations beside images: no class, left out ({images})")
+                if part == "left out"
+                else marked(f"{where}: no class ({images})")
+            )
 
     def _first(self, path: Path, part: str) -> int:
         """Length of the part of a path that ends with the folder that was set apart."""
@@ -323,29 +335,29 @@ class _Decision:
 
     def _judge_parts(self, meaning: Mapping[int, Mapping[str, Role]]) -> None:
         """Keep the parts that are certain; forget those that are plainly none; ask about the rest."""
-        marked = {path: min(self.marks[path]) for path in self.part}
+        at = {path: min(self.marks[path]) for path in self.part}
         found = set(self.part.values())
-        same = all(
-            {meaning[i].get(p[i], self.part[p]) for i in self.marks[p]} == {self.part[p]} for p in marked
-        )
-        whole = len(marked) == len(self.open) and len(set(marked.values())) == 1 and same
+        same = all({meaning[i].get(p[i], self.part[p]) for i in self.marks[p]} == {self.part[p]} for p in at)
+        whole = len(at) == len(self.open) and len(set(at.values())) == 1 and same
         if whole:
             if len(found) == 1:  # as CLASS/train/ alone: no part beside others
                 self.part.clear()
             return
-        leaf = [path for path, i in marked.items() if i == len(path) - 1]
-        if found == {"train"} and len(leaf) == len(marked) == 1 and len(self.open) > 2:
+        leaf = [path for path, i in at.items() if i == len(path) - 1]
+        if found == {"train"} and len(leaf) == len(at) == 1 and len(self.open) > 2:
             name = leaf[0][-1]
             self.notes.append(
-                f"{name}/ is taken for a class, for no other folder is named like a part (--split-folders "
-                "makes it one)"
+                marked(
+                    f"{name}/ is taken for a class, for no other folder is named like a part "
+                    "(--split-folders makes it one)"
+                )
             )
             self.part.clear()
             self.marks.clear()
             return
-        names = sorted({path[i] for path, i in marked.items()})
+        names = sorted({path[i] for path, i in at.items()})
         top = _shared(self.open)
-        others = sorted({path[min(top, len(path) - 1)] for path in self.open if path and path not in marked})
+        others = sorted({path[min(top, len(path) - 1)] for path in self.open if path and path not in at})
         readings = self._split_readings()
         beside = f" beside {_few(others, '/')}" if others else ""
         raise self._unclear(
@@ -365,14 +377,21 @@ class _Decision:
             paths = [path for path in self.part if self.part[path] == role]
             if paths:
                 names = {path[min(self.marks[path])] for path in paths if self.marks[path]}
-                told.append(
-                    f"{_few(sorted(names), '/') or 'the other folders'} {role} ({self._images(paths)})"
-                )
-        self.notes.append(f"parts of the source by folder: {', '.join(told)}")
+                whose = _few(sorted(names), "/") or marked("the other folders")
+                images = self._images(paths)
+                said = {
+                    "train": marked(f"{whose} train ({images})"),
+                    "validation": marked(f"{whose} validation ({images})"),
+                    "test": marked(f"{whose} test ({images})"),
+                }
+                told.append(said[role])
+        self.notes.append(marked(f"parts of the source by folder: {', '.join(told)}"))
         bare = [path for path in self.part if self.places[path].name is None]
         if bare and self.asked.labels_from is None:
             self.notes.append(
-                f"{self._images(bare)} in {_few(['/'.join(p) for p in bare], '/')} have no class folder"
+                marked(
+                    f"{self._images(bare)} in {_few(['/'.join(p) for p in bare], '/')} have no class folder"
+                )
             )
 
     # Classes.
@@ -396,7 +415,9 @@ class _Decision:
                 readings,
             )
         if nameless:
-            self.notes.append(f"{_few(sorted(names), '/')} names no class; classes need a folder each")
+            self.notes.append(
+                marked(f"{_few(sorted(names), '/')} names no class; classes need a folder each")
+            )
         self.class_folders = {path[: i + 1] for path, i in chosen.items() if i is not None}
         for path, i in chosen.items():
             part = self.part.get(path, "train" if self.part else "")
@@ -405,7 +426,7 @@ class _Decision:
             self.places[path] = Place(None if i is None else path[i], part)
         stray = [path for path, i in chosen.items() if i is None and path not in self.part]
         if stray:
-            self.notes.append(f"{self._images(stray)} above the class folders are left out")
+            self.notes.append(marked(f"{self._images(stray)} above the class folders are left out"))
 
     def _judge_levels(self, rests: Mapping[Path, list[int]]) -> dict[Path, int | None]:
         """The class folder of each path, where that is certain."""
@@ -421,7 +442,7 @@ class _Decision:
         depths = {len(rest) for rest in climbed.values()}
         if climbed != cut:
             below = sorted({path[-1] for path in cut if climbed[path] != cut[path]})
-            self.notes.append(f"{_few(below, '/')} inside the class folders are no classes")
+            self.notes.append(marked(f"{_few(below, '/')} inside the class folders are no classes"))
         if depths - {1}:
             self._judge_depths({path: [path[i] for i in rest] for path, rest in climbed.items()}, depths)
         return chosen | dict.fromkeys(flat)
@@ -437,7 +458,9 @@ class _Decision:
         numbered = all(re.search(r"\d", name) for name in parents) and len(stems) <= len(above)
         tops = sorted({names[0] for names in trees.values()})
         if len(depths) == 1 and not twice and not numbered:
-            self.notes.append(f"the classes are the lowest folders; those above ({_few(tops, '/')}) are none")
+            self.notes.append(
+                marked(f"the classes are the lowest folders; those above ({_few(tops, '/')}) are none")
+            )
             return
         if twice:
             what = f"{_few(twice, '/')} lie inside several folders ({_few(tops, '/')})"
@@ -539,7 +562,7 @@ class _Decision:
 
     def _images(self, paths: Iterable[Path]) -> str:
         many = sum(self.folders[path].images for path in paths)
-        return f"{many:,} image{'' if many == 1 else 's'}"
+        return marked("1 image") if many == 1 else marked(f"{many:,} images")
 
 
 def flat_hint(names: Iterable[str]) -> str:
@@ -568,7 +591,9 @@ def flat_hint(names: Iterable[str]) -> str:
 def twin_notes(names: Iterable[str]) -> list[str]:
     """A sentence on each group of classes that a reader could take for one."""
     return [
-        f"{', '.join(map(repr, group))} differ by case, width or blanks only and are {len(group)} classes"
+        marked(
+            f"{', '.join(map(repr, group))} differ by case, width or blanks only and are {len(group)} classes"
+        )
         for group in twins(sorted(set(names)))
     ]
 

@@ -25,6 +25,7 @@ import numpy as np
 from bayesight.causal.coding import NO, YES
 from bayesight.causal.sample import MAX_LEVELS, MAX_TREATMENTS, level_name
 from bayesight.errors import InvalidInput, listed, shown
+from bayesight.language import marked
 
 __all__ = ["MAX_CATEGORIES", "Kind", "Role", "is_number", "kind_of", "levels_of"]
 
@@ -102,23 +103,33 @@ def kind_of(name: str, counts: Mapping[str, float], role: Role, *, alone: bool =
     few = len(counts) <= (MAX_TREATMENTS if role == "treatment" else MAX_LEVELS)
     most = MAX_SETS if alone else MAX_CATEGORIES
     if any(map(_is_written_as_code, counts)):
-        return Kind(line=False) if few else _coded(name, len(counts), most, "its values are written as codes")
+        return (
+            Kind(line=False)
+            if few
+            else _coded(name, len(counts), most, marked("its values are written as codes"))
+        )
     if role == "outcome":  # where they are few, they stay apart, and are counted all the same
-        return Kind(line=not few, because="although it is named like a code" if coded and not few else "")
+        return Kind(
+            line=not few, because=marked("although it is named like a code") if coded and not few else ""
+        )
     if few:
-        return Kind(line=False, because=f"{len(counts)} different numbers")
+        return Kind(line=False, because=marked(f"{len(counts)} different numbers"))
     if role == "treatment":
         return _treatment_kind(counts, coded=coded)
     if coded:
-        return _coded(name, len(counts), most, "it is named like a code")
+        return _coded(name, len(counts), most, marked("it is named like a code"))
     if whole and alone and (times := _times_each(counts)):
-        return Kind(line=False, because=f"each number comes {times} times, as in matched sets")
+        return Kind(line=False, because=marked(f"each number comes {times} times, as in matched sets"))
     if whole and len(counts) <= MAX_CATEGORIES:
         if sum(counts.values()) >= ROWS_A_CATEGORY * len(counts):
-            return Kind(line=False, because=f"whole numbers with {ROWS_A_CATEGORY} rows a value or more")
+            return Kind(
+                line=False, because=marked(f"whole numbers with {ROWS_A_CATEGORY} rows a value or more")
+            )
         if _is_numbering(counts) and not _is_named_as_quantity(name):
-            return Kind(line=False, because="whole numbers, the lowest and the highest as often as others")
-    return Kind(line=True, because="more than 20 different numbers")
+            return Kind(
+                line=False, because=marked("whole numbers, the lowest and the highest as often as others")
+            )
+    return Kind(line=True, because=marked("more than 20 different numbers"))
 
 
 def is_number(text: str) -> bool:
@@ -148,16 +159,18 @@ def levels_of(name: str, counts: Mapping[str, float], *, text: bool) -> tuple[di
         texts = sorted((t for t in counts if truths[levels[t]] is truth), key=lambda t: (-counts[t], t))
         merged |= dict.fromkeys(texts, levels[texts[0]])
         if len({levels[text] for text in texts}) > 1:
-            said.append(f"{listed(texts)} are one")
+            said.append(marked(f"{listed(texts)} are one"))
     return merged, f"{name}: {'; '.join(said)}" if said else ""
 
 
 def _treatment_kind(counts: Mapping[str, float], *, coded: bool) -> Kind:
     if not coded:
-        return Kind(line=True, because=f"more than {MAX_TREATMENTS} different numbers")
+        return Kind(line=True, because=marked(f"more than {MAX_TREATMENTS} different numbers"))
     if len(counts) > MAX_CATEGORIES or min(counts.values()) < ROWS_A_TREATMENT:
-        return Kind(line=True, because="although it is named like a code, for some values have few rows")
-    return Kind(line=False, because="it is named like a code")
+        return Kind(
+            line=True, because=marked("although it is named like a code, for some values have few rows")
+        )
+    return Kind(line=False, because=marked("it is named like a code"))
 
 
 def _times_each(counts: Mapping[str, float]) -> int:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TypeAlias
 
 from bayesight.data.formats import IMAGE_SUFFIXES, KnownFormat, known_by_name, recognise, suffix_of
+from bayesight.language import marked
 
 __all__ = [
     "ENCODED_LIMIT_BYTES",
@@ -37,7 +38,7 @@ ENCODED_LIMIT_BYTES = 64 << 20
 FOLDER = "a folder"
 IGNORED = "ignored"
 HIDDEN = "hidden"
-NO_CLASS = "no class folder"
+NO_CLASS = marked("no class folder")
 _JUNK = frozenset((b"__MACOSX", b"Thumbs.db", b"desktop.ini", b"@eaDir", b"$RECYCLE.BIN"))
 _SEPARATOR = re.compile(rb"(?<![\x81-\xff])\\")  # behind such a byte it may be half of a character
 _DRIVE = re.compile(rb"[A-Za-z]:[/\\]")
@@ -141,48 +142,68 @@ class Remarks:
     def sentences(self) -> tuple[str, ...]:
         """Each of them for people, where it needs saying."""
         many = self.superseded
+        names = marked("1 name is") if self.undecoded == 1 else marked(f"{self.undecoded:,} names are")
+        encodings = marked(f"UTF-8 nor {self.encoding}") if self.encoding else "UTF-8"
         told = [
             (
                 self.backslashes,
-                f"{self.backslashes:,} names separate folders by backslashes, as Windows does, and are read "
-                "so",
+                marked(
+                    f"{self.backslashes:,} names separate folders by backslashes, as Windows does, "
+                    "and are read so"
+                ),
             ),
             (
                 many,
-                f"{many:,} {'member is' if many == 1 else 'members are'} superseded by a later one of the "
-                "same name, which counts, as when unpacking",
+                marked(
+                    "1 member is superseded by a later one of the same name, which counts, as when unpacking"
+                )
+                if many == 1
+                else marked(
+                    f"{many:,} members are superseded by a later one of the same name, which counts, as when "
+                    "unpacking"
+                ),
             ),
             (
                 self.linked,
-                f"{self.linked:,} {'link is' if self.linked == 1 else 'links are'} read as the "
-                f"{'file it leads' if self.linked == 1 else 'files they lead'} to",
+                marked("1 link is read as the file it leads to")
+                if self.linked == 1
+                else marked(f"{self.linked:,} links are read as the files they lead to"),
             ),
-            (self.archives > 1, f"{self.archives:,} archives are joined in this file; all of them are read"),
+            (
+                self.archives > 1,
+                marked(f"{self.archives:,} archives are joined in this file; all of them are read"),
+            ),
             (
                 self.unmarked,
-                "the tar archive ends between two members without its end marker; all that is there is read, "
-                "but if images are missing it was cut off: fetch it again",
+                marked(
+                    "the tar archive ends between two members without its end marker; all that is "
+                    "there is read, but if images are missing it was cut off: fetch it again"
+                ),
             ),
             (
                 self.before,
-                f"{self.before:,} bytes in front of the zip archive are not read, as those of a program that "
-                "unpacks itself",
+                marked(
+                    f"{self.before:,} bytes in front of the zip archive are not read, as those of a "
+                    "program that unpacks itself"
+                ),
             ),
-            (self.after, f"{self.after:,} bytes after the end of the archive are not read{self._looks}"),
+            (self.after, self._after_end()),
             (
                 self.undecoded,
-                f"{self.undecoded:,} {'name is' if self.undecoded == 1 else 'names are'} not UTF-8"
-                f"{f' nor {self.encoding}' if self.encoding else ''} and written with \\x.. for each foreign "
-                "byte; --names ENCODING reads them, as --names cp437, cp949, shift_jis, gbk or latin-1",
+                marked(
+                    f"{names} not {encodings} and written with \\x.. for each foreign byte; --names ENCODING "
+                    "reads them, as --names cp437, cp949, shift_jis, gbk or latin-1"
+                ),
             ),
         ]
         return tuple(sentence for holds, sentence in told if holds)
 
-    @property
-    def _looks(self) -> str:
+    def _after_end(self) -> str:
+        """The sentence on bytes after the end."""
+        said = marked(f"{self.after:,} bytes after the end of the archive are not read")
         if not self.after_kind:
-            return ""
-        return f": they look like {self.after_kind}; split it off and name it apart"
+            return said
+        return marked(f"{said}: they look like {self.after_kind}; split it off and name it apart")
 
 
 @dataclass
@@ -212,7 +233,7 @@ class Judge:
         if verdict is None or verdict is NO_CLASS:
             base = name[cut:]
             if not base:
-                return "its name is empty"
+                return marked("its name is empty")
             if base[:1] == b"." or base in _JUNK:
                 return IGNORED
             if what is not None:
@@ -224,15 +245,15 @@ class Judge:
             if size > ENCODED_LIMIT_BYTES and sniffed:
                 return IGNORED
             if size > ENCODED_LIMIT_BYTES:
-                return f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one image"
+                return marked(f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one image")
         return verdict
 
     def _place(self, folder: bytes) -> tuple[str | None, str | None]:
         parts = [part for part in folder.split(b"/") if part not in (b"", b".")]
         if folder.startswith(b"/") or _DRIVE.match(folder):
-            return None, "its name is an absolute path"
+            return None, marked("its name is an absolute path")
         if b".." in parts:
-            return None, "its name leads out of the archive"
+            return None, marked("its name leads out of the archive")
         if any(part.startswith(b".") or part in _JUNK for part in parts):
             return None, IGNORED
         if parts:
@@ -246,7 +267,9 @@ class Judge:
         if base[:1] == b"." or base in _JUNK or self.place(name[:cut])[1] == IGNORED:
             return SkippedFiles(HIDDEN, None, printable(name))
         suffix = suffix_of(name)
-        return SkippedFiles(f".{printable(suffix[:16])}" if suffix else "no suffix", label, printable(name))
+        return SkippedFiles(
+            f".{printable(suffix[:16])}" if suffix else marked("no suffix"), label, printable(name)
+        )
 
 
 def with_slashes(name: bytes) -> bytes:

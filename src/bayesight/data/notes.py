@@ -19,6 +19,7 @@ from bayesight.data.audit import Audit
 from bayesight.data.labelled_texts import TextStore
 from bayesight.data.members import HIDDEN
 from bayesight.data.store import Store
+from bayesight.errors import shown
 from bayesight.formatting import columns, padded, percent
 from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Range, Treatment
 from bayesight.language import marked, retold, tr
@@ -67,8 +68,10 @@ def fitted_note(store: Store, whose: str = "") -> str:
     frame, many = store.manifest.frame, store.manifest.fitted
     if not many:
         return ""
-    size, kind = f"{frame.height}x{frame.width}", "grey" if frame.mode == "L" else "RGB"
-    return marked(f"{many:,} of {len(store):,} images were brought to {whose}{size} {kind}")
+    size, kind = f"{frame.height}x{frame.width}", marked("grey") if frame.mode == "L" else "RGB"
+    if whose:
+        return marked(f"{many:,} of {len(store):,} images were brought to the run's {size} {kind}")
+    return marked(f"{many:,} of {len(store):,} images were brought to {size} {kind}")
 
 
 def source_facts(store: Store, said: Sequence[str] | None = None, most: int | None = None) -> dict[str, Any]:
@@ -105,7 +108,8 @@ def source_facts(store: Store, said: Sequence[str] | None = None, most: int | No
 def _treatment_notes(store: Store, whose: str) -> list[str]:
     """Sentences on what was done to images."""
     done, frame = store.manifest.treatment, store.manifest.frame
-    of, levels = marked(f"of {len(store):,} images"), f"{whose}{Range(*frame.levels)}"
+    of, levels = marked(f"of {len(store):,} images"), str(Range(*frame.levels))
+    levels = marked(f"the run's {levels}") if whose else levels
     said = [
         (done.fitted, fitted_note(store, whose)),
         (done.cut_share >= _QUIET_CUT, _cut_note(done, frame)),
@@ -149,41 +153,47 @@ def image_notes(done: Treatment, frame: Frame) -> list[str]:
 
 def _cut_note(done: Treatment, frame: Frame) -> str:
     """The share of pixels cut away, and the way to keep them."""
-    warning = "warning: " if done.cut_share >= _LOUD_CUT else ""
-    return marked(
-        f"{warning}{percent(done.cut_share, 0)} of the pixels are cut away, for images of another shape are "
+    said = marked(
+        f"{percent(done.cut_share, 0)} of the pixels are cut away, for images of another shape are "
         f"cropped to {frame.height}x{frame.width} in the centre; train with --size HEIGHTxWIDTH of their "
         "shape, or with --fit pad or --fit stretch, to keep all of them"
     )
+    return marked(f"warning: {said}") if done.cut_share >= _LOUD_CUT else said
 
 
 def _left_out(store: Store) -> list[str]:
     """Sentences on files that are not among the images."""
     manifest = store.manifest
-    said = [marked(f"warning: no image is left of class {one}") for one in manifest.lost]
+    said = [
+        marked(
+            f"warning: no image is left of class {shown(one.name)}, of which no file in {one.folder}/ "
+            f"could be read as an image ({one.kinds})"
+        )
+        for one in manifest.lost
+    ]
     out = manifest.quarantined
     if out:
         whole = len(store) + len(out)
         reasons = Counter(one.reason for one in out)
         (reason, many), *others = reasons.most_common(_REASONS)
-        shown = "; ".join(
-            [f"{many:,} {reason}", *(f"{n:,} {other.partition(': ')[0]}" for other, n in others)]
-        )
+        told = [f"{many:,} {reason}", *(f"{n:,} {other.partition(': ')[0]}" for other, n in others)]
         if len(reasons) > _REASONS:
-            shown = marked(f"{shown}; and {len(reasons) - _REASONS:,} other reasons")
+            told.append(marked(f"and {len(reasons) - _REASONS:,} other reasons"))
+        why = "; ".join(told)
         first = out[0].path
-        said.append(marked(f"{len(out):,} of {whole:,} files were left out: {shown} (first: {first})"))
+        said.append(marked(f"{len(out):,} of {whole:,} files were left out: {why} (first: {first})"))
     passed = [kind for kind in manifest.passed if kind.kind != HIDDEN]
     if passed:
         many = sum(kind.files for kind in passed)
-        shown = ", ".join(
-            f"{kind.files:,} {kind.kind}" + ("" if kind.label is None else marked(f" in {kind.label!r}"))
+        kinds = ", ".join(
+            f"{kind.files:,} "
+            + (kind.kind if kind.label is None else marked(f"{kind.kind} in {kind.label!r}"))
             for kind in passed[:_REASONS]
         )
         if len(passed) > _REASONS:
-            shown = marked(f"{shown} and {len(passed) - _REASONS:,} other kinds")
+            kinds = marked(f"{kinds} and {len(passed) - _REASONS:,} other kinds")
         were = marked("file that is no image was") if many == 1 else marked("files that are no images were")
-        said.append(marked(f"{many:,} {were} passed over: {shown} (first: {passed[0].path})"))
+        said.append(marked(f"{many:,} {were} passed over: {kinds} (first: {passed[0].path})"))
     return said
 
 
@@ -339,7 +349,7 @@ def _quarantine(store: Store) -> list[str]:
     if not entries:
         return [marked("No file was broken.")]
     lines = [marked("Files left out:")]
-    lines += [f"  {entry.path}: {entry.reason}" for entry in entries[:_SHOWN]]
+    lines += [f"  {entry.path}: {retold(entry.reason)}" for entry in entries[:_SHOWN]]
     if len(entries) > _SHOWN:
         lines.append(marked(f"  and {len(entries) - _SHOWN:,} more (--json names them all)"))
     return lines

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from bayesight.checks import check, existing_path
 from bayesight.data.text import read_lines, read_text
 from bayesight.errors import InvalidInput, listed, shown
+from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL, IntArray
 
@@ -54,9 +55,9 @@ class SentencePairs:
     def direction(self) -> str:
         """From which language to which, as the endings of the files say."""
         if len(self.files) < 2:
-            return "from the first column to the second"
+            return marked("from the first column to the second")
         one, other = (_plain(file).rpartition(".")[2] for file in self.files)
-        return f"from {one} to {other}"
+        return marked(f"from {one} to {other}")
 
     def at(self, rows: Sequence[int] | IntArray) -> SentencePairs:
         """Those at ``rows``."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, UnknownName
+from bayesight.language import marked
 from bayesight.names import canonical, shared_depth
 
 __all__ = ["PathValues"]
@@ -63,7 +64,7 @@ class PathValues:
             except re.error as problem:
                 raise InvalidInput(f"{option}: {text!r} is no regular expression: {problem}.") from problem
             if group in pattern.groupindex:
-                return cls(f"the pattern {text}", group, pattern)
+                return cls(marked(f"the pattern {text}"), group, pattern)
         raise InvalidInput(
             f"{option}: got {text!r}; expected TABLE.csv:COLUMN, for a table with a column '{PATH}' beside "
             f"COLUMN, or a regular expression with a group (?P<{group}>...)."
@@ -102,7 +103,7 @@ class PathValues:
                 check(
                     not twice, str(table), f"{name!r} has {known[name]!r} and {value!r}", "one value an image"
                 )
-        return cls(f"{table.name}, column {column}", known=known)
+        return cls(marked(f"{table.name}, column {column}"), known=known)
 
     def of(self, paths: Sequence[str]) -> list[str]:
         """The value of each path; empty where it has none."""

@@ -28,6 +28,7 @@ from bayesight.data.members import Quarantined
 from bayesight.data.path_values import PathValues
 from bayesight.data.unpacking import tidy
 from bayesight.errors import InvalidInput, listed, shown
+from bayesight.language import marked
 from bayesight.names import canonical
 from bayesight.types import ImageArray, IntArray
 
@@ -152,15 +153,17 @@ def place_by_value(
     rank = {name: number for number, name in enumerate(classes)}
     labels = np.array([rank.get(value, -1) for value in given], np.int64)
     bare = counts & (labels < 0)
-    notes = [f"labels from {told.where}"]
+    notes = [marked(f"labels from {told.where}")]
     if bare.any():
         first = shown(images[int(np.argmax(bare))])
         notes.append(
-            f"{bare.sum():,} of {len(images):,} images have no label there, left out (first: {first})"
+            marked(f"{bare.sum():,} of {len(images):,} images have no label there, left out (first: {first})")
         )
     rows = told.without_path([*images, *unread])
     if rows:
-        notes.append(f"{len(rows):,} of {len(told.known):,} rows name no image (first: {shown(rows[0])})")
+        notes.append(
+            marked(f"{len(rows):,} of {len(told.known):,} rows name no image (first: {shown(rows[0])})")
+        )
     lost: dict[str, list[Quarantined]] = {}
     for value, one in zip(values[len(images) :], quarantined, strict=True):
         if value and value not in rank:
@@ -223,13 +226,19 @@ def _notes(folders: Sequence[str], layout: Layout, masks: int) -> tuple[str, ...
     """The sentences of a layout, and what else was noticed."""
     notes = list(layout.notes)
     if masks:
-        what = f"{masks:,} masks beside the images they belong"
-        what = "1 mask beside the image it belongs" if masks == 1 else what
-        notes.append(f"{what} to, as x_mask.png beside x.png, {'is' if masks == 1 else 'are'} left out")
+        notes.append(
+            marked("1 mask beside the image it belongs to, as x_mask.png beside x.png, is left out")
+            if masks == 1
+            else marked(
+                f"{masks:,} masks beside the images they belong to, as x_mask.png beside x.png, are left out"
+            )
+        )
     spelled: dict[Path, set[bytes]] = {}
     for folder in folders:
         spelled.setdefault(folder_of(f"{folder}/"), set()).add(tidy(f"{folder}/".encode()).strip(b"/"))
     merged = sorted(path[-1] for path, ways in spelled.items() if path and len(ways) > 1)
     if merged:
-        notes.append(f"written in two ways that Unicode takes for one, and read as one: {listed(merged, 4)}")
+        notes.append(
+            marked(f"written in two ways that Unicode takes for one, and read as one: {listed(merged, 4)}")
+        )
     return tuple(notes)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from deflate import DeflateError, crc32, zlib_decompress
 from PIL import Image
 
+from bayesight.language import marked
 from bayesight.types import ImageArray
 
 __all__ = ["HEADER_BYTES", "SIGNATURE", "PngLayout", "damage", "essence", "inflate", "layout", "unfilter"]
@@ -115,7 +116,7 @@ def damage(blob: bytes) -> str | None:
     """
     for kind, _, sound in _chunks(blob, len(SIGNATURE)):
         if not sound and kind in _ESSENTIAL - {b"IEND"}:
-            return f"damaged: the checksum of chunk {kind.decode()} is wrong"
+            return marked(f"damaged: the checksum of chunk {kind.decode()} is wrong")
         if kind == b"IEND":
             break
     return None

@@ -22,6 +22,7 @@ from bayesight.data.formats import reader_of, recognise
 from bayesight.data.jpeg import jpeg_pixels
 from bayesight.data.png import HEADER_BYTES, SIGNATURE, damage, essence, layout
 from bayesight.frame import EIGHT_BIT, Frame, Levels, Range, Treatment
+from bayesight.language import marked
 from bayesight.types import ImageArray
 
 __all__ = [
@@ -144,7 +145,7 @@ class Raster:
         except Exception as error:  # noqa: BLE001 - as above
             raise RasterRefusal(reason_of(error, self.blob)) from None
         if low > high:
-            raise RasterRefusal("floating-point pixels, none of which is a finite number")
+            raise RasterRefusal(marked("floating-point pixels, none of which is a finite number"))
         return Range(low, high, whole=self.image.mode != "F")
 
     def fitted(self, frame: Frame) -> tuple[ImageArray, Treatment]:
@@ -158,7 +159,10 @@ class Raster:
             self._require_levels(frame)
         elif frame.levels != EIGHT_BIT:
             raise RasterRefusal(
-                f"8-bit values; expected values of {Range(*frame.levels)}: save it the way the others were"
+                marked(
+                    f"8-bit values; expected values of {Range(*frame.levels)}: save it the way the "
+                    "others were"
+                )
             )
         own = self.own
         seen = {"transparent": False, "clipped": False}
@@ -194,7 +198,7 @@ class Raster:
         found = self.range()
         if not found.is_eight_bit:
             raise RasterRefusal(
-                f"values of {found}; expected values of 8 bits: convert it the way the others were"
+                marked(f"values of {found}; expected values of 8 bits: convert it the way the others were")
             )
 
     def _size(self) -> tuple[int, int]:
@@ -340,7 +344,7 @@ def check_pixels(height: int, width: int, limit: int = PIXEL_LIMIT) -> None:
         RasterRefusal: more than ``limit``.
     """
     if height * width > limit:
-        raise RasterRefusal(f"{height}x{width} pixels, over the limit of {limit:,}")
+        raise RasterRefusal(marked(f"{height}x{width} pixels, over the limit of {limit:,}"))
 
 
 def may_turn(blob: bytes) -> bool:
@@ -353,18 +357,22 @@ def reason_of(error: Exception, blob: bytes) -> str:
     if isinstance(error, RasterRefusal):
         return str(error)
     if isinstance(error, Image.DecompressionBombError):
-        return f"more pixels than the limit of {PIXEL_LIMIT:,}"
+        return marked(f"more pixels than the limit of {PIXEL_LIMIT:,}")
     if isinstance(error, MemoryError):
-        return "more pixels than memory holds"
+        return marked("more pixels than memory holds")
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
         known = blob.startswith((SIGNATURE, b"\xff\xd8\xff", b"GIF8")) or blob[4:8] == b"ftyp"
-        return "its header is cut off or damaged" if known else f"not an image (begins with {blob[:12]!r})"
+        return (
+            marked("its header is cut off or damaged")
+            if known
+            else marked(f"not an image (begins with {blob[:12]!r})")
+        )
     if text.startswith("conversion from"):
-        return f"colours of a kind that is not read ({text.split()[2]}); expected grey, RGB or CMYK"
+        return marked(f"colours of a kind that is not read ({text.split()[2]}); expected grey, RGB or CMYK")
     if "truncated" in text.lower() or isinstance(error, EOFError):
-        return "cut off"
-    return f"damaged: {text or type(error).__name__}"
+        return marked("cut off")
+    return marked(f"damaged: {text or type(error).__name__}")
 
 
 def _form_of(blob: bytes) -> str:
@@ -374,7 +382,7 @@ def _form_of(blob: bytes) -> str:
         RasterRefusal: none.
     """
     if not blob:
-        raise RasterRefusal("zero bytes")
+        raise RasterRefusal(marked("zero bytes"))
     form = reader_of(blob)
     if form is None:
         known = recognise(blob)
@@ -444,7 +452,7 @@ def _colour_values(blob: bytes, form: str) -> Callable[[tuple[int, int, int, int
         other = packing[:-1] + "B"
     else:
         raise RasterRefusal(
-            "16-bit colours, of which only half can be read; expected them in a PNG or in 8 bits"
+            marked("16-bit colours, of which only half can be read; expected them in a PNG or in 8 bits")
         )
     grey_alpha = packing == "LA;16B"
     if grey_alpha:
@@ -477,7 +485,9 @@ def _refuse_raw(image: Image.Image) -> None:
     tags = _tags(image)
     preview = tags.get(_SUBFILE, 0)
     if _DNG_VERSION in tags or (isinstance(preview, int) and preview & 1 and _SUB_IFDS in tags):
-        raise RasterRefusal("a camera's raw file, which is not read: develop it to JPEG, PNG or TIFF first")
+        raise RasterRefusal(
+            marked("a camera's raw file, which is not read: develop it to JPEG, PNG or TIFF first")
+        )
 
 
 def _tags(image: Image.Image) -> Mapping[int, Any]:

@@ -26,6 +26,7 @@ from bayesight.data.foldernames import is_mask
 from bayesight.data.formats import promises_image, suffix_of
 from bayesight.errors import InvalidInput, listed
 from bayesight.frame import Placing
+from bayesight.language import marked
 from bayesight.types import FloatArray, ImageArray
 
 __all__ = [
@@ -69,7 +70,7 @@ class MaskReader:
     names: tuple[str, ...] = ()
     colours: Mapping[Colour, int] = field(default_factory=dict)
     binary: bool = False
-    what: str = "masks"
+    what: str = marked("masks")
 
     def holds(self, path: str) -> bool:
         """True for an image in a folder of masks."""
@@ -125,7 +126,7 @@ class MaskReader:
 class BoxReader:
     """Boxes, and key points where there are some, out of Pascal VOC XML and COCO JSON."""
 
-    what: str = "boxes"
+    what: str = marked("boxes")
 
     def holds(self, path: str) -> bool:
         """True for XML and JSON."""
@@ -161,7 +162,7 @@ class KeypointReader(BoxReader):
         points: the names that figures have to have; empty takes those of most images.
     """
 
-    what: str = "key points"
+    what: str = marked("key points")
     points: tuple[str, ...] = ()
 
     def holds(self, path: str) -> bool:
@@ -211,7 +212,7 @@ def _with_points(one: Annotated) -> Annotated:
 class QuestionReader:
     """Questions about images with their answers, lines of JSON; one without an answer is left out."""
 
-    what: str = "questions"
+    what: str = marked("questions")
 
     def holds(self, path: str) -> bool:
         """True for lines of JSON."""
@@ -225,7 +226,7 @@ class QuestionReader:
             if one.answer:
                 by_image.setdefault(one.image, []).append(one)
             else:
-                faults.append(f"no answer to {one.question!r} about {one.image}")
+                faults.append(marked(f"no answer to {one.question!r} about {one.image}"))
         came = f"{len(questions):,} questions without an answer"
         check(bool(by_image), path, came, '{"image": …, "question": …, "answer": …}')
         found = [Found(image, tuple(asked)) for image, asked in by_image.items()]

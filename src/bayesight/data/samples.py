@@ -31,6 +31,7 @@ from bayesight.checks import check
 from bayesight.data.levels import MAX_CATEGORIES, MAX_SETS, Kind, Role, is_number, kind_of, levels_of
 from bayesight.data.tables import Table
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName, shown
+from bayesight.language import marked
 from bayesight.types import FloatArray, IntArray, Progress
 
 __all__ = ["MISSING", "ReadOptions", "TableRead", "TooLarge", "read_parts", "read_sample"]
@@ -156,13 +157,15 @@ def read_sample(
             sample = reader.sample(reader.read(progress))
         except _ManyValues as found:  # the column is continuous after all: begin again, knowing that
             numeric.add(found.column)
-            kinds[found.column] = Kind(line=True, because="more different numbers than categories can hold")
+            kinds[found.column] = Kind(
+                line=True, because=marked("more different numbers than categories can hold")
+            )
             continue
         if not len(sample.n):
             raise _no_rows(table)
         missing, dropped = dict(+reader.missing), reader.rows - reader.kept
-        gaps = ", ".join(f"{count:,} of {name}" for name, count in missing.items())
-        said = [f"{dropped:,} of {reader.rows:,} rows left out: missing {gaps}"] if dropped else []
+        gaps = ", ".join(marked(f"{count:,} of {name}") for name, count in missing.items())
+        said = [marked(f"{dropped:,} of {reader.rows:,} rows left out: missing {gaps}")] if dropped else []
         return TableRead(sample, reader.rows, dropped, missing, kinds, (*said, *reader.notes))
 
 
@@ -487,7 +490,7 @@ def _no_rows(table: Table) -> SourceUnreadable:
 def _kinds(table: Table, options: ReadOptions) -> dict[str, Kind]:
     """The kind each column is taken for, from the first rows; of a small table, from all."""
     stated = {**dict.fromkeys(options.numeric, True), **dict.fromkeys(options.text, False)}
-    given = {n: Kind(line=stated[n], because="as was said") for n in options.columns if n in stated}
+    given = {n: Kind(line=stated[n], because=marked("as was said")) for n in options.columns if n in stated}
     values = _values(table, [name for name in options.columns if name not in given], options.counts)
     kinds: dict[str, Kind] = {}
     for name in sorted(values, key=lambda name: name != options.treatment):
@@ -496,7 +499,9 @@ def _kinds(table: Table, options: ReadOptions) -> dict[str, Kind]:
         kinds[name] = kind_of(name, values[name], options.role(name), alone=alone)
     few = options.compared and len(values.get(options.treatment, ())) <= MAX_CATEGORIES
     if few and kinds[options.treatment].line:
-        kinds[options.treatment] = Kind(line=False, because="a value was named to compare the others with")
+        kinds[options.treatment] = Kind(
+            line=False, because=marked("a value was named to compare the others with")
+        )
     return {name: given.get(name) or kinds[name] for name in options.columns}
 
 

@@ -42,6 +42,7 @@ from bayesight.errors import (
 )
 from bayesight.files import write_atomic
 from bayesight.frame import Fit, Levels
+from bayesight.language import marked
 from bayesight.names import canonical
 from bayesight.progress import reporter
 from bayesight.types import ImageArray, IntArray, Progress, ShownProgress
@@ -287,7 +288,7 @@ def without_classes(store: Store, without: Sequence[str]) -> Store:
     rank = {name: position for position, name in enumerate(kept)}
     number = np.array([*(rank.get(name, -1) for name in store.classes), -1], np.int64)
     gone = sorted(set(store.classes) - set(kept))
-    note = f"left out as asked for: {listed(gone, quoted=True)}"
+    note = marked(f"left out as asked for: {listed(gone, quoted=True)}")
     return _relabelled(store, number[store.labels], tuple(kept), (note,))
 
 

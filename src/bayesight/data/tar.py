@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from bayesight.data.members import Remarks
 from bayesight.errors import SourceUnreadable
+from bayesight.language import marked
 
 __all__ = ["HARD_LINK", "SYMBOLIC_LINK", "TarMember", "checksum_holds", "walk"]
 
@@ -23,22 +24,22 @@ TarMember: TypeAlias = tuple[bytes, str | None, int, bytes | None]
 The content of a link is the name it leads to; it is None for other members that are no regular files, and for
 one larger than the limit.
 """
-HARD_LINK = "a hard link"
-SYMBOLIC_LINK = "a symbolic link"
+HARD_LINK = marked("a hard link")
+SYMBOLIC_LINK = marked("a symbolic link")
 
 _BLOCK = 512
 _EXTENSION_LIMIT_BYTES = 1 << 20
 _KINDS = {
     b"1": HARD_LINK,
     b"2": SYMBOLIC_LINK,
-    b"3": "a character device",
-    b"4": "a block device",
+    b"3": marked("a character device"),
+    b"4": marked("a block device"),
     b"5": "a folder",
-    b"6": "a named pipe",
+    b"6": marked("a named pipe"),
     b"D": "a folder",
-    b"M": "the continuation of a file in another volume",
-    b"S": "a sparse file",
-    b"V": "a volume label",
+    b"M": marked("the continuation of a file in another volume"),
+    b"S": marked("a sparse file"),
+    b"V": marked("a volume label"),
 }
 _MOST_DIGITS = 18
 _USED = (b"path", b"linkpath", b"size", b"GNU.sparse.map", b"GNU.sparse.major", b"GNU.sparse.name")

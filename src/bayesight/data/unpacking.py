@@ -16,16 +16,16 @@ from functools import cache
 from bayesight.data.budget import ContainerBudget
 from bayesight.data.members import FOLDER, Member, Remarks, with_slashes
 from bayesight.data.tar import HARD_LINK, SYMBOLIC_LINK
+from bayesight.language import marked
 
 __all__ = ["MemberPlan", "ReadAgain", "Unpacking", "by_plan", "first_pass", "planned", "tidy"]
 
-_SOFT = "a symbolic link that leads "
-_OUTSIDE = "out of the archive"
-_NOWHERE = "nowhere"
-_CIRCLE = "round in a circle"
-_READ = "to a folder that is read already"
-_INTO_ITSELF = "to a folder it lies in"
-_NO_MEMBER = "a hard link to a file that is not in the archive"
+_OUTSIDE = marked("a symbolic link that leads out of the archive")
+_NOWHERE = marked("a symbolic link that leads nowhere")
+_CIRCLE = marked("a symbolic link that leads round in a circle")
+_READ = marked("a symbolic link that leads to a folder that is read already")
+_INTO_ITSELF = marked("a symbolic link that leads to a folder it lies in")
+_NO_MEMBER = marked("a hard link to a file that is not in the archive")
 _MOST_PARTS = 64
 _UNTIDY = re.compile(rb"\\|\./|//").search
 
@@ -128,7 +128,7 @@ class Unpacking:
             hard, target = False, self._soft[before].target
         place = self.take(name)
         if not hard and _climbs_out(name, target):
-            self._outside[place] = _SOFT + _OUTSIDE
+            self._outside[place] = _OUTSIDE
             return self._outside[place]
         self.changes = True
         (self._hard if hard else self._soft)[place] = _Link(name, tidy(target) if hard else target, before)
@@ -166,9 +166,9 @@ class Unpacking:
             else:
                 following = self._last.get(self._path_of(self._soft[place]))
             if following is None:
-                raise _Lost(_NO_MEMBER if place in self._hard else _SOFT + _NOWHERE)
+                raise _Lost(_NO_MEMBER if place in self._hard else _NOWHERE)
             if following in seen:
-                raise _Lost(_SOFT + _CIRCLE)
+                raise _Lost(_CIRCLE)
             seen.add(following)
             place = following
         return place
@@ -181,24 +181,24 @@ class Unpacking:
         done = link.name.split(b"/")[:-1]
         left = link.target.split(b"/")[::-1]
         if link.target.startswith(b"/"):
-            raise _Lost(_SOFT + _OUTSIDE)
+            raise _Lost(_OUTSIDE)
         steps = len(done) + len(left)
         while left:
             if steps > _MOST_PARTS:
-                raise _Lost(_SOFT + _CIRCLE)
+                raise _Lost(_CIRCLE)
             part = left.pop()
             if part in (b"", b"."):
                 continue
             if part == b"..":
                 if not done:
-                    raise _Lost(_SOFT + _OUTSIDE)
+                    raise _Lost(_OUTSIDE)
                 done.pop()
                 continue
             done.append(part)
             on_the_way = self._soft.get(self._last.get(b"/".join(done), -1))
             if on_the_way is not None and (left or through):
                 if on_the_way.target.startswith(b"/"):
-                    raise _Lost(_SOFT + _OUTSIDE)
+                    raise _Lost(_OUTSIDE)
                 done.pop()
                 further = on_the_way.target.split(b"/")[::-1]
                 left += further
@@ -212,14 +212,14 @@ class Unpacking:
         """
         tops: dict[bytes, list[int]] = {}
         for place, reason in [*refused.items()]:
-            if place not in self._soft or reason != _SOFT + _NOWHERE:
+            if place not in self._soft or reason != _NOWHERE:
                 continue
             try:
                 target = self._path_of(self._soft[place], through=True)
             except _Lost:
                 continue
             if not target or (self._soft[place].name + b"/").startswith(target + b"/"):
-                refused[place] = _SOFT + _INTO_ITSELF
+                refused[place] = _INTO_ITSELF
             else:
                 tops.setdefault(target, []).append(place)
         if not tops:
@@ -234,7 +234,7 @@ class Unpacking:
                     continue
                 first, *others = tops[folder]
                 refused.pop(first, None)
-                refused |= dict.fromkeys(others, _SOFT + _READ)
+                refused |= dict.fromkeys(others, _READ)
                 alias = self._soft[first].name + name[len(folder) :]
                 if alias not in self._last:
                     further.append((alias, found.get(place, place)))

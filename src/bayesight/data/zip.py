@@ -24,6 +24,7 @@ from bayesight.data.budget import XZ_MEMORY_BYTES, ContainerBudget
 from bayesight.data.members import ENCODED_LIMIT_BYTES, FOLDER, Member, Position, Remarks, Unreadable
 from bayesight.data.unpacking import Unpacking, planned, tidy
 from bayesight.errors import SourceUnreadable
+from bayesight.language import marked
 
 __all__ = ["ends_as_zip", "zip_members"]
 
@@ -41,9 +42,9 @@ _FULL = 0xFFFFFFFF
 _ENCRYPTED, _UTF8 = 1, 0x800
 _STORED, _DEFLATED, _BZIP2, _LZMA, _XZ, _AES = 0, 8, 12, 14, 95, 99
 _METHODS = {
-    1: "the Shrink method",
-    **dict.fromkeys((2, 3, 4, 5), "the Reduce method"),
-    6: "the Implode method",
+    1: marked("the Shrink method"),
+    **dict.fromkeys((2, 3, 4, 5), marked("the Reduce method")),
+    6: marked("the Implode method"),
     9: "Deflate64",
     10: "PKWARE's Implode",
     20: "Zstandard",
@@ -244,16 +245,16 @@ def _entry(
     if text.endswith((b"/", b"\\")) or stat.S_ISDIR(mode):
         what = FOLDER
     elif not link and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        what = "neither a file nor a folder"
+        what = marked("neither a file nor a folder")
     elif method == _AES:
-        what = "encrypted with AES, which is not supported; unpack it with its password first"
+        what = marked("encrypted with AES, which is not supported; unpack it with its password first")
     elif flags & _ENCRYPTED:
-        what = "encrypted"
+        what = marked("encrypted")
     elif disk and disk != 0xFFFF:
-        what = "in another part of a zip file in several parts; join them first"
+        what = marked("in another part of a zip file in several parts; join them first")
     elif method not in (_STORED, _DEFLATED, _BZIP2, _LZMA, _XZ):
-        called = _METHODS.get(method, f"method {method}")
-        what = f"compressed with {called}, which is not supported; pack it again, as with 'zip -r'"
+        called = _METHODS.get(method, marked(f"method {method}"))
+        what = marked(f"compressed with {called}, which is not supported; pack it again, as with 'zip -r'")
     return _Entry(text, what, method, crc, packed, size, first + offset, link)
 
 
@@ -290,7 +291,7 @@ def _take(
     if not entry.is_link or entry.what is not None:
         return unpacking.take(name), None
     if entry.size > _LONGEST_LINK:
-        return unpacking.take(name), "a symbolic link with too long a path"
+        return unpacking.take(name), marked("a symbolic link with too long a path")
     try:
         target = _read_entry(file, entry, budget)
     except Unreadable as error:
@@ -310,15 +311,15 @@ def _read_entry(file: BinaryIO, entry: _Entry, budget: ContainerBudget) -> bytes
         file.seek(entry.offset)
         local = file.read(_LOCAL.size)
         if local[:4] != _LOCAL_MARK or len(local) < _LOCAL.size:
-            raise Unreadable("damaged: its header in the zip file is missing")
+            raise Unreadable(marked("damaged: its header in the zip file is missing"))
         file.seek(sum(_LOCAL.unpack(local)[1:]), 1)
         packed = file.read(min(entry.packed, 2 * ENCODED_LIMIT_BYTES))
         content = packed if entry.method == _STORED else _inflated(entry, packed)
     except (zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, OverflowError, MemoryError) as error:
-        raise Unreadable(f"damaged: {error}") from None
+        raise Unreadable(marked(f"damaged: {error}")) from None
     budget.spend(max(len(packed), len(content)))
     if len(content) != entry.size or zlib.crc32(content) != entry.crc:
-        raise Unreadable("damaged: its content does not match the checksum in the zip file")
+        raise Unreadable(marked("damaged: its content does not match the checksum in the zip file"))
     return content
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from bayesight.errors import InvalidInput, LedgerBroken, MissingExtra, SourceNotFound, StorageFailed
+from bayesight.language import marked
 
 __all__ = ["caveats", "file_system", "open_engine", "reading", "shown", "storage_errors", "writing"]
 
@@ -94,18 +95,24 @@ def caveats(engine: Engine) -> list[str]:
         return []
     with reading(engine) as connection:
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
-    where, mend = f"ledger {shown(engine)}", "Put it on a local disk, or use PostgreSQL."
+    where = shown(engine)
     found = []
     if mode != "wal":
         found.append(
-            f"{where}: no write-ahead logging is to be had there (journal mode {mode!r}); it works, but "
-            f"readers and writers wait for each other. {mend}"
+            marked(
+                f"ledger {where}: no write-ahead logging is to be had there (journal mode {mode!r}); "
+                "it works, but readers and writers wait for each other. Put it on a local disk, or "
+                "use PostgreSQL."
+            )
         )
     system = file_system(_file(engine.url).resolve(), _mounted())
     if system in NETWORK:
         found.append(
-            f"{where}: it lies on a network file system ({system}); used from several machines at once it "
-            f"may be damaged, and what is acknowledged may not be on a disk. {mend}"
+            marked(
+                f"ledger {where}: it lies on a network file system ({system}); used from several "
+                "machines at once it may be damaged, and what is acknowledged may not be on a disk. "
+                "Put it on a local disk, or use PostgreSQL."
+            )
         )
     return found
 

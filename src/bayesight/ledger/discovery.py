@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bayesight.errors import BayesightError
 from bayesight.files import entries_of, write_atomic
+from bayesight.language import marked
 from bayesight.ledger.belief import run_record
 from bayesight.ledger.records import (
     CHANGES,
@@ -61,10 +62,12 @@ class LinkedLedger:
     def holds(self) -> str:
         """Its additional knowledge in words; that it is empty is said too."""
         if self.labels is None:
-            return "may hold labels this run has not"
+            return marked("may hold labels this run has not")
         if self.labels == 0:
-            return "holds changes this run has not" if self.changes else "holds no labels yet"
-        return f"holds {self.labels:,} label{'' if self.labels == 1 else 's'} this run has not"
+            return marked("holds changes this run has not") if self.changes else marked("holds no labels yet")
+        if self.labels == 1:
+            return marked("holds 1 label this run has not")
+        return marked(f"holds {self.labels:,} labels this run has not")
 
 
 def leave_mark(run: Run, url: str) -> None:

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from bayesight.belief.classifier import Classifier
 from bayesight.errors import InvalidInput, StorageFailed
+from bayesight.language import marked
 from bayesight.ledger.discovery import ledgers_of
 from bayesight.run import Run
 
@@ -43,7 +44,9 @@ def ledger_note(run: Run) -> str:
     more = [one for one in ledgers_of(run) if one.labels is None or one.labels or one.changes]
     if not more:
         return ""
-    return f"the ledger {more[0].name} {more[0].holds}; --ledger {quote(more[0].name)} answers with it"
+    return marked(
+        f"the ledger {more[0].name} {more[0].holds}; --ledger {quote(more[0].name)} answers with it"
+    )
 
 
 def check_alone(run: Run) -> None:

@@ -21,6 +21,7 @@ from bayesight.data import open_store
 from bayesight.data.audit import audit
 from bayesight.evaluation import most_confused, one_vs_rest
 from bayesight.formatting import decimal, percent
+from bayesight.language import marked, tr
 from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.progress import reporter
 from bayesight.report import Estimate, Section, Step
@@ -80,7 +81,7 @@ class Demo:
         source: the letters it was trained on.
         report: the page.
         accuracy: on letters kept apart, under the training shares.
-        steps: the story.
+        steps: the story; a line of words is a sentence.
     """
 
     run: Run
@@ -96,7 +97,7 @@ class Demo:
             "source": str(self.source),
             "report": str(self.report),
             "accuracy": self.accuracy,
-            "steps": [vars(step) for step in self.steps],
+            "steps": [vars(step) | {"words": step.words.replace("\n", " ")} for step in self.steps],
         }
 
 
@@ -109,11 +110,11 @@ class _Story:
 
     @contextmanager
     def step(self, title: str, command: str = "") -> Iterator[list[str]]:
-        """Time a step; what is put into the list becomes its words."""
+        """Time a step; what is put into the list becomes its words, a line each."""
         began = time.perf_counter()
         words: list[str] = []
         yield words
-        done = Step(title, " ".join(words), command, time.perf_counter() - began)
+        done = Step(title, "\n".join(words), command, time.perf_counter() - began)
         self.steps.append(done)
         self.tell(done)
 
@@ -155,13 +156,17 @@ def demo(
     recipe = Recipe.default("resnet").changed(
         {"seed": seed, "data.batch": 128, "data.validation": 0.2, "optimization.epochs": sizes.epochs}
     )
-    with story.step("Train", f"bayesight train {sources['letters']} --out {out} --model resnet") as words:
+    with story.step(
+        marked("Train"), f"bayesight train {sources['letters']} --out {out} --model resnet"
+    ) as words:
         request = TrainRequest(sources["letters"], folder, recipe, overwrite=overwrite, threads=threads)
         result = train(request, listeners=listeners)
         found = result.metrics["validation"]
         words.append(
-            f"A residual network learned {result.metrics['examples']['train']:,} letters; on "
-            f"{found['examples']} held out it is right in {percent(found['accuracy'])}."
+            marked(
+                f"A residual network learned {result.metrics['examples']['train']:,} letters; on "
+                f"{found['examples']} held out it is right in {percent(found['accuracy'])}."
+            )
         )
     run = result.run
     measured = _evaluate(story, run, sources, out)
@@ -227,7 +232,7 @@ def _render(story: _Story, data: Path, seed: int, sizes: Sizes, progress: Progre
     }
     sources = {name: data / f"{name}.tar.gz" for name in wanted}
     command = f"bayesight data render {sources['letters']} --characters {KNOWN} --per-class {sizes.learn}"
-    with story.step("Render letters from fonts", command) as words:
+    with story.step(marked("Render letters from fonts"), command) as words:
         made = {
             name: render(
                 sources[name],
@@ -240,35 +245,45 @@ def _render(story: _Story, data: Path, seed: int, sizes: Sizes, progress: Progre
         total = sum(summary.examples for summary in made.values())
         fonts = len(made["letters"].fonts)
         words.append(
-            f"{total:,} images from {fonts} fonts; {KNOWN} to learn, {LATER} for later, digits as strangers."
+            marked(
+                f"{total:,} images from {fonts} fonts; {KNOWN} to learn, {LATER} for later, digits as "
+                "strangers."
+            )
         )
     return sources
 
 
 def _inspect(story: _Story, source: Path) -> None:
-    with story.step("Look at the data", f"bayesight data inspect {source}") as words:
+    with story.step(marked("Look at the data"), f"bayesight data inspect {source}") as words:
         store = open_store(source)
         found = audit(store)
         words.append(
-            f"{len(store):,} images of {len(store.classes)} classes, {len(store.manifest.quarantined)} "
-            f"broken, {found.extra} there more than once."
+            marked(
+                f"{len(store):,} images of {len(store.classes)} classes, {len(store.manifest.quarantined)} "
+                f"broken, {found.extra} there more than once."
+            )
         )
 
 
 def _evaluate(story: _Story, run: Run, sources: dict[str, Path], out: Path) -> EvaluateResult:
     command = f"bayesight evaluate {out} {sources['test']} --unknown {sources['strange']}"
-    with story.step("Measure it on letters kept apart, and on digits it has never seen", command) as words:
+    title = marked("Measure it on letters kept apart, and on digits it has never seen")
+    with story.step(title, command) as words:
         result = evaluate(run.folder, sources["test"], unknown=sources["strange"])
         novelty = result.novelty
         words.append(
-            f"Of {len(result.evaluation.labels)} letters {percent(result.evaluation.accuracy)} are called "
-            "rightly."
+            marked(
+                f"Of {len(result.evaluation.labels)} letters {percent(result.evaluation.accuracy)} "
+                "are called rightly."
+            )
         )
         if novelty is not None:
             figures = novelty.as_dict()
             words.append(
-                f"Of the digits {percent(figures['unknown_flagged'], 0)} are called unknown, and of the "
-                f"letters {percent(figures['known_flagged'], 0)} (AUROC {decimal(figures['auroc'], 3)})."
+                marked(
+                    f"Of the digits {percent(figures['unknown_flagged'], 0)} are called unknown, and of the "
+                    f"letters {percent(figures['known_flagged'], 0)} (AUROC {decimal(figures['auroc'], 3)})."
+                )
             )
     return result
 
@@ -285,39 +300,42 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
     before = (log_likelihood[hard] + uniform.log()).softmax(dim=0)
     after = (log_likelihood[hard] + rare.log()).softmax(dim=0)
     taken, shown = int(after.argmax()), names[int(measured.evaluation.labels[hard])]
-    with story.step(
-        "Ask again where that letter is rare", f"bayesight predict {out} IMAGE --prior {names[top]}={rate:g}"
-    ) as words:
-        words.append(
-            f"The hardest letter, drawn as {shown}, is read as {names[top]} (probability "
-            f"{percent(float(before[top]))}) where all letters are equally common. Where one letter "
-            f"in {1 / rate:,.0f} is {names[top]}, the same picture is read as {names[taken]} "
-            f"({percent(float(after[taken]))}), and {names[top]} has {percent(float(after[top]))}: another "
-            "prior, another answer."
-        )
+    command = f"bayesight predict {out} IMAGE --prior {names[top]}={rate:g}"
+    with story.step(marked("Ask again where that letter is rare"), command) as words:
+        words += [
+            marked(
+                f"The hardest letter, drawn as {shown}, is read as {names[top]} (probability "
+                f"{percent(float(before[top]))}) where all letters are equally common."
+            ),
+            marked(
+                f"Where one letter in {1 / rate:,.0f} is {names[top]}, the same picture is read as "
+                f"{names[taken]} ({percent(float(after[taken]))}), and {names[top]} has "
+                f"{percent(float(after[top]))}: another prior, another answer."
+            ),
+        ]
     rates = one_vs_rest(measured.evaluation.confusion)
     sensitivity = float((rates.tp[top] + 0.5) / (rates.tp[top] + rates.fn[top] + 1))
     false_alarm = float((rates.fp[top] + 0.5) / (rates.fp[top] + rates.tn[top] + 1))
     grid = np.geomspace(1e-3, 0.99, 60)
-    called = f"called {names[top]}"
+    called = tr("called {name}", name=names[top])
     positive = np.array([from_rates(sensitivity, false_alarm, p).precision.mean for p in grid])
     return [
         report.belief_steps(
             names,
-            {"prior": uniform.numpy(), "posterior": before.numpy()},
-            heading="A picture where all letters are equally common",
+            {tr("prior"): uniform.numpy(), tr("posterior"): before.numpy()},
+            heading=tr("A picture where all letters are equally common"),
         ),
         report.belief_steps(
             names,
-            {"prior": rare.numpy(), "posterior": after.numpy()},
-            heading=f"The same picture where {names[top]} is one in {1 / rate:,.0f}",
+            {tr("prior"): rare.numpy(), tr("posterior"): after.numpy()},
+            heading=tr("The same picture where {name} is one in {many:,.0f}", name=names[top], many=1 / rate),
         ),
         report.counted_people(
             0.1,
             sensitivity,
             false_alarm,
-            affected=f"a {names[top]}",
-            unaffected="another letter",
+            affected=tr("a {name}", name=names[top]),
+            unaffected=tr("another letter"),
             positive=called,
         ),
         report.posterior_by_prevalence(grid, positive, here=0.1),
@@ -337,20 +355,23 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult, out: Path
     alike = theorem.sequence(prior, list(likelihood[pair]), dependence=0.5)[-1].posterior
     at = names.index(truth)
     values = [float(step.posterior.log_p[at].exp()) for step in steps]
-    with story.step(
-        "Read the same letter twice", f"bayesight predict {out} FIRST SECOND --same-subject"
-    ) as words:
-        words.append(
-            f"Two doubtful pictures of one {truth}: after the first its probability is {percent(values[0])}, "
-            f"after the second {percent(values[1])} ({percent(float(alike.log_p[at].exp()))} if the two "
-            "readings are half dependent). The posterior of the first reading is the prior of the second."
-        )
-    beliefs = [("prior", prior.log_p), *((f"reading {i}", s.posterior.log_p) for i, s in enumerate(steps, 1))]
+    command = f"bayesight predict {out} FIRST SECOND --same-subject"
+    with story.step(marked("Read the same letter twice"), command) as words:
+        words += [
+            marked(
+                f"Two doubtful pictures of one {truth}: after the first its probability is "
+                f"{percent(values[0])}, after the second {percent(values[1])} "
+                f"({percent(float(alike.log_p[at].exp()))} if the two readings are half dependent)."
+            ),
+            marked("The posterior of the first reading is the prior of the second."),
+        ]
+    beliefs = [(tr("prior"), prior.log_p)]
+    beliefs += [(tr("reading {number}", number=i), s.posterior.log_p) for i, s in enumerate(steps, 1)]
     return [
         report.belief_steps(
             names,
             {title: log_p.exp().numpy() for title, log_p in beliefs},
-            heading=f"Two readings of one {truth}",
+            heading=tr("Two readings of one {name}", name=truth),
         )
     ]
 
@@ -369,9 +390,8 @@ def _inferred(
     weights = true[labels] / np.bincount(labels, minlength=len(names))[labels]
     chosen = numpy_generator(seed, "demo", "sample").choice(len(labels), images, p=weights / weights.sum())
     features = _features(classifier, measured)[torch.from_numpy(chosen)]
-    with story.step(
-        f"Infer base rates from {images} letters without labels", f"bayesight prior {out} LETTERS"
-    ) as words:
+    title = marked(f"Infer base rates from {images} letters without labels")
+    with story.step(title, f"bayesight prior {out} LETTERS") as words:
         found = infer(classifier, features, seed=seed)
         log_likelihood, given = classifier.log_likelihood(features), torch.from_numpy(labels[chosen])
         known, inferred = (
@@ -382,11 +402,13 @@ def _inferred(
         sure = [float(p.gather(1, given[:, None]).mean()) for p in (known, inferred)]
         seen = np.bincount(labels[chosen], minlength=len(names)) / len(chosen)
         gap = float(np.abs(found.estimate.prior.numpy() - seen).max())
-        words.append(
-            f"In a place where {names[common]} is common ({percent(COMMON, 0)}) and {names[rare]} rare, the "
-            f"shares inferred without a label are at most {percent(gap)} from the true ones. "
-            f"{_gain(scores, sure)}"
-        )
+        words += [
+            marked(
+                f"In a place where {names[common]} is common ({percent(COMMON, 0)}) and {names[rare]} rare, "
+                f"the shares inferred without a label are at most {percent(gap)} from the true ones."
+            ),
+            _gain(scores, sure),
+        ]
     estimate = found.estimate
     return [
         report.base_rates(
@@ -397,7 +419,7 @@ def _inferred(
                 for three in torch.stack([estimate.prior, estimate.low, estimate.high], 1).tolist()
             ],
             method=found.method,
-            measures={"accuracy on these letters": (scores[0], scores[1])},
+            measures={tr("accuracy on these letters"): (scores[0], scores[1])},
         )
     ]
 
@@ -405,11 +427,11 @@ def _inferred(
 def _gain(right: Sequence[float], probability: Sequence[float]) -> str:
     """A sentence on what inferred base rates change: (without, with them) of two measures."""
     if right[1] > right[0]:
-        return (
+        return marked(
             f"With them {percent(right[1])} of the letters are read rightly instead of {percent(right[0])}."
         )
-    verb = "rises" if probability[1] > probability[0] else "does not rise"
-    return (
+    verb = marked("rises") if probability[1] > probability[0] else marked("does not rise")
+    return marked(
         f"Of the letters {percent(right[1])} are read rightly with them, {percent(right[0])} without; the "
         f"mean probability of the right one {verb}: {percent(probability[0])} without, "
         f"{percent(probability[1])} with them."
@@ -421,16 +443,21 @@ def _new_classes(
 ) -> list[Section]:
     """Two classes from twenty images each, nothing trained again."""
     old = run.classifier().classes.names
-    with story.step(f"Teach it {' and '.join(LATER)}", f"bayesight update {out} {sources['later']}") as words:
+    title = marked(f"Teach it {' and '.join(LATER)}")
+    with story.step(title, f"bayesight update {out} {sources['later']}") as words:
         result = update(run.folder, sources["later"])
         later = evaluate(run.folder, sources["later-test"])
         again = evaluate(run.folder, sources["test"])
-        words.append(
-            f"{result.absorbed} labelled images were absorbed in "
-            f"{result.features_s + result.belief_s:.2f} s. Of the new letters "
-            f"{percent(later.evaluation.accuracy)} are right now, of the old ones "
-            f"{percent(again.evaluation.accuracy)} (before: {percent(measured.evaluation.accuracy)})."
-        )
+        words += [
+            marked(
+                f"{result.absorbed} labelled images were absorbed in "
+                f"{result.features_s + result.belief_s:.2f} s."
+            ),
+            marked(
+                f"Of the new letters {percent(later.evaluation.accuracy)} are right now, of the old ones "
+                f"{percent(again.evaluation.accuracy)} (before: {percent(measured.evaluation.accuracy)})."
+            ),
+        ]
     names = again.evaluation.classes
     before, after = _sensitivity(measured.evaluation.confusion), _sensitivity(again.evaluation.confusion)
     after[len(old) :] = _sensitivity(later.evaluation.confusion)[len(old) :]
@@ -443,20 +470,20 @@ def _new_classes(
             elapsed_s=result.features_s + result.belief_s,
             new_classes=result.new_classes,
             measures={
-                "accuracy, old letters": (measured.evaluation.accuracy, again.evaluation.accuracy),
-                "accuracy, new letters": (float("nan"), later.evaluation.accuracy),
+                tr("accuracy, old letters"): (measured.evaluation.accuracy, again.evaluation.accuracy),
+                tr("accuracy, new letters"): (float("nan"), later.evaluation.accuracy),
             },
         )
     ]
 
 
 def _report(story: _Story, run: Run, measured: EvaluateResult, sections: list[Section]) -> Path:
-    note = "Judged on letters rendered anew from the same fonts, none of them learned from."
+    note = tr("Judged on letters rendered anew from the same fonts, none of them learned from.")
     summary, *rest = evaluation_sections(measured.evaluation, note=note)
     data = measured.data
     novelty = [novelty_section(measured.novelty)] if measured.novelty is not None else []
     pages = [
-        report.steps(story.steps, heading="The story in steps"),
+        report.steps(story.steps, heading=marked("The story in steps")),
         summary,
         *training_sections(run),
         *rest,
@@ -465,7 +492,7 @@ def _report(story: _Story, run: Run, measured: EvaluateResult, sections: list[Se
         *novelty,
         *data_sections(data.store),
     ]
-    return write_report("Bayesight: the whole story", pages, run.folder / "report.html", str(run.folder))
+    return write_report(tr("Bayesight: the whole story"), pages, run.folder / "report.html", str(run.folder))
 
 
 def _features(classifier: Classifier, measured: EvaluateResult) -> Tensor:

@@ -14,6 +14,7 @@ from bayesight.data import Store
 from bayesight.data.foldernames import roles
 from bayesight.data.path_values import PathValues
 from bayesight.errors import InvalidInput, listed, shown
+from bayesight.language import marked
 from bayesight.names import canonical, shared_depth
 from bayesight.types import FloatArray, IntArray
 
@@ -96,7 +97,7 @@ def require_groups(environments: Environments, store: Store, *, every: bool) -> 
         for k, label in enumerate(store.classes):
             different = len(np.unique(digests[inside & (store.labels == k)]))
             if different < 2 and (different == 1 or every):
-                few.append(f"{shown(name)} has {different} of class {shown(label)}")
+                few.append(marked(f"{shown(name)} has {different} of class {shown(label)}"))
     if few:
         raise InvalidInput(
             f"{store.manifest.source}: too few different images in {len(few)} "

@@ -15,6 +15,7 @@ from bayesight.bayes.conjugate.growth import Snapshot, grow
 from bayesight.checks import existing_path
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
 from bayesight.formatting import is_number
+from bayesight.language import marked
 
 __all__ = ["ParameterEstimate", "estimate"]
 
@@ -111,7 +112,7 @@ def estimate(
 def _read(data: Sequence[str], piped: str | None) -> tuple[list[list[str]], bool]:
     """Rows of words, and whether they came from a file, where each line is one; inline each argument is."""
     if piped is not None:
-        text, where = piped, "standard input"
+        text, where = piped, marked("standard input")
     elif len(data) == 1 and (Path(data[0]).is_file() or "/" in data[0] or data[0].endswith((".csv", ".txt"))):
         path = existing_path(data[0])
         where = str(path)
@@ -172,7 +173,7 @@ def _values(
     )
     if kind == "regression":
         slopes = header[:-1] or ([f"x{j + 1}" for j in range(width - 1)] if width > 2 else ["x"])
-        return values.reshape(-1, width), ["intercept", *(f"slope of {name}" for name in slopes)]
+        return values.reshape(-1, width), ["intercept", *(marked(f"slope of {name}") for name in slopes)]
     return values.reshape(-1, width), header or [f"x{j + 1}" for j in range(width)]
 
 

@@ -602,8 +602,9 @@ def _verdict(table: Any, classes: tuple[str, ...]) -> str:
             if more
             else marked(f"is no better than always saying {always}")
         )
-    both = marked(f"{said[0]}; it {said[1]}") if len(said) == 2 else "".join(said)
-    return marked(f"This classifier {both}.") if said else ""
+    if len(said) == 2:
+        return marked(f"This classifier {said[0]}; it {said[1]}.")
+    return marked(f"This classifier {said[0]}.") if said else ""
 
 
 def _share(

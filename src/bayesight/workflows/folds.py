@@ -16,6 +16,7 @@ from bayesight.data import Store, split
 from bayesight.data.batches import Examples
 from bayesight.errors import InvalidInput
 from bayesight.files import write_atomic
+from bayesight.language import tr
 from bayesight.progress import reporter, told
 from bayesight.run import Run
 from bayesight.seeding import derive
@@ -156,13 +157,14 @@ def _save(run: Run, store: Store, rows: IntArray, folds: IntArray, found: Evalua
         names = found.classes[label], fold, found.classes[prediction]
         writer.writerow([store.path_of(row), *names, *(f"{p:.6g}" for p in posterior)])
     write_atomic(run.folder / "folds.csv", out.getvalue())
-    note = (
-        f"Each image was answered by one of {int(folds.max())} runs that were trained without it, and "
-        "without those of its group. The run itself was trained on more images than any of them."
+    note = tr(
+        "Each image was answered by one of {count} runs that were trained without it, and without "
+        "those of its group. The run itself was trained on more images than any of them.",
+        count=int(folds.max()),
     )
     sections = [
-        *evaluation_sections(found, note=note, judged="answered by a run that did not see them"),
+        *evaluation_sections(found, note=note, judged=tr("answered by a run that did not see them")),
         mistakes(found, _examples(store, rows), store, rows=rows),
     ]
-    title = f"{run.folder.name}: every image held out once"
+    title = tr("{name}: every image held out once", name=run.folder.name)
     write_report(title, sections, run.folder / "folds.html", str(run.folder))

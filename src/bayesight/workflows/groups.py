@@ -11,6 +11,7 @@ import numpy as np
 from bayesight.data import Store
 from bayesight.data.path_values import PathValues
 from bayesight.errors import InvalidInput, shown
+from bayesight.language import marked
 from bayesight.types import IntArray
 
 __all__ = ["Groups", "groups_by_path", "read_groups"]
@@ -44,10 +45,14 @@ class Groups:
     def notes(self, parts: Mapping[str, IntArray]) -> list[str]:
         """Sentences on the groups of the rows that train and of those that validate."""
         train, validation = self.count(parts["train"]), self.count(parts["validation"])
-        notes = [f"groups by {self.values.where}: {train:,} train, {validation:,} validate"]
+        notes = [marked(f"groups by {self.values.where}: {train:,} train, {validation:,} validate")]
         if self.alone:
-            came = f"{len(self.alone):,} of {len(self.names):,} images"
-            notes.append(f"{came} have no group there, each is its own (first: {shown(self.alone[0])})")
+            notes.append(
+                marked(
+                    f"{len(self.alone):,} of {len(self.names):,} images have no group there, each is its own "
+                    f"(first: {shown(self.alone[0])})"
+                )
+            )
         return notes
 
     def shared(self, paths: Sequence[str], rows: IntArray) -> np.ndarray:

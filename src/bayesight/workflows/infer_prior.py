@@ -90,7 +90,7 @@ class InferredPrior:
         unknown = self.estimate.unknown
         if unknown is not None and self._strange:
             share, low, high = (percent(x, 0) for x in (unknown.share, unknown.low, unknown.high))
-            return (
+            return marked(
                 f"about {share} of these images ({low} to {high}) seem "
                 "to be of unknown kinds, or taken in another way. The base rates are those of the others. "
                 "Look at them with 'bayesight predict' before you trust this prior."
@@ -98,12 +98,12 @@ class InferredPrior:
         if self.shift.prior_shift and self.ambiguity >= AMBIGUOUS:
             return None
         if self.shift.prior_shift:
-            return (
+            return marked(
                 "more of these images fall between the classes than other base rates explain "
                 f"(p = {self.ambiguity:.2g}): some may be of unknown kinds that look familiar. Look at them "
                 "with 'bayesight predict' before you trust this prior."
             )
-        return (
+        return marked(
             "other base rates alone do not explain these images (their evidence is distributed otherwise, "
             f"p = {self.shift.p_value:.2g}): some may be of unknown kinds, or taken in another way. Look at "
             "them with 'bayesight predict' before you trust this prior."

@@ -27,6 +27,7 @@ from bayesight.data.splits import split
 from bayesight.errors import InvalidInput
 from bayesight.formatting import percent
 from bayesight.frame import Fit
+from bayesight.language import marked, retold, tr
 from bayesight.progress import reporter
 from bayesight.report import Picture
 from bayesight.run import Run
@@ -139,7 +140,7 @@ def audit_labels(
         )
         rows = _labelled(store)
         found = _read(classifier, store, rows, seed)
-        return _audit(store, rows, found, f"features of the run {run}")
+        return _audit(store, rows, found, marked(f"features of the run {run}"))
     store = open_store(
         source, size=size, mode=mode, fit=fit, labels=labels, **options.reading, progress=progress
     )
@@ -152,15 +153,15 @@ def audit_labels(
         labels=labels, options=options, threads=threads,
     )  # fmt: skip
     close = _read(_trained(request, listeners), store, rows, seed)
-    trained = f"a {model} trained on these images for {EPOCHS} epochs, seed {seed}"
+    trained = marked(f"a {model} trained on these images for {EPOCHS} epochs, seed {seed}")
     try:
         parts = split(
             store.labels[rows], store.digests[rows], {"one": 0.5, "other": 0.5}, derive(seed, "halves")
         )
         honest = _read_halves(request, store, [rows[part] for part in parts.values()], seed, listeners)
     except InvalidInput:  # classes too small to be halved and split again
-        return _audit(store, rows, close, f"features of {trained}")
-    how = f"features of {trained}, and of one trained on each half of them for the other half"
+        return _audit(store, rows, close, marked(f"features of {trained}"))
+    how = marked(f"features of {trained}, and of one trained on each half of them for the other half")
     return _audit(store, rows, pooled(close, honest), how)
 
 
@@ -183,12 +184,16 @@ def labels_report(found: LabelAudit, path: str | Path) -> Path:
     )
     expected = round(found.wrong_share * len(found.rows))
     share, low, high = map(percent, (found.wrong_share, *found.interval))
-    note = (
-        f"About {share} of the labels seem wrong (95 % interval {low} to {high}). "
-        f"Judged out of fold, with {found.how}."
+    note = tr(
+        "About {share} of the labels seem wrong (95 % interval {low} to {high}). "
+        "Judged out of fold, with {how}.",
+        share=share,
+        low=low,
+        high=high,
+        how=retold(found.how),
     )
     sections = [report.suspicious_labels(pictures, total=expected).with_note(note), *data_sections(store)]
-    return write_report(f"Labels of {Path(store.manifest.source).name}", sections, path)
+    return write_report(tr("Labels of {name}", name=Path(store.manifest.source).name), sections, path)
 
 
 def _labelled(store: Store) -> IntArray:

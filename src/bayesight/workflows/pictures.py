@@ -24,6 +24,7 @@ from bayesight.data.text import Subwords
 from bayesight.errors import BayesightError, SourceNotFound, SourceUnreadable, listed
 from bayesight.files import reading
 from bayesight.frame import Treatment
+from bayesight.language import marked
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.sources import read_unlabelled
@@ -79,8 +80,8 @@ def _read_file(given: str | Path, classes: Classes) -> tuple[Tensor, Treatment]:
     with reading(path):
         found = decode([path.read_bytes()], classes.frame)
     if found.refused:
-        why = "it is text, and the run reads images" if holds_texts(path) else found.refused[0][1]
-        raise SourceUnreadable(f"{given} is no image that can be read: {why}.")
+        why = marked("it is text, and the run reads images") if holds_texts(path) else found.refused[0][1]
+        raise SourceUnreadable(marked(f"{given} is no image that can be read: {why}."))
     return gather(found.images, found.kept), found.treatment
 
 
@@ -149,7 +150,9 @@ class ImageCollection:
         self._parts.append(torch.from_numpy(rows))
         self.rows.append(given)
         if cut[0]:
-            self.notes[given] = (f"cut after {length} of its {int(cut[0])} symbols, those the run reads",)
+            self.notes[given] = (
+                marked(f"cut after {length} of its {int(cut[0])} symbols, those the run reads"),
+            )
 
     def refuse(self, name: str, problem: BayesightError) -> None:
         """Keep the reason why something cannot be read."""

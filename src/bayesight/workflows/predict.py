@@ -18,6 +18,7 @@ from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.errors import SourceUnreadable
 from bayesight.evaluation.novelty import p_value, threshold
 from bayesight.formatting import percent
+from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import Progress
@@ -347,7 +348,7 @@ def _named(names: Sequence[str], rows: Tensor) -> list[dict[str, float]]:
 
 
 def _reason(novelty: float, limit: float, level: float) -> str:
-    return (
+    return marked(
         f"unlike anything seen: novelty {novelty:.1f}, where only {percent(level, 0)} of images of known "
         f"kinds are above {limit:.1f}"
     )

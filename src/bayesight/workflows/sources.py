@@ -19,6 +19,7 @@ from bayesight.data.layout import AS_SHOWN, LOWEST, PARTS, LayoutOptions, Layout
 from bayesight.data.notes import fitted_note, reading_notes, source_facts
 from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.errors import InvalidInput, listed, nearest, shown
+from bayesight.language import marked
 from bayesight.names import alike, canonical
 from bayesight.types import ImageArray, IntArray, Progress
 
@@ -175,7 +176,9 @@ def read_labelled(
         (reading,) = fitting
         chosen = replace(options, layout=reading.asked)
         store = open_like(source, classes, chosen, labels=labels, progress=progress)
-        notes.append(f"{listed(reading.classes, 4)} are taken for the classes, for the run knows such")
+        notes.append(
+            marked(f"{listed(reading.classes, 4)} are taken for the classes, for the run knows such")
+        )
     rows, part = _rows(store, (options.part,) if options.part else parts)
     notes += store.manifest.notes
     present = np.unique(store.labels[rows])
@@ -195,7 +198,7 @@ def read_labelled(
     if options.layout.class_level is None and options.layout.labels_from is None:
         _refuse_inside_known(store, new, known)
     if part:
-        notes.append(f"of the parts of the source, {part} is taken: {len(rows):,} images")
+        notes.append(marked(f"of the parts of the source, {part} is taken: {len(rows):,} images"))
     examples = Examples((store.images,), rows, number_of[store.labels[rows]])
     return LabelledImages(examples, store, "; ".join([*notes, *([note] if note else [])]), new, part)
 
@@ -314,7 +317,7 @@ def class_numbers(
         placed = _positions(found, known)
         if placed is not None:
             numbers, note = placed
-            return numbers, note if asked else f"{note}; --by-name reads them as names"
+            return numbers, note if asked else marked(f"{note}; --by-name reads them as names")
         check(
             not asked,
             "--by-position",
@@ -364,7 +367,7 @@ def _positions(found: tuple[str, ...], known: tuple[str, ...]) -> tuple[IntArray
     numbers = np.array([int(name) for name in found], dtype=np.int64)
     low, high = int(numbers.min()), int(numbers.max())
     first, last = shown(known[low]), shown(known[high])
-    return numbers, f"labels {low}-{high} are read as the run's classes in order, {first} to {last}"
+    return numbers, marked(f"labels {low}-{high} are read as the run's classes in order, {first} to {last}")
 
 
 def _unknown(unknown: Sequence[str], known: Sequence[str]) -> str:
@@ -394,10 +397,9 @@ def _judge_new(unknown: Sequence[str], known: Sequence[str]) -> str:
     near = [
         (name, hint) for name in unknown if (hint := nearest(name, known)) and _wordy(name) != _wordy(hint)
     ]
-    told = ", ".join(f"{shown(name)} (did you mean {shown(hint)}?)" for name, hint in near[:6])
-    return (
-        f"new, and near to a known name: {told}; update --remove takes its images out again" if near else ""
-    )
+    told = ", ".join(marked(f"{shown(name)} (did you mean {shown(hint)}?)") for name, hint in near[:6])
+    said = marked(f"new, and near to a known name: {told}; update --remove takes its images out again")
+    return said if near else ""
 
 
 def _wordy(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,8 @@ def learning_curves(
 
 def steps(told: Sequence[Step], *, heading: str = marked("Step by step")) -> Section:
     """Steps in their order, as of the demonstration."""
-    return Section(tr(heading), [Story(told)])
+    shown = [replace(step, title=retold(step.title), words=retold(step.words)) for step in told]
+    return Section(tr(heading), [Story(shown)])
 
 
 def prose(heading: str, *paragraphs: str) -> Section:

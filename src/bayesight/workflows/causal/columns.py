@@ -13,6 +13,7 @@ from bayesight.causal.coding import reference_of
 from bayesight.causal.sample import Discrete
 from bayesight.data.counts import CountsColumn
 from bayesight.data.samples import TableRead
+from bayesight.language import marked, retold, tr
 
 __all__ = [
     "CATEGORIES",
@@ -25,8 +26,8 @@ __all__ = [
     "suggest_counts",
 ]
 
-CATEGORIES, LINE, QUANTITY = "categories", "a straight line", "a quantity"
-SLOPE = "its effect is a straight line's slope"
+CATEGORIES, LINE, QUANTITY = marked("categories"), marked("a straight line"), marked("a quantity")
+SLOPE = marked("its effect is a straight line's slope")
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,17 @@ class ColumnUse:
     @property
     def sentence(self) -> str:
         """Role, kind, reason and the option that changes it, in one line."""
-        values = f"{self.values:,} " if self.values and self.kind == "categories" else ""
-        kind = {"quantity": "a quantity", "rows a line": "how many rows each line stands for"}
-        said = f"{self.name}: {self.role}, {kind.get(self.kind, values + self.kind)}"
-        if self.detail:
-            said += f", {self.detail} counts" if self.role == "outcome" else f", against {self.detail}"
-        reason = "; ".join(part for part in (self.because, self.change) if part)
+        kind = {"quantity": marked("a quantity"), "rows a line": marked("how many rows each line stands for")}
+        told = tr(kind.get(self.kind, self.kind))
+        if self.values and self.kind == CATEGORIES:
+            told = tr("{count:,} categories", count=self.values)
+        said = f"{self.name}: {tr(self.role)}, {told}"
+        if self.detail and self.role == "outcome":
+            said += tr(", {value} counts", value=self.detail)
+        elif self.detail:
+            said += tr(", against {value}", value=self.detail)
+        reasons = "; ".join(part for part in (self.because, self.change) if part).split("; ")
+        reason = "; ".join(map(retold, reasons))
         return f"{said} ({reason})" if reason else said
 
     def as_dict(self) -> dict[str, Any]:
@@ -88,35 +94,34 @@ def column_uses(
     """
     uses = [_treatment_use(found, read), _outcome_use(found, read)]
     known = found.identification
-    roles = dict.fromkeys(found.held or (), "held fixed")
+    roles = dict.fromkeys(found.held or (), marked("held fixed"))
     if found.held is None and isinstance(known, FrontDoor):
-        roles = dict.fromkeys(known.mediators, "mediator")
+        roles = dict.fromkeys(known.mediators, marked("mediator"))
     elif found.held is None and isinstance(known, Instrument):
-        roles = {known.variable: "instrument"} | dict.fromkeys(known.given, "held fixed")
+        roles = {known.variable: marked("instrument")} | dict.fromkeys(known.given, marked("held fixed"))
     uses += [_plain_use(name, role, read) for name, role in roles.items()]
     if counts:
         guessed = guess is not None and guess.certain
-        because = "named so, and every combination of the other columns comes once" if guessed else ""
-        change = "--counts none takes each line as one row" if guessed else ""
-        uses.append(ColumnUse(counts, "counts", "rows a line", because=because, change=change))
+        because = marked("named so, and every combination of the other columns comes once") if guessed else ""
+        change = marked("--counts none takes each line as one row") if guessed else ""
+        uses.append(ColumnUse(counts, marked("counts"), "rows a line", because=because, change=change))
     return tuple(uses)
 
 
 def _treatment_use(found: Effect, read: TableRead) -> ColumnUse:
     name = found.question.treatment
-    use = _plain_use(name, "treatment", read)
+    use = _plain_use(name, marked("treatment"), read)
     if found.conditional.difference is None:
         because = "; ".join(part for part in (use.because, SLOPE) if part)
-        change = f"--text {shlex.quote(name)} makes categories of it"
+        change = marked(f"--text {shlex.quote(name)} makes categories of it")
         return replace(use, kind="quantity", because=because, change=change)
     levels, against = tuple(found.conditional.means), found.conditional.difference.versus
     if found.question.reference:
         return replace(use, detail=against)
     other = next(level for level in levels if level != against)
     reason = reference_of(levels).because
-    reason = (
-        "" if reason == "the smallest number" else f"{reason}; --reference {shlex.quote(other)} changes it"
-    )
+    change = marked(f"--reference {shlex.quote(other)} changes it")
+    reason = "" if reason == "the smallest number" else f"{reason}; {change}"
     return replace(use, detail=against, because="; ".join(r for r in (use.because, reason) if r))
 
 
@@ -124,12 +129,18 @@ def _outcome_use(found: Effect, read: TableRead) -> ColumnUse:
     name = found.question.outcome
     counted = found.counted
     if counted is None:
-        kind, one = ("yes or no", "1") if found.binary else ("quantity", "")
-        return ColumnUse(name, "outcome", kind, detail=one)
+        kind, one = (marked("yes or no"), "1") if found.binary else ("quantity", "")
+        return ColumnUse(name, marked("outcome"), kind, detail=one)
     levels = read.sample.discrete(name).levels
     other = next((level for level in levels if level != counted.value), "")
-    change = f"--success {shlex.quote(other)} turns it round" if not found.question.success and other else ""
-    return ColumnUse(name, "outcome", "yes or no", len(levels), counted.value, counted.because, change)
+    change = (
+        marked(f"--success {shlex.quote(other)} turns it round")
+        if not found.question.success and other
+        else ""
+    )
+    return ColumnUse(
+        name, marked("outcome"), marked("yes or no"), len(levels), counted.value, counted.because, change
+    )
 
 
 def _plain_use(name: str, role: str, read: TableRead) -> ColumnUse:
@@ -138,10 +149,10 @@ def _plain_use(name: str, role: str, read: TableRead) -> ColumnUse:
     quoted = shlex.quote(name)
     if not isinstance(column, Discrete):
         values = len(np.unique(column.values))
-        change = f"--text {quoted} makes categories of it" if because else ""
+        change = marked(f"--text {quoted} makes categories of it") if because else ""
         return ColumnUse(name, role, "quantity", values, because=because, change=change)
     numbers = len(column.levels) > 2 and column.numbers is not None
-    change = f"--numeric {quoted} makes a quantity of it" if numbers else ""
+    change = marked(f"--numeric {quoted} makes a quantity of it") if numbers else ""
     return ColumnUse(name, role, CATEGORIES, len(column.levels), because=because, change=change)
 
 
@@ -161,7 +172,7 @@ def suggest_counts(guess: CountsColumn | None) -> tuple[str, ...]:
     if guess is None or guess.certain:
         return ()
     name = shlex.quote(guess.name)
-    said = (
+    said = marked(
         f"{guess.name} is named like a number of rows: if each line stands for so many, say --counts {name}."
     )
     return (said,)

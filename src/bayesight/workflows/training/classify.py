@@ -58,14 +58,20 @@ BORROWED_SELECTION = marked(
 )
 """The same where features have learned nothing of any of the images."""
 
-_HEAD = "; the Gaussian head sees the logits alone, its shrinkage and sharpness are chosen on the same images"
-
 ENVIRONMENT_SELECTION = {
-    "reweight": "weights of the epoch with the lowest validation log-loss after adjustment for environments"
-    + _HEAD,
-    "groupdro": "weights of the epoch whose worst class within an environment has the lowest validation "
-    "log-loss" + _HEAD,
-    "irm": "weights of the last step" + _HEAD,
+    "reweight": marked(
+        "weights of the epoch with the lowest validation log-loss after adjustment for environments; the "
+        "Gaussian head sees the logits alone, its shrinkage and sharpness are chosen on the same images"
+    ),
+    "groupdro": marked(
+        "weights of the epoch whose worst class within an environment has the lowest validation "
+        "log-loss; the Gaussian head sees the logits alone, its shrinkage and sharpness are chosen "
+        "on the same images"
+    ),
+    "irm": marked(
+        "weights of the last step; the Gaussian head sees the logits alone, its shrinkage and sharpness are "
+        "chosen on the same images"
+    ),
 }
 """The same for the losses that see environments."""
 

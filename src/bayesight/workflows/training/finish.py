@@ -20,6 +20,7 @@ from bayesight.data import Store
 from bayesight.data.notes import source_facts
 from bayesight.data.text import Characters, Subwords
 from bayesight.errors import TrainingDiverged
+from bayesight.language import marked
 from bayesight.models import GenerativeModel, ImageModel, LanguageModel, TranslationModel
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
@@ -148,7 +149,9 @@ class TrainingJob:
                 raise TrainingDiverged(f"{diverged} Nothing is left in {run.folder}.") from diverged
             run.save_network(plan.network)
             run.drop_checkpoint()
-            way = f"To go on from the weights of step {kept.step}: --init-from {run.folder} with a lower rate"
+            way = marked(
+                f"To go on from the weights of step {kept.step}: --init-from {run.folder} with a lower rate"
+            )
             raise TrainingDiverged(f"{diverged} {way} and another --out.") from diverged
         return FinishedTraining(self, run, plan, state, read_s, borrowed)
 

@@ -19,6 +19,7 @@ from bayesight.data.batches import Examples
 from bayesight.data.encode import png_of
 from bayesight.data.notes import notes as source_notes
 from bayesight.files import write_atomic
+from bayesight.language import marked
 from bayesight.models import GenerativeModel
 from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
@@ -150,8 +151,8 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
 def _selection(network: GenerativeModel) -> str:
     """Which weights are kept, as the metrics say it."""
     if network.monitor is None:
-        return "the last weights: a game has no measure of its own that could choose"
-    return f"weights of the epoch with the lowest {network.monitor.words} on the validation images"
+        return marked("the last weights: a game has no measure of its own that could choose")
+    return marked(f"weights of the epoch with the lowest {network.monitor.words} on the validation images")
 
 
 @torch.no_grad()
