@@ -10,10 +10,9 @@ from statistics import median
 import numpy as np
 
 from bayesight.data.encode import gif_of, png_of
-from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
 from bayesight.milestones.bench.claim import KEYS, Arm, Curve, Measurement, Milestone
-from bayesight.milestones.bench.running import Outcome
+from bayesight.milestones.bench.running import Outcome, writable
 from bayesight.report.figures import Line, line_chart
 
 __all__ = ["curves_svg", "index_page", "markdown", "write_card", "write_index"]
@@ -34,14 +33,8 @@ def write_card(outcome: Outcome, folder: Path) -> Path:
     Raises:
         StorageFailed: the folder cannot be written.
     """
-    name = outcome.milestone.name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageFailed(
-            f"{folder}: cannot be made ({error.strerror}); give another with --out"
-        ) from error
-    pictures = {}
+    writable(folder)
+    name, pictures = outcome.milestone.name, {}
     for number, (caption, image) in enumerate(_pictures(outcome).items(), 1):
         film = image.ndim == 4
         file = f"{name}-{number}.{'gif' if film else 'png'}"

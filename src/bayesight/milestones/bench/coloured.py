@@ -18,7 +18,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from bayesight.checks import check, probability
@@ -247,22 +246,21 @@ def write_world(letters: GreyLetters, plan: ColourPlan, seed: int, folder: Path)
             f"--write: {there[0]} exists; expected a folder without it. Choose another folder."
         )
     world = make_world(letters, plan, seed)
-    train: dict[str, Image.Image] = {}
+    train: dict[str, ImageArray] = {}
     rows: list[tuple[str, str]] = []
     for part in (world.validation, world.train):
-        for row in range(len(part.labels)):
-            path = f"{_percent(plan.train[part.places[row]])}/{_kind(letters, part, row)}/{len(train):05}.png"
-            train[path] = Image.fromarray(part.images[row])
+        for row, (label, place) in enumerate(zip(part.labels, part.places, strict=True)):
+            path = f"{_percent(plan.train[place])}/{_kind(letters, label)}/{len(train):05}.png"
+            train[path] = part.images[row]
             rows.append((path, ("red", "green")[part.colours[row]]))
     tested = {
-        f"{_percent(agree)}/{_kind(letters, part, row)}/{row:05}.png": Image.fromarray(part.images[row])
+        f"{_percent(agree)}/{_kind(letters, label)}/{row:05}.png": part.images[row]
         for agree, part in zip(plan.test, world.test, strict=True)
-        for row in range(len(part.labels))
+        for row, label in enumerate(part.labels)
     }
-    batch = world.balanced
     balanced = {
-        f"{_kind(letters, batch, row)}/{row:05}.png": Image.fromarray(batch.images[row])
-        for row in range(len(batch.labels))
+        f"{_kind(letters, label)}/{row:05}.png": world.balanced.images[row]
+        for row, label in enumerate(world.balanced.labels)
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -280,13 +278,13 @@ def _percent(agreement: float) -> str:
     return f"agrees-{100 * agreement:g}"
 
 
-def _kind(letters: GreyLetters, part: ColouredLetters, row: int) -> str:
-    """Folder name of an image's label: the first and the last class of its half."""
-    names = letters.kinds[int(part.labels[row])]
+def _kind(letters: GreyLetters, label: int) -> str:
+    """Folder name of a label: the first and the last class of its half."""
+    names = letters.kinds[label]
     return names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}"
 
 
-def _archive(images: Mapping[str, Image.Image]) -> bytes:
+def _archive(images: Mapping[str, ImageArray]) -> bytes:
     """A .tar.gz of PNG files without time stamps."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:

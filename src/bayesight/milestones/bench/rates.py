@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from bayesight.errors import TrainingDiverged
-from bayesight.milestones.bench.claim import Keys, Measurement, key
+from bayesight.milestones.bench.claim import Keys, Measurement
 from bayesight.milestones.bench.classifying import letters_of, network_of, train_classifier
 from bayesight.milestones.bench.language import train_language_model
 from bayesight.milestones.bench.workbench import Bench, thinned
@@ -52,10 +51,8 @@ def best_rate(
     (recipe,) = recipes
     found: list[tuple[float, float, list[float]]] = []
     for rate in recipe.optimization["lr"]:
-        options = {**recipe.optimization.options, "lr": rate}
-        one = replace(recipe, optimization=key(recipe.optimization.name, **options))
         try:
-            losses = train(one, bench)
+            losses = train(recipe.changed({"optimization.lr": rate}), bench)
         except TrainingDiverged:
             continue  # a rate that is too high is no candidate
         tail = losses[-max(1, len(losses) // LAST) :]

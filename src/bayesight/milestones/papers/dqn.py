@@ -1,6 +1,6 @@
 """DQN: a network learns the value of actions from remembered play, against a copy of itself."""
 
-from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
+from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
 from bayesight.milestones.bench.playing import deep_q
 
 CART = key(
@@ -34,10 +34,8 @@ PIXEL_UPDATES = key("adam", lr=1e-3, clip_norm=10.0, steps=7656)
 CONVOLUTION = key("convolution", filters=16, hidden=128)
 PERCEPTRON = key("perceptron", hidden=(256, 256))
 
-
-def changed(part: RecipeKey, **options: object) -> RecipeKey:
-    """The key with options replaced."""
-    return key(part.name, **{**part.options, **options})
+CARTPOLE = Keys(CART, PERCEPTRON, CART_LOSS, CART_UPDATES, "cartpole")
+FREEWAY = Keys(PIXELS, CONVOLUTION, PIXEL_LOSS, PIXEL_UPDATES, "freeway")
 
 
 MILESTONE = Milestone(
@@ -61,26 +59,10 @@ MILESTONE = Milestone(
     "key changed, from the newest frames, each like the one before it, to draws from a long memory; and the "
     "loss holds its own target still between two copies. Model and optimization are as they were.",
     arms=(
-        Arm("cartpole", (Keys(CART, PERCEPTRON, CART_LOSS, CART_UPDATES, "cartpole"),), deep_q),
-        Arm(
-            "cartpole, neither",
-            (
-                Keys(
-                    changed(CART, replay=64),
-                    PERCEPTRON,
-                    changed(CART_LOSS, target_every=1),
-                    CART_UPDATES,
-                    "cartpole",
-                ),
-            ),
-            deep_q,
-        ),
-        Arm("freeway", (Keys(PIXELS, CONVOLUTION, PIXEL_LOSS, PIXEL_UPDATES, "freeway"),), deep_q),
-        Arm(
-            "freeway, no replay",
-            (Keys(changed(PIXELS, replay=128), CONVOLUTION, PIXEL_LOSS, PIXEL_UPDATES, "freeway"),),
-            deep_q,
-        ),
+        Arm("cartpole", (CARTPOLE,), deep_q),
+        Arm("cartpole, neither", (CARTPOLE.changed({"data.replay": 64, "loss.target_every": 1}),), deep_q),
+        Arm("freeway", (FREEWAY,), deep_q),
+        Arm("freeway, no replay", (FREEWAY.changed({"data.replay": 128}),), deep_q),
     ),
     claims=(
         Claim("cartpole", "return", ">=", margin=475.0, smoke=(1.0, 150.0)),
