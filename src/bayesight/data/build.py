@@ -26,8 +26,8 @@ from bayesight.data.framing import MOST_PIXELS, BitDepths, ImageSpec, asked_fram
 from bayesight.data.idx import idx_batches
 from bayesight.data.layout import WEB_DATASET, document_kind, flat_hint
 from bayesight.data.manifest import Manifest, content_hash, digests_of
-from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined, Remarks, Tally
-from bayesight.data.placing import Placement, place, place_by_name, place_by_value
+from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined, Remarks, SkippedFiles
+from bayesight.data.placing import Placement, class_counts, part_counts, place, place_by_name, place_by_value
 from bayesight.data.sources import AS_STORED, ContainerOptions, Source, find_source
 from bayesight.data.unpacking import MemberPlan, ReadAgain
 from bayesight.errors import BayesightError, SourceUnreadable, StorageFailed
@@ -137,7 +137,8 @@ class Spool:
         self.digests: list[ImageArray] = []
         self.paths: list[bytes] = []
         self.quarantined: list[Quarantined] = []
-        self.ignored = Tally()
+        self._passed: Counter[tuple[str, str | None]] = Counter()
+        self._first: dict[tuple[str, str | None], str] = {}
         self.others: dict[str, Counter[str]] = {}
         self.treatment = Treatment()
         self.remarks = Remarks()
@@ -159,12 +160,19 @@ class Spool:
     def set_aside(self, batch: Batch) -> None:
         """Take note of what a batch brought beside images, and of how far the pass has come."""
         self.quarantined += batch.quarantined
-        self.ignored.take(batch.ignored)
+        for one in batch.ignored:
+            self._passed[one.kind, one.label] += one.files
+            self._first.setdefault((one.kind, one.label), one.path)
         for path, what in [
             *((one.path, one.kind) for one in batch.ignored if one.kind != HIDDEN),
             *((one.path, document_kind(one.path) or one.reason) for one in batch.quarantined),
         ]:
             self.others.setdefault(path.rpartition("/")[0], Counter())[what] += 1
+
+    @property
+    def passed(self) -> tuple[SkippedFiles, ...]:
+        """Kinds and classes of files that were passed over, with their numbers, the most first."""
+        return tuple(SkippedFiles(*key, self._first[key], n) for key, n in self._passed.most_common())
 
     def report(self, fraction: float) -> None:
         """Tell the listener how many images were read and about how many there are."""
@@ -376,8 +384,8 @@ def _finish(
         source=str(source.path),
         kind=source.kind,
         classes=placed.classes,
-        counts=placed.counts,
-        parts=placed.part_counts,
+        counts=class_counts(placed.classes, labels),
+        parts=part_counts(parts),
         notes=(*placed.notes, *spool.remarks.sentences()),
         container=spool.remarks,
         lost=placed.lost,
@@ -387,7 +395,7 @@ def _finish(
         fit=frame.fit,
         content_hash=content_hash(frame, labels, digests, parts),
         quarantined=tuple(spool.quarantined),
-        passed=spool.ignored.counted(),
+        passed=spool.passed,
         choice=choice,
         treatment=spool.treatment,
     )
@@ -440,7 +448,7 @@ def _nothing_read(source: Source, spool: Spool) -> SourceUnreadable:
     if spool.quarantined:
         first = spool.quarantined[0]
         found.append(f"{len(spool.quarantined):,} quarantined (first: {first.path}: {first.reason})")
-    passed = spool.ignored.counted()
+    passed = spool.passed
     if passed:
         many = sum(kind.files for kind in passed)
         kinds = ", ".join(f"{kind.files:,} {kind.kind}" for kind in passed[:5])

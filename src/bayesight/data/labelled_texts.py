@@ -16,6 +16,7 @@ import numpy as np
 from bayesight.checks import check, existing_path
 from bayesight.data.formats import promises_image
 from bayesight.data.manifest import Manifest, content_hash, digests_of
+from bayesight.data.placing import class_counts
 from bayesight.data.store import Store
 from bayesight.data.streams import ByteStream
 from bayesight.data.text import Subwords, read_labelled, read_text, text_lines
@@ -122,12 +123,11 @@ def open_texts(source: str | Path, *, labelled: bool | None = True, in_order: bo
     order = np.arange(len(texts)) if in_order else np.lexsort((*digests.T[::-1], labels))
     labels, digests = labels[order], digests[order]
     parts = np.zeros(len(texts), np.uint8)
-    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     manifest = Manifest(
         source=str(path),
         kind=TEXT,
         classes=classes,
-        counts=dict(zip(classes, counts.tolist(), strict=True)),
+        counts=class_counts(classes, labels),
         shape=(1, 1),
         mode=TEXT,
         content_hash=content_hash(Frame(1, 1, TEXT), labels, digests, parts),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
@@ -25,7 +24,6 @@ __all__ = [
     "Quarantined",
     "Remarks",
     "SkippedFiles",
-    "Tally",
     "Unreadable",
     "must_sniff",
     "printable",
@@ -84,25 +82,6 @@ class SkippedFiles:
     label: str | None
     path: str
     files: int = 1
-
-
-class Tally:
-    """Counts files that were passed over."""
-
-    def __init__(self) -> None:
-        self._files: Counter[tuple[str, str | None]] = Counter()
-        self._first: dict[tuple[str, str | None], str] = {}
-
-    def take(self, ignored: Iterable[SkippedFiles]) -> None:
-        """Take note of files."""
-        for one in ignored:
-            key = one.kind, one.label
-            self._files[key] += one.files
-            self._first.setdefault(key, one.path)
-
-    def counted(self) -> tuple[SkippedFiles, ...]:
-        """Kinds and classes with their numbers, the most first."""
-        return tuple(SkippedFiles(*key, self._first[key], many) for key, many in self._files.most_common())
 
 
 @dataclass

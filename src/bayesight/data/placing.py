@@ -32,7 +32,7 @@ from bayesight.language import marked
 from bayesight.names import canonical
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Placement", "part_counts", "place", "place_by_name", "place_by_value"]
+__all__ = ["Placement", "class_counts", "part_counts", "place", "place_by_name", "place_by_value"]
 
 _MOST_NAMES = 40
 _LEFT_OUT, _UNLABELLED = PARTS.index("left out"), PARTS.index("unlabelled")
@@ -57,16 +57,11 @@ class Placement:
     notes: tuple[str, ...] = ()
     lost: tuple[EmptyClass, ...] = ()
 
-    @property
-    def counts(self) -> dict[str, int]:
-        """Images of each class."""
-        numbers = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
-        return dict(zip(self.classes, numbers.tolist(), strict=True))
 
-    @property
-    def part_counts(self) -> dict[str, int]:
-        """Images of each part by name, where the source has parts."""
-        return part_counts(self.parts)
+def class_counts(classes: Sequence[str], labels: IntArray) -> dict[str, int]:
+    """Images of each class by name; labels of -1 are of none."""
+    numbers = np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()
+    return dict(zip(classes, numbers, strict=True))
 
 
 def part_counts(parts: ImageArray) -> dict[str, int]:

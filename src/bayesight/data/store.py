@@ -30,7 +30,7 @@ from bayesight.data.layout import AS_SHOWN, PARTS, LayoutOptions
 from bayesight.data.manifest import FORMAT, Manifest, content_hash, digests_of
 from bayesight.data.members import Quarantined
 from bayesight.data.path_values import PathValues
-from bayesight.data.placing import part_counts
+from bayesight.data.placing import class_counts, part_counts
 from bayesight.data.sources import AS_STORED, ContainerOptions, Source, find_source
 from bayesight.errors import (
     BayesightError,
@@ -307,11 +307,10 @@ def _relabelled(store: Store, labels: IntArray, classes: tuple[str, ...], notes:
     """A store of the same images in which those that lost their class are left out."""
     parts = np.array(store.parts)
     parts[(labels < 0) & (store.labels >= 0)] = PARTS.index("left out")
-    counts = np.bincount(labels[labels >= 0], minlength=len(classes)).tolist()
     manifest = replace(
         store.manifest,
         classes=classes,
-        counts=dict(zip(classes, counts, strict=True)),
+        counts=class_counts(classes, labels),
         parts=part_counts(parts),
         notes=(*store.manifest.notes, *notes),
         content_hash=content_hash(store.manifest.frame, labels, store.digests, parts),
