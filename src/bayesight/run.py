@@ -41,7 +41,7 @@ from bayesight.belief.check import from_format_1
 from bayesight.belief.classifier import Classes, Classifier
 from bayesight.checks import existing_path
 from bayesight.data.labelled_texts import TEXT
-from bayesight.data.text import Characters, Subwords, Vocabulary, vocabulary_from
+from bayesight.data.text import Characters, Subwords, vocabulary_from
 from bayesight.errors import InvalidConfig, InvalidInput, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import read_plain, write_atomic
 from bayesight.language import marked
@@ -259,7 +259,7 @@ class Run:
         """The things it classifies, in a word: images or texts."""
         return marked("texts") if self.classes().mode == "text" else marked("images")
 
-    def save_vocabulary(self, vocabulary: Vocabulary) -> None:
+    def save_vocabulary(self, vocabulary: Characters | Subwords) -> None:
         """Write ``vocabulary.json``."""
         self._save_json("vocabulary.json", {"format": FORMAT, **vocabulary.as_dict()})
 

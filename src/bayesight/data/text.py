@@ -18,7 +18,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,7 +34,6 @@ __all__ = [
     "Characters",
     "KnownWords",
     "Subwords",
-    "Vocabulary",
     "Windows",
     "read_labelled",
     "read_lines",
@@ -161,22 +160,6 @@ def text_lines(path: Path) -> Iterator[tuple[Path, list[tuple[int, str]]]]:
         if file.is_file() and not file.name.startswith("."):
             lines = read_text(file).split("\n")
             yield file, [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-class Vocabulary(Protocol):
-    """Text to numbers and back."""
-
-    def __len__(self) -> int:
-        """The number of symbols."""
-
-    def encode(self, text: str) -> IntArray:
-        """(N,) int64, the symbols of a text."""
-
-    def decode(self, symbols: Iterable[int]) -> str:
-        """The text of symbols."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values that ``vocabulary_from`` reads back."""
 
 
 class Characters:
