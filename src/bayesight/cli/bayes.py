@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import share, with_json, write
+from bayesight.cli.common import share, share_option, with_json, write
 from bayesight.errors import InvalidInput, UnknownName
 from bayesight.language import marked, tr
 
@@ -22,27 +22,14 @@ _RESULTS = {"+": "+", "positive": "+", "pos": "+", "-": "-", "negative": "-", "n
 def bayes(
     prior: Annotated[
         float | None,
-        typer.Option(
-            parser=share,
-            metavar="P",
-            help="P(has it) before the test: 0.1 or 10% (default: none; needed without --hypotheses).",
-        ),
+        share_option("P(has it) before the test: 0.1 or 10% (default: none; needed without --hypotheses)."),
     ] = None,
     sensitivity: Annotated[
-        float | None,
-        typer.Option(
-            parser=share,
-            metavar="P",
-            help="P(positive | has it) (default: none; needed without --hypotheses).",
-        ),
+        float | None, share_option("P(positive | has it) (default: none; needed without --hypotheses).")
     ] = None,
     false_alarm: Annotated[
         float | None,
-        typer.Option(
-            parser=share,
-            metavar="P",
-            help="P(positive | does not have it) (default: none; needed without --hypotheses).",
-        ),
+        share_option("P(positive | does not have it) (default: none; needed without --hypotheses)."),
     ] = None,
     result: Annotated[
         list[str] | None, typer.Option(metavar="+|-", help="A result of the test; repeat for each reading.")

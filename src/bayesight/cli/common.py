@@ -48,6 +48,7 @@ __all__ = [
     "refuse_options",
     "say",
     "share",
+    "share_option",
     "source_or_parts",
     "this_program",
     "when_interrupted",
@@ -149,6 +150,11 @@ def share(text: str) -> float:
     if "%" in text and (value < 0 or value > 1):
         raise typer.BadParameter(f"{text.strip()} is no probability; expected 0% to 100%")
     return value
+
+
+def share_option(words: str) -> Any:
+    """An option that is a probability; ``words`` are its help."""
+    return typer.Option(parser=share, metavar="P", help=words)
 
 
 SetCoverageOption = Annotated[

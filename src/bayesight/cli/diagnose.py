@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import SeedOption, share, with_json, write
+from bayesight.cli.common import SeedOption, share, share_option, with_json, write
 from bayesight.errors import InvalidInput
 from bayesight.language import marked, retold, tr
 
@@ -37,19 +37,10 @@ def diagnose(
     ] = None,
     sensitivity: Annotated[
         float | None,
-        typer.Option(
-            parser=share,
-            metavar="P",
-            help="P(positive | has it), instead of counts: 0.9 or 90% (default: from --counts).",
-        ),
+        share_option("P(positive | has it), instead of counts: 0.9 or 90% (default: from --counts)."),
     ] = None,
     false_alarm: Annotated[
-        float | None,
-        typer.Option(
-            parser=share,
-            metavar="P",
-            help="P(positive | does not), instead of counts (default: from --counts).",
-        ),
+        float | None, share_option("P(positive | does not), instead of counts (default: from --counts).")
     ] = None,
     prevalence: Annotated[
         str | None,
