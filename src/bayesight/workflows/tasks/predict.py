@@ -14,10 +14,11 @@ from bayesight.data.archives import read_files
 from bayesight.data.encode import png_of
 from bayesight.data.foldernames import is_mask
 from bayesight.data.formats import promises_image
+from bayesight.data.members import ENCODED_LIMIT_BYTES
 from bayesight.data.rasters import RasterRefusal
 from bayesight.data.sources import AS_STORED, ContainerOptions, find_source, holds_images
-from bayesight.errors import SourceUnreadable
-from bayesight.files import write_atomic
+from bayesight.errors import SourceNotFound, SourceUnreadable
+from bayesight.files import reading, write_atomic
 from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.workflows.tasks.base import Asked, ImageAnswer
@@ -90,34 +91,49 @@ def answer_images(
     check(whole, "--overlay", came, "a folder", f"Write for example --overlay {str(overlay)[:-4]}.")
     answers: list[tuple[str, ImageAnswer, str]] = []
     unread: list[tuple[str, str]] = []
-    for name, blob, problem_with in blobs:
+    for name, blob in blobs:
         try:
-            if problem_with:
-                raise RasterRefusal(problem_with)
+            if isinstance(blob, Exception):
+                raise blob
             found = task.answer(trained, blob, asked)
-        except RasterRefusal as problem:
+        except (RasterRefusal, SourceNotFound, SourceUnreadable) as problem:
             unread.append((name, str(problem)))
             continue
         answers.append((name, found, "" if overlay is None else _draw(found, name, overlay, len(answers))))
     if not answers:
+        if blobs and isinstance(blobs[0][1], SourceNotFound):
+            raise blobs[0][1]
         name, reason = unread[0] if unread else ("nothing", marked("no image was given"))
         raise SourceUnreadable(f"{name}: {reason}; expected an image.")
     return TaskAnswers(tuple(answers), tuple(unread))
 
 
-def _blobs(images: Sequence[str | Path], container: ContainerOptions) -> Iterator[tuple[str, bytes, str]]:
-    """The name and content of each image file, in folders and archives too, and why there is none."""
+def _blobs(
+    images: Sequence[str | Path], container: ContainerOptions
+) -> Iterator[tuple[str, bytes | Exception]]:
+    """The name and content of each image file, in folders and archives too, or why it cannot be had."""
     for given in images:
-        path = existing_path(given)
-        if not holds_images(path):
-            yield str(given), path.read_bytes(), ""
-            continue
-        files, lost = read_files(
-            find_source(path, labelled=False, options=container),
-            lambda name: promises_image(name) and not any(map(is_mask, PurePosixPath(name).parts[:-1])),
-        )
-        yield from ((name, blob, "") for name, blob in files.items())
-        yield from ((one.path, b"", one.reason) for one in lost)
+        try:
+            path = existing_path(given)
+            if holds_images(path):
+                files, lost = read_files(
+                    find_source(path, labelled=False, options=container),
+                    lambda name: (
+                        promises_image(name) and not any(map(is_mask, PurePosixPath(name).parts[:-1]))
+                    ),
+                )
+                yield from files.items()
+                yield from ((one.path, RasterRefusal(one.reason)) for one in lost)
+                continue
+            with reading(path):
+                size = path.stat().st_size
+                if size > ENCODED_LIMIT_BYTES:
+                    raise RasterRefusal(
+                        f"{size:,} bytes, over the limit of {ENCODED_LIMIT_BYTES:,} for one file"
+                    )
+                yield str(given), path.read_bytes()
+        except (RasterRefusal, SourceNotFound, SourceUnreadable) as problem:
+            yield str(given), problem
 
 
 def _draw(found: ImageAnswer, name: str, overlay: Path, number: int) -> str:
