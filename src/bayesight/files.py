@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from bayesight.errors import BayesightError, RunUnreadable, SourceUnreadable, StorageFailed
 
-__all__ = ["entries_of", "open_atomic", "read_plain", "reading", "write_atomic"]
+__all__ = ["entries_of", "make_folder", "open_atomic", "read_plain", "reading", "write_atomic"]
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -81,6 +81,25 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path, wanted: str = "a folder") -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Args:
+        folder: the path.
+        wanted: what was expected, for the message.
+
+    Raises:
+        StorageFailed: it cannot be made; says why.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "a file is there" if folder.is_file() else error.strerror or error
+        raise StorageFailed(
+            f"{folder}: could not be made ({reason}); expected {wanted}. Give another path."
+        ) from error
 
 
 def entries_of(folder: Path) -> list[Path]:

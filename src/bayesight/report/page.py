@@ -13,8 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from bayesight.errors import StorageFailed
-from bayesight.files import write_atomic
+from bayesight.files import make_folder, write_atomic
 from bayesight.language import current, tr
 from bayesight.report.blocks import Section
 from bayesight.report.pictures import data_uri
@@ -71,11 +70,7 @@ def save(report: Report, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path).expanduser().absolute()
     text = render(report)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        came = f"{target.parent}: could not be made ({error.strerror})"
-        raise StorageFailed(f"{came}; expected a folder for {target.name}. Give another path.") from error
+    make_folder(target.parent, f"a folder for {target.name}")
     write_atomic(target, text)
     return target
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bayesight.data.rasters import RasterRefusal
-from bayesight.errors import SourceNotFound, SourceUnreadable
+from bayesight.errors import SourceNotFound, SourceUnreadable, StorageFailed
 from bayesight.workflows.tasks import predict
 from bayesight.workflows.tasks.base import ImageAnswer
 from bayesight.workflows.tasks.predict import answer_images
@@ -56,3 +56,11 @@ def test_where_none_can_be_read_the_first_says_why(files):
         answer_images(RUN, [files / "empty.png", files / "none.png"])
     with pytest.raises(SourceUnreadable, match="no image was given"):
         answer_images(RUN, [])
+
+
+def test_a_folder_for_drawings_that_cannot_be_made_is_refused_in_words(files):
+    (files / "taken").write_text("a file")
+    with pytest.raises(
+        StorageFailed, match=r"taken: could not be made \(a file is there\); expected a folder"
+    ):
+        answer_images(RUN, [files / "a.png"], overlay=files / "taken")

@@ -18,9 +18,8 @@ from torch import Tensor
 from bayesight.belief.classifier import Classifier
 from bayesight.checks import check
 from bayesight.data.parts import PartsManifest, SourcePart
-from bayesight.errors import StorageFailed
 from bayesight.evaluation import Answers
-from bayesight.files import write_atomic
+from bayesight.files import make_folder, write_atomic
 from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.training.classification import EVALUATION_BATCH
@@ -206,10 +205,7 @@ def answer_parts(
     how = how or Readings()
     check(not how.same_subject, "--parts", "given with --same-subject", "one of the two")
     classifier, folder = belief_of(Run.open(run_path)), Path(to)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise StorageFailed(f"cannot make {folder}: {problem.strerror}; give --to a folder.") from problem
+    make_folder(folder, "a folder for the tables")
     told = f"{classifier.digest()} {how} {options.container}"
     asked = hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
     manifest = PartsManifest.open(manifest_path)

@@ -18,7 +18,7 @@ from bayesight.data.members import ENCODED_LIMIT_BYTES
 from bayesight.data.rasters import RasterRefusal
 from bayesight.data.sources import AS_STORED, ContainerOptions, find_source, holds_images
 from bayesight.errors import SourceNotFound, SourceUnreadable
-from bayesight.files import reading, write_atomic
+from bayesight.files import make_folder, reading, write_atomic
 from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.workflows.tasks.base import Asked, ImageAnswer
@@ -140,7 +140,7 @@ def _draw(found: ImageAnswer, name: str, overlay: Path, number: int) -> str:
     """Write an answer's picture; returns its path. Several lie in a folder, numbered."""
     target = overlay
     if not overlay.suffix:
-        overlay.mkdir(parents=True, exist_ok=True)
+        make_folder(overlay, "a folder for the drawings")
         target = overlay / f"{number + 1:04}-{Path(name).stem}.png"
     write_atomic(target, png_of(Image.fromarray(found.overlay)))
     return str(target)
