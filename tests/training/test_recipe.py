@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.errors import InvalidConfig, SourceNotFound, UnknownName
+from bayesight.errors import InvalidConfig, SourceNotFound, SourceUnreadable, UnknownName
 from bayesight.models import MODELS
 from bayesight.training.recipe import Recipe
 
@@ -23,6 +23,8 @@ def test_toml_round_trip(tmp_path):
     recipe = Recipe.default("resnet").changed({"data.size": [28, 30], "model.depth": 2, "seed": 9})
     file = tmp_path / "recipe.toml"
     file.write_text(recipe.to_toml())
+    assert Recipe.load(file) == recipe
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())  # as some editors begin a file
     assert Recipe.load(file) == recipe
     assert recipe.model.options == {"widths": [32, 64, 96], "depth": 2}
 
@@ -87,6 +89,8 @@ def test_bad_files(tmp_path):
     (tmp_path / "kinds.toml").write_text('model = 3\ndata = "x"')
     with pytest.raises(InvalidConfig, match="2 problems"):
         Recipe.load(tmp_path / "kinds.toml")
+    with pytest.raises(SourceUnreadable, match="cannot be read: Is a directory"):
+        Recipe.load(tmp_path)
 
 
 def test_a_misspelt_field_beside_options_is_recognised():

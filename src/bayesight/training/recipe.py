@@ -45,6 +45,7 @@ from bayesight.checks import check, existing_path
 from bayesight.data.augment import AUGMENTATIONS, Augment, augmentation
 from bayesight.data.moves import SceneAugment
 from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
+from bayesight.files import reading
 from bayesight.frame import Fit
 from bayesight.losses import LOSSES
 from bayesight.models import (
@@ -355,13 +356,15 @@ class Recipe(BaseModel):
         """A recipe from a TOML file; one that comes with the package is known by its name, ``gpt.toml``.
 
         Raises:
-            SourceNotFound: no such file.
+            SourceNotFound, SourceUnreadable: no such file, or a folder.
             InvalidConfig: not TOML, or every problem in it.
         """
         packaged = _RECIPES / str(path)
         if Path(path).name == str(path) and not Path(path).exists() and packaged.is_file():
             return cls.from_toml(packaged.read_bytes(), f"the packaged {path}")
-        return cls.from_toml(existing_path(path).read_bytes(), str(path))
+        file = existing_path(path)
+        with reading(file):
+            return cls.from_toml(file.read_bytes(), str(path))
 
     @classmethod
     def from_toml(cls, content: bytes, where: str) -> Recipe:
@@ -468,7 +471,7 @@ def _packaged(model: str) -> dict[str, Any]:
 
 def _read_toml(content: bytes, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as problem:  # also a number of 5,000 digits, 5,000 brackets
         raise InvalidConfig(where, [f"not TOML: {problem}"]) from problem
 

@@ -132,8 +132,8 @@ def parse_costs(text: str, names: Sequence[str]) -> Costs:
         return Costs.zero_one(names)
     path = existing_path(text)
     try:
-        tree: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
+        tree: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as problem:
         raise InvalidInput(f"--costs: {text} is not JSON ({problem}).") from problem
     good = isinstance(tree, Mapping) and len(tree) > 0 and all(_is_row(row) for row in tree.values())
     check(good, "--costs", f"{text} holds no table of costs", 'JSON like {"act": {"A": 0, "*": 5}}')

@@ -3,7 +3,7 @@
 import pytest
 
 from bayesight.causal import NotIdentified
-from bayesight.errors import InvalidInput, UnknownName
+from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
 from bayesight.workflows.causal import CausalRequest, causal_effect
 
 GRAPH = "Z -> T, Z -> Y, T -> Y"
@@ -54,6 +54,9 @@ def test_a_graph_in_a_file(ask, table, tmp_path):
     path = tmp_path / "g.dot"
     path.write_text("digraph { Z -> {T Y}; T -> Y }")
     assert ask(table.path, graph=str(path)).effect.held == ("Z",)
+    (tmp_path / "folder.dot").mkdir()
+    with pytest.raises(SourceUnreadable, match=r"folder\.dot cannot be read: Is a directory"):
+        ask(table.path, graph=str(tmp_path / "folder.dot"))
 
 
 def test_an_example_can_be_asked_otherwise():

@@ -20,6 +20,7 @@ from bayesight.causal.examples import Example
 from bayesight.checks import check, existing_path
 from bayesight.data.samples import ReadOptions
 from bayesight.errors import InvalidInput, UnknownName, nearest
+from bayesight.files import reading
 
 __all__ = ["CausalRequest", "complete", "graph_of", "read_graph", "read_options"]
 
@@ -104,7 +105,9 @@ def complete(request: CausalRequest, known: Example | None) -> CausalRequest:
 def read_graph(graph: str) -> str:
     """Give a graph's text, read from a file where it names one."""
     if len(graph) < 4096 and "\n" not in graph and Path(graph).suffix in (".dot", ".gv", ".txt", ".dagitty"):
-        return existing_path(graph).read_text(encoding="utf-8-sig", errors="replace")
+        path = existing_path(graph)
+        with reading(path):
+            return path.read_text(encoding="utf-8-sig", errors="replace")
     return graph
 
 

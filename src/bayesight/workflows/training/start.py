@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bayesight.belief.classifier import Classes
 from bayesight.checks import existing_path
 from bayesight.errors import InvalidInput
+from bayesight.files import reading
 from bayesight.models import (
     PRETRAINED,
     Bert,
@@ -98,7 +99,9 @@ def _from_run(path: Path, network: ImageModel, classes: Classes) -> str:
 
 
 def _from_file(path: Path, network: ImageModel) -> str:
-    content, where = existing_path(path).read_bytes(), f"--weights {path}"
+    file, where = existing_path(path), f"--weights {path}"
+    with reading(file):
+        content = file.read_bytes()
     try:
         weights: Mapping[str, Tensor] = load(content)
     except (SafetensorError, ValueError, TypeError, KeyError) as problem:
