@@ -253,13 +253,17 @@ def test_a_newer_or_damaged_run_is_refused_in_a_sentence(shapes_run, tmp_path):
 
 
 def test_two_processes_train_as_one(shapes, tmp_path):
-    """Gradients averaged over two processes are the gradient of the whole batch."""
+    """Two processes have the loss and the gradient of one, which plain descent writes into the weights."""
     recipe = tmp_path / "recipe.toml"
     plain = SMALL.changed(
         {
             "optimization.precision": "32",
             "data.augment": "none",
             "optimization.epochs": 2,
+            "optimization.lr": 0.5,
+            "optimization.weight_decay": 0.0,
+            "optimization.schedule": "constant",
+            "optimization.name": "sgd",
             "model.dropout": 0.0,
         }
     )
@@ -274,7 +278,13 @@ def test_two_processes_train_as_one(shapes, tmp_path):
     assert json.loads(pair.stdout)["details"]["hardware"]["processes"] == 2
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
-        np.testing.assert_allclose(one[name], two[name], rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(one[name], two[name], rtol=1e-5, atol=1e-6)
+    histories = [Run.open(tmp_path / name).history() for name in ("one", "two")]
+    for alone, pair in zip(*histories, strict=True):
+        assert {name: value for name, value in alone.items() if name != "elapsed_s"} == pytest.approx(
+            {name: value for name, value in pair.items() if name != "elapsed_s"}, rel=1e-5
+        )
+    assert len(histories[0]) == 2
 
 
 def test_a_run_says_when_a_sample_of_the_images_chose_its_weights():

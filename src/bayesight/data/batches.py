@@ -145,7 +145,8 @@ class Batches:
         seed: of order and augmentation.
         augment: random changes, or None.
         dtype: floating type of the images handed out.
-        share: (rank, world): this process takes every world-th image of a batch, from rank on.
+        share: (rank, world): this process takes every world-th image of a batch, from rank on; those that
+            do not go round are left out, so that the mean over processes is the mean over the images.
         mixture: other images that fill their share of each batch, in passes of their own.
     """
 
@@ -184,7 +185,8 @@ class Batches:
 
         Where the examples have environments, those (B,) come third.
         """
-        positions = self._positions(step)[self.rank :: self.world]
+        positions = self._positions(step)
+        positions = positions[self.rank : len(positions) // self.world * self.world : self.world]
         images = self.examples.images(positions)
         if self.augment is not None:
             generator = torch_generator(self.seed, "augment", self.rank, step)

@@ -297,7 +297,7 @@ class _Loop:
         """Evaluate, remember the best, tell the listeners."""
         state, monitor = self.state, self.budget.monitor
         row: dict[str, float] = {"step": float(state.step), "elapsed_s": state.elapsed_s}
-        row |= {name: value / state.summed for name, value in state.sums.items()}
+        row |= {name: self.over_processes(value / state.summed) for name, value in state.sums.items()}
         state.sums, state.summed = {}, 0
         improved = False
         if not all(bool(part.isfinite().all()) for part in self.task.model.parameters()):
@@ -312,6 +312,12 @@ class _Loop:
             self.model.train()
         state.history.append(row)
         self.tell(EvaluationEvent(state.step, row, improved))
+
+    def over_processes(self, value: float) -> float:
+        """The mean of each process's own value."""
+        if self.fabric.world_size == 1:
+            return value
+        return float(self.fabric.all_reduce(torch.tensor(value, dtype=torch.float64), reduce_op="mean"))
 
     def remember(self, value: float, *, diverged: bool) -> bool:
         """Keep the weights the model carries now if ``value`` is the best so far and nothing has diverged."""
