@@ -317,7 +317,9 @@ class _Loop:
         """The mean of each process's own value."""
         if self.fabric.world_size == 1:
             return value
-        return float(self.fabric.all_reduce(torch.tensor(value, dtype=torch.float64), reduce_op="mean"))
+        mean = self.fabric.all_reduce(torch.tensor(value, dtype=torch.float64), reduce_op="mean")
+        assert isinstance(mean, Tensor)
+        return mean.item()
 
     def remember(self, value: float, *, diverged: bool) -> bool:
         """Keep the weights the model carries now if ``value`` is the best so far and nothing has diverged."""
