@@ -184,6 +184,14 @@ def test_numbers_beside_colours_kept_to_show_them_by(tmp_path):
         (b"Class,R,G,B\nroad,9,0,0\ncar,0,9,0\n", None, ("road", "car")),
         (b"name;Red;Green;Blue\nroad;9;0;0\ncar;0;9;0\n", None, ("road", "car")),
         (b"red\ngreen\n", None, ("red", "green")),  # classes, and no header
+        (b"1 car\n0 road\n", None, ("road", "car")),  # in the order of their numbers
+        (b"road 1\ncar 2\n255 void\n", None, ("0", "road", "car")),
+        (b"1 car\n1 road\n", None, ()),
+        (b"id,name,r,g,b\n0,road,9,0,0\n1,car,0,9,0\n", None, ("road", "car")),
+        (b"# label:color_rgb:parts:actions\nroad:9,0,0::\ncar:0,9,0::\n", None, ("road", "car")),
+        ("\ufeffroad\ncar\n".encode(), None, ("road", "car")),
+        ("도로\n자동차\n".encode("cp949"), None, ("도로", "자동차")),
+        (b"9" * 5000 + b" road\ncar\n", None, ("9" * 5000 + " road", "car")),  # no number that could be meant
     ],
 )
 def test_a_number_for_nothing_moves_no_other(table, void, names):

@@ -19,14 +19,16 @@ def shard(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def test_labels_come_from_cls_and_json_files(tmp_path):
-    label = json.dumps({"caption": "x", "label": "disc"}).encode()
+    label, mark = json.dumps({"caption": "x", "label": "disc"}).encode(), b"\xef\xbb\xbf"
     path = shard(
         tmp_path / "a.tar",
         {"d/01.seg.jpg": b"a", "d/01.cls": b"3\n", "02.png": b"b", "02.json": label, "02.txt": b"no"},
     )
     # WebDataset's rule: the key ends at the first dot, so 01.seg.jpg has no plain image suffix.
     assert shard_labels(path) == {"02.png": "disc"}
-    path = shard(tmp_path / "b.tar", {"d/01.jpg": b"a", "d/01.cls": b"3\n", "02.png": b"b", "02.json": label})
+    path = shard(
+        tmp_path / "b.tar", {"d/01.jpg": b"a", "d/01.cls": b"3\n", "02.png": b"b", "02.json": mark + label}
+    )
     assert shard_labels(path) == {"d/01.jpg": "3", "02.png": "disc"}
 
 

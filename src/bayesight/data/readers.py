@@ -47,6 +47,7 @@ VOID = 255
 
 Colour = tuple[int, int, int]
 _HEADINGS = ({"r", "g", "b"}, {"red", "green", "blue"})
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _NOTHING = re.compile(r"void|unlabell?ed|ignore[d]?|unknown|background_void", re.IGNORECASE)
 
 
@@ -287,9 +288,10 @@ def _sampled(mask: ImageArray, rows: np.ndarray, columns: np.ndarray) -> ImageAr
 def class_table(content: bytes, void: int | None = None) -> tuple[tuple[str, ...], dict[Colour, int]]:
     r"""Names of classes, and their colours where each has one, out of a table of lines.
 
-    A line has a name, or three numbers of a colour and a name, in either order, parted by blanks, tabs or
-    commas. A line of a colour named as void, or whose number is ``void``, is ``VOID``; where masks hold
-    numbers, these stay what they are, and so does a line for no class, unless it is the last.
+    A line has a name, and the class's number, three numbers of a colour, or both before or behind it, parted
+    by blanks, tabs, commas or colons. Numbers that no line names are called by themselves. A line of a colour
+    named as void, or whose number is ``void``, is ``VOID``; where masks hold numbers, these stay what they
+    are, and so does a line for no class, unless it is the last.
 
     Returns:
         Names, empty where it is no such table, and the class of each colour.
@@ -297,31 +299,40 @@ def class_table(content: bytes, void: int | None = None) -> tuple[tuple[str, ...
     Example:
         >>> class_table(b"128 0 0 house\n0 128 0 tree\n0 0 0 void\n")
         (('house', 'tree'), {(128, 0, 0): 0, (0, 128, 0): 1, (0, 0, 0): 255})
+        >>> class_table(b"2: tree\n1: house\n")
+        (('0', 'house', 'tree'), {})
     """
-    names: list[str] = []
+    from bayesight.data.dialect import encoding_of  # loads Arrow
+
+    names: dict[int, str] = {}
     colours: dict[Colour, int] = {}
-    number = -1
-    for line in content.decode("utf-8", "replace").splitlines():
-        words = [word for word in re.split(r"[\s,;]+", line.strip()) if word]
-        if not words or line.lstrip().startswith("#"):
+    number, lines = -1, 0
+    for line in content.decode(encoding_of(content), "replace").splitlines():
+        words = [word for word in re.split(r"[\s,;:]+", line.strip()) if word]
+        if not words or words[0].startswith("#"):
             continue
-        values = tuple(int(word) for word in words if word.isdecimal())
-        name = " ".join(word for word in words if not word.isdecimal())
-        coloured = len(values) == 3 and max(values) <= 255
+        values = [int(word) for word in words if _NUMBER.fullmatch(word)]
+        name = " ".join(word for word in words if not _NUMBER.fullmatch(word))
+        coloured = len(values) in (3, 4) and max(values[-3:]) <= 255
         heading = any(len({word.casefold() for word in words} & letters) == 3 for letters in _HEADINGS)
         if not name or len(names) >= VOID or (not coloured and heading):
             continue
-        number += 1
+        number = values[0] if len(values) in (1, 4) else number + 1
         nothing = coloured and (number == void or bool(_NOTHING.fullmatch(name)))
+        place = len(names) if coloured else number
         if coloured:
-            colours[values[0], values[1], values[2]] = VOID if nothing else len(names)
-        if not nothing:
-            names.append(name)
-    if not colours and void is not None and void == len(names) - 1:
-        names.pop()
-    if len(set(names)) != len(names) or (colours and len(colours) < len(names)):
+            red, green, blue = values[-3:]
+            colours[red, green, blue] = VOID if nothing else place
+        if not nothing and place < VOID:
+            names[place] = name
+            lines += 1
+    if not colours and void is not None and void == max(names, default=-1):
+        del names[void]
+        lines -= 1
+    whole = tuple(names.get(place, str(place)) for place in range(max(names, default=-1) + 1))
+    if len(set(whole)) != len(whole) or lines != len(names) or (colours and len(colours) < len(whole)):
         return (), {}
-    return tuple(names), colours
+    return whole, colours
 
 
 def _is_grey(raw: bytes) -> bool:

@@ -76,7 +76,7 @@ def _label(content: bytes, suffix: str, where: str) -> str:
         SourceUnreadable: there is none in it.
     """
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
         if suffix == ".json":
             tree = json.loads(text)
             text = str(next(tree[key] for key in _LABELS if key in tree))
