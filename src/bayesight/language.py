@@ -187,7 +187,8 @@ def _told(words: str, whole: bool) -> str | None:
     for pattern, text in _patterns(_LANGUAGE.get()):
         if whole and not _ALONE.match(pattern.pattern):
             continue
-        if found := pattern.fullmatch(words):
+        found = pattern.fullmatch(words)
+        if found and not any(value.startswith(" ") for value in found.groups()):  # those are columns
             return _with_particles(text.format(*map(_Value, found.groups())))
     return None
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from bayesight.bayes.theorem import Belief
 from bayesight.checks import check, probability
+from bayesight.language import marked
 
 __all__ = [
     "ASK",
@@ -36,8 +37,8 @@ __all__ = [
     "value_of_reading",
 ]
 
-ASK = "ask for another reading"
-HAND_OVER = "hand to a person"
+ASK = marked("ask for another reading")
+HAND_OVER = marked("hand to a person")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import networkx as nx
 
 from bayesight.causal.graph import Dag
 from bayesight.checks import check
+from bayesight.language import marked
 
 __all__ = ["LIMIT", "Path", "Paths", "all_paths", "blocked_by", "is_open"]
 
@@ -24,7 +25,7 @@ LIMIT = 1000
 _MOST_STEPS = 300_000
 """Steps of the search at most: a second or so."""
 
-_KINDS = ("causal", "back-door", "collider")
+_KINDS = (marked("causal"), marked("back-door"), marked("collider"))
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ def _tell(found: CausalAnswer) -> str:
         title = marked(f"if it were set, {ON_WHOM[answer.on]} ({answer.method})")
         lines += _answer_lines(title, answer, effect.question.level)
     if effect.adjusted is None and not effect.warning:
-        lines += [marked(f"Cannot be known: {document['reason']}."), ""]
+        lines += [tr("Cannot be known: {reason}.", reason=retold(document["reason"])), ""]
     if effect.reversal:
         lines += [effect.reversal.sentence, ""]
     if effect.warning and effect.adjusted is None:
@@ -269,17 +269,24 @@ def _tell_paths(found: PathsAnswer) -> str:
     lines = []
     for p in found.paths:
         kind = tr(p["kind"])
-        state = tr("open") if p["open"] else tr("blocked by {names}", names=", ".join(p["blocked_by"]))
         if p["colliders"] and p["kind"] != "collider":
             kind = tr("{kind}, collider {names}", kind=kind, names=", ".join(p["colliders"]))
-        lines.append(f"{p['path']:<{width}}  {kind}, {state}")
+        blocked = ", ".join(p["blocked_by"])
+        told = (
+            tr("{kind}, open", kind=kind)
+            if p["open"]
+            else tr("{kind}, blocked by {names}", kind=kind, names=blocked)
+        )
+        lines.append(f"{p['path']:<{width}}  {told}")
     if not lines:
         lines = [marked(f"no path between {found.treatment} and {found.outcome}")]
     if not found.complete:
         lines.append(marked("... and more"))
     lines += [
         "",
-        _how(document) if document["identified"] else marked(f"not identified: {document['reason']}"),
+        _how(document)
+        if document["identified"]
+        else tr("not identified: {reason}", reason=retold(document["reason"])),
     ]
     for others in document.get("minimal_sets", [])[1:6]:
         lines.append(marked(f"  or {', '.join(others)}"))
@@ -295,7 +302,8 @@ def _forbidden(found: Mapping[str, str]) -> list[str]:
 
 
 def _tell_simulated(found: SimulatedTable) -> str:
-    lines = [marked(f"{found.path}: {found.rows:,} rows of {', '.join(found.columns)}")]
+    columns = ", ".join(found.columns)
+    lines = [tr("{path}: {rows:,} rows of {columns}", path=found.path, rows=found.rows, columns=columns)]
     if found.effect is not None:
         unit = marked("slope") if found.kind == "linear" else marked("difference of probabilities")
         lines.append(

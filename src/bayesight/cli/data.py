@@ -22,7 +22,7 @@ from bayesight.cli.common import (
     write,
     write_parts,
 )
-from bayesight.language import marked
+from bayesight.language import marked, tr
 
 __all__ = ["data_app"]
 
@@ -309,7 +309,12 @@ def parts(
     found.save(out)
     write(
         {"path": str(out), **found.as_dict()},
-        marked(f"{len(found.parts):,} parts, {found.bytes / 1e9:,.2f} GB, in {out}"),
+        tr(
+            "{count:,} parts, {size:,.2f} GB, in {path}",
+            count=len(found.parts),
+            size=found.bytes / 1e9,
+            path=out,
+        ),
     )
 
 

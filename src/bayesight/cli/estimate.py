@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["estimate"]
 
 _KEYS = {
-    "beta": "rate",
-    "dirichlet": "probabilities",
-    "normal": "mean",
-    "regression": "coefficients",
+    "beta": marked("rate"),
+    "dirichlet": marked("probabilities"),
+    "normal": marked("mean"),
+    "regression": marked("coefficients"),
     "wishart": "mean",
 }
 
@@ -75,10 +75,10 @@ def _tell(found: ParameterEstimate, level: float) -> str:
     for j, label in enumerate(labels):
         spread = retold(marked(f"{percent(level, 0)} interval"))
         best, mean = padded(tr("max. likelihood"), -15), padded(tr("posterior mean"), -14)
-        lines += [label, f"{'n':>9}  {best}  {mean}  {spread}"]
+        lines += [tr(label) if label == key else label, f"{'n':>9}  {best}  {mean}  {spread}"]
         for s in snapshots:
-            best = four_figures(s.mle[key].reshape(-1)[j].item()) if s.mle else "open"
-            mean, reach = "open", "open"
+            best = four_figures(s.mle[key].reshape(-1)[j].item()) if s.mle else tr("open")
+            mean, reach = tr("open"), tr("open")
             if s.interval:
                 mean = four_figures(s.posterior[key].reshape(-1)[j].item())
                 reach = tr(" to ").join(
@@ -89,7 +89,7 @@ def _tell(found: ParameterEstimate, level: float) -> str:
     last = snapshots[-1]
     if "variance" in last.posterior:
         spread = tr(" to ").join(four_figures(bound.item()) for bound in last.interval["variance"])
-        best = four_figures(last.mle["variance"].item()) if last.mle else "open"
+        best = four_figures(last.mle["variance"].item()) if last.mle else tr("open")
         bayes = four_figures(last.posterior["variance"].item())
         lines.append(marked(f"variance: {best} by maximum likelihood, {bayes} by Bayes ({spread})"))
     if last.log_evidence != last.log_evidence:

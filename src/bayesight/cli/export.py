@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayesight.cli.common import LedgerOption, progress_bar, with_json, write
-from bayesight.language import marked
+from bayesight.language import marked, tr
 
 if TYPE_CHECKING:
     from bayesight.workflows.export import Export
@@ -76,8 +76,8 @@ def _text(made: Export) -> str:
     seen = marked(f"{made.images:,} images of noise") if made.noise else marked(f"{made.images:,} images")
     lines = [
         marked(f"{made.path}: {made.target}, {made.size_bytes / 1e6:.1f} MB"),
-        *(marked(f"  takes  {name:<15} {kind}") for name, kind in made.inputs.items()),
-        *(marked(f"  gives  {name:<15} {kind}") for name, kind in made.outputs.items()),
+        *(tr("  takes  {name:<15} {kind}", name=name, kind=kind) for name, kind in made.inputs.items()),
+        *(tr("  gives  {name:<15} {kind}", name=name, kind=kind) for name, kind in made.outputs.items()),
         marked(
             f"  largest difference of a posterior from the run's, on {seen}: {made.largest_difference:.1e}"
         ),

@@ -9,12 +9,14 @@ import typer
 
 from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
 from bayesight.errors import MissingExtra
-from bayesight.language import marked
+from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
     from bayesight.milestones import Milestone, Outcome, Setting
 
 __all__ = ["milestones_app"]
+
+_KEYS = (marked("data"), marked("model"), marked("loss"), marked("optimization"))
 
 milestones_app = typer.Typer(
     name="milestones", no_args_is_help=True, help="Papers that changed the field, each claim measured."
@@ -103,9 +105,9 @@ def _run(milestone: Milestone, setting: Setting) -> dict[str, Any]:
 def _verdict(outcome: Outcome) -> str:
     m = outcome.milestone
     lines = [
-        f"{m.name} ({m.year}): {m.claim}",
-        marked(f"  the paper: {m.figure}"),
-        marked(f"  here, on {outcome.origin}:"),
+        f"{m.name} ({m.year}): {retold(m.claim)}",
+        f"  {tr('the paper: {figure}', figure=retold(m.figure))}",
+        f"  {tr('here, on {data}:', data=retold(outcome.origin))}",
         *(
             marked(
                 f"    {marked('holds') if v.holds else marked('DOES NOT HOLD')}: {v.sentence}"
@@ -149,13 +151,15 @@ def _entry(m: Milestone) -> dict[str, Any]:
 
 
 def _lines(m: Milestone) -> str:
+    from bayesight.formatting import padded
+
     recipe = m.arms[0].recipes[-1]
     return "\n".join(
         [
             marked(f"{m.year}  {m.name}  (about {m.minutes:g} min; {m.paper.authors}, {m.paper.title!r})"),
-            f"      {m.claim}",
-            *(f"      {which:13} {getattr(recipe, which)}" for which in ("data", "model", "loss")),
-            f"      {'optimization':13} {recipe.optimization}",
-            marked(f"      displaced     {m.displaced} (by its {m.key})"),
+            f"      {retold(m.claim)}",
+            *(f"      {padded(tr(key), 13)} {getattr(recipe, key)}" for key in _KEYS),
+            f"      {padded(tr('displaced'), 13)} "
+            + tr("{what} (by its {key})", what=retold(m.displaced), key=tr(m.key)),
         ]
     )

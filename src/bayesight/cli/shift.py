@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayesight.cli.common import progress_bar, say, with_json, write
-from bayesight.language import marked
+from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
     from bayesight.milestones.shift import ShiftResult
@@ -71,16 +71,19 @@ def shift(
         setting = Setting(out=Path(folder), seeds=seeds, data=data, threads=threads)
         result = work(setting, names, balanced=balanced, progress=progress)
     if report is not None:
-        title = marked("Why the causal classifier holds")
+        title = tr("Why the causal classifier holds")
         say(marked(f"report: {write_report(title, result.sections(), report, result.letters.source)}"))
     write(result.as_dict(), _text(result))
 
 
 def _text(result: ShiftResult) -> str:
+    from bayesight.formatting import padded
+
     tree = result.as_dict()
     train, test = (tree["agreement"][part] for part in ("train", "test"))
     shown = [agree for agree in test if agree in (test[0], 0.5, test[-1])]
-    head = [marked(f"train {a:g}") for a in train] + ["adjusted"] + [marked(f"test {a:g}") for a in shown]
+    head = [tr("train {share:g}", share=a) for a in train]
+    head += [tr("adjusted"), *(tr("test {share:g}", share=a) for a in shown)]
     width = max(len(name) for name in tree["methods"])
     lines = [
         marked(
@@ -88,7 +91,7 @@ def _text(result: ShiftResult) -> str:
             f"{tree['seeds']} seeds: median accuracy (least - greatest); the ceiling is {tree['ceiling']:.2f}"
         ),
         "",
-        f"{'':{width}}  " + "  ".join(f"{name:>16}" for name in head),
+        f"{'':{width}}  " + "  ".join(padded(name, -16) for name in head),
     ]
     for name, figures in tree["methods"].items():
         spreads = [figures["validation"][f"{a:g}"] for a in train] + [figures["adjusted_validation"]]
@@ -96,11 +99,21 @@ def _text(result: ShiftResult) -> str:
         lines.append(f"{name:{width}}  " + "  ".join(f"{_cell(spread):>16}" for spread in spreads))
     lines += [
         "",
-        *(marked(f"{name}: {row['title']}; told: {row['sees']}") for name, row in tree["methods"].items()),
+        *(
+            tr(
+                "{name}: {title}; told: {sees}",
+                name=name,
+                title=retold(row["title"]),
+                sees=retold(row["sees"]),
+            )
+            for name, row in tree["methods"].items()
+        ),
     ]
     lines += [
         "",
-        marked("train and adjusted: held-out letters of the training environments. ") + tree["selection"],
+        tr("train and adjusted: held-out letters of the training environments.")
+        + " "
+        + retold(tree["selection"]),
     ]
     if tree["chosen"]:
         lines.append(marked(f"Chosen so: {tree['chosen']}."))

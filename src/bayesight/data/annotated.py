@@ -68,6 +68,13 @@ _PLURALS = {
     marked("entry"): marked("entries"),
 }
 """Kinds of faults."""
+_WITHOUT = {
+    "masks": marked("no masks"),
+    "boxes": marked("no boxes"),
+    "key points": marked("no key points"),
+    "questions": marked("no questions"),
+}
+"""Faults of pictures, by what their reader reads."""
 _NAMED = 3  # faults of one kind that are named; the others are counted
 
 
@@ -291,7 +298,7 @@ def open_annotated(
     raws = _annotations(files, pictures, reader, faults)
     tables = {name: blob for name, blob in files.items() if _is_table(name) and not reader.holds(name)}
     reader = reader.settled({name: found.raw for name, found in raws.items()}, tables)
-    faults += [Fault(name, marked(f"no {reader.what}"), "picture") for name in pictures if name not in raws]
+    faults += [Fault(name, _WITHOUT[reader.what], "picture") for name in pictures if name not in raws]
     sizes = _sizes({name: blob for name, blob in pictures.items() if name in raws}, faults)
     if not sizes:
         why = f": {faults[0].path}: {faults[0].reason}" if faults else ""

@@ -338,7 +338,7 @@ def class_table(counts: dict[str, int], counted: str) -> list[str]:
         return [marked("without classes")]
     width = max(columns(tr("class")), *(len(name) for name in counts))
     most = max(counts.values())
-    lines = [f"  {padded(tr('class'), width)}  {padded(retold(counted), -9)}"]
+    lines = [f"  {padded(tr('class'), width)}  {padded(tr(counted), -9)}"]
     for name, number in counts.items():
         lines.append(f"  {name:<{width}}  {number:>9,}  {'█' * max(1, round(_BAR * number / most))}")
     return lines

@@ -10,6 +10,7 @@ from typing import Any
 
 from bayesight import report
 from bayesight.errors import UnknownName
+from bayesight.language import marked, retold, tr
 from bayesight.milestones.bench.coloured import ColourPlan, GreyLetters, two_kinds
 from bayesight.milestones.bench.running import Outcome, Setting, run
 from bayesight.milestones.bench.shifting import plan_of
@@ -21,7 +22,7 @@ from bayesight.types import Progress
 
 __all__ = ["CANDIDATES", "METHODS", "PUBLISHED", "SELECTION", "ShiftResult", "grey_letters", "shift"]
 
-SELECTION = (
+SELECTION = marked(
     "Weights: the lowest log-loss on held-out letters of the training environments, plain for ordinary "
     "training and the grey oracle, adjusted for the colour by the back-door formula for the others. Method: "
     "the highest accuracy on those letters after the same adjustment, at the median of the seeds, among "
@@ -35,13 +36,19 @@ table 1); the hyper-parameters of their IRM were chosen with test data."""
 
 
 METHODS = {
-    "ordinary": ("ordinary training", "nothing"),
-    "reweight": ("adjusted for the colour", "the colour of each letter"),
-    "groupdro": ("group DRO", "the colour of each letter"),
-    "irm": ("invariant risk", "environments, and colours of held-out letters to choose the weights"),
-    "belief": ("belief at equal base rates", "the colour of each letter, once ordinary training is over"),
-    "dfr": ("belief with a balanced batch", "the same, and the labels of a balanced batch"),
-    "grey": ("oracle without colour", "that colour is to be ignored: the images are grey"),
+    "ordinary": (marked("ordinary training"), marked("nothing")),
+    "reweight": (marked("adjusted for the colour"), marked("the colour of each letter")),
+    "groupdro": (marked("group DRO"), marked("the colour of each letter")),
+    "irm": (
+        marked("invariant risk"),
+        marked("environments, and colours of held-out letters to choose the weights"),
+    ),
+    "belief": (
+        marked("belief at equal base rates"),
+        marked("the colour of each letter, once ordinary training is over"),
+    ),
+    "dfr": (marked("belief with a balanced batch"), marked("the same, and the labels of a balanced batch")),
+    "grey": (marked("oracle without colour"), marked("that colour is to be ignored: the images are grey")),
 }
 """The milestone's arms in words: a title, and what each is told beyond images and labels."""
 
@@ -108,7 +115,11 @@ class ShiftResult:
         """The report: the table with its curves, and how it came about."""
         plan, chosen = self.plan, self.chosen
         table = report.shift_table(
-            {name: self.figures(name) for name in self.outcome.measured},
+            {
+                name: self.figures(name)
+                | {"title": retold(METHODS[name][0]), "sees": retold(METHODS[name][1])}
+                for name in self.outcome.measured
+            },
             plan.train,
             plan.test,
             tuple(dict.fromkeys(["ordinary", chosen or "reweight", "dfr", "irm"])),
@@ -116,18 +127,27 @@ class ShiftResult:
             ceiling=1 - plan.noise,
             seeds=len(self.outcome.seeds),
         ).with_note(
-            "Published: Colored MNIST, 50,000 digits (Arjovsky et al. 2019, table 1); the options of "
-            "their invariant risk were chosen with test data.",
+            tr(
+                "Published: Colored MNIST, 50,000 digits (Arjovsky et al. 2019, table 1); the options of "
+                "their invariant risk were chosen with test data."
+            )
         )
         sizes = {name: len(rows) for name, rows in self.letters.parts.items()}
         first, second = self.letters.kinds
         how = report.prose(
-            "How this was measured",
-            f"{sizes['train']:,} letters to train with and {sizes['test']:,} others to test, {first[0]}-"
-            f"{first[-1]} against {second[0]}-{second[-1]}. {rate(plan.noise)} of all labels are wrong, "
-            f"also those of the balanced batch, whose {plan.balanced} letters are left out of the "
-            "training.",
-            SELECTION,
+            tr("How this was measured"),
+            tr(
+                "{train:,} letters to train with and {test:,} others to test, {first} against "
+                "{second}. {noise} of all labels are wrong, also those of the balanced batch, whose "
+                "{balanced} letters are left out of the training.",
+                train=sizes["train"],
+                test=sizes["test"],
+                first=f"{first[0]}-{first[-1]}",
+                second=f"{second[0]}-{second[-1]}",
+                noise=rate(plan.noise),
+                balanced=plan.balanced,
+            ),
+            retold(SELECTION),
         )
         return [table, how]
 
@@ -177,4 +197,4 @@ def shift(
 def grey_letters(data: Path | None, *, smoke: bool = False) -> GreyLetters:
     """The letters that the milestone colours: the user's, or rendered ones where there are none."""
     letters = two_kinds(open_letters(data, smoke=smoke).store)
-    return letters if data else replace(letters, source="rendered letters")
+    return letters if data else replace(letters, source=marked("rendered letters"))

@@ -253,7 +253,7 @@ def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
     """
     evaluation, data = result.evaluation, result.data
     seen = retold(result.seen_note)
-    notes = (capitalised(seen), retold(data.note))
+    notes = (capitalised(seen), "; ".join(map(retold, data.said)))
     judged = tr("of which it has seen some") if result.seen_note else tr("it never learned from")
     sections: list[Section] = [
         *evaluation_sections(evaluation, note=". ".join(filter(None, notes)), judged=judged),
@@ -351,7 +351,7 @@ def data_sections(store: Store) -> list[Section]:
     return [
         report.class_counts(manifest.counts).with_note(retold(manifest.choice)),
         report.quarantine(
-            [(q.path, q.reason) for q in manifest.quarantined], ignored=manifest.ignored
+            [(q.path, retold(q.reason)) for q in manifest.quarantined], ignored=manifest.ignored
         ).with_note(said),
         report.duplicates(found.groups, found.extra, found.conflicts),
     ]

@@ -99,14 +99,14 @@ class LabelledImages:
     Args:
         examples: what to compute on; labels are class numbers of the run.
         store: where they come from, for paths and the manifest.
-        note: how folders and labels were read, where that needs saying; may be empty.
+        said: how folders and labels were read, where that needs saying, a sentence each.
         new_classes: names the run does not know, numbered from K on.
         part: the part of the source the images are; empty where it has none.
     """
 
     examples: Examples
     store: Store
-    note: str = ""
+    said: tuple[str, ...] = ()
     new_classes: tuple[str, ...] = ()
     part: str = ""
 
@@ -122,9 +122,14 @@ class LabelledImages:
         return replace(self, examples=Examples(held.arrays, held.rows[kept], held.labels[kept]))
 
     @property
+    def note(self) -> str:
+        """The same as one sentence; may be empty."""
+        return "; ".join(self.said)
+
+    @property
     def notes(self) -> list[str]:
         """All that is to be said of the source: how it was read, what is left out, what was done to it."""
-        return [*([self.note] if self.note else []), *reading_notes(self.store, whose="the run's ")]
+        return [*self.said, *reading_notes(self.store, whose="the run's ")]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -200,7 +205,7 @@ def read_labelled(
     if part:
         notes.append(marked(f"of the parts of the source, {part} is taken: {len(rows):,} images"))
     examples = Examples((store.images,), rows, number_of[store.labels[rows]])
-    return LabelledImages(examples, store, "; ".join([*notes, *([note] if note else [])]), new, part)
+    return LabelledImages(examples, store, (*notes, *([note] if note else [])), new, part)
 
 
 def read_unlabelled(

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.checks import check
+from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.milestones.bench.workbench import Bench
@@ -205,7 +206,9 @@ class Claim:
             bound = self.against if factor == 1 else f"{factor:g} x {self.against}"
             if margin:
                 bound += f" {'+' if margin > 0 else '-'} {abs(margin):g}"
-        return f"{self.metric} of {self.arm} {'≥' if self.relation == '>=' else '≤'} {bound}"
+        if self.relation == ">=":
+            return marked(f"{self.metric} of {self.arm} ≥ {bound}")
+        return marked(f"{self.metric} of {self.arm} ≤ {bound}")
 
     def bound(self, other: float, *, smoke: bool = False) -> float:
         """The bound, where the other arm's median is ``other``."""

@@ -27,6 +27,7 @@ from bayesight.data.splits import split
 from bayesight.data.store import Store, cache_home, open_store, require_classes
 from bayesight.data.text import Characters, read_labelled, read_lines, read_text
 from bayesight.errors import InvalidInput, SourceNotFound, StorageFailed, listed
+from bayesight.language import marked
 from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.types import IntArray, Progress
 
@@ -193,8 +194,10 @@ def open_letters(
         f"at least {needs:,} of each class for this protocol",
         "Add images, leave --data out to use rendered letters, or try --smoke, which needs fewer.",
     )
-    kind = f"{len(store):,} images of {len(store.classes)} classes"
-    return Letters(store, f"{kind} from {path.name}" if path else f"{kind}: letters rendered from fonts")
+    many, classes = len(store), len(store.classes)
+    if path:
+        return Letters(store, marked(f"{many:,} images of {classes} classes from {path.name}"))
+    return Letters(store, marked(f"{many:,} images of {classes} classes: letters rendered from fonts"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +241,7 @@ def open_sentences(path: Path | None, *, needs: int = 0) -> Sentences:
         labelled = {"reviews": _labelled(halves)}
         lines, origin = (
             _distinct([*halves[0], *halves[1]]),
-            "sentences of the language reference within Python",
+            marked("sentences of the language reference within Python"),
         )
     else:
         negative, positive = (read_lines(path / f"rt-polarity.{name}.gz") for name in ("neg", "pos"))
@@ -249,7 +252,9 @@ def open_sentences(path: Path | None, *, needs: int = 0) -> Sentences:
         ]
         labelled = {"reviews": _labelled((negative, positive)), "spam": _labelled(messages)}
         lines = _distinct(read_lines(path / "multi30k-train.en.gz"))
-        origin = f"{len(lines):,} captions of Multi30k, movie reviews (rt-polarity) and short messages"
+        origin = marked(
+            f"{len(lines):,} captions of Multi30k, movie reviews (rt-polarity) and short messages"
+        )
     came = f"{len(lines):,} sentences"
     check(len(lines) >= needs, str(path), came, f"at least {needs:,} for this protocol")
     return Sentences(lines, labelled, origin)
@@ -323,7 +328,9 @@ def open_text(path: Path | None, *, needs: int = 0) -> Text:
 def _python_reference() -> Text:
     from pydoc_data.topics import topics
 
-    return Text("\n\n".join(topics[name] for name in sorted(topics)), "the language reference within Python")
+    return Text(
+        "\n\n".join(topics[name] for name in sorted(topics)), marked("the language reference within Python")
+    )
 
 
 PARTS = ("train", "val", "test")
@@ -391,7 +398,7 @@ def _parallel_text(path: Path) -> ParallelText:
             raise InvalidInput(f"{path}: lines of {counts}; expected a translation for each.")
     whole = {language: (one[0], one[1], one[2]) for language, one in parts.items()}
     count = len(whole[languages[0]][0])
-    return ParallelText(whole, f"{count:,} pairs of {listed(languages)} from {path.name}")
+    return ParallelText(whole, marked(f"{count:,} pairs of {listed(languages)} from {path.name}"))
 
 
 def _language(file: Path) -> str:
@@ -409,7 +416,7 @@ def _spelled_numbers() -> ParallelText:
         for language in ("de", "en")
     }
     whole = {language: (found[0], found[1], found[2]) for language, found in spoken.items()}
-    return ParallelText(whole, f"{SPELLED[0]:,} numbers, spelled in German and in English")
+    return ParallelText(whole, marked(f"{SPELLED[0]:,} numbers, spelled in German and in English"))
 
 
 def _spelled(number: int, *, german: bool) -> str:

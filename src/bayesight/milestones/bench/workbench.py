@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import nn
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Curve, Milestone, RecipeKey
 from bayesight.milestones.bench.sources import (
     Letters,
@@ -36,9 +37,9 @@ LOOKS = 20
 """Between so many weights a metric chooses, where one is to."""
 
 _MADE = {
-    "play": "play in environments of gymnasium and MinAtar",
-    "shapes": "pictures of shapes that the recipe makes",
-    "none": "points that the recipe makes",
+    "play": marked("play in environments of gymnasium and MinAtar"),
+    "shapes": marked("pictures of shapes that the recipe makes"),
+    "none": marked("points that the recipe makes"),
 }
 """Data that nobody brings, in words."""
 

@@ -1,5 +1,6 @@
 """Adam: each parameter at a step size of its own, from means of the gradient and of its square."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
 from bayesight.milestones.bench.rates import best_rate_on_letters, best_rate_on_text
 
@@ -47,11 +48,15 @@ MILESTONE = Milestone(
         "ICLR 2015",
         "https://arxiv.org/abs/1412.6980",
     ),
-    claim="Steps scaled by running means of the gradient and of its square train faster than AdaGrad, "
-    "RMSProp and momentum, with hardly any tuning.",
-    figure="curves of training cost: Adam below all others on logistic regression, a multilayer perceptron "
-    "with dropout and a convolutional network (figs. 1 to 3).",
-    displaced="SGD with Nesterov's momentum, AdaGrad, RMSProp",
+    claim=marked(
+        "Steps scaled by running means of the gradient and of its square train faster than AdaGrad, "
+        "RMSProp and momentum, with hardly any tuning."
+    ),
+    figure=marked(
+        "curves of training cost: Adam below all others on logistic regression, a multilayer perceptron "
+        "with dropout and a convolutional network (figs. 1 to 3)."
+    ),
+    displaced=marked("SGD with Nesterov's momentum, AdaGrad, RMSProp"),
     key="optimization",
     story="Data, model and loss stay; only how the parameters move changes. A network is made of parts whose "
     "gradients differ by orders of magnitude, embeddings and norms and matrices, and one rate for all is too "

@@ -1,5 +1,6 @@
 """AlexNet: convolutions find a shape wherever it is; pixels in fixed places do not."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.classifying import classify
 from bayesight.milestones.bench.kernels import kernel_machine
@@ -33,10 +34,12 @@ MILESTONE = Milestone(
         "NeurIPS 2012",
         "https://papers.nips.cc/paper/4824",
     ),
-    claim="A deep convolutional network with rectifiers and dropout recognises photographs far better than "
-    "anything before it.",
-    figure="ILSVRC-2012, top-5 error: 15.3 % against 26.2 % for the runner-up.",
-    displaced="features made by hand with kernel machines on top",
+    claim=marked(
+        "A deep convolutional network with rectifiers and dropout recognises photographs far better than "
+        "anything before it."
+    ),
+    figure=marked("ILSVRC-2012, top-5 error: 15.3 % against 26.2 % for the runner-up."),
+    displaced=marked("features made by hand with kernel machines on top"),
     key="model",
     story="The model is told one thing about the world before it sees any: a shape is the same shape "
     "wherever it is. Weights shared over all places say so. Networks without that must learn every letter in "

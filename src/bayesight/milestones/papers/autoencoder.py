@@ -1,5 +1,6 @@
 """Autoencoder: a deep network finds a shorter description of an image than its principal components."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.remembering import project, remember
 
@@ -20,11 +21,15 @@ MILESTONE = Milestone(
         "Science 313",
         "https://doi.org/10.1126/science.1127647",
     ),
-    claim="A deep autoencoder brings images back from a few numbers far better than as many principal "
-    "components do.",
-    figure="MNIST, 784-1000-500-250-30: squared error of a test image 3.00, with 30 principal components "
-    "13.87 (fig. 2B).",
-    displaced="principal component analysis (Pearson 1901), the best linear code",
+    claim=marked(
+        "A deep autoencoder brings images back from a few numbers far better than as many principal "
+        "components do."
+    ),
+    figure=marked(
+        "MNIST, 784-1000-500-250-30: squared error of a test image 3.00, with 30 principal components "
+        "13.87 (fig. 2B)."
+    ),
+    displaced=marked("principal component analysis (Pearson 1901), the best linear code"),
     key="model",
     story="The label goes away: the image itself is what is to be said, so any image teaches. The model is "
     "squeezed in the middle, and whatever passes there is a description. With linear layers it would find "

@@ -1,5 +1,6 @@
 """BERT: an encoder that has learned to name hidden words needs few labels for what lies in their order."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
 from bayesight.milestones.bench.reading import from_scratch, naive_bayes, pretrained, published
 
@@ -55,10 +56,14 @@ MILESTONE = Milestone(
         "NAACL 2019",
         "https://arxiv.org/abs/1810.04805",
     ),
-    claim="An encoder that has learned to name hidden words from those on both sides needs few labels.",
-    figure="GLUE 82.1 (BERT large), against 75.1 for OpenAI's GPT, which reads one way, and 71.0 without "
-    "fine-tuning a transformer (table 1).",
-    displaced="training from the labels alone, on fixed vectors of words",
+    claim=marked(
+        "An encoder that has learned to name hidden words from those on both sides needs few labels."
+    ),
+    figure=marked(
+        "GLUE 82.1 (BERT large), against 75.1 for OpenAI's GPT, which reads one way, and 71.0 without "
+        "fine-tuning a transformer (table 1)."
+    ),
+    displaced=marked("training from the labels alone, on fixed vectors of words"),
     key="loss",
     story="The loss needs no label: a word is hidden, and those around it shall name it. The data is any "
     "text, the model a transformer's encoder that sees both sides. What it learns of how words stand "

@@ -1,5 +1,6 @@
 """CenterNet: a box is found as the point in its middle, in one look at the image."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.detecting import detect_by_centres, detect_by_windows
 
@@ -26,12 +27,18 @@ MILESTONE = Milestone(
         "arXiv 2019",
         "https://arxiv.org/abs/1904.07850",
     ),
-    claim="A thing is the point in the middle of its box: a network that maps these points in one look at "
-    "the image finds as much as those that look at every place, and is many times as fast.",
-    figure="COCO, average precision .281 at 142 images a second, .374 at 52, and .451 at 1.4 with several "
-    "scales (abstract).",
-    displaced="a classifier of windows, asked at every place and in every shape, its answers thinned by "
-    "non-maximum suppression",
+    claim=marked(
+        "A thing is the point in the middle of its box: a network that maps these points in one look at "
+        "the image finds as much as those that look at every place, and is many times as fast."
+    ),
+    figure=marked(
+        "COCO, average precision .281 at 142 images a second, .374 at 52, and .451 at 1.4 with several "
+        "scales (abstract)."
+    ),
+    displaced=marked(
+        "a classifier of windows, asked at every place and in every shape, its answers thinned by "
+        "non-maximum suppression"
+    ),
     key="model",
     story="Detection had been classification repeated: the image was cut into windows, and the model saw one "
     "of them at a time. Here the model sees the image once; the loss asks of every cell whether it is a "

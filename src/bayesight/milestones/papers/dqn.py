@@ -1,5 +1,6 @@
 """DQN: a network learns the value of actions from remembered play, against a copy of itself."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
 from bayesight.milestones.bench.playing import deep_q
 
@@ -48,12 +49,16 @@ MILESTONE = Milestone(
         "NeurIPS workshop 2013; Nature 518, 2015",
         "https://arxiv.org/abs/1312.5602",
     ),
-    claim="A network learns to act from pictures and rewards alone, once it learns from remembered play in "
-    "random order, towards targets of a network that stands still for a while.",
-    figure="Above all earlier learners on 6 of 7 Atari games, above an expert on 3 (2013, table 1); without "
-    "replay and target network a hundredth of the score is left on Breakout (3.2 for 316.8; 2015, extended "
-    "data table 3).",
-    displaced="Q-learning online, with features made by hand for each game",
+    claim=marked(
+        "A network learns to act from pictures and rewards alone, once it learns from remembered play in "
+        "random order, towards targets of a network that stands still for a while."
+    ),
+    figure=marked(
+        "Above all earlier learners on 6 of 7 Atari games, above an expert on 3 (2013, table 1); without "
+        "replay and target network a hundredth of the score is left on Breakout (3.2 for 316.8; "
+        "2015, extended data table 3)."
+    ),
+    displaced=marked("Q-learning online, with features made by hand for each game"),
     key="data",
     story="Nobody hands over the data: the network acts, and learns from what it has brought about. The data "
     "key changed, from the newest frames, each like the one before it, to draws from a long memory; and the "

@@ -1,5 +1,6 @@
 """Encoder/decoder: a sentence through one vector, and the attention that does without that narrow place."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.translating import reverse, translate
 
@@ -42,11 +43,15 @@ MILESTONE = Milestone(
         "EMNLP 2014; NeurIPS 2014; ICLR 2015",
         "https://arxiv.org/abs/1409.0473",
     ),
-    claim="A network that reads a sentence and then says it in another language learns to translate from "
-    "pairs alone, and much better where it may look back at the words.",
-    figure="WMT en-fr: 34.8 BLEU by five LSTMs against 33.3 of a phrase-based system; Multi30k de-en in "
-    "public notebooks: GRU 20.61 BLEU, with attention 28.30.",
-    displaced="phrase tables, and one vector for a whole sentence",
+    claim=marked(
+        "A network that reads a sentence and then says it in another language learns to translate from "
+        "pairs alone, and much better where it may look back at the words."
+    ),
+    figure=marked(
+        "WMT en-fr: 34.8 BLEU by five LSTMs against 33.3 of a phrase-based system; Multi30k de-en in "
+        "public notebooks: GRU 20.61 BLEU, with attention 28.30."
+    ),
+    displaced=marked("phrase tables, and one vector for a whole sentence"),
     key="model",
     story="The data are pairs of sentences, the loss is the surprise at the next symbol of the translation. "
     "The model is two recurrent networks: one that reads and one that says. All that the second knows passes "

@@ -1,5 +1,6 @@
 """GAN: two networks against each other make sharper images than one that is told what is right."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.generating import draw_gaussian, generate
 
@@ -26,11 +27,15 @@ MILESTONE = Milestone(
         "NeurIPS 2014",
         "https://arxiv.org/abs/1406.2661",
     ),
-    claim="A network that makes images learns from a second one that tries to tell them from real ones, with "
-    "no likelihood to be written down, and its images are better for it.",
-    figure="Log-likelihood of a Parzen window on MNIST: 225 ± 2 nats, against 214 ± 1.1 for deep generative "
-    "stochastic networks and 138 ± 2 for deep belief networks (table 1).",
-    displaced="models with a likelihood, as the variational autoencoder (Kingma and Welling 2014)",
+    claim=marked(
+        "A network that makes images learns from a second one that tries to tell them from real ones, with "
+        "no likelihood to be written down, and its images are better for it."
+    ),
+    figure=marked(
+        "Log-likelihood of a Parzen window on MNIST: 225 ± 2 nats, against 214 ± 1.1 for deep generative "
+        "stochastic networks and 138 ± 2 for deep belief networks (table 1)."
+    ),
+    displaced=marked("models with a likelihood, as the variational autoencoder (Kingma and Welling 2014)"),
     key="loss",
     story="The loss is no longer a formula: it is a network that learns, in turns with the one it judges. "
     "Errors and likelihoods added up over pixels forgive a blur; a judge that saw real letters does not.",

@@ -1,5 +1,6 @@
 """GPT: one network that foretells the next symbol, and solves tasks it is shown without moving a weight."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.language import in_context, next_character
 
@@ -48,12 +49,16 @@ MILESTONE = Milestone(
         "OpenAI 2018, 2019; NeurIPS 2020",
         "https://arxiv.org/abs/2005.14165",
     ),
-    claim="A transformer's decoder that has only learned what comes next solves a task it is shown "
-    "some examples of, without moving a weight.",
-    figure="nanoGPT's setting for a processor (4 layers of 128, 1.54 million characters of tiny "
-    "Shakespeare): validation loss 1.88 nats a character; GPT-3: accuracy rises with the examples in the "
-    "prompt (fig. 1.2).",
-    displaced="the LSTM as language model, and training anew for every task",
+    claim=marked(
+        "A transformer's decoder that has only learned what comes next solves a task it is shown "
+        "some examples of, without moving a weight."
+    ),
+    figure=marked(
+        "nanoGPT's setting for a processor (4 layers of 128, 1.54 million characters of tiny "
+        "Shakespeare): validation loss 1.88 nats a character; GPT-3: accuracy rises with the examples in the "
+        "prompt (fig. 1.2)."
+    ),
+    displaced=marked("the LSTM as language model, and training anew for every task"),
     key="model",
     story="The loss is the oldest of all, the surprise at the next symbol, and the data is any text. The "
     "model is what changed: every place looks at all places before it, so that a pair seen once can be "

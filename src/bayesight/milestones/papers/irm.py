@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.shifting import believe_coloured, classify_coloured
 
@@ -52,12 +53,16 @@ MILESTONE = Milestone(
         "arXiv 2019",
         "https://arxiv.org/abs/1907.02893",
     ),
-    claim="Ordinary training follows a clue that only goes along with the label, and falls when it turns "
-    "round; a classifier that is optimal in every training environment at once does without it and holds.",
-    figure="Colored MNIST, accuracy in training and where the colour has turned round: ordinary training "
-    "87.4 and 17.1 %, IRM 70.8 and 66.9 %, an oracle on grey digits 73.5 and 73.0 %; 75 % is the ceiling "
-    "(table 1).",
-    displaced="empirical risk minimisation, which pools all environments",
+    claim=marked(
+        "Ordinary training follows a clue that only goes along with the label, and falls when it turns "
+        "round; a classifier that is optimal in every training environment at once does without it and holds."
+    ),
+    figure=marked(
+        "Colored MNIST, accuracy in training and where the colour has turned round: ordinary training "
+        "87.4 and 17.1 %, IRM 70.8 and 66.9 %, an oracle on grey digits 73.5 and 73.0 %; 75 % is the ceiling "
+        "(table 1)."
+    ),
+    displaced=marked("empirical risk minimisation, which pools all environments"),
     key="loss",
     story="Data and model stay. The loss sees which environment an image comes from, and adds "
     "to the risk of each how much another temperature would suit it better: where that is zero everywhere, "

@@ -1,5 +1,6 @@
 """Least squares: the line that misses by least, found by going downhill."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
 from bayesight.milestones.bench.lines import fit_by_averages, fit_by_bayes, fit_by_descent
 
@@ -30,10 +31,12 @@ MILESTONE = Milestone(
         "Paris, appendix 'Sur la méthode des moindres quarrés'",
         "https://archive.org/details/nouvellesmthode00legegoog",
     ),
-    claim="Of all lines the one with the least sum of squared errors is easy to find and keeps the errors in "
-    "balance.",
-    figure="a closed form; here it must be met by gradient descent to 1e-4.",
-    displaced="the method of averages (Mayer 1750)",
+    claim=marked(
+        "Of all lines the one with the least sum of squared errors is easy to find and keeps the errors in "
+        "balance."
+    ),
+    figure=marked("a closed form; here it must be met by gradient descent to 1e-4."),
+    displaced=marked("the method of averages (Mayer 1750)"),
     key="loss",
     story="The oldest recipe there is: points, a line, the squared error, and a way down. Everything after "
     "it replaces one of the four. The loss was the news: it made the answer a matter of calculation, and "

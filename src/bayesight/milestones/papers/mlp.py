@@ -1,5 +1,6 @@
 """The multilayer perceptron: a hidden layer, trained by backpropagation, does what no linear model can."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.classifying import classify, classify_xor
 
@@ -38,9 +39,13 @@ MILESTONE = Milestone(
         "Nature 323",
         "https://doi.org/10.1038/323533a0",
     ),
-    claim="A network with hidden units, trained by passing errors back, learns what no linear model can.",
-    figure="tasks that need hidden units, such as symmetry and exclusive or, are learned without error.",
-    displaced="the perceptron, a linear model (Rosenblatt 1958; Minsky and Papert 1969)",
+    claim=marked(
+        "A network with hidden units, trained by passing errors back, learns what no linear model can."
+    ),
+    figure=marked(
+        "tasks that need hidden units, such as symmetry and exclusive or, are learned without error."
+    ),
+    displaced=marked("the perceptron, a linear model (Rosenblatt 1958; Minsky and Papert 1969)"),
     key="model",
     story="Between the input and the answer the model gets layers of its own, and the gradient finds what "
     "they should stand for. No line separates the corners of a square from their neighbours; sixteen hidden "

@@ -1,5 +1,6 @@
 """Heat maps: a map of where each key point is, in place of its coordinates."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.posing import pose
 
@@ -23,11 +24,15 @@ MILESTONE = Milestone(
         "NIPS 2014",
         "https://arxiv.org/abs/1406.2984",
     ),
-    claim="A network that answers with a map of where each joint is finds more joints than one that answers "
-    "with their coordinates.",
-    figure="FLIC and LSP, the share of elbows and wrists found against the distance allowed: drawn as curves "
-    "above those of DeepPose, without a table.",
-    displaced="regression of the joints' coordinates (Toshev and Szegedy 2014, DeepPose)",
+    claim=marked(
+        "A network that answers with a map of where each joint is finds more joints than one that answers "
+        "with their coordinates."
+    ),
+    figure=marked(
+        "FLIC and LSP, the share of elbows and wrists found against the distance allowed: drawn as curves "
+        "above those of DeepPose, without a table."
+    ),
+    displaced=marked("regression of the joints' coordinates (Toshev and Szegedy 2014, DeepPose)"),
     key="loss",
     story="Images and optimizer stay. The answer is no longer a pair of numbers for each joint but a map "
     "that says of every place how likely the joint is there, and the loss compares maps: doubt between two "

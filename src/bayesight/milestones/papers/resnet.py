@@ -1,5 +1,6 @@
 """ResNet: with shortcuts a deep network trains as well as a shallow one; without them it does not."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
 from bayesight.milestones.bench.classifying import classify
 
@@ -26,11 +27,15 @@ MILESTONE = Milestone(
         "CVPR 2016",
         "https://arxiv.org/abs/1512.03385",
     ),
-    claim="A plain network trains worse when it is made deeper; with shortcuts that add the input to the "
-    "output of every two layers, depth costs nothing.",
-    figure="CIFAR-10, test error: plain-20 about 9 %, plain-56 about 13 % and worse in training too "
-    "(fig. 1); ResNet-20 8.75 %, ResNet-56 6.97 % (table 6).",
-    displaced="plain networks, as VGG",
+    claim=marked(
+        "A plain network trains worse when it is made deeper; with shortcuts that add the input to the "
+        "output of every two layers, depth costs nothing."
+    ),
+    figure=marked(
+        "CIFAR-10, test error: plain-20 about 9 %, plain-56 about 13 % and worse in training too "
+        "(fig. 1); ResNet-20 8.75 %, ResNet-56 6.97 % (table 6)."
+    ),
+    displaced=marked("plain networks, as VGG"),
     key="model",
     story="Data, loss and optimizer stay what they were. The model changes by one plus sign: a block says "
     "what is to be added to its input, so that one with nothing to add can stay silent, and the gradient "

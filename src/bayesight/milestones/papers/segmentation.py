@@ -1,5 +1,6 @@
 """U-Net: a class for every pixel, sharp because the way up sees the maps of the way down."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
 from bayesight.milestones.bench.segmenting import segment
 
@@ -23,11 +24,15 @@ MILESTONE = Milestone(
         "MICCAI 2015",
         "https://arxiv.org/abs/1505.04597",
     ),
-    claim="A network that goes down to what is there and up again to where it is names every pixel, and does "
-    "so far better when the way up sees the maps of the way down.",
-    figure="ISBI 2015 cell tracking, mean intersection over union: PhC-U373 .9203 where the second best has "
-    ".83, DIC-HeLa .7756 where it has .46 (table 2).",
-    displaced="a classifier that slides over the image, one pixel at a time (Ciresan et al. 2012)",
+    claim=marked(
+        "A network that goes down to what is there and up again to where it is names every pixel, and does "
+        "so far better when the way up sees the maps of the way down."
+    ),
+    figure=marked(
+        "ISBI 2015 cell tracking, mean intersection over union: PhC-U373 .9203 where the second best has "
+        ".83, DIC-HeLa .7756 where it has .46 (table 2)."
+    ),
+    displaced=marked("a classifier that slides over the image, one pixel at a time (Ciresan et al. 2012)"),
     key="model",
     story="Data become pairs of image and mask, and the loss is the cross-entropy there always was, of every "
     "pixel. The model keeps its maps: what pooling forgets of the place, the way up is handed again.",

@@ -1,5 +1,6 @@
 """SimCLR: a network that has learned to recognise images in their random views needs hardly any labels."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
 from bayesight.milestones.bench.few_labels import from_scratch, probe
 
@@ -38,10 +39,14 @@ MILESTONE = Milestone(
         "ICML 2020",
         "https://arxiv.org/abs/2002.05709",
     ),
-    claim="A network that has learned to recognise images in their random views needs hardly any labels.",
-    figure="ImageNet with 1 % of the labels: top-5 accuracy 75.5 % (ResNet-50), against 48.4 % for the same "
-    "network from the labels alone (table 7).",
-    displaced="supervised training on the few labels there are",
+    claim=marked(
+        "A network that has learned to recognise images in their random views needs hardly any labels."
+    ),
+    figure=marked(
+        "ImageNet with 1 % of the labels: top-5 accuracy 75.5 % (ResNet-50), against 48.4 % for the same "
+        "network from the labels alone (table 7)."
+    ),
+    displaced=marked("supervised training on the few labels there are"),
     key="loss",
     story="The loss asks for no label: two random views of an image shall be recognised as one among all "
     "others. The data key makes the views, and what they differ in is what the network learns to ignore. A "

@@ -1,5 +1,6 @@
 """The transformer: a translation without recurrence, each place looking at all others."""
 
+from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.translating import translate
 
@@ -30,11 +31,15 @@ MILESTONE = Milestone(
         "NeurIPS 2017",
         "https://arxiv.org/abs/1706.03762",
     ),
-    claim="Attention alone, without recurrence, translates better than recurrent networks with attention, at "
-    "less cost of training.",
-    figure="WMT en-de: 28.4 BLEU, 2 above the best before; Multi30k de-en in public notebooks 36.52 against "
-    "28.30 of a GRU with attention; Multi30k en-de 41.02 from 2.6 million parameters.",
-    displaced="the recurrent encoder/decoder with attention",
+    claim=marked(
+        "Attention alone, without recurrence, translates better than recurrent networks with attention, at "
+        "less cost of training."
+    ),
+    figure=marked(
+        "WMT en-de: 28.4 BLEU, 2 above the best before; Multi30k de-en in public notebooks 36.52 against "
+        "28.30 of a GRU with attention; Multi30k en-de 41.02 from 2.6 million parameters."
+    ),
+    displaced=marked("the recurrent encoder/decoder with attention"),
     key="model",
     story="Data, loss and optimization stay. In the model the state that was carried from place to place is "
     "gone: every place looks at every other in one step, so that all places are computed at once and no two "

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bayesight.language import marked
 from bayesight.milestones.bench.asking import answer_questions
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, Smoke, key
 
@@ -29,11 +30,15 @@ MILESTONE = Milestone(
         "NeurIPS 2017",
         "https://arxiv.org/abs/1706.01427",
     ),
-    claim="A network that asks the question of every pair of places answers how things stand to each other, "
-    "where one that sees the whole map at once answers of single things alone.",
-    figure="Sort-of-CLEVR: above .94 for either kind of question, where CNN + MLP has .63 for relational "
-    "ones (sec. 5.2); a public reproduction .89 relational and .99 others, CNN + MLP .66 and .66.",
-    displaced="convolutions and fully connected layers that see the map as one vector",
+    claim=marked(
+        "A network that asks the question of every pair of places answers how things stand to each other, "
+        "where one that sees the whole map at once answers of single things alone."
+    ),
+    figure=marked(
+        "Sort-of-CLEVR: above .94 for either kind of question, where CNN + MLP has .63 for relational "
+        "ones (sec. 5.2); a public reproduction .89 relational and .99 others, CNN + MLP .66 and .66."
+    ),
+    displaced=marked("convolutions and fully connected layers that see the map as one vector"),
     key="model",
     story="Data are pictures, each with questions, and the loss is the cross-entropy of the answers. The "
     "model compares: one small network sees every pair of places together with the question, and what it "
