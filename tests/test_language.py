@@ -215,7 +215,7 @@ def test_english_made_elsewhere_is_told_again_but_for_names_in_it():
     [
         (
             "model lite0: chosen for colour images of 32x32; --model takes another",
-            "모형 lite0: 다음에 맞추어 골랐습니다: 32x32 컬러 이미지. --model로 다른 모형을 쓸 수 있습니다",
+            "모델 lite0: 다음에 맞추어 골랐습니다: 32x32 컬러 이미지. --model로 다른 모델을 쓸 수 있습니다",
         ),
         (
             "out: 1,000 images answered, 2 not read; 3 of 4 parts in 1.0 s, 2 of them kept from before; "
@@ -252,7 +252,7 @@ def test_why_a_model_was_chosen_is_told_in_korean():
     with speaking("ko"):
         assert retold(why) == (
             "다음에 맞추어 골랐습니다: 흑백 사진, 크기 약 500x400, 모양이 여러 가지. "
-            "--model로 다른 모형을 쓸 수 있습니다"
+            "--model로 다른 모델을 쓸 수 있습니다"
         )
 
 

@@ -25,10 +25,10 @@ def causal_report(found: CausalAnswer, path: str | os.PathLike[str]) -> Path:
         StorageFailed: the folder cannot be made or written.
     """
     question = found.effect.question
-    title = found.title or tr(
+    title = retold(found.title) or tr(
         "Does {treatment} change {outcome}?", treatment=question.treatment, outcome=question.outcome
     )
-    return write_report(title, causal_sections(found), Path(path), found.source)
+    return write_report(title, causal_sections(found), Path(path), retold(found.source))
 
 
 def causal_sections(found: CausalAnswer) -> list[Section]:
