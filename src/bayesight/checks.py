@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesight.errors import InvalidInput, SourceNotFound, nearest
+from bayesight.language import marked
 
 __all__ = ["check", "distribution", "existing_path", "path_exists", "probability"]
 
@@ -93,19 +94,19 @@ def existing_path(path: str | os.PathLike[str]) -> Path:
     full = Path(os.path.normpath(Path.cwd() / given))
     if path_exists(full):
         return full
-    message = f"{str(path)!r} does not exist"
+    message = marked(f"{str(path)!r} does not exist")
     if not given.is_absolute():
-        message += f" (looked for {full}, the working directory being {Path.cwd()})"
+        message = marked(f"{message} (looked for {full}, the working directory being {Path.cwd()})")
     parent = full.parent
     while not parent.is_dir():
         parent = parent.parent
     if parent != full.parent:
-        message += f"; the nearest folder that exists is {parent}"
+        message = marked(f"{message}; the nearest folder that exists is {parent}")
     else:
         try:
             hint = nearest(full.name, [p.name for p in parent.iterdir()])
         except PermissionError:
             hint = None
         if hint:
-            message += f"; did you mean {str(given.parent / hint)!r}?"
+            message = marked(f"{message}; did you mean {str(given.parent / hint)!r}?")
     raise SourceNotFound(message)

@@ -100,3 +100,14 @@ def test_no_english_sentence_is_left(
         shown = re.sub(r"(?s)<code>.*?</code>|<(style|script).*?</\1>", " ", page.read_text("utf-8"))
         said = " ".join(re.findall(r'(?:aria-label|alt|title)="([^"]*)"', shown))
         assert english_in(name, re.sub("<[^>]*>", " ", shown) + said) == set(), page
+
+
+def test_why_a_part_is_missing_is_told_in_korean(program, run_copy, make_archive, tmp_path):
+    parts = [make_archive(f"{seed}.tar.gz", {"bar": 3, "ring": 3}, seed=seed) for seed in (11, 12)]
+    manifest = tmp_path / "PARTS.json"
+    program("data", "parts", *parts, "--out", manifest)
+    parts[0].unlink()
+    status, out, err = program("update", run_copy, "--parts", manifest, "--lang", "ko")
+    assert status == 1
+    assert "이(가) 없습니다. " in out
+    assert english_in("parts", out + err) == set(), out + err

@@ -169,8 +169,10 @@ def _guarded(members: Iterable[Member], source: Source) -> Iterator[Member]:
         raise
     except Exception as error:  # a container's header can lie about everything
         raise SourceUnreadable(
-            f"{source.path} cannot be read as a {source.kind} ({type(error).__name__}: {shown(str(error))}); "
-            "it is damaged, fetch or pack it again"
+            marked(
+                f"{source.path} cannot be read as a {source.kind} ({type(error).__name__}: "
+                f"{shown(str(error))}); it is damaged, fetch or pack it again"
+            )
         ) from error
 
 

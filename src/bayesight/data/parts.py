@@ -25,6 +25,7 @@ from bayesight.data.freshness import digest_of
 from bayesight.data.sources import find_source, holds_images
 from bayesight.errors import BayesightError, InvalidInput, SourceNotFound, SourceUnreadable, shown
 from bayesight.files import write_atomic
+from bayesight.language import marked
 
 __all__ = ["PartsManifest", "SourcePart", "find_parts", "local_copy"]
 
@@ -199,7 +200,7 @@ def _is_sound(part: SourcePart) -> bool:
 
 def _changed(part: SourcePart, how: str) -> SourceUnreadable:
     return SourceUnreadable(
-        f"{part.url} has changed since the manifest was written ({how}); write the manifest anew."
+        marked(f"{part.url} has changed since the manifest was written ({how}); write the manifest anew.")
     )
 
 
@@ -330,6 +331,8 @@ def _refuse_web_page(url: str, path: Path) -> None:
 
 def _web_page(url: str) -> SourceUnreadable:
     return SourceUnreadable(
-        f"{url} answers with a web page, not an archive; open it in a browser to see what it says, and name "
-        "the address of the file itself."
+        marked(
+            f"{url} answers with a web page, not an archive; open it in a browser to see what it "
+            "says, and name the address of the file itself."
+        )
     )

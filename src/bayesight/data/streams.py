@@ -19,6 +19,7 @@ from typing import TypeAlias
 from bayesight.data.budget import XZ_MEMORY_BYTES, ContainerBudget
 from bayesight.errors import SourceUnreadable
 from bayesight.files import reading
+from bayesight.language import marked
 
 __all__ = ["CHUNK_BYTES", "ByteStream", "compression_of"]
 
@@ -171,9 +172,11 @@ class ByteStream:
         except EOFError:
             self._queue.put(
                 SourceUnreadable(
-                    f"{self.path} is cut off: its {self.compression} data end in the middle, after "
-                    f"{self.taken:,} bytes ({self.given:,} inflated); the download is probably incomplete, "
-                    "fetch it again"
+                    marked(
+                        f"{self.path} is cut off: its {self.compression} data end in the middle, after "
+                        f"{self.taken:,} bytes ({self.given:,} inflated); the download is probably "
+                        "incomplete, fetch it again"
+                    )
                 )
             )
         except lzma.LZMAError as error:
@@ -185,8 +188,10 @@ class ByteStream:
 
     def _damaged(self, error: BaseException) -> SourceUnreadable:
         return SourceUnreadable(
-            f"{self.path} is damaged: its {self.compression} data cannot be inflated after "
-            f"{self.taken:,} bytes ({error}); fetch or pack it again"
+            marked(
+                f"{self.path} is damaged: its {self.compression} data cannot be inflated after "
+                f"{self.taken:,} bytes ({error}); fetch or pack it again"
+            )
         )
 
     def _too_demanding(self) -> SourceUnreadable:

@@ -240,24 +240,30 @@ class _Stream:
         if not self.members and place == 0:
             start = self._buffer[:16]
             return SourceUnreadable(
-                f"{self._source} holds neither a tar archive nor IDX data: it begins with {start!r}; "
-                "expected a folder, .tar, .tar.gz, .tar.xz, .tar.bz2, .zip or IDX .gz"
+                marked(
+                    f"{self._source} holds neither a tar archive nor IDX data: it begins with {start!r}; "
+                    "expected a folder, .tar, .tar.gz, .tar.xz, .tar.bz2, .zip or IDX .gz"
+                )
             )
         return SourceUnreadable(
-            f"{self._source} is damaged: no valid tar header at byte {place:,}, after {self.members:,} "
-            "members; fetch or pack it again"
+            marked(
+                f"{self._source} is damaged: no valid tar header at byte {place:,}, after {self.members:,} "
+                "members; fetch or pack it again"
+            )
         )
 
     def _cut_off(self, have: int) -> SourceUnreadable:
         total = self._before + have
         if not total:
-            return SourceUnreadable(f"{self._source} is empty; expected an archive of images")
+            return SourceUnreadable(marked(f"{self._source} is empty; expected an archive of images"))
         if not self.members and total < _BLOCK:
             self._before, self._at = 0, _BLOCK
             return self.refused()
         return SourceUnreadable(
-            f"{self._source} is cut off: the tar archive ends inside a member after {total:,} bytes "
-            f"and {self.members:,} members; the download is probably incomplete, fetch it again"
+            marked(
+                f"{self._source} is cut off: the tar archive ends inside a member after {total:,} bytes "
+                f"and {self.members:,} members; the download is probably incomplete, fetch it again"
+            )
         )
 
 

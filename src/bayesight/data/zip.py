@@ -217,8 +217,10 @@ def _entries(
         at += named + more + comment
     if at < len(data) and data[at : at + 4] != b"PK\5\5":  # a signature of the directory may follow
         raise SourceUnreadable(
-            f"{path} is damaged: the directory of the zip file makes no sense after {many:,} entries; fetch "
-            "or pack it again"
+            marked(
+                f"{path} is damaged: the directory of the zip file makes no sense after {many:,} "
+                "entries; fetch or pack it again"
+            )
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from bayesight.data.parts import PartsManifest, SourcePart
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.files import write_atomic
-from bayesight.language import marked
+from bayesight.language import marked, retold, tr
 
 __all__ = ["PartsJob", "ShownParts", "keep_hashes", "kept"]
 
@@ -101,7 +101,13 @@ class PartsJob(Generic[Value]):
         ended = f"{self.done + self.resumed:,}"
         lines = [marked(f"{ended} of {self.total:,} parts in {self.seconds:.1f} s{more}")]
         return "\n".join(
-            [*lines, *(marked(f"missing: {name}: {why}") for name, why in self.failures.items())]
+            [
+                *lines,
+                *(
+                    tr("missing: {part}: {reason}", part=name, reason=retold(why))
+                    for name, why in self.failures.items()
+                ),
+            ]
         )
 
     @property
