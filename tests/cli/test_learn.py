@@ -69,7 +69,7 @@ def test_check_says_what_is_ready_and_its_status_what_is_missing(program, monkey
     status, out, _ = program("learn", "check", "--lang", "en")
     assert status == 1
     assert "missing  training" in out
-    assert out.splitlines()[0].startswith("ready  python")
+    assert out.splitlines()[0].startswith("ready    python")
 
 
 def test_the_exercise_is_written_and_a_folder_that_is_taken_is_refused(program, tmp_path):

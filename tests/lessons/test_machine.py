@@ -32,7 +32,7 @@ def test_what_is_missing_comes_with_its_remedy(tmp_path, monkeypatch):
     missing = {name for name, one in found.items() if not one.ready}
     assert missing == {"disk", "training", "pytest", "notebook", "browser", "fonts"}
     assert {name for name in missing if found[name].needed} == {"disk", "training"}
-    assert found["disk"].mend == "2 GB를 비우십시오"
+    assert found["disk"].mend == "2 GB를 비우세요"
     assert found["pytest"].mend == "pip install pytest"
 
 

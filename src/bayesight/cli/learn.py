@@ -136,8 +136,10 @@ def _check() -> None:
 
 
 def _line(one: MachineCheck) -> str:
+    from bayesight.formatting import padded
+
     state = tr("ready") if one.ready else tr("missing") if one.needed else tr("optional")
-    return f"{state}  {one.name:9} {'; '.join(filter(None, (one.found, one.mend)))}".rstrip()
+    return f"{padded(state, 8)} {one.name:9} {'; '.join(filter(None, (one.found, one.mend)))}".rstrip()
 
 
 def _list(road: tuple[Lesson, ...]) -> str:

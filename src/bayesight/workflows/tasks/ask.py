@@ -525,7 +525,9 @@ def _some(names: Sequence[str] | Mapping[str, int], most: int = 8) -> list[str]:
 
 
 def _told(found: Estimate) -> str:
-    return f"{percent(found.mean)} ({percent(found.low)} to {percent(found.high)})"
+    return (
+        f"{percent(found.mean)} ({tr('{low} to {high}', low=percent(found.low), high=percent(found.high))})"
+    )
 
 
 def _captioned(image: ImageArray, lines: Sequence[str]) -> ImageArray:

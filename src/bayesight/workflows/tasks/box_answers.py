@@ -250,4 +250,5 @@ def drawn(image: ImageArray, shown: BoxPosteriors, names: Sequence[str]) -> Imag
 
 def _told(one: Estimate) -> str:
     """A measure with its interval."""
-    return f"{decimal(one.mean, 3)} ({decimal(one.low, 3)} to {decimal(one.high, 3)})"
+    ends = tr("{low} to {high}", low=decimal(one.low, 3), high=decimal(one.high, 3))
+    return f"{decimal(one.mean, 3)} ({ends})"

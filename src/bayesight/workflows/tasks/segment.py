@@ -288,7 +288,8 @@ class _Measured:
         ]
         width = max(map(len, self.names))
         for name, one in self.by_class.items():
-            known = f"IoU {decimal(one.mean, 3)} ({decimal(one.low, 3)} to {decimal(one.high, 3)})"
+            ends = tr("{low} to {high}", low=decimal(one.low, 3), high=decimal(one.high, 3))
+            known = f"IoU {decimal(one.mean, 3)} ({ends})"
             absent = marked(f"  {name:{width}}  not in these images")
             lines.append(absent if math.isnan(one.mean) else f"  {name:{width}}  {known}")
         return "\n".join(lines)
