@@ -107,5 +107,8 @@ MILESTONE = Milestone(
     notes=(
         "The scorer is sacreBLEU without a tokeniser of its own, on lower-cased, tokenised references; the "
         "public notebooks score lower-cased spaCy tokens with unknown words, by a beam of 1.",
+        "Batch, rate, dropout and width of the sentences' recipe were tried by one run of the network with "
+        "attention, with another seed: after 906 steps 28.9 BLEU of the validation pairs. The one without "
+        "attention has the same recipe; the test sentences chose nothing.",
     ),
 )
