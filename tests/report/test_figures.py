@@ -211,6 +211,11 @@ def test_a_value_that_is_missing_interrupts_the_line():
     assert len(list(ET.fromstring(lonely).iter(f"{SVG}circle"))) == 1
 
 
+def test_a_logarithmic_axis_has_powers_alone_where_threes_would_crowd_it():
+    assert numbers(1e-4, 0.9, log=True).ticks == [1e-4, 1e-3, 1e-2, 0.1]
+    assert numbers(1e-4, 0.05, log=True).ticks == [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
+
+
 @given(low=st.floats(-1e6, 1e6), length=st.floats(1e-6, 1e7), most=st.integers(2, 12), whole=st.booleans())
 @settings(deadline=None, max_examples=200)
 def test_ticks_are_even_inside_and_neither_too_many_nor_too_few(low, length, most, whole):

@@ -150,7 +150,7 @@ def numbers(
         low: the value where the axis begins.
         high: where it ends.
         label: what the values are.
-        most: intervals at most, of an axis that is not logarithmic.
+        most: intervals at most; of a logarithmic axis with more, powers of ten alone.
         whole: ticks are whole numbers.
         log: equal factors are equally far apart.
         words: how a tick is written; None as a number.
@@ -166,9 +166,9 @@ def numbers(
         ticks = _even_ticks(low, high, most, whole=whole)
         return Axis(low, high, label, ticks, words or _words(ticks))
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 3) if high / low < 1e4 else (1,)
-    ticks = [float(f"{step}e{e}") for e in exponents for step in steps]
+    ticks = [float(f"{step}e{e}") for e in exponents for step in (1, 3)]
     inside = [t for t in ticks if low * (1 - 1e-9) <= t <= high * (1 + 1e-9)]
+    inside = inside if len(inside) <= most else [t for t in inside if t in ticks[::2]]
     return Axis(low, high, label, inside, words or "{:g}".format, log=True)
 
 
