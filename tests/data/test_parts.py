@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import http.server
 import json
 import os
@@ -14,7 +15,7 @@ from PIL import Image
 from bayesight.data.parts import PartsManifest, SourcePart, find_parts, local_copy
 from bayesight.data.sources import ContainerOptions
 from bayesight.data.store import open_store
-from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable
+from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable, StorageFailed
 
 
 @pytest.fixture
@@ -173,6 +174,17 @@ def test_http_parts_are_fetched_and_removed(archives):
         pass
 
 
+def test_a_full_disk_is_no_fault_of_the_server(archives, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with served({"b.zip": archives[0].read_bytes()}) as host:
+        (part,) = find_parts([f"http://{host}/b.zip"]).parts
+        monkeypatch.setattr("pathlib.Path.open", full)
+        with pytest.raises(StorageFailed, match=r"no room in .* for a copy of .*b\.zip"), local_copy(part):
+            pass
+
+
 def test_other_bytes_of_the_same_length_are_another_version(archives):
     files = {"b.zip": archives[0].read_bytes()}
     with served(files) as host:
@@ -230,6 +242,10 @@ def test_what_is_no_source_is_refused(tmp_path):
         ({"format": 1, "parts": []}, "no parts; expected at least one"),
         ({"format": 1, "parts": [{"url": "a", "bytes": "b"}]}, "no manifest of parts"),
         ({"format": 1, "parts": [{"url": "a", "share": [3, 2]}]}, "no manifest of parts"),
+        ({"format": 1, "parts": [{"url": "a", "share": [False, True]}]}, "no manifest of parts"),
+        ({"format": 1, "parts": [{"url": "a", "bytes": -1}]}, "no manifest of parts"),
+        ({"format": 1, "parts": [{"url": "a", "bytes": True}]}, "no manifest of parts"),
+        ({"format": 1, "parts": [{"url": ""}]}, "no manifest of parts"),
         ({"format": 1, "parts": [{"url": "a"}, {"url": "a"}]}, "a part twice"),
     ],
 )

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -23,7 +24,14 @@ from typing import Any
 from bayesight.checks import check, existing_path
 from bayesight.data.freshness import digest_of
 from bayesight.data.sources import find_source, holds_images
-from bayesight.errors import BayesightError, InvalidInput, SourceNotFound, SourceUnreadable, shown
+from bayesight.errors import (
+    BayesightError,
+    InvalidInput,
+    SourceNotFound,
+    SourceUnreadable,
+    StorageFailed,
+    shown,
+)
 from bayesight.files import write_atomic
 from bayesight.language import marked
 
@@ -193,9 +201,13 @@ def local_copy(part: SourcePart) -> Iterator[Path]:
 def _is_sound(part: SourcePart) -> bool:
     """True where the values of a part are of their kinds."""
     place, count = part.share
-    texts = isinstance(part.url, str) and isinstance(part.version, str)
-    known = isinstance(part.hash, str | None) and isinstance(part.bytes, int | None)
-    return texts and known and isinstance(place, int) and isinstance(count, int) and 0 <= place < count
+    texts = isinstance(part.url, str) and isinstance(part.version, str) and part.url != ""
+    known = isinstance(part.hash, str | None) and (part.bytes is None or _is_count(part.bytes))
+    return texts and known and _is_count(place) and _is_count(count) and place < count
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _changed(part: SourcePart, how: str) -> SourceUnreadable:
@@ -317,6 +329,9 @@ def _fetching(url: str) -> Iterator[None]:
             ) from problem
         raise SourceNotFound(f"{url} does not exist, or may not be read.") from problem
     except Exception as problem:  # each file system has errors of its own
+        if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            here = f"no room in {tempfile.gettempdir()} for a copy of {url}"
+            raise StorageFailed(f"{here} ({problem.strerror}); set TMPDIR to a larger disk.") from problem
         told = str(problem) or type(problem).__name__
         raise SourceUnreadable(f"{url} cannot be fetched ({shown(told, 200)}); try again later.") from problem
 

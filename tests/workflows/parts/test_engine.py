@@ -106,6 +106,32 @@ def test_a_cluster_that_goes_away_is_named_and_what_came_stays(monkeypatch, tmp_
         next(found)
 
 
+def test_a_cluster_without_processors_is_refused_after_a_while(monkeypatch, tmp_path):
+    ray = SimpleNamespace(
+        put=lambda value: value,
+        remote=lambda **_: lambda _: SimpleNamespace(remote=lambda *_: object()),
+        cluster_resources=lambda: {"memory": 1.0},
+        wait=lambda running, **_: ([], running),
+        exceptions=SimpleNamespace(RayError=ZeroDivisionError),
+    )
+    monkeypatch.setattr(engine, "connected", lambda _: contextlib.nullcontext(ray))
+    monkeypatch.setattr(engine, "PROCESSOR_S", 0.2)
+    with pytest.raises(
+        InvalidInput, match=r"--cluster: it has had no processor for 0 s; what is done is kept"
+    ):
+        list(computed(work, tmp_path, TASKS, "auto"))
+
+
+def test_another_version_of_ray_is_named(monkeypatch, tmp_path):
+    def refuse(**_):
+        raise RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.1\n    Python: 3.9")
+
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(InvalidInput, match=r"started with another Ray or Python \(.*Ray: 2\.1 Python: 3\.9"):
+        list(computed(work, tmp_path, TASKS, "auto"))
+
+
 def test_workers_of_another_version_are_refused(cluster, monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "_versions", lambda: ("9.9.9", "2.0"))
     with pytest.raises(InvalidInput, match=r"has bayesight 0.* and torch .*, this program bayesight 9\.9\.9"):

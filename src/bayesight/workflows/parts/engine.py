@@ -8,6 +8,7 @@ which tasks end, nor on how often one is done.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ DEATHS = 5
 """Number of times that a task is begun again, within one try, because its worker died."""
 REACH_S = 10.0
 """Seconds that a cluster has to accept a connection."""
+PROCESSOR_S = 600.0
+"""Seconds that a cluster may be without a processor, as one that grows when asked is at first."""
 _OBJECTS_BYTES = 512 << 20
 _AHEAD = 2
 """Tasks that wait at a worker, for each core."""
@@ -115,8 +118,16 @@ def _on_cluster(ray: Any, work: Work, context: Any, tasks: Sequence[Any]) -> Ite
     tries = dict.fromkeys(range(len(tasks)), 0)
     waiting = list(tries)[::-1]
     running: dict[Any, int] = {}
+    last = time.monotonic()  # with a processor
     while waiting or running:
-        room = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        processors = int(ray.cluster_resources().get("CPU", 0))
+        last = time.monotonic() if processors else last
+        if time.monotonic() - last > PROCESSOR_S:
+            raise InvalidInput(
+                f"--cluster: it has had no processor for {PROCESSOR_S:.0f} s; what is done is kept. Start "
+                "workers with 'ray start --address HOST:6379', or give the head some with --num-cpus."
+            )
+        room = _AHEAD * max(1, processors)
         while waiting and len(running) < room:
             place = waiting.pop()
             tries[place] += 1
@@ -206,6 +217,11 @@ def connected(cluster: str | None) -> Iterator[Any]:
             _reach(cluster)
             ray.init(address=cluster, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as problem:
+        if "version mismatch" in str(problem).lower():
+            raise InvalidInput(
+                f"--cluster {cluster}: it was started with another Ray or Python "
+                f"({shown(' '.join(str(problem).split()), 300)}); install the same here and there."
+            ) from problem
         raise InvalidInput(
             f"--cluster {cluster}: no cluster answers ({_first_line(problem)}). Start one with 'ray start "
             "--head' there, give ray://HOST:10001 with the host of its head, or take --cluster local for the "
