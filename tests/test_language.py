@@ -261,6 +261,8 @@ def test_counts_and_lists_follow_the_language():
         assert plural(1, "image") == "이미지 1장"
         assert plural(2000, "class", "classes") == "클래스 2,000개"
         assert joined(["A", "B"]) == "A 및 B"
+        assert retold("new classes: a, b and 1,203 more") == "새 클래스: a, b 외 1,203개"
+        assert retold("new classes: a and more") == "새 클래스: a and more"
 
 
 def test_a_report_in_korean_has_no_english_sentence():

@@ -40,6 +40,7 @@ _BETWEEN = re.compile(r"(; (?=\d|and |\S+: )|, (?=\d)|(?<=[)%]), )")
 _COUNTED = re.compile(r"([\d,]+) (.+)")
 _SHARED = re.compile(r"(.+)( [\d.,]+\W?%)")
 _NAMED = re.compile(r"(\S+: )(.+)")
+_MORE = re.compile(r" and ([\d,]+) more$")  # the end of a long list, see errors.listed
 _ALONE = re.compile(r"[A-Za-z]{2}|(.*[a-z]){8}", re.DOTALL)
 """Messages that whole lines may be of: those that begin with a word, or have words enough."""
 _ENDS_IN_CONSONANT, _ENDS_IN_L = frozenset("013678LMNR"), frozenset("178LR")
@@ -154,7 +155,8 @@ class _Value(str):
     def __format__(self, spec: str) -> str:
         if spec == "~~":
             return "".join(map(_item_retold, _BETWEEN.split(self)))
-        return _line_retold(self, whole=False) if spec == "~" else str(self)
+        told = _line_retold(self, whole=False) if spec == "~" else str(self)
+        return _MORE.sub(lambda found: tr(" and {count} more", count=found[1]), told)
 
 
 def _line_retold(line: str, *, whole: bool = True) -> str:
