@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 __all__ = [
     "NO_VALUE",
     "THIN",
+    "capitalised",
     "columns",
     "decimal",
     "four_figures",
@@ -34,6 +36,8 @@ __all__ = [
 NO_VALUE = "–"
 THIN = "\u202f"
 """The space before a unit on a page, which breaks no line."""
+
+_WORD = re.compile(r"[^\W\d_]+[:,;]?(?= |$)")
 
 LEAST = 1e-9
 """Below it stand powers of ten, and that far from 1 it is "> 99.9999999 %"."""
@@ -108,6 +112,16 @@ def thin(text: str) -> str:
 def plain(text: str) -> str:
     """The text of a page as a terminal has it, without thin spaces."""
     return text.replace(THIN, " ")
+
+
+def capitalised(sentence: str) -> str:
+    """A sentence with a capital at its beginning, unless that is a path or a file's name.
+
+    Example:
+        >>> capitalised("warning: no image is left"), capitalised("set/unlabeled/: no class")
+        ('Warning: no image is left', 'set/unlabeled/: no class')
+    """
+    return sentence[:1].upper() + sentence[1:] if _WORD.match(sentence) else sentence
 
 
 def columns(text: str) -> int:

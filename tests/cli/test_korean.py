@@ -14,7 +14,8 @@ NAMES = {
 """Names of the things these tests are about, units, and words that are the same in both languages."""
 CODE = re.compile(
     r"\$ .*|^step \d.*|bayesight [a-z][^\n가-힣.]*|--[a-z-]+|[\w.-]*/[\w./-]+|\b\w+=\S+|\b\w*_\w+\b"
-    r"|\b[\w-]+\.(?:png|gz|html|csv|onnx|json)\b|\b[A-Z][a-z]+(?:, [A-Z][\w\' ]+)*,? \d{4}|(?:float|uint)\d+",
+    r"|\b[\w.-]+\.(?:png|gz|html|csv|onnx|json)\b|\b[A-Z][a-z]+(?:, [A-Z][\w\' ]+)*,? \d{4}"
+    r"|(?:float|uint)\d+",
     re.MULTILINE,
 )
 """Command lines, progress, options, paths, settings, papers and names in code, which are in no language."""

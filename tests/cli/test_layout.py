@@ -22,6 +22,7 @@ def test_inspect_train_and_evaluate_say_the_parts(program, parted, tmp_path):
     assert (document["examples"], document["without_class"]) == (33, 3)
     said = program("data", "inspect", parted)[1]
     assert "Parts of the source by folder: train/ train (24 images), test/ test (9 images)." in said
+    assert "unlabeled/: no class (3 images)." in said  # a path keeps its letters
     status, out, err = program("train", parted, "--out", tmp_path / "run", *QUICK, "--json")
     assert status == 0
     assert "the test part takes no part in training" in err

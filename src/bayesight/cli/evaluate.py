@@ -267,4 +267,6 @@ def _table(found: Evaluation, reads: str) -> list[str]:
 
 
 def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
+    from bayesight.formatting import capitalised
+
+    return f"{capitalised(words)}."

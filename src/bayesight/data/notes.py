@@ -20,7 +20,7 @@ from bayesight.data.labelled_texts import TextStore
 from bayesight.data.members import HIDDEN
 from bayesight.data.store import Store
 from bayesight.errors import shown
-from bayesight.formatting import columns, padded, percent
+from bayesight.formatting import capitalised, columns, padded, percent
 from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Range, Treatment
 from bayesight.language import marked, retold, tr
 
@@ -261,7 +261,7 @@ def report_text(store: Store, found: Audit) -> str:
             marked(f"The largest class has {found.imbalance:.3g} times as many images as the smallest.")
         )
     lines += _quarantine(store)
-    lines += [f"{note[0].upper()}{note[1:]}." for note in notes(store)]
+    lines += [f"{capitalised(note)}." for note in notes(store)]
     lines += _duplicates(found)
     lines.append(marked(f"Stored in {store.folder}"))
     return "\n".join(lines)

@@ -41,6 +41,7 @@ from bayesight.errors import (
     listed,
 )
 from bayesight.files import write_atomic
+from bayesight.formatting import capitalised
 from bayesight.frame import Fit, Levels
 from bayesight.language import marked
 from bayesight.names import canonical
@@ -215,7 +216,7 @@ def require_classes(store: Store, least: int = 2) -> None:
         store.manifest.source,
         f"holds {len(store.classes)} class{'' if len(store.classes) == 1 else 'es'} ({names})",
         f"at least {least}",
-        " ".join([*(f"{note[0].upper()}{note[1:]}." for note in store.manifest.notes), mend]),
+        " ".join([*(f"{capitalised(note)}." for note in store.manifest.notes), mend]),
     )
 
 

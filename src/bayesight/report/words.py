@@ -19,7 +19,6 @@ from bayesight.language import current, tr
 
 __all__ = [
     "Number",
-    "capitalised",
     "clean",
     "count",
     "duration",
@@ -256,11 +255,6 @@ def joined(names: Sequence[str]) -> str:
     if len(names) < 2:
         return names[0] if names else tr("none")
     return tr("{names} and {last}", names=", ".join(names[:-1]), last=names[-1])
-
-
-def capitalised(sentence: str) -> str:
-    """A sentence with a capital at its beginning."""
-    return sentence[:1].upper() + sentence[1:]
 
 
 def _figures(value: float) -> str:

@@ -18,10 +18,10 @@ from bayesight.data.audit import audit
 from bayesight.data.batches import Examples
 from bayesight.data.labelled_texts import TextStore
 from bayesight.data.notes import notes
+from bayesight.formatting import capitalised
 from bayesight.language import marked, retold, tr
 from bayesight.models import GENERATORS, GenerativeModel
 from bayesight.report import Estimate, Picture, PrecisionCurve, Report, Section, save
-from bayesight.report.words import capitalised
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, ImageArray

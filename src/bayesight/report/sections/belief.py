@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bayesight.bayes.frequencies import SMALLEST, natural_frequencies
 from bayesight.bayes.rates import Rates
 from bayesight.evaluation.arrays import floats
-from bayesight.formatting import NO_VALUE
+from bayesight.formatting import NO_VALUE, capitalised
 from bayesight.language import marked, tr
 from bayesight.report.blocks import (
     Beside,
@@ -38,7 +38,6 @@ from bayesight.report.figures import (
 )
 from bayesight.report.words import (
     Number,
-    capitalised,
     count,
     duration,
     interval,

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array, sparray
 from bayesight.bayes.rates import Estimate
 from bayesight.evaluation import ConfusedPair, Reliability, most_confused
 from bayesight.evaluation.arrays import floats
+from bayesight.formatting import capitalised
 from bayesight.language import marked, tr
 from bayesight.report import figures
 from bayesight.report.blocks import (
@@ -36,7 +37,6 @@ from bayesight.report.figures import Line, confusion_heat_map, rate_curve
 from bayesight.report.figures.drawing import width_of
 from bayesight.report.figures.matrix import LARGEST
 from bayesight.report.words import (
-    capitalised,
     count,
     interval,
     of_hundred,

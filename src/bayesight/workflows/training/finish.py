@@ -104,7 +104,7 @@ class TrainingJob:
         }
 
     def keeper(self, run: Run, identity: Mapping[str, Any], *below: str) -> FileCheckpointer:
-        """What keeps checkpoints in the run's folder, or below that."""
+        """The keeper of checkpoints in the run's folder, or below that."""
         folder = run.folder.joinpath("checkpoint", *below)
         return FileCheckpointer(folder, dict(identity), every_s=self.request.checkpoint_every_s)
 
