@@ -398,7 +398,7 @@ class _Measured:
         ]
         width = max(map(len, self.by_kind))
         lines += [
-            f"  {kind:{width}}  {_told(one)} of {len(self.kinds[kind]):,}"
+            f"  {kind:{width}}  " + tr("{share} of {count:,}", share=_told(one), count=len(self.kinds[kind]))
             for kind, one in self.by_kind.items()
         ]
         lines += _strange_answers(self.strange_answers, marked("learned"))
