@@ -101,6 +101,7 @@ def test_contributing_names_files_that_are_there():
         "milestones",
         "models",
         "optim",
+        "report",
         "service",
         "training",
         "workflows",

@@ -12,7 +12,8 @@ def inspected(path):
     """The document and the words of an inspection."""
     store = open_texts(path, labelled=None)
     found = audit(store)
-    return text_document(store, found), text_report(store, found)
+    document = text_document(store, found)
+    return document, text_report(document, found)
 
 
 @pytest.fixture

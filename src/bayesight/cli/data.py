@@ -110,7 +110,8 @@ def inspect(
             check(not given, name, f"given with {source}, which holds texts", "images")
         texts = open_texts(source, labelled=None)
         twice = audit(texts)
-        write(text_document(texts, twice), text_report(texts, twice))
+        document = text_document(texts, twice)
+        write(document, text_report(document, twice))
         return
     if task is not None:
         from bayesight.workflows.tasks.inspect import inspect_annotated

@@ -25,7 +25,6 @@ from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Range, Treatment
 from bayesight.language import marked, retold, tr
 
 __all__ = [
-    "class_table",
     "fitted_note",
     "image_notes",
     "notes",
@@ -253,7 +252,7 @@ def report_text(store: Store, found: Audit) -> str:
         f"{manifest.source}",
         _what_is_there(store),
         "",
-        *class_table(manifest.counts, marked("images")),
+        *_class_table(manifest.counts, marked("images")),
         "",
     ]
     if found.imbalance > 1.5:
@@ -269,47 +268,43 @@ def report_text(store: Store, found: Audit) -> str:
 
 def text_document(store: TextStore, found: Audit) -> dict[str, Any]:
     """The keys of the command's JSON about texts."""
-    manifest, (least, median, most) = store.manifest, _lengths(store)
+    manifest = store.manifest
+    lengths = np.quantile([len(text) for text in store.texts], (0, 0.5, 1)).astype(int).tolist()
     return {
         "source": manifest.source,
         "mode": manifest.mode,
         "classes": manifest.counts,
         "examples": len(store),
         "imbalance": round(found.imbalance, 4),
-        "characters": {"least": least, "median": median, "most": most},
+        "characters": dict(zip(("least", "median", "most"), lengths, strict=True)),
         "alphabet": len(set().union(*store.texts)),
         "duplicates": found.as_dict(),
         "content_hash": manifest.content_hash,
     }
 
 
-def text_report(store: TextStore, found: Audit) -> str:
-    """The same for people."""
-    (least, median, most), alphabet = _lengths(store), len(set().union(*store.texts))
-    there, classes = f"{len(store):,}", len(store.classes)
+def text_report(document: dict[str, Any], found: Audit) -> str:
+    """The same for people, from those keys."""
+    least, median, most = document["characters"].values()
+    there, classes, alphabet = f"{document['examples']:,}", len(document["classes"]), document["alphabet"]
     twice = marked(
         f"Texts that are there more than once: {found.groups:,}, with {found.extra:,} copies too many; "
         "copies never lie on both sides of a split."
     )
     return "\n".join(
         [
-            store.manifest.source,
+            document["source"],
             marked(f"{there} texts in {classes} classes.") if classes else marked(f"{there} texts."),
             marked(
                 f"{least:,} to {most:,} characters each, half of them at most {median:,}; {alphabet:,} "
                 "different characters."
             ),
             "",
-            *([*class_table(store.manifest.counts, marked("texts")), ""] if classes else []),
+            *([*_class_table(document["classes"], marked("texts")), ""] if classes else []),
             twice if found.groups else marked("No text is there twice."),
             *_conflicts(found),
         ]
     )
-
-
-def _lengths(store: TextStore) -> list[int]:
-    """Characters of the shortest text, of half of them at most, and of the longest."""
-    return [int(value) for value in np.quantile([len(text) for text in store.texts], (0, 0.5, 1))]
 
 
 def _with_class(store: Store) -> int:
@@ -327,7 +322,7 @@ def _what_is_there(store: Store) -> str:
     return f"{retold(kinds)}; {retold(choice)}."
 
 
-def class_table(counts: dict[str, int], counted: str) -> list[str]:
+def _class_table(counts: dict[str, int], counted: str) -> list[str]:
     """Lines of the classes, each with its number and a bar.
 
     Args:

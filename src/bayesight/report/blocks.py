@@ -1,4 +1,4 @@
-"""What a page is made of, between data and HTML: a section becomes a few of these, a template draws each."""
+"""The parts of a page, between data and HTML: a section becomes a few of these, a template draws each."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Axis:
     log: bool = False
 
     def share(self, values: npt.ArrayLike) -> FloatArray:
-        """How far along the axis each value stands, 0 at ``low`` and 1 at ``high``.
+        """The share of the axis that lies before each value, 0 at ``low`` and 1 at ``high``.
 
         Example:
             >>> Axis(0.01, 1, log=True).share([0.01, 0.1, 1]).tolist()
@@ -82,11 +82,11 @@ class Axes:
     bottom: float = HEIGHT - 48
 
     def across(self, values: npt.ArrayLike) -> FloatArray:
-        """Where values of the horizontal axis stand on the page."""
+        """The places of values of the horizontal axis on the page."""
         return self.left + self.x.share(values) * (self.right - self.left)
 
     def down(self, values: npt.ArrayLike) -> FloatArray:
-        """Where values of the vertical axis stand on the page."""
+        """The places of values of the vertical axis on the page."""
         return self.bottom + self.y.share(values) * (self.top - self.bottom)
 
     def frame(self) -> list[ET.Element]:

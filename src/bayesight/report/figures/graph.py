@@ -174,7 +174,7 @@ def _arrow(
 
 
 def _edge_of(centre: tuple[float, float], towards: tuple[float, float], width: float) -> tuple[float, float]:
-    """Where the line from a box's centre leaves it, a little outside."""
+    """The place a little outside of a box that the line from its centre leaves it by."""
     dx, dy = towards[0] - centre[0], towards[1] - centre[1]
     half_w, half_h = width / 2 + 3, _HEIGHT / 2 + 3
     scale = min(half_w / abs(dx) if dx else math.inf, half_h / abs(dy) if dy else math.inf, 1.0)

@@ -26,7 +26,7 @@ _SHOWN_COUNTS = 60
 
 
 def belief_bars(hypotheses: Sequence[str], steps: Mapping[str, npt.ArrayLike]) -> Markup:
-    """How belief in each hypothesis moves from step to step; a tick marks where it stood the step before.
+    """Belief in each hypothesis from step to step; a tick marks where it stood the step before.
 
     With more than twelve hypotheses, those never believed in most are drawn as one row.
 
@@ -59,7 +59,7 @@ def belief_bars(hypotheses: Sequence[str], steps: Mapping[str, npt.ArrayLike]) -
 
 
 def count_bars(counts: Mapping[str, int]) -> Markup:
-    """How many examples each class has; beyond sixty classes, the thirty largest and the thirty smallest.
+    """The number of examples of each class; beyond sixty classes, the thirty largest and the thirty smallest.
 
     Args:
         counts: class name to number of examples.

@@ -1,4 +1,4 @@
-"""What may be believed of a score: reliability of probabilities, and novelty of known and unknown images."""
+"""The worth of a score: reliability of probabilities, and novelty of known and unknown images."""
 
 from __future__ import annotations
 
