@@ -129,6 +129,9 @@ def main() -> None:
     )
     options.add_argument("--parts", type=int, default=40)
     options.add_argument("--images", type=int, default=500, help="of each part")
+    options.add_argument(
+        "--model", default="mlp", help="whose features are summed up: resnet weighs more an image"
+    )
     options.add_argument("--kills", type=int, default=0)
     options.add_argument("--merge", type=int, default=0)
     asked = options.parse_args()
@@ -138,7 +141,8 @@ def main() -> None:
         return
     folder = Path(tempfile.mkdtemp())
     manifest = parts_of_cifar(asked.data, folder, asked.parts, asked.images)
-    recipe = Recipe.default("mlp").changed({"optimization.epochs": 2, "model.hidden": [128]})
+    changes: dict = {"optimization.epochs": 2} | ({"model.hidden": [128]} if asked.model == "mlp" else {})
+    recipe = Recipe.default(asked.model).changed(changes)
     first = folder / "part-000.zip"
     run = train(TrainRequest(first, folder / "run", recipe, threads=1)).run.folder
     rows = []
@@ -146,7 +150,7 @@ def main() -> None:
         made = absorb(run, manifest, cores)
         told = made.job.as_dict()
         rows.append({
-            "what": "absorb", "workers": cores or 0, "parts": told["total"], "images": told["images"],
+            "what": "absorb", "model": asked.model, "workers": cores or 0, "parts": told["total"], "images": told["images"],
             "seconds": round(told["seconds"], 1), "images_a_second": round(told["images_a_second"]),
             "bytes_a_part": round(told["bytes_sent_a_part"]), "peak_mib": peak_mib(),
             "digest": made.digest,
