@@ -22,7 +22,7 @@ from support.record import append, facts
 
 from bayesight import Recipe, TrainRequest, train
 from bayesight.data.annotations import Question
-from bayesight.workflows.tasks.evaluate import evaluate_task
+from bayesight.workflows.tasks.answers import evaluate_task
 
 SMALL = {
     "data.size": 32,

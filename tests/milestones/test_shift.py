@@ -22,7 +22,7 @@ from bayesight.milestones.bench.coloured import (
 from bayesight.milestones.bench.running import Outcome
 from bayesight.milestones.shift import METHODS, PUBLISHED, ShiftResult, grey_letters, shift
 from bayesight.training.hardware import choose_hardware
-from bayesight.workflows.environments import read_environments
+from bayesight.workflows.groups import read_environments
 from bayesight.workflows.reporting import write_report
 
 

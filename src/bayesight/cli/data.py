@@ -114,7 +114,7 @@ def inspect(
         write(document, text_report(document, twice))
         return
     if task is not None:
-        from bayesight.workflows.tasks.inspect import inspect_annotated
+        from bayesight.workflows.tasks.answers import inspect_annotated
 
         with progress_bar("reading") as progress:
             seen = inspect_annotated(source, task, container=options.container, progress=progress)

@@ -148,7 +148,7 @@ def _evaluate_task(
     run: Run, source: Path, prior: str | None, options: SourceOptions, report: Path | None
 ) -> None:
     """Measure a run that answers more of an image than its class."""
-    from bayesight.workflows.tasks.evaluate import evaluate_task
+    from bayesight.workflows.tasks.answers import evaluate_task
 
     with progress_bar("reading") as progress:
         result = evaluate_task(run, source, prior=prior, options=options, progress=progress)

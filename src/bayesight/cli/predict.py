@@ -225,7 +225,7 @@ def _answer_task(
     container: ContainerOptions,
 ) -> None:
     """Answer with a run that answers more of an image than its class."""
-    from bayesight.workflows.tasks.predict import answer_images
+    from bayesight.workflows.tasks.answers import answer_images
 
     found = answer_images(
         run, images, prior=prior, question=question, boxes=boxes, overlay=overlay, container=container

@@ -1,4 +1,4 @@
-"""Decisions on an answer: the action of least expected cost, and the value of one more reading."""
+"""Decisions on an answer: the action of least expected cost, the value of a reading, sets of classes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bayesight.bayes.decision import (
     HAND_OVER,
@@ -22,9 +23,20 @@ from bayesight.belief.classifier import Classifier
 from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, UnknownName
 from bayesight.evaluation import confusion_matrix
+from bayesight.evaluation.conformal import ConformalReference, conformal_reference, prediction_sets
 from bayesight.names import known_as
 
-__all__ = ["ImageDecision", "Stakes", "choose", "parse_costs", "reading_of"]
+__all__ = [
+    "ImageDecision",
+    "SetCheck",
+    "Stakes",
+    "choose",
+    "class_sets",
+    "parse_costs",
+    "reading_of",
+    "sets_reference",
+]
+
 
 OTHERS = "*"
 
@@ -158,3 +170,56 @@ def _whole_row(action: str, row: Mapping[str, float], names: Sequence[str]) -> d
         "a cost for every class", f'Give them one with "{OTHERS}".',
     )  # fmt: skip
     return {name: float(row.get(name, row.get(OTHERS, 0.0))) for name in names}
+
+
+@dataclass(frozen=True)
+class SetCheck:
+    """The sets of labelled images: how often they hold the truth, and how many classes that takes.
+
+    Args:
+        asked: share of images whose class is to be in the set.
+        held: share of images whose class is.
+        interval: 95 % credible interval of it.
+        mean_size: classes in a set.
+        single: share of sets of one class.
+    """
+
+    asked: float
+    held: float
+    interval: tuple[float, float]
+    mean_size: float
+    single: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry ``sets`` of ``--json``."""
+        return vars(self) | {"interval": list(self.interval)}
+
+
+def sets_reference(classifier: Classifier, prior: Tensor) -> ConformalReference:
+    """The labelled images that judge a classifier, weighed as their classes are common under a prior (K,)."""
+    judged = classifier.judged
+    log_posterior = (classifier.judged_log_likelihood + prior.log()).log_softmax(dim=1)
+    shift = prior / classifier.predictive.log_prior.exp().clamp_min(torch.finfo(torch.float64).tiny)
+    return conformal_reference(log_posterior, judged.labels, judged.weights * shift[judged.labels])
+
+
+def class_sets(
+    classifier: Classifier, coverage: float | None, prior: Tensor, posterior: Tensor
+) -> Sequence[tuple[str, ...] | None]:
+    """The classes of each image, the most probable first; None for each where no coverage is asked for.
+
+    Args:
+        classifier: the belief.
+        coverage: share of images whose class is to be in the set.
+        prior: (K,) base rates here.
+        posterior: (N, K) under them.
+    """
+    if coverage is None:
+        return [None] * len(posterior)
+    names = classifier.classes.names
+    order = posterior.argsort(dim=1, descending=True, stable=True)
+    inside = prediction_sets(posterior.log(), sets_reference(classifier, prior), coverage)
+    return [
+        tuple(names[k] for k, is_in in zip(ks, row, strict=True) if is_in)
+        for ks, row in zip(order.tolist(), inside.gather(1, order).tolist(), strict=True)
+    ]

@@ -42,10 +42,10 @@ from bayesight.seeding import numpy_generator
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray, ShownProgress
 from bayesight.workflows.belief import belief_of
-from bayesight.workflows.environments import environment_scores, read_environments
+from bayesight.workflows.decisions import SetCheck, sets_reference
+from bayesight.workflows.groups import environment_scores, read_environments
 from bayesight.workflows.parts.duplicates import parts_folder, with_rows_of_parts
 from bayesight.workflows.priors import parse_prior
-from bayesight.workflows.sets import SetCheck, sets_reference
 from bayesight.workflows.sources import (
     AS_IT_IS,
     LabelledImages,

@@ -23,10 +23,9 @@ from bayesight.run import Run
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.belief import belief_of
-from bayesight.workflows.decisions import ImageDecision, Stakes, choose, parse_costs, reading_of
+from bayesight.workflows.decisions import ImageDecision, Stakes, choose, class_sets, parse_costs, reading_of
 from bayesight.workflows.pictures import ImageCollection, UnreadImage, gather_pictures, read_images
 from bayesight.workflows.priors import complete_prior, parse_prior
-from bayesight.workflows.sets import class_sets
 
 __all__ = [
     "Prediction",

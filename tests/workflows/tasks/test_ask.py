@@ -17,10 +17,9 @@ from bayesight.data.readers import QuestionReader
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.run import Run
 from bayesight.workflows.scenes import write_scenes
+from bayesight.workflows.tasks.answers import answer_images, evaluate_task, opened_task
 from bayesight.workflows.tasks.ask import AskTask, QuestionFile
 from bayesight.workflows.tasks.base import Trained
-from bayesight.workflows.tasks.evaluate import evaluate_task, opened_task
-from bayesight.workflows.tasks.predict import answer_images
 from bayesight.workflows.train import TrainRequest, train
 
 SMALL = {

@@ -15,10 +15,9 @@ from bayesight.data.readers import BoxReader
 from bayesight.errors import InvalidInput
 from bayesight.evaluation.boxes import box_overlaps
 from bayesight.run import Run
+from bayesight.workflows.tasks.answers import answer_images, evaluate_task, opened_task
 from bayesight.workflows.tasks.base import Asked
 from bayesight.workflows.tasks.detect import DetectionFile, DetectTask
-from bayesight.workflows.tasks.evaluate import evaluate_task, opened_task
-from bayesight.workflows.tasks.predict import answer_images
 from bayesight.workflows.train import train
 from bayesight.workflows.training.request import TrainRequest
 

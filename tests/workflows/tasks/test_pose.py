@@ -14,9 +14,8 @@ from bayesight.data.moves import SceneAugment
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.run import Run
 from bayesight.workflows.scenes import write_scenes
-from bayesight.workflows.tasks.evaluate import evaluate_task
+from bayesight.workflows.tasks.answers import answer_images, evaluate_task
 from bayesight.workflows.tasks.pose import PoseFile, PoseTask
-from bayesight.workflows.tasks.predict import answer_images
 from bayesight.workflows.train import TrainRequest, train
 
 POINTS = ["bright", "dark"]

@@ -14,8 +14,7 @@ from bayesight.data.readers import MaskReader
 from bayesight.errors import BayesightError, InvalidInput, RunUnreadable
 from bayesight.run import Run
 from bayesight.workflows.scenes import write_scenes
-from bayesight.workflows.tasks.evaluate import evaluate_task, opened_task
-from bayesight.workflows.tasks.predict import answer_images
+from bayesight.workflows.tasks.answers import answer_images, evaluate_task, opened_task
 from bayesight.workflows.tasks.segment import SegmentationFile
 from bayesight.workflows.train import TrainRequest, train
 

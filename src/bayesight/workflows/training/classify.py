@@ -26,10 +26,10 @@ from bayesight.training.classification import (
 )
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
-from bayesight.workflows.environments import (
+from bayesight.workflows.evaluate import Evaluation
+from bayesight.workflows.groups import (
     environment_scores,
 )
-from bayesight.workflows.evaluate import Evaluation
 from bayesight.workflows.training.images import Material
 
 __all__ = [

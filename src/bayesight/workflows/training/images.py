@@ -22,15 +22,16 @@ from bayesight.losses import sees_environments
 from bayesight.seeding import derive
 from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
-from bayesight.workflows.environments import (
+from bayesight.workflows.groups import (
     Environments,
+    Groups,
     read_environments,
+    read_groups,
     require_groups,
 )
-from bayesight.workflows.groups import Groups, read_groups
 from bayesight.workflows.sources import LabelledImages, read_labelled, refuse_texts
 from bayesight.workflows.training.request import NAMED, TrainRequest
-from bayesight.workflows.training.vocabulary import vocabulary_for
+from bayesight.workflows.training.start import vocabulary_for
 
 __all__ = ["Material", "among", "open_source", "read_material", "sides"]
 

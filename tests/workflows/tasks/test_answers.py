@@ -7,9 +7,9 @@ import pytest
 
 from bayesight.data.rasters import RasterRefusal
 from bayesight.errors import SourceNotFound, SourceUnreadable, StorageFailed
-from bayesight.workflows.tasks import predict
+from bayesight.workflows.tasks import answers
+from bayesight.workflows.tasks.answers import answer_images
 from bayesight.workflows.tasks.base import ImageAnswer
-from bayesight.workflows.tasks.predict import answer_images
 
 RUN = SimpleNamespace(kind="segmentation")
 
@@ -27,8 +27,8 @@ class Counting:
 
 @pytest.fixture(autouse=True)
 def task(monkeypatch):
-    monkeypatch.setattr(predict, "opened_task", lambda run: (Counting(), None))
-    monkeypatch.setattr(predict, "ENCODED_LIMIT_BYTES", 100)
+    monkeypatch.setattr(answers, "opened_task", lambda run: (Counting(), None))
+    monkeypatch.setattr(answers, "ENCODED_LIMIT_BYTES", 100)
 
 
 @pytest.fixture
