@@ -150,7 +150,8 @@ def main() -> None:
         made = absorb(run, manifest, cores)
         told = made.job.as_dict()
         rows.append({
-            "what": "absorb", "model": asked.model, "workers": cores or 0, "parts": told["total"], "images": told["images"],
+            "what": "absorb", "model": asked.model, "workers": cores or 0,
+            "parts": told["total"], "images": told["images"],
             "seconds": round(told["seconds"], 1), "images_a_second": round(told["images_a_second"]),
             "bytes_a_part": round(told["bytes_sent_a_part"]), "peak_mib": peak_mib(),
             "digest": made.digest,
