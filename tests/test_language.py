@@ -244,7 +244,7 @@ def test_lines_of_several_messages_are_told_whole(sentence, told):
 
 
 def test_why_a_model_was_chosen_is_told_in_korean():
-    from bayesight.workflows.training.choice import Images, choose_recipe
+    from bayesight.workflows.training.request import Images, choose_recipe
 
     images = Images(400, 500, "L", 20, mixed=True)
     why = choose_recipe(images, {"loss.name": "cross_entropy", "pretrain": {"name": "simclr"}})[1]

@@ -167,7 +167,7 @@ def test_late_divergence_leaves_weights_to_start_from(shapes, tmp_path, monkeypa
 
         return fit(*args, listeners=[stop], **options)
 
-    monkeypatch.setattr("bayesight.workflows.training.finish.fit", breaking)
+    monkeypatch.setattr("bayesight.workflows.training.job.fit", breaking)
     run = tmp_path / "run"
     with pytest.raises(TrainingDiverged, match=f"weights of step .*: --init-from {run} with a"):
         train(request(shapes, run, SMALL))

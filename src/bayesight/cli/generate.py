@@ -36,7 +36,7 @@ def generate(
 
     Example: bayesight generate runs/plays --prompt "To be, " --tokens 200 --temperature 0.8 --seed 0
     """
-    from bayesight.workflows.generate import generate as written
+    from bayesight.workflows.texts import generate as written
 
     beginning = sys.stdin.read() if prompt == "-" else prompt
     pieces = written(run, beginning, tokens, temperature=temperature, top=top, seed=seed)

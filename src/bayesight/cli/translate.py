@@ -47,7 +47,7 @@ def translate(
     """
     from bayesight.data.text import read_lines
     from bayesight.files import write_atomic
-    from bayesight.workflows.translate import translate as translated
+    from bayesight.workflows.texts import translate as translated
 
     given = sys.stdin.read().splitlines() if sentences == ["-"] else list(sentences or [])
     if bool(given) == bool(lines):

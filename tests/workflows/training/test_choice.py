@@ -9,7 +9,7 @@ from PIL import Image
 from bayesight.errors import InvalidConfig
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.train import TrainRequest, train
-from bayesight.workflows.training.choice import Images, choose_recipe, photographs_among
+from bayesight.workflows.training.request import Images, choose_recipe, photographs_among
 
 CASES = [
     (Images(28, 28, "L"), "mlp", {}),

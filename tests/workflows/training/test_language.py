@@ -12,8 +12,8 @@ from bayesight.run import Run
 from bayesight.training.language import stretch_loss
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
-from bayesight.workflows.generate import generate
 from bayesight.workflows.summary import summarise
+from bayesight.workflows.texts import generate
 from bayesight.workflows.train import TrainRequest, train
 
 TEXT = "".join(f"{n} plus {n} is {2 * n}.\n" for n in range(300))

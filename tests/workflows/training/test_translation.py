@@ -12,8 +12,8 @@ from bayesight.run import Run
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.summary import summarise
+from bayesight.workflows.texts import translate
 from bayesight.workflows.train import TrainRequest, train
-from bayesight.workflows.translate import translate
 
 NUMBERS = ("null", "eins", "zwei", "drei", "vier"), ("zero", "one", "two", "three", "four")
 SMALL = {

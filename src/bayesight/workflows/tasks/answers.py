@@ -33,8 +33,8 @@ from bayesight.types import Progress
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.reporting import write_report
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions
+from bayesight.workflows.tasks import task_called, task_of
 from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained
-from bayesight.workflows.tasks.catalogue import IMAGE_TASKS, task_called
 
 __all__ = [
     "AnnotatedAudit",
@@ -99,7 +99,7 @@ def opened_task(run: Run) -> tuple[ImageTask[Any, Any], Trained[Any]]:
     Raises:
         RunUnreadable: a damaged or missing part.
     """
-    task, recipe, classes = IMAGE_TASKS[run.kind], run.recipe(), run.classes()
+    task, recipe, classes = task_of(run.kind), run.recipe(), run.classes()
     facts = run.task(task.file)
     network = run.weighted(lambda: task.network(recipe, classes, facts)).eval()
     return task, Trained(network, classes, facts)

@@ -30,8 +30,9 @@ from bayesight.training.recipe import DataKey, Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.groups import groups_by_path
 from bayesight.workflows.reporting import task_report
+from bayesight.workflows.tasks import task_of
 from bayesight.workflows.tasks.base import ImageTask, Trained
-from bayesight.workflows.training.finish import TrainingJob
+from bayesight.workflows.training.job import TrainingJob, TrainResult
 from bayesight.workflows.training.request import TrainRequest
 from bayesight.workflows.training.start import copy_weights
 
@@ -41,15 +42,15 @@ LEAST = 4
 """Different images that a training needs at least."""
 
 
-def train_task(task: ImageTask[Any, Any], job: TrainingJob) -> tuple[Run, Mapping[str, Any], str]:
-    """Train a task's network and save its run; the run, its metrics, and how good it is in words.
+def train_task(job: TrainingJob) -> TrainResult:
+    """Train the network of a task and save its run.
 
     Raises:
         SourceNotFound, SourceUnreadable: nothing there, or no image with an annotation that can be used.
         InvalidInput: too few images, or options that such a run has no use for.
         TrainingDiverged: a loss ran away; only good weights of an earlier look are left.
     """
-    request, recipe = job.request, job.recipe
+    request, recipe, task = job.request, job.recipe, task_of(job.recipe.kind)
     _refuse_options(task, request, recipe)
     train, validation, sources = _read(task, request, recipe, job.progress)
     names, facts, said = task.learned(train, validation, recipe.data)
@@ -65,7 +66,7 @@ def train_task(task: ImageTask[Any, Any], job: TrainingJob) -> tuple[Run, Mappin
     trained = trained.with_facts(task.calibrated(trained, validation))
     found = task.judge(trained, validation, None)
     training.run.save_task(trained.facts)
-    metrics = training.save(
+    return training.save(
         (len(train), len(validation)),
         [one.facts() for one in sources],
         notes,
@@ -76,8 +77,8 @@ def train_task(task: ImageTask[Any, Any], job: TrainingJob) -> tuple[Run, Mappin
         found.figures,
         report=lambda: task_report(training.run, found.sections),
         classes=names,
+        words=found.text,
     )
-    return training.run, metrics, found.text
 
 
 def _refuse_options(task: ImageTask[Any, Any], request: TrainRequest, recipe: Recipe) -> None:

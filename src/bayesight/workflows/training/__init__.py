@@ -1,7 +1,8 @@
 """The steps of a training, which ``workflows.train`` takes.
 
-``request`` what and how; ``images`` read and split; ``pretrain`` without labels; ``classify``, ``generate``
-the two kinds of model; ``finish`` what is kept.
+``request`` what, and by which recipe; ``images`` read and split; ``start`` the weights it begins with;
+``pretrain`` without labels; ``classify``, ``generate`` and ``texts`` the kinds of model; ``job`` what all
+of them share.
 """
 
 __all__: list[str] = []

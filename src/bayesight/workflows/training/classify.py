@@ -1,8 +1,11 @@
-"""A trained network made into a classifier that knows what its answers are worth."""
+"""From labelled images or texts to a classifier that knows what its answers are worth."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,21 +19,29 @@ from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier, fit_classifier
 from bayesight.belief.features import Precision, features_of, reader_of
 from bayesight.data.batches import Examples
+from bayesight.data.notes import source_facts
 from bayesight.evaluation import Answers
 from bayesight.language import marked
 from bayesight.losses import sees_environments
 from bayesight.models import ImageModel
 from bayesight.training.classification import (
     EVALUATION_BATCH,
+    classification,
     log_probability_blocks,
 )
 from bayesight.training.hardware import Hardware
+from bayesight.training.last_layer import last_layer, reads_once
 from bayesight.training.recipe import Recipe
-from bayesight.workflows.evaluate import Evaluation
+from bayesight.workflows.evaluate import Evaluation, Likelihoods, measure
 from bayesight.workflows.groups import (
     environment_scores,
 )
-from bayesight.workflows.training.images import Material
+from bayesight.workflows.reporting import training_report
+from bayesight.workflows.training.images import Material, read_material
+from bayesight.workflows.training.job import FinishedTraining, TrainingJob, TrainResult, described
+from bayesight.workflows.training.pretrain import pretrain, pretraining_images
+from bayesight.workflows.training.request import NAMED, without_mirror_images
+from bayesight.workflows.training.start import start_from
 
 __all__ = [
     "BORROWED_SELECTION",
@@ -74,6 +85,132 @@ ENVIRONMENT_SELECTION = {
     ),
 }
 """The same for the losses that see environments."""
+
+
+def train_classifier(job: TrainingJob) -> TrainResult:
+    """Train a classifier with the Gaussian head that knows what its answers are worth."""
+    request, hardware = job.request, job.hardware
+    material = read_material(request, job.recipe, job.progress)
+    if job.why != NAMED and not job.recipe.reads_texts:
+        recipe, why = without_mirror_images(job.recipe, material.train, job.why)
+        job = replace(job, recipe=recipe, why=why)
+    recipe = job.recipe
+    pool = pretraining_images(recipe, material, request.unlabelled, request.options.container, job.progress)
+    read_s = time.perf_counter() - job.reading
+    plan = classification(
+        recipe,
+        material.train,
+        material.validation,
+        len(material.classes.names),
+        hardware,
+        material.also,
+        material.classes.image_shape,
+    )
+    start = start_from(request, recipe, plan.network, material.classes)
+    said = [] if job.why == NAMED else [marked(f"model {recipe.model.name}: {job.why}")]
+    job.tell((*material.notes, *said))
+    run = job.start(material.classes)
+    identity = job.identity(
+        material.content_hashes,
+        init_from=start,
+        processes=hardware.fabric.world_size,
+        environments=None if material.environments is None else material.environments.digest,
+        unlabelled=None if pool is None else pool.content_hashes,
+        **({} if material.groups is None else {"groups": material.groups.digest}),
+    )
+    pretrained = None
+    if pool is not None:
+        keeper = job.keeper(run, identity, "pretrain")
+        pretrained = pretrain(recipe, plan.network, pool, hardware, keeper, job.listeners)
+        if plan.average is not None:
+            plan.average.restart()
+    rows = None
+    if reads_once(recipe, plan.network):
+        rows = read_rows(plan.network, material, reading_precision(plan.network, recipe, hardware))
+        learned = rows["train"] if "also" not in rows else rows["train"].joined(rows["also"])
+        plan = last_layer(plan, recipe, learned, rows["validation"], hardware)
+    fresh = request.init_from is None and request.weights is None and pool is None  # other images' weights
+    borrowed = plan.network.learns_head_alone and start is not None and fresh and material.interchangeable
+    training = job.fit(run, plan, identity, read_s)
+    return TrainResult(run, _finished(training, material, pretrained, rows, borrowed=borrowed), material)
+
+
+def _finished(
+    training: FinishedTraining,
+    material: Material,
+    pretrained: Mapping[str, Any] | None,
+    rows: Mapping[str, Rows] | None,
+    *,
+    borrowed: bool,
+) -> dict[str, Any]:
+    """Calibrate, measure and save; the metrics come last, for they say that the run is finished.
+
+    Args:
+        training: of the network.
+        material: what it learned from.
+        pretrained: what the metrics say of learning without labels.
+        rows: what was read of the images already, where the network is frozen.
+        borrowed: it is frozen below its last layer, with weights that come from other images.
+    """
+    measuring = time.perf_counter()
+    network: ImageModel = training.plan.network.eval()
+    recipe, hardware = training.job.recipe, training.job.hardware
+    known = rows["validation"].features if rows else None
+    precision = reading_precision(network, recipe, hardware)
+    rows = rows or read_rows(network, material, precision)
+    classifier = fitted_classifier(network, material, precision, rows, borrowed=borrowed)
+    validation_rows = rows["validation"]
+    likelihoods: Likelihoods | Tensor = Likelihoods(classifier.log_likelihood, validation_rows.features)
+    if borrowed:
+        likelihoods = gaussian.density_at(classifier.predictive, classifier.left_out(validation_rows))
+    found = measure(classifier, likelihoods, validation_rows.labels)
+    learned = {
+        "classes": list(material.classes.names),
+        "examples": {
+            "train": len(material.train),
+            "also": 0 if material.also is None else len(material.also),
+            "validation": len(material.validation),
+            "dropped": material.dropped,
+        },
+        "sources": [described(store) for store in material.stores],
+        "parts": dict(material.stores[0].manifest.parts),
+        **_group_counts(material),
+        "left_out": source_facts(material.stores[0], material.notes, most=1000),
+        "notes": list(material.notes),
+        **({} if pretrained is None else {"pretraining": pretrained}),
+    }
+    judged = {
+        "selection": selection(
+            recipe, len(material.validation), len(material.classes.names), borrowed=borrowed
+        ),
+        "validation": {
+            **found.figures,
+            "log_loss_error": found.log_loss_error if math.isfinite(found.log_loss_error) else None,
+            "examples": len(found.labels),
+            "verdict": found.verdict,
+        },
+        **environment_metrics(found, material),
+        "softmax": softmax_figures(network, material.validation, known),
+    }
+    metrics = training.metrics(learned, judged, measuring=time.perf_counter() - measuring)
+    if hardware.fabric.is_global_zero:
+        run = training.run
+        run.save_network(network)
+        run.save_classifier(classifier)
+        run.save_history(training.state.history)
+        run.save_metrics(metrics)
+        training_report(run, found, material.validation, material.stores, borrowed=borrowed)
+        run.drop_checkpoint()
+    return metrics
+
+
+def _group_counts(material: Material) -> dict[str, Any]:
+    """The numbers of groups on each side, as a run's metrics name them; nothing where there are none."""
+    groups = material.groups
+    if groups is None:
+        return {}
+    sides = {"train": material.train, "validation": material.validation}
+    return {"groups": {name: groups.count(examples.rows) for name, examples in sides.items()}}
 
 
 def reading_precision(network: ImageModel, recipe: Recipe, hardware: Hardware) -> Precision:

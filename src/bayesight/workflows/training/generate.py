@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +20,14 @@ from bayesight.data.notes import notes as source_notes
 from bayesight.files import write_atomic
 from bayesight.language import marked
 from bayesight.models import GenerativeModel
-from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
 from bayesight.training.generation import FEWEST, generation, measure_generator
 from bayesight.training.recipe import Recipe
 from bayesight.types import ImageArray, Progress
 from bayesight.workflows.reporting import generation_report
 from bayesight.workflows.sources import pictures_of, read_unlabelled, unlabelled
-from bayesight.workflows.training.finish import TrainingJob, described
 from bayesight.workflows.training.images import among
+from bayesight.workflows.training.job import TrainingJob, TrainResult, described
 from bayesight.workflows.training.request import TrainRequest
 
 __all__ = ["SAMPLES", "Pictures", "sheet", "train_generator"]
@@ -55,8 +53,8 @@ class Pictures:
     shape: Classes
 
 
-def train_generator(job: TrainingJob) -> tuple[Run, Mapping[str, Any]]:
-    """Train a model that makes images and save its run; that and its metrics.
+def train_generator(job: TrainingJob) -> TrainResult:
+    """Train a model that makes images and save its run.
 
     Raises:
         InvalidInput: too few images, or options that such a run has no use for.
@@ -75,7 +73,7 @@ def train_generator(job: TrainingJob) -> tuple[Run, Mapping[str, Any]]:
     network.fit_codes(images.float().div_(255) for images, _ in pictures.train.in_order(1024))
     samples = network.sample(SAMPLES, torch_generator(recipe.seed, "samples"))
     write_atomic(run.folder / "samples.png", png_of(sheet(samples), small=True))
-    return run, training.save(
+    return training.save(
         (len(pictures.train), len(pictures.validation)),
         [described(store) for store in pictures.stores],
         notes,

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from bayesight.belief.classifier import Classes
-from bayesight.data import Store, open_store, require_classes, split
+from bayesight.data import Store, require_classes, split
 from bayesight.data.batches import Examples
-from bayesight.data.labelled_texts import TextStore, open_texts
+from bayesight.data.labelled_texts import TextStore
 from bayesight.data.notes import notes as source_notes
 from bayesight.data.splits import groups_of, linked
 from bayesight.data.store import only_rows, require_no_class_lost, without_classes
@@ -29,11 +29,11 @@ from bayesight.workflows.groups import (
     read_groups,
     require_groups,
 )
-from bayesight.workflows.sources import LabelledImages, read_labelled, refuse_texts
-from bayesight.workflows.training.request import NAMED, TrainRequest
+from bayesight.workflows.sources import LabelledImages, read_labelled
+from bayesight.workflows.training.request import TrainRequest, open_source
 from bayesight.workflows.training.start import vocabulary_for
 
-__all__ = ["Material", "among", "open_source", "read_material", "sides"]
+__all__ = ["Material", "among", "read_material", "sides"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ class Material:
         dropped: images of ``also`` left out because they, or their groups, are in the validation set.
         unlabelled: rows of the source's folder ``unlabelled``.
         notes: how folders were read and what was left out, in sentences.
-        why: why the recipe's model was taken.
         digests: (N, 16) which image each row is, of "train", "validation" and "also".
         environments: where the source's images come from; None where the recipe does not say.
         groups: of the source's images that are not divided; None where the recipe states none.
@@ -65,7 +64,6 @@ class Material:
     environments: Environments | None = None
     unlabelled: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
     notes: tuple[str, ...] = ()
-    why: str = NAMED
     groups: Groups | None = None
 
     @property
@@ -134,23 +132,6 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
         store.rows_of("unlabelled"),
         (*source_notes(store), *notes),
         groups=together,
-    )
-
-
-def open_source(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> Store:
-    """The store of the request's source: images as the recipe wants them, or texts not yet written."""
-    if recipe.reads_texts:
-        return open_texts(request.source)
-    refuse_texts(request.source, f"the model {recipe.model.name!r} reads images")
-    wanted, options = recipe.data, request.options.beside(recipe.data.environments)
-    return open_store(
-        request.source,
-        size=wanted.size,
-        mode=wanted.mode,
-        fit=wanted.fit,
-        labels=request.labels,
-        **options.reading,
-        progress=progress,
     )
 
 

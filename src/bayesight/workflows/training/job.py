@@ -1,27 +1,21 @@
-"""A run from its folder to its metrics: made, trained, measured, saved and reported."""
+"""A training from the run folder to its metrics, the same for every kind of model: made, trained, saved."""
 
 from __future__ import annotations
 
-import math
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 import bayesight
-from bayesight.bayes.head import gaussian
-from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classes
 from bayesight.data import Store
-from bayesight.data.notes import source_facts
 from bayesight.data.text import Characters, Subwords
 from bayesight.errors import TrainingDiverged
 from bayesight.language import marked
-from bayesight.models import GenerativeModel, ImageModel, LanguageModel, TranslationModel
 from bayesight.run import Run
 from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.engine import Plan, State, fit
@@ -29,24 +23,27 @@ from bayesight.training.events import EvaluationEvent, Event, Listener, SourceEv
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 from bayesight.types import Progress
-from bayesight.workflows.evaluate import Likelihoods, measure
-from bayesight.workflows.reporting import training_report
-from bayesight.workflows.training.classify import (
-    environment_metrics,
-    fitted_classifier,
-    read_rows,
-    reading_precision,
-    selection,
-    softmax_figures,
-)
 from bayesight.workflows.training.images import Material
 from bayesight.workflows.training.request import NAMED, TrainRequest
 
-AnyPlan: TypeAlias = (
-    Plan[ImageModel] | Plan[GenerativeModel] | Plan[LanguageModel] | Plan[TranslationModel] | Plan[nn.Module]
-)
+__all__ = ["FinishedTraining", "TrainResult", "TrainingJob", "described"]
 
-__all__ = ["FinishedTraining", "TrainingJob", "described", "finish"]
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished run.
+
+    Args:
+        run: its folder.
+        metrics: what ``metrics.json`` holds.
+        material: what a classifier learned from; None of other runs, and when it was finished before.
+        words: how good a task on images is; empty of other runs, and when it was finished before.
+    """
+
+    run: Run
+    metrics: Mapping[str, Any]
+    material: Material | None = field(default=None, repr=False)
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,7 @@ class TrainingJob:
         listeners: told every event of training.
         began: seconds of ``time.perf_counter`` when it was asked for.
         reading: the same when reading began.
+        why: the recipe's model was taken.
     """
 
     request: TrainRequest
@@ -72,6 +70,7 @@ class TrainingJob:
     listeners: tuple[Listener, ...]
     began: float
     reading: float
+    why: str = NAMED
 
     def tell(self, notes: Iterable[str]) -> float:
         """Tell the listeners of what was read; the seconds that reading took."""
@@ -111,11 +110,9 @@ class TrainingJob:
     def fit(
         self,
         run: Run,
-        plan: AnyPlan,
+        plan: Plan[Any],
         identity: Mapping[str, Any],
         read_s: float,
-        *,
-        borrowed: bool = False,
     ) -> FinishedTraining:
         """Train; where it diverges, good weights of an earlier look are kept to start from, and nothing else.
 
@@ -153,7 +150,7 @@ class TrainingJob:
                 f"To go on from the weights of step {kept.step}: --init-from {run.folder} with a lower rate"
             )
             raise TrainingDiverged(f"{diverged} {way} and another --out.") from diverged
-        return FinishedTraining(self, run, plan, state, read_s, borrowed)
+        return FinishedTraining(self, run, plan, state, read_s)
 
 
 @dataclass(frozen=True)
@@ -166,15 +163,13 @@ class FinishedTraining:
         plan: the recipe resolved, with the trained network.
         state: how far it came.
         read_s: seconds that reading took.
-        borrowed: the network is frozen below its last layer, with weights that come from other images.
     """
 
     job: TrainingJob
     run: Run
-    plan: AnyPlan
+    plan: Plan[Any]
     state: State
     read_s: float
-    borrowed: bool = False
 
     def save(
         self,
@@ -186,8 +181,9 @@ class FinishedTraining:
         *,
         report: Callable[[], object],
         classes: Sequence[str] = (),
+        words: str = "",
         **more: Any,
-    ) -> dict[str, Any]:
+    ) -> TrainResult:
         """Save a run that is no classifier's; the metrics come last, for they say that it is finished.
 
         Args:
@@ -198,6 +194,7 @@ class FinishedTraining:
             validation: measures on what was held out.
             report: writes it, once the metrics are there.
             classes: their names.
+            words: how good it is.
             more: what else it learned from.
         """
         learned = {
@@ -208,22 +205,21 @@ class FinishedTraining:
             **more,
             "notes": list(notes),
         }
-        metrics = self.metrics(learned, NAMED, {"selection": selection, "validation": validation})
+        metrics = self.metrics(learned, {"selection": selection, "validation": validation})
         self.run.save_network(self.plan.network)
         self.run.save_history(self.state.history)
         self.run.save_metrics(metrics)
         report()
         self.run.drop_checkpoint()
-        return metrics
+        return TrainResult(self.run, metrics, words=words)
 
     def metrics(
-        self, learned: Mapping[str, Any], why: str, judged: Mapping[str, Any], **seconds: float
+        self, learned: Mapping[str, Any], judged: Mapping[str, Any], **seconds: float
     ) -> dict[str, Any]:
         """The run's metrics.
 
         Args:
             learned: from what.
-            why: this model was taken.
             judged: how good it is, and which weights are kept.
             seconds: that anything after the training took.
         """
@@ -231,7 +227,7 @@ class FinishedTraining:
         return {
             "bayesight": bayesight.__version__,
             **learned,
-            "model": {"name": self.job.recipe.model.name, "why": why},
+            "model": {"name": self.job.recipe.model.name, "why": self.job.why},
             "seed": self.job.recipe.seed,
             **judged,
             "steps": state.step,
@@ -265,15 +261,6 @@ def described(store: Store) -> dict[str, Any]:
     }
 
 
-def _group_counts(material: Material) -> dict[str, Any]:
-    """The numbers of groups on each side, as a run's metrics name them; nothing where there are none."""
-    groups = material.groups
-    if groups is None:
-        return {}
-    sides = {"train": material.train, "validation": material.validation}
-    return {"groups": {name: groups.count(examples.rows) for name, examples in sides.items()}}
-
-
 def _hardware_facts(hardware: Hardware) -> dict[str, Any]:
     """The hardware a run was computed on, as its metrics name it."""
     return {
@@ -284,65 +271,3 @@ def _hardware_facts(hardware: Hardware) -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "torch": torch.__version__,
     }
-
-
-def finish(
-    network: ImageModel,
-    training: FinishedTraining,
-    material: Material,
-    pretrained: Mapping[str, Any] | None,
-    rows: Mapping[str, Rows] | None = None,
-) -> dict[str, Any]:
-    """Calibrate, measure and save; the metrics come last, for they say that the run is finished.
-
-    ``rows`` are what was read of the images already, where the network is frozen.
-    """
-    measuring = time.perf_counter()
-    network, recipe, hardware = network.eval(), training.job.recipe, training.job.hardware
-    known = rows["validation"].features if rows else None
-    precision = reading_precision(network, recipe, hardware)
-    rows = rows or read_rows(network, material, precision)
-    classifier = fitted_classifier(network, material, precision, rows, borrowed=training.borrowed)
-    validation_rows = rows["validation"]
-    likelihoods: Likelihoods | Tensor = Likelihoods(classifier.log_likelihood, validation_rows.features)
-    if training.borrowed:
-        likelihoods = gaussian.density_at(classifier.predictive, classifier.left_out(validation_rows))
-    found = measure(classifier, likelihoods, validation_rows.labels)
-    learned = {
-        "classes": list(material.classes.names),
-        "examples": {
-            "train": len(material.train),
-            "also": 0 if material.also is None else len(material.also),
-            "validation": len(material.validation),
-            "dropped": material.dropped,
-        },
-        "sources": [described(store) for store in material.stores],
-        "parts": dict(material.stores[0].manifest.parts),
-        **_group_counts(material),
-        "left_out": source_facts(material.stores[0], material.notes, most=1000),
-        "notes": list(material.notes),
-        **({} if pretrained is None else {"pretraining": pretrained}),
-    }
-    judged = {
-        "selection": selection(
-            recipe, len(material.validation), len(material.classes.names), borrowed=training.borrowed
-        ),
-        "validation": {
-            **found.figures,
-            "log_loss_error": found.log_loss_error if math.isfinite(found.log_loss_error) else None,
-            "examples": len(found.labels),
-            "verdict": found.verdict,
-        },
-        **environment_metrics(found, material),
-        "softmax": softmax_figures(network, material.validation, known),
-    }
-    metrics = training.metrics(learned, material.why, judged, measuring=time.perf_counter() - measuring)
-    if hardware.fabric.is_global_zero:
-        run = training.run
-        run.save_network(network)
-        run.save_classifier(classifier)
-        run.save_history(training.state.history)
-        run.save_metrics(metrics)
-        training_report(run, found, material.validation, material.stores, borrowed=training.borrowed)
-        run.drop_checkpoint()
-    return metrics

@@ -8,7 +8,7 @@ from bayesight.models import continuation
 from bayesight.run import Run
 from bayesight.seeding import torch_generator
 from bayesight.training.recipe import Recipe
-from bayesight.workflows.generate import generate
+from bayesight.workflows.texts import generate
 from bayesight.workflows.train import TrainRequest, train
 
 SMALL = {"model.layers": 1, "model.width": 16, "model.heads": 2, "data.context": 16, "optimization.epochs": 1}
