@@ -1,20 +1,17 @@
-"""Updates by parts: one worker beside two, bytes sent, killed workers, the merge of many statistics.
+"""Updates by parts: one worker, two, and two on two nodes; bytes sent; the merge of many statistics.
 
-``python benchmarks/cluster.py`` makes parts of CIFAR-10 photographs and absorbs them; ``--kills N`` kills a
-worker at a random moment N times; ``--merge N`` adds up the statistics of N workers, K = 1,000 and D = 1,280,
-which are drawn and not computed from images. Real processes of a local Ray; each row says what was run.
+``python benchmarks/cluster.py`` makes parts of CIFAR-10 photographs and absorbs them; ``--merge N`` adds up
+the statistics of N workers, K = 1,000 and D = 1,280, which are drawn and not computed from images. Real
+processes of a local Ray; each row says what was run.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import random
 import resource
 import shutil
-import signal
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -28,6 +25,10 @@ from bayesight.training.recipe import Recipe
 from bayesight.workflows.parts import engine
 from bayesight.workflows.parts.update import PartsUpdate, update_by_parts
 from bayesight.workflows.train import TrainRequest, train
+
+CIFAR = Path(os.environ.get("BAYESIGHT_DATA", "data")) / "cifar10"
+WAYS = {"alone": (0, 1), "one": (1, 1), "two": (2, 1), "nodes": (2, 2)}
+"""Workers, and the nodes that they are on; no worker is the program itself."""
 
 
 def peak_mib() -> int:
@@ -86,53 +87,47 @@ def parts_of_cifar(data: Path, folder: Path, parts: int, images: int) -> Path:
     return folder / "PARTS.json"
 
 
-def absorb(run: Path, manifest: Path, cores: int | None, *, kill_after: float | None = None) -> PartsUpdate:
-    """One update of a copy of the run; with ``kill_after`` a worker dies so many seconds after it began."""
+def first_belief(folder: Path, model: str) -> Path:
+    """A run that has learned the first part, two epochs long."""
+    changes: dict = {"optimization.epochs": 2} | ({"model.hidden": [128]} if model == "mlp" else {})
+    recipe = Recipe.default(model).changed(changes)
+    return train(TrainRequest(folder / "part-000.zip", folder / "run", recipe, threads=1)).run.folder
+
+
+def two_nodes():
+    """A cluster of two nodes on this machine, one processor each, and its second node."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 1, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    return cluster, cluster.add_node(num_cpus=1)
+
+
+def absorb(run: Path, manifest: Path, cores: int, nodes: int) -> PartsUpdate:
+    """One update of a copy of the run: here for no core, else on a cluster."""
     copy = Path(tempfile.mkdtemp()) / "run"
     shutil.copytree(run, copy)
-    if cores is not None:
-        engine.available_cores = lambda: cores
-    if kill_after is not None:
-        threading.Timer(kill_after, kill_a_worker).start()
+    engine.available_cores = lambda: cores
+    cluster = two_nodes()[0] if nodes == 2 else None
     try:
-        return update_by_parts(copy, manifest, cluster=None if cores is None else "local")
+        return update_by_parts(
+            copy, manifest, cluster=cluster.address if cluster else "local" if cores else None
+        )
     finally:
+        if cluster:
+            cluster.shutdown()
         shutil.rmtree(copy.parent)
-
-
-def kill_a_worker() -> None:
-    """SIGKILL to one of Ray's worker processes below this program."""
-    children: dict[int, list[int]] = {}
-    names: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                names[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry.name))
-    below, waiting = [], [os.getpid()]
-    while waiting:
-        found = children.get(waiting.pop(), [])
-        below, waiting = below + found, waiting + found
-    # Not Ray's agents: a node dies with those, and a driver with its own node.
-    workers = [pid for pid in below if names[pid].startswith(("ray::_attempt", "ray::IDLE"))]
-    if workers:
-        os.kill(random.choice(workers), signal.SIGKILL)
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("BAYESIGHT_DATA", "data")) / "cifar10"
-    )
+    options.add_argument("--data", type=Path, default=CIFAR)
     options.add_argument("--parts", type=int, default=40)
     options.add_argument("--images", type=int, default=500, help="of each part")
     options.add_argument(
         "--model", default="mlp", help="whose features are summed up: resnet weighs more an image"
     )
-    options.add_argument("--kills", type=int, default=0)
+    options.add_argument("--way", action="append", choices=WAYS, help="all when left out")
     options.add_argument("--merge", type=int, default=0)
     asked = options.parse_args()
     if asked.merge:
@@ -141,26 +136,18 @@ def main() -> None:
         return
     folder = Path(tempfile.mkdtemp())
     manifest = parts_of_cifar(asked.data, folder, asked.parts, asked.images)
-    changes: dict = {"optimization.epochs": 2} | ({"model.hidden": [128]} if asked.model == "mlp" else {})
-    recipe = Recipe.default(asked.model).changed(changes)
-    first = folder / "part-000.zip"
-    run = train(TrainRequest(first, folder / "run", recipe, threads=1)).run.folder
+    run = first_belief(folder, asked.model)
     rows = []
-    for cores in (None, 1, 2):
-        made = absorb(run, manifest, cores)
+    for workers, nodes in (WAYS[way] for way in asked.way or WAYS):
+        made = absorb(run, manifest, workers, nodes)
         told = made.job.as_dict()
         rows.append({
-            "what": "absorb", "model": asked.model, "workers": cores or 0,
+            "what": "absorb", "model": asked.model, "workers": workers, "nodes": nodes,
             "parts": told["total"], "images": told["images"],
             "seconds": round(told["seconds"], 1), "images_a_second": round(told["images_a_second"]),
             "bytes_a_part": round(told["bytes_sent_a_part"]), "peak_mib": peak_mib(),
             "digest": made.digest,
         })  # fmt: skip
-        print(rows[-1], flush=True)
-    chance, usual = random.Random(0), rows[-1]["seconds"]
-    for _ in range(asked.kills):
-        made = absorb(run, manifest, 2, kill_after=chance.uniform(3, 3 + usual))
-        rows.append({"what": "a worker killed", "workers": 2, "digest": made.digest})
         print(rows[-1], flush=True)
     assert len({row["digest"] for row in rows}) == 1
     append("cluster.csv", [facts() | row for row in rows])

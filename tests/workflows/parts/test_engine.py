@@ -132,6 +132,18 @@ def test_another_version_of_ray_is_named(monkeypatch, tmp_path):
         list(computed(work, tmp_path, TASKS, "auto"))
 
 
+def test_words_of_ray_go_to_standard_error(monkeypatch, capsys):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray, "shutdown", lambda: print("(raylet) and shut down"))
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with engine.connected("local"):
+        print("(raylet) A worker died")
+    print("{}")
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("{}\n", "(raylet) A worker died\n(raylet) and shut down\n")
+
+
 def test_workers_of_another_version_are_refused(cluster, monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "_versions", lambda: ("9.9.9", "2.0"))
     with pytest.raises(InvalidInput, match=r"has bayesight 0.* and torch .*, this program bayesight 9\.9\.9"):

@@ -8,9 +8,10 @@ which tasks end, nor on how often one is done.
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -189,6 +190,8 @@ def _versions() -> tuple[str, str]:
 def connected(cluster: str | None) -> Iterator[Any]:
     """Ray, connected to a cluster; one that was connected before stays so. None where there is none.
 
+    Ray tells of workers that died on standard output, which belongs to ``--json``: it goes to standard error.
+
     Raises:
         MissingExtra: Ray is not installed.
         InvalidInput: there is no such cluster.
@@ -203,6 +206,20 @@ def connected(cluster: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    with redirect_stdout(sys.stderr):
+        _connect(ray, cluster)
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _connect(ray: Any, cluster: str) -> None:
+    """Connect Ray to a cluster, or start one on this machine.
+
+    Raises:
+        InvalidInput: there is no such cluster.
+    """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if cluster == "local":
@@ -227,10 +244,6 @@ def connected(cluster: str | None) -> Iterator[Any]:
             "--head' there, give ray://HOST:10001 with the host of its head, or take --cluster local for the "
             "cores of this machine."
         ) from problem
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
 
 
 def _first_line(problem: BaseException) -> str:
