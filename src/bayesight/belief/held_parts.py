@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["HeldParts"]
+from bayesight.types import IntArray
+
+__all__ = ["HeldParts", "image_keys"]
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,16 @@ class HeldParts:
         counts = torch.where(counts < 1e-9, 0.0, counts)  # what rounding leaves of discounted weights
         return replace(self, counts=counts, released=torch.cat([self.released, digests]))
 
-    def left(self) -> Counter[bytes]:
-        """The number of parts' files, from the first on, that name an image and hold it no longer.
+    def left(self) -> tuple[np.ndarray, IntArray]:
+        """Keys (M,) of images that left parts, ascending, and how many files (M,) each has left.
 
-        One part at most holds an image, so that each time it is released the earliest of the files is meant.
+        Those are the first of the files that name it: one part at most holds an image, so that each time it
+        is released the earliest of them is meant.
         """
-        return Counter(digest.tobytes() for digest in self.released.numpy())
+        return np.unique(image_keys(self.released.numpy()), return_counts=True)
+
+
+def image_keys(digests: np.ndarray) -> np.ndarray:
+    """Digests (N, 16) as N values that compare as they do."""
+    keys: np.ndarray = np.ascontiguousarray(digests).view("S16")[:, 0]
+    return keys

@@ -15,16 +15,25 @@ import bayesight
 from bayesight.bayes.head.state import sufficient_statistics
 from bayesight.belief.absorbed import AbsorbedRows
 from bayesight.belief.classifier import Classifier
+from bayesight.belief.held_parts import image_keys
 from bayesight.belief.part_statistics import PartStatistics
 from bayesight.data.batches import Examples
 from bayesight.data.parts import SourcePart
 from bayesight.errors import SourceUnreadable
 from bayesight.training.classification import EVALUATION_BATCH
-from bayesight.types import IntArray
+from bayesight.types import FloatArray, IntArray
 from bayesight.workflows.parts.reading import labelled_part
 from bayesight.workflows.sources import LabelledImages, SourceOptions
 
-__all__ = ["AbsorbTask", "LabelledRows", "absorb_part", "by_digest", "groups", "reader_of_parts", "standing"]
+__all__ = [
+    "AbsorbTask",
+    "LabelledRows",
+    "absorb_part",
+    "by_digest",
+    "first_of_each",
+    "reader_of_parts",
+    "standing",
+]
 
 EXEMPLARS_A_PART = 256
 """Images of a part whose features come back, shared among its classes; each class has one at least."""
@@ -38,13 +47,15 @@ class LabelledRows:
 
     Args:
         digests: (n, 16) uint8.
-        classes: (n,) names.
+        labels: (n,) places in ``names``.
+        names: of classes.
         weights: (n,) in [0, 1].
     """
 
     digests: np.ndarray
-    classes: tuple[str, ...]
-    weights: tuple[float, ...]
+    labels: IntArray
+    names: tuple[str, ...]
+    weights: FloatArray
 
 
 @dataclass(frozen=True)
@@ -67,8 +78,9 @@ class AbsorbTask:
         asked = asdict(replace(self.options, similar_names=False))
         total.update(repr((self.part.key, asked, reader)).encode())
         if self.rows is not None:
-            total.update(self.rows.digests.tobytes())
-            total.update(repr((self.rows.classes, self.rows.weights)).encode())
+            for values in (self.rows.digests, self.rows.labels, self.rows.weights):
+                total.update(values.tobytes())
+            total.update(repr(self.rows.names).encode())
         return total.hexdigest()
 
 
@@ -117,11 +129,9 @@ def absorb_part(reader: Classifier, task: AbsorbTask) -> bytes:
             places, repeated, superseded = _once(digests, labels)
         else:
             places, repeated, superseded = _places(digests, task), 0, 0
-            names = tuple(dict.fromkeys((*reader.classes.names, *task.rows.classes)))
-            index = {name: number for number, name in enumerate(names)}
-            labels = labels.copy()
-            weights = torch.tensor(task.rows.weights, dtype=torch.float64)
-            labels = np.array([index[name] for name in task.rows.classes], np.int64)
+            names = tuple(dict.fromkeys((*reader.classes.names, *task.rows.names)))
+            weights = torch.from_numpy(task.rows.weights)
+            labels = np.array([names.index(name) for name in task.rows.names], np.int64)[task.rows.labels]
         named = labels[places] if task.rows is None else labels
         facts = _facts(data, found, repeated, superseded)
         return _statistics(
@@ -151,19 +161,16 @@ def standing(labels: Sequence[int]) -> tuple[int, int]:
 
 def by_digest(digests: np.ndarray) -> IntArray:
     """The order that sorts digests (N, 16); equal ones stay in their order."""
-    halves = digests.view(">u8").reshape(-1, 2)
+    halves = np.ascontiguousarray(digests).view(">u8").reshape(-1, 2)
     order: IntArray = np.lexsort((halves[:, 1], halves[:, 0]))
     return order
 
 
-def groups(digests: np.ndarray, order: IntArray) -> list[IntArray]:
-    """The places of images that come several times, for each of them in their order."""
-    if not len(order):
-        return []
-    halves = digests.view(">u8").reshape(-1, 2)[order]
-    first = np.flatnonzero(np.r_[True, (halves[1:] != halves[:-1]).any(axis=1)])
-    sizes = np.diff(np.r_[first, len(order)])
-    return [order[at : at + size] for at, size in zip(first[sizes > 1], sizes[sizes > 1], strict=True)]
+def first_of_each(digests: np.ndarray) -> np.ndarray:
+    """Which of digests (N, 16) in order differ from the one before (N,)."""
+    differs = (digests[1:] != digests[:-1]).any(axis=1)
+    first: np.ndarray = np.r_[np.ones(min(1, len(digests)), bool), differs]
+    return first
 
 
 def _once(digests: np.ndarray, labels: IntArray) -> tuple[IntArray, int, int]:
@@ -171,7 +178,10 @@ def _once(digests: np.ndarray, labels: IntArray) -> tuple[IntArray, int, int]:
     order = by_digest(digests)
     kept = np.ones(len(digests), bool)
     superseded = 0
-    for group in groups(digests, order):
+    first = np.flatnonzero(first_of_each(digests[order]))
+    sizes = np.diff(np.r_[first, len(order)])
+    for at, size in zip(first[sizes > 1], sizes[sizes > 1], strict=True):
+        group = order[at : at + size]
         place, replaced = standing(labels[group].tolist())
         superseded += replaced
         kept[np.delete(group, place)] = False
@@ -181,13 +191,14 @@ def _once(digests: np.ndarray, labels: IntArray) -> tuple[IntArray, int, int]:
 def _places(digests: np.ndarray, task: AbsorbTask) -> IntArray:
     """The places in the part of the images asked for."""
     assert task.rows is not None
-    known = {digest.tobytes(): place for place, digest in enumerate(digests)}
-    try:
-        return np.array([known[digest.tobytes()] for digest in task.rows.digests], np.int64)
-    except KeyError:
+    order, wanted = by_digest(digests), image_keys(task.rows.digests)
+    place = np.searchsorted(image_keys(digests)[order], wanted)
+    found = order[np.minimum(place, len(order) - 1)] if len(order) else np.zeros(len(wanted), np.int64)
+    if not len(order) or (image_keys(digests)[found] != wanted).any():
         raise SourceUnreadable(
             f"{task.part.name} changed while the job ran: images of it are gone; run the command again."
-        ) from None
+        )
+    return found
 
 
 def _statistics(

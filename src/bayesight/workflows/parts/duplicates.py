@@ -1,4 +1,7 @@
-"""Images that come in several parts, or that a belief holds already, found by their digests."""
+"""Images that come in several parts, or that a belief holds already, found by their digests.
+
+There may be millions of each, so they stay in arrays: a repeated image takes 29 bytes.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ import torch
 
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier
+from bayesight.belief.held_parts import image_keys
 from bayesight.belief.part_statistics import LARGE, PartStatistics
 from bayesight.errors import RunUnreadable
 from bayesight.run import Run
-from bayesight.types import IntArray
-from bayesight.workflows.parts.absorbing import LabelledRows, by_digest, groups
+from bayesight.types import FloatArray, IntArray
+from bayesight.workflows.parts.absorbing import LabelledRows, by_digest, first_of_each
 
 __all__ = [
     "Duplicates",
-    "Subtraction",
     "find_duplicates",
     "held_files",
     "images_in_parts",
@@ -31,28 +34,9 @@ __all__ = [
 _AT_ONCE = 2_000_000
 """Images whose digests are sorted at once."""
 _BELIEF, _HELD, _NEW = 0, 1, 2
-
-
-@dataclass
-class Subtraction:
-    """Images whose statistics are to be subtracted, and can be computed from one part.
-
-    Args:
-        digests: of the images, 16 bytes each.
-        classes: names under which they were counted.
-        weights: with which they were counted.
-        own: those whose label the part itself gave.
-    """
-
-    digests: list[bytes] = field(default_factory=list)
-    classes: list[str] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
-    own: set[bytes] = field(default_factory=set)
-
-    def rows(self) -> LabelledRows:
-        """The same for a task."""
-        digests = np.frombuffer(b"".join(self.digests), np.uint8).reshape(-1, 16)
-        return LabelledRows(digests, tuple(self.classes), tuple(self.weights))
+_COUNTED = np.dtype([("digest", "u1", 16), ("label", "i4"), ("weight", "f8"), ("own", "?")])
+"""An image whose statistics are to be subtracted, under which label and with which weight it was counted, and
+whether the part from which they are computed gave that label itself."""
 
 
 @dataclass
@@ -60,55 +44,109 @@ class Duplicates:
     """Consequences of images that come several times.
 
     Args:
-        subtractions: by the place of the part from which they are computed.
+        names: of the classes, to whose places labels refer; those of the belief come first.
         rows: of the belief, whose labels are replaced.
-        released: (digest, class, weight) of images of earlier parts whose labels are replaced.
+        released: images of earlier parts whose labels are replaced.
         repeated: labels that said what was known already.
         superseded: labels that a later part replaced.
         was: class -> how many images of the belief had it before.
+        subtracted: blocks of images in ascending order of their digests; in each, those of a part stand
+            together, and the second array says where each part begins.
     """
 
-    subtractions: dict[int, Subtraction] = field(default_factory=dict)
+    names: tuple[str, ...]
     rows: list[int] = field(default_factory=list)
-    released: list[tuple[bytes, str, float]] = field(default_factory=list)
+    released: list[np.ndarray] = field(default_factory=list)
     repeated: int = 0
     superseded: int = 0
     was: Counter[str] = field(default_factory=Counter)
+    subtracted: list[tuple[np.ndarray, IntArray]] = field(default_factory=list)
+
+    def parts(self) -> list[int]:
+        """The places of the parts from which something is subtracted, ascending."""
+        counts = [np.flatnonzero(np.diff(starts)) for _, starts in self.subtracted]
+        return sorted({int(part) for found in counts for part in found})
+
+    def of_part(self, part: int) -> LabelledRows:
+        """The images whose statistics are computed from a part to be subtracted."""
+        found = self._of(part)
+        present, labels = np.unique(found["label"], return_inverse=True)
+        names = tuple(self.names[number] for number in present.tolist())
+        digests, weights = (np.ascontiguousarray(found[name]) for name in ("digest", "weight"))
+        return LabelledRows(digests, labels.astype(np.int32), names, weights)
+
+    def counted_elsewhere(self, part: int) -> np.ndarray:
+        """The keys of a part's images that it does not hold in the end."""
+        found = self._of(part)
+        return image_keys(found["digest"][found["own"]])
+
+    def _of(self, part: int) -> np.ndarray:
+        blocks = [rows[starts[part] : starts[part + 1]] for rows, starts in self.subtracted]
+        return np.concatenate([np.empty(0, _COUNTED), *blocks])
 
 
 @dataclass(frozen=True)
 class _Images:
-    """Images of one holder: which of ``_BELIEF``, ``_HELD`` and ``_NEW``, and its place among those."""
+    """Images of holders, one after another.
 
-    kind: int
-    place: int
+    Args:
+        digests: (n, 16) uint8.
+        kind: (n,) of ``_BELIEF``, ``_HELD`` and ``_NEW``.
+        place: (n,) of the holder among those of its kind.
+        row: (n,) in the belief; nothing in a part.
+        label: (n,) places in the names of all.
+    """
+
     digests: np.ndarray
-    rows: IntArray
-    labels: IntArray
-    names: tuple[str, ...]
+    kind: np.ndarray
+    place: np.ndarray
+    row: np.ndarray
+    label: np.ndarray
+
+    @classmethod
+    def of(cls, kind: int, place: int, digests: np.ndarray, row: IntArray, label: IntArray) -> _Images:
+        """Those of one holder."""
+        n = len(digests)
+        kinds, places = np.full(n, kind, np.int8), np.full(n, place, np.int32)
+        return cls(digests, kinds, places, row.astype(np.int32), label.astype(np.int32))
+
+    @classmethod
+    def joined(cls, some: Sequence[_Images]) -> _Images:
+        """Those of several holders."""
+        return cls(*(np.concatenate([vars(one)[name] for one in some]) for name in vars(some[0])))
+
+    def at(self, rows: IntArray) -> _Images:
+        """Some of them."""
+        return _Images(*(values[rows] for values in vars(self).values()))
 
 
 def find_duplicates(classifier: Classifier, folder: Path, new: Sequence[Path]) -> Duplicates:
     """Compare the images of new parts with each other and with what a belief holds.
 
-    Memory follows ``_AT_ONCE``, not the number of images.
+    Memory follows ``_AT_ONCE`` and the number of images that come several times.
 
     Args:
         classifier: the belief.
         folder: of its parts.
         new: statistics of the new parts, in the order of the manifest.
     """
-    found = Duplicates()
-    files = held_files(classifier, folder)
-    total = sum(len(PartStatistics.read(path, without=LARGE)) for path in (*files, *new))
-    buckets, left = min(256, -(-total // _AT_ONCE) or 1), classifier.parts.left()
+    held = held_files(classifier, folder)
+    total, names = 0, dict.fromkeys(classifier.classes.names)
+    for path in (*held, *new):
+        part = PartStatistics.read(path, without=LARGE)
+        total, names = total + len(part), names | dict.fromkeys(part.classes)
+    found = Duplicates(tuple(names))
+    number = {name: place for place, name in enumerate(names)}
+    buckets, left = min(256, -(-total // _AT_ONCE) or 1), _Left(*classifier.parts.left())
     for bucket in range(buckets):
-        holders = [
-            _of_belief(classifier, bucket, buckets),
-            *(_of_file(path, _HELD, at, bucket, buckets, left) for at, path in enumerate(files)),
-            *(_of_file(path, _NEW, at, bucket, buckets) for at, path in enumerate(new)),
-        ]
-        _settle(classifier, [one for one in holders if len(one.digests)], found)
+        holders = [_of_belief(classifier, bucket, buckets)]
+        for kind, files in ((_HELD, held), (_NEW, new)):
+            for place, path in enumerate(files):
+                part = _of_file(path, bucket, buckets, left if kind == _HELD else None)
+                label = np.array([number[name] for name in part.classes], np.int64)[part.labels.numpy()]
+                nowhere = np.full(len(part), -1)
+                holders.append(_Images.of(kind, place, part.digests.numpy(), nowhere, label))
+        _settle(classifier, _several(_Images.joined(holders)), len(new), found)
     return found
 
 
@@ -137,16 +175,16 @@ def images_in_parts(
     classifier: Classifier, folder: Path, digests: torch.Tensor
 ) -> tuple[list[int], list[str], list[float]]:
     """Those of images (N, 16) that a belief holds by statistics: their places, classes and weights."""
-    wanted = {digest.tobytes(): place for place, digest in enumerate(digests.numpy())}
+    wanted = image_keys(digests.numpy())
+    order = np.argsort(wanted, kind="stable")
     found: dict[int, tuple[str, float]] = {}
-    left = classifier.parts.left()
-    for at, path in enumerate(held_files(classifier, folder) if wanted else ()):
-        part = _of_file(path, _HELD, at, 0, 1, left)
-        near = np.isin(part.digests.view("<u8")[::2], digests.numpy().reshape(-1).view("<u8")[::2])
-        for row in np.flatnonzero(near).tolist():
-            place = wanted.get(part.digests.reshape(-1, 16)[row].tobytes())
-            if place is not None:
-                found[place] = part.names[int(part.labels[row])], classifier.parts.weights[at]
+    left = _Left(*classifier.parts.left())
+    for at, path in enumerate(held_files(classifier, folder) if len(wanted) else ()):
+        part = _of_file(path, 0, 1, left)
+        keys = image_keys(part.digests.numpy())
+        for row in np.flatnonzero(np.isin(keys, wanted)).tolist():
+            place = int(order[np.searchsorted(wanted, keys[row], "right", sorter=order) - 1])
+            found[place] = part.classes[int(part.labels[row])], classifier.parts.weights[at]
     places = sorted(found)
     return places, [found[place][0] for place in places], [found[place][1] for place in places]
 
@@ -172,99 +210,109 @@ def with_rows_of_parts(classifier: Classifier, folder: Path, digests: torch.Tens
     )
 
 
+@dataclass(frozen=True)
+class _Left:
+    """Images that left the files of parts.
+
+    Args:
+        keys: of the images, ascending.
+        times: how many of the next files that name it hold it no longer; counted down.
+    """
+
+    keys: np.ndarray
+    times: IntArray
+
+    def holds(self, digests: np.ndarray) -> np.ndarray:
+        """Which images of the next file (N, 16) it still holds (N,)."""
+        if not len(self.keys):
+            return np.ones(len(digests), bool)
+        keys = image_keys(digests)
+        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        stays: np.ndarray = (self.keys[place] != keys) | (self.times[place] == 0)
+        self.times[place[~stays]] -= 1
+        return stays
+
+
 def _of_belief(classifier: Classifier, bucket: int, buckets: int) -> _Images:
     digests = np.ascontiguousarray(classifier.absorbed.digests.numpy())
-    rows = _in_bucket(digests, bucket, buckets)
+    rows = np.flatnonzero(_in_bucket(digests, bucket, buckets))
     labels = classifier.absorbed.labels.numpy()[rows]
-    return _Images(_BELIEF, 0, digests[rows].reshape(-1), rows, labels, classifier.classes.names)
+    return _Images.of(_BELIEF, 0, digests[rows], rows, labels)
 
 
-def _of_file(
-    path: Path, kind: int, place: int, bucket: int, buckets: int, left: Counter[bytes] | None = None
-) -> _Images:
-    """The images of a part's file, but those that ``left`` it, which are counted down."""
+def _of_file(path: Path, bucket: int, buckets: int, left: _Left | None = None) -> PartStatistics:
+    """The images of a part's file in a bucket, but those that left it."""
     part = PartStatistics.read(path, without=LARGE)
-    digests = np.ascontiguousarray(part.digests.numpy())
-    rows = _in_bucket(digests, bucket, buckets)
-    if left:
-        kept = np.ones(len(rows), bool)
-        for at, row in enumerate(rows.tolist()):
-            image = digests[row].tobytes()
-            if left.get(image, 0) > 0:
-                left[image] -= 1
-                kept[at] = False
-        rows = rows[kept]
-    labels = part.labels.numpy()[rows].astype(np.int64)
-    return _Images(kind, place, digests[rows].reshape(-1), rows, labels, part.classes)
+    part = part.images(torch.from_numpy(_in_bucket(part.digests.numpy(), bucket, buckets)))
+    return part if left is None else part.images(torch.from_numpy(left.holds(part.digests.numpy())))
 
 
-def _in_bucket(digests: np.ndarray, bucket: int, buckets: int) -> IntArray:
-    """The rows whose digests belong to a bucket, by their first byte."""
-    return np.flatnonzero(digests[:, 0].astype(np.int64) * buckets // 256 == bucket)
+def _in_bucket(digests: np.ndarray, bucket: int, buckets: int) -> np.ndarray:
+    """Which digests belong to a bucket (N,), by their first byte."""
+    mine: np.ndarray = digests[:, 0].astype(np.int64) * buckets // 256 == bucket
+    return mine
 
 
-def _settle(classifier: Classifier, holders: Sequence[_Images], found: Duplicates) -> None:
-    """Decide which label stands of each image that comes several times."""
-    if not holders:
+def _several(images: _Images) -> _Images:
+    """Those that come several times, by their digests; the same image in the order of its holders."""
+    order = by_digest(images.digests)
+    first = first_of_each(images.digests[order])
+    last = np.r_[first[1:], True]
+    return images.at(order[~(first & last)])
+
+
+def _settle(classifier: Classifier, images: _Images, parts: int, found: Duplicates) -> None:
+    """Decide which label stands of each image: the same again changes nothing, another replaces it."""
+    if not len(images.label):
         return
-    digests = np.concatenate([one.digests for one in holders])
-    sizes = [len(one.rows) for one in holders]
-    holder = np.repeat(np.arange(len(holders)), sizes)
-    row = np.concatenate([np.arange(size) for size in sizes])
-    for group in groups(digests, by_digest(digests)):
-        image = digests.reshape(-1, 16)[group[0]].tobytes()
-        _decide(classifier, image, [(holders[holder[at]], int(row[at])) for at in group], found)
+    image = np.cumsum(first_of_each(images.digests)) - 1
+    repeated, sets = _given(images, image)
+    again = image[sets[1:]] == image[sets[:-1]]
+    superseded = sets[:-1][again]
+    opening = sets[np.r_[True, ~again]] if len(sets) else sets
+    taker = np.full(image[-1] + 1, -1)  # of an image: the part whose label replaces those that stood before
+    taker[image[opening]] = images.place[opening]
+    replaced = np.flatnonzero((images.kind != _NEW) & (taker[image] >= 0))
+    of_belief, of_parts = (replaced[images.kind[replaced] == kind] for kind in (_BELIEF, _HELD))
+    weights = np.ones(len(image))
+    weights[of_belief] = classifier.absorbed.weights.numpy()[images.row[of_belief]]
+    weights[of_parts] = np.array(classifier.parts.weights, np.float64)[images.place[of_parts]]
+    own = np.concatenate([np.flatnonzero(repeated), superseded])
+
+    found.repeated += int(repeated.sum())
+    found.superseded += len(superseded)
+    found.rows.extend(images.row[of_belief].tolist())
+    found.released.append(_counted(images, of_parts, weights, own=False))
+    each = np.unique(image[replaced] * len(found.names) + images.label[replaced])
+    for label, count in zip(*np.unique(each % len(found.names), return_counts=True), strict=True):
+        found.was[found.names[label]] += int(count)
+    rows = [_counted(images, replaced, weights, own=False), _counted(images, own, weights, own=True)]
+    subtracted, part = np.concatenate(rows), np.r_[taker[image[replaced]], images.place[own]]
+    order = np.lexsort((subtracted["own"], np.r_[image[replaced], image[own]], part))
+    found.subtracted.append((subtracted[order], np.searchsorted(part[order], np.arange(parts + 1))))
 
 
-def _decide(
-    classifier: Classifier, image: bytes, given: Sequence[tuple[_Images, int]], found: Duplicates
-) -> None:
-    """One image: the same label again changes nothing, another one replaces those that stand."""
-    standing = [one for one in given if one[0].kind != _NEW]
-    former = {_name(*one) for one in standing}
-    for one in (one for one in given if one[0].kind == _NEW):
-        name, part = _name(*one), one[0].place
-        if not standing:
-            standing = [one]
-        elif all(_name(*other) == name for other in standing):
-            found.repeated += 1
-            _subtract(found, part, image, name, 1.0, own=True)
-        else:
-            for other, row in standing:
-                _take_out(classifier, found, part, image, other, row)
-            standing = [one]
-    if former and standing[0][0].kind == _NEW:
-        found.was.update(former)
+def _given(images: _Images, image: IntArray) -> tuple[np.ndarray, IntArray]:
+    """Labels of new parts that say what stands already (N,), and the places of those that do not.
+
+    Args:
+        images: N of them, from ``_several``.
+        image: (N,) which image each is, ascending.
+    """
+    start = np.flatnonzero(np.r_[True, image[1:] != image[:-1]])
+    new = images.kind == _NEW
+    least = np.minimum.reduceat(np.where(new, np.iinfo(np.int32).max, images.label), start)
+    greatest = np.maximum.reduceat(np.where(new, -1, images.label), start)
+    # -1, no label: of an image that nobody held, or held under two.
+    stands = np.where(least == greatest, greatest, -1)[image]
+    follows = np.r_[False, new[:-1] & (image[1:] == image[:-1])]
+    before = np.where(follows, np.r_[-1, images.label[:-1]], stands)
+    repeated = new & (images.label == before)
+    return repeated, np.flatnonzero(new & ~repeated)
 
 
-def _take_out(
-    classifier: Classifier, found: Duplicates, part: int, image: bytes, holder: _Images, row: int
-) -> None:
-    """Take a standing label of an image out of what holds it; a part computes what it counted for."""
-    name = _name(holder, row)
-    if holder.kind == _NEW:
-        found.superseded += 1
-        _subtract(found, holder.place, image, name, 1.0, own=True)
-    elif holder.kind == _BELIEF:
-        place = int(holder.rows[row])
-        found.rows.append(place)
-        _subtract(found, part, image, name, float(classifier.absorbed.weights[place]))
-    else:
-        weight = classifier.parts.weights[holder.place]
-        found.released.append((image, name, weight))
-        _subtract(found, part, image, name, weight)
-
-
-def _subtract(
-    found: Duplicates, part: int, image: bytes, name: str, weight: float, *, own: bool = False
-) -> None:
-    one = found.subtractions.setdefault(part, Subtraction())
-    one.digests.append(image)
-    one.classes.append(name)
-    one.weights.append(weight)
-    if own:
-        one.own.add(image)
-
-
-def _name(holder: _Images, row: int) -> str:
-    return holder.names[int(holder.labels[row])]
+def _counted(images: _Images, rows: IntArray, weights: FloatArray, *, own: bool) -> np.ndarray:
+    made = np.empty(len(rows), _COUNTED)
+    made["digest"], made["label"] = images.digests[rows], images.label[rows]
+    made["weight"], made["own"] = weights[rows], own
+    return made

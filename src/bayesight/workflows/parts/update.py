@@ -15,6 +15,7 @@ from bayesight.bayes.head.gaussian import log_evidence
 from bayesight.bayes.head.state import GaussianHead
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier
+from bayesight.belief.held_parts import image_keys
 from bayesight.belief.part_statistics import LARGE, PartStatistics, added, merged, subtracted
 from bayesight.belief.updating import LearningOptions, without_emptied
 from bayesight.checks import check
@@ -97,13 +98,13 @@ class _Absorbed:
         key: of the part.
         file: its statistics.
         minus: the statistics to subtract; None for none.
-        left_out: digests of images that are not held by it.
+        place: among the parts.
     """
 
     key: str
     file: Path
     minus: Path | None
-    left_out: frozenset[bytes]
+    place: int
 
 
 def update_by_parts(
@@ -169,15 +170,7 @@ def update_by_parts(
         past = before.discount(trust_past) if done and trust_past != 1 else before
         twice = find_duplicates(past, folder, [file for _, file in done])
         minus = _subtractions(reader, key, [task for task, _ in done], twice, folder, cluster)
-        ready = [
-            _Absorbed(
-                task.part.key,
-                file,
-                minus.get(at),
-                frozenset(twice.subtractions[at].own) if at in twice.subtractions else frozenset(),
-            )
-            for at, (task, file) in enumerate(done)
-        ]
+        ready = [_Absorbed(task.part.key, file, minus.get(at), at) for at, (task, file) in enumerate(done)]
         facts = [PartStatistics.read(one.file, without=LARGE).facts for one in ready]
         after, new = _added(past, ready, facts, twice, options, folder)
         run.save_classifier(after)
@@ -188,12 +181,12 @@ def update_by_parts(
             manifest,
             {one.key: fact["hash"] for one, fact in zip(ready, facts, strict=True)},
         )
-        own = sum(len(one.left_out) for one in ready)
+        elsewhere = twice.repeated + twice.superseded
         return PartsUpdate(
             run,
             job,
             held=held,
-            absorbed=sum(f["images"] - f["repeated"] - f["superseded"] for f in facts) - own,
+            absorbed=sum(f["images"] - f["repeated"] - f["superseded"] for f in facts) - elsewhere,
             repeated=twice.repeated + sum(f["repeated"] for f in facts),
             superseded=twice.superseded + sum(f["superseded"] for f in facts),
             was=dict(twice.was),
@@ -236,6 +229,27 @@ def _computed(
     return files
 
 
+@dataclass(frozen=True)
+class _Again(Sequence[AbsorbTask]):
+    """Tasks for what is to be subtracted, made as they are asked for: the images of few are held twice.
+
+    Args:
+        tasks: those of all parts.
+        twice: the images.
+        places: of the parts that have some.
+    """
+
+    tasks: Sequence[AbsorbTask]
+    twice: Duplicates
+    places: list[int]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, at: Any) -> Any:
+        return replace(self.tasks[self.places[at]], rows=self.twice.of_part(self.places[at]))
+
+
 def _subtractions(
     reader: Classifier,
     key: str,
@@ -249,12 +263,12 @@ def _subtractions(
     Raises:
         SourceUnreadable: a part that was there a moment ago cannot be read; nothing was changed.
     """
-    places = sorted(twice.subtractions)
-    again = [replace(tasks[at], rows=twice.subtractions[at].rows()) for at in places]
+    again = _Again(tasks, twice, twice.parts())
     paths = [folder / f"{task.key(key)}.stats" for task in again]
 
     def compute(missing: list[int]) -> Iterator[tuple[int, bytes | None]]:
-        for outcome in computed(absorb_part, reader, [again[at] for at in missing], cluster):
+        these = replace(again, places=[again.places[at] for at in missing])
+        for outcome in computed(absorb_part, reader, these, cluster):
             at = missing[outcome.task]
             if outcome.reason:
                 raise SourceUnreadable(
@@ -264,7 +278,7 @@ def _subtractions(
                 )
             yield at, outcome.value
 
-    return {places[at]: paths[at] for at, _ in kept(paths, compute)}
+    return {again.places[at]: paths[at] for at, _ in kept(paths, compute)}
 
 
 def _added(
@@ -296,13 +310,13 @@ def _added(
             second_moments=head.second_moments + total.second_moments,
         )
         after = replace(after, head=summed)
-    rows, taken = _exemplars(after, ready)
+    rows = _exemplars(after, ready, twice)
+    taken = image_keys(rows.digests.numpy())
     held = nothing.clone()
     for one in ready:
         part = PartStatistics.read(one.file, without=LARGE)
-        gone = one.left_out | taken
-        here = [digest.tobytes() not in gone for digest in part.digests.numpy()]
-        stays = torch.tensor(here, dtype=torch.bool)
+        gone = np.concatenate([twice.counted_elsewhere(one.place), taken])
+        stays = torch.from_numpy(~np.isin(image_keys(part.digests.numpy()), gone))
         write_atomic(folder / f"{one.key}.images", part.images(stays).packed())
         number = torch.tensor([names.index(name) for name in part.classes], dtype=torch.int64)
         held += torch.bincount(number[part.labels[stays].long()], minlength=len(names))
@@ -327,18 +341,17 @@ def _without_replaced(past: Classifier, twice: Duplicates) -> Classifier:
     after = past
     if twice.rows:
         after = replace(after, absorbed=after.absorbed.without(torch.tensor(twice.rows)))
-    if twice.released:
-        digests, names, weights = zip(*twice.released, strict=True)
+    for some in twice.released:
         parts = after.parts.without_images(
-            torch.frombuffer(bytearray(b"".join(digests)), dtype=torch.uint8).reshape(-1, 16),
-            torch.tensor([past.classes.names.index(name) for name in names]),
-            torch.tensor(weights, dtype=torch.float64),
+            torch.from_numpy(np.ascontiguousarray(some["digest"])),
+            torch.from_numpy(some["label"].astype(np.int64)),
+            torch.from_numpy(np.ascontiguousarray(some["weight"])),
         )
         after = replace(after, parts=parts)
     return after
 
 
-def _exemplars(after: Classifier, ready: Sequence[_Absorbed]) -> tuple[Rows, set[bytes]]:
+def _exemplars(after: Classifier, ready: Sequence[_Absorbed], twice: Duplicates) -> Rows:
     """Images of the parts that become rows of the belief, by whose features distances are told.
 
     Of more than there is room for, the first of each class by their digests, then the second, and so on: the
@@ -351,15 +364,15 @@ def _exemplars(after: Classifier, ready: Sequence[_Absorbed]) -> tuple[Rows, set
         part = PartStatistics.read(one.file, without=("sums", "second_moments"))
         rows = part.exemplar_places
         mine = part.digests[rows]
-        stays = torch.tensor([d.tobytes() not in one.left_out for d in mine.numpy()], dtype=torch.bool)
+        gone = twice.counted_elsewhere(one.place)
+        stays = torch.from_numpy(~np.isin(image_keys(mine.numpy()), gone))
         number = torch.tensor([after.classes.names.index(name) for name in part.classes], dtype=torch.int64)
         features = torch.cat([features, part.exemplars[stays]])
         digests = torch.cat([digests, mine[stays]])
         labels = torch.cat([labels, number[part.labels[rows].long()][stays]])
         chosen = torch.from_numpy(_chosen(labels.numpy(), digests.numpy(), after.room))
         features, digests, labels = features[chosen], digests[chosen], labels[chosen]
-    taken = Rows(features.float(), labels, digests)
-    return taken, {digest.tobytes() for digest in digests.numpy()}
+    return Rows(features.float(), labels, digests)
 
 
 def _chosen(labels: IntArray, digests: np.ndarray, room: int) -> IntArray:
