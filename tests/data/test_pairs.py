@@ -91,6 +91,16 @@ def test_every_pass_has_every_pair_once_in_batches_of_like_length():
     assert passes[0] != passes[1]
 
 
+def test_little_is_padding_though_one_side_says_nothing_of_the_other():
+    draw = np.random.default_rng(0)
+    sides = [[np.full(n, 3) for n in draw.integers(5, 30, 3000)] for _ in range(2)]
+    batches, model = PairBatches(*sides, 30, seed=1), nn.Linear(1, 1)
+    for side in (0, 2):
+        drawn = [batches(model, step)[side] for step in range(100)]
+        padding = sum((block == 0).sum().item() for block in drawn) / sum(map(torch.numel, drawn))
+        assert padding < 0.17  # by the length of both together it is 30 %
+
+
 def test_a_batch_follows_from_its_step_alone():
     sources, targets = pairs(90)
     model = nn.Linear(1, 1)

@@ -92,6 +92,16 @@ def test_padding_and_the_symbols_to_come_change_nothing(name, options):
 
 
 @every
+def test_the_logits_of_some_places_are_those_of_all(name, options):
+    network, said = model(name, **options), TARGET > 5
+    assert 0 < said.sum() < said.numel()
+    present = SOURCE != 0
+    torch.testing.assert_close(
+        network(SOURCE, TARGET, present, said), network(SOURCE, TARGET, present)[said], atol=1e-6, rtol=1e-5
+    )
+
+
+@every
 def test_step_by_step_is_as_at_once(name, options):
     network = model(name, **options)
     present = SOURCE != 0

@@ -11,6 +11,7 @@ Each may be compressed as ``.gz``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,8 @@ from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL, IntArray
 
 __all__ = ["PairBatches", "SentencePairs", "padded", "read_pairs"]
 
-JITTER = 4.0
-"""Symbols of two sentences together within which chance decides who shares a batch."""
+JITTER = 2.0
+"""Symbols of a sentence within which chance decides who shares a batch."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ def read_pairs(source: str | Path) -> SentencePairs:
 class PairBatches:
     """Batches of pairs of like length: the batch of a step follows from the step alone.
 
-    In every pass each pair is seen once. Pairs are laid out by length, chance deciding between those that
-    are nearly as long, and cut where each batch has its share of the translations' symbols.
+    In every pass each pair is seen once. Pairs are laid out in strips by the length of the source, within a
+    strip by that of the translation, up one and down the next, chance deciding between those that are nearly
+    as long, and cut where each batch has its share of the translations' symbols.
 
     Args:
         sources: symbols of each sentence, without marks.
@@ -147,8 +149,10 @@ class PairBatches:
     def _order(self, number: int) -> list[IntArray]:
         """The rows of each batch of a pass."""
         generator = numpy_generator(self.seed, "pairs", number)
-        keys = self._lengths.sum(1) + JITTER * generator.random(len(self._lengths))
-        order = np.argsort(keys, kind="stable")
+        sources, targets = (self._lengths + JITTER * generator.random(self._lengths.shape)).T
+        strips = max(1, round(2 * math.sqrt(self.pass_steps)))
+        strip = sources.argsort().argsort() * strips // len(sources)
+        order = np.lexsort((np.where(strip % 2, -targets, targets), strip))
         symbols = self._lengths[order, 1] + 1.0
         owner = ((symbols.cumsum() - symbols / 2) * self.pass_steps / symbols.sum()).astype(np.int64)
         batches = [order[owner == batch] for batch in range(self.pass_steps)]

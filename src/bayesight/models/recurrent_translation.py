@@ -167,9 +167,13 @@ class RecurrentTranslator(nn.Module):
             self.bias = nn.Parameter(torch.zeros(symbols))
             self.dropout = nn.Dropout(dropout)
 
-    def forward(self, source: Tensor, target: Tensor, present: Tensor) -> Tensor:
-        """Logits (B, T, symbols) of the symbol after each of the target (B, T), given the source (B, S)."""
-        return self.decode(target, self.encode(source, present), present)
+    def forward(self, source: Tensor, target: Tensor, present: Tensor, said: Tensor | None = None) -> Tensor:
+        """Logits (B, T, symbols) of the symbol after each of the target (B, T), given the source (B, S).
+
+        Those of the N places where ``said`` (B, T) is True are (N, symbols).
+        """
+        features = self._features(target, self.encode(source, present), present, None)
+        return self._logits(features if said is None else features[said])
 
     def encode(self, source: Tensor, present: Tensor) -> Tensor:
         """Memory (B, S, 2 width) of a source (B, S) int64; ``present`` (B, S) bool is False at padding."""
@@ -182,10 +186,7 @@ class RecurrentTranslator(nn.Module):
         self, target: Tensor, memory: Tensor, present: Tensor, cache: TranslatorState | None = None
     ) -> Tensor:
         """Logits (B, T, symbols) of the symbol after each of (B, T), given a source's memory."""
-        x = self._embedded(target)
-        states, contexts, _ = self._read(x, memory, present, cache)
-        features = self.dropout(torch.tanh(self.output(torch.cat([states, contexts, x], -1))))
-        return F.linear(features, self.symbol.weight, self.bias)
+        return self._logits(self._features(target, memory, present, cache))
 
     def attended(self, source: Tensor, target: Tensor, present: Tensor) -> Tensor:
         """Weights (B, T, S) of the source's places, looked at before the symbol after each of the target."""
@@ -200,6 +201,19 @@ class RecurrentTranslator(nn.Module):
         """Vectors (B, T, width) of variance 1."""
         embedded: Tensor = self.dropout(self.symbol(symbols) * self.width**0.5)
         return embedded
+
+    def _features(
+        self, target: Tensor, memory: Tensor, present: Tensor, cache: TranslatorState | None
+    ) -> Tensor:
+        """The last layer's inputs (B, T, width)."""
+        x = self._embedded(target)
+        states, contexts, _ = self._read(x, memory, present, cache)
+        features: Tensor = self.dropout(torch.tanh(self.output(torch.cat([states, contexts, x], -1))))
+        return features
+
+    def _logits(self, features: Tensor) -> Tensor:
+        """Logits (..., symbols) of features (..., width)."""
+        return F.linear(features, self.symbol.weight, self.bias)
 
     def _read(
         self, x: Tensor, memory: Tensor, present: Tensor, cache: TranslatorState | None

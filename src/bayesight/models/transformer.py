@@ -524,9 +524,13 @@ class TranslationTransformer(nn.Module):
                 elif name.endswith("bias"):
                     nn.init.zeros_(parameter)
 
-    def forward(self, source: Tensor, target: Tensor, present: Tensor) -> Tensor:
-        """Logits (B, T, symbols) of the symbol after each of the target (B, T), given the source (B, S)."""
-        return self.decode(target, self.encode(source, present), present)
+    def forward(self, source: Tensor, target: Tensor, present: Tensor, said: Tensor | None = None) -> Tensor:
+        """Logits (B, T, symbols) of the symbol after each of the target (B, T), given the source (B, S).
+
+        Those of the N places where ``said`` (B, T) is True are (N, symbols).
+        """
+        features = self._read(target, self.encode(source, present), present, None)
+        return self._logits(features if said is None else features[said])
 
     def encode(self, source: Tensor, present: Tensor) -> Tensor:
         """Memory (B, S, width) of a source (B, S) int64; ``present`` (B, S) bool is False at padding."""
@@ -540,6 +544,14 @@ class TranslationTransformer(nn.Module):
         self, target: Tensor, memory: Tensor, present: Tensor, cache: KeyValueCache | None = None
     ) -> Tensor:
         """Logits (B, T, symbols) of the symbol after each of (B, T), given a source's memory."""
+        return self._logits(self._read(target, memory, present, cache))
+
+    def new_cache(self) -> KeyValueCache:
+        """A cache that has seen nothing."""
+        return KeyValueCache.empty(len(self.decoder))
+
+    def _read(self, target: Tensor, memory: Tensor, present: Tensor, cache: KeyValueCache | None) -> Tensor:
+        """Vectors (B, T, width) of the places of a target (B, T)."""
         start = 0 if cache is None else cache.places
         x, angles = self.embed(target, start), self.embed.angles(target.shape[1], start)
         for number, block in enumerate(self.decoder):
@@ -553,11 +565,12 @@ class TranslationTransformer(nn.Module):
             )
         if cache is not None:
             cache.places += target.shape[1]
-        return F.linear(self.decoder_norm(x), self.embed.symbol.weight)
+        places: Tensor = self.decoder_norm(x)
+        return places
 
-    def new_cache(self) -> KeyValueCache:
-        """A cache that has seen nothing."""
-        return KeyValueCache.empty(len(self.decoder))
+    def _logits(self, places: Tensor) -> Tensor:
+        """Logits (..., symbols) of the symbol after places (..., width)."""
+        return F.linear(places, self.embed.symbol.weight)
 
 
 def sinusoids(places: int, width: int) -> Tensor:

@@ -138,8 +138,8 @@ def translated(
 
 
 def _cross_entropy(model: Callable[..., Tensor], batch: Batch, label_smoothing: float) -> Tensor:
-    """The sum over a batch's symbols; padding is left out before the last layer's logits are compared."""
+    """The sum over a batch's symbols; padding is left out before the last layer."""
     source, given, wanted = batch[:3]
     said = wanted != PAD_SYMBOL
-    logits = model(source, given, source != PAD_SYMBOL)[said].float()
+    logits = model(source, given, source != PAD_SYMBOL, said).float()
     return F.cross_entropy(logits, wanted[said], label_smoothing=label_smoothing, reduction="sum")
