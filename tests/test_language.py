@@ -34,16 +34,17 @@ ROOMS = (
     "workflows/parts/update.py",
     "workflows/tasks",
     "workflows/train.py",
-    "workflows/training/choice.py",
+    "workflows/training/classify.py",
     "workflows/training/images.py",
-    "workflows/training/language.py",
-    "workflows/training/translation.py",
+    "workflows/training/job.py",
+    "workflows/training/request.py",
+    "workflows/training/texts.py",
 )
 """Files and folders whose sentences people read."""
 
 NOT_SHOWN = {
     "tr", "marked", "plural", "check", "node", "stroke", "numpy_generator", "getattr", "info", "warning",
-    "startswith", "Option", "Argument", "Typer", "command", "refuse_texts", "refuse_options_of_images",
+    "startswith", "Option", "Argument", "Typer", "command", "refuse_texts", "_refuse_options_of_images",
     "allowed_values", "check_choice", "make_folder", "share_option",
 }  # fmt: skip
 """Calls whose strings are messages already, no words, or help and refusals, which stay English."""
@@ -98,6 +99,7 @@ def test_a_catalogue_is_read_as_babel_reads_it(messages):
 def files(suffix):
     for room in ROOMS:
         place = SOURCE / room
+        assert place.exists(), f"{room} has moved"
         yield from ([place] if place.suffix == suffix else sorted(place.rglob(f"*{suffix}")))
 
 

@@ -139,7 +139,7 @@ def test_commands_do_no_mathematics():
 
 
 def test_commands_do_not_import_commands():
-    shared = {"choices", "common", "events", "interrupting"}
+    shared = {"options", "output"}
     for path in (ROOT / "src/bayesight/cli").glob("*.py"):
         if path.stem not in ("app", "__init__"):
             named = re.findall(r"from bayesight\.cli\.(\w+) import", path.read_text())

@@ -10,7 +10,8 @@ import typer
 
 import bayesight
 from bayesight.cli.app import app
-from bayesight.cli.common import SourceOptions, say, with_json, with_source, write
+from bayesight.cli.options import SourceOptions, with_json, with_source
+from bayesight.cli.output import say, write
 from bayesight.errors import Impossible, InvalidInput, StorageFailed, TrainingDiverged
 
 PROGRAM = [sys.executable, "-m", "bayesight"]

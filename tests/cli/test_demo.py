@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from bayesight.cli.common import this_program
+from bayesight.cli.output import this_program
 from bayesight.formatting import percent
 from bayesight.workflows import demo as workflow
 

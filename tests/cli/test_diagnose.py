@@ -8,7 +8,7 @@ import typer
 from scipy import stats
 from typer.testing import CliRunner
 
-from bayesight.cli.diagnose import diagnose
+from bayesight.cli.bayes import diagnose
 from bayesight.errors import Impossible, InvalidInput
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -10,9 +10,8 @@ from bayesight.data.store import open_store
 from bayesight.errors import InvalidInput
 from bayesight.run import Run
 from bayesight.training.recipe import Recipe
-from bayesight.workflows import folds as room
-from bayesight.workflows.folds import train_with_folds
-from bayesight.workflows.train import TrainRequest, train
+from bayesight.workflows import train as room
+from bayesight.workflows.train import TrainRequest, train, train_with_folds
 
 RECIPE = Recipe.default("mlp").changed(
     {"optimization.epochs": 3, "data.batch": 16, "model.hidden": [16], "data.validation": 0.25}

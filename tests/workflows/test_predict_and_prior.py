@@ -279,7 +279,7 @@ def test_the_laplace_head_is_another_opinion_on_the_same_images(shapes_run, more
     assert laplace.accuracy > 0.85
     assert not np.allclose(gaussian.log_p, laplace.log_p)
     np.testing.assert_allclose(np.exp(laplace.log_p).sum(axis=1), 1, rtol=1e-9)
-    bins = laplace.reliability_data()
+    bins = laplace.reliability().as_dict()
     assert sum(bins["counts"]) == 90
     assert len(bins["edges"]) == len(bins["accuracy"]) + 1
 

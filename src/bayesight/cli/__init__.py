@@ -1,4 +1,4 @@
-"""The command line: parse, call a workflow, render. One file a command group."""
+"""The command line: parse, call a workflow, render. One file a group of commands."""
 
 from __future__ import annotations
 

@@ -8,31 +8,24 @@ from typing import Annotated
 import typer
 
 import bayesight
-from bayesight.cli import (
-    bayes,
-    cache,
-    demo,
-    diagnose,
-    estimate,
-    evaluate,
-    export,
-    generate,
-    learn,
-    predict,
-    prior,
-    shift,
-    summary,
-    train,
-    translate,
-    update,
-)
+from bayesight.cli.bayes import bayes, diagnose
 from bayesight.cli.causal import causal_app
-from bayesight.cli.common import INTERRUPTED, STOPPED, ReportedStatus, say
-from bayesight.cli.data import data_app
-from bayesight.cli.ledger import ledger_app
+from bayesight.cli.data import cache, data_app
+from bayesight.cli.estimate import estimate
+from bayesight.cli.evaluate import evaluate
+from bayesight.cli.export import export
+from bayesight.cli.learn import demo, learn
+from bayesight.cli.ledger import ledger_app, token_app
 from bayesight.cli.milestones import milestones_app
+from bayesight.cli.output import INTERRUPTED, STOPPED, ReportedStatus, say
+from bayesight.cli.predict import predict
+from bayesight.cli.prior import prior
 from bayesight.cli.serve import serve
-from bayesight.cli.token import token_app
+from bayesight.cli.shift import shift
+from bayesight.cli.summary import summary
+from bayesight.cli.texts import generate, translate
+from bayesight.cli.train import train
+from bayesight.cli.update import update
 from bayesight.errors import BayesightError
 
 __all__ = ["app", "run"]
@@ -46,28 +39,16 @@ app = typer.Typer(
     rich_markup_mode=None,
     epilog="Example: bayesight train letters.tar.gz --out runs/letters",
 )
-app.command("demo")(demo.demo)
-app.command("learn")(learn.learn)
-app.add_typer(data_app)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("update")(update.update)
-app.command("prior")(prior.prior)
-app.command("bayes")(bayes.bayes)
-app.command("diagnose")(diagnose.diagnose)
-app.command("estimate")(estimate.estimate)
-causal_app.command("shift")(shift.shift)
-app.add_typer(causal_app)
-app.command("generate")(generate.generate)
-app.command("translate")(translate.translate)
-app.command("export")(export.export)
-app.command("cache")(cache.cache)
-app.command("summary")(summary.summary)
-app.add_typer(milestones_app)
-app.command("serve")(serve)
-app.add_typer(ledger_app)
-app.add_typer(token_app)
+causal_app.command("shift")(shift)
+_COMMANDS = (
+    *(demo, learn, data_app, train, evaluate, predict, update, prior, bayes, diagnose, estimate, causal_app),
+    *(generate, translate, export, cache, summary, milestones_app, serve, ledger_app, token_app),
+)
+for _one in _COMMANDS:  # in the order of help
+    if isinstance(_one, typer.Typer):
+        app.add_typer(_one)
+    else:
+        app.command(_one.__name__)(_one)
 
 
 def _version(wanted: bool) -> None:

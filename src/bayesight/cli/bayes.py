@@ -1,20 +1,35 @@
-"""``bayesight bayes``: the theorem, step by step, with the numbers put in."""
+"""``bayesight bayes`` and ``diagnose``: the theorem with the numbers put in, and what a test is worth."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import share, share_option, with_json, write
+from bayesight.checks import probability
+from bayesight.cli.options import SeedOption, share, share_option, with_json
+from bayesight.cli.output import write
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.language import marked, tr
+from bayesight.formatting import decimal, padded, percent, ratio, short_of_1
+from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
+    from bayesight.bayes.diagnostic import Diagnosis, Rate
     from bayesight.bayes.theorem import Belief, UpdateStep
 
-__all__ = ["bayes"]
+__all__ = ["bayes", "diagnose"]
 
+
+_NAMES = (
+    marked("specificity"),
+    marked("negative predictive value"),
+    marked("likelihood ratios"),
+    marked("likelihood ratio positive"),
+    marked("likelihood ratio negative"),
+)
+"""Those of the estimates that no other file names."""
 _RESULTS = {"+": "+", "positive": "+", "pos": "+", "-": "-", "negative": "-", "neg": "-"}
 
 
@@ -70,7 +85,6 @@ def bayes(
 
 def _one_test(prior: float, rates: tuple[float, float], results: list[str], dependence: float) -> None:
     from bayesight.bayes.theorem import Belief, likelihoods, sequence
-    from bayesight.checks import probability
 
     signs = [_sign(r) for r in results]
     for rate, name in zip(rates, ("--sensitivity", "--false-alarm"), strict=True):
@@ -82,17 +96,7 @@ def _one_test(prior: float, rates: tuple[float, float], results: list[str], depe
         "-": likelihoods(belief, {n: 1 - r for n, r in zip(belief.names, rates, strict=True)}),
     }
     steps = sequence(belief, [given[s] for s in signs], dependence=dependence)
-    document = {
-        "steps": [
-            {
-                "result": sign,
-                "prior": step.prior.of("has it").item(),
-                "evidence": step.log_evidence.exp().item(),
-                "posterior": step.posterior.of("has it").item(),
-            }
-            for sign, step in zip(signs, steps, strict=True)
-        ]
-    }
+    document = _document(signs, steps, lambda belief: belief.of("has it").item())
     write(document, _tell_test(signs, steps, rates, dependence))
 
 
@@ -102,25 +106,31 @@ def _many(priors: dict[str, float], readings: list[str], dependence: float) -> N
     belief = Belief.from_probabilities(priors)
     given = [_pairs(r, "--likelihood") for r in readings]
     steps = sequence(belief, [likelihoods(belief, g) for g in given], dependence=dependence)
-    document = {
-        "steps": [
-            {
-                "result": reading,
-                "prior": _named(step.prior),
-                "evidence": step.log_evidence.exp().item(),
-                "posterior": _named(step.posterior),
-            }
-            for reading, step in zip(readings, steps, strict=True)
-        ]
-    }
+    document = _document(
+        readings, steps, lambda belief: dict(zip(belief.names, belief.p.tolist(), strict=True))
+    )
     write(document, _tell_many(steps, dependence))
+
+
+def _document(
+    readings: list[str], steps: tuple[UpdateStep, ...], shown: Callable[[Belief], Any]
+) -> dict[str, Any]:
+    rows = [
+        {
+            "result": reading,
+            "prior": shown(step.prior),
+            "evidence": step.log_evidence.exp().item(),
+            "posterior": shown(step.posterior),
+        }
+        for reading, step in zip(readings, steps, strict=True)
+    ]
+    return {"steps": rows}
 
 
 def _tell_test(
     signs: list[str], steps: tuple[UpdateStep, ...], rates: tuple[float, float], dependence: float
 ) -> str:
     from bayesight.bayes.frequencies import natural_frequencies
-    from bayesight.formatting import decimal, percent, short_of_1
 
     lines = [marked("posterior = prior x likelihood / evidence"), ""]
     for i, (sign, step) in enumerate(zip(signs, steps, strict=True), 1):
@@ -155,8 +165,6 @@ def _tell_test(
 
 
 def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
-    from bayesight.formatting import decimal, padded, short_of_1
-
     lines = [marked("posterior = prior x likelihood / evidence"), ""]
     width = max(len(n) for n in (*steps[0].prior.names, "hypothesis"))
     heads = {
@@ -219,5 +227,120 @@ def _pairs(text: str, where: str) -> dict[str, float]:
     return found
 
 
-def _named(belief: Belief) -> dict[str, Any]:
-    return dict(zip(belief.names, belief.p.tolist(), strict=True))
+@with_json
+def diagnose(
+    counts: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(
+            metavar="TP FN FP TN",
+            help="People tried: ill +, ill -, healthy +, healthy - (default: rates instead).",
+        ),
+    ] = None,
+    sensitivity: Annotated[
+        float | None,
+        share_option("P(positive | has it), instead of counts: 0.9 or 90% (default: from --counts)."),
+    ] = None,
+    false_alarm: Annotated[
+        float | None, share_option("P(positive | does not), instead of counts (default: from --counts).")
+    ] = None,
+    prevalence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P|LOW-HIGH|N/TOTAL",
+            help="Share who have it where the test is used (default: with counts their own share).",
+        ),
+    ] = None,
+    beta: Annotated[
+        str, typer.Option(metavar="A,B", help="Prior: pseudo-counts of right and wrong answers.")
+    ] = "0.5,0.5",
+    level: Annotated[float, typer.Option(help="Probability inside each interval.")] = 0.95,
+    seed: SeedOption = 0,
+) -> None:
+    """Say what a positive and a negative are worth, with credible intervals.
+
+    Example: bayesight diagnose --counts 99 1 90 810 --prevalence 0.01
+    """
+    from bayesight.bayes.diagnostic import from_counts, from_rates
+
+    base = None if prevalence is None else _prevalence(prevalence, level)
+    if counts is not None:
+        if sensitivity is not None or false_alarm is not None:
+            raise typer.BadParameter("give either --counts or rates, not both")
+        found = from_counts(*counts, prevalence=base, prior=_shapes(beta), level=level, seed=seed)
+    else:
+        if beta != "0.5,0.5":
+            raise typer.BadParameter("needs --counts: stated rates have no prior", param_hint="--beta")
+        if sensitivity is None or false_alarm is None or base is None:
+            raise typer.BadParameter(
+                "give --counts TP FN FP TN, or --sensitivity, --false-alarm and --prevalence"
+            )
+        found = from_rates(sensitivity, false_alarm, base, level=level, seed=seed)
+    own = counts is not None and prevalence is None
+    write(found.as_dict(), _tell_diagnosis(found, own))
+
+
+def _tell_diagnosis(found: Diagnosis, own_prevalence: bool) -> str:
+    from bayesight.bayes.diagnostic import TERMS
+    from bayesight.bayes.frequencies import natural_frequencies
+
+    interval = retold(marked(f"{percent(found.level, 0)} interval"))
+    lines = [f"{'':<26}{padded(tr('mean'), -12)}   {interval}"]
+    for name, e in found.estimates().items():
+        text = ratio if "ratio" in name else lambda p: percent(p, 2)
+        spread = tr("{low} to {high}", low=text(e.low), high=text(e.high)) if e.high > e.low else ""
+        shown = padded(tr(name.replace("_", " ")), 26)
+        lines.append(f"{shown}{text(e.mean):>12}   {spread}".rstrip())
+    f = natural_frequencies(
+        prevalence=found.prevalence.mean,
+        sensitivity=found.sensitivity.mean,
+        false_alarm=found.false_alarm.mean,
+    )
+    lines += [
+        "",
+        marked(f"Of {f.people:,} people {f.ill:,} have it and {f.fp + f.tn:,} do not."),
+        marked(f"{f.tp + f.fp:,} test positive: {f.tp:,} who have it and {f.fp:,} who do not."),
+        marked(f"{f.fn + f.tn:,} test negative: {f.fn:,} who have it and {f.tn:,} who do not."),
+    ]
+    lines += ["", *(f"{tr(name.replace('_', ' '))}: {tr(line)}" for name, line in TERMS.items()), ""]
+    if own_prevalence:
+        lines.append(
+            marked("The prevalence is that of the people tried. If they were chosen, state --prevalence.")
+        )
+    errors = [
+        e.error / (e.high - e.low) for e in found.estimates().values() if e.error > 0 and e.high > e.low
+    ]
+    if errors:
+        most = percent(max(errors))
+        lines.append(marked(f"{found.draws:,} draws; their error is at most {most} of an interval's width."))
+    return "\n".join(lines).rstrip()
+
+
+def _prevalence(text: str, level: float) -> Rate:
+    """A number, an interval ``0.05-0.15``, or counts ``12/340``."""
+    from bayesight.bayes.diagnostic import UncertainRate
+
+    ends = re.split(r"(?<=[\d.%])-(?=[\d.])", text.strip())
+    try:
+        if "/" in text:
+            some, total = map(float, text.split("/"))
+            if some > total:
+                raise InvalidInput(f"--prevalence: {some:g} of {total:g}; expected no more than the total.")
+            return UncertainRate.from_counts(some, total - some)
+        if len(ends) == 2:
+            return UncertainRate.from_interval(share(ends[0]), share(ends[1]), level)
+        return share(text)
+    except ValueError as error:
+        if isinstance(error, InvalidInput):
+            raise
+        expected = "a number (0.1, 10%), an interval (0.05-0.15) or counts (12/340)"
+        raise InvalidInput(f"--prevalence: got {text!r}; expected {expected}.") from None
+
+
+def _shapes(text: str) -> tuple[float, float]:
+    try:
+        right, wrong = map(float, text.split(","))
+    except ValueError:
+        raise InvalidInput(
+            f"--beta: got {text!r}; expected two numbers with a comma, such as 0.5,0.5."
+        ) from None
+    return right, wrong

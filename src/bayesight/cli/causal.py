@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import SeedOption, progress_bar, say, with_json, write
+from bayesight.cli.options import SeedOption, with_json
+from bayesight.cli.output import progress_bar, say, write
+from bayesight.formatting import percent
 from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
@@ -233,8 +235,6 @@ def _tell(found: CausalAnswer) -> str:
 
 
 def _answer_lines(title: str, answer: EffectEstimate, level: float) -> list[str]:
-    from bayesight.formatting import percent
-
     rows = [(name, e) for name, e in answer.means.items()]
     rows += [(f"{d.of} - {d.versus}", d.estimate) for d in answer.differences]
     if answer.slope is not None:

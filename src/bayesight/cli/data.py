@@ -1,30 +1,33 @@
-"""``bayesight data``: look at a source of images, make one, fetch one."""
+"""``bayesight data`` and ``cache``: look at a source of images, make one, fetch one; what is kept of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.choices import TASKS, either
-from bayesight.cli.common import (
+from bayesight.checks import check
+from bayesight.cli.options import (
     ClusterOption,
     FitOption,
     PartsOption,
     SeedOption,
     SourceOptions,
-    progress_bar,
-    say,
-    source_or_parts,
+    check_parts,
+    either,
     with_json,
     with_source,
-    write,
-    write_parts,
 )
+from bayesight.cli.output import progress_bar, say, write, write_parts
+from bayesight.formatting import percent
 from bayesight.language import marked, tr
 
-__all__ = ["data_app"]
+if TYPE_CHECKING:
+    from bayesight.data.cache import Cache
+
+__all__ = ["cache", "data_app"]
+
 
 data_app = typer.Typer(
     name="data", no_args_is_help=True, help="Look at a source of images, render one, fetch one."
@@ -51,7 +54,7 @@ def inspect(
     task: Annotated[
         str | None,
         typer.Option(
-            help=f"Look at annotations beside the images: {either(TASKS)} (default: at class folders)."
+            help=f"Look at annotations beside the images: {either('tasks')} (default: at class folders)."
         ),
     ] = None,
     labels_file: Annotated[
@@ -83,7 +86,6 @@ def inspect(
     options: SourceOptions,
 ) -> None:
     """Count classes and images or texts, name what is broken, there twice, or probably wrongly labelled."""
-    from bayesight.checks import check
     from bayesight.data.audit import audit
     from bayesight.data.labelled_texts import holds_texts, open_texts
     from bayesight.data.notes import (
@@ -100,8 +102,8 @@ def inspect(
         "--size": size, "--fit": fit, "--mode": mode, "--labels-file": labels_file, "--near": near,
         "--wrong-labels": labels, "--run": run, "--report": report, "--task": task,
     }  # fmt: skip
-    if source_or_parts(source, parts, cluster, alone) is None:
-        assert parts is not None
+    check_parts(source, parts, cluster, alone)
+    if parts is not None:
         _inspect_parts(parts, cluster, options)
         return
     assert source is not None
@@ -153,7 +155,7 @@ def _inspect_parts(parts: Path, cluster: str | None, options: SourceOptions) -> 
 
 def _suspicious(source: Path, top: int, report: Path | None, **options: Any) -> dict[str, Any]:
     """The most suspicious labels, and their pictures in a report if one is wanted; see ``audit_labels``."""
-    from bayesight.cli.events import training_listeners
+    from bayesight.cli.output import training_listeners
     from bayesight.workflows.labels import audit_labels, labels_report
 
     with training_listeners(Path(), quiet=True) as listeners:
@@ -164,8 +166,6 @@ def _suspicious(source: Path, top: int, report: Path | None, **options: Any) -> 
 
 
 def _suspicious_text(labels: dict[str, Any] | None) -> str:
-    from bayesight.formatting import percent
-
     if labels is None:
         return ""
     lines = [
@@ -235,7 +235,7 @@ def render(
 @with_json
 def scenes(
     out: Annotated[Path, typer.Argument(help="The archive to write, .zip.")],
-    task: Annotated[str, typer.Option(help=f"What the scenes are to ask: {either(TASKS)}.")] = "segment",
+    task: Annotated[str, typer.Option(help=f"What the scenes are to ask: {either('tasks')}.")] = "segment",
     count: Annotated[int, typer.Option(help="Scenes to learn from, in the folder train/.")] = 1000,
     test: Annotated[
         int, typer.Option(help="Scenes of other glyphs, in the folder test/; 0 makes no such folder.")
@@ -322,3 +322,60 @@ def parts(
 @data_app.callback()
 def _group() -> None:
     """Look at a source of images, render one, fetch one."""
+
+
+SHOWN = 40
+
+
+@with_json
+def cache(
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove it all; what is needed again is made again.")
+    ] = False,
+) -> None:
+    """Show what is kept of sources that were read: where, how large, when it was last used.
+
+    Example: bayesight cache --clear
+    """
+    from bayesight.data.cache import cached, clear_cache
+
+    gone = clear_cache() if clear else None
+    found = cached()
+    document: dict[str, Any] = {
+        "path": str(found.folder),
+        "stores": [vars(store) for store in found.stores],
+        "bytes": found.bytes,
+        "cleared": None if gone is None else {"stores": len(gone.stores), "bytes": gone.bytes},
+    }
+    write(document, _text(found, gone))
+
+
+def _text(found: Cache, gone: Cache | None) -> str:
+    lines = []
+    if gone is not None:
+        lines.append(
+            marked(f"removed {len(gone.stores):,} stores, {_size(gone.bytes)}; no source was touched")
+        )
+    for store in found.stores[:SHOWN]:
+        what = store.source or Path(store.path).name
+        if store.source and not Path(store.source).exists():
+            what = tr("{source}, which is no longer there", source=what)
+        if store.images:
+            what = tr("{count:,} images of {source}", count=store.images, source=what)
+        lines.append(marked(f"{_size(store.bytes):>9}  last used {store.used[:10]}  {what}"))
+    if len(found.stores) > SHOWN:
+        lines.append(marked(f"and {len(found.stores) - SHOWN:,} more"))
+    lines.append(marked(f"{_size(found.bytes):>9}  in {len(found.stores):,} stores in {found.folder}"))
+    if found.stores:
+        lines.append(marked("They save reading a source again; remove them with: bayesight cache --clear"))
+    return "\n".join(lines)
+
+
+def _size(count: int) -> str:
+    """Bytes as people say them.
+
+    Example:
+        >>> _size(0), _size(1500), _size(48_200_000), _size(3 * 10**9)
+        ('0.0 MB', '0.0 MB', '48.2 MB', '3.0 GB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

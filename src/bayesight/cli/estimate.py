@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import with_json, write
+from bayesight.cli.options import with_json
+from bayesight.cli.output import write
+from bayesight.formatting import four_figures, padded, percent
 from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
@@ -62,8 +64,6 @@ def estimate(
 
 
 def _tell(found: ParameterEstimate, level: float) -> str:
-    from bayesight.formatting import four_figures, padded, percent
-
     kind, names, snapshots = found.family, found.names, found.snapshots
     key = _KEYS[kind]
     labels = {

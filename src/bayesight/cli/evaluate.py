@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import (
+from bayesight.cli.options import (
     ClusterOption,
     LabelsFileOption,
     LedgerOption,
@@ -17,18 +17,14 @@ from bayesight.cli.common import (
     PriorOption,
     SetCoverageOption,
     SourceOptions,
-    environment_lines,
-    ledger_words,
-    progress_bar,
+    check_parts,
     refuse_options,
-    say,
-    source_or_parts,
     with_json,
     with_source,
-    write,
-    write_parts,
 )
+from bayesight.cli.output import environment_lines, ledger_words, progress_bar, say, write, write_parts
 from bayesight.errors import listed
+from bayesight.formatting import capitalised, columns, decimal, padded, percent
 from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
@@ -101,23 +97,21 @@ def evaluate(
     chosen = replace(options, part=None if part is None else part.value)
     alone = {
         "--unknown": unknown, "--labels-file": labels, "--environments": environments, "--ledger": ledger,
-        "--set-coverage": set_coverage, "--report": report, "--head": head is not HeadChoice.gaussian,
+        "--set-coverage": set_coverage, "--head": head is not HeadChoice.gaussian,
     }  # fmt: skip
-    if source_or_parts(source, parts, cluster, alone) is None:
-        assert parts is not None
+    check_parts(source, parts, cluster, {**alone, "--report": report})
+    if parts is not None:
         _evaluate_parts(run, parts, prior, cluster, chosen)
         return
     assert source is not None
     opened = Run.open(run)
     if opened.kind in ON_IMAGES:
-        given: dict[str, object] = {"--unknown": unknown, "--labels-file": labels}
-        given["--environments"] = environments
-        given |= {"--ledger": ledger, "--set-coverage": set_coverage, "--level": level != 0.05}
         layout = options.layout
-        given |= {"--head": head is not HeadChoice.gaussian, "--class-level": layout.class_level}
-        given |= {"--labels-from": layout.labels_from, "--by-name": options.numbers}
-        given |= {"--split-folders": layout.split_folders is not None}
-        refuse_options(given, opened.kind)
+        of_classes = {
+            "--level": level != 0.05, "--class-level": layout.class_level, "--by-name": options.numbers,
+            "--labels-from": layout.labels_from, "--split-folders": layout.split_folders is not None,
+        }  # fmt: skip
+        refuse_options({**alone, **of_classes}, opened.kind)
         _evaluate_task(opened, source, prior, chosen, report)
         return
     with progress_bar("reading") as progress:
@@ -180,7 +174,6 @@ def _evaluate_parts(
 
 
 def _text(result: EvaluateResult) -> str:
-    from bayesight.formatting import decimal, percent
     from bayesight.report.words import quality, spread
 
     found, reads = result.evaluation, result.run.reads
@@ -217,7 +210,7 @@ def _text(result: EvaluateResult) -> str:
             ),
         ]
     if result.environments:
-        lines += ["", environment_lines(result.environments).rstrip()]
+        lines += ["", *environment_lines(result.environments)]
     if result.novelty is not None:
         novel = result.novelty.as_dict()
         lines += [
@@ -234,7 +227,6 @@ def _text(result: EvaluateResult) -> str:
 
 def _table(found: Evaluation, reads: str) -> list[str]:
     """A line a class, the least precise where there are too many to read."""
-    from bayesight.formatting import columns, padded
     from bayesight.report.words import percent, spread
     from bayesight.workflows.evaluate import MOST_CLASSES, WHOLE
 
@@ -267,6 +259,4 @@ def _table(found: Evaluation, reads: str) -> list[str]:
 
 
 def _sentence(words: str) -> str:
-    from bayesight.formatting import capitalised
-
     return f"{capitalised(words)}."

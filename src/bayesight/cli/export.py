@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import LedgerOption, progress_bar, with_json, write
+from bayesight.cli.options import LedgerOption, with_json
+from bayesight.cli.output import progress_bar, write
+from bayesight.formatting import percent
 from bayesight.language import marked, tr
 
 if TYPE_CHECKING:
@@ -71,8 +73,6 @@ def export(
 
 
 def _text(made: Export) -> str:
-    from bayesight.formatting import percent
-
     seen = marked(f"{made.images:,} images of noise") if made.noise else marked(f"{made.images:,} images")
     lines = [
         marked(f"{made.path}: {made.target}, {made.size_bytes / 1e6:.1f} MB"),

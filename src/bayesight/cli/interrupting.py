@@ -48,7 +48,7 @@ class _Interruption:
 
 def _leave(end: BaseException) -> None:
     """End the program at once: its threads may be in the middle of something."""
-    from bayesight.cli.common import INTERRUPTED, STOPPED, ReportedStatus, say
+    from bayesight.cli.output import INTERRUPTED, STOPPED, ReportedStatus, say
 
     if not (isinstance(end, SystemExit) and isinstance(end.code, ReportedStatus)):
         say(STOPPED)

@@ -1,20 +1,26 @@
-"""``bayesight learn``: the lessons, listed, shown in the terminal or the browser, or written as notebooks."""
+"""``bayesight demo`` and ``learn``: the whole story, and the lessons, shown, run or written as notebooks."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
-from bayesight.language import tr
+from bayesight.cli.options import SeedOption, with_json
+from bayesight.cli.output import json_wanted, progress_bar, say, this_program, training_listeners, write
+from bayesight.files import write_atomic
+from bayesight.formatting import padded
+from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
     from bayesight.lessons import Lesson, MachineCheck
+    from bayesight.report import Step
+    from bayesight.workflows.demo import Demo
 
-__all__ = ["learn"]
+__all__ = ["demo", "learn"]
 
 
 @with_json
@@ -85,7 +91,6 @@ def _written(lesson: Lesson, html: Path | None, notebook: Path | None, *, open_:
         written["html"] = str(_page(lesson, html, open_=open_))
     if notebook is not None:
         from bayesight.errors import RunExists
-        from bayesight.files import write_atomic
         from bayesight.lessons import as_notebook
 
         if notebook.exists():
@@ -100,7 +105,6 @@ def _page(lesson: Lesson, html: Path | None, *, open_: bool) -> Path:
     import tempfile
     import webbrowser
 
-    from bayesight.files import write_atomic
     from bayesight.lessons import as_page, run
     from bayesight.training.startup import defer_imports
 
@@ -136,8 +140,6 @@ def _check() -> None:
 
 
 def _line(one: MachineCheck) -> str:
-    from bayesight.formatting import padded
-
     state = tr("ready") if one.ready else tr("missing") if one.needed else tr("optional")
     return f"{padded(state, 8)} {one.name:9} {'; '.join(filter(None, (one.found, one.mend)))}".rstrip()
 
@@ -151,3 +153,52 @@ def _list(road: tuple[Lesson, ...]) -> str:
 def _facts(lesson: Lesson) -> dict[str, Any]:
     names = ("number", "name", "language", "title", "minutes", "part")
     return {name: getattr(lesson, name) for name in names}
+
+
+@with_json
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="The run folder to make.")] = Path("runs/demo"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is there.")] = False,
+    seed: SeedOption = 0,
+    threads: Annotated[int | None, typer.Option(help="Processor threads; default: half the cores.")] = None,
+) -> None:
+    """Tell the whole story on rendered letters, with no download, and write a report.
+
+    Render, inspect, train, evaluate, move the base rates, read twice, infer base rates, teach new classes,
+    meet the unknown.
+
+    Example: bayesight demo --out runs/demo
+    """
+    from bayesight.training.startup import defer_imports
+
+    defer_imports()
+    from bayesight.workflows.demo import demo as work
+
+    with progress_bar("rendering") as rendering, training_listeners(out, quiet=True) as listeners:
+        found = work(
+            out,
+            overwrite=overwrite,
+            seed=seed,
+            threads=threads,
+            tell=_tell_step,
+            progress=rendering,
+            listeners=tuple(listeners),
+        )
+    write(found.as_dict(), _demo_text(found))
+
+
+def _tell_step(step: Step) -> None:
+    command = f"  $ {step.command}\n" if step.command else ""
+    words = retold(step.words).replace("\n", " ")
+    say(f"{retold(step.title)} ({step.elapsed_s:.1f} s)\n{command}  {words}\n", verbatim=True)
+
+
+def _demo_text(found: Demo) -> str:
+    return marked(
+        f"The report, with pictures: {found.report}\n"
+        f"The run, to go on with:    {found.run.folder}\n"
+        f"With your own images:      bayesight train YOUR-IMAGES.zip --out runs/mine\n"
+        "\n"
+        "To show it letters you draw, correct it and teach it new ones, in a browser:\n"
+        f"  $ {shlex.join([*this_program(), 'serve', str(found.run.folder), '--source', str(found.source)])}"
+    )

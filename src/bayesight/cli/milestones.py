@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
+from bayesight.cli.options import with_json
+from bayesight.cli.output import json_wanted, progress_bar, say, write
 from bayesight.errors import MissingExtra
+from bayesight.formatting import padded
 from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
@@ -151,8 +153,6 @@ def _entry(m: Milestone) -> dict[str, Any]:
 
 
 def _lines(m: Milestone) -> str:
-    from bayesight.formatting import padded
-
     recipe = m.arms[0].recipes[-1]
     return "\n".join(
         [

@@ -8,28 +8,25 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from bayesight.cli.common import (
+from bayesight.checks import check
+from bayesight.cli.options import (
     ClusterOption,
     LedgerOption,
     PartsOption,
     PriorOption,
     SetCoverageOption,
     SourceOptions,
-    ledger_words,
-    progress_bar,
+    check_parts,
     refuse_options,
-    say,
-    source_or_parts,
     with_json,
     with_source,
-    write,
-    write_parts,
 )
+from bayesight.cli.output import ledger_words, progress_bar, say, write, write_parts
+from bayesight.formatting import percent
 from bayesight.language import marked, retold
 
 if TYPE_CHECKING:
     from bayesight.data.sources import ContainerOptions
-    from bayesight.run import Run
     from bayesight.workflows.predict import Prediction, Readings, UnreadImage
 
 __all__ = ["predict"]
@@ -152,19 +149,32 @@ def predict(
     from bayesight.workflows.decisions import Stakes
     from bayesight.workflows.predict import Readings, answers_for
 
-    source_or_parts(images, parts, cluster, {"--ledger": ledger, "--explain": explain})
-    opened = Run.open(run)
+    check_parts(images, parts, cluster, {"--ledger": ledger, "--explain": explain})
+    opened, container = Run.open(run), options.container
     if opened.kind in ON_IMAGES:
-        refuse_options({"--parts": parts}, opened.kind)
+        given = {
+            "--parts": parts, "--same-subject": same_subject, "--dependence": dependence,
+            "--abstain": abstain, "--costs": costs, "--hand-over": hand_over is not None,
+            "--reading-cost": reading_cost is not None, "--level": level != 0.05,
+            "--set-coverage": set_coverage, "--explain": explain, "--ledger": ledger, "--to": to,
+        }  # fmt: skip
+        refuse_options(given, opened.kind)
+        from bayesight.workflows.tasks.answers import answer_images
+
         assert images is not None
-        given = {"--same-subject": same_subject, "--dependence": dependence, "--abstain": abstain}
-        costly = {"--costs": costs, "--hand-over": hand_over is not None}
-        costly |= {"--reading-cost": reading_cost is not None, "--level": level != 0.05}
-        others = {"--set-coverage": set_coverage, "--explain": explain, "--ledger": ledger, "--to": to}
-        refuse_options({**given, **costly, **others}, opened.kind)
-        boxes = tuple(_box(one) for one in box or ())
-        asked = question or ""
-        _answer_task(opened, images, prior, overlay, boxes, asked, options.container)
+        boxes = [_box(one) for one in box or ()]
+        answers = answer_images(
+            opened,
+            images,
+            prior=prior,
+            question=question or "",
+            boxes=boxes,
+            overlay=overlay,
+            container=container,
+        )
+        for name, reason in answers.unread:
+            say(f"{name}: {retold(reason)}", verbatim=True)
+        write(answers.as_list(), answers.text)
         return
     refuse_options({"--overlay": overlay, "--box": box, "--question": question}, opened.kind)
     stated = costs is not None or hand_over is not None or reading_cost is not None
@@ -175,13 +185,12 @@ def predict(
             "needs --same-subject, for images of different subjects do not depend on each other",
             param_hint="--dependence",
         )
-    container = options.container
-    if not images:
-        assert parts is not None
+    if parts is not None:
         if to is None:
             raise typer.BadParameter("needs --to FOLDER for its tables, one a part", param_hint="--parts")
         _answer_parts(run, parts, to, how, cluster, options)
         return
+    assert images is not None
     if explain is not None and (len(images) != 1 or to is not None):
         raise typer.BadParameter("explains one image file, and goes without --to", param_hint="--explain")
     if to is not None:
@@ -204,8 +213,6 @@ def predict(
 
 def _box(text: str) -> Box:
     """A box as it is written, of some extent."""
-    from bayesight.checks import check
-
     try:
         ends = [float(end) for end in text.split(",")]
     except ValueError:
@@ -213,26 +220,6 @@ def _box(text: str) -> Box:
     fits = len(ends) == 4 and ends[0] < ends[2] and ends[1] < ends[3]
     check(fits, "--box", f"got {text!r}", "LEFT,TOP,RIGHT,BOTTOM in pixels, as 10,20,90,200")
     return ends[0], ends[1], ends[2], ends[3]
-
-
-def _answer_task(
-    run: Run,
-    images: list[str],
-    prior: str | None,
-    overlay: Path | None,
-    boxes: tuple[Box, ...],
-    question: str,
-    container: ContainerOptions,
-) -> None:
-    """Answer with a run that answers more of an image than its class."""
-    from bayesight.workflows.tasks.answers import answer_images
-
-    found = answer_images(
-        run, images, prior=prior, question=question, boxes=boxes, overlay=overlay, container=container
-    )
-    for name, reason in found.unread:
-        say(f"{name}: {retold(reason)}", verbatim=True)
-    write(found.as_list(), found.text)
 
 
 def _answer_parts(
@@ -280,8 +267,6 @@ def _say_of_sources(sources: Mapping[str, Sequence[str]], unread: Sequence[Unrea
 
 
 def _lines(found: Prediction, notes: Sequence[str] = ()) -> str:
-    from bayesight.formatting import percent
-
     ranked = sorted(found.posterior.items(), key=lambda pair: -pair[1])[:SHOWN]
     best = ranked[0][0]
     lines = [

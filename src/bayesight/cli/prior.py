@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import (
+from bayesight.cli.options import (
     ClusterOption,
     LedgerOption,
     PartsOption,
     SeedOption,
     SourceOptions,
-    ledger_words,
-    progress_bar,
-    say,
-    source_or_parts,
+    check_parts,
     with_json,
     with_source,
-    write,
-    write_parts,
 )
+from bayesight.cli.output import ledger_words, progress_bar, say, write, write_parts
+from bayesight.files import write_atomic
+from bayesight.formatting import padded, percent
 from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
@@ -55,46 +53,42 @@ def prior(
     """
     import json
 
-    from bayesight.files import write_atomic
     from bayesight.workflows.infer_prior import infer_prior
 
-    if source_or_parts(source, parts, cluster, {"--ledger": ledger}) is None:
-        assert parts is not None
+    check_parts(source, parts, cluster, {"--ledger": ledger})
+    job = None
+    if parts is not None:
         from bayesight.workflows.parts.answering import infer_parts
 
         with progress_bar("parts", unit="parts") as progress:
             found, job = infer_parts(
                 run, parts, level=level, seed=seed, cluster=cluster, options=options, progress=progress
             )
-        if found.warning:
-            say(marked(f"warning: {found.warning}"))
-        if out is not None:
-            write_atomic(out, json.dumps(found.as_dict()["prior"], indent=1, ensure_ascii=False) + "\n")
-        write_parts(found.as_dict(), f"{_text(found)}\n{job.text()}", job)
-        return
-    assert source is not None
-    with progress_bar("reading") as progress:
-        found = infer_prior(
-            run,
-            source,
-            level=level,
-            seed=seed,
-            ledger=ledger,
-            container=options.container,
-            progress=progress,
-        )
+    else:
+        assert source is not None
+        with progress_bar("reading") as progress:
+            found = infer_prior(
+                run,
+                source,
+                level=level,
+                seed=seed,
+                ledger=ledger,
+                container=options.container,
+                progress=progress,
+            )
     for note in found.source.get("notes", ()):
         say(note)
     if found.warning:
         say(marked(f"warning: {found.warning}"))
     if out is not None:
         write_atomic(out, json.dumps(found.as_dict()["prior"], indent=1, ensure_ascii=False) + "\n")
-    write(found.as_dict() | ledger_words(run, ledger), _text(found))
+    if job is not None:
+        write_parts(found.as_dict(), f"{_text(found)}\n{job.text()}", job)
+    else:
+        write(found.as_dict() | ledger_words(run, ledger), _text(found))
 
 
 def _text(found: InferredPrior) -> str:
-    from bayesight.formatting import padded, percent
-
     tree = found.as_dict()
     width = max(5, *map(len, found.classes))
     rows = [

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import json_wanted, progress_bar, say, with_json, write
+from bayesight.checks import check
+from bayesight.cli.options import with_json
+from bayesight.cli.output import json_wanted, progress_bar, say, write
 from bayesight.language import current, marked
 
 if TYPE_CHECKING:
@@ -78,7 +80,6 @@ def serve(
     from bayesight.service.ops.memory import share_pieces
 
     share_pieces()
-    from bayesight.checks import check
     from bayesight.service.ops.processes import listen, read_sources
     from bayesight.service.ops.settings import Settings
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.common import progress_bar, say, with_json, write
+from bayesight.cli.options import with_json
+from bayesight.cli.output import progress_bar, say, write
+from bayesight.formatting import padded
 from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
@@ -77,8 +79,6 @@ def shift(
 
 
 def _text(result: ShiftResult) -> str:
-    from bayesight.formatting import padded
-
     tree = result.as_dict()
     train, test = (tree["agreement"][part] for part in ("train", "test"))
     shown = [agree for agree in test if agree in (test[0], 0.5, test[-1])]

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bayesight.cli.common import with_json, write
+from bayesight.cli.options import with_json
+from bayesight.cli.output import write
 
 __all__ = ["summary"]
 

@@ -11,42 +11,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.cli.choices import (
-    AUGMENTATIONS,
-    CLASSIFIERS,
-    DETECTORS,
-    ENVIRONMENT_LOSSES,
-    GENERATORS,
-    LANGUAGE_MODELS,
-    LOSSES,
-    OPTIMIZERS,
-    POSE_MODELS,
-    PRECISIONS,
-    QUESTION_MODELS,
-    SEGMENTERS,
-    TASKS,
-    TEXT_CLASSIFIERS,
-    TRANSLATION_MODELS,
-    either,
-)
-from bayesight.cli.common import (
+from bayesight.cli.options import (
     FitOption,
     LabelsFileOption,
     SourceOptions,
+    either,
+    with_json,
+    with_source,
+)
+from bayesight.cli.output import (
     environment_lines,
     loading,
     progress_bar,
     this_program,
+    training_listeners,
     when_interrupted,
-    with_json,
-    with_source,
     write,
 )
-from bayesight.cli.events import training_listeners
 from bayesight.language import marked
 
 if TYPE_CHECKING:
     from bayesight.training.recipe import Recipe
+    from bayesight.workflows.train import TrainResult
 
 __all__ = ["train"]
 
@@ -81,7 +67,7 @@ def train(
         float | None, typer.Option(help="Data: share held out to choose weights (default: the recipe's).")
     ] = None,
     augment: Annotated[
-        str | None, typer.Option(help=f"Data: {either(AUGMENTATIONS)} (default: the recipe's).")
+        str | None, typer.Option(help=f"Data: {either('augmentations')} (default: the recipe's).")
     ] = None,
     environments: Annotated[
         str | None,
@@ -104,29 +90,29 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help=f"Model: {either(CLASSIFIERS)}, or timm:NAME where timm is installed; "
-            f"{either(TEXT_CLASSIFIERS)} of texts; {either(GENERATORS)} to make images; "
-            f"{either(LANGUAGE_MODELS)} to go on with a text; {either(TRANSLATION_MODELS)} to translate; "
-            f"{either(SEGMENTERS)} to name pixels; {either(POSE_MODELS)} to find key points; "
-            f"{either(DETECTORS)} to find boxes; {either(QUESTION_MODELS)} to answer questions "
+            help=f"Model: {either('classifiers')}, or timm:NAME where timm is installed; "
+            f"{either('text_classifiers')} of texts; {either('generators')} to make images; "
+            f"{either('language_models')} to go on with a text; {either('translation_models')} to translate; "
+            f"{either('segmenters')} to name pixels; {either('pose_models')} to find key points; "
+            f"{either('detectors')} to find boxes; {either('question_models')} to answer questions "
             "(default: what suits the images or texts, and says why)."
         ),
     ] = None,
     task: Annotated[
         str | None,
         typer.Option(
-            help=f"Answer more of an image than its class: {either(TASKS)} (default: what the model says)."
+            help=f"Answer more of an image than its class: {either('tasks')} (default: what the model says)."
         ),
     ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
-            help=f"Loss: {either(LOSSES)}; with --environments also {either(ENVIRONMENT_LOSSES)} (default: "
-            "the recipe's)."
+            help=f"Loss: {either('losses')}; with --environments also {either('environment_losses')} "
+            "(default: the recipe's)."
         ),
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help=f"Optimization: {either(OPTIMIZERS)} (default: the recipe's).")
+        str | None, typer.Option(help=f"Optimization: {either('optimizers')} (default: the recipe's).")
     ] = None,
     lr: Annotated[
         float | None, typer.Option(help="Optimization: base learning rate (default: the recipe's).")
@@ -135,7 +121,7 @@ def train(
         float | None, typer.Option(help="Optimization: passes over the images (default: the recipe's).")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help=f"Optimization: {either(PRECISIONS)} (default: the recipe's).")
+        str | None, typer.Option(help=f"Optimization: {either('precisions')} (default: the recipe's).")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -254,7 +240,7 @@ def train(
             if folds is None:
                 result = work(request, progress=reading, listeners=listeners)
             else:
-                from bayesight.workflows.folds import train_with_folds
+                from bayesight.workflows.train import train_with_folds
 
                 result = train_with_folds(request, folds, progress=reading, listeners=listeners)
         if os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
@@ -303,7 +289,7 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-def _document(result: Any) -> dict[str, Any]:
+def _document(result: TrainResult) -> dict[str, Any]:
     metrics = result.metrics
     return {
         "run": str(result.run.folder),
@@ -326,73 +312,52 @@ def _learned_from(metrics: Mapping[str, Any]) -> int:
     return count
 
 
-def _model(metrics: Mapping[str, Any]) -> str:
-    """A line on which model was taken and why."""
-    model = metrics.get("model")
-    return marked(f"model {model['name']}, {model['why']}\n") if model else ""
-
-
-def _folds(metrics: Mapping[str, Any]) -> str:
-    """A line on answers by runs that did not see the image."""
-    from bayesight.report.words import quality
-
-    found = metrics.get("folds")
-    if found is None:
-        return ""
-    runs = marked(f"by one of {found['count']} runs that did not see it (folds.html, folds.csv)")
-    return marked(f"each of {found['examples']:,} images answered {runs}: {quality(found)}\n")
-
-
-def _text(result: Any) -> str:
-    from bayesight.report.words import quality
+def _text(result: TrainResult) -> str:
+    """The run, what it learned from, how good it is on what was held out, and what to do next."""
     from bayesight.training.events import measured
     from bayesight.training.recipe import ON_IMAGES
 
-    metrics = result.metrics
-    validation, seconds = metrics["validation"], metrics["seconds"]
-    if metrics.get("kind") == "language":
-        return marked(
-            f"{result.run.folder}\n{_model(metrics)}"
-            f"trained on {metrics['examples']['train']:,} characters in {seconds['total']:.1f} s\n"
-            f"on {validation['examples']:,} characters held out: {measured(validation)}, "
-            f"{validation['bits_per_character']:.3f} bits a character\n"
-            f"look at {result.run.folder / 'report.html'}, or let it write: bayesight generate "
-            f'{result.run.folder} --prompt "..."'
-        )
-    if metrics.get("kind") == "translation":
-        return marked(
-            f"{result.run.folder}\n{_model(metrics)}"
-            f"trained on {metrics['examples']['train']:,} pairs in {seconds['total']:.1f} s\n"
-            f"on {validation['examples']:,} pairs held out: BLEU {validation['bleu']:.2f} of 100, "
-            f"{measured(validation)}\n"
-            f"look at {result.run.folder / 'report.html'}, or let it translate: bayesight translate "
-            f'{result.run.folder} "..."'
-        )
-    if metrics.get("kind") == "generation":
-        return marked(
-            f"{result.run.folder}\n{_model(metrics)}"
-            f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
-            f"on {validation['examples']:,} images held out: {measured(validation)}\n"
-            f"look at {result.run.folder / 'samples.png'}"
-        )
-    if metrics.get("kind") in ON_IMAGES:
-        words = marked(f"held out, which also chose the weights: {result.words}\n") if result.words else ""
-        return marked(
-            f"{result.run.folder}\n{_model(metrics)}"
-            f"trained on {metrics['examples']['train']:,} images in {seconds['total']:.1f} s\n"
-            f"{words}look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight "
-            f"evaluate {result.run.folder} SOURCE"
-        )
+    metrics, run = result.metrics, result.run.folder
+    kind, model = metrics.get("kind", "classification"), metrics.get("model")
+    validation, total = metrics["validation"], f"{metrics['seconds']['total']:.1f}"
+    count, held = f"{metrics['examples']['train']:,}", f"{validation['examples']:,}"
+    report, learned, judged = run / "report.html", marked(f"trained on {count} images in {total} s"), ""
+    then = marked(f"look at {report}, or measure it elsewhere: bayesight evaluate {run} SOURCE")
+    if kind == "classification":
+        learned, judged = _classifier_lines(metrics, total)
+    elif kind == "generation":
+        judged = marked(f"on {held} images held out: {measured(validation)}")
+        then = marked(f"look at {run / 'samples.png'}")
+    elif kind == "language":
+        learned = marked(f"trained on {count} characters in {total} s")
+        bits = f"{validation['bits_per_character']:.3f}"
+        judged = marked(f"on {held} characters held out: {measured(validation)}, {bits} bits a character")
+        then = marked(f'look at {report}, or let it write: bayesight generate {run} --prompt "..."')
+    elif kind == "translation":
+        learned = marked(f"trained on {count} pairs in {total} s")
+        score = f"{validation['bleu']:.2f}"
+        judged = marked(f"on {held} pairs held out: BLEU {score} of 100, {measured(validation)}")
+        then = marked(f'look at {report}, or let it translate: bayesight translate {run} "..."')
+    elif kind in ON_IMAGES and result.words:
+        judged = marked(f"held out, which also chose the weights: {result.words}")
+    lines = [validation.get("verdict"), str(run), model and marked(f"model {model['name']}, {model['why']}")]
+    return "\n".join(filter(None, (*lines, learned, judged, then)))
+
+
+def _classifier_lines(metrics: Mapping[str, Any], total: str) -> tuple[str, str]:
+    """The lines on what a classifier learned from in ``total`` seconds, and on how good it is."""
+    from bayesight.report.words import quality
+
     reads = "texts" if metrics["sources"][0].get("kind") == "text" else "images"
-    verdict = f"{validation['verdict']}\n" if validation["verdict"] else ""
-    return marked(
-        f"{verdict}{result.run.folder}\n{_model(metrics)}"
-        f"trained on {_learned_from(metrics):,} {reads} of {len(metrics['classes'])} classes in "
-        f"{seconds['total']:.1f} s (training alone {seconds['training']:.1f} s)\n"
-        f"on {validation['examples']:,} {reads} held out, which also chose the weights: "
-        f"{quality(validation)}\n"
-        f"{environment_lines(metrics.get('environments', {}))}"
-        f"{_folds(metrics)}"
-        f"look at {result.run.folder / 'report.html'}, or measure it elsewhere: bayesight evaluate "
-        f"{result.run.folder} SOURCE"
+    count, alone = f"{_learned_from(metrics):,}", f"{metrics['seconds']['training']:.1f}"
+    classes, validation = len(metrics["classes"]), metrics["validation"]
+    learned = marked(
+        f"trained on {count} {reads} of {classes} classes in {total} s (training alone {alone} s)"
     )
+    held = f"{validation['examples']:,}"
+    judged = [marked(f"on {held} {reads} held out, which also chose the weights: {quality(validation)}")]
+    judged += environment_lines(metrics.get("environments", {}))
+    if (folds := metrics.get("folds")) is not None:
+        runs = marked(f"by one of {folds['count']} runs that did not see it (folds.html, folds.csv)")
+        judged.append(marked(f"each of {folds['examples']:,} images answered {runs}: {quality(folds)}"))
+    return learned, "\n".join(judged)

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayesight.cli.common import (
+from bayesight.cli.options import (
     ClusterOption,
     LabelsFileOption,
     PartsOption,
     SourceOptions,
-    progress_bar,
-    say,
-    source_or_parts,
+    check_parts,
     with_json,
     with_source,
-    write,
-    write_parts,
 )
+from bayesight.cli.output import progress_bar, say, write, write_parts
+from bayesight.formatting import percent
 from bayesight.language import marked
 
 if TYPE_CHECKING:
@@ -84,8 +82,8 @@ def update(
         "--remove": remove, "--robust": robust, "--second-reading": second_reading, "--ledger": ledger,
         "--labels-file": labels,
     }  # fmt: skip
-    if source_or_parts(source, parts, cluster, alone) is None:
-        assert parts is not None
+    check_parts(source, parts, cluster, alone)
+    if parts is not None:
         from bayesight.workflows.parts.update import update_by_parts
 
         with progress_bar("parts", unit="parts") as progress:
@@ -126,8 +124,6 @@ def update(
 
 
 def _text(found: UpdateResult) -> str:
-    from bayesight.formatting import percent
-
     seconds = marked(f"in {found.features_s + found.belief_s:.2f} s (features {found.features_s:.2f} s)")
     gone = marked(f"gone, for no image of it is left: {', '.join(found.gone_classes)}")
     if found.removed:

@@ -59,6 +59,11 @@ class Reliability:
         gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
         return float(np.sum(self.mass * gaps))
 
+    def as_dict(self) -> dict[str, list[float]]:
+        """Each bin as ``--json`` prints it: edges, examples, mean confidence, accuracy with interval."""
+        names = ("edges", "counts", "confidence", "accuracy", "low", "high")
+        return {name: getattr(self, name).tolist() for name in names}
+
 
 @dataclass(frozen=True)
 class Answers:

@@ -67,14 +67,7 @@ def write_answers(
     seen; ``set``, a list in Parquet and JSON in CSV, and ``action``, each where it was asked for; ``error``,
     why an image could not be read, where all others are empty. The table takes its name once it is whole.
 
-    Args:
-        run_path: the run folder.
-        images: as in ``predict``.
-        to: the table, ``.csv`` or ``.parquet``.
-        how: as in ``predict``.
-        ledger: as in ``predict``.
-        container: as in ``answers_for``.
-        progress: as in ``answers_for``.
+    The arguments are those of ``answers_for`` beside ``to``, the table, ``.csv`` or ``.parquet``.
 
     Raises:
         InvalidInput: another ending of the table's name. The errors of ``answers_for`` come beside these.

@@ -19,31 +19,16 @@ from bayesight.language import marked
 
 __all__ = ["ParameterEstimate", "estimate"]
 
-_FAMILIES = {
+_NAMES = {
     "coin": "beta",
-    "beta": "beta",
     "categories": "dirichlet",
-    "dirichlet": "dirichlet",
     "mean": "normal",
-    "normal": "normal",
     "line": "regression",
-    "regression": "regression",
     "cloud": "wishart",
-    "wishart": "wishart",
 }
-_COIN = {
-    "1": 1,
-    "h": 1,
-    "heads": 1,
-    "yes": 1,
-    "true": 1,
-    "+": 1,
-    "0": 0,
-    "t": 0,
-    "tails": 0,
-    "no": 0,
-    "false": 0,
-}
+_FAMILIES = _NAMES | {family: family for family in _NAMES.values()}
+_COIN = dict.fromkeys(("1", "h", "heads", "yes", "true", "+"), 1)
+_COIN |= dict.fromkeys(("0", "t", "tails", "no", "false"), 0)
 
 
 @dataclass(frozen=True)
@@ -158,23 +143,19 @@ def _values(
             if word not in names:
                 raise UnknownName("category", word, names)
         return torch.tensor([names.index(w) for w in words]), names
-    if kind == "normal":
-        return torch.tensor(
-            [_number(w, i) for i, row in enumerate(rows, 1) for w in row], dtype=torch.float64
-        ), ["mean"]
-    width = len(rows[0])
-    least = 2 if kind == "regression" else 1
+    width, least = len(rows[0]), 2 if kind == "regression" else 1
     for i, row in enumerate(rows, 1):
-        if len(row) != width or width < least:
+        if kind != "normal" and (len(row) != width or width < least):
             wanted = max(width, least)
             raise InvalidInput(f"row {i}: {len(row)} numbers; expected {wanted}, separated by commas.")
-    values = torch.tensor(
-        [[_number(w, i) for w in row] for i, row in enumerate(rows, 1)], dtype=torch.float64
-    )
+    numbers = [[_number(word, i) for word in row] for i, row in enumerate(rows, 1)]
+    if kind == "normal":
+        return torch.tensor([number for row in numbers for number in row], dtype=torch.float64), ["mean"]
+    values = torch.tensor(numbers, dtype=torch.float64).reshape(-1, width)
     if kind == "regression":
         slopes = header[:-1] or ([f"x{j + 1}" for j in range(width - 1)] if width > 2 else ["x"])
-        return values.reshape(-1, width), ["intercept", *(marked(f"slope of {name}") for name in slopes)]
-    return values.reshape(-1, width), header or [f"x{j + 1}" for j in range(width)]
+        return values, ["intercept", *(marked(f"slope of {name}") for name in slopes)]
+    return values, header or [f"x{j + 1}" for j in range(width)]
 
 
 def _prior(kind: str, given: dict[str, float], k: int) -> Any:

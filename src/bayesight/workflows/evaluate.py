@@ -48,6 +48,7 @@ from bayesight.workflows.parts.duplicates import parts_folder, with_rows_of_part
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.sources import (
     AS_IT_IS,
+    SCORED,
     LabelledImages,
     SourceOptions,
     read_labelled,
@@ -74,8 +75,6 @@ MOST_CLASSES = 100
 """So many classes are listed for people; of more, the least precise."""
 WHOLE = 1000
 """Beyond so many classes ``--json`` too lists the least precise, and a confusion matrix by its cells."""
-SCORED = ("test", "validation", "train")
-"""Parts of a source in the order in which they are scored: the first that is there."""
 
 
 @dataclass(frozen=True)
@@ -248,12 +247,6 @@ class Evaluation:
         """Stated probability against how often it came true."""
         return self.answers.reliability(CALIBRATION_BINS, weights=self.weights)
 
-    def reliability_data(self) -> dict[str, Any]:
-        """Each bin of stated probability: edges, images, mean confidence, accuracy with interval."""
-        data = self.reliability()
-        names = ("edges", "counts", "confidence", "accuracy", "low", "high")
-        return {name: getattr(data, name).tolist() for name in names}
-
     def as_dict(self) -> dict[str, Any]:
         """The numbers ``--json`` prints; of more than ``WHOLE`` classes the least precise, and the cells."""
         many = len(self.classes) > WHOLE
@@ -262,7 +255,7 @@ class Evaluation:
             "verdict": self.verdict,
             **self.figures,
             "ece_bins": CALIBRATION_BINS,
-            "reliability": self.reliability_data(),
+            "reliability": self.reliability().as_dict(),
             "classes": self.classes,
             "prior": None if self.prior is None else dict(zip(self.classes, self.prior, strict=True)),
             "not_in_this_sample": list(self.unmet),

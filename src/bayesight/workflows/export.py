@@ -32,7 +32,7 @@ from bayesight.run import Run
 from bayesight.seeding import torch_generator
 from bayesight.types import Progress
 from bayesight.workflows.belief import belief_of
-from bayesight.workflows.sources import read_labelled, read_unlabelled
+from bayesight.workflows.sources import SCORED, read_labelled, read_unlabelled
 
 __all__ = ["METADATA_KEY", "Export", "Quantisation", "Target", "export"]
 
@@ -177,9 +177,7 @@ def _images(
         return noise, torch.empty(0, dtype=torch.int64)
     examples: Examples
     if labelled:
-        examples = read_labelled(
-            source, classifier.classes, parts=("test", "validation", "train"), progress=progress
-        ).examples
+        examples = read_labelled(source, classifier.classes, parts=SCORED, progress=progress).examples
     else:
         examples, _ = read_unlabelled(source, classifier.classes, progress=progress)
     if not len(examples):

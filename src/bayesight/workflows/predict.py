@@ -231,17 +231,9 @@ def answer_blocks(
     container: ContainerOptions = AS_STORED,
     progress: Progress | None = None,
 ) -> Iterator[Predictions]:
-    """The answers of ``answers_for``, few at a time, for many images.
+    """The answers of ``answers_for`` by a belief, few at a time, for many images.
 
-    Args:
-        classifier: the belief.
-        images: as in ``predict``.
-        how: as in ``predict``.
-        container: as in ``answers_for``.
-        progress: as in ``answers_for``.
-
-    Raises:
-        As ``answers_for``; where none of the images could be read, after the last.
+    Its arguments are the same, and its errors; where no image could be read, that is said after the last.
     """
     together = how.same_subject
     for gathered in gather_pictures(images, classifier.classes, container, progress, together=together):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ def training_report(
     title = tr(
         "{name}: a classifier of {classes} classes", name=run.folder.name, classes=len(evaluation.classes)
     )
-    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+    return _run_report(run, title, sections)
 
 
 def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -> Path:
@@ -131,12 +131,16 @@ def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -
     sections: list[Section] = [report.generated_images(_stored(samples))]
     if remembered:
         sections.append(report.reconstructions(*map(_stored, remembered)))
-    metrics, rows, name = run.metrics(), run.history(), run.recipe().model.name
-    sections.append(report.training(metrics, run.recipe().as_dict()))
-    if len(rows) > 1:
-        sections.append(_loss_curves(rows, metrics, GENERATORS[name]))
+    name = run.recipe().model.name
+    model: type[GenerativeModel] = GENERATORS[name]
     title = tr("{name}: images made by {model!r}", name=run.folder.name, model=name)
-    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+    turns = [column for row in run.history()[:1] for column in reversed(row) if column.endswith(".total")]
+    if model.monitor is not None:
+        both = {tr("validation"): model.monitor.name} | {tr("training"): column for column in turns[:1]}
+        return _run_report(run, title, [*sections, *_training(run, both, quantity=str(model.monitor))])
+    told, *curves = _training(run, {column.removesuffix(".total"): column for column in turns}, chosen=False)
+    note = tr("A game has no downward curve: where both losses stay level, neither side is winning.")
+    return _run_report(run, title, [*sections, told, *(curve.with_note(note) for curve in curves)])
 
 
 def language_report(run: Run, samples: Sequence[str]) -> Path:
@@ -159,9 +163,9 @@ def language_report(run: Run, samples: Sequence[str]) -> Path:
         perplexity=found["perplexity"],
     )
     written = report.prose(tr("Texts that it wrote"), *(text.replace("\n", " ↵ ") for text in samples))
-    sections = [report.prose(tr("How well it foretells"), quality), written, *_text_training(run)]
+    sections = [report.prose(tr("How well it foretells"), quality), written]
     title = tr("{name}: texts by {model!r}", name=run.folder.name, model=name)
-    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+    return _run_report(run, title, [*sections, *_training(run, quantity=tr("log-loss, nats a symbol"))])
 
 
 def translation_report(run: Run, shown: Sequence[tuple[str, str, str]]) -> Path:
@@ -193,10 +197,10 @@ def translation_report(run: Run, shown: Sequence[tuple[str, str, str]]) -> Path:
     sections = [
         report.prose(tr("How well it translates"), quality),
         report.prose(tr("Sentences held out, in its words"), *lines),
-        *_text_training(run),
+        *_training(run, quantity=tr("log-loss, nats a symbol")),
     ]
     title = tr("{name}: translations by {model!r}", name=run.folder.name, model=run.recipe().model.name)
-    return write_report(title, sections, run.folder / "report.html", str(run.folder))
+    return _run_report(run, title, sections)
 
 
 def task_report(run: Run, sections: Sequence[Section]) -> Path:
@@ -210,39 +214,60 @@ def task_report(run: Run, sections: Sequence[Section]) -> Path:
         The path of the report.
     """
     title = tr("{name}: {model!r}", name=run.folder.name, model=run.recipe().model.name)
-    whole = [*sections, *_log_loss_training(run, tr("log-loss, nats"))]
-    return write_report(title, whole, run.folder / "report.html", str(run.folder))
+    return _run_report(run, title, [*sections, *_training(run, quantity=tr("log-loss, nats"))])
 
 
-def _text_training(run: Run) -> list[Section]:
-    """Sections on the training of a model of texts: what it learned from, and its losses."""
-    return _log_loss_training(run, tr("log-loss, nats a symbol"))
+def training_sections(run: Run) -> list[Section]:
+    """Sections on the training of a classifier: model, data, and the learning curves."""
+    both = {tr("validation"): "log_loss", tr("training"): "classifier.total"}
+    told, *curves = _training(run, both, accuracy=True)
+    note = tr(
+        "The training loss is measured on augmented images with dropout and label smoothing as "
+        "the recipe says, so it may lie above the validation loss."
+    )
+    return [told, *(curve.with_note(note) for curve in curves)]
 
 
-def _log_loss_training(run: Run, quantity: str) -> list[Section]:
-    """Sections on a training whose looks take the log-loss of what is held out."""
+def _training(
+    run: Run,
+    series: Mapping[str, str] | None = None,
+    *,
+    accuracy: bool = False,
+    chosen: bool = True,
+    **quantity: str,
+) -> list[Section]:
+    """Sections on a training: model and data, and where it was looked at more than once its learning curves.
+
+    Args:
+        run: with its metrics and history saved.
+        series: column of the history by the name of the curve; log-loss and training's when left out.
+        accuracy: also that of what was held out.
+        chosen: a look chose the weights that are kept.
+        quantity: what the losses measure, where they are no losses in nats.
+    """
     metrics, rows = run.metrics(), run.history()
     sections = [report.training(metrics, run.recipe().as_dict())]
-    if len(rows) > 1:
-        both = {
-            tr("validation"): [row["log_loss"] for row in rows],
-            tr("training"): [row["train.total"] for row in rows],
-        }
-        best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
-        sections.append(report.learning_curves(both, quantity=quantity, best_epoch=best))
-    return sections
+    if len(rows) < 2:
+        return sections
+    series = series or {tr("validation"): "log_loss", tr("training"): "train.total"}
+    looks = (at for at, row in enumerate(rows, start=1) if chosen and row["step"] == metrics["best_step"])
+    curves = report.learning_curves(
+        {name: [row[column] for row in rows] for name, column in series.items()},
+        [row["accuracy"] for row in rows] if accuracy else None,
+        best_epoch=next(looks, None),
+        **quantity,
+    )
+    return [*sections, curves]
+
+
+def _run_report(run: Run, title: str, sections: Sequence[Section]) -> Path:
+    return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
 def write_report(title: str, sections: Sequence[Section], path: str | Path, subtitle: str = "") -> Path:
     """Write sections as one HTML file, dated today; returns its path."""
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     return save(Report(title, tuple(sections), subtitle, today), path)
-
-
-def training_sections(run: Run) -> list[Section]:
-    """Sections on the training: model, data, and the learning curves."""
-    metrics = run.metrics()
-    return [report.training(metrics, run.recipe().as_dict()), *_curves(run, metrics)]
 
 
 def evaluation_report(result: EvaluateResult, path: str | Path) -> Path:
@@ -365,45 +390,6 @@ def _network_input(run: Run, examples: Examples) -> Section:
         pieces = (" ".join(vocabulary.pieces(row)) for row in given.tolist())
         return report.prose(tr("As the network reads them, symbol by symbol"), *pieces)
     return report.network_input(_pixels(given), tr(_FITTED[run.classes().fit]))
-
-
-def _curves(run: Run, metrics: dict[str, Any]) -> list[Section]:
-    rows = run.history()
-    if len(rows) < 2:
-        return []
-    best = next(i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"])
-    return [
-        report.learning_curves(
-            {
-                tr("validation"): [row["log_loss"] for row in rows],
-                tr("training"): [row["classifier.total"] for row in rows],
-            },
-            [row["accuracy"] for row in rows],
-            best_epoch=best,
-        ).with_note(
-            tr(
-                "The training loss is measured on augmented images with dropout and label smoothing as "
-                "the recipe says, so it may lie above the validation loss."
-            ),
-        )
-    ]
-
-
-def _loss_curves(
-    rows: Sequence[dict[str, float]], metrics: dict[str, Any], model: type[GenerativeModel]
-) -> Section:
-    """The turns of a game, the last first, or training and validation of the model's monitored measure."""
-    turns = {name: [row[name] for row in rows] for name in reversed(rows[0]) if name.endswith(".total")}
-    if model.monitor is None:
-        note = tr("A game has no downward curve: where both losses stay level, neither side is winning.")
-        losses = {name.removesuffix(".total"): turns[name] for name in turns}
-        return report.learning_curves(losses).with_note(note)
-    both = {
-        tr("validation"): [row[model.monitor.name] for row in rows],
-        tr("training"): next(iter(turns.values())),
-    }
-    best = next((i for i, row in enumerate(rows, start=1) if row["step"] == metrics["best_step"]), None)
-    return report.learning_curves(both, quantity=str(model.monitor), best_epoch=best)
 
 
 def _stored(images: Tensor) -> ImageArray:

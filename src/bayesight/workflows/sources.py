@@ -25,6 +25,7 @@ from bayesight.types import ImageArray, IntArray, Progress
 
 __all__ = [
     "AS_IT_IS",
+    "SCORED",
     "LabelledImages",
     "SourceOptions",
     "class_numbers",
@@ -35,6 +36,10 @@ __all__ = [
     "refuse_texts",
     "unlabelled",
 ]
+
+
+SCORED = ("test", "validation", "train")
+"""Parts of a source in the order in which they are scored: the first that is there."""
 
 
 class StoreOptions(TypedDict):

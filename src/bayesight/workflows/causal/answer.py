@@ -281,7 +281,7 @@ def _treatment_use(found: Effect, read: TableRead) -> ColumnUse:
     other = next(level for level in levels if level != against)
     reason = reference_of(levels).because
     change = marked(f"--reference {shlex.quote(other)} changes it")
-    reason = "" if reason == "the smallest number" else f"{reason}; {change}"
+    reason = "" if reason == marked("the smallest number") else f"{reason}; {change}"
     return replace(use, detail=against, because="; ".join(r for r in (use.because, reason) if r))
 
 

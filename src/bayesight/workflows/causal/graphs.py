@@ -148,15 +148,8 @@ class SimulatedTable:
 
     def as_dict(self) -> dict[str, Any]:
         """The document of ``--json``."""
-        return {
-            "path": str(self.path),
-            "rows": self.rows,
-            "columns": list(self.columns),
-            "kind": self.kind,
-            "treatment": self.treatment,
-            "outcome": self.outcome,
-            "true_effect": self.effect,
-        }
+        tree = {name: value for name, value in vars(self).items() if name != "effect"}
+        return tree | {"path": str(self.path), "columns": list(self.columns), "true_effect": self.effect}
 
 
 def causal_simulate(

@@ -25,7 +25,7 @@ from bayesight.run import Run
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.workflows.answer_table import table_of
 from bayesight.workflows.belief import belief_of
-from bayesight.workflows.evaluate import SCORED, Evaluation, Likelihoods, answers_about, figures_of
+from bayesight.workflows.evaluate import Evaluation, Likelihoods, answers_about, figures_of
 from bayesight.workflows.infer_prior import InferredPrior, infer_from
 from bayesight.workflows.parts.absorbing import by_digest
 from bayesight.workflows.parts.duplicates import parts_folder, with_rows_of_parts
@@ -34,7 +34,7 @@ from bayesight.workflows.parts.jobs import PartsJob, ShownParts
 from bayesight.workflows.parts.reading import labelled_part, opened_part, plain_part, unlabelled_part
 from bayesight.workflows.predict import Readings, UnreadImage, answer_blocks
 from bayesight.workflows.priors import parse_prior
-from bayesight.workflows.sources import AS_IT_IS, SourceOptions
+from bayesight.workflows.sources import AS_IT_IS, SCORED, SourceOptions
 
 __all__ = [
     "PartsAnswers",

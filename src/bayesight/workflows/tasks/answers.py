@@ -32,9 +32,9 @@ from bayesight.training.recipe import DataKey
 from bayesight.types import Progress
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.reporting import write_report
-from bayesight.workflows.sources import AS_IT_IS, SourceOptions
-from bayesight.workflows.tasks import task_called, task_of
+from bayesight.workflows.sources import AS_IT_IS, SCORED, SourceOptions
 from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained
+from bayesight.workflows.tasks.catalogue import task_called, task_of
 
 __all__ = [
     "AnnotatedAudit",
@@ -46,10 +46,6 @@ __all__ = [
     "opened_task",
     "stated_prior",
 ]
-
-
-SCORED = ("test", "validation", "train")
-"""Parts of a source in the order in which they are scored: the first that is there."""
 
 
 @dataclass(frozen=True, eq=False)

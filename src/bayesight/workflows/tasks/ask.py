@@ -18,7 +18,6 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from bayesight import report
-from bayesight.bayes import theorem
 from bayesight.bayes.calibrate import Calibration, apply, fit_bcts
 from bayesight.bayes.rates import Estimate
 from bayesight.belief.classifier import Classes
@@ -43,7 +42,18 @@ from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Recipe
 from bayesight.types import FloatArray, ImageArray, IntArray
 from bayesight.values import Name, Within
-from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained
+from bayesight.workflows.tasks.base import (
+    Asked,
+    ImageAnswer,
+    ImageTask,
+    Judgement,
+    Trained,
+    at_rates,
+    figures_of,
+    in_percent,
+    rates_of,
+    weights_at,
+)
 
 __all__ = ["AskTask", "QuestionFile"]
 
@@ -60,7 +70,6 @@ SHOWN = 5
 """Answers that are told of a question."""
 STRANGE = -1
 """The number of an answer that was never learned."""
-_CASES = (marked("best"), marked("typical"), marked("worst"))
 _SIDE = 320  # pixels of the side of a drawing, at least
 
 Questions: TypeAlias = tuple[Question, ...]
@@ -277,8 +286,8 @@ class _Measured:
         labels = self.rows.labels.numpy()
         if self.prior is None:
             return np.ones(len(labels))
-        shares = np.bincount(labels[self.known], minlength=len(self.prior)) / len(labels)
-        ratio = np.divide(self.prior.numpy(), shares, out=np.zeros(len(shares)), where=shares > 0)
+        counts = np.bincount(labels[self.known], minlength=len(self.prior))
+        ratio = weights_at(self.prior.numpy(), counts)
         return np.where(labels == STRANGE, 0.0, ratio[labels])
 
     @cached_property
@@ -316,6 +325,11 @@ class _Measured:
             if (places == number).any()
         }
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of questions of each kind."""
+        return {kind: len(rows) for kind, rows in self.kinds.items()}
+
     @cached_property
     def by_kind(self) -> Mapping[str, Estimate]:
         """Accuracy of each kind of question."""
@@ -351,7 +365,6 @@ class _Measured:
     def figures(self) -> dict[str, Any]:
         """The measures for ``--json``."""
         log_loss, reliability = self.calibrated
-        names = self.trained.classes.names
         raw = _posterior(self.trained, self.rows.log_p, prior=self.prior, temperature=1.0)
         return {
             "examples": len(self.images),
@@ -363,19 +376,9 @@ class _Measured:
             "ece_bins": BINS,
             "ece_before_temperature": self.calibration(raw)[1].expected_error,
             "temperature": self.trained.facts.temperature,
-            "reliability": {
-                name: getattr(reliability, name).tolist()
-                for name in ("edges", "counts", "confidence", "accuracy", "low", "high")
-            },
-            "prior": None if self.prior is None else dict(zip(names, self.prior.tolist(), strict=True)),
-            "per_kind": {
-                kind: {
-                    "accuracy": one.mean,
-                    "interval": [one.low, one.high],
-                    "questions": len(self.kinds[kind]),
-                }
-                for kind, one in self.by_kind.items()
-            },
+            "reliability": reliability.as_dict(),
+            "prior": rates_of(self.prior, self.trained.classes.names),
+            "per_kind": figures_of(self.by_kind, "accuracy", self.counts, "questions"),
             "unseen_words": list(self.strange_words),
             "unseen_answers": dict(self.strange_answers),
         }
@@ -390,7 +393,7 @@ class _Measured:
                 "error {error} over {bins} bins",
                 images=len(self.images),
                 questions=len(self.questions),
-                right=_told(self.overall),
+                right=in_percent(self.overall),
                 loss=log_loss,
                 error=decimal(reliability.expected_error, 4),
                 bins=BINS,
@@ -398,7 +401,7 @@ class _Measured:
         ]
         width = max(map(len, self.by_kind))
         lines += [
-            f"  {kind:{width}}  " + tr("{share} of {count:,}", share=_told(one), count=len(self.kinds[kind]))
+            f"  {kind:{width}}  " + tr("{share} of {count:,}", share=in_percent(one), count=self.counts[kind])
             for kind, one in self.by_kind.items()
         ]
         lines += _strange_answers(self.strange_answers, marked("learned"))
@@ -415,37 +418,26 @@ class _Measured:
             self.cases(),
             tr("The image, a question about it, the answer with its probability, and the truth."),
         )
-        counts = {kind: len(rows) for kind, rows in self.kinds.items()}
-        yield report.measures_by_class(
-            tr("Accuracy of each kind of question"), self.by_kind, counts, tr("accuracy"), tr("questions")
-        )
+        heading = tr("Accuracy of each kind of question")
+        yield report.measures_by_class(heading, self.by_kind, self.counts, tr("accuracy"), tr("questions"))
         yield report.reliability_diagram(self.calibrated[1], "answer")
 
     def cases(self) -> Iterator[report.Card]:
         """The two best, most typical and worst answers, by the probability of the true one."""
-        true = self.log_p[self.known].gather(1, self.rows.labels[self.known][:, None])[:, 0].numpy()
-        order = self.known[np.argsort(-true, kind="stable")].tolist()
-        middle = max(0, len(order) // 2 - 1)
-        shown: set[int] = set()
-        for title, rows in zip(_CASES, (order[:2], order[middle : middle + 2], order[-2:]), strict=True):
-            for row in rows:
-                if row in shown:
-                    continue
-                shown.add(row)
-                one, image = self.questions[row], int(self.rows.image[row])
-                best = int(self.log_p[row].argmax())
-                share = percent(float(self.log_p[row, best].exp()))
-                given = f"{self.trained.classes.names[best]} ({share})"
-                truth = tr("right") if self.right[row] else tr("it is {answer}", answer=one.answer)
-                line = f"{one.question} {given}: {truth}"
-                picture = in_colour(self.images.pixels[image])
-                yield report.Card(picture, tr(title), [line], self.images.paths[image])
+        true = self.log_p.gather(1, self.rows.labels.clamp_min(0)[:, None])[:, 0]
+        for title, row in report.telling(true.where(self.rows.labels != STRANGE, math.nan).tolist()):
+            one, image = self.questions[row], int(self.rows.image[row])
+            best = int(self.log_p[row].argmax())
+            share = percent(float(self.log_p[row, best].exp()))
+            given = f"{self.trained.classes.names[best]} ({share})"
+            truth = tr("right") if self.right[row] else tr("it is {answer}", answer=one.answer)
+            picture = in_colour(self.images.pixels[image])
+            yield report.Card(picture, title, [f"{one.question} {given}: {truth}"], self.images.paths[image])
 
 
 @torch.no_grad()
 def _answered(trained: TrainedNet, images: Images) -> _Rows:
     """The network's own answer to every question, of so many images at a time."""
-    device = next(trained.network.parameters()).device
     place = {answer: number for number, answer in enumerate(trained.facts.answers)}
     pieces = [
         (row, asked[start : start + 4 * ASKED])
@@ -456,7 +448,11 @@ def _answered(trained: TrainedNet, images: Images) -> _Rows:
     for start in range(0, len(pieces), TOGETHER):
         rows, asked = zip(*pieces[start : start + TOGETHER], strict=True)
         words = _padded([[one.question for one in some] for some in asked], trained.facts)
-        logits = trained.network(images.tensor(np.array(rows)).to(device), words.to(device)).float().cpu()
+        logits = (
+            trained.network(images.tensor(np.array(rows)).to(trained.device), words.to(trained.device))
+            .float()
+            .cpu()
+        )
         parts += [one[: len(some)].double().log_softmax(-1) for one, some in zip(logits, asked, strict=True)]
     labels = [place.get(one.answer, STRANGE) for asked in images.annotations for one in asked]
     image = np.repeat(np.arange(len(images)), [len(asked) for asked in images.annotations])
@@ -467,13 +463,9 @@ def _posterior(
     trained: TrainedNet, log_p: Tensor, *, prior: Tensor | None, temperature: float | None = None
 ) -> Tensor:
     """Calibrated log-posteriors (M, K), nats, at the training's base rates or at stated ones (K,)."""
-    facts, names = trained.facts, trained.classes.names
-    calibration = Calibration(temperature or facts.temperature, torch.zeros(len(names), dtype=torch.float64))
-    found = apply(calibration, log_p)
-    if prior is None:
-        return found
-    likelihood = found - torch.tensor(facts.shares, dtype=torch.float64).log()
-    return theorem.update(theorem.Belief(prior.double().log(), names), likelihood)[0].log_p
+    facts, none = trained.facts, torch.zeros(len(trained.classes.names), dtype=torch.float64)
+    calibration = Calibration(temperature or facts.temperature, none)
+    return at_rates(apply(calibration, log_p), facts.shares, prior)
 
 
 def _padded(questions: Sequence[Sequence[str]], facts: QuestionFile) -> Tensor:
@@ -522,12 +514,6 @@ def _strange_answers(counts: Mapping[str, int], what: str) -> list[str]:
 def _some(names: Sequence[str] | Mapping[str, int], most: int = 8) -> list[str]:
     """The first of many names."""
     return list(names)[:most]
-
-
-def _told(found: Estimate) -> str:
-    return (
-        f"{percent(found.mean)} ({tr('{low} to {high}', low=percent(found.low), high=percent(found.high))})"
-    )
 
 
 def _captioned(image: ImageArray, lines: Sequence[str]) -> ImageArray:

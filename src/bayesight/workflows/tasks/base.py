@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bayesight.bayes import theorem
+from bayesight.bayes.rates import Estimate
 from bayesight.belief.classifier import Classes
 from bayesight.data.annotated import AnnotatedImages, AnnotationReader
 from bayesight.data.moves import SceneAugment
 from bayesight.errors import listed
-from bayesight.language import marked
+from bayesight.formatting import decimal, percent
+from bayesight.language import marked, tr
 from bayesight.models import Lite0Encoder, start_from_imagenet
 from bayesight.models.outline import initialised
 from bayesight.registry import Registry
@@ -22,9 +27,23 @@ from bayesight.report import Section
 from bayesight.run_schema import TaskFile
 from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Kind, Recipe
-from bayesight.types import ImageArray, IntArray
+from bayesight.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["Asked", "ImageAnswer", "ImageTask", "Judgement", "Trained", "on_one_side"]
+__all__ = [
+    "Asked",
+    "ImageAnswer",
+    "ImageTask",
+    "Judgement",
+    "Trained",
+    "at_rates",
+    "figures_of",
+    "in_decimals",
+    "in_percent",
+    "lines_of",
+    "on_one_side",
+    "rates_of",
+    "weights_at",
+]
 
 A = TypeVar("A")
 F = TypeVar("F", bound=TaskFile)
@@ -48,6 +67,57 @@ def on_one_side(
             yield side, listed(alone), other
 
 
+def in_percent(one: Estimate, show: Callable[[float], str] = percent) -> str:
+    """A measure with its interval in words."""
+    return f"{show(one.mean)} ({tr('{low} to {high}', low=show(one.low), high=show(one.high))})"
+
+
+def in_decimals(one: Estimate) -> str:
+    """The same as a number between 0 and 1."""
+    return in_percent(one, lambda value: decimal(value, 3))
+
+
+def lines_of(rows: Mapping[str, Estimate], show: Callable[[Estimate], str]) -> list[str]:
+    """A line for each class, point or kind with its measure, which is NaN where there is none of it."""
+    width = max(map(len, rows))
+    return [
+        marked(f"  {name:{width}}  not in these images")
+        if math.isnan(one.mean)
+        else f"  {name:{width}}  {show(one)}"
+        for name, one in rows.items()
+    ]
+
+
+def figures_of(
+    rows: Mapping[str, Estimate], measure: str, counts: Mapping[str, int], unit: str
+) -> dict[str, dict[str, Any]]:
+    """A measure of each class, point or kind with its interval, and of how many, for ``--json``."""
+    return {
+        name: {measure: one.mean, "interval": [one.low, one.high], unit: counts[name]}
+        for name, one in rows.items()
+    }
+
+
+def rates_of(prior: Tensor | None, names: Sequence[str]) -> dict[str, float] | None:
+    """Stated base rates (K,) by class, for ``--json``; None where none are."""
+    return None if prior is None else dict(zip(names, prior.tolist(), strict=True))
+
+
+def weights_at(prior: FloatArray, counts: FloatArray | IntArray) -> FloatArray:
+    """(K,) how much one of each class counts where they have stated base rates; 0 of those not there."""
+    shares = counts / max(counts.sum(), 1)
+    ratio: FloatArray = np.divide(prior, shares, out=np.zeros(len(shares)), where=shares > 0)
+    return ratio
+
+
+def at_rates(log_p: Tensor, shares: Sequence[float], prior: Tensor | None) -> Tensor:
+    """Log-posteriors (..., K), nats, moved from the base rates of training to stated ones (K,)."""
+    if prior is None:
+        return log_p
+    likelihood = log_p - torch.tensor(list(shares), dtype=torch.float64).log()
+    return theorem.update(theorem.Belief(prior.double().log()), likelihood)[0].log_p
+
+
 @dataclass(frozen=True, eq=False)
 class Trained(Generic[F]):
     """A network with all that its answers depend on.
@@ -61,6 +131,11 @@ class Trained(Generic[F]):
     network: nn.Module
     classes: Classes
     facts: F
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the network is on."""
+        return next(self.network.parameters()).device
 
     def with_facts(self, facts: F) -> Trained[F]:
         """The same with other facts."""

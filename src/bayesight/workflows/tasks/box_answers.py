@@ -22,6 +22,7 @@ from bayesight.formatting import decimal, percent
 from bayesight.language import marked, tr
 from bayesight.report.overlays import box_overlay, class_colours, in_colour, side_by_side
 from bayesight.types import FloatArray, ImageArray, IntArray
+from bayesight.workflows.tasks.base import figures_of, in_decimals, lines_of, rates_of, weights_at
 
 __all__ = ["LEAST", "SHOWN", "BoxPosteriors", "Images", "MeasuredBoxes", "drawn", "truth_of"]
 
@@ -110,9 +111,7 @@ class MeasuredBoxes:
         answers = Answers.joined(parts)
         weights = None
         if prior is not None:
-            present = matches.present.sum(axis=0)
-            there = present / max(present.sum(), 1)
-            ratio = np.divide(prior.numpy(), there, out=np.zeros(len(names)), where=there > 0)
+            ratio = weights_at(prior.numpy(), matches.present.sum(axis=0))
             weights = np.append(ratio, 1.0)[answers.labels]
         unknown = Counter(name for one in images.annotations for name in one.names if name not in names)
         return cls(names, matches, answers, weights, prior, unknown)
@@ -150,7 +149,6 @@ class MeasuredBoxes:
     def figures(self) -> dict[str, Any]:
         """The measures for ``--json``."""
         reliability = self.reliability
-        columns = ("edges", "counts", "confidence", "accuracy", "low", "high")
         return {
             "examples": len(self.matches.present),
             "boxes": sum(self.boxes.values()),
@@ -160,18 +158,9 @@ class MeasuredBoxes:
             "ece": None if reliability is None else reliability.expected_error,
             "ece_bins": BINS,
             "ece_from_probability": LEAST,
-            "reliability": None
-            if reliability is None
-            else {name: getattr(reliability, name).tolist() for name in columns},
-            "prior": None if self.prior is None else dict(zip(self.names, self.prior.tolist(), strict=True)),
-            "per_class": {
-                name: {
-                    "average_precision": one.mean,
-                    "interval": [one.low, one.high],
-                    "boxes": self.boxes[name],
-                }
-                for name, one in self.by_class.items()
-            },
+            "reliability": None if reliability is None else reliability.as_dict(),
+            "prior": rates_of(self.prior, self.names),
+            "per_class": figures_of(self.by_class, "average_precision", self.boxes, "boxes"),
             "unknown_boxes": dict(self.unknown),
         }
 
@@ -186,17 +175,14 @@ class MeasuredBoxes:
                 "over .5 to .95, F1 {f1}, calibration error {error} over {bins} bins",
                 images=len(self.matches.present),
                 boxes=sum(self.boxes.values()),
-                half=_told(half),
+                half=in_decimals(half),
                 mean=decimal(mean.mean, 3),
                 f1=decimal(self.matches.f1(0.5, SHOWN), 3),
                 error=ece,
                 bins=BINS,
             )
         ]
-        width = max(map(len, self.names))
-        for name, one in self.by_class.items():
-            absent = marked(f"  {name:{width}}  not in these images")
-            lines.append(absent if math.isnan(one.mean) else f"  {name:{width}}  {_told(one)}")
+        lines += lines_of(self.by_class, in_decimals)
         if self.unknown:
             told = ", ".join(f"{name} {count:,}" for name, count in self.unknown.items())
             lines.append(marked(f"  left out boxes of classes that the run does not know: {told}"))
@@ -246,9 +232,3 @@ def drawn(image: ImageArray, shown: BoxPosteriors, names: Sequence[str]) -> Imag
     """An image with boxes, each with its class and probability."""
     marks = [f"{names[k]} {percent(p)}" for k, p in zip(shown.kinds.tolist(), shown.p.tolist(), strict=True)]
     return box_overlay(image, shown.boxes, class_colours(len(names))[shown.kinds], marks)
-
-
-def _told(one: Estimate) -> str:
-    """A measure with its interval."""
-    ends = tr("{low} to {high}", low=decimal(one.low, 3), high=decimal(one.high, 3))
-    return f"{decimal(one.mean, 3)} ({ends})"

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bayesight.bayes import theorem
 from bayesight.bayes.calibrate import Calibration, apply, fit_bcts
 from bayesight.belief.classifier import Classes
 from bayesight.checks import check
@@ -33,7 +32,15 @@ from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Recipe
 from bayesight.types import FloatArray, ImageArray, IntArray
 from bayesight.values import Name, Within
-from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained, on_one_side
+from bayesight.workflows.tasks.base import (
+    Asked,
+    ImageAnswer,
+    ImageTask,
+    Judgement,
+    Trained,
+    at_rates,
+    on_one_side,
+)
 from bayesight.workflows.tasks.box_answers import (
     LEAST,
     SHOWN,
@@ -239,10 +246,9 @@ def _loss(model: nn.Module, batch: Batch, weight: float) -> Mapping[str, Tensor]
 @torch.no_grad()
 def _answered(trained: TrainedNet, images: Images) -> Iterator[tuple[slice, tuple[Tensor, Tensor]]]:
     """Logits of centres and boxes of a few images at a time, float32, on the CPU."""
-    device = next(trained.network.parameters()).device
     for start in range(0, len(images), TOGETHER):
         rows = slice(start, start + TOGETHER)
-        logits, boxes = trained.network(images.tensor(rows).to(device))
+        logits, boxes = trained.network(images.tensor(rows).to(trained.device))
         yield rows, (logits.float().cpu(), boxes.float().cpu())
 
 
@@ -274,12 +280,9 @@ def _posterior(trained: TrainedNet, found: _Candidates, prior: Tensor | None) ->
     facts, names = trained.facts, trained.classes.names
     bias = torch.tensor(list(facts.bias) or [0.0] * (len(names) + 1), dtype=torch.float64)
     log_p = apply(Calibration(facts.temperature, bias), _beside_nothing(found.logits))
-    if prior is not None:
-        even = torch.ones(1, dtype=torch.float64)  # of nothing, beside all things: it cancels
-        rates = [torch.cat([p.double(), even]) for p in (torch.tensor(list(facts.shares)), prior)]
-        belief = theorem.Belief((rates[1] / 2).log())
-        log_p = theorem.update(belief, log_p - (rates[0] / 2).log())[0].log_p
-    return BoxPosteriors(found.boxes, log_p.numpy())
+    nothing = torch.ones(1, dtype=torch.float64)  # as common as all things together: it cancels
+    rates = None if prior is None else torch.cat([prior.double(), nothing]) / 2
+    return BoxPosteriors(found.boxes, at_rates(log_p, [*facts.shares, 1.0], rates).numpy())
 
 
 def _row(names: Sequence[str], box: FloatArray, log_p: FloatArray) -> dict[str, Any]:

@@ -268,11 +268,10 @@ def _cut(images: Tensor, annotations: Sequence[Boxes], side: int) -> tuple[Crops
 @torch.no_grad()
 def _answered(trained: TrainedNet, images: Images) -> Iterator[tuple[Tensor, Crops, Tensor, Tensor]]:
     """Maps (M, P, S, S) of the figures of a few images at a time, their cuts, points, and which are there."""
-    device = next(trained.network.parameters()).device
     for start in range(0, len(images), TOGETHER):
         rows = slice(start, start + TOGETHER)
         crops, points, there = _cut(images.tensor(rows), images.annotations[rows], trained.facts.side)
-        yield trained.network(crops.images.to(device)).float().cpu(), crops, points, there
+        yield trained.network(crops.images.to(trained.device)).float().cpu(), crops, points, there
 
 
 def _found(trained: TrainedNet, images: Images) -> tuple[FigurePoints, FloatArray]:
@@ -309,11 +308,13 @@ def _looked(
     trained: TrainedNet, image: Tensor, boxes: Tensor, *, closer: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Points, what their maps hold, and the boxes; ``closer`` looks again at where points were found."""
-    facts, device = trained.facts, next(trained.network.parameters()).device
+    facts = trained.facts
     for _ in range(LOOKS if closer else 1):
         seen = boxes
         crops = crop_boxes(image, torch.zeros(len(boxes), dtype=torch.int64), boxes, facts.side)
-        inside, held = _points_of(trained.network(crops.images.to(device)).float().cpu(), facts.radius)
+        inside, held = _points_of(
+            trained.network(crops.images.to(trained.device)).float().cpu(), facts.radius
+        )
         found = crops.outside(inside)
         low, high = found.amin(dim=1), found.amax(dim=1)
         more = (facts.reach - 1) / 2 * (high - low).amax(dim=1, keepdim=True)

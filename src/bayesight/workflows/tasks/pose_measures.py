@@ -15,9 +15,10 @@ from bayesight.data.annotated import AnnotatedImages
 from bayesight.evaluation.calibration import Answers, Reliability
 from bayesight.evaluation.keypoints import FigurePoints, tolerances_of
 from bayesight.formatting import decimal, percent
-from bayesight.language import marked, tr
+from bayesight.language import tr
 from bayesight.report.overlays import in_colour, side_by_side, skeleton_overlay
 from bayesight.types import FloatArray, ImageArray
+from bayesight.workflows.tasks.base import figures_of, in_percent, lines_of
 
 __all__ = ["NEAR", "KeypointMeasures"]
 
@@ -96,21 +97,15 @@ class KeypointMeasures:
             "log_loss": self.answers.log_loss(),
             "ece": self.reliability.expected_error,
             "ece_bins": BINS,
-            "reliability": {
-                name: getattr(self.reliability, name).tolist()
-                for name in ("edges", "counts", "confidence", "accuracy", "low", "high")
-            },
-            "per_point": {
-                name: {"pck": one.mean, "interval": [one.low, one.high], "points": self.counts[name]}
-                for name, one in self.by_point.items()
-            },
+            "reliability": self.reliability.as_dict(),
+            "per_point": figures_of(self.by_point, "pck", self.counts, "points"),
         }
 
     @cached_property
     def text(self) -> str:
         """The measures in a line, and the points in a table."""
         shares = ", ".join(
-            tr("{share} within {radius}", share=_spread(one), radius=percent(share, 0))
+            tr("{share} within {radius}", share=in_percent(one), radius=percent(share, 0))
             for share, one in self.shares.items()
         )
         low, high = self.figures["oks_ap_interval"]
@@ -129,11 +124,7 @@ class KeypointMeasures:
                 bins=BINS,
             )
         ]
-        width = max(map(len, self.names))
-        for name, one in self.by_point.items():
-            absent = marked(f"  {name:{width}}  not in these images")
-            lines.append(f"  {name:{width}}  {_spread(one)}" if self.counts[name] else absent)
-        return "\n".join(lines)
+        return "\n".join([*lines, *lines_of(self.by_point, in_percent)])
 
     def sections(self) -> Iterator[report.Section]:
         """The report: the figures, cases, points, reliability."""
@@ -159,9 +150,3 @@ class KeypointMeasures:
         sure = np.where(self.points.there[own], 1.0, np.nan)
         drawn = (true, np.full_like(sure, np.nan)), (true, sure), (found, self.p[own])
         return side_by_side([skeleton_overlay(pixels, one, self.lines, p) for one, p in drawn])
-
-
-def _spread(share: Estimate) -> str:
-    """A share with its interval in words."""
-    ends = tr("{low} to {high}", low=percent(share.low), high=percent(share.high))
-    return f"{percent(share.mean)} ({ends})"

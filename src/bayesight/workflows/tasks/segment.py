@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from bayesight import report
-from bayesight.bayes import theorem
 from bayesight.bayes.calibrate import Calibration, fit_bcts
 from bayesight.bayes.rates import Estimate
 from bayesight.belief.classifier import Classes
@@ -36,7 +34,20 @@ from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Recipe
 from bayesight.types import FloatArray, ImageArray, IntArray
 from bayesight.values import Within
-from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained, on_one_side
+from bayesight.workflows.tasks.base import (
+    Asked,
+    ImageAnswer,
+    ImageTask,
+    Judgement,
+    Trained,
+    at_rates,
+    figures_of,
+    in_decimals,
+    lines_of,
+    on_one_side,
+    rates_of,
+    weights_at,
+)
 
 __all__ = ["SegmentTask", "SegmentationFile"]
 
@@ -173,8 +184,7 @@ class SegmentTask(ImageTask[ImageArray, SegmentationFile]):
             came = "nothing for the classes of these images"
             check(rates.sum() > 0, "--prior", came, "a share for one of them at least")
             counts = counts.at_rates(rates / rates.sum())
-            ratio = np.divide(rates, shares, out=np.zeros(len(shares)), where=shares > 0)
-            weights = ratio[answers.labels]
+            weights = weights_at(rates, shares)[answers.labels]
         found = _Measured(names, counts, answers, weights)
         return Judgement(found.figures(prior), found.text, tuple(found.sections(images, named)))
 
@@ -241,15 +251,9 @@ class _Measured:
             "log_loss": self.answers.log_loss(self.weights),
             "ece": reliability.expected_error,
             "ece_bins": BINS,
-            "reliability": {
-                name: getattr(reliability, name).tolist()
-                for name in ("edges", "counts", "confidence", "accuracy", "low", "high")
-            },
-            "prior": None if prior is None else dict(zip(self.names, prior.tolist(), strict=True)),
-            "per_class": {
-                name: {"iou": one.mean, "interval": [one.low, one.high], "pixels": self.pixels[name]}
-                for name, one in self.by_class.items()
-            },
+            "reliability": reliability.as_dict(),
+            "prior": rates_of(prior, self.names),
+            "per_class": figures_of(self.by_class, "iou", self.pixels, "pixels"),
         }
 
     @property
@@ -286,12 +290,7 @@ class _Measured:
                 bins=BINS,
             )
         ]
-        width = max(map(len, self.names))
-        for name, one in self.by_class.items():
-            ends = tr("{low} to {high}", low=decimal(one.low, 3), high=decimal(one.high, 3))
-            known = f"IoU {decimal(one.mean, 3)} ({ends})"
-            absent = marked(f"  {name:{width}}  not in these images")
-            lines.append(absent if math.isnan(one.mean) else f"  {name:{width}}  {known}")
+        lines += lines_of(self.by_class, lambda one: f"IoU {in_decimals(one)}")
         return "\n".join(lines)
 
     def sections(self, images: Images, named: Sequence[ImageArray]) -> Iterator[report.Section]:
@@ -324,10 +323,9 @@ def _cases(images: Images, named: Sequence[ImageArray], classes: int) -> Iterato
 @torch.no_grad()
 def _answered(trained: TrainedNet, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
     """Logits (B, K, H, W) float32 and masks (B, H, W) of a few images at a time, on the CPU."""
-    device = next(trained.network.parameters()).device
     for start in range(0, len(images), TOGETHER):
         rows = slice(start, start + TOGETHER)
-        logits = trained.network(images.tensor(rows).to(device)).float().cpu()
+        logits = trained.network(images.tensor(rows).to(trained.device)).float().cpu()
         yield logits, torch.from_numpy(np.stack(images.annotations[rows]).astype(np.int64))
 
 
@@ -385,10 +383,7 @@ def _log_posterior(trained: TrainedNet, logits: Tensor, prior: Tensor | None) ->
     log_p = _scaled(logits.float(), Calibration(facts.temperature, bias), 1)
     if prior is None:
         return log_p
-    shares = torch.tensor(list(facts.shares), dtype=torch.float64)
-    likelihood = log_p.movedim(1, -1).double() - shares.log()
-    moved, _ = theorem.update(theorem.Belief(prior.double().log(), names), likelihood)
-    return moved.log_p.movedim(-1, 1).float()
+    return at_rates(log_p.movedim(1, -1).double(), facts.shares, prior).movedim(-1, 1).float()
 
 
 def _judged_pixels(

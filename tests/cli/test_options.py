@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 from typer.main import get_command
 
-from bayesight.cli import choices
 from bayesight.cli.app import app
+from bayesight.cli.options import NAMES
 from bayesight.data.augment import AUGMENTATIONS
 from bayesight.losses import LOSSES
 from bayesight.models import DETECTORS, GENERATORS, LANGUAGE_MODELS, MODELS, TRANSLATION_MODELS
@@ -21,16 +21,16 @@ OPTIONS = [option for option in TRAIN.params if option.param_type_name == "optio
 @pytest.mark.parametrize(
     ("names", "registered"),
     [
-        (choices.CLASSIFIERS, MODELS),
-        (choices.GENERATORS, GENERATORS),
-        (choices.LANGUAGE_MODELS, LANGUAGE_MODELS),
-        (choices.TRANSLATION_MODELS, TRANSLATION_MODELS),
-        (choices.DETECTORS, DETECTORS),
-        (choices.LOSSES + choices.ENVIRONMENT_LOSSES, LOSSES),
-        (choices.OPTIMIZERS, OPTIMIZERS),
-        (choices.AUGMENTATIONS, AUGMENTATIONS),
-        (choices.PRECISIONS, get_args(OptimizationKey.model_fields["precision"].annotation)),
-        (choices.PRETRAINING, get_args(PretrainKey.model_fields["name"].annotation)),
+        (NAMES["classifiers"], MODELS),
+        (NAMES["generators"], GENERATORS),
+        (NAMES["language_models"], LANGUAGE_MODELS),
+        (NAMES["translation_models"], TRANSLATION_MODELS),
+        (NAMES["detectors"], DETECTORS),
+        (NAMES["losses"] + NAMES["environment_losses"], LOSSES),
+        (NAMES["optimizers"], OPTIMIZERS),
+        (NAMES["augmentations"], AUGMENTATIONS),
+        (NAMES["precisions"], get_args(OptimizationKey.model_fields["precision"].annotation)),
+        (NAMES["pretraining"], get_args(PretrainKey.model_fields["name"].annotation)),
     ],
 )
 def test_help_and_registries_name_the_same(names, registered):

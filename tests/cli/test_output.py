@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bayesight.cli.common import loading
+from bayesight.cli.output import loading
 
 
 @pytest.fixture
