@@ -6,7 +6,9 @@ import torch
 from bayesight.errors import InvalidInput
 from bayesight.models.efficientnet import Lite0
 from bayesight.models.encoders import Lite0Encoder, start_from_imagenet
+from bayesight.models.outline import initial_weights
 from bayesight.models.unet import UNet
+from bayesight.training.recipe import Recipe
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -28,13 +30,32 @@ def test_weights_are_those_of_the_classifier():
     assert torch.allclose(encoder(images)[-1], whole.stages(images)[7], atol=1e-5)
 
 
-def test_a_u_net_on_it_answers_every_pixel():
-    network = UNet(3, 4, widths=(4, 4, 8, 8), encoder="lite0").eval()
+@pytest.mark.parametrize("widths", [(4, 4, 8, 8), (4, 4, 4, 8, 8)])
+def test_a_u_net_on_it_answers_every_pixel(widths):
+    network = UNet(3, 4, widths=widths, encoder="lite0").eval()
     assert network(torch.rand(2, 3, 50, 70)).shape == (2, 4, 50, 70)
     with pytest.raises(InvalidInput, match="32x32 or larger"):
         network(torch.rand(1, 3, 31, 40))
-    with pytest.raises(InvalidInput, match=r"unet.widths: 3 with the encoder 'lite0'; expected 4"):
+    with pytest.raises(
+        InvalidInput, match=r"unet.widths: 3 with the encoder 'lite0'; expected 5, or 4 for half"
+    ):
         UNet(3, 4, widths=(4, 4, 8), encoder="lite0")
+
+
+@pytest.mark.parametrize("widths", [(4, 4, 8, 8), (4, 4, 4, 8, 8)])
+def test_with_five_widths_the_way_up_ends_beside_the_image_itself(widths):
+    """Two images whose maps on the way down are one answer alike, unless pixels of the image come in."""
+    with initial_weights(3):
+        network = UNet(3, 2, widths=widths, encoder="lite0").eval()
+    network.encoder.register_forward_hook(lambda *found: [torch.ones_like(one) for one in found[2]])
+    one, other = network(torch.rand(2, 3, 48, 48)).unbind()
+    assert torch.equal(one, other) is (len(widths) == 4)
+
+
+def test_the_recipe_of_a_u_net_suits_either_way_down():
+    for encoder in ("own", "lite0"):
+        options = Recipe.default("unet").changed({"model.encoder": encoder}).model.options
+        assert UNet(3, 2, **options)(torch.rand(2, 3, 48, 40)).shape == (2, 2, 48, 40)
 
 
 def test_normalisations_stay_as_they_are_while_the_rest_learns():

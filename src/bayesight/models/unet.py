@@ -28,12 +28,14 @@ class UNet(nn.Module):
     Each step down is two 3x3 convolutions and a pooling, each step up doubles the map and, with ``skips``,
     puts the map of the same size from the way down beside it (fig. 1). Convolutions keep the size, so that
     the answer is as large as the image, and are normalised, which the paper, older than that, does not do.
-    With the encoder ``lite0`` the way down is EfficientNet-Lite0, whose largest map is half the image.
+    With the encoder ``lite0`` the way down is EfficientNet-Lite0, whose largest map is half the image; beside
+    the last step up, to the image's own size, stand two convolutions of the image itself.
 
     Args:
         channels: of the images.
         classes: K.
-        widths: channels at each size, the largest map first; with ``lite0`` four, of the way up alone.
+        widths: channels at each size, the largest map first; with ``lite0`` five, of the way up alone, or
+            four, which end at half the image.
         skips: whether the way up sees the maps of the way down.
         encoder: the way down.
 
@@ -57,6 +59,7 @@ class UNet(nn.Module):
         check_widths(widths, "unet.widths")
         check(classes >= 1, "unet", f"{classes} classes", "at least one")
         self.skips = skips
+        self.fine: nn.Module | None = None
         if encoder == "own":
             self.least, beside = 2 ** (len(widths) - 1), tuple(widths)
             self.down = nn.ModuleList(
@@ -64,8 +67,10 @@ class UNet(nn.Module):
             )
         else:
             self.least, beside = 32, Lite0Encoder.widths
-            four = len(widths) == len(beside) - 1
-            check(four, "unet.widths", f"{len(widths)} with the encoder {encoder!r}", f"{len(beside) - 1}")
+            came = f"{len(widths)} with the encoder {encoder!r}"
+            check(len(widths) in (4, 5), "unet.widths", came, "5, or 4 for half the image's size")
+            if len(widths) == len(beside):
+                self.fine, beside = two_convolutions(channels, widths[0]), (widths[0], *beside)
         below = beside[-1]
         self.up = nn.ModuleList()
         for width, other in zip(reversed(widths[: len(beside) - 1]), reversed(beside[:-1]), strict=True):
@@ -81,6 +86,7 @@ class UNet(nn.Module):
         check(min(x.shape[-2:]) >= self.least, "unet", came, f"{self.least}x{self.least} or larger")
         size = x.shape[-2:]
         maps = self._own_maps(2 * x - 1) if self.encoder is None else self.encoder(x)
+        maps = maps if self.fine is None else [self.fine(2 * x - 1), *maps]
         x = maps[-1]
         for block, beside in zip(self.up, reversed(maps[:-1]), strict=True):
             x = F.interpolate(x, beside.shape[-2:], mode="nearest")

@@ -27,6 +27,7 @@ from bayesight.language import marked, tr
 from bayesight.letters.scenes import compose
 from bayesight.losses.segmentation import mask_loss
 from bayesight.models import SEGMENTERS
+from bayesight.models.base import channels_last
 from bayesight.report.overlays import class_colours, in_colour, mask_overlay, side_by_side
 from bayesight.run_schema import TaskFile
 from bayesight.seeding import numpy_generator
@@ -120,7 +121,7 @@ class SegmentTask(ImageTask[ImageArray, SegmentationFile]):
 
     def network(self, recipe: Recipe, classes: Classes, facts: SegmentationFile) -> nn.Module:
         """A network of ``SEGMENTERS``."""
-        network = self.made(SEGMENTERS, recipe, classes.image_shape, len(classes.names))
+        network = channels_last(self.made(SEGMENTERS, recipe, classes.image_shape, len(classes.names)))
         least = getattr(network, "least", 1)
         height, width = classes.size
         came = f"images of {height}x{width}"
