@@ -31,13 +31,20 @@ class Process:
         return found is not None and found[0] not in "ZX" and int(found[19]) == self.started
 
     def peak_mib(self) -> int:
-        """The most memory it held at once; 0 when it has ended."""
+        """The most memory that it held at once; 0 when it has ended."""
+        return self._memory_mib("VmHWM")
+
+    def resident_mib(self) -> int:
+        """The memory that it holds now; 0 when it has ended."""
+        return self._memory_mib("VmRSS")
+
+    def _memory_mib(self, name: str) -> int:
         try:
             status = (PROCESSES / str(self.pid) / "status").read_text()
         except OSError:
             return 0
-        peaks = [line for line in status.splitlines() if line.startswith("VmHWM")]
-        return int(peaks[0].split()[1]) // 1024 if peaks else 0
+        found = [line for line in status.splitlines() if line.startswith(name)]
+        return int(found[0].split()[1]) // 1024 if found else 0
 
 
 def process(pid: int) -> Process | None:
@@ -52,8 +59,21 @@ def process(pid: int) -> Process | None:
 
 def children(parent: int) -> list[Process]:
     """The processes right below one."""
+    return [one for one in _all() if one.parent == parent]
+
+
+def below(ancestor: int) -> list[Process]:
+    """The children of a process, theirs, and so on."""
+    every, found, parents = _all(), [], {ancestor}
+    while parents:
+        few = [one for one in every if one.parent in parents]
+        found, parents = found + few, {one.pid for one in few}
+    return found
+
+
+def _all() -> list[Process]:
     numbers = [int(entry.name) for entry in PROCESSES.iterdir() if entry.name.isdecimal()]
-    return [one for number in numbers if (one := process(number)) is not None and one.parent == parent]
+    return [one for number in numbers if (one := process(number)) is not None]
 
 
 def _status(pid: int) -> list[str] | None:
