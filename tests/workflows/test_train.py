@@ -1,9 +1,11 @@
 """From an archive to a run folder, on drawings."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,21 @@ from bayesight.workflows.training.classify import SELECTION, selection
 SMALL = Recipe.default("mlp").changed(
     {"optimization.epochs": 4, "data.batch": 32, "model.hidden": [24], "data.validation": 0.25}
 )
+
+
+WATCH = """
+import os, sys
+
+def note(event, about):
+    writes = event == "open" and about[2] & (os.O_WRONLY | os.O_RDWR)
+    if writes or event in ("os.mkdir", "os.rename"):
+        os.write(log, f"{about[1] if event == 'os.rename' else about[0]}\\n".encode())
+
+if "RANK" in os.environ and "WRITES" in os.environ:
+    log = os.open(os.environ["WRITES"] + os.environ["RANK"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    sys.addaudithook(note)
+"""
+"""Has each process of torchrun note the files and folders that it writes."""
 
 
 def request(source, out, recipe=SMALL, **options):
@@ -273,7 +290,15 @@ def test_two_processes_train_as_one(shapes, tmp_path):
     alone = subprocess.run(
         [sys.executable, *arguments, "--out", tmp_path / "one"], check=True, capture_output=True
     )
-    pair = subprocess.run([*torchrun, *arguments, "--out", tmp_path / "two"], check=True, capture_output=True)
+    watched = {"BAYESIGHT_CACHE": str(tmp_path / "stores"), "WRITES": str(tmp_path / "writes-")}
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    (tmp_path / "sitecustomize.py").write_text(WATCH)
+    pair = subprocess.run(
+        [*torchrun, *arguments, "--out", tmp_path / "two"],
+        check=True,
+        capture_output=True,
+        env={**os.environ, **watched, "PYTHONPATH": paths},
+    )
     assert json.loads(alone.stdout)["run"] == str(tmp_path / "one")
     assert json.loads(pair.stdout)["details"]["hardware"]["processes"] == 2
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
@@ -285,6 +310,14 @@ def test_two_processes_train_as_one(shapes, tmp_path):
             {name: value for name, value in pair.items() if name != "elapsed_s"}, rel=1e-5
         )
     assert len(histories[0]) == 2
+    # The store is built by the process that comes first, the run folder written by the first by number.
+    written = [(tmp_path / f"writes-{rank}").read_text().splitlines() for rank in range(2)]
+    of_run = [{path for path in paths if path.startswith(str(tmp_path / "two"))} for paths in written]
+    of_store = [{path for path in paths if "/images" in path and "/stores/" in path} for paths in written]
+    assert {Path(path).name.split(".")[0] for path in of_run[0]} >= {"two", "checkpoint", "report", "history"}
+    assert not of_run[1]
+    assert sorted(map(bool, of_store)) == [False, True]
+    assert len([path for path in (tmp_path / "stores").rglob("*") if path.name.startswith("images")]) == 1
 
 
 def test_a_run_says_when_a_sample_of_the_images_chose_its_weights():
