@@ -294,7 +294,7 @@ def test_two_processes_train_as_one(shapes, tmp_path):
     paths = os.pathsep.join([str(tmp_path), *sys.path])
     (tmp_path / "sitecustomize.py").write_text(WATCH)
     pair = subprocess.run(
-        [*torchrun, *arguments, "--out", tmp_path / "two"],
+        [*torchrun, *arguments, "--tensorboard", "--out", tmp_path / "two"],
         check=True,
         capture_output=True,
         env={**os.environ, **watched, "PYTHONPATH": paths},
@@ -316,6 +316,7 @@ def test_two_processes_train_as_one(shapes, tmp_path):
     of_store = [{path for path in paths if "/images" in path and "/stores/" in path} for paths in written]
     assert {Path(path).name.split(".")[0] for path in of_run[0]} >= {"two", "checkpoint", "report", "history"}
     assert not of_run[1]
+    assert len(list((tmp_path / "two" / "tensorboard").iterdir())) == 1
     assert sorted(map(bool, of_store)) == [False, True]
     assert len([path for path in (tmp_path / "stores").rglob("*") if path.name.startswith("images")]) == 1
 

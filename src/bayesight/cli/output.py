@@ -187,10 +187,12 @@ class Bar:
 def progress_bar(label: str, unit: str = "images") -> Iterator[Bar]:
     """A bar with rate and time left while standard error is a terminal; silent elsewhere.
 
+    Of several processes that train together the first draws it.
+
     Yields a function to call with (done, total) and, where there is more to say than the label, with words;
     total is None while it is unknown.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":
         yield Bar()
         return
     from rich.console import Console
@@ -216,23 +218,27 @@ def progress_bar(label: str, unit: str = "images") -> Iterator[Bar]:
 def training_listeners(
     out: Path, *, tensorboard: bool = False, quiet: bool = False
 ) -> Iterator[list[Listener]]:
-    """A bar, or unless ``quiet`` a line an epoch, on standard error, and TensorBoard if asked for."""
+    """A bar, or unless ``quiet`` a line an epoch, on standard error, and TensorBoard if asked for.
+
+    Of the processes that ``torchrun`` starts the first shows and writes, the others nothing.
+    """
     from bayesight.training.events import EpochReporter, SourceEvent, StepEvent
 
     with progress_bar("training", "steps") as bar:
-        lines = not quiet and not sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
+        is_first = os.environ.get("RANK", "0") == "0"
+        lines = not quiet and not sys.stderr.isatty() and is_first
         epochs = EpochReporter(say if lines else lambda line: None)
 
         def show(event: Event) -> None:
             epochs(event)
             if isinstance(event, StepEvent):
                 bar(event.step, epochs.started.total_steps, epochs.now(event))
-            elif isinstance(event, SourceEvent) and not quiet and os.environ.get("RANK", "0") == "0":
+            elif isinstance(event, SourceEvent) and not quiet and is_first:
                 for note in event.notes:
                     say(note)
 
         listeners: list[Listener] = [show]
-        if tensorboard:
+        if tensorboard and is_first:
             from bayesight.training.tensorboard import TensorBoardListener
 
             listeners.append(TensorBoardListener(out / "tensorboard"))

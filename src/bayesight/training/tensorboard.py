@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ __all__ = ["TensorBoardListener"]
 
 
 class TensorBoardListener:
-    """Writes one scalar for each number of every evaluation.
+    """Writes one scalar for each number of every evaluation; makes the folder when the first has come.
 
     Args:
         folder: where the event files go.
@@ -26,13 +27,15 @@ class TensorBoardListener:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as problem:
             raise MissingExtra("--tensorboard", "tensorboard") from problem
-        self._writer: Any = SummaryWriter(str(folder))
+        self._make = partial(SummaryWriter, str(folder))
+        self._writer: Any = None
 
     def __call__(self, event: Event) -> None:
         """Write what ``event`` measured."""
         if isinstance(event, EvaluationEvent):
+            self._writer = self._writer or self._make()
             for name, value in event.row.items():
                 if name != "step":
                     self._writer.add_scalar(name.replace(".", "/"), value, event.step)
-        elif isinstance(event, TrainingEnd):
+        elif isinstance(event, TrainingEnd) and self._writer is not None:
             self._writer.close()
