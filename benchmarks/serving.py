@@ -31,7 +31,7 @@ from support.load import Load, fire, post
 from support.record import append, facts, spread
 from support.serving import free_port, processor_s, served, small_run, wait_for
 
-from bayesight.data.encode import quick_png
+from bayesight.data.codecs import quick_png
 from bayesight.run import Run
 from bayesight.workflows.predict import Readings, judge
 

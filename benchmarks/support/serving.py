@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from bayesight import Recipe, RenderOptions, TrainRequest, render, train
-from bayesight.data.encode import quick_png
+from bayesight.data.codecs import quick_png
 
 
 def small_run(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from pyarrow import csv
 import bayesight.data.samples as samples
 import bayesight.data.tables as tables
 from bayesight.causal.sample import Discrete, Numeric
-from bayesight.data.levels import Kind
+from bayesight.data.columns import Kind
 from bayesight.data.samples import ReadOptions, read_parts, read_sample
 from bayesight.data.tables import Table
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName

@@ -1,4 +1,4 @@
-"""Encoded images to pixels, a batch at a time: the plain ones by ``png`` and ``jpeg``, all others by Pillow.
+"""Encoded images to pixels, a batch at a time: the plain ones by ``codecs``, all others by Pillow.
 
 One rule for all formats: transparency is laid over white, palettes are resolved, the rotation a camera noted
 is applied, of several frames the first is taken, and values of more than 8 bits are scaled by the levels of
@@ -20,8 +20,7 @@ import numpy as np
 from PIL import Image
 
 from bayesight.cores import spread
-from bayesight.data.jpeg import jpeg_layout, jpeg_pixels
-from bayesight.data.png import HEADER_BYTES, PngLayout, inflate, layout, unfilter
+from bayesight.data.codecs import HEADER_BYTES, PngLayout, inflate, jpeg_layout, jpeg_pixels, layout, unfilter
 from bayesight.data.rasters import LARGE, PIXEL_LIMIT, Raster, RasterRefusal, may_turn, place
 from bayesight.frame import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.types import ImageArray, IntArray

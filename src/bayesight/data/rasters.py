@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from bayesight.data.codecs import HEADER_BYTES, SIGNATURE, damage, essence, jpeg_pixels, layout
 from bayesight.data.formats import reader_of, recognise
-from bayesight.data.jpeg import jpeg_pixels
-from bayesight.data.png import HEADER_BYTES, SIGNATURE, damage, essence, layout
 from bayesight.frame import EIGHT_BIT, Frame, Levels, Range, Treatment
 from bayesight.language import marked
 from bayesight.types import ImageArray

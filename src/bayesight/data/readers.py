@@ -302,7 +302,7 @@ def class_table(content: bytes, void: int | None = None) -> tuple[tuple[str, ...
         >>> class_table(b"2: tree\n1: house\n")
         (('0', 'house', 'tree'), {})
     """
-    from bayesight.data.dialect import encoding_of  # loads Arrow
+    from bayesight.data.tables import encoding_of  # loads Arrow
 
     names: dict[int, str] = {}
     colours: dict[Colour, int] = {}

@@ -28,7 +28,7 @@ from bayesight.causal.sample import (
     sums,
 )
 from bayesight.checks import check
-from bayesight.data.levels import MAX_CATEGORIES, MAX_SETS, Kind, Role, is_number, kind_of, levels_of
+from bayesight.data.columns import MAX_CATEGORIES, MAX_SETS, Kind, Role, is_numeral, kind_of, levels_of
 from bayesight.data.tables import Table
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName, shown
 from bayesight.language import marked
@@ -338,7 +338,7 @@ class _Reader:
         if len(known) > self._most_texts(name):
             raise self._too_many(name)
         many = len(known) > MAX_CATEGORIES and name not in (*self.options.text, self.sets)
-        if many and sum(map(is_number, known)) * 2 > len(known):
+        if many and sum(map(is_numeral, known)) * 2 > len(known):
             raise _ManyValues(name)
 
     def _check_weights(self, n: FloatArray) -> None:
@@ -393,7 +393,7 @@ class _Reader:
     def _levels(self, name: str, counts: Mapping[str, float]) -> dict[str, str]:
         """The level of each text; numbers and text mixed are refused."""
         as_text = name in self.options.text
-        words = {text for text in counts if not is_number(text)}
+        words = {text for text in counts if not is_numeral(text)}
         if words and len(words) < len(counts) and not as_text:
             row, word = self._first_of(name, words)
             raise InvalidInput(

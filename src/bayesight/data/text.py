@@ -104,7 +104,7 @@ def read_text(path: str | Path) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        from bayesight.data.dialect import encoding_of  # loads Arrow
+        from bayesight.data.tables import encoding_of  # loads Arrow
 
         line = content.count(b"\n", 0, problem.start) + 1
         rest = content[content.rfind(b"\n", 0, problem.start) + 1 :]

@@ -27,7 +27,7 @@ import torch
 from PIL import Image, ImageFont
 
 from bayesight.checks import check
-from bayesight.data.encode import png_of
+from bayesight.data.codecs import png_of
 from bayesight.errors import InvalidConfig, InvalidInput, StorageFailed
 from bayesight.letters.fonts import Font, LeftOut, draw, find_fonts, usable_fonts
 from bayesight.letters.styles import CANVAS_PER_PIXEL, fill_box, vary

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFont
 
 from bayesight.checks import check
-from bayesight.data.encode import png_of
+from bayesight.data.codecs import png_of
 from bayesight.types import ImageArray
 
 __all__ = ["data_uri", "font_for"]

@@ -15,7 +15,7 @@ import torch
 from starlette.concurrency import run_in_threadpool
 
 from bayesight.checks import check
-from bayesight.data.encode import quick_png
+from bayesight.data.codecs import quick_png
 from bayesight.errors import BayesightError, UnknownName
 from bayesight.ledger import (
     Entry,

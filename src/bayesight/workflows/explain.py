@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bayesight.belief.occlusion import OcclusionMap, occlusion
-from bayesight.data.encode import png_of
+from bayesight.data.codecs import png_of
 from bayesight.files import write_atomic
 from bayesight.run import Run
 from bayesight.types import ImageArray

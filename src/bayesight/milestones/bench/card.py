@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from bayesight.data.encode import gif_of, png_of
+from bayesight.data.codecs import gif_of, png_of
 from bayesight.files import write_atomic
 from bayesight.milestones.bench.claim import KEYS, Arm, Curve, Measurement, Milestone
 from bayesight.milestones.bench.running import Outcome, writable

@@ -23,7 +23,7 @@ from torch import Tensor
 from bayesight.checks import check, probability
 from bayesight.data import Store, split
 from bayesight.data.batches import Examples
-from bayesight.data.encode import png_of
+from bayesight.data.codecs import png_of
 from bayesight.errors import InvalidInput, StorageFailed
 from bayesight.files import write_atomic
 from bayesight.seeding import derive, numpy_generator

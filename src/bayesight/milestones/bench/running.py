@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from bayesight.checks import check
-from bayesight.data.encode import png_of
+from bayesight.data.codecs import png_of
 from bayesight.errors import StorageFailed
 from bayesight.files import write_atomic
 from bayesight.milestones.bench.claim import Arm, Curve, Measurement, Milestone, Verdict, judge

@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from bayesight.checks import check
-from bayesight.data.encode import quick_png
+from bayesight.data.codecs import quick_png
 from bayesight.errors import BayesightError, InvalidInput, UnknownName, shown
 from bayesight.formatting import from_percent
 from bayesight.language import speaking, tr

@@ -73,7 +73,7 @@ def read_uploads(uploads: Sequence[Upload], classes: Classes, *, pixels: int) ->
 
     Example:
         >>> import torch
-        >>> from bayesight.data.encode import quick_png
+        >>> from bayesight.data.codecs import quick_png
         >>> classes = Classes(("A", "B"), "L", (28, 28))
         >>> black = Upload("black.png", quick_png(torch.zeros(1, 28, 28, dtype=torch.uint8)))
         >>> read_uploads([black], classes, pixels=784).images.shape

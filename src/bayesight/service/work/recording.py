@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from bayesight.data.encode import quick_png
+from bayesight.data.codecs import quick_png
 from bayesight.errors import BayesightError
 from bayesight.ledger import LabelRecord, Ledger, PredictionRecord
 from bayesight.ledger.records import Features

@@ -25,9 +25,10 @@ from bayesight.causal.coding import reference_of
 from bayesight.causal.exact import ExactTest, exact_test
 from bayesight.causal.refute import Refutation
 from bayesight.causal.sample import MAX_LEVELS, Discrete
-from bayesight.data.counts import CountsColumn
+from bayesight.data.columns import CountsColumn
 from bayesight.data.samples import TableRead
 from bayesight.errors import listed
+from bayesight.formatting import is_number
 from bayesight.language import marked, retold, tr
 
 __all__ = [
@@ -281,7 +282,7 @@ def _treatment_use(found: Effect, read: TableRead) -> ColumnUse:
     other = next(level for level in levels if level != against)
     reason = reference_of(levels).because
     change = marked(f"--reference {shlex.quote(other)} changes it")
-    reason = "" if reason == marked("the smallest number") else f"{reason}; {change}"
+    reason = "" if is_number(levels[0]) else f"{reason}; {change}"
     return replace(use, detail=against, because="; ".join(r for r in (use.because, reason) if r))
 
 

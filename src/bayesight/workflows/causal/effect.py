@@ -27,7 +27,7 @@ from bayesight.causal.examples import Example, example
 from bayesight.causal.posterior import credible_answer
 from bayesight.causal.refute import Refutation, refute
 from bayesight.checks import check, existing_path
-from bayesight.data.counts import CountsColumn, find_counts
+from bayesight.data.columns import CountsColumn, find_counts
 from bayesight.data.samples import ReadOptions, TableRead, TooLarge, read_parts, read_sample
 from bayesight.data.tables import Table
 from bayesight.errors import InvalidInput, UnknownName, nearest

@@ -16,7 +16,7 @@ from torch import Tensor
 from bayesight.checks import check, existing_path
 from bayesight.data.annotated import AnnotatedImages, open_annotated
 from bayesight.data.archives import read_files
-from bayesight.data.encode import png_of
+from bayesight.data.codecs import png_of
 from bayesight.data.foldernames import is_mask
 from bayesight.data.formats import promises_image
 from bayesight.data.framing import ImageSpec

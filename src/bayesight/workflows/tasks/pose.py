@@ -21,9 +21,8 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.annotated import AnnotatedImages, as_tensor, own_picture, picture_of
 from bayesight.data.annotations import Annotated as Boxes
-from bayesight.data.crops import MARGIN, Crops, crop_boxes
-from bayesight.data.encode import png_of
-from bayesight.data.moves import SceneAugment
+from bayesight.data.codecs import png_of
+from bayesight.data.moves import MARGIN, Crops, SceneAugment, crop_boxes
 from bayesight.data.readers import KeypointReader
 from bayesight.errors import listed
 from bayesight.evaluation.keypoints import FigurePoints

@@ -15,7 +15,7 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data import Store, open_store, split
 from bayesight.data.batches import Examples
-from bayesight.data.encode import png_of
+from bayesight.data.codecs import png_of
 from bayesight.data.notes import notes as source_notes
 from bayesight.files import write_atomic
 from bayesight.language import marked

@@ -1,27 +1,49 @@
-"""The plain PNGs of training sets, decoded many at a time.
+"""Image files as bytes: plain PNGs and JPEGs decoded straight into arrays, and PNGs and GIFs written.
 
-For each image a call of libdeflate inflates its rows; their filters are undone by Pillow, for some hundred
-images in one call. Checks what Pillow does not: the checksum of the image data.
-Takes 8-bit grey and RGB without transparency or interlacing; everything else is Pillow's.
+A plain PNG is 8-bit grey or RGB without transparency or interlacing. For each a call of libdeflate inflates
+its rows; their filters are undone by Pillow, for some hundred images in one call, and the checksum of the
+image data is checked, which Pillow does not. A plain JPEG, grey or YCbCr, is decoded by libjpeg-turbo: the
+pixels of Pillow, without its two copies. Everything else, and everything in doubt, is Pillow's.
+
 Source: W3C, Portable Network Graphics (Third Edition), sections 5 (chunks), 9 (filtering), 10 (deflate).
 """
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
+import simplejpeg
 from deflate import DeflateError, crc32, zlib_decompress
 from PIL import Image
 
 from bayesight.language import marked
 from bayesight.types import ImageArray
 
-__all__ = ["HEADER_BYTES", "SIGNATURE", "PngLayout", "damage", "essence", "inflate", "layout", "unfilter"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "HEADER_BYTES",
+    "SIGNATURE",
+    "PngLayout",
+    "damage",
+    "essence",
+    "gif_of",
+    "inflate",
+    "jpeg_layout",
+    "jpeg_pixels",
+    "layout",
+    "png_of",
+    "quick_png",
+    "unfilter",
+]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # signature and IHDR chunk, the same for all images of one layout
@@ -33,6 +55,13 @@ _NUMBER = struct.Struct(">I")
 _WITHOUT_EFFECT = frozenset((b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"bKGD", b"sBIT", b"tEXt"))
 _HIDDEN_EXIF = (b"Raw profile", b"XML:com.adobe")
 _ESSENTIAL = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+
+_JPEG_START, _JPEG_SCAN = b"\xff\xd8\xff", 0xDA
+_JPEG_MODES = {"Gray": "L", "YCbCr": "RGB"}
+_TURNS = (b"Exif\0", b"ns.adobe.com/xap/")  # where a JPEG may say that it is to be turned
+
+FRAME_MS = 50
+"""Milliseconds that a frame is shown."""
 
 
 @dataclass(frozen=True)
@@ -210,3 +239,112 @@ def unfilter(raw: ImageArray, channels: int) -> tuple[ImageArray, npt.NDArray[np
         tall = Image.frombytes(mode, (width, many * (height + 1)), stored, "zip", mode, 0)
         pixels[first : first + many] = np.asarray(tall).reshape(many, height + 1, -1)[:, :height]
     return pixels, valid
+
+
+def jpeg_layout(blob: bytes) -> tuple[int, int, str] | None:
+    """(height, width, "L" or "RGB") of a JPEG whose pixels stand as they are; None when in doubt.
+
+    Example:
+        >>> jpeg_layout(b"GIF89a") is None
+        True
+    """
+    if not blob.startswith(_JPEG_START):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(blob)
+    except ValueError:
+        return None
+    head = blob[: _scan_of(blob)]
+    if colours not in _JPEG_MODES or any(mark in head for mark in _TURNS):
+        return None
+    return height, width, _JPEG_MODES[colours]
+
+
+def jpeg_pixels(blob: bytes, mode: str, height: int, width: int) -> ImageArray | None:
+    """The pixels of a JPEG at its own size, or at one of the reduced sizes of libjpeg.
+
+    Args:
+        blob: the file.
+        mode: its own, "L" or "RGB".
+        height: rows that are wanted.
+        width: columns.
+
+    Returns:
+        uint8 ``(height, width)`` or ``(height, width, 3)``; None when anything in the file is not as it
+        should be, or it has no such size.
+    """
+    try:
+        colours = simplejpeg.decode_jpeg_header(blob)[2]
+        if _JPEG_MODES.get(colours) != mode:
+            return None
+        grey = mode == "L"
+        found = simplejpeg.decode_jpeg(blob, "GRAY" if grey else "RGB", min_height=height, min_width=width)
+    except ValueError:
+        return None
+    if found.shape[:2] != (height, width):
+        return None
+    return cast("ImageArray", found[..., 0] if grey else found)
+
+
+def _scan_of(blob: bytes) -> int:
+    """The place where the pixels begin, behind all notes on them; the end in a file without order."""
+    at = 2
+    while blob[at : at + 1] == b"\xff":
+        if blob[at + 1] == _JPEG_SCAN:
+            return at
+        at += 2 + int.from_bytes(blob[at + 2 : at + 4], "big")
+    return len(blob)
+
+
+def png_of(image: Image.Image | ImageArray, *, small: bool = False) -> bytes:
+    """An image, or uint8 (H, W) or (H, W, 3), as a PNG file; the same bytes for the same pixels.
+
+    Args:
+        image: the pixels.
+        small: compress as far as it goes, which takes longer.
+    """
+    drawn = image if isinstance(image, Image.Image) else Image.fromarray(np.ascontiguousarray(image))
+    stream = io.BytesIO()
+    drawn.save(stream, "PNG", optimize=small)
+    return stream.getvalue()
+
+
+def gif_of(frames: ImageArray) -> bytes:
+    """Frames, uint8 (T, H, W) or (T, H, W, 3) of few colours, as a GIF that is shown again and again.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> frames = np.zeros((3, 8, 9, 3), np.uint8)
+        >>> frames[1, 0, 0], frames[2, 0, 1] = 255, 255
+        >>> film = Image.open(io.BytesIO(gif_of(frames)))
+        >>> film.size, film.n_frames
+        ((9, 8), 3)
+    """
+    first, *others = [Image.fromarray(frame).quantize(64) for frame in np.ascontiguousarray(frames)]
+    stream = io.BytesIO()
+    first.save(stream, "GIF", save_all=True, append_images=others, duration=FRAME_MS, loop=0)
+    return stream.getvalue()
+
+
+def quick_png(image: Tensor) -> bytes:
+    """One uint8 image (C, H, W) as a PNG file, hardly compressed, as the ledger keeps it.
+
+    Written by hand, for it is written with every prediction, and Pillow takes several times as long.
+
+    Example:
+        >>> import io, torch
+        >>> from PIL import Image
+        >>> grey = torch.tensor([[[0, 50], [100, 150], [200, 250]]], dtype=torch.uint8)
+        >>> Image.open(io.BytesIO(quick_png(grey))).tobytes() == bytes([0, 50, 100, 150, 200, 250])
+        True
+    """
+    channels, height, width = image.shape
+    rows = np.zeros((height, 1 + width * channels), np.uint8)  # each begins with its filter: none
+    rows[:, 1:] = image.permute(1, 2, 0).reshape(height, -1).numpy()
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
+    return SIGNATURE + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    )

@@ -1,10 +1,12 @@
 """Columns of counts: taken where the table bears it out, suggested where only the name does."""
 
+from __future__ import annotations
+
 import itertools
 
 import pytest
 
-from bayesight.data.counts import CountsColumn, find_counts
+from bayesight.data.columns import CountsColumn, find_counts
 
 CELLS = [(d, s, a) for d, s, a in itertools.product("ABC", ("f", "m"), ("in", "out"))]
 

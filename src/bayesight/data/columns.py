@@ -1,4 +1,4 @@
-"""Levels of a column: which texts mean one value, and which numbers are names.
+"""Columns of a table: which texts mean one value, which numbers are names, and which column counts rows.
 
 A number may be a quantity or a name. Sites, codes and postal areas are names: a straight line through them
 means nothing. What decides is a rule, and every answer says what it decided. The first that applies:
@@ -11,12 +11,17 @@ means nothing. What decides is a rule, and every answer says what it decided. Th
    the lowest and the highest as often as the others, unless the name is that of a quantity, such as age;
 5. set, so are up to 5 values;
 6. every other number is a quantity.
+
+In a cross-classification every line stands for many rows. A column is taken for their counts when it is
+called like one, holds whole numbers of 0 or more, and every other column (names or numbers of lines apart)
+has few values whose combinations come once each. Where only its name speaks for it, it is suggested.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -24,10 +29,20 @@ import numpy as np
 
 from bayesight.causal.coding import NO, YES
 from bayesight.causal.sample import MAX_LEVELS, MAX_TREATMENTS, level_name
+from bayesight.data.tables import first_rows
 from bayesight.errors import InvalidInput, listed, shown
 from bayesight.language import marked
 
-__all__ = ["MAX_CATEGORIES", "Kind", "Role", "is_number", "kind_of", "levels_of"]
+__all__ = [
+    "MAX_CATEGORIES",
+    "CountsColumn",
+    "Kind",
+    "Role",
+    "find_counts",
+    "is_numeral",
+    "kind_of",
+    "levels_of",
+]
 
 MAX_CATEGORIES = 250
 """So many different codes can be held fixed as categories beside other columns."""
@@ -69,6 +84,18 @@ _QUANTITY_NAMES = frozenset(
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _INTEGER = re.compile(r"[-+]?\d+(\.0*)?$")
 
+_NAMES = frozenset(
+    """
+    freq freqs frequency frequencies count counts cnt n nobs n_obs nrow ncases haeufigkeit häufigkeit
+    anzahl fréquence effectif effectifs frecuencia 빈도 도수 빈도수 인원 인원수 명수
+    """.split()  # noqa: SIM905
+)
+_PLAIN_NAMES = frozenset(
+    ["freq", "frequency", "frequencies", "count", "counts", "häufigkeit", "haeufigkeit", "빈도", "도수"]
+)
+_LOOK_LINES = 20_000
+_WHOLE = re.compile(r"\d+(\.0*)?")
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -96,7 +123,7 @@ def kind_of(name: str, counts: Mapping[str, float], role: Role, *, alone: bool =
     Raises:
         InvalidInput: a column to hold fixed that is named like a code and has too many values.
     """
-    if len(counts) <= 2 or not all(map(is_number, counts)):
+    if len(counts) <= 2 or not all(map(is_numeral, counts)):
         return Kind(line=False)
     whole = all(map(_INTEGER.match, counts))
     coded = whole and _is_named_as_code(name)
@@ -132,7 +159,7 @@ def kind_of(name: str, counts: Mapping[str, float], role: Role, *, alone: bool =
     return Kind(line=True, because=marked("more than 20 different numbers"))
 
 
-def is_number(text: str) -> bool:
+def is_numeral(text: str) -> bool:
     """Tell a number, written with digits, from other text; blanks around it are not expected."""
     return _NUMBER.fullmatch(text) is not None
 
@@ -223,3 +250,52 @@ def _is_written_as_code(value: str) -> bool:
     leading = len(plain) > 1 and plain[0] == "0" and plain[1].isdigit()
     exponent = re.fullmatch(r"\d+[eE]\d+", plain) is not None
     return leading or exponent or (plain.isdigit() and len(plain) > 15)
+
+
+@dataclass(frozen=True)
+class CountsColumn:
+    """A column that seems to say how many rows each line stands for.
+
+    Attributes:
+        name: of the column.
+        certain: whether the table bears it out, so that it is taken for the counts.
+    """
+
+    name: str
+    certain: bool
+
+
+def find_counts(
+    path: str | os.PathLike[str], columns: Sequence[str], used: Collection[str]
+) -> CountsColumn | None:
+    """Find the column of a table that says how many rows each line stands for.
+
+    Args:
+        path: CSV or Parquet.
+        columns: of the table.
+        used: those that are variables of the question, and are no counts therefore.
+    """
+    named = [name for name in columns if name.casefold().strip() in _NAMES and name not in used]
+    if len(named) != 1:
+        return None
+    name = named[0]
+    values = first_rows(path, columns, _LOOK_LINES + 1)
+    counts = values.pop(name)
+    whole = all(_WHOLE.fullmatch(value.strip()) for value in counts)
+    if not whole or {float(value) for value in counts} <= {0.0, 1.0}:
+        return None
+    if len(counts) <= _LOOK_LINES and _is_cross_classified(values, len(counts)):
+        return CountsColumn(name, True)
+    return CountsColumn(name, False) if name.casefold().strip() in _PLAIN_NAMES else None
+
+
+def _is_cross_classified(values: Mapping[str, Sequence[str]], lines: int) -> bool:
+    """Tell lines that differ in two or more columns of few values, numbers of lines apart."""
+    kept = [column for column in values.values() if not _names_lines(column)]
+    few = all(len(set(column)) <= min(MAX_LEVELS, max(lines - 1, 2)) for column in kept)
+    return len(kept) > 1 and few and len(set(zip(*kept, strict=True))) == lines
+
+
+def _names_lines(column: Sequence[str]) -> bool:
+    """Tell a column that numbers the lines, from 0 or from 1."""
+    return any(all(value == str(k) for k, value in enumerate(column, first)) for first in (0, 1))
