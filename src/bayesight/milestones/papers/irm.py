@@ -126,8 +126,8 @@ MILESTONE = Milestone(
         "(belief: at equal base rates; dfr: with a balanced batch, after Kirichenko et al. 2022).",
     ),
     notes=(
-        "Half of the test letters is what guessing gets right. On 4,590 real letters IRM gives up most of the "
-        "colour, and some of the letter with it; what knows the colour of each letter keeps the letter, and "
+        "Half of the test letters is what guessing gets right. On 4,590 real letters IRM gives up most of "
+        "the colour, and some of the letter with it; what knows the colour of each letter keeps the letter, and "
         "so does a belief about an ordinarily trained network, without training it again.",
         "Options were fixed with seeds 101 to 103, which are not reported, on the training letters alone, of "
         "which a quarter stood in for the test letters; only the first tries of the learning rate, of "
