@@ -127,8 +127,8 @@ MILESTONE = Milestone(
     ),
     notes=(
         "Half of the test letters is what guessing gets right. On 4,590 real letters IRM gives up most of "
-        "the colour, and some of the letter with it; what knows the colour of each letter keeps the letter, and "
-        "so does a belief about an ordinarily trained network, without training it again.",
+        "the colour, and some of the letter with it; what knows the colour of each letter keeps the letter, "
+        "and so does a belief about an ordinarily trained network, without training it again.",
         "Options were fixed with seeds 101 to 103, which are not reported, on the training letters alone, of "
         "which a quarter stood in for the test letters; only the first tries of the learning rate, of "
         "dropout and of the weight of the penalty were made on another split, some of whose letters are test "
