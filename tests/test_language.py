@@ -44,8 +44,8 @@ ROOMS = (
 
 NOT_SHOWN = {
     "tr", "marked", "plural", "check", "node", "stroke", "numpy_generator", "getattr", "info", "warning",
-    "startswith", "Option", "Argument", "Typer", "command", "refuse_texts", "_refuse_options_of_images",
-    "allowed_values", "check_choice", "make_folder", "share_option",
+    "startswith", "Option", "Argument", "Typer", "command", "refuse_texts", "refuse_given",
+    "_refuse_options_of_images", "allowed_values", "check_choice", "make_folder", "share_option",
 }  # fmt: skip
 """Calls whose strings are messages already, no words, or help and refusals, which stay English."""
 

@@ -13,7 +13,7 @@ from bayesight.cli.causal import causal_app
 from bayesight.cli.data import cache, data_app
 from bayesight.cli.estimate import estimate
 from bayesight.cli.evaluate import evaluate
-from bayesight.cli.export import export
+from bayesight.cli.export import export, summary
 from bayesight.cli.learn import demo, learn
 from bayesight.cli.ledger import ledger_app, token_app
 from bayesight.cli.milestones import milestones_app
@@ -22,7 +22,6 @@ from bayesight.cli.predict import predict
 from bayesight.cli.prior import prior
 from bayesight.cli.serve import serve
 from bayesight.cli.shift import shift
-from bayesight.cli.summary import summary
 from bayesight.cli.texts import generate, translate
 from bayesight.cli.train import train
 from bayesight.cli.update import update

@@ -1,4 +1,4 @@
-"""``bayesight export``: a run as one file for other programs."""
+"""``bayesight export`` and ``summary``: a run as one file for other programs, its network in numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bayesight.language import marked, tr
 if TYPE_CHECKING:
     from bayesight.workflows.export import Export
 
-__all__ = ["export"]
+__all__ = ["export", "summary"]
 
 
 class TargetChoice(StrEnum):
@@ -91,3 +91,20 @@ def _text(made: Export) -> str:
             )
         )
     return "\n".join(lines)
+
+
+@with_json
+def summary(
+    what: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run folder, or a model's name.")],
+    classes: Annotated[int, typer.Option(help="Number of classes, for a model's name.")] = 10,
+    size: Annotated[int, typer.Option(help="Side of the images in pixels, for a model's name.")] = 28,
+    mode: Annotated[str, typer.Option(help="L (grey) or RGB, for a model's name.")] = "L",
+) -> None:
+    """Print a network's layers with their shapes, parameters and multiply-adds.
+
+    Example: bayesight summary resnet
+    """
+    from bayesight.workflows.summary import summarise
+
+    found = summarise(what, classes=classes, size=size, mode=mode)
+    write(found.as_dict(), found.table, verbatim=True)

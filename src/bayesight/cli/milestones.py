@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,7 +79,7 @@ def run(
             say(marked(f"{name} makes its own data; --data is not used."))
         suits = name != "all" or data is None or milestone.source in _kinds(data)
         try:
-            documents.append(_run(milestone, setting if suits else _without_data(setting)))
+            documents.append(_run(milestone, setting if suits else replace(setting, data=None)))
         except MissingExtra as error:
             if name != "all":
                 raise
@@ -129,12 +130,6 @@ def _kinds(data: Path) -> tuple[str, ...]:
     if data.is_dir() and any(data.glob("*train*.*")) and not (data / "train").is_dir():
         return ("pairs", "sentences") if (data / "sms-spam.tsv.gz").is_file() else ("pairs",)
     return ("text",) if data.name.lower().endswith((".txt", ".txt.gz", ".md")) else ("letters",)
-
-
-def _without_data(setting: Setting) -> Setting:
-    from dataclasses import replace
-
-    return replace(setting, data=None)
 
 
 def _entry(m: Milestone) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.training.events import Listener
 from bayesight.training.recipe import Recipe
 from bayesight.types import FloatArray, IntArray, ShownProgress
-from bayesight.workflows.reporting import data_sections, write_report
+from bayesight.workflows.reporting import as_stored, data_sections, write_report
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions
 from bayesight.workflows.train import TrainRequest, train
 
@@ -170,10 +170,10 @@ def labels_report(found: LabelAudit, path: str | Path) -> Path:
     store, names = found.store, found.store.classes
     order = found.order[:SHOWN]
     rows = found.rows[order]
-    images = gather(store.images, rows).permute(0, 2, 3, 1).numpy()
+    images = as_stored(gather(store.images, rows))
     pictures = tuple(
         Picture(
-            image=image[:, :, 0] if image.shape[2] == 1 else image,
+            image=image,
             label=names[store.labels[row]],
             prediction=names[found.suggested[at]],
             probability=float(found.wrong[at]),

@@ -34,6 +34,7 @@ from bayesight.workflows.evaluate import (
 )
 
 __all__ = [
+    "as_stored",
     "data_sections",
     "evaluation_curves",
     "evaluation_report",
@@ -340,17 +341,17 @@ def mistakes(
     predicted, sure = evaluation.predictions, evaluation.answers.log_p
     wrong = np.flatnonzero(predicted != evaluation.labels)
     order = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
-    images = examples.images(order)
-    pixels = [None] * len(order) if isinstance(store, TextStore) else images.permute(0, 2, 3, 1).numpy()
+    texts = isinstance(store, TextStore)
+    images = [None] * len(order) if texts else as_stored(examples.images(order))
     pictures = [
         Picture(
-            image=image if image is None or image.shape[2] > 1 else image[:, :, 0],
+            image=image,
             label=evaluation.classes[evaluation.labels[i]],
             prediction=evaluation.classes[predicted[i]],
             probability=float(np.exp(sure[i])),
             path=store.shown(int(i if rows is None else rows[i])),
         )
-        for i, image in zip(order, pixels, strict=True)
+        for i, image in zip(order, images, strict=True)
     ]
     return report.mistakes(pictures, total=len(wrong))
 
@@ -389,15 +390,15 @@ def _network_input(run: Run, examples: Examples) -> Section:
     if vocabulary is not None:
         pieces = (" ".join(vocabulary.pieces(row)) for row in given.tolist())
         return report.prose(tr("As the network reads them, symbol by symbol"), *pieces)
-    return report.network_input(_pixels(given), tr(_FITTED[run.classes().fit]))
+    return report.network_input(as_stored(given), tr(_FITTED[run.classes().fit]))
 
 
 def _stored(images: Tensor) -> ImageArray:
     """Images (N, C, H, W) in [0, 1] as they are stored: uint8 (N, H, W) or (N, H, W, 3)."""
-    return _pixels(images.clamp(0, 1).mul(255).round().to(torch.uint8))
+    return as_stored(images.clamp(0, 1).mul(255).round().to(torch.uint8))
 
 
-def _pixels(images: Tensor) -> ImageArray:
+def as_stored(images: Tensor) -> ImageArray:
     """Images uint8 (N, C, H, W) as they are stored."""
     pixels: ImageArray = images.permute(0, 2, 3, 1).numpy()
     return pixels[..., 0] if pixels.shape[3] == 1 else pixels

@@ -286,12 +286,8 @@ def pictures_of(store: Store, without: Sequence[str] = ()) -> Examples:
     """
     left_out = [PARTS.index(part) for part in ("left out", *without)]
     rows = np.flatnonzero(~np.isin(store.parts, left_out))
-    check(
-        len(rows) > 0,
-        store.manifest.source,
-        f"{len(store):,} images, all left out",
-        "at least one that counts",
-    )
+    came = f"{len(store):,} images, all left out"
+    check(len(rows) > 0, store.manifest.source, came, "at least one that counts")
     return unlabelled(store, rows)
 
 
@@ -354,20 +350,11 @@ def _rows(store: Store, parts: Sequence[str]) -> tuple[IntArray, str]:
         told = "; ".join(store.manifest.notes) or "no image lies in a class folder"
         check(len(rows) > 0, source, told, "labelled images, in one folder a class")
         return rows, ""
-    for part in parts:
-        rows = store.rows_of(part)
-        if len(rows):
-            return rows, part
+    part = next((part for part in parts if len(store.rows_of(part))), "")
     came = ", ".join(f"{part} ({many:,} images)" for part, many in store.manifest.parts.items())
-    wanted = " or ".join(parts)
-    check(
-        False,
-        source,
-        f"parts {came}",
-        f"labelled images for {wanted}",
-        "--no-split-folders takes all of them.",
-    )
-    raise AssertionError
+    wanted, mend = f"labelled images for {' or '.join(parts)}", "--no-split-folders takes all of them."
+    check(bool(part), source, f"parts {came}", wanted, mend)
+    return store.rows_of(part), part
 
 
 def _positions(found: tuple[str, ...], known: tuple[str, ...]) -> tuple[IntArray, str] | None:

@@ -22,7 +22,7 @@ from bayesight.data.parts import SourcePart
 from bayesight.errors import SourceUnreadable
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import FloatArray, IntArray
-from bayesight.workflows.parts.reading import labelled_part
+from bayesight.workflows.parts.jobs import labelled_part
 from bayesight.workflows.sources import LabelledImages, SourceOptions
 
 __all__ = [

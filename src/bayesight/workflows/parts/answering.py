@@ -30,8 +30,14 @@ from bayesight.workflows.infer_prior import InferredPrior, infer_from
 from bayesight.workflows.parts.absorbing import by_digest
 from bayesight.workflows.parts.duplicates import parts_folder, with_rows_of_parts
 from bayesight.workflows.parts.engine import Work, computed
-from bayesight.workflows.parts.jobs import PartsJob, ShownParts
-from bayesight.workflows.parts.reading import labelled_part, opened_part, plain_part, unlabelled_part
+from bayesight.workflows.parts.jobs import (
+    PartsJob,
+    ShownParts,
+    labelled_part,
+    opened_part,
+    plain_part,
+    unlabelled_part,
+)
 from bayesight.workflows.predict import Readings, UnreadImage, answer_blocks
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.sources import AS_IT_IS, SCORED, SourceOptions

@@ -49,8 +49,8 @@ from bayesight.workflows.tasks.base import (
     Judgement,
     Trained,
     at_rates,
-    figures_of,
     in_percent,
+    measures_of,
     rates_of,
     weights_at,
 )
@@ -63,7 +63,7 @@ ASKED = 20
 TOGETHER = 16
 """Images that the network is shown at a time."""
 LONGEST = 128
-"""KnownWords of a question that are read; what comes after is not."""
+"""Words of a question that are read; what comes after is not."""
 KINDS = 12
 """Kinds of questions that are measured by themselves; the rarer ones are taken together."""
 SHOWN = 5
@@ -349,7 +349,7 @@ class _Measured:
 
     @cached_property
     def strange_words(self) -> tuple[str, ...]:
-        """KnownWords of the questions that were never learned from."""
+        """Words of the questions that were never learned from."""
         words = KnownWords(self.trained.facts.words)
         return tuple(dict.fromkeys(word for one in self.questions for word in words.strange(one.question)))
 
@@ -378,7 +378,7 @@ class _Measured:
             "temperature": self.trained.facts.temperature,
             "reliability": reliability.as_dict(),
             "prior": rates_of(self.prior, self.trained.classes.names),
-            "per_kind": figures_of(self.by_kind, "accuracy", self.counts, "questions"),
+            "per_kind": measures_of(self.by_kind, "accuracy", self.counts, "questions"),
             "unseen_words": list(self.strange_words),
             "unseen_answers": dict(self.strange_answers),
         }
@@ -469,7 +469,7 @@ def _posterior(
 
 
 def _padded(questions: Sequence[Sequence[str]], facts: QuestionFile) -> Tensor:
-    """KnownWords of questions (P, Q, L) as numbers, 0 where there is none."""
+    """Words of questions (P, Q, L) as numbers, 0 where there is none."""
     words = _vocabulary(tuple(facts.words))
     each = [[words.encode(one)[:LONGEST] for one in asked] for asked in questions]
     longest = max([1, *(len(one) for asked in each for one in asked)])

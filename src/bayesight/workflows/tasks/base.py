@@ -36,10 +36,10 @@ __all__ = [
     "Judgement",
     "Trained",
     "at_rates",
-    "figures_of",
     "in_decimals",
     "in_percent",
     "lines_of",
+    "measures_of",
     "on_one_side",
     "rates_of",
     "weights_at",
@@ -47,75 +47,6 @@ __all__ = [
 
 A = TypeVar("A")
 F = TypeVar("F", bound=TaskFile)
-
-
-def on_one_side(
-    names: Sequence[str], learned: Iterable[Any], held: Iterable[Any]
-) -> Iterator[tuple[str, str, str]]:
-    """Classes that one side of the split alone has: the side that lacks them, their names, and the other.
-
-    Args:
-        names: (K,) of the classes.
-        learned: how often each is in images learned from; whatever follows the K-th is left out.
-        held: the same of images held out.
-    """
-    counts = list(zip(names, learned, held, strict=False))
-    here, there = marked("learned from"), marked("held out")
-    for side, missing, other in ((here, 1, there), (there, 2, here)):
-        alone = [row[0] for row in counts if not row[missing] and row[3 - missing]]
-        if alone:
-            yield side, listed(alone), other
-
-
-def in_percent(one: Estimate, show: Callable[[float], str] = percent) -> str:
-    """A measure with its interval in words."""
-    return f"{show(one.mean)} ({tr('{low} to {high}', low=show(one.low), high=show(one.high))})"
-
-
-def in_decimals(one: Estimate) -> str:
-    """The same as a number between 0 and 1."""
-    return in_percent(one, lambda value: decimal(value, 3))
-
-
-def lines_of(rows: Mapping[str, Estimate], show: Callable[[Estimate], str]) -> list[str]:
-    """A line for each class, point or kind with its measure, which is NaN where there is none of it."""
-    width = max(map(len, rows))
-    return [
-        marked(f"  {name:{width}}  not in these images")
-        if math.isnan(one.mean)
-        else f"  {name:{width}}  {show(one)}"
-        for name, one in rows.items()
-    ]
-
-
-def figures_of(
-    rows: Mapping[str, Estimate], measure: str, counts: Mapping[str, int], unit: str
-) -> dict[str, dict[str, Any]]:
-    """A measure of each class, point or kind with its interval, and of how many, for ``--json``."""
-    return {
-        name: {measure: one.mean, "interval": [one.low, one.high], unit: counts[name]}
-        for name, one in rows.items()
-    }
-
-
-def rates_of(prior: Tensor | None, names: Sequence[str]) -> dict[str, float] | None:
-    """Stated base rates (K,) by class, for ``--json``; None where none are."""
-    return None if prior is None else dict(zip(names, prior.tolist(), strict=True))
-
-
-def weights_at(prior: FloatArray, counts: FloatArray | IntArray) -> FloatArray:
-    """(K,) how much one of each class counts where they have stated base rates; 0 of those not there."""
-    shares = counts / max(counts.sum(), 1)
-    ratio: FloatArray = np.divide(prior, shares, out=np.zeros(len(shares)), where=shares > 0)
-    return ratio
-
-
-def at_rates(log_p: Tensor, shares: Sequence[float], prior: Tensor | None) -> Tensor:
-    """Log-posteriors (..., K), nats, moved from the base rates of training to stated ones (K,)."""
-    if prior is None:
-        return log_p
-    likelihood = log_p - torch.tensor(list(shares), dtype=torch.float64).log()
-    return theorem.update(theorem.Belief(prior.double().log()), likelihood)[0].log_p
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,3 +235,72 @@ class ImageTask(ABC, Generic[A, F]):
     @abstractmethod
     def answer(self, trained: Trained[F], blob: bytes, asked: Asked) -> ImageAnswer:
         """The answer for an image file; raises ``RasterRefusal`` where it cannot be read."""
+
+
+def on_one_side(
+    names: Sequence[str], learned: Iterable[Any], held: Iterable[Any]
+) -> Iterator[tuple[str, str, str]]:
+    """Classes that one side of the split alone has: the side that lacks them, their names, and the other.
+
+    Args:
+        names: (K,) of the classes.
+        learned: how often each is in images learned from; whatever follows the K-th is left out.
+        held: the same of images held out.
+    """
+    counts = list(zip(names, learned, held, strict=False))
+    here, there = marked("learned from"), marked("held out")
+    for side, missing, other in ((here, 1, there), (there, 2, here)):
+        alone = [row[0] for row in counts if not row[missing] and row[3 - missing]]
+        if alone:
+            yield side, listed(alone), other
+
+
+def in_percent(one: Estimate, show: Callable[[float], str] = percent) -> str:
+    """A measure with its interval in words."""
+    return f"{show(one.mean)} ({tr('{low} to {high}', low=show(one.low), high=show(one.high))})"
+
+
+def in_decimals(one: Estimate) -> str:
+    """The same as a number between 0 and 1."""
+    return in_percent(one, lambda value: decimal(value, 3))
+
+
+def lines_of(rows: Mapping[str, Estimate], show: Callable[[Estimate], str]) -> list[str]:
+    """A line for each class, point or kind with its measure, which is NaN where there is none of it."""
+    width = max(map(len, rows))
+    return [
+        marked(f"  {name:{width}}  not in these images")
+        if math.isnan(one.mean)
+        else f"  {name:{width}}  {show(one)}"
+        for name, one in rows.items()
+    ]
+
+
+def measures_of(
+    rows: Mapping[str, Estimate], measure: str, counts: Mapping[str, int], unit: str
+) -> dict[str, dict[str, Any]]:
+    """A measure of each class, point or kind with its interval, and of how many, for ``--json``."""
+    return {
+        name: {measure: one.mean, "interval": [one.low, one.high], unit: counts[name]}
+        for name, one in rows.items()
+    }
+
+
+def rates_of(prior: Tensor | None, names: Sequence[str]) -> dict[str, float] | None:
+    """Stated base rates (K,) by class, for ``--json``; None where none are."""
+    return None if prior is None else dict(zip(names, prior.tolist(), strict=True))
+
+
+def weights_at(prior: FloatArray, counts: FloatArray | IntArray) -> FloatArray:
+    """(K,) how much one of each class counts where they have stated base rates; 0 of those not there."""
+    shares = counts / max(counts.sum(), 1)
+    ratio: FloatArray = np.divide(prior, shares, out=np.zeros(len(shares)), where=shares > 0)
+    return ratio
+
+
+def at_rates(log_p: Tensor, shares: Sequence[float], prior: Tensor | None) -> Tensor:
+    """Log-posteriors (..., K), nats, moved from the base rates of training to stated ones (K,)."""
+    if prior is None:
+        return log_p
+    likelihood = log_p - torch.tensor(list(shares), dtype=torch.float64).log()
+    return theorem.update(theorem.Belief(prior.double().log()), likelihood)[0].log_p

@@ -22,7 +22,7 @@ from bayesight.formatting import decimal, percent
 from bayesight.language import marked, tr
 from bayesight.report.overlays import box_overlay, class_colours, in_colour, side_by_side
 from bayesight.types import FloatArray, ImageArray, IntArray
-from bayesight.workflows.tasks.base import figures_of, in_decimals, lines_of, rates_of, weights_at
+from bayesight.workflows.tasks.base import in_decimals, lines_of, measures_of, rates_of, weights_at
 
 __all__ = ["LEAST", "SHOWN", "BoxPosteriors", "Images", "MeasuredBoxes", "drawn", "truth_of"]
 
@@ -160,7 +160,7 @@ class MeasuredBoxes:
             "ece_from_probability": LEAST,
             "reliability": None if reliability is None else reliability.as_dict(),
             "prior": rates_of(self.prior, self.names),
-            "per_class": figures_of(self.by_class, "average_precision", self.boxes, "boxes"),
+            "per_class": measures_of(self.by_class, "average_precision", self.boxes, "boxes"),
             "unknown_boxes": dict(self.unknown),
         }
 

@@ -18,7 +18,7 @@ from bayesight.formatting import decimal, percent
 from bayesight.language import tr
 from bayesight.report.overlays import in_colour, side_by_side, skeleton_overlay
 from bayesight.types import FloatArray, ImageArray
-from bayesight.workflows.tasks.base import figures_of, in_percent, lines_of
+from bayesight.workflows.tasks.base import in_percent, lines_of, measures_of
 
 __all__ = ["NEAR", "KeypointMeasures"]
 
@@ -98,7 +98,7 @@ class KeypointMeasures:
             "ece": self.reliability.expected_error,
             "ece_bins": BINS,
             "reliability": self.reliability.as_dict(),
-            "per_point": figures_of(self.by_point, "pck", self.counts, "points"),
+            "per_point": measures_of(self.by_point, "pck", self.counts, "points"),
         }
 
     @cached_property

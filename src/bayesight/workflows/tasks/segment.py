@@ -42,9 +42,9 @@ from bayesight.workflows.tasks.base import (
     Judgement,
     Trained,
     at_rates,
-    figures_of,
     in_decimals,
     lines_of,
+    measures_of,
     on_one_side,
     rates_of,
     weights_at,
@@ -254,7 +254,7 @@ class _Measured:
             "ece_bins": BINS,
             "reliability": reliability.as_dict(),
             "prior": rates_of(prior, self.names),
-            "per_class": figures_of(self.by_class, "iou", self.pixels, "pixels"),
+            "per_class": measures_of(self.by_class, "iou", self.pixels, "pixels"),
         }
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,14 +26,14 @@ from bayesight.seeding import derive, numpy_generator, torch_generator
 from bayesight.training.average import WeightAverage
 from bayesight.training.engine import Batch, Budget, Plan, Task
 from bayesight.training.hardware import Hardware
-from bayesight.training.recipe import DataKey, Recipe
+from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.groups import groups_by_path
 from bayesight.workflows.reporting import task_report
 from bayesight.workflows.tasks.base import ImageTask, Trained
 from bayesight.workflows.tasks.catalogue import task_of
 from bayesight.workflows.training.job import TrainingJob, TrainResult
-from bayesight.workflows.training.request import TrainRequest
+from bayesight.workflows.training.request import TrainRequest, refuse_given
 from bayesight.workflows.training.start import copy_weights
 
 __all__ = ["AnnotatedBatches", "train_task"]
@@ -51,7 +51,15 @@ def train_task(job: TrainingJob) -> TrainResult:
         TrainingDiverged: a loss ran away; only good weights of an earlier look are left.
     """
     request, recipe, task = job.request, job.recipe, task_of(job.recipe.kind)
-    _refuse_options(task, request, recipe)
+    layout = request.options.layout
+    given = {
+        "--environments": recipe.data.environments, "--unlabelled": request.unlabelled,
+        "--without": request.without, "--labels-file": request.labels, "--weights": request.weights,
+        "--class-level": layout.class_level, "--labels-from": layout.labels_from,
+        "--split-folders": layout.split_folders is not None,
+    }  # fmt: skip
+    refuse_given(given, f"--task {task.name}")
+    recipe.data.scene_augmentation()
     train, validation, sources = _read(task, request, recipe, job.progress)
     names, facts, said = task.learned(train, validation, recipe.data)
     frame = train.frame
@@ -81,19 +89,6 @@ def train_task(job: TrainingJob) -> TrainResult:
     )
 
 
-def _refuse_options(task: ImageTask[Any, Any], request: TrainRequest, recipe: Recipe) -> None:
-    where = f"--task {task.name}"
-    given = {"--environments": recipe.data.environments, "--unlabelled": request.unlabelled}
-    others: dict[str, object] = {"--without": request.without, "--labels-file": request.labels}
-    others["--weights"] = request.weights
-    layout = request.options.layout
-    others |= {"--class-level": layout.class_level, "--labels-from": layout.labels_from}
-    others["--split-folders"] = layout.split_folders is not None
-    for option, value in {**given, **others}.items():
-        check(not value, option, str(value), f"none for {where}", "Leave it out.")
-    recipe.data.scene_augmentation()
-
-
 def _read(
     task: ImageTask[Any, Any], request: TrainRequest, recipe: Recipe, progress: Progress | None
 ) -> tuple[AnnotatedImages[Any], AnnotatedImages[Any], list[AnnotatedImages[Any]]]:
@@ -103,7 +98,7 @@ def _read(
     """
     data, options = recipe.data, request.options
     reader = task.reader(data, None)
-    spec = spec_of(data)
+    spec = ImageSpec(sides(data.size), data.mode, fit=data.fit)
     whole = open_annotated(request.source, reader, spec, container=options.container, progress=progress)
     sources = [whole]
     for path in request.also:
@@ -132,11 +127,6 @@ def _read(
     return train, validation, sources
 
 
-def spec_of(data: DataKey) -> ImageSpec:
-    """The size, mode and fit that a recipe asks for."""
-    return ImageSpec(sides(data.size), data.mode, fit=data.fit)
-
-
 def _keys(digests: Any) -> Any:
     """Digests (N, 16) as values that compare."""
     return np.ascontiguousarray(digests).view("S16").ravel()
@@ -151,13 +141,9 @@ def _notes(
         size = marked(f"{size}, classes {listed(names)}")
     repeated = train.joined(validation).repeated
     verb = marked("image is") if repeated == 1 else marked("images are")
-    twice = (
-        (marked(f"{repeated:,} {verb} there more than once, on one side of the split"),) if repeated else ()
-    )
-    return (
-        *twice,
-        marked(f"learns from {len(train):,} images of {size}; {len(validation):,} are held out"),
-    )
+    twice = marked(f"{repeated:,} {verb} there more than once, on one side of the split")
+    learns = marked(f"learns from {len(train):,} images of {size}; {len(validation):,} are held out")
+    return (twice, learns) if repeated else (learns,)
 
 
 def _plan(
@@ -191,7 +177,7 @@ def _plan(
             batches, network, {"train": task.loss(recipe, blank.facts)}, [key.update(network, steps, "train")]
         ),
         budget,
-        _look(task, validation, blank),
+        lambda network: task.look(replace(blank, network=network), validation),
         network,
         None if key.average is None else WeightAverage(network, key.average),
     )
@@ -218,12 +204,6 @@ def _start(
         weights = {name: one for name, one in weights.items() if not name.startswith(task.meant)}
     copy_weights(weights, network, f"--init-from {request.init_from}")
     return hashlib.sha256((source.folder / "model.safetensors").read_bytes()).hexdigest()
-
-
-def _look(
-    task: ImageTask[Any, Any], validation: AnnotatedImages[Any], blank: Trained[TaskFile]
-) -> Callable[[nn.Module], Mapping[str, float]]:
-    return lambda network: task.look(replace(blank, network=network), validation)
 
 
 @dataclass(frozen=True, eq=False)

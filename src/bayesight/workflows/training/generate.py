@@ -25,8 +25,8 @@ from bayesight.training.generation import FEWEST, generation, measure_generator
 from bayesight.training.recipe import Recipe
 from bayesight.types import ImageArray, Progress
 from bayesight.workflows.reporting import generation_report
-from bayesight.workflows.sources import pictures_of, read_unlabelled, unlabelled
-from bayesight.workflows.training.images import among
+from bayesight.workflows.sources import pictures_of, unlabelled
+from bayesight.workflows.training.images import classes_like, further_unlabelled, seen_freely
 from bayesight.workflows.training.job import TrainingJob, TrainResult, described
 from bayesight.workflows.training.request import TrainRequest
 
@@ -125,9 +125,7 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
     check(
         len(store) >= FEWEST, str(request.source), f"{len(store)} images", f"at least {FEWEST}", "Add images."
     )
-    height, width = store.manifest.shape[:2]
-    shape = Classes((), store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit)
-    share = recipe.data.validation
+    shape, share = classes_like(store, ()), recipe.data.validation
     rows, validation = pictures_of(store, without=("test",)).rows, store.rows_of("validation")
     if not len(validation):
         shares = {"train": 1 - share, "validation": share}
@@ -135,15 +133,9 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
         parts = split(np.zeros(len(rows), np.int64), digests, shares, derive(recipe.seed, "split"))
         validation = rows[parts["validation"]]
     held_out = np.asarray(store.digests)[np.concatenate([validation, store.rows_of("test")])]
-    stores, learned = [store], [unlabelled(store, rows[~among(store, rows, held_out)])]
-    for path in request.also:
-        found, more = read_unlabelled(
-            path, shape, without=("test",), container=request.options.container, progress=progress
-        )
-        learned.append(unlabelled(more, found.rows[~among(more, found.rows, held_out)]))
-        stores.append(more)
-    train = reduce(Examples.joined, learned)
-    return Pictures(tuple(stores), train, unlabelled(store, validation), shape)
+    further = further_unlabelled(request.also, shape, held_out, request.options.container, progress)
+    learned, stores = zip((seen_freely(store, rows, held_out), store), *further, strict=True)
+    return Pictures(stores, reduce(Examples.joined, learned), unlabelled(store, validation), shape)
 
 
 def _selection(network: GenerativeModel) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -14,8 +14,10 @@ from bayesight.data import Store, require_classes, split
 from bayesight.data.batches import Examples
 from bayesight.data.labelled_texts import TextStore
 from bayesight.data.notes import notes as source_notes
+from bayesight.data.sources import ContainerOptions
 from bayesight.data.splits import groups_of, linked
 from bayesight.data.store import only_rows, require_no_class_lost, without_classes
+from bayesight.data.text import Subwords
 from bayesight.errors import InvalidInput, listed
 from bayesight.language import marked
 from bayesight.losses import sees_environments
@@ -29,11 +31,11 @@ from bayesight.workflows.groups import (
     read_groups,
     require_groups,
 )
-from bayesight.workflows.sources import LabelledImages, read_labelled
+from bayesight.workflows.sources import LabelledImages, read_labelled, read_unlabelled, unlabelled
 from bayesight.workflows.training.request import TrainRequest, open_source
 from bayesight.workflows.training.start import vocabulary_for
 
-__all__ = ["Material", "among", "read_material", "sides"]
+__all__ = ["Material", "classes_like", "further_unlabelled", "read_material", "seen_freely", "sides"]
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,7 @@ def read_material(request: TrainRequest, recipe: Recipe, progress: Progress | No
     if isinstance(store, TextStore):
         vocabulary = vocabulary_for(request, recipe, [store.texts[row] for row in parts["train"].tolist()])
         store = store.written(vocabulary, recipe.data.context)
-    height, width = store.manifest.shape[:2]
-    kept_as = (store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit)
-    classes = Classes(store.classes, *kept_as, vocabulary)
+    classes = classes_like(store, store.classes, vocabulary)
     train, validation = (_examples(store, labels, parts[n], environments) for n in ("train", "validation"))
     digests = {name: np.asarray(store.digests)[parts[name]] for name in ("train", "validation")}
     also, dropped = [], 0
@@ -215,6 +215,33 @@ def sides(
         )
     _refuse_missing(store, chosen)
     return chosen, notes
+
+
+def classes_like(store: Store, names: Sequence[str], vocabulary: Subwords | None = None) -> Classes:
+    """Classes of these names, whose images come in the frame of a store's."""
+    height, width = store.manifest.shape[:2]
+    frame = (store.manifest.mode, (height, width), store.manifest.levels, store.manifest.fit)
+    return Classes(tuple(names), *frame, vocabulary)
+
+
+def seen_freely(store: Store, rows: IntArray, held_out: np.ndarray) -> Examples:
+    """Images of some rows without their labels, but those with the digests (N, 16) of images held out."""
+    return unlabelled(store, rows[~among(store, rows, held_out)])
+
+
+def further_unlabelled(
+    paths: Iterable[Path],
+    classes: Classes,
+    held_out: np.ndarray,
+    container: ContainerOptions,
+    progress: Progress | None,
+) -> Iterator[tuple[Examples, Store]]:
+    """The images of further sources without their labels, as ``seen_freely``; those of no test part."""
+    for path in paths:
+        found, store = read_unlabelled(
+            path, classes, without=("test",), container=container, progress=progress
+        )
+        yield seen_freely(store, found.rows, held_out), store
 
 
 def among(store: Store, rows: IntArray, digests: np.ndarray) -> np.ndarray:

@@ -23,9 +23,8 @@ from bayesight.training.events import Listener
 from bayesight.training.hardware import Hardware
 from bayesight.training.masked import masked
 from bayesight.training.recipe import Recipe
-from bayesight.types import IntArray, Progress
-from bayesight.workflows.sources import read_unlabelled, unlabelled
-from bayesight.workflows.training.images import Material, among
+from bayesight.types import Progress
+from bayesight.workflows.training.images import Material, further_unlabelled, seen_freely
 
 __all__ = ["Pool", "pretrain", "pretraining_images"]
 
@@ -91,19 +90,14 @@ def pretraining_images(
     held_out = material.digests["validation"]
     parts = [material.train] if material.also is None else [material.train, material.also]
     labelled = sum(map(len, parts))
-    parts.append(_seen_freely(material.stores[0], material.unlabelled, held_out))
-    stores = []
-    for path in sources:
-        found, more = read_unlabelled(
-            path, material.classes, without=("test",), container=container, progress=progress
-        )
-        parts.append(_seen_freely(more, found.rows, held_out))
-        stores.append(more)
+    parts.append(seen_freely(material.stores[0], material.unlabelled, held_out))
+    further = list(further_unlabelled(sources, material.classes, held_out, container, progress))
+    parts += [more for more, _ in further]
     bare = [Examples(part.arrays, part.rows, np.full(len(part), -1, np.int64)) for part in parts]
     examples = reduce(Examples.joined, bare)
     if material.classes.vocabulary is None:
         require_enough(examples)
-    return Pool(examples, labelled, tuple(stores), material.classes.vocabulary)
+    return Pool(examples, labelled, tuple(store for _, store in further), material.classes.vocabulary)
 
 
 def pretrain(
@@ -156,8 +150,3 @@ def pretrain(
         "loss": [row["pretrain.total"] for row in state.history],
         "seconds": state.elapsed_s,
     }
-
-
-def _seen_freely(store: Store, rows: IntArray, held_out: np.ndarray) -> Examples:
-    """Those of the rows whose image is not held out."""
-    return unlabelled(store, rows[~among(store, rows, held_out)])

@@ -35,6 +35,7 @@ __all__ = [
     "known_recipe",
     "open_source",
     "photographs_among",
+    "refuse_given",
     "stated_recipe",
     "without_mirror_images",
 ]
@@ -104,6 +105,16 @@ class TrainRequest:
     checkpoint_every_s: float = 10.0
     without: tuple[str, ...] = ()
     only: IntArray | None = None
+
+
+def refuse_given(options: Mapping[str, object], where: str) -> None:
+    """Refuse options, by name, of which one was given and ``where`` they are of no use.
+
+    Raises:
+        InvalidInput: the first one that was.
+    """
+    for option, value in options.items():
+        check(not value, option, str(value), f"none for {where}", "Leave it out.")
 
 
 def stated_recipe(request: TrainRequest, resuming: bool) -> Recipe | None:

@@ -30,7 +30,7 @@ from bayesight.training.translation import Encoded, encoded, pair_loss, translat
 from bayesight.workflows.reporting import language_report, translation_report
 from bayesight.workflows.texts import BEAM, translations
 from bayesight.workflows.training.job import FinishedTraining, TrainingJob, TrainResult
-from bayesight.workflows.training.request import TrainRequest
+from bayesight.workflows.training.request import TrainRequest, refuse_given
 
 __all__ = ["train_language_model", "train_translation_model"]
 
@@ -125,8 +125,7 @@ def train_translation_model(job: TrainingJob) -> TrainResult:
 def _refuse_options_of_images(request: TrainRequest, model: str) -> None:
     """Refuse options of a request that a model of texts has no use for."""
     given = {"--init-from": request.init_from, "--weights": request.weights, "--labels-file": request.labels}
-    for option, value in given.items():
-        check(value is None, option, str(value), f"none for {model}", "Leave it out.")
+    refuse_given(given, model)
 
 
 def _trained(
