@@ -41,14 +41,24 @@ def test_the_sum_over_pairs_is_that_of_a_loop():
     model = network("relation").double()
     reason, asked = model.reason, torch.rand(1, 2, 8).double()
     places = torch.rand(1, 4, model.places.size).double()
-    for question in range(2):
-        weighed = reason.places(places, asked)[0, question]
+    question = reason.scale(asked)
+    for row in range(2):
         total = torch.zeros(64).double()
+        weighed = reason.places(places, question)[0, row]
         for one in weighed:
             for other in weighed:
-                total += (reason.one(one) + reason.other(other)).relu()
-        slow = reason.after(reason.pair(total / 4).relu())
-        assert torch.allclose(reason(places, asked)[0, question], slow)
+                total += reason.pair((reason.one(one) + reason.other(other)).relu()).relu()
+        slow = question[0, row] + reason.after(total / 16)
+        assert torch.allclose(reason(places, asked)[0, row], slow)
+
+
+@pytest.mark.parametrize("factor", [3, 30])
+def test_a_louder_map_does_not_drown_the_question(factor):
+    """Places and questions are paired at one scale, however large the numbers are that come in."""
+    reason = network("relation").double().reason
+    torch.nn.init.zeros_(reason.places.seen.bias)
+    places, asked = torch.rand(1, 4, reason.places.seen.in_features).double(), torch.rand(1, 2, 8).double()
+    assert torch.allclose(reason(places, asked), reason(factor * places, factor * asked), atol=0.02)
 
 
 @pytest.mark.parametrize("name", ["relation", "attention"])

@@ -118,15 +118,22 @@ class Places(nn.Module):
 
 
 class PlaceWeights(nn.Module):
-    """Places weighed by a question: (P, O, D) and (P, Q, width) to (P, Q, O, width)."""
+    """Places weighed by a question: (P, O, D) and (P, Q, width) to (P, Q, O, width).
 
-    def __init__(self, size: int, width: int) -> None:
+    Args:
+        size: D.
+        width: of the question, and of a place weighed by it.
+        even: whether places are brought to one scale before.
+    """
+
+    def __init__(self, size: int, width: int, even: bool = False) -> None:
         super().__init__()
         self.seen, self.asked = nn.Linear(size, width), nn.Linear(width, width)
+        self.scale = nn.LayerNorm(width) if even else nn.Identity()
 
     def forward(self, places: Tensor, asked: Tensor) -> Tensor:
         """The product of either."""
-        weighed: Tensor = F.relu(self.seen(places))[:, None] * self.asked(asked)[:, :, None]
+        weighed: Tensor = self.scale(F.relu(self.seen(places)))[:, None] * self.asked(asked)[:, :, None]
         return weighed
 
 
@@ -147,24 +154,27 @@ class Whole(nn.Module):
 class Pairs(nn.Module):
     """The sum over all pairs of places of what each pair means to the question (Santoro et al. 2017, eq. 1).
 
-    The layer that first sees a pair is linear in both of its places, so that it is the sum of a part of
-    either, and only the rectified sum is computed for each pair.
+    Two layers see each pair. The first is linear in both places, so that it is the sum of a part of either,
+    and only the rectified sum is computed for each pair. What comes together is brought to one scale before.
     """
 
     def __init__(self, places: Places, width: int, pairs: int) -> None:
         super().__init__()
-        self.places = PlaceWeights(places.size, width)
+        self.scale = nn.LayerNorm(width)
+        self.places = PlaceWeights(places.size, width, even=True)
         self.one, self.other = nn.Linear(width, pairs), nn.Linear(width, pairs, bias=False)
-        self.pair = nn.Linear(pairs, width)
-        self.after = nn.Linear(width, width)
+        self.pair = nn.Linear(pairs, pairs)
+        self.after = nn.Sequential(
+            nn.LayerNorm(pairs), nn.Linear(pairs, width), nn.ReLU(), nn.Linear(width, width)
+        )
 
     def forward(self, places: Tensor, asked: Tensor) -> Tensor:
         """From (P, O, D) and (P, Q, width)."""
+        asked = self.scale(asked)
         found = self.places(places, asked)
         one, other = self.one(found), self.other(found)
-        pairs = F.relu(one[..., :, None, :] + other[..., None, :, :])
-        summed = pairs.sum(dim=(2, 3)) / one.shape[2]
-        related: Tensor = self.after(F.relu(self.pair(summed)))
+        pairs = F.relu(self.pair(F.relu(one[..., :, None, :] + other[..., None, :, :])))
+        related: Tensor = asked + self.after(pairs.mean(dim=(2, 3)))
         return related
 
 

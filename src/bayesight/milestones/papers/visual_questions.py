@@ -10,16 +10,16 @@ from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper,
 def recipe(model: str, **options: Any) -> Keys:
     """Pictures of six shapes, each with its twenty questions."""
     return Keys(
-        data=key("shapes", batch=8, train=10000, test=1000, side=32),
+        data=key("shapes", batch=16, train=10000, test=1000, side=64),
         model=key(model, width=128, **options),
         loss=key("cross_entropy"),
         optimization=key(
-            "adamw", lr=1e-2, weight_decay=1e-4, clip_norm=1.0, schedule="one_cycle", steps=6000
+            "adamw", lr=2e-3, weight_decay=1e-4, clip_norm=1.0, schedule=key("cosine", warmup=0.1), steps=4000
         ),
     )
 
 
-LOOKS = (24, 24, 24)
+LOOKS = (32, 32, 32, 32)
 
 MILESTONE = Milestone(
     name="visual-questions",
@@ -69,16 +69,17 @@ MILESTONE = Milestone(
         "parameters": "numbers that are learned",
     },
     watched="training loss, nats a question",
-    smoke=Smoke({"optimization.steps": 250, "data.train": 1000, "data.test": 200, "model.pairs": 32}),
+    smoke=Smoke(
+        {"optimization.steps": 250, "data.train": 1000, "data.test": 200, "data.side": 32, "model.pairs": 32}
+    ),
     source="shapes",
     minutes=20,
     differences=(
-        "Pictures of 32x32 pixels in place of 75x75 and three convolutions in place of four, a map of 4x4 "
-        "places; objects never touch, and no distance is a tie, so that each question has one answer.",
-        "A step takes eight pictures with all their twenty questions, and looks at each picture once.",
-        "The question weighs the places before they are paired, as a factor in place of further inputs; the "
-        "layer that sees a pair is the only one, and those after it see the sum. It costs less than a "
-        "hundredth.",
-        "AdamW with a rate that rises and falls, and a tenth of the steps.",
+        "Pictures of 64x64 pixels in place of 75x75; objects never touch, and no distance is a tie, so that "
+        "each question has one answer.",
+        "A step takes sixteen pictures with all their twenty questions, and looks at each picture once.",
+        "The question weighs the places before they are paired, as a factor in place of further inputs, and "
+        "both are brought to one scale by layer norm; a pair is seen by two layers of 64.",
+        "AdamW with a rate that rises and falls, and a third of the pictures of the public reproduction.",
     ),
 )
