@@ -262,3 +262,28 @@ def test_rows_leave_with_the_same_ones_in_whatever_order_they_came():
     assert [sorted(rows.tolist()) for rows in one] == [sorted(order[rows].tolist()) for rows in other]
     assert [len(rows) for rows in one] == [3] * 13 + [1]
     assert all(len(set(labels[rows].tolist())) == len(rows) for rows in one)
+
+
+def test_few_rows_standardise_by_the_variance_of_all_features():
+    """Of rectified features a few rows see many that hardly vary; they are not to outweigh the others."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(7).repeat(102)
+    means = 0.5 * torch.randn(7, 300, generator=generator)
+    x = (means[y] + torch.randn(len(y), 300, generator=generator) - 1).clamp_min(0)
+    head = gh.fit_borrowed(x[:14], y[:14], tuple("abcdefg"))
+    named = gh.log_likelihood(head, x[14:]).argmax(1)
+    nearest = torch.cdist(x[14:], x[:14].view(2, 7, 300).mean(0)).argmin(1)
+    right = [float((found == y[14:]).double().mean()) for found in (named, nearest)]
+    assert right[0] > right[1]
+    many = gh.fit_borrowed(x, y, tuple("abcdefg"))
+    own, common = x.double().var(0, correction=0), x.double().var(0, correction=0).mean()
+    torch.testing.assert_close(many.scale.square(), (len(x) * own + 10 * common) / (len(x) + 10))
+
+
+def test_a_feature_that_never_varies_stays_silent():
+    x = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 5.0], [1.0, 6.0]])
+    head = gh.fit_borrowed(x, torch.tensor([0, 0, 1, 1]), ("a", "b"))
+    assert head.scale[0] == x[:, 1].double().std(correction=0)
+    still = gh.fit_borrowed(torch.ones(4, 2), torch.tensor([0, 0, 1, 1]), ("a", "b"))
+    assert bool(still.scale.isfinite().all())
+    assert bool((still.scale > 0).all())

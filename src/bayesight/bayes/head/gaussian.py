@@ -88,6 +88,8 @@ _LEARNED = 0.1
 """Usual shrinkage of features that were learned from these classes, for each of their rows."""
 _BORROWED = 2.0
 """Usual shrinkage of features that were learned from other classes, for each feature, whatever the rows."""
+_SHARED = 10
+"""Rows that the variance common to all features counts for, beside a feature's own."""
 _MANY_CLASSES = 100
 _VALUES = 1 << 20  # densities held at once
 
@@ -417,13 +419,17 @@ def _absorbed(
     weights: Tensor | None,
     prior: HeadPrior | None,
 ) -> GaussianHead:
-    """A head standardised by the rows it holds."""
+    """A head standardised by the rows it holds.
+
+    A feature's variance is a mean of its own and that of all features, which counts as ``_SHARED`` rows: a
+    few rows cannot tell a feature that hardly varies from one that happened not to.
+    """
     check(features.ndim == 2 and len(features) > 0, "features", shapes(features), "(N, D) with N >= 1")
-    columns = [torch.std_mean(some.double(), dim=0, correction=0) for some in features.split(128, dim=1)]
-    scale, shift = (torch.cat(part) for part in zip(*columns, strict=True))
-    scale = torch.where(
-        scale > 1e-6 * scale.max(), scale, scale.max().clamp_min(1e-12)
-    )  # a dead feature stays silent
+    columns = [torch.var_mean(some.double(), dim=0, correction=0) for some in features.split(128, dim=1)]
+    own, shift = (torch.cat(part) for part in zip(*columns, strict=True))
+    alive = own > 1e-12 * own.max()  # a dead feature stays silent
+    shared = (len(features) * own + _SHARED * own[alive].mean()) / (len(features) + _SHARED)
+    scale = torch.where(alive, shared, own.max().clamp_min(1e-24)).sqrt()
     head = empty(classes, shift, scale, prior)
     counts, sums, second = sufficient_statistics(head, features, labels, weights)
     return replace(head, counts=counts, sums=sums, second_moments=second)
