@@ -16,6 +16,10 @@ def test_a_table_tells_values_however_it_is_written(tmp_path):
         "semicolons.csv": "\ufeffpath;other;v\nset/a/1.png;9;01\nset/b/2.png;8;x y\n",
         "shared.csv": "path,v\na/1.png,01\nb/2.png,x y\n",
         "windows.csv": "path,v\nset\\a\\1.png,01\n.\\set\\b\\2.png,x y\n",
+        "elsewhere.csv": "path,v\ndata/set/a/1.png,01\ndata/set/b/2.png,x y\n",
+        "absolute.csv": "path,v\nC:\\mine\\a\\1.png,01\nC:\\mine\\b\\2.png,x y\n",
+        "endings.csv": "path,v\na/1,01\nb/2,x y\n",
+        "called.csv": "id,filename,v\n1,a/1.png,01\n2,b/2.png,x y\n",
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -28,6 +32,12 @@ def test_a_table_tells_values_however_it_is_written(tmp_path):
     assert PathValues.stated(f"{tmp_path / 'u.csv'}:v", "--x", "label").of(PATHS) == ["", "", "green"]
     pq.write_table(pa.table({"path": PATHS, "v": [1.0, None, 2.0]}), tmp_path / "t.parquet")
     assert PathValues.stated(f"{tmp_path / 't.parquet'}:v", "--x", "label").of(PATHS) == ["1", "", "2"]
+
+
+def test_a_row_of_another_folder_is_no_row_of_an_image(tmp_path):
+    (tmp_path / "t.csv").write_text("path,v\nother/1.png,1\nset/2.png,2\n")
+    values = PathValues.stated(f"{tmp_path / 't.csv'}:v", "--x", "label")
+    assert values.of(["set/1.png", "set/2.png"]) == ["", "2"]
 
 
 def test_a_pattern_is_searched_in_the_whole_path():

@@ -16,7 +16,6 @@ from bayesight.data.text import (
     KnownWords,
     Subwords,
     Windows,
-    read_labelled,
     read_lines,
     read_text,
     vocabulary_from,
@@ -59,25 +58,6 @@ def test_what_is_no_text_is_refused_with_its_line(tmp_path, monkeypatch):
     monkeypatch.setattr(text_module, "MOST_BYTES", 100)
     with pytest.raises(SourceUnreadable, match="more than 100 bytes"):
         read_text(written(tmp_path / "bomb.gz", gzip.compress(b"a" * 101)))
-
-
-def test_labelled_lines_or_a_file_for_each_class(tmp_path):
-    lines = written(tmp_path / "sms.tsv", "ham\thello there\nspam\twin\tnow\n\nham\tbye\n")
-    found = read_labelled(lines)
-    assert found[:2] == (["hello there", "win\tnow", "bye"], ["ham", "spam", "ham"])
-    assert found.places == ["sms.tsv:1", "sms.tsv:2", "sms.tsv:4"]
-    folder = tmp_path / "reviews"
-    folder.mkdir()
-    written(folder / "pos.txt", "good\nfine\n\n")
-    written(folder / "neg.txt.gz", gzip.compress(b"bad\n"))
-    assert read_labelled(folder)[:2] == (["bad", "good", "fine"], ["neg", "pos", "pos"])
-    (folder / "pos.txt").rename(folder / "reviews.pos.txt")
-    (folder / "neg.txt.gz").rename(folder / "reviews.neg.gz")
-    assert read_labelled(folder)[1] == ["reviews.neg", "reviews.pos", "reviews.pos"]
-    with pytest.raises(InvalidInput, match="line 2: 'no tab here' has no tab; expected label<TAB>text"):
-        read_labelled(written(tmp_path / "bad.tsv", "ham\thello\nno tab here\n"))
-    with pytest.raises(InvalidInput, match="line 1: a label or a text is empty"):
-        read_labelled(written(tmp_path / "bad.tsv", "\thello\n"))
 
 
 @given(st.text(min_size=1))

@@ -6,6 +6,7 @@ a text is written in, a vocabulary says; it may be learned after the texts are s
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,8 @@ from bayesight.data.manifest import Manifest, content_hash, digests_of
 from bayesight.data.placing import class_counts
 from bayesight.data.store import Store
 from bayesight.data.streams import ByteStream
-from bayesight.data.text import Subwords, read_labelled, read_text, text_lines
+from bayesight.data.text import Subwords, read_text
+from bayesight.data.text_table import LabelledText, TextTable, read_labelled, text_lines
 from bayesight.errors import BayesightError, SourceUnreadable
 from bayesight.files import entries_of
 from bayesight.frame import Frame
@@ -32,6 +34,8 @@ TEXT = "text"
 """The mode of texts, beside "L" and "RGB" of images."""
 _GLANCE = 4096
 _BINARY = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""Text that Windows calls Unicode; what reads it says how to convert it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +92,7 @@ def _begins_as_text(path: Path) -> bool:
             start = next(stream, b"")[:_GLANCE]
     except (OSError, BayesightError):
         return False
-    return bool(start.strip()) and start.translate(None, _BINARY) == start
+    return start.startswith(_WIDE) or (bool(start.strip()) and start.translate(None, _BINARY) == start)
 
 
 def open_texts(source: str | Path, *, labelled: bool | None = True, in_order: bool = False) -> TextStore:
@@ -102,19 +106,15 @@ def open_texts(source: str | Path, *, labelled: bool | None = True, in_order: bo
 
     Raises:
         SourceNotFound, SourceUnreadable: no such texts, or none in UTF-8; says in which line.
-        InvalidInput: a line without a tab.
+        InvalidInput: as ``read_labelled``.
     """
     path = existing_path(source)
     if not holds_texts(path):
         raise SourceUnreadable(f"{path} holds no text; expected lines of label<TAB>text, plain or .gz.")
     if labelled is None:
-        labelled = path.is_dir() or "\t" in read_text(path).lstrip().partition("\n")[0]
-    if labelled:
-        read = read_labelled(path)
-        texts, names, places = read.texts, read.labels, read.places
-    else:
-        texts, places = _lines(path)
-        names = []
+        labelled = path.is_dir() or _begins_with_label(read_text(path))
+    read = read_labelled(path) if labelled else _lines(path)
+    texts, names, places = read.texts, read.labels, read.places
     classes = tuple(sorted(set(names)))
     number = {name: k for k, name in enumerate(classes)}
     labels = np.array([number[name] for name in names] or [-1] * len(texts), np.int64)
@@ -132,6 +132,7 @@ def open_texts(source: str | Path, *, labelled: bool | None = True, in_order: bo
         mode=TEXT,
         content_hash=content_hash(Frame(1, 1, TEXT), labels, digests, parts),
         choice=marked("texts, one a line"),
+        notes=(read.note,) if read.note else (),
     )
     ordered = order.tolist()
     return TextStore(
@@ -167,13 +168,23 @@ def encoded(texts: Sequence[str], vocabulary: Subwords, length: int) -> tuple[An
     return rows, cut
 
 
-def _lines(path: Path) -> tuple[list[str], list[str]]:
-    """Texts of a file, one a line, or of a folder's files, and their places, without empty lines."""
-    texts: list[str] = []
-    places: list[str] = []
-    for file, found in text_lines(path):
-        lines = [line.strip() for _, line in found]
+def _begins_with_label(content: str) -> bool:
+    table = TextTable.of(content)
+    if table is not None:
+        return table.label is not None
+    return "\t" in content.lstrip().partition("\n")[0]
+
+
+def _lines(path: Path) -> LabelledText:
+    """Texts of a file, one a line, or of a folder's files, without labels and empty lines."""
+    found = LabelledText([], [], [])
+    if path.is_file() and (table := TextTable.of(content := read_text(path))) is not None:
+        rows = [row for row in table.rows(content, str(path)) if row[2].strip()]
+        places = [f"{path.name}:{number}" for number, _, _ in rows]
+        return LabelledText([text.strip() for _, _, text in rows], [], places, table.note)
+    for file, numbered in text_lines(path):
+        lines = [line.strip() for _, line in numbered]
         labelled = all("\t" in line for line in lines)
-        texts += [line.partition("\t")[2] if labelled else line for line in lines]
-        places += [f"{file.name}:{number}" for number, _ in found]
-    return texts, places
+        found.texts.extend(line.partition("\t")[2] if labelled else line for line in lines)
+        found.places.extend(f"{file.name}:{number}" for number, _ in numbered)
+    return found

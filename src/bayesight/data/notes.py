@@ -279,6 +279,7 @@ def text_document(store: TextStore, found: Audit) -> dict[str, Any]:
         "characters": dict(zip(("least", "median", "most"), lengths, strict=True)),
         "alphabet": len(set().union(*store.texts)),
         "duplicates": found.as_dict(),
+        "notes": list(manifest.notes),
         "content_hash": manifest.content_hash,
     }
 
@@ -303,6 +304,7 @@ def text_report(document: dict[str, Any], found: Audit) -> str:
             *([*_class_table(document["classes"], marked("texts")), ""] if classes else []),
             twice if found.groups else marked("No text is there twice."),
             *_conflicts(found),
+            *(f"{capitalised(note)}." for note in document["notes"]),
         ]
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,19 @@ from bayesight.names import canonical, shared_depth
 __all__ = ["PathValues"]
 
 PATH = "path"
-"""The column of a table that names the images."""
+_PATHS = (
+    PATH,
+    "file_path",
+    "filepath",
+    "image_path",
+    "filename",
+    "file_name",
+    "file",
+    "image",
+    "image_id",
+    "id",
+)
+"""Columns of a table that may name the images; the first of them that is there does."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +52,8 @@ class PathValues:
         r"""The values an option asks for.
 
         Args:
-            text: ``TABLE:COLUMN``, a CSV or Parquet table with a column ``path`` beside COLUMN, or a regular
-                expression with a group of the given name.
+            text: ``TABLE:COLUMN``, a CSV or Parquet table with a column ``path``, ``filename`` or the like
+                beside COLUMN, or a regular expression with a group of the given name.
             option: as it is typed, for messages.
             group: as in ``(?P<group>...)``.
 
@@ -92,11 +104,12 @@ class PathValues:
         from bayesight.data.tables import Table  # loads Arrow
 
         opened = Table.of(table)
-        for name in (PATH, column):
+        named = next((name for name in _PATHS if name in opened.names and name != column), PATH)
+        for name in (named, column):
             if name not in opened.names:
                 raise UnknownName(f"column of {table.name}", name, opened.names)
         known: dict[str, str] = {}
-        for paths, values in opened.texts((PATH, column)):
+        for paths, values in opened.texts((named, column)):
             for path, value in zip(paths, values, strict=True):
                 name = _plain(path)
                 twice = known.setdefault(name, value) != value
@@ -127,12 +140,32 @@ class PathValues:
         return f"the nearest path in the table is {near[0]!r}" if near else "the table is empty"
 
     def _rows(self, paths: Sequence[str]) -> list[str]:
-        """The name each path has in the table: whole, or without the folders that all paths share."""
+        """The name each path has in the table, in the way of writing that most rows agree with.
+
+        Whole, or without the folders that all paths share; after the folders that all rows share, as where
+        these are relative to another place; with its ending, or without it.
+        """
         whole = [_plain(path) for path in paths]
-        ends = (min(whole), max(whole)) if whole else ()
-        shared = shared_depth([name.split("/")[:-1] for name in ends])
-        bare = [name.split("/", shared)[-1] for name in whole]
-        return max((whole, bare), key=lambda names: sum(name in self.known for name in names))
+        shared = _shared_folders(whole)
+        bare = [name.removeprefix(shared) for name in whole]
+        ways = [whole, bare]
+        if folder := _shared_folders(self.known):
+            ways += [[folder + name for name in names] for names in (whole, bare)]
+        ways += [[_without_ending(name) for name in names] for names in ways]
+        return max(ways, key=lambda names: sum(name in self.known for name in names))
+
+
+def _shared_folders(paths: Iterable[str]) -> str:
+    """The folders in which all of the paths lie: ``"a/b/"``; empty where there are none."""
+    every = list(paths)
+    ends = (min(every), max(every)) if every else ()
+    folders = [name.split("/")[:-1] for name in ends]
+    return "".join(f"{folder}/" for folder in (folders[0] if folders else [])[: shared_depth(folders)])
+
+
+def _without_ending(path: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{name.rpartition('.')[0] or name}"
 
 
 def _plain(path: str) -> str:

@@ -255,7 +255,9 @@ class _Stream:
     def _cut_off(self, have: int) -> SourceUnreadable:
         total = self._before + have
         if not total:
-            return SourceUnreadable(marked(f"{self._source} is empty; expected an archive of images"))
+            return SourceUnreadable(
+                marked(f"{self._source} is empty; expected an archive of images, or texts")
+            )
         if not self.members and total < _BLOCK:
             self._before, self._at = 0, _BLOCK
             return self.refused()

@@ -2,7 +2,6 @@
 
 ```
 read_text, read_lines        a text; its lines
-read_labelled                sentences with their classes
 Characters, Subwords         text to numbers and back
 KnownWords                   short texts as numbers of known words
 Windows                      batches of stretches of one long text
@@ -16,7 +15,7 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +25,6 @@ from torch import Tensor, nn
 
 from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, MissingExtra, SourceUnreadable, listed, shown
-from bayesight.files import entries_of
 from bayesight.seeding import torch_generator
 from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL, IntArray
 
@@ -35,10 +33,8 @@ __all__ = [
     "KnownWords",
     "Subwords",
     "Windows",
-    "read_labelled",
     "read_lines",
     "read_text",
-    "text_lines",
     "vocabulary_from",
 ]
 
@@ -49,20 +45,6 @@ PAD, START, END, MASK = "<pad>", "<start>", "<end>", "<mask>"
 
 _MARKS = ((PAD, START, END, MASK), ("[PAD]", "[CLS]", "[SEP]", "[MASK]"))
 """Names of the marks of a text: ours, and those of published BERTs."""
-
-
-class LabelledText(NamedTuple):
-    """Texts with their labels.
-
-    Args:
-        texts: as they are in the file, blanks at the ends taken off.
-        labels: of each.
-        places: file and line of each: ``"reviews.tsv:12"``.
-    """
-
-    texts: list[str]
-    labels: list[str]
-    places: list[str]
 
 
 class Marks(NamedTuple):
@@ -125,41 +107,6 @@ def read_lines(path: str | Path) -> list[str]:
         SourceNotFound, SourceUnreadable: as ``read_text``.
     """
     return [line.strip() for line in read_text(path).removesuffix("\n").split("\n")]
-
-
-def read_labelled(path: str | Path) -> LabelledText:
-    """Sentences and their labels: a file of ``label<TAB>text`` lines, or a folder with a file for each class.
-
-    A file of a class is named after it, but for the endings ``.gz`` and ``.txt``; empty lines are left out.
-
-    Raises:
-        SourceNotFound, SourceUnreadable: as ``read_text``.
-        InvalidInput: a line without a tab or a label (says which), or no lines.
-    """
-    path = existing_path(path)
-    found = LabelledText([], [], [])
-    for file, lines in text_lines(path):
-        label = file.name.removesuffix(".gz").removesuffix(".txt")
-        for number, text in lines:
-            if not path.is_dir():
-                label, tab, text = text.partition("\t")
-                where = f"{path}, line {number:,}"
-                check(bool(tab), where, f"{shown(label)} has no tab", "label<TAB>text")
-                whole = bool(label.strip() and text.strip())
-                check(whole, where, "a label or a text is empty", "label<TAB>text")
-            found.texts.append(text.strip())
-            found.labels.append(label.strip())
-            found.places.append(f"{file.name}:{number}")
-    check(bool(found.texts), str(path), "no lines", "label<TAB>text, or a file for each class")
-    return found
-
-
-def text_lines(path: Path) -> Iterator[tuple[Path, list[tuple[int, str]]]]:
-    """Files of texts, a folder's in the order of their names, with their numbered lines but blank ones."""
-    for file in entries_of(path) if path.is_dir() else [path]:
-        if file.is_file() and not file.name.startswith("."):
-            lines = read_text(file).split("\n")
-            yield file, [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 class Characters:

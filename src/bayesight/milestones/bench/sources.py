@@ -25,7 +25,8 @@ from bayesight.data.batches import Examples
 from bayesight.data.pairs import SentencePairs
 from bayesight.data.splits import split
 from bayesight.data.store import Store, cache_home, open_store, require_classes
-from bayesight.data.text import Characters, read_labelled, read_lines, read_text
+from bayesight.data.text import Characters, read_lines, read_text
+from bayesight.data.text_table import read_labelled
 from bayesight.errors import InvalidInput, SourceNotFound, StorageFailed, listed
 from bayesight.language import marked
 from bayesight.letters.glyphs import RenderOptions, render
