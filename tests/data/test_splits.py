@@ -91,6 +91,46 @@ def test_groups_are_shared_out_by_their_size():
     assert [np.bincount(labels[part]).tolist() for part in parts.values()] == [[150, 150], [50, 50]]
 
 
+@settings(deadline=None, max_examples=80)
+@given(
+    sizes=st.lists(st.lists(st.integers(1, 30), min_size=3, max_size=8), min_size=1, max_size=3),
+    share=st.floats(0.05, 0.4),
+    seed=st.integers(0, 100),
+)
+def test_every_part_has_a_group_of_every_class_that_has_as_many(sizes, share, seed):
+    labels = np.concatenate([np.full(sum(of_class), k) for k, of_class in enumerate(sizes)])
+    groups = np.concatenate(
+        [np.full(size, 100 * k + i) for k, one in enumerate(sizes) for i, size in enumerate(one)]
+    )
+    fractions = {"train": 1 - 2 * share, "validation": share, "test": share}
+    parts = split(labels, digests_of(np.arange(len(labels))), fractions, seed, together=groups)
+    for part in parts.values():
+        assert set(labels[part].tolist()) == set(labels.tolist())
+
+
+def test_groups_that_hold_both_classes_are_shared_out_or_refused_with_the_reason():
+    labels, patients = np.repeat([0, 1], 30), np.arange(60) % 7
+    different = digests_of(np.arange(60))
+    parts = split(labels, different, {"train": 0.9, "validation": 0.1}, 0, together=patients)
+    assert np.bincount(labels[parts["validation"]]).min() >= 4
+    assert not set(patients[parts["train"]]) & set(patients[parts["validation"]])
+    labels, patients = np.array([0, 0, 1, 0, 1, 0]), np.array([0, 1, 2, 2, 3, 3])
+    few = {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}
+    more = np.append(labels, [0, 1]), np.append(patients, [0, 0])
+    for seed in range(5):
+        assert all(
+            set(more[0][part]) == {0, 1}
+            for part in split(more[0], digests_of(np.arange(8)), few, seed, together=more[1]).values()
+        )
+    with pytest.raises(
+        InvalidInput, match=r"too small, by groups: 1 \(2\); expected at least 3 of each class"
+    ):
+        split(labels, digests_of(np.arange(6)), few, 0, together=patients)
+    labels, patients = np.array([0, 1, 2, 0, 1, 0, 2, 1, 2]), np.array([0, 0, 0, 1, 1, 2, 2, 3, 3])
+    with pytest.raises(InvalidInput, match=r"groups hold images of several classes, and of 20 tries none"):
+        split(labels, digests_of(np.arange(9)), few, 0, together=patients)
+
+
 def test_a_class_that_is_one_group_is_too_small():
     labels, groups = np.repeat([0, 1], 10), np.repeat([0, 1, 2], [5, 5, 10])
     with pytest.raises(InvalidInput, match=r"1 class is too small, by groups: B \(1\); expected at least 2"):

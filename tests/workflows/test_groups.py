@@ -202,7 +202,7 @@ def test_a_csv_and_a_parquet_column_say_the_same(places, table):
     ("content", "stated", "error", "words"),
     [
         ("path,colour\n", "{}:color", UnknownName, "did you mean 'colour'"),
-        ("file,colour\nx,1\n", "{}:colour", UnknownName, "no column of t.csv is called 'path'"),
+        ("nr,colour\nx,1\n", "{}:colour", UnknownName, "no column of t.csv is called 'path'"),
         (
             "path,colour\nhere/left/0-x.png,1\n",
             "{}:colour",

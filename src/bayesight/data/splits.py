@@ -7,7 +7,7 @@ their labels say: a score on images the network was trained with says nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +82,14 @@ def _too_small(
 ) -> InvalidInput:
     """The refusal of classes that have no image in some part."""
     called = dict(enumerate(names))
-    told = [f"{called.get(label, label)} ({len(np.unique(group_of[labels == label])):,})" for label in small]
+    units_of = {label: len(np.unique(group_of[labels == label])) for label in small}
+    told = [f"{called.get(label, label)} ({many:,})" for label, many in units_of.items()]
+    if min(units_of.values()) >= parts:
+        return InvalidInput(
+            f"split: {units} hold images of several classes, and of {_TRIES} tries none has every class in "
+            f"each of {parts} parts; missing at the last: {listed(told, 60)}. Add images of these in other "
+            f"{units}, or leave them out with --without NAME."
+        )
     what = "1 class is" if len(small) == 1 else f"{len(small)} classes are"
     return InvalidInput(
         f"split: {what} too small, by {units}: {listed(told, 60)}; expected at least {parts} of "
@@ -139,22 +146,26 @@ def _owner(labels: IntArray, group_of: IntArray) -> IntArray:
 def _deal(sizes: npt.NDArray[np.int64], shares: list[float]) -> IntArray:
     """Give each group to a part so that every part comes as near its share of images as groups allow.
 
-    Large groups first, each to the part that lacks most; what no part asks for stays -1.
+    Large groups first, each to the part that lacks most, the last ones to parts that have none yet; what no
+    part asks for stays -1.
     """
     total = int(sizes.sum())
     wanted = _rounded(np.array([*shares, max(0.0, 1 - math.fsum(shares))]) * total, total)
-    if len(sizes) >= np.count_nonzero(shares):
-        wanted = _at_least_one(wanted, len(shares))
     part = np.empty(len(sizes), np.int64)
     order = np.argsort(-sizes, kind="stable")
     several = int(np.count_nonzero(sizes > 1))
-    for group in order[:several].tolist():
-        k = int(np.argmax(wanted))
+    empty = set(range(len(shares)))
+    for left, group in zip(range(len(sizes), 0, -1), order[:several].tolist(), strict=False):
+        open_to = sorted(empty) if left <= len(empty) else range(len(wanted))
+        k = max(open_to, key=lambda k: int(wanted[k]))
         part[group] = k
         wanted[k] -= sizes[group]
+        empty.discard(k)
     while wanted.min() < 0:  # a group larger than what was left to give: others must do with less
         wanted[int(np.argmax(wanted))] -= 1
         wanted[int(np.argmin(wanted))] += 1
+    if len(sizes) - several >= len(empty):
+        wanted = _at_least_one(wanted, empty)
     part[order[several:]] = np.repeat(np.arange(len(wanted)), wanted)
     part[part == len(shares)] = -1
     return part
@@ -168,11 +179,12 @@ def _rounded(exact: npt.NDArray[np.float64], total: int) -> IntArray:
     return whole
 
 
-def _at_least_one(wanted: IntArray, parts: int) -> IntArray:
-    """Move single images from the largest part to parts that rounding left empty."""
+def _at_least_one(wanted: IntArray, empty: Collection[int]) -> IntArray:
+    """Move single images to parts that are ``empty`` and would stay so, from the largest of the others."""
     wanted = wanted.copy()
-    for k in range(parts):
+    for k in empty:
         if wanted[k] == 0:
-            wanted[int(np.argmax(wanted))] -= 1
+            most = max(range(len(wanted)), key=lambda part: (int(wanted[part]), part not in empty))
+            wanted[most] -= 1
             wanted[k] = 1
     return wanted
