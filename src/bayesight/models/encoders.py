@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from bayesight.models.efficientnet import Lite0
@@ -64,7 +65,11 @@ class Lite0Encoder(nn.Module):
 
 
 def start_from_imagenet(encoder: Lite0Encoder) -> None:
-    """Give an encoder the weights learned from ImageNet.
+    """Give an encoder the weights learned from ImageNet, written so that its maps have a mean square of 1.
+
+    As they come, maps are three to nine times as large as what a way up puts beside them, which is then not
+    seen. The last normalisations of a stage are divided by the size of its map, and the kernels that read
+    the map multiplied by it: the network computes what it did.
 
     Raises:
         InvalidInput: the extra ``pretrained`` is not installed.
@@ -72,3 +77,16 @@ def start_from_imagenet(encoder: Lite0Encoder) -> None:
     known = encoder.state_dict()
     weights = {name: value for name, value in pretrained_weights("lite0").items() if name in known}
     encoder.load_state_dict({**known, **weights})
+    stages: list[list[Any]] = [list(part.children()) for part in encoder.parts]
+    for end in encoder.ends:
+        norms = [block.layers[-1] for block in stages[end]]
+        after = [stage[0] for stage in stages[end + 1 : end + 2]]
+        readers = [block.layers[0] for block in (*stages[end][1:], *after)]
+        shift = torch.stack([norm.bias for norm in norms]).sum(0)
+        size = (sum(norm.weight.square() for norm in norms) + shift.square()).mean().sqrt()
+        with torch.no_grad():
+            for norm in norms:
+                norm.weight /= size
+                norm.bias /= size
+            for kernel in readers:
+                kernel.weight *= size
