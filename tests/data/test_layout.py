@@ -153,7 +153,10 @@ def test_masks_beside_images_are_left_out(text, left_out):
         ("train/a train/b val/a val/b extra/a", "--class-level 2 --split-folders takes a, b"),
         ("train test", "hold images, not class folders; .* --no-split-folders takes test, train"),
         ("train/a train/b val", "val/ hold images, .*--class-level 2 takes a, b for the classes"),
-        ("images masks", "images and their masks .*--class-level 1 takes images, masks"),
+        (
+            "images masks",
+            "images and their masks .* train --task segment, .*--class-level 1 takes images, masks",
+        ),
         ("val/JPEGImages val/SegmentationClass", "images and their masks or annotations"),
         ("ring bar masks", "masks/ beside class folders .*--class-level 1 takes bar, masks, ring"),
     ],

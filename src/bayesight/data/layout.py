@@ -411,7 +411,7 @@ class _Decision:
             readings = self._level_readings([*self.open, *self.places])
             raise self._unclear(
                 "images and their masks or annotations, in folders that name no classes; expected a folder a "
-                "class.",
+                "class. Their pixels, boxes or points are learned by train --task segment, detect or pose.",
                 readings,
             )
         if nameless:

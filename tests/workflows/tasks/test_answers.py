@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bayesight.data.rasters import RasterRefusal
-from bayesight.errors import SourceNotFound, SourceUnreadable, StorageFailed
+from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable, StorageFailed
 from bayesight.workflows.tasks import answers
 from bayesight.workflows.tasks.answers import answer_images
 from bayesight.workflows.tasks.base import ImageAnswer
@@ -64,3 +64,15 @@ def test_a_folder_for_drawings_that_cannot_be_made_is_refused_in_words(files):
         StorageFailed, match=r"taken: could not be made \(a file is there\); expected a folder"
     ):
         answer_images(RUN, [files / "a.png"], overlay=files / "taken")
+
+
+def test_a_drawing_is_a_png_by_its_name_and_a_folder_may_have_a_dot(files):
+    for name in ("drawn.jpg", "drawn.txt"):
+        with pytest.raises(InvalidInput, match=rf"--overlay: .*{name}; expected a name that ends in \.png"):
+            answer_images(RUN, [files / "a.png"], overlay=files / name)
+        assert not (files / name).exists()
+    (files / "drawn.v2").mkdir()
+    (row,) = answer_images(RUN, [files / "a.png"], overlay=files / "drawn.v2").as_list()
+    assert row["overlay"] == str(files / "drawn.v2" / "0001-a.png")
+    answer_images(RUN, [files / "a.png"], overlay=files / "B.PNG")
+    assert (files / "B.PNG").read_bytes().startswith(b"\x89PNG")

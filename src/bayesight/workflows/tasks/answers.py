@@ -210,8 +210,13 @@ def answer_images(
     asked = Asked(stated_prior(trained, prior), question, tuple(boxes))
     blobs = list(_blobs(images, container))
     came = f"one file for {len(blobs)} images"
-    whole = overlay is None or len(blobs) == 1 or not overlay.suffix
-    check(whole, "--overlay", came, "a folder", f"Write for example --overlay {str(overlay)[:-4]}.")
+    if overlay is not None and not _is_folder(overlay):
+        named, mend = (
+            overlay.suffix.lower() == ".png",
+            f"Write for example --overlay {overlay.with_suffix('')}",
+        )
+        check(named, "--overlay", str(overlay), "a name that ends in .png, or a folder", f"{mend}.png.")
+        check(len(blobs) == 1, "--overlay", came, "a folder", f"{mend}.")
     answers: list[tuple[str, ImageAnswer, str]] = []
     unread: list[tuple[str, str]] = []
     for name, blob in blobs:
@@ -259,10 +264,14 @@ def _blobs(
             yield str(given), problem
 
 
+def _is_folder(overlay: Path) -> bool:
+    return not overlay.suffix or overlay.is_dir()
+
+
 def _draw(found: ImageAnswer, name: str, overlay: Path, number: int) -> str:
     """Write an answer's picture; returns its path. Several lie in a folder, numbered."""
     target = overlay
-    if not overlay.suffix:
+    if _is_folder(overlay):
         make_folder(overlay, "a folder for the drawings")
         target = overlay / f"{number + 1:04}-{Path(name).stem}.png"
     write_atomic(target, png_of(Image.fromarray(found.overlay)))
