@@ -1,11 +1,11 @@
-"""Importing for a command: garbage collection stands still, and goes on afterwards as it was."""
+"""What commands say and import: collections of garbage stand still meanwhile; one process draws the bar."""
 
 import gc
 import sys
 
 import pytest
 
-from bayesight.cli.output import loading
+from bayesight.cli.output import loading, progress_bar
 
 
 @pytest.fixture
@@ -40,3 +40,12 @@ def test_an_error_ends_it_and_a_program_that_collects_nothing_stays_as_it_is(tha
     with loading():
         pass
     assert not gc.isenabled()
+
+
+@pytest.mark.parametrize(("rank", "drawn"), [("0", True), ("1", False)])
+def test_of_several_processes_the_first_draws_the_bar(rank, drawn, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with progress_bar("training", "steps") as bar:
+        bar(3, 10, "training")
+    assert bool(capsys.readouterr().err) == drawn
