@@ -226,7 +226,6 @@ def main() -> None:
             facts() | common | {"what": "absorb", "workers": 0, "parts": asked.parts, "digest": alone.digest}
         ]
         campaign = Campaign(run, manifest, asked.parts, asked.seed)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
         times = {victim: asked.times or FULL_TIMES[victim] for victim in asked.victim or FULL_TIMES}
         two = common | {"workers": 2, "nodes": 2}
         try:
