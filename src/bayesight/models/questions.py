@@ -28,8 +28,6 @@ QUESTION_MODELS: Registry[Any] = Registry("model")
 Form: TypeAlias = Literal["bits", "words"]
 Reader: TypeAlias = Callable[[int], nn.Module]
 """Makes what reads questions as vectors of so many numbers."""
-MOST_PLACES = 256
-"""Places of a map that are paired with each other, at most."""
 WIDTHS = (24, 24, 24, 24)
 """Channels of the convolutions, each of which halves the map (Santoro et al. 2017, supplement)."""
 
@@ -117,65 +115,65 @@ class Places(nn.Module):
         return torch.cat([maps, where.expand(len(maps), -1, -1, -1)], dim=1).flatten(2).transpose(1, 2)
 
 
-class PlaceWeights(nn.Module):
-    """Places weighed by a question: (P, O, D) and (P, Q, width) to (P, Q, O, width).
-
-    Args:
-        size: D.
-        width: of the question, and of a place weighed by it.
-        even: whether places are brought to one scale before.
-    """
-
-    def __init__(self, size: int, width: int, even: bool = False) -> None:
-        super().__init__()
-        self.seen, self.asked = nn.Linear(size, width), nn.Linear(width, width)
-        self.scale = nn.LayerNorm(width) if even else nn.Identity()
-
-    def forward(self, places: Tensor, asked: Tensor) -> Tensor:
-        """The product of either."""
-        weighed: Tensor = self.scale(F.relu(self.seen(places)))[:, None] * self.asked(asked)[:, :, None]
-        return weighed
-
-
 class Whole(nn.Module):
     """All places at once, weighed by the question, then a layer that is fully connected."""
 
     def __init__(self, places: Places, width: int) -> None:
         super().__init__()
-        self.whole = PlaceWeights(places.count * places.size, width)
+        self.seen, self.asked = nn.Linear(places.count * places.size, width), nn.Linear(width, width)
         self.after = nn.Linear(width, width)
 
     def forward(self, places: Tensor, asked: Tensor) -> Tensor:
         """From (P, O, D) and (P, Q, width)."""
-        both: Tensor = self.after(self.whole(places.flatten(1)[:, None], asked)[:, :, 0])
+        both: Tensor = self.after(F.relu(self.seen(places.flatten(1)))[:, None] * self.asked(asked))
         return both
 
 
 class Pairs(nn.Module):
-    """The sum over all pairs of places of what each pair means to the question (Santoro et al. 2017, eq. 1).
+    """The mean over pairs of places of what each pair means to the question (Santoro et al. 2017, eq. 1).
 
-    Two layers see each pair. The first is linear in both places, so that it is the sum of a part of either,
-    and only the rectified sum is computed for each pair. What comes together is brought to one scale before.
+    One place of each pair is that of which the question is, found by attention, so that of O places there are
+    O pairs and not O squared. Two layers see each pair; the first is linear in the one place, in the other
+    and in the question, so that it is a sum of three parts.
     """
 
-    def __init__(self, places: Places, width: int, pairs: int) -> None:
+    def __init__(self, places: Places, width: int, pairs: int, heads: int) -> None:
         super().__init__()
-        self.scale = nn.LayerNorm(width)
-        self.places = PlaceWeights(places.size, width, even=True)
-        self.one, self.other = nn.Linear(width, pairs), nn.Linear(width, pairs, bias=False)
-        self.pair = nn.Linear(pairs, pairs)
-        self.after = nn.Sequential(
-            nn.LayerNorm(pairs), nn.Linear(pairs, width), nn.ReLU(), nn.Linear(width, width)
-        )
+        self.scale, self.look = nn.LayerNorm(width), Attention(places.size, width, heads)
+        self.one, self.other = nn.Linear(width, pairs), nn.Linear(places.size, pairs, bias=False)
+        self.asked, self.pair = nn.Linear(width, pairs, bias=False), nn.Linear(pairs, pairs)
+        self.even = nn.LayerNorm(pairs)
+        self.after = nn.Sequential(nn.Linear(pairs + width, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, places: Tensor, asked: Tensor) -> Tensor:
         """From (P, O, D) and (P, Q, width)."""
         asked = self.scale(asked)
-        found = self.places(places, asked)
-        one, other = self.one(found), self.other(found)
-        pairs = F.relu(self.pair(F.relu(one[..., :, None, :] + other[..., None, :, :])))
-        related: Tensor = asked + self.after(pairs.mean(dim=(2, 3)))
+        one = self.look(places, asked)
+        seen = (self.one(one) + self.asked(asked))[:, :, None] + self.other(places)[:, None]
+        pairs = F.relu(self.pair(F.relu(seen))).mean(dim=2)
+        related: Tensor = asked + self.after(torch.cat([self.even(pairs), one], dim=-1))
         return related
+
+
+class Attention(nn.Module):
+    """What is at the place that a question is of: (P, O, D) and (P, Q, width) to (P, Q, width).
+
+    Each head takes the mean of the places, each weighing as much as it suits the question (Vaswani et al.
+    2017, eq. 1).
+    """
+
+    def __init__(self, size: int, width: int, heads: int) -> None:
+        super().__init__()
+        check(width % heads == 0, "attention", f"{heads} heads of {width} numbers", "heads that divide them")
+        self.heads = heads
+        self.key, self.value, self.query = (nn.Linear(n, width) for n in (size, size, width))
+
+    def forward(self, places: Tensor, asked: Tensor) -> Tensor:
+        """The mean of each head."""
+        parts = (self.query(asked), self.key(places), self.value(places))
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        found: Tensor = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        return found
 
 
 class Looks(nn.Module):
@@ -286,15 +284,13 @@ def relation(
     *,
     widths: Widths = WIDTHS,
     width: Width = 128,
-    pairs: Width = 64,
+    pairs: Width = 128,
+    heads: Annotated[int, Within(1, 1024)] = 4,
     dropout: BelowOne = 0.0,
 ) -> QuestionModel:
     """Convolutions, then a relation network (see ``Pairs``)."""
     places = Places(image_shape, widths)
-    came = f"{places.count:,} places, all of which are paired"
-    mend = "State a smaller --size, or more widths, each of which halves the map."
-    check(places.count <= MOST_PLACES, "model 'relation'", came, f"at most {MOST_PLACES}", mend)
-    return QuestionModel(reader(width), places, Pairs(places, width, pairs), width, answers, dropout)
+    return QuestionModel(reader(width), places, Pairs(places, width, pairs, heads), width, answers, dropout)
 
 
 @QUESTION_MODELS.register("attention")

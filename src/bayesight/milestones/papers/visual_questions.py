@@ -14,7 +14,7 @@ def recipe(model: str, **options: Any) -> Keys:
         model=key(model, width=128, **options),
         loss=key("cross_entropy"),
         optimization=key(
-            "adamw", lr=2e-3, weight_decay=1e-4, clip_norm=1.0, schedule=key("cosine", warmup=0.1), steps=4000
+            "adamw", lr=2e-3, weight_decay=1e-4, clip_norm=1.0, schedule=key("cosine", warmup=0.1), steps=8000
         ),
     )
 
@@ -44,7 +44,7 @@ MILESTONE = Milestone(
     "model compares: one small network sees every pair of places together with the question, and what it "
     "says of all of them is added up, so that what holds of one pair is learned for all.",
     arms=(
-        Arm("relation network", (recipe("relation", widths=LOOKS, pairs=64),), answer_questions),
+        Arm("relation network", (recipe("relation", widths=LOOKS, pairs=128),), answer_questions),
         Arm("attention", (recipe("attention", widths=LOOKS),), answer_questions),
         Arm("cnn + mlp", (recipe("cnn-mlp", widths=LOOKS),), answer_questions),
         Arm("blind", (recipe("blind"),), answer_questions),
@@ -78,8 +78,8 @@ MILESTONE = Milestone(
         "Pictures of 64x64 pixels in place of 75x75; objects never touch, and no distance is a tie, so that "
         "each question has one answer.",
         "A step takes sixteen pictures with all their twenty questions, and looks at each picture once.",
-        "The question weighs the places before they are paired, as a factor in place of further inputs, and "
-        "both are brought to one scale by layer norm; a pair is seen by two layers of 64.",
-        "AdamW with a rate that rises and falls, and a third of the pictures of the public reproduction.",
+        "One place of each pair is that of which the question is, found by attention of four heads: of "
+        "sixteen places sixteen pairs are seen, and not 256. A pair is seen by two layers of 128.",
+        "AdamW with a rate that rises and falls, and two thirds of the pictures of the public reproduction.",
     ),
 )
