@@ -211,10 +211,8 @@ def answer_images(
     blobs = list(_blobs(images, container))
     came = f"one file for {len(blobs)} images"
     if overlay is not None and not _is_folder(overlay):
-        named, mend = (
-            overlay.suffix.lower() == ".png",
-            f"Write for example --overlay {overlay.with_suffix('')}",
-        )
+        named = overlay.suffix.lower() == ".png"
+        mend = f"Write for example --overlay {overlay.with_suffix('')}"
         check(named, "--overlay", str(overlay), "a name that ends in .png, or a folder", f"{mend}.png.")
         check(len(blobs) == 1, "--overlay", came, "a folder", f"{mend}.")
     answers: list[tuple[str, ImageAnswer, str]] = []
