@@ -6,7 +6,7 @@ import pytest
 from bayesight.causal import EffectQuestion, estimate, parse, sample_of
 from bayesight.causal.orthogonal import Nuisance
 from bayesight.causal.overlap import lacking_words, model_overlap, overlap_notes, overlap_of
-from bayesight.causal.prepared import PreparedQuestion
+from bayesight.causal.question import PreparedQuestion
 from bayesight.causal.strata import stratify
 from bayesight.errors import InvalidInput
 

@@ -1,5 +1,7 @@
 """Standardisation over strata: paired and Welch intervals, effects on whom, coverage with width."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,9 +9,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bayesight.causal import EffectQuestion, estimate, parse
+from bayesight.causal.examples import example
 from bayesight.causal.potential_outcomes import answer
 from bayesight.causal.sample import sample_of
-from bayesight.causal.strata import _between_sampled, standardise, stratify
+from bayesight.causal.strata import _between_sampled, credible_answer, standardise, stratify
 from bayesight.errors import InvalidInput
 
 EFFECTS = ("ate", "att", "atc", "overlap")
@@ -212,3 +215,22 @@ def test_an_outcome_that_does_not_vary_within_arms_has_an_answer():
     table = sample_of({"t": ["a", "b"] * 5, "y": [3.0, 7.0] * 5})
     effect = estimate(table, parse("t->y"), EffectQuestion("t", "y")).adjusted.effect
     assert (effect.mean, effect.low, effect.high) == (4.0, 4.0, 4.0)
+
+
+def test_bayesian_answer_is_near_and_reaches_where_there_are_no_rows(of_example):
+    e = example("kidney-stones")
+    found = of_example("kidney-stones")
+    belief = credible_answer(found.strata, ("A", "B"), "B", seed=0)
+    assert belief.effect.mean == pytest.approx(found.adjusted.effect.mean, abs=0.006)
+    assert belief.effect.low == pytest.approx(found.adjusted.effect.low, abs=0.01)
+    table = e.make()
+    y = np.array([1.0, 0.0] * 4)
+    one = stratify(table, "treatment", y, (), binary=True)
+    plain = credible_answer(one, ("A", "B"), "B", seed=1, draws=20_000).means["A"]
+    assert plain.mean == pytest.approx((273 + 0.78) / 351, abs=1e-3)  # the Beta posterior's own mean
+    empty = sample_of({"Z": [0, 0, 1], "T": [0, 1, 1], "Y": [1, 0, 1]}, counts=[50, 50, 100])
+    gaps = stratify(empty, "T", np.array([1.0, 0.0, 1.0]), ["Z"], binary=True)
+    wide = credible_answer(gaps, ("0", "1"), "0", seed=2).means["0"]
+    assert wide.high - wide.low > 0.3
+    with pytest.raises(InvalidInput, match="no yes or no"):
+        credible_answer(stratify(table, "treatment", y * 2, (), binary=False), ("A", "B"), "B", seed=0)

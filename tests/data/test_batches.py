@@ -1,5 +1,7 @@
 """The fast path: every image once an epoch, the same on resumption, split over processes."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from bayesight.data import open_store
 from bayesight.data.augment import augmentation
-from bayesight.data.batches import Batches, Examples, Mixture
+from bayesight.data.batches import Batches, Examples, Mixture, mirror_images_differ
 from bayesight.errors import InvalidInput
 
 MODEL = nn.Linear(1, 1)
@@ -131,3 +134,49 @@ def test_a_mixture_needs_images_and_a_share():
         Mixture(examples(), 1.0)
     with pytest.raises(InvalidInput, match="got 1; expected 2 or more"):
         Batches(examples(), 1, 0, mixture=Mixture(examples(), 0.5))
+
+
+def examples_of(images, labels):
+    return Examples((np.asarray(images),), np.arange(len(labels)), np.asarray(labels))
+
+
+def bars(count, side, seed=0):
+    """Images bright on the left (0) or on the right (1), or with ``side`` "top" above or below."""
+    random = np.random.default_rng(seed)
+    images, labels = random.integers(0, 100, (count, 28, 28)), np.arange(count) // 2 % 2
+    for image, label in zip(images, labels, strict=True):
+        half = slice(0, 14) if label else slice(14, 28)
+        image[(half, slice(None)) if side == "top" else (slice(None), half)] += 80
+    return examples_of(images.astype(np.uint8), labels)
+
+
+def test_left_and_right_contradict_mirror_images_and_above_and_below_do_not():
+    assert mirror_images_differ(bars(200, "left"))
+    assert not mirror_images_differ(bars(200, "top"))
+
+
+def test_a_few_images_prove_nothing():
+    assert not mirror_images_differ(bars(20, "left"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_is_no_contradiction(seed):
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 256, (400, 20, 20, 3)).astype(np.uint8)
+    assert not mirror_images_differ(examples_of(images, random.integers(0, 4, 400)))
+
+
+@pytest.mark.parametrize(
+    ("name", "differ"),
+    [
+        ("notmnist/notMNIST_real8k.tar.gz", True),
+        ("mnist/mnist-half-images-idx3-ubyte.gz", True),
+        ("cifar10/cifar10-test2k.tar.gz", False),
+    ],
+)
+@pytest.mark.parametrize("count", [100, 2000])
+def test_real_letters_digits_and_photographs(real_data, name, differ, count):
+    store = open_store(real_data / name)
+    rows = np.random.default_rng(3).permutation(len(store))[:count]
+    found = Examples((store.images,), rows, np.asarray(store.labels)[rows])
+    assert mirror_images_differ(found) == differ

@@ -1,13 +1,19 @@
 """Training in words: which epoch, how high its loss, how good, how long still."""
 
+from __future__ import annotations
+
+import sys
+
 import pytest
 
+from bayesight.errors import MissingExtra
 from bayesight.training import events
 from bayesight.training.events import (
     EpochReporter,
     EvaluationEvent,
     SourceEvent,
     StepEvent,
+    TensorBoardListener,
     TrainingEnd,
     TrainingStart,
 )
@@ -70,3 +76,27 @@ def test_a_bar_says_the_present_step_in_a_few_words():
     assert epochs.now(StepEvent(3, {"net.total": 0.125, "net.part": 1.0})) == "epoch 1 of 2, loss 0.125"
     epochs(evaluation(20, accuracy=0.5, log_loss=1.0))
     assert epochs.now(StepEvent(21, {})) == "epoch 2 of 2, accuracy 50.00 %, log-loss 1.0000"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_scalars_are_read_back(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    listen = TensorBoardListener(tmp_path)
+    listen(StepEvent(1, {"classifier.total": 2.0}))
+    for step, value in ((10, 0.5), (20, 0.75)):
+        listen(
+            EvaluationEvent(
+                step, {"step": float(step), "accuracy": value, "classifier.total": 1 - value}, True
+            )
+        )
+    listen(TrainingEnd(20, stopped_early=False))
+    read = EventAccumulator(str(tmp_path)).Reload()
+    assert set(read.Tags()["scalars"]) == {"accuracy", "classifier/total"}
+    assert [(e.step, e.value) for e in read.Scalars("accuracy")] == [(10, 0.5), (20, 0.75)]
+
+
+def test_without_the_extra_it_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtra, match=r"bayesight\[tensorboard\]"):
+        TensorBoardListener(tmp_path)

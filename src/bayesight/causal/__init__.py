@@ -1,13 +1,13 @@
 """Seeing and doing: causal graphs, what to hold fixed, and effects estimated from tables.
 
 ```
-graph, notation, paths    who causes whom, as it is written; the ways association travels
-adjustment, separators    which variables to hold fixed, or that none will do
+graph, notation           who causes whom, as it is written
+paths, adjustment         the ways association travels, and what to hold fixed, or that nothing will do
 sample, coding            a table as distinct rows with counts
-question, effect          what is asked; the answer, with overlap, reversal and E-value
-strata, exact, posterior  estimators by strata: standardisation, exact tests, Beta and Dirichlet
-orthogonal, nuisance, weighting, regression, cross_products, front_door, instrument   those by models
-overlap, adjusting, prepared   the steps to it
+question, effect          what is asked, and made ready; the answer, with reversal and E-value
+strata, exact             estimators by strata: standardisation, Beta and Dirichlet, exact tests
+orthogonal, nuisance, weighting, regression, cross_products, front_door_iv   those by models
+overlap, adjusting        the steps to it
 potential_outcomes, sensitivity   what all of them give, and how far it may be trusted
 refute, structural_model, examples   attempts to break an answer, data with a known one, famous tables
 ```

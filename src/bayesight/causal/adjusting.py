@@ -17,7 +17,7 @@ from bayesight.causal.overlap import (
     overlap_of,
 )
 from bayesight.causal.potential_outcomes import EffectEstimate, PotentialOutcomes
-from bayesight.causal.prepared import PreparedQuestion
+from bayesight.causal.question import PreparedQuestion
 from bayesight.causal.sample import as_numbers
 from bayesight.causal.strata import Strata, standardise, stratify
 from bayesight.causal.weighting import (

@@ -16,8 +16,7 @@ from typing import TypeAlias
 import networkx as nx
 
 from bayesight.causal.graph import Dag, d_separated
-from bayesight.causal.paths import all_paths, is_open
-from bayesight.causal.separators import minimal_d_separators
+from bayesight.causal.paths import all_paths, is_open, minimal_d_separators
 from bayesight.checks import check
 from bayesight.language import marked
 

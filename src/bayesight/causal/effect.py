@@ -24,15 +24,19 @@ from bayesight.causal.adjustment import (
 )
 from bayesight.causal.coding import LevelChoice
 from bayesight.causal.cross_products import CrossProducts, slope
-from bayesight.causal.front_door import front_door_outcomes, front_door_slope
+from bayesight.causal.front_door_iv import WEAK, front_door_outcomes, front_door_slope, instrument_slope
 from bayesight.causal.graph import Dag
-from bayesight.causal.instrument import WEAK, instrument_slope
 from bayesight.causal.nuisance import LEARNERS
 from bayesight.causal.orthogonal import partial_slope, prepare, unfolded
 from bayesight.causal.overlap import Overlap
 from bayesight.causal.potential_outcomes import EffectEstimate, answer
-from bayesight.causal.prepared import PreparedQuestion, as_difference, as_zero_one
-from bayesight.causal.question import EffectQuestion, named_together
+from bayesight.causal.question import (
+    EffectQuestion,
+    PreparedQuestion,
+    as_difference,
+    as_zero_one,
+    named_together,
+)
 from bayesight.causal.sample import Sample, as_numbers, centre_and_scale
 from bayesight.causal.sensitivity import EValue, Reversal, e_value, find_reversal
 from bayesight.causal.strata import Strata

@@ -9,8 +9,7 @@ import numpy as np
 
 from bayesight.causal.orthogonal import CHANCE, Nuisance
 from bayesight.causal.potential_outcomes import EffectEstimate
-from bayesight.causal.prepared import PreparedQuestion
-from bayesight.causal.question import ON_WHOM
+from bayesight.causal.question import ON_WHOM, PreparedQuestion
 from bayesight.causal.strata import Strata
 from bayesight.formatting import percent
 from bayesight.language import marked

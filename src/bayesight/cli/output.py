@@ -239,7 +239,7 @@ def training_listeners(
 
         listeners: list[Listener] = [show]
         if tensorboard and is_first:
-            from bayesight.training.tensorboard import TensorBoardListener
+            from bayesight.training.events import TensorBoardListener
 
             listeners.append(TensorBoardListener(out / "tensorboard"))
         yield listeners

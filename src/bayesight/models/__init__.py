@@ -11,7 +11,6 @@ from bayesight.models.contrastive import ProjectionHead
 from bayesight.models.efficientnet import EfficientNetLite
 from bayesight.models.encoders import Lite0Encoder, start_from_imagenet
 from bayesight.models.gan import GAN
-from bayesight.models.generating import continuation
 from bayesight.models.generative import (
     GENERATORS,
     GenerativeModel,
@@ -21,14 +20,18 @@ from bayesight.models.generative import (
     squared_error,
 )
 from bayesight.models.huggingface import from_huggingface
-from bayesight.models.language import LANGUAGE_MODELS, LanguageModel, build_language_model
-from bayesight.models.linear import LinearModel
-from bayesight.models.mlp import MLP
+from bayesight.models.language import (
+    LANGUAGE_MODELS,
+    LanguageModel,
+    RecurrentLanguageModel,
+    build_language_model,
+    continuation,
+)
+from bayesight.models.mlp import MLP, LinearModel
 from bayesight.models.pose import POSE_MODELS, CoordinatePose
 from bayesight.models.pretrained import PRETRAINED, pretrained_weights
 from bayesight.models.qnet import Q_NETWORKS, QNetwork, build_q_network
 from bayesight.models.questions import QUESTION_MODELS, QuestionModel, build_question_model
-from bayesight.models.recurrent import RecurrentLanguageModel
 from bayesight.models.recurrent_translation import RecurrentTranslator
 from bayesight.models.registry import MODELS, TEXT_MODELS, build
 from bayesight.models.resnet import ResidualBlock, ResNet

@@ -2,9 +2,9 @@
 
 ```
 recipe      the four keys, in TOML or in Python     engine     the loop: Task, Update, Budget, fit
-events      what the engine tells its listeners     checkpoint going on after an interruption
+events      what listeners are told, and listeners  checkpoint going on after an interruption
 hardware    device, precision, threads              average    the moving average of the weights
-classification   the task of a classifier           tensorboard   a listener
+classification   the task of a classifier
 ```
 
 Names are loaded when first used. The function ``classification`` is found in its module, for the package's

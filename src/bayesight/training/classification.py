@@ -1,4 +1,8 @@
-"""A classifier's recipe, resolved against data and hardware."""
+"""A classifier's recipe, resolved against data and hardware.
+
+Where all but the last layer is frozen and images are read once, that layer alone is trained, on the features
+of each image.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bayesight.bayes import calibrate, sharpness
+from bayesight.belief.absorbed import Rows
 from bayesight.checks import check
 from bayesight.data.batches import Batches, Examples, Mixture
 from bayesight.data.dataset import as_input
@@ -17,9 +22,8 @@ from bayesight.evaluation.calibration import Answers
 from bayesight.losses import ClassificationLoss, EnvironmentLoss, build_loss, sees_environments
 from bayesight.losses.invariance import backdoor_weights, group_means
 from bayesight.models import ImageModel, build, channels_last
-from bayesight.seeding import derive
-from bayesight.training.average import WeightAverage
-from bayesight.training.engine import Batch, Budget, Loss, Plan, Task
+from bayesight.seeding import derive, torch_generator
+from bayesight.training.engine import Batch, Loss, Plan, Task
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 
@@ -30,8 +34,10 @@ __all__ = [
     "evaluation",
     "figures",
     "group_counts",
+    "last_layer",
     "log_probabilities",
     "log_probability_blocks",
+    "reads_once",
     "total_loss",
 ]
 
@@ -76,29 +82,23 @@ def classification(
         share=(fabric.global_rank, fabric.world_size),
         mixture=None if also is None else Mixture(also, recipe.data.also_share),
     )
-    key = recipe.optimization
-    steps = max(1, math.ceil(key.epochs * batches.steps_per_epoch))
     network.to(fabric.device)
-    task = Task(
-        batches, network, {"classifier": total_loss(loss)}, [key.update(network, steps, "classifier")]
-    )
-    if isinstance(loss, EnvironmentLoss):
-        _check_pieces(recipe)
-        task = replace(task, data=clocked(batches, loss, steps), stateful={"loss": loss})
-    return Plan(
-        task,
-        Budget(
-            steps,
-            evaluate_every=batches.steps_per_epoch,
-            accumulate=key.accumulate,
-            patience=key.patience,
-            monitor=loss.monitor if isinstance(loss, EnvironmentLoss) else "calibrated_log_loss",
-            seed=derive(recipe.seed, "steps"),
-            diverged_above={} if seeing else _divergence_limits(classes),
-        ),
-        evaluation(validation, classes, dtype),
+    plan = recipe.plan(
         network,
-        None if key.average is None else WeightAverage(network, key.average),
+        batches,
+        batches.steps_per_epoch,
+        {"classifier": total_loss(loss)},
+        evaluation(validation, classes, dtype),
+        {} if seeing else _divergence_limits(classes),
+    )
+    if not isinstance(loss, EnvironmentLoss):
+        return replace(plan, budget=replace(plan.budget, monitor="calibrated_log_loss"))
+    _check_pieces(recipe)
+    data = clocked(batches, loss, plan.budget.steps)
+    return replace(
+        plan,
+        task=replace(plan.task, data=data, stateful={"loss": loss}),
+        budget=replace(plan.budget, monitor=loss.monitor),
     )
 
 
@@ -269,3 +269,54 @@ def _check_pieces(recipe: Recipe) -> None:
     pieces = recipe.optimization.accumulate
     mend = "What such a loss says of a batch is not the sum of what it says of its pieces."
     check(pieces == 1, f"loss {recipe.loss.name!r}", f"accumulate = {pieces}", "accumulate = 1", mend)
+
+
+def reads_once(recipe: Recipe, network: ImageModel) -> bool:
+    """True where each image has the same features in every epoch, so that they need to be read only once.
+
+    The network is frozen but for its last layer, images are not augmented, and the loss does not see where
+    they come from.
+    """
+    plain = recipe.data.augment.name == "none" and not sees_environments(recipe.loss.name)
+    return plain and network.learns_head_alone
+
+
+def last_layer(
+    plan: Plan[ImageModel], recipe: Recipe, train: Rows, validation: Rows, hardware: Hardware
+) -> Plan[ImageModel]:
+    """The plan of a classifier, with features in the place of images and the last layer in the network's.
+
+    Args:
+        plan: of the whole network; frozen, but for its last layer.
+        recipe: the four keys.
+        train: features to learn from.
+        validation: features that choose the weights.
+        hardware: device, precision.
+    """
+    network, key = plan.network, recipe.optimization
+    batch = min(recipe.data.batch, len(train))
+    a_pass = math.ceil(len(train) / batch)
+    steps = max(1, math.ceil(key.epochs * a_pass))
+    loss = build_loss(recipe.loss.name, network.classes, None, **recipe.loss.options)
+    seed = derive(recipe.seed, "data")
+
+    def rows(model: nn.Module, step: int) -> Batch:
+        turn, at = divmod(step, a_pass)
+        order = torch.randperm(len(train), generator=torch_generator(seed, "order", turn))
+        some = order[at * batch : (at + 1) * batch]
+        device = next(model.parameters()).device
+        return train.features[some].to(device), train.labels[some].to(device)
+
+    task = Task(
+        rows, network.head, {"classifier": total_loss(loss)}, [key.update(network.head, steps, "classifier")]
+    )
+    some = sharpness.judges(len(validation), network.classes)
+    features, labels = validation.features[some], validation.labels[some]
+
+    def evaluate(model: nn.Module) -> Mapping[str, float]:
+        device = next(model.parameters()).device
+        log_p = model(features.to(device)).double().log_softmax(dim=1).cpu()
+        return figures(log_p, labels, None, network.classes)
+
+    budget = replace(plan.budget, steps=steps, evaluate_every=a_pass)
+    return replace(plan, task=task, budget=budget, evaluate=evaluate, average=None)

@@ -13,8 +13,7 @@ from bayesight.checks import check
 from bayesight.data.text import Windows
 from bayesight.models import LanguageModel, build_language_model
 from bayesight.seeding import derive
-from bayesight.training.average import WeightAverage
-from bayesight.training.engine import Batch, Budget, Plan, Task
+from bayesight.training.engine import Batch, Plan
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 
@@ -41,8 +40,7 @@ def language(
     Raises:
         InvalidInput: a part that is shorter than a stretch, several processes, pieces of a batch.
     """
-    context, key = recipe.data.context, recipe.optimization
-    world = hardware.fabric.world_size
+    context, world = recipe.data.context, hardware.fabric.world_size
     check(world == 1, f"model {recipe.model.name!r}", f"{world} processes", "one", "Leave out torchrun.")
     for name, part in (("training", train), ("validation", validation)):
         came = f"{len(part):,} symbols for {name}"
@@ -54,23 +52,13 @@ def language(
     network.to(hardware.fabric.device)
     windows = Windows(train, recipe.data.batch, context, derive(recipe.seed, "data"))
     pass_steps = max(1, round(len(train) / (recipe.data.batch * context)))
-    steps = max(1, math.ceil(key.epochs * pass_steps))
-    task = Task(windows, network, {"train": next_symbol_loss}, [key.update(network, steps, "train")])
-    average = None if key.average is None else WeightAverage(network, key.average)
-    budget = Budget(
-        steps,
-        evaluate_every=pass_steps,
-        accumulate=key.accumulate,
-        patience=key.patience,
-        seed=derive(recipe.seed, "steps"),
-        diverged_above={"train.total": 2 * math.log(max(symbols, 2))},
-    )
     some = validation[: max(LOOKED_AT, context + 1)]
 
     def evaluate(model: nn.Module) -> Mapping[str, float]:
         return {"log_loss": stretch_loss(model, some, context)}
 
-    return Plan(task, budget, evaluate, network, average)
+    limits = {"train.total": 2 * math.log(max(symbols, 2))}
+    return recipe.plan(network, windows, pass_steps, {"train": next_symbol_loss}, evaluate, limits)
 
 
 def next_symbol_loss(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:

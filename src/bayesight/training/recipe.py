@@ -29,6 +29,7 @@ without labels first.
 
 from __future__ import annotations
 
+import math
 import tomllib
 import types
 from collections.abc import Callable, Mapping
@@ -61,7 +62,9 @@ from bayesight.models import (
 )
 from bayesight.optim import OPTIMIZERS, SCHEDULES, build_optimizer, build_schedule
 from bayesight.registry import Registry, option_problems
-from bayesight.training.engine import Update
+from bayesight.seeding import derive
+from bayesight.training.average import WeightAverage
+from bayesight.training.engine import Batch, Budget, Loss, Network, Plan, Task, Update
 from bayesight.values import BelowOne, Each, Width, Within, sentence_of
 
 __all__ = [
@@ -405,6 +408,39 @@ class Recipe(BaseModel):
                 table = table.setdefault(parent, {})
             table[leaf] = value
         return Recipe.parse(tree)
+
+    def plan(
+        self,
+        network: Network,
+        batches: Callable[[nn.Module, int], Batch],
+        pass_steps: int,
+        losses: Mapping[str, Loss],
+        evaluate: Callable[[nn.Module], Mapping[str, float]],
+        limits: Mapping[str, float] | None = None,
+    ) -> Plan[Network]:
+        """The training of one network under one loss: epochs as steps, the optimizer, the average of weights.
+
+        Args:
+            network: on its device.
+            batches: the batch of a step.
+            pass_steps: steps of an epoch, after each of which the network is evaluated.
+            losses: the one loss by the name of its update.
+            evaluate: the network's metrics.
+            limits: losses and metrics beyond which training has diverged.
+        """
+        key, (name,) = self.optimization, losses
+        steps = max(1, math.ceil(key.epochs * pass_steps))
+        budget = Budget(
+            steps,
+            evaluate_every=pass_steps,
+            accumulate=key.accumulate,
+            patience=key.patience,
+            seed=derive(self.seed, "steps"),
+            diverged_above=limits or {},
+        )
+        task = Task(batches, network, losses, [key.update(network, steps, name)])
+        average = None if key.average is None else WeightAverage(network, key.average)
+        return Plan(task, budget, evaluate, network, average)
 
     def as_dict(self) -> dict[str, Any]:
         """Nested dictionaries that ``parse`` reads back, without None and other kinds' values."""

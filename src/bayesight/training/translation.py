@@ -16,8 +16,7 @@ from bayesight.data.pairs import PairBatches, SentencePairs, padded
 from bayesight.data.text import Subwords
 from bayesight.models import TranslationModel, build_translation_model, decoded
 from bayesight.seeding import derive
-from bayesight.training.average import WeightAverage
-from bayesight.training.engine import Batch, Budget, Loss, Plan, Task
+from bayesight.training.engine import Batch, Loss, Plan
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 from bayesight.types import PAD_SYMBOL, IntArray, Progress
@@ -47,32 +46,20 @@ def translation(
     Raises:
         InvalidInput: no pairs on one side, or several processes.
     """
-    key, where = recipe.optimization, f"model {recipe.model.name!r}"
     world = hardware.fabric.world_size
-    check(world == 1, where, f"{world} processes", "one", "Leave out torchrun.")
+    check(world == 1, f"model {recipe.model.name!r}", f"{world} processes", "one", "Leave out torchrun.")
     network = build_translation_model(
         recipe.model.name, symbols, recipe.data.context, seed=recipe.seed, **recipe.model.options
     )
     network.to(hardware.fabric.device)
     sources, targets = zip(*train, strict=True)
     batches = PairBatches(sources, targets, recipe.data.batch, derive(recipe.seed, "data"))
-    steps = max(1, math.ceil(key.epochs * batches.pass_steps))
-    loss = translation_loss(**recipe.loss.options)
-    task = Task(batches, network, {"train": loss}, [key.update(network, steps, "train")])
-    average = None if key.average is None else WeightAverage(network, key.average)
-    budget = Budget(
-        steps,
-        evaluate_every=batches.pass_steps,
-        accumulate=key.accumulate,
-        patience=key.patience,
-        seed=derive(recipe.seed, "steps"),
-        diverged_above={"train.total": 2 * math.log(symbols)},
-    )
 
     def evaluate(model: nn.Module) -> Mapping[str, float]:
         return {"log_loss": pair_loss(model, validation[:LOOKED_AT])}
 
-    return Plan(task, budget, evaluate, network, average)
+    loss, limits = translation_loss(**recipe.loss.options), {"train.total": 2 * math.log(symbols)}
+    return recipe.plan(network, batches, batches.pass_steps, {"train": loss}, evaluate, limits)
 
 
 def translation_loss(*, label_smoothing: float = 0.0) -> Loss:

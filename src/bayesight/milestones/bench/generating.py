@@ -1,8 +1,17 @@
-"""The trials of models that make images: how far what they make is from real images, by a judge of the run.
+"""The trials of models that make images: from noise, judged by a classifier of the run, and from images.
 
 ```
 stage judge   letters(batch) · any network · any loss of a classifier · any optimizer; for every arm the same
 stage train   letters(batch, ...) · gan, vae or pca(components) · the model's loss · any optimizer
+```
+
+An image through a few numbers and back, by a network or by linear maps:
+
+```
+data          letters(batch, augment=None, ...), as a classifier has it
+model         autoencoder(hidden, code), or pca(code)
+loss          squared_error
+optimization  any registered optimizer, or eigenvectors
 ```
 """
 
@@ -19,17 +28,19 @@ from torch import Tensor, nn
 from bayesight.data.batches import Batches, Examples
 from bayesight.evaluation.frechet import class_entropy, frechet_distance, moments
 from bayesight.milestones.bench.claim import Keys, Measurement
-from bayesight.milestones.bench.classifying import letters_of, network_of, train_classifier
-from bayesight.milestones.bench.pictures import page_of, pixels_of
-from bayesight.milestones.bench.workbench import Bench, update_of
-from bayesight.models import GenerativeModel, ImageModel, build_generator, channels_last
-from bayesight.seeding import numpy_generator, torch_generator
+from bayesight.milestones.bench.classifying import augment_of, letters_of, network_of, train_classifier
+from bayesight.milestones.bench.pictures import page_of, pixels_of, spread
+from bayesight.milestones.bench.workbench import Bench, thinned, update_of
+from bayesight.models import GenerativeModel, ImageModel, build_generator, channels_last, squared_error
+from bayesight.seeding import derive, numpy_generator, torch_generator
 from bayesight.training.average import WeightAverage
-from bayesight.training.generation import generative_task
+from bayesight.training.generation import generative_task, measure_generator
 
-__all__ = ["draw_gaussian", "generate"]
+__all__ = ["draw_gaussian", "generate", "project", "remember"]
 
 LOOKS, SHOWN = 6, 40
+RECALLED = 10
+"""Letters that are shown beside what a short description makes of them."""
 
 
 def generate(recipes: Sequence[Keys], bench: Bench) -> Measurement:
@@ -103,6 +114,8 @@ def _judgement(
 
 
 _TRAINED: dict[str, ImageModel] = {}
+
+
 """The judge of the run under way: it is the same for every arm and seed, so it is trained once."""
 
 
@@ -131,3 +144,38 @@ def _made(model: GenerativeModel, count: int, bench: Bench) -> Tensor:
     images = model.eval().sample(count, torch_generator(bench.seed, "samples"))
     model.train(learning)
     return images
+
+
+def remember(recipes: Sequence[Keys], bench: Bench) -> Measurement:
+    """Train an autoencoder; ``squared_error`` of an image held out, summed over its pixels in [0, 1]."""
+    (recipe,) = recipes
+    train, test = letters_of(recipe.data, bench)
+    network = build_generator(recipe.model.name, train.image_shape, seed=bench.seed, **recipe.model.options)
+    seed = bench.derive("data")
+    batches = Batches(train, recipe.data["batch"], seed, augment=augment_of(recipe.data), dtype=bench.dtype)
+    turns = network.learn_by(recipe.loss.name, **recipe.loss.options)
+    task = generative_task(
+        network, turns, batches, derive(seed, "noise"), partial(update_of, recipe.optimization)
+    )
+    seen = bench.fit(task, recipe.optimization["steps"])
+    network.eval()
+    values = measure_generator(network, test)
+    shown = pixels_of(test, spread(len(test), RECALLED))
+    with torch.no_grad():
+        picture = page_of([shown, network(shown)])
+    return Measurement(values, thinned(seen), {"held-out letters, and from 30 numbers": picture})
+
+
+def project(recipes: Sequence[Keys], bench: Bench) -> Measurement:
+    """The same from as many principal components, in float64: the best that linear maps can do."""
+    (recipe,) = recipes
+    train, test = letters_of(recipe.data, bench)
+    images, held_out = (pixels_of(part).double().flatten(1) for part in (train, test))
+    mean = images.mean(0)
+    _, directions = torch.linalg.eigh(torch.cov(images.T))
+    kept = directions[:, -recipe.model["code"] :]
+    copies = mean + (held_out - mean) @ kept @ kept.T
+    error = squared_error(held_out, copies).mean().item()
+    shown = torch.from_numpy(spread(len(test), RECALLED))
+    picture = page_of([part[shown].view(-1, *test.image_shape) for part in (held_out, copies)])
+    return Measurement({"squared_error": error}, (), {"held-out letters, and from 30 components": picture})

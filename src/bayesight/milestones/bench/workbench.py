@@ -23,7 +23,7 @@ from bayesight.milestones.bench.sources import (
     open_sentences,
     open_text,
 )
-from bayesight.optim import Schedule, build_optimizer, build_schedule
+from bayesight.optim import build_optimizer, build_schedule
 from bayesight.seeding import derive
 from bayesight.training.average import WeightAverage
 from bayesight.training.engine import Batch, Budget, Task, Update, fit
@@ -161,7 +161,6 @@ class Bench:
         task: Task,
         steps: int,
         *,
-        term: str | None = None,
         average: WeightAverage | None = None,
         evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,
         monitor: str | None = None,
@@ -171,15 +170,14 @@ class Bench:
         Args:
             task: the four keys.
             steps: how many.
-            term: which loss term to watch, ``"update.term"``; None for the first update's total.
             average: follows the weights, and is then what is kept.
             evaluate: a network's metrics, measured at ``LOOKS`` of the steps.
             monitor: the metric that is least where the weights are kept.
 
         Returns:
-            The watched term of every step.
+            The first update's total of every step.
         """
-        watched = term or f"{task.updates[0].name}.total"
+        watched = f"{task.updates[0].name}.total"
         seen: list[float] = []
 
         def listen(event: Event) -> None:
@@ -197,9 +195,7 @@ class Bench:
         return seen
 
 
-def update_of(
-    optimization: RecipeKey, model: nn.Module, name: str = "train", *, steps: int | None = None
-) -> Update:
+def update_of(optimization: RecipeKey, model: nn.Module, name: str = "train") -> Update:
     """The optimizer's turn that an optimization key describes.
 
     Args:
@@ -208,7 +204,6 @@ def update_of(
             weights); what else it holds are the optimizer's options.
         model: owns the parameters.
         name: picks the loss.
-        steps: the schedule's length, where it is not ``optimization["steps"]``.
     """
     own = ("lr", "steps", "weight_decay", "schedule", "clip_norm", "average")
     optimizer = build_optimizer(
@@ -220,9 +215,7 @@ def update_of(
     )
     wanted = optimization.get("schedule", "constant")
     schedule_key = wanted if isinstance(wanted, RecipeKey) else RecipeKey(wanted)
-    schedule: Schedule = build_schedule(
-        schedule_key.name, steps or optimization["steps"], **schedule_key.options
-    )
+    schedule = build_schedule(schedule_key.name, optimization["steps"], **schedule_key.options)
     return Update(name, optimizer, schedule, optimization.get("clip_norm"))
 
 

@@ -2,7 +2,7 @@
 
 from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
-from bayesight.milestones.bench.remembering import project, remember
+from bayesight.milestones.bench.generating import project, remember
 
 LETTERS = key("letters", batch=128, augment=key("glyph", rotate_deg=5, shear=0.1, scale=0.1, shift_px=1))
 

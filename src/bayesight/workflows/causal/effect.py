@@ -24,8 +24,8 @@ from bayesight.causal import (
 from bayesight.causal.cross_products import add, begin
 from bayesight.causal.effect import estimate_from_cross_products
 from bayesight.causal.examples import Example, example
-from bayesight.causal.posterior import credible_answer
 from bayesight.causal.refute import Refutation, refute
+from bayesight.causal.strata import credible_answer
 from bayesight.checks import check, existing_path
 from bayesight.data.columns import CountsColumn, find_counts
 from bayesight.data.samples import ReadOptions, TableRead, TooLarge, read_parts, read_sample

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,8 +22,7 @@ from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.run_schema import TaskFile
 from bayesight.seeding import derive, numpy_generator, torch_generator
-from bayesight.training.average import WeightAverage
-from bayesight.training.engine import Batch, Budget, Plan, Task
+from bayesight.training.engine import Batch, Plan
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
@@ -163,24 +161,12 @@ def _plan(
         train, task, blank.facts, recipe.data.batch, derive(recipe.seed, "data"),
         recipe.data.scene_augmentation(), hardware.dtype,
     )  # fmt: skip
-    key = recipe.optimization
-    steps = max(1, math.ceil(key.epochs * batches.pass_steps))
-    budget = Budget(
-        steps,
-        evaluate_every=batches.pass_steps,
-        accumulate=key.accumulate,
-        patience=key.patience,
-        seed=derive(recipe.seed, "steps"),
-    )
-    return Plan(
-        Task(
-            batches, network, {"train": task.loss(recipe, blank.facts)}, [key.update(network, steps, "train")]
-        ),
-        budget,
-        lambda network: task.look(replace(blank, network=network), validation),
-        network,
-        None if key.average is None else WeightAverage(network, key.average),
-    )
+
+    def look(network: nn.Module) -> Mapping[str, float]:
+        return task.look(replace(blank, network=network), validation)
+
+    loss = {"train": task.loss(recipe, blank.facts)}
+    return recipe.plan(network, batches, batches.pass_steps, loss, look)
 
 
 def _start(

@@ -27,10 +27,11 @@ from bayesight.models import ImageModel
 from bayesight.training.classification import (
     EVALUATION_BATCH,
     classification,
+    last_layer,
     log_probability_blocks,
+    reads_once,
 )
 from bayesight.training.hardware import Hardware
-from bayesight.training.last_layer import last_layer, reads_once
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import Evaluation, Likelihoods, measure
 from bayesight.workflows.groups import (

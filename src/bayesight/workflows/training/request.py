@@ -11,10 +11,9 @@ from typing import Any
 
 from bayesight.checks import check
 from bayesight.data import Store, open_store
-from bayesight.data.batches import Examples
+from bayesight.data.batches import Examples, mirror_images_differ
 from bayesight.data.build import first_frames
 from bayesight.data.labelled_texts import holds_texts, open_texts
-from bayesight.data.mirror import mirror_images_differ
 from bayesight.errors import InvalidConfig, InvalidInput
 from bayesight.frame import Frame
 from bayesight.language import marked

@@ -1,11 +1,13 @@
 """Continuations: the same with a cache as without, rightly distributed, beyond the end of the context."""
 
+from __future__ import annotations
+
 import pytest
 import torch
 
 from bayesight.errors import InvalidInput
 from bayesight.models import CausalTransformer
-from bayesight.models.generating import continuation
+from bayesight.models.language import continuation
 
 
 def network(context=8, **options):

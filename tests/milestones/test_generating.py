@@ -1,5 +1,7 @@
 """Images brought back: what the picture shows belongs together."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
