@@ -4,18 +4,17 @@ from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.translating import translate
 
-TRANSFORMER = key("transformer", layers=3, width=192, heads=4, inner=512, dropout=0.1)
-GRU = key("gru", width=256, attention=True, dropout=0.2)
+TRANSFORMER = key("transformer", layers=2, width=192, heads=4, inner=512, dropout=0.0)
+GRU = key("gru", width=256, attention=True, dropout=0.1)
 
-
-MUON = key("muon", lr=0.02, clip_norm=1.0, steps=4500, schedule=key("trapezoid", warmup=0.03, cooldown=0.6))
-ADAM = key("adam", lr=3e-3, clip_norm=1.0, steps=4500, schedule=key("cosine", warmup=0.05))
+MUON = key("muon", lr=0.02, clip_norm=1.0, steps=1800, schedule=key("trapezoid", warmup=0.03, cooldown=0.6))
+ADAM = key("adam", lr=2e-3, clip_norm=1.0, steps=1800, schedule=key("cosine", warmup=0.05))
 
 
 def recipe(model: RecipeKey, optimization: RecipeKey, source: str = "de", target: str = "en") -> Keys:
     """As many passes over the same sentences for every network."""
     return Keys(
-        data=key("sentences", batch=64, source=source, target=target, subwords=3000),
+        data=key("sentences", batch=32, source=source, target=target, subwords=3000),
         model=model,
         loss=key("next_symbol", label_smoothing=0.1),
         optimization=optimization,
@@ -81,10 +80,16 @@ MILESTONE = Milestone(
     ),
     minutes=30,
     differences=(
-        "Multi30k (29,000 captions) in place of WMT; three layers of 192, the norm before each part, "
+        "Multi30k (29,000 captions) in place of WMT; two layers of 192, the norm before each part, "
         "subwords learned from the training part, Muon in place of Adam.",
         "Each network has the optimizer that serves it: Muon the transformer, Adam the recurrent network; "
         "both see the same sentences equally often.",
     ),
-    notes=("The scorer is sacreBLEU without a tokeniser of its own, on lower-cased, tokenised references.",),
+    notes=(
+        "The scorer is sacreBLEU without a tokeniser of its own, on lower-cased, tokenised references.",
+        "The GRU has the recipe of the milestone encoder-decoder, and was not tried with Muon. The "
+        "transformer's was chosen by runs of 240 steps of 32 with another seed, by the loss of 300 "
+        "validation pairs: 3.14 nats a subword with Muon at 0.02, 3.37 at 0.04, 4.10 with Adam at 0.003; "
+        "the GRU without dropout had 3.52. The test sentences chose nothing.",
+    ),
 )
