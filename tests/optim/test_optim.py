@@ -74,6 +74,30 @@ def test_every_optimizer_is_its_published_rule(name, decay):
         torch.testing.assert_close(layer.weight.detach(), w, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS.names())
+def test_the_backbone_has_a_rate_of_its_own_and_all_else_stays(name):
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    model.head = nn.Linear(4, 2)
+    model[1].bias.requires_grad_(False)
+    plain = build_optimizer(name, model, lr=0.1, weight_decay=0.03)
+    apart = build_optimizer(name, model, lr=0.1, weight_decay=0.03, backbone_lr=0.02)
+
+    def told(optimizer):
+        return {
+            p: {k: v for k, v in g.items() if k != "params"}
+            for g in optimizer.param_groups
+            for p in g["params"]
+        }
+
+    head, expected = set(model.head.parameters()), told(plain)
+    assert told(apart) == {p: {**g, "lr": 0.1 if p in head else 0.02} for p, g in expected.items()}
+    assert len(expected) == 5
+    alone = build_optimizer(name, model.head, lr=0.1, backbone_lr=0.02)
+    assert {group["lr"] for group in alone.param_groups} == {0.1}
+    with pytest.raises(InvalidInput, match="backbone_lr"):
+        build_optimizer(name, model, lr=0.1, backbone_lr=0.0)
+
+
 def test_only_matrices_and_kernels_decay():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))
     model[3].bias.requires_grad_(False)

@@ -18,6 +18,7 @@ from bayesight.losses.invariance import backdoor_weights
 from bayesight.training.classification import (
     classification,
     environment_metrics,
+    fit_last_layer,
     group_counts,
     last_layer,
     log_probabilities,
@@ -220,3 +221,22 @@ def test_features_stay_only_where_nothing_before_the_head_learns_or_changes():
     assert not reads_once(viewed, planned(viewed)[0].network)
     plain = Recipe.default("mlp")
     assert not reads_once(plain, planned(plain)[0].network)
+
+
+def test_the_last_layer_is_fitted_first_to_the_features_as_they_are():
+    recipe = FROZEN.changed({"model.tune": 2, "optimization.average": 0.9, "data.augment": {"name": "photo"}})
+    labels = np.arange(40) % 2
+    array = np.random.default_rng(0).integers(0, 99, (40, 28, 28)).astype(np.uint8)
+    array[:, 14:] += (150 * labels[:, None, None]).astype(np.uint8)
+    images = Examples((array,), np.arange(40), labels)
+    hardware = choose_hardware(precision="32", threads=1, device="cpu")
+    plan = classification(recipe, images, images, 2, hardware)
+    before = {name: value.clone() for name, value in plan.network.state_dict().items()}
+    found = plan.evaluate(plan.network.eval())["log_loss"]
+    fit_last_layer(plan, recipe, images, images, hardware)
+    assert plan.evaluate(plan.network.eval())["log_loss"] < 0.7 * min(found, 0.69)
+    moved = {n for n, v in plan.network.state_dict().items() if not torch.equal(v, before[n])}
+    assert moved == {"head.weight", "head.bias"}
+    assert torch.equal(plan.average.shadow["head.weight"], plan.network.head.weight)
+    rates = {group["lr"] for group in plan.task.updates[0].optimizer.param_groups}
+    assert rates == {recipe.optimization.lr}

@@ -10,6 +10,7 @@ from typing import Literal, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bayesight.checks import check
 
@@ -62,7 +63,8 @@ class ImageModel(nn.Module):
         answers_alone: the evidence is the centred logits and nothing else. So it is for a network trained to
             leave something aside: its other features may still tell it, and a density fitted to them would
             bring it back.
-        own_normalisation: the network brings the moments it standardises by.
+        own_normalisation: the network brings the moments it standardises by, and those of its batch norms
+            stay as they are.
         reads: what it is a classifier of.
         working_size: (height, width) in pixels at which it works.
     """
@@ -95,9 +97,10 @@ class ImageModel(nn.Module):
             part.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
-        """Training or evaluation mode; what is frozen stays in the latter."""
+        """Training or evaluation mode; what is frozen, and moments brought along, stay in the latter."""
         super().train(mode)
-        for part in self.held:
+        norms = [m for m in self.modules() if isinstance(m, _BatchNorm)] if self.own_normalisation else []
+        for part in (*self.held, *norms):
             part.eval()
         return self
 

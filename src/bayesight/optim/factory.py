@@ -19,7 +19,13 @@ OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer
 
 
 def build_optimizer(
-    name: str, model: nn.Module, *, lr: float, weight_decay: float = 0.0, **options: Any
+    name: str,
+    model: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float = 0.0,
+    backbone_lr: float | None = None,
+    **options: Any,
 ) -> torch.optim.Optimizer:
     """An optimizer over the parameters of ``model`` that require a gradient.
 
@@ -27,6 +33,7 @@ def build_optimizer(
         name: a registered name, ``OPTIMIZERS.names()`` lists them.
         model: its matrices and kernels decay, its biases and norm scales do not.
         lr: base learning rate, > 0.
+        backbone_lr: that of all parameters below ``model.head``, > 0; None for the same.
         weight_decay: >= 0; decoupled from the gradient in ``adamw`` and ``muon``, added to it elsewhere.
         options: the optimizer's own (``momentum``, ``betas``, ``eps``, ``alpha``, ``adam_share``).
 
@@ -42,6 +49,9 @@ def build_optimizer(
     check(lr > 0, "optimization.lr", f"got {lr:g}", "a positive learning rate")
     check(weight_decay >= 0, "optimization.weight_decay", f"got {weight_decay:g}", "0 or more")
     made: torch.optim.Optimizer = OPTIMIZERS.build(name, model, weight_decay, lr, **options)
+    if backbone_lr is not None:
+        check(backbone_lr > 0, "optimization.backbone_lr", f"got {backbone_lr:g}", "a positive learning rate")
+        _give_backbone_rate(made, getattr(model, "head", model), backbone_lr)
     return made
 
 
@@ -124,6 +134,17 @@ def muon(
     return Muon(
         muon_groups(model, decay), lr, momentum=momentum, adam_share=adam_share, betas=_pair(betas), eps=eps
     )
+
+
+def _give_backbone_rate(optimizer: torch.optim.Optimizer, head: nn.Module, lr: float) -> None:
+    """Give what is not in the head groups of its own, otherwise like those it was in."""
+    own = {id(p) for p in head.parameters()}
+    for group in list(optimizer.param_groups):
+        below = [p for p in group["params"] if id(p) not in own]
+        group["params"] = [p for p in group["params"] if id(p) in own]
+        if below:
+            optimizer.add_param_group({**group, "params": below, "lr": lr})
+    optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
 
 
 def _pair(betas: Iterable[float]) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from bayesight.losses import ClassificationLoss, EnvironmentLoss, build_loss, se
 from bayesight.losses.invariance import backdoor_weights, group_means
 from bayesight.models import ImageModel, build, channels_last
 from bayesight.seeding import derive, torch_generator
-from bayesight.training.engine import Batch, Loss, Plan, Task
+from bayesight.training.engine import Batch, Loss, Plan, Task, fit
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 
@@ -33,6 +33,7 @@ __all__ = [
     "environment_metrics",
     "evaluation",
     "figures",
+    "fit_last_layer",
     "group_counts",
     "last_layer",
     "log_probabilities",
@@ -42,6 +43,8 @@ __all__ = [
 ]
 
 EVALUATION_BATCH = 1024
+_READ = 64
+"""Images at a time whose features are kept."""
 _GROUPED = ("adjusted_accuracy", "adjusted_log_loss", "worst_group_accuracy", "worst_group_log_loss")
 
 
@@ -320,3 +323,26 @@ def last_layer(
 
     budget = replace(plan.budget, steps=steps, evaluate_every=a_pass)
     return replace(plan, task=task, budget=budget, evaluate=evaluate, average=None)
+
+
+def fit_last_layer(
+    plan: Plan[ImageModel], recipe: Recipe, train: Examples, validation: Examples, hardware: Hardware
+) -> None:
+    """Train the last layer of a classifier's plan before the rest, on its features as they are.
+
+    The arguments are those of ``last_layer``, with images in the place of features.
+    """
+    alone = last_layer(plan, recipe, _seen(plan.network, train), _seen(plan.network, validation), hardware)
+    fit(alone.task, alone.budget, fabric=hardware.fabric, evaluate=alone.evaluate)
+    if plan.average is not None:
+        plan.average.restart()
+
+
+@torch.no_grad()
+def _seen(network: ImageModel, examples: Examples) -> Rows:
+    """The features that the last layer sees of every image, in evaluation mode, and no digests."""
+    network.eval()
+    device = next(network.parameters()).device
+    blocks = examples.in_order(_READ)
+    parts = [network.features(as_input(images.to(device))).float().cpu() for images, _ in blocks]
+    return Rows(torch.cat(parts), torch.from_numpy(examples.labels), torch.empty(len(examples), 0))

@@ -225,6 +225,8 @@ class OptimizationKey(NamedOptions):
 
     Args:
         lr: base learning rate.
+        backbone_lr: that of a classifier's network below its last layer, which is fitted first, so that the
+            first steps do not spoil features from other images; None for the same rate from the start.
         weight_decay: pull of matrices and kernels towards zero.
         epochs: passes over the training images.
         schedule: how the rate moves over the whole budget.
@@ -238,6 +240,7 @@ class OptimizationKey(NamedOptions):
 
     name: StrictStr = "adamw"
     lr: Rate = 1e-3
+    backbone_lr: Rate | None = None
     weight_decay: Annotated[float, Within(0, 1e6)] = 0.0
     epochs: Positive = 10
     schedule: Choice = NamedOptions(name="cosine")
@@ -251,7 +254,14 @@ class OptimizationKey(NamedOptions):
         """The optimizer's turn, under a name, over a network's parameters, in a training of so many steps."""
         return Update(
             name,
-            build_optimizer(self.name, network, lr=self.lr, weight_decay=self.weight_decay, **self.options),
+            build_optimizer(
+                self.name,
+                network,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                backbone_lr=self.backbone_lr,
+                **self.options,
+            ),
             build_schedule(self.schedule.name, steps, **self.schedule.options),
             self.clip_norm,
         )

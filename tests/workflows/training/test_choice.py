@@ -9,7 +9,14 @@ from PIL import Image
 from bayesight.errors import InvalidConfig
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.train import TrainRequest, train
-from bayesight.workflows.training.request import Images, choose_recipe, photographs_among
+from bayesight.workflows.training.request import (
+    TUNED,
+    TUNED_SIDE,
+    Images,
+    choose_recipe,
+    packaged,
+    photographs_among,
+)
 
 CASES = [
     (Images(28, 28, "L"), "mlp", {}),
@@ -64,6 +71,19 @@ def test_options_of_one_model_choose_it():
         choose_recipe(Images(28, 28, "L"), {"model.dpth": 2})
     with pytest.raises(InvalidConfig, match=r"optimization\.lr is -1"):
         choose_recipe(Images(28, 28, "L"), {"optimization.lr": -1})
+
+
+@pytest.mark.parametrize(("model", "tune"), [("lite0", 5), ("lite2", 9), ("timm:resnet18", True)])
+def test_a_tuned_network_from_imagenet_has_a_recipe_of_its_own(model, tune):
+    side = {} if model.startswith("timm") else {"model.side": TUNED_SIDE}
+    recipe = packaged(model, {"model.tune": tune})
+    assert recipe == Recipe.default(model).changed({**TUNED, **side, "model.tune": tune})
+    assert recipe.optimization.backbone_lr == recipe.optimization.lr / 2
+    assert packaged(model, {"model": {"name": model, "tune": tune}}).optimization == recipe.optimization
+    stated = packaged(model, {"model.tune": tune, "optimization.epochs": 9, "data.augment": {"name": "none"}})
+    assert (stated.optimization.epochs, stated.data.augment.name) == (9, "none")
+    assert packaged(model, {}) == packaged(model, {"model.tune": type(tune)(0)}) == Recipe.default(model)
+    assert packaged("bert", {"model.tune": 1}).optimization == Recipe.default("bert").optimization
 
 
 @pytest.mark.parametrize("stated", [{"loss": {"name": "groupdro"}}, {"pretrain": "simclr"}])

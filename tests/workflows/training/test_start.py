@@ -1,5 +1,6 @@
 """Starting from weights: a frozen network read once, weights of a file, and those learned from ImageNet."""
 
+import csv
 import json
 import os
 import shutil
@@ -118,6 +119,17 @@ def test_weights_that_do_not_fit_are_refused(shapes, lite_recipe, lite_weights, 
     safetensors.torch.save_file(broken, tmp_path / "nan.safetensors")
     with pytest.raises(InvalidInput, match="NaN or infinity"):
         train(request(shapes, out, lite_recipe, tmp_path / "nan.safetensors"))
+
+
+def test_a_tuned_network_begins_with_a_last_layer_that_fits(shapes, lite_recipe, lite_weights, tmp_path):
+    changes = {"model.tune": 1, "optimization.epochs": 6}
+    losses = []
+    for name, rate in (("fitted", 1e-9), ("plain", None)):
+        recipe = lite_recipe.changed({**changes, "optimization.backbone_lr": rate})
+        train(request(shapes, tmp_path / name, recipe, lite_weights))
+        with (tmp_path / name / "history.csv").open() as file:
+            losses.append(float(next(csv.DictReader(file))["classifier.total"]))
+    assert losses[0] < 0.8 * losses[1]
 
 
 def test_any_model_starts_from_a_file(shapes, shapes_run, tmp_path):

