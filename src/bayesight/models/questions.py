@@ -139,7 +139,7 @@ class Pairs(nn.Module):
 
     def __init__(self, places: Places, width: int, pairs: int, heads: int) -> None:
         super().__init__()
-        self.scale, self.look = nn.LayerNorm(width), Attention(places.size, width, heads)
+        self.scale, self.look = nn.LayerNorm(width), PlaceAttention(places.size, width, heads)
         self.one, self.other = nn.Linear(width, pairs), nn.Linear(places.size, pairs, bias=False)
         self.asked, self.pair = nn.Linear(width, pairs, bias=False), nn.Linear(pairs, pairs)
         self.even = nn.LayerNorm(pairs)
@@ -155,8 +155,8 @@ class Pairs(nn.Module):
         return related
 
 
-class Attention(nn.Module):
-    """What is at the place that a question is of: (P, O, D) and (P, Q, width) to (P, Q, width).
+class PlaceAttention(nn.Module):
+    """Attention to the place that a question is of: (P, O, D) and (P, Q, width) to (P, Q, width).
 
     Each head takes the mean of the places, each weighing as much as it suits the question (Vaswani et al.
     2017, eq. 1).
