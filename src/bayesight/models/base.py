@@ -14,7 +14,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bayesight.checks import check
 
-__all__ = ["ImageModel", "Standardisation", "channels_last", "check_side", "check_widths", "kaiming_normal"]
+__all__ = [
+    "ImageModel",
+    "Standardisation",
+    "channels_last",
+    "check_side",
+    "check_widths",
+    "kaiming_normal",
+    "keep_moments",
+]
 
 
 class Standardisation(nn.Module):
@@ -99,9 +107,10 @@ class ImageModel(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Training or evaluation mode; what is frozen, and moments brought along, stay in the latter."""
         super().train(mode)
-        norms = [m for m in self.modules() if isinstance(m, _BatchNorm)] if self.own_normalisation else []
-        for part in (*self.held, *norms):
+        for part in self.held:
             part.eval()
+        if self.own_normalisation:
+            keep_moments(self)
         return self
 
     @property
@@ -204,6 +213,13 @@ def channels_last(network: nn.Module) -> nn.Module:
     if any(isinstance(layer, nn.Conv2d) for layer in network.modules()):
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def keep_moments(network: nn.Module) -> None:
+    """Put batch norms in evaluation mode: a few images would spoil moments that a network brings along."""
+    for part in network.modules():
+        if isinstance(part, _BatchNorm):
+            part.eval()
 
 
 def check_side(image_shape: tuple[int, int, int], least: int, where: str, mend: str) -> None:

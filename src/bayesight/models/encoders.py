@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from bayesight.models.base import keep_moments
 from bayesight.models.efficientnet import Lite0
 from bayesight.models.pretrained import pretrained_weights
 
@@ -47,9 +48,7 @@ class Lite0Encoder(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """Training or evaluation mode; normalisations stay in the latter."""
         super().train(mode)
-        for part in self.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                part.eval()
+        keep_moments(self)
         return self
 
     def forward(self, x: Tensor) -> list[Tensor]:

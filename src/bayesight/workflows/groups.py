@@ -110,7 +110,7 @@ def groups_by_path(paths: Sequence[str], stated: str) -> Groups:
 
 
 FOLDER = "folder"
-"""What says that the environment is the folder that holds the class folders."""
+"""The word for environments that are the folders which hold the class folders."""
 
 
 @dataclass(frozen=True)

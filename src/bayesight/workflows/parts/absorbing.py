@@ -167,7 +167,7 @@ def by_digest(digests: np.ndarray) -> IntArray:
 
 
 def first_of_each(digests: np.ndarray) -> np.ndarray:
-    """Which of digests (N, 16) in order differ from the one before (N,)."""
+    """(N,) whether each of digests (N, 16) in order differs from the one before."""
     differs = (digests[1:] != digests[:-1]).any(axis=1)
     first: np.ndarray = np.r_[np.ones(min(1, len(digests)), bool), differs]
     return first

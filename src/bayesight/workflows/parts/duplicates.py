@@ -223,7 +223,7 @@ class _Left:
     times: IntArray
 
     def holds(self, digests: np.ndarray) -> np.ndarray:
-        """Which images of the next file (N, 16) it still holds (N,)."""
+        """(N,) whether the next file still holds each of its images (N, 16)."""
         if not len(self.keys):
             return np.ones(len(digests), bool)
         keys = image_keys(digests)
@@ -248,7 +248,7 @@ def _of_file(path: Path, bucket: int, buckets: int, left: _Left | None = None) -
 
 
 def _in_bucket(digests: np.ndarray, bucket: int, buckets: int) -> np.ndarray:
-    """Which digests belong to a bucket (N,), by their first byte."""
+    """(N,) whether each digest belongs to a bucket, by its first byte."""
     mine: np.ndarray = digests[:, 0].astype(np.int64) * buckets // 256 == bucket
     return mine
 

