@@ -166,9 +166,11 @@ def test_padding_changes_nothing():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("qk_norm", [False, True])
 @pytest.mark.parametrize("positions", ["sinusoidal", "rotary", "learned"])
-def test_a_translation_word_by_word_is_the_whole_at_once(positions):
-    model = jolted(TranslationTransformer(11, 8, layers=2, width=12, heads=3, positions=positions).double())
+def test_a_translation_word_by_word_is_the_whole_at_once(positions, qk_norm):
+    shape = {"positions": positions, "qk_norm": qk_norm}
+    model = jolted(TranslationTransformer(11, 8, layers=2, width=12, heads=3, **shape).double())
     generator = torch.Generator().manual_seed(2)
     source, target = (torch.randint(11, (3, n), generator=generator) for n in (7, 5))
     present = torch.ones(3, 7, dtype=torch.bool)

@@ -173,22 +173,18 @@ class Attention(nn.Module):
             past: keys and values of the places before; those of x are appended. Of a memory they are kept.
         """
         width, places = x.shape[-1], x.shape[1]
-        if memory is None:
-            q, k, v = self._heads(self.project_in(x), 3)
-        else:
-            q = self._heads(self._linear(x, slice(0, width)), 1)[0]
-            if past is None or past.keys is None:
-                k, v = self._heads(self._linear(memory, slice(width, 3 * width)), 2)
-        if memory is not None and past is not None and past.keys is not None:
-            assert past.values is not None
+        if memory is not None and past is not None and past.keys is not None and past.values is not None:
+            q = self._placed(self._heads(self._linear(x, slice(0, width)), 1)[0], angles)
             k, v = past.keys, past.values
         else:
-            if self.qk_norm:
-                q, k = (F.rms_norm(part, part.shape[-1:]) for part in (q, k))
-            if angles is not None:
-                q, k = (_turned(part, angles) for part in (q, k))
+            if memory is None:
+                q, k, v = self._heads(self.project_in(x), 3)
+            else:
+                q = self._heads(self._linear(x, slice(0, width)), 1)[0]
+                k, v = self._heads(self._linear(memory, slice(width, 3 * width)), 2)
+            q, k = self._placed(q, angles), self._placed(k, angles)
             if past is not None:
-                if memory is None and past.keys is not None and past.values is not None:
+                if past.keys is not None and past.values is not None:
                     k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
                 past.keys, past.values = k, v
         # scaling the queries is cheaper than scaling the scores, and adding a mask than filling by one
@@ -202,6 +198,12 @@ class Attention(nn.Module):
         gathered = (weights.to(v.dtype) @ v).transpose(1, 2).reshape(x.shape)
         mixed: Tensor = self.project_out(gathered)
         return mixed
+
+    def _placed(self, x: Tensor, angles: Tensor | None) -> Tensor:
+        """Queries or keys (B, heads, T, d), normalised and turned as the shape says."""
+        if self.qk_norm:
+            x = F.rms_norm(x, x.shape[-1:])
+        return x if angles is None else _turned(x, angles)
 
     def _linear(self, x: Tensor, rows: slice) -> Tensor:
         bias = self.project_in.bias
