@@ -4,11 +4,11 @@ from bayesight.language import marked
 from bayesight.milestones.bench.claim import Arm, Claim, Keys, Milestone, Paper, RecipeKey, Smoke, key
 from bayesight.milestones.bench.translating import translate
 
-TRANSFORMER = key("transformer", layers=2, width=192, heads=4, inner=512, dropout=0.0)
+TRANSFORMER = key("transformer", layers=1, width=192, heads=4, inner=512, dropout=0.0, qk_norm=True)
 GRU = key("gru", width=256, attention=True, dropout=0.1)
 
-MUON = key("muon", lr=0.02, clip_norm=1.0, steps=1800, schedule=key("trapezoid", warmup=0.03, cooldown=0.6))
-ADAM = key("adam", lr=2e-3, clip_norm=1.0, steps=1800, schedule=key("cosine", warmup=0.05))
+MUON = key("muon", lr=0.03, clip_norm=1.0, steps=1500, schedule=key("trapezoid", warmup=0.03, cooldown=0.6))
+ADAM = key("adam", lr=2e-3, clip_norm=1.0, steps=1500, schedule=key("cosine", warmup=0.05))
 
 
 def recipe(model: RecipeKey, optimization: RecipeKey, source: str = "de", target: str = "en") -> Keys:
@@ -46,7 +46,6 @@ MILESTONE = Milestone(
     arms=(
         Arm("transformer", (recipe(TRANSFORMER, MUON),), translate),
         Arm("gru with attention", (recipe(GRU, ADAM),), translate),
-        Arm("transformer, en to de", (recipe(TRANSFORMER, MUON, "en", "de"),), translate),
     ),
     claims=(
         Claim("transformer", "bleu", ">=", margin=36.5, smoke=(1.0, 20.0)),
@@ -75,21 +74,22 @@ MILESTONE = Milestone(
             "data.batch": 32,
             "model.width": 64,
             "model.inner": 128,
-            "model.layers": 2,
         }
     ),
     minutes=30,
     differences=(
-        "Multi30k (29,000 captions) in place of WMT; two layers of 192, the norm before each part, "
-        "subwords learned from the training part, Muon in place of Adam.",
+        "Multi30k (29,000 captions) in place of WMT; one layer of 192 in the encoder and one in the decoder, "
+        "the norm before each part, queries and keys normalised, subwords learned from the training part, "
+        "Muon in place of Adam.",
         "Each network has the optimizer that serves it: Muon the transformer, Adam the recurrent network; "
         "both see the same sentences equally often.",
     ),
     notes=(
         "The scorer is sacreBLEU without a tokeniser of its own, on lower-cased, tokenised references.",
         "The GRU has the recipe of the milestone encoder-decoder, and was not tried with Muon. The "
-        "transformer's was chosen by runs of 240 steps of 32 with another seed, by the loss of 300 "
-        "validation pairs: 3.14 nats a subword with Muon at 0.02, 3.37 at 0.04, 4.10 with Adam at 0.003; "
-        "the GRU without dropout had 3.52. The test sentences chose nothing.",
+        "transformer's was chosen by runs of 400 steps with another seed, by the loss of the validation "
+        "pairs, nats a subword: with two layers 2.89, 2.73 and 2.69 at Muon's rates 0.01, 0.02 and 0.04, "
+        "2.78 at 0.02 with rotary positions; with one layer 2.71 at 0.03 for two thirds of the seconds; "
+        "the GRU had 3.07. The test sentences chose nothing.",
     ),
 )
