@@ -222,7 +222,7 @@ def test_english_made_elsewhere_is_told_again_but_for_names_in_it():
         (
             "out: 1,000 images answered, 2 not read; 3 of 4 parts in 1.0 s, 2 of them kept from before; "
             "100 images a second",
-            "out: 이미지 1,000장에 답함, 2장은 읽지 못함; 부분 4개 중 3개를 1.0초에 마침, "
+            "out: 이미지 1,000장에 답함, 2개는 읽지 못함; 부분 4개 중 3개를 1.0초에 마침, "
             "그중 2개는 전에 해 둔 것; 초당 이미지 100장",
         ),
         (

@@ -87,17 +87,17 @@ def from_percent(text: str) -> float:
 
 
 def fraction(text: str) -> float:
-    """A probability as it is typed, ``0.1`` or ``10%``.
+    """A probability as it is typed, ``0.1`` or ``10%``, with a point or a comma before its decimals.
 
     Raises:
         ValueError: it is no number.
 
     Example:
-        >>> fraction("0.1"), fraction("10 %")
-        (0.1, 0.1)
+        >>> fraction("0.1"), fraction("10 %"), fraction("0,1")
+        (0.1, 0.1, 0.1)
     """
     if not text.strip().endswith("%"):
-        return float(text)
+        return float(text.replace(",", "."))
     value = from_percent(text)
     if math.isnan(value):
         raise ValueError(text)

@@ -6,10 +6,16 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["NAME_LIMIT", "alike", "canonical", "known_as", "shared_depth", "twins"]
+__all__ = ["MISSING", "NAME_LIMIT", "alike", "canonical", "known_as", "shared_depth", "twins"]
 
 NAME_LIMIT = 1000
 """Characters of a class's name that every place where one is given takes; a folder's name has 255 bytes."""
+
+MISSING = (
+    "", "NA", "N/A", "N.A.", "n/a", "n.a.", "NaN", "nan", "-nan", "NaT", "null", "NULL", "<NA>", "#NA",
+    "#N/A", "#VALUE!", "#DIV/0!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "결측", "결측치",
+)  # fmt: skip
+"""Text that stands for a missing value of a table."""
 
 
 def canonical(name: str) -> str:

@@ -44,7 +44,6 @@ from bayesight.data.labelled_texts import TEXT
 from bayesight.data.text import Characters, Subwords, vocabulary_from
 from bayesight.errors import InvalidConfig, InvalidInput, RunExists, RunUnreadable, StorageFailed
 from bayesight.files import read_plain, write_atomic
-from bayesight.language import marked
 from bayesight.losses import sees_environments
 from bayesight.models import (
     GenerativeModel,
@@ -100,7 +99,7 @@ _FILES = (
 
 
 _KNOWS: Mapping[Kind, str] = {
-    "classification": "tells classes of images",
+    "classification": "tells classes apart",
     "generation": "makes images and knows no classes",
     "language": "goes on with texts and knows no classes",
     "translation": "translates sentences and knows no classes",
@@ -257,7 +256,7 @@ class Run:
     @property
     def reads(self) -> str:
         """The things it classifies, in a word: images or texts."""
-        return marked("texts") if self.classes().mode == "text" else marked("images")
+        return self.classes().reads
 
     def save_vocabulary(self, vocabulary: Characters | Subwords) -> None:
         """Write ``vocabulary.json``."""

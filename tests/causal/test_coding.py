@@ -23,6 +23,8 @@ from bayesight.causal.coding import reference_of, success_of
         ("y", "ja", "nein"),
         ("y", "wahr", "falsch"),
         ("y", "예", "아니오"),
+        ("y", "O", "X"),
+        ("회복", "o", "x"),
         ("결과", "합격", "불합격"),
         ("결과", "생존", "사망"),
         ("group", "case", "control"),
@@ -63,6 +65,7 @@ def test_which_value_counts(name, counted, other):
         (("active control", "control", "drug"), "active control"),  # two controls: the first by the alphabet
         (("no", "yes"), "no"),
         (("ja", "nein"), "nein"),
+        (("O", "X"), "X"),
         (("insured", "uninsured"), "uninsured"),
         (("non-smoker", "smoker"), "non-smoker"),
         (("Behandlung", "Kontrolle"), "Kontrolle"),

@@ -55,6 +55,8 @@ def test_text_outcomes():
     [
         ({"T": [1, 1], "Y": [0, 1], "Z": [0, 1]}, "the treatment never varies"),
         ({"T": [0.0] * 30, "Y": [0.0, 1.0] * 15, "Z": [0, 1] * 15}, "the treatment never varies"),
+        ({"T": [0, 1], "Y": [5.5, 5.5], "Z": [0, 1]}, "Y: the outcome never varies"),
+        ({"T": [0, 1], "Y": ["dead", "dead"], "Z": [0, 1]}, "Y: never varies: it is 'dead' in every row"),
         ({"T": np.arange(30.0), "Y": np.arange(30.0), "Z": 2 * np.arange(30.0)}, "determine the treatment"),
     ],
 )

@@ -120,3 +120,17 @@ def test_variances_are_those_of_the_influence_of_each_row(estimator, near, treat
     step = 1e-3 * np.eye(150)
     moved = np.array([(found(n + one).mean - found(n - one).mean) / 2e-3 for one in step])
     assert found(n).covariance == pytest.approx(moved.T @ (moved * n[:, None]), rel=1e-3, abs=near)
+
+
+@pytest.mark.parametrize("outcomes", ["all 0", "all 1", "the treatment"])
+def test_an_outcome_of_which_all_rows_agree_is_as_uncertain_as_the_share_it_is(outcomes):
+    rng = np.random.default_rng(8)
+    z, t = rng.normal(size=200), np.arange(200) % 2
+    y = {"all 0": np.zeros(200), "all 1": np.ones(200), "the treatment": t}[outcomes].astype(int)
+    found = estimate(sample_of({"Z": z, "T": t, "Y": y}), TRIANGLE, EffectQuestion("T", "Y"))
+    plain = found.conditional.effect
+    for answer in (found.adjusted, *found.others):  # nothing is known of Z, so that weights are nearly equal
+        effect = answer.effect
+        assert effect.mean == plain.mean == float(y[t == 1].mean() - y[t == 0].mean())
+        assert effect.low == pytest.approx(plain.low, abs=0.004)
+        assert effect.high == pytest.approx(plain.high, abs=0.004)

@@ -57,7 +57,14 @@ def test_percentages_are_taken_as_they_are_typed():
     words = ["--likelihood", "A=90%,B=10%,C=30%"]
     first = steps("--hypotheses", "A=20%,B=50%,C=30%", *words)[0]
     assert first["posterior"] == pytest.approx({"A": 0.5625, "B": 0.15625, "C": 0.28125})
-    assert run("--prior", "much", *RATES[2:], "--result", "+").exit_code == 2
+    much = run("--prior", "much", *RATES[2:], "--result", "+")
+    assert much.exit_code == 2
+    assert "'much' is no number; expected a probability, as 0.1 or 10%" in " ".join(much.stderr.split())
+    assert steps("--prior", "0,1", *RATES[2:], "--result", "+") == steps(*RATES, "--result", "+")
+    counts = run("--hypotheses", "A=2,B=1,C=1", *words)
+    assert "--hypotheses: priors that sum to 4; expected 1. Of what look like counts, divide" in str(
+        counts.exception
+    )
     beyond = run("--prior", "130%", *RATES[2:], "--result", "+")
     assert beyond.exit_code == 2
     assert "130% is no probability; expected 0% to 100%" in beyond.stderr

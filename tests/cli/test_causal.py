@@ -104,6 +104,7 @@ def test_missing_values(program, tmp_path):
         (["paths", "T->Y", "--treatment", "T"], 2, "--outcome"),
         (["simulate", "T->Y", "--out", "x.csv", "--kind", "cubic"], 1, "known: discrete, linear"),
         (["simulate", "T->Y", "--out", "/no/where/x.csv"], 1, "Create the folder first"),
+        (["simulate", "T->Y", "--out", "x.xlsx"], 1, "a name that ends in .csv or .parquet"),
         (["simulate", "T->Y", "--out", "x.csv", "--rows", "0"], 1, "at least 1"),
     ],
 )

@@ -59,7 +59,7 @@ def test_sentences_lines_and_standard_input_are_translated(program, trained, tmp
 
 def test_refusals(program, refusal, trained, shapes_run, tmp_path):
     folder, _ = trained
-    assert "nothing to translate; expected one of them" in refusal("translate", folder)
+    assert "nothing to translate; expected sentences or --lines FILE" in refusal("translate", folder)
     assert "sentences and --lines" in refusal("translate", folder, "a", "--lines", tmp_path / "x")
     assert "expected one of a translation model" in refusal("translate", shapes_run, "a")
     assert program("translate", folder, "a", "--beam", 0)[0] == 2

@@ -34,6 +34,15 @@ def test_a_table_tells_values_however_it_is_written(tmp_path):
     assert PathValues.stated(f"{tmp_path / 't.parquet'}:v", "--x", "label").of(PATHS) == ["1", "", "2"]
 
 
+@pytest.mark.parametrize("mark", ["", "NA", "N/A", "NaN", "null", "#N/A"])
+def test_a_missing_value_is_none_whatever_stands_for_it(tmp_path, mark):
+    table = tmp_path / "t.csv"
+    table.write_text(f"path,v\nset/a/1.png,cat\nset/b/2.png,{mark}\n")
+    values = PathValues.stated(f"{table}:v", "--x", "label")
+    assert values.of(PATHS[:2]) == ["cat", ""]
+    assert values.without_row(PATHS[:2]) == []
+
+
 def test_a_row_of_another_folder_is_no_row_of_an_image(tmp_path):
     (tmp_path / "t.csv").write_text("path,v\nother/1.png,1\nset/2.png,2\n")
     values = PathValues.stated(f"{tmp_path / 't.csv'}:v", "--x", "label")

@@ -390,6 +390,66 @@ def test_csv_as_programs_write_it(write, text, encoding):
     assert sorted(sample.columns["y"].values.tolist()) == [-2.25, 1.5]
 
 
+def quantity(write, text):
+    """The values of y, a quantity, in their order."""
+    read = read_sample(write(text), ReadOptions(("t", "y"), numeric=("y",), treatment="t"))
+    return sorted(read.sample.columns["y"].values.tolist())
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("t\ty\na\t1,234\nb\t0,5\n", [0.5, 1.234]),  # one number shows that commas stand before decimals
+        ("t|y\na|1,2345\nb|1,234\n", [1.234, 1.2345]),
+        ("t;y\na;1,234\nb;2,345\n", [1.234, 2.345]),  # as spreadsheets write where commas do
+        ("t;y\na;1.234\nb;2.345\n", [1.234, 2.345]),
+        ("t;y\na;1.234\nb;0,5\n", [0.5, 1234.0]),  # as decimals have commas, points part thousands
+        ("t;y\na;1.234.567\nb;0,5\n", [0.5, 1234567.0]),
+        ("t;y\na;1.234,5\nb;-0,5\n", [-0.5, 1234.5]),
+        ("t;y\na;1.5\nb;0,5\n", [0.5, 1.5]),
+        ("t;y\na;1,5E+03\nb;0,5\n", [0.5, 1500.0]),
+    ],
+)
+def test_a_mark_in_a_number_is_what_the_others_show(write, text, values):
+    assert quantity(write, text) == values
+
+
+@pytest.mark.parametrize(
+    "text", ["t\ty\na\t1,234\nb\t2,345\n", "t|y\na|1,234\nb|2\n", "t;y\na;0.5\nb;1,234\n"]
+)
+def test_a_comma_that_may_part_thousands_or_decimals_is_refused(write, text):
+    with pytest.raises(InvalidInput, match=r"y: '1,234' in row \d; expected a number"):
+        quantity(write, text)
+
+
+@pytest.mark.parametrize("number", ["{:,}", "{}%", "{} %", "${:,}", "{:,}원", "{:,}.5"])
+def test_numbers_as_people_write_them_are_no_categories(write, number):
+    rows = "".join(f"{k % 2}\t{number.format(1000 + 7 * k)}\n" for k in range(30))
+    for options in ({"treatment": "t"}, {"treatment": "t", "held": ("y",)}):
+        with pytest.raises(InvalidInput, match=r"y: .* may be no plain number; expected digits .* --text y"):
+            read_sample(write("t\ty\n" + rows), ReadOptions(("t", "y"), **options))
+    named = read_sample(write("t\ty\n" + rows), ReadOptions(("t", "y"), text=("y",), treatment="t"))
+    assert len(named.sample.columns["y"].levels) == 30
+    doses = "".join(f"{k % 3}%\t{k % 2}\n" for k in range(30))
+    read = read_sample(write("t\ty\n" + doses), ReadOptions(("t", "y"), treatment="t"))
+    assert read.sample.columns["t"].levels == ("0%", "1%", "2%")
+
+
+@pytest.mark.parametrize("mark", ["", "NA", "N.A.", "NaT", "#DIV/0!", "#VALUE!", "결측", "?", "."])
+def test_a_missing_value_is_no_category_whatever_stands_for_it(write, mark):
+    path = write(f"t,y\nyes,1\nno,0\n{mark},1\nyes,2.5\n")
+    read = read_sample(path, ReadOptions(("t", "y"), drop_missing=True))
+    assert (read.dropped, read.sample.columns["t"].levels) == (1, ("no", "yes"))
+
+
+def test_the_odd_value_is_named_of_numbers_and_texts(write):
+    few = write("t\n" + "yes\nno\n" * 5 + "-99\n")
+    with pytest.raises(InvalidInput, match=r"t: the number -99 in row 11 among texts; .* leave it blank"):
+        read_sample(few, ReadOptions(("t",)))
+    with pytest.raises(InvalidInput, match=r"t: the text '-' in row 3 among numbers"):
+        read_sample(write("t\n1\n2\n-\n2\n"), ReadOptions(("t",)))
+
+
 def test_names_with_separators_line_breaks_and_foreign_letters(write):
     header = 'z,"weight, kg","first\nsecond",""\n'
     path = write(header + 'a,1,"x\ny",3\n')

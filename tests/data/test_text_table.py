@@ -43,6 +43,8 @@ ROWS = [("good", "a fine film"), ("bad", "dull and long"), ("good", "fine"), ("b
         ("a.txt", "id\tdocument\tlabel", "{0}\t{2}\t{1}"),
         ("a.csv", "label,text", '{1},"{2}"'),
         ("a.csv", '"id";"review";"sentiment"', "{0};{2};{1}"),
+        ("a.csv", "sep=;\r\ntext;label\r", "{2};{1}\r"),
+        ("a.csv", ",text,label", "{0},{2},{1}"),
     ],
 )
 def test_a_heading_says_which_columns_are_labels_and_texts_and_is_no_text_itself(
@@ -58,7 +60,8 @@ def test_a_heading_says_which_columns_are_labels_and_texts_and_is_no_text_itself
     assert store.manifest.counts == {"bad": 2, "good": 2}
     (note,) = store.manifest.notes
     assert note.startswith("the first line names the columns: ")
-    assert ("left out: id" in note) == ("id" in heading)
+    assert ("left out: " in note) == (row.count("{") == 3)
+    assert not note.endswith("left out: ")
     assert open_texts(path, labelled=False, in_order=True).texts == tuple(text for _, text in ROWS)
 
 
@@ -77,10 +80,41 @@ def test_values_of_csv_may_have_separators_line_ends_and_quotes(tmp_path):
         read_labelled(written(table, 'text,label\none,x\n"two,y\nthree,z\n'))
 
 
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="the column text comes twice; expected every name once"):
+        read_labelled(written(tmp_path / "a.csv", "text,text,label\na,b,x\n"))
+
+
 def test_a_table_without_labels_has_texts_to_answer(tmp_path):
     path = written(tmp_path / "new.tsv", 'id\tdocument\n1\tone "two\n2\tthree\n')
     assert open_texts(path, labelled=None, in_order=True).texts == ('one "two', "three")
     assert TextTable.of("a text\nof lines\n") is None
+
+
+@pytest.mark.parametrize("mark", ["", " ", "NA", "n/a", "NaN", "null", "<NA>"])
+def test_rows_without_a_label_or_a_text_are_counted_and_left_out(tmp_path, mark):
+    table = written(tmp_path / "a.csv", f"text,label\nfine,good\nwhat,{mark}\n,bad\nlong,bad\n")
+    found = read_labelled(table)
+    assert found[:2] == (["fine", "long"], ["good", "bad"])
+    assert found.places == ["a.csv:2", "a.csv:5"]
+    assert "2 of 4 rows have no text or no label" in found.notes[1]
+    assert "(first: line 3)" in found.notes[1]
+    lines = read_labelled(written(tmp_path / "a.tsv", f"good\tfine\n{mark}\twhat\nbad\tlong\n"))
+    assert lines.labels == ["good", "bad"]
+    assert lines.notes[0].startswith("1 of 3 rows")
+    with pytest.raises(InvalidInput, match=r"line 2: a label or a text is empty, there as in every row"):
+        read_labelled(written(table, f"text,label\nfine,{mark}\nwhat,{mark}\n"))
+    folder = tmp_path / "classes"
+    folder.mkdir()
+    written(folder / "NA.txt", "Windhoek\n")
+    assert read_labelled(folder).labels == ["NA"]  # a file's name is meant
+
+
+def test_labels_that_differ_by_case_alone_are_told(tmp_path):
+    path = written(tmp_path / "a.tsv", "spam\tone\nSpam\ttwo\nham\tthree\n")
+    assert open_texts(path).manifest.notes == (
+        "'Spam', 'spam' differ by case, width or blanks only and are 2 classes",
+    )
 
 
 def test_texts_before_their_labels_are_refused(tmp_path):

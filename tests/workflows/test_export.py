@@ -103,6 +103,7 @@ def test_eight_bit_integers_and_their_price(shapes_run, more_shapes, onnx_file, 
             "quantise: got the format torch; expected onnx",
         ),
         ({"target": "pickle"}, "target: got 'pickle'; expected onnx or torch"),
+        ({"target": "torch"}, "m.onnx: is named as a file of onnx; expected one of torch"),
     ],
 )
 def test_what_cannot_be_is_refused(shapes_run, tmp_path, options, said):

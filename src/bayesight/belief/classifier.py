@@ -48,6 +48,7 @@ from bayesight.evaluation.novelty import (
     pick_exemplars,
 )
 from bayesight.frame import EIGHT_BIT, Fit, Frame, FrameOptions, Levels
+from bayesight.language import marked
 from bayesight.models.base import ImageModel
 from bayesight.seeding import torch_generator
 
@@ -88,6 +89,22 @@ class Classes:
         came = "a run that reads texts"
         mend = "Predict, evaluate, prior, update and summary read them."
         check(self.vocabulary is None, what, came, "one that reads images", mend)
+
+    @property
+    def reads(self) -> str:
+        """The things that are classified, in a word: images or texts."""
+        return marked("images") if self.mode != "text" else marked("texts")
+
+    def counted(self, many: int) -> str:
+        """So many of them, in words.
+
+        Example:
+            >>> Classes(("a", "b"), "L", (8, 8)).counted(2000), Classes(("a", "b"), "text", (1, 8)).counted(1)
+            ('2,000 images', '1 text')
+        """
+        if self.mode != "text":
+            return marked("1 image") if many == 1 else marked(f"{many:,} images")
+        return marked("1 text") if many == 1 else marked(f"{many:,} texts")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

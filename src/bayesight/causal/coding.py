@@ -85,7 +85,7 @@ def success_of(name: str, levels: Sequence[str]) -> LevelChoice:
     if is_number(one) and is_number(two):
         return LevelChoice(two, marked("the larger number"))
     for value in levels:
-        if _word(value) in YES:
+        if _word(value) in _yes_of(levels):
             return LevelChoice(value, marked("a word for yes"))
     for value, other in ((two, one), (one, two)):
         if _word(other) in NO:
@@ -127,10 +127,15 @@ def reference_of(levels: Sequence[str]) -> LevelChoice:
         plain = _without_negation(*levels)
         if plain:
             return LevelChoice(next(v for v in levels if v != plain), marked("the negation of the other"))
-        yes = [k for k, word in enumerate(words) if word in YES]
+        yes = [k for k, word in enumerate(words) if word in _yes_of(levels)]
         if len(yes) == 1:
             return LevelChoice(levels[1 - yes[0]], marked("the other is yes"))
     return LevelChoice(levels[0], marked("the first by the alphabet"))
+
+
+def _yes_of(levels: Sequence[str]) -> frozenset[str]:
+    """The words for yes among these levels; O is one beside X, as Korean forms have it."""
+    return YES | {"o"} if {_word(level) for level in levels} == {"o", "x"} else YES
 
 
 def _kind_of_word(value: str) -> int:

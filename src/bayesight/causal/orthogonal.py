@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesight.causal.nuisance import LEARNERS, CrossFit, basis_of, cross_fit, folds_of
-from bayesight.causal.potential_outcomes import PotentialOutcomes, Slope
+from bayesight.causal.potential_outcomes import PotentialOutcomes, Slope, unanimous
 from bayesight.causal.regression import independent
 from bayesight.causal.sample import Sample, effective_rows
 from bayesight.checks import check
@@ -263,7 +263,8 @@ def outcomes_of(found: Nuisance, effect: str = "ate") -> PotentialOutcomes:
     covariance = factor * influence.T @ (influence * found.squares[:, None])
     dof = _dof_of(influence[:, -1] - influence[:, 0], found.squares, found.rows)
     least = min(float(n[found.treatment == k].sum()) for k in range(treatments)) * found.rows / float(n.sum())
-    return PotentialOutcomes(mean, covariance, max(min(dof, least - 1), 1.0), found.binary)
+    outcomes = PotentialOutcomes(mean, covariance, max(min(dof, least - 1), 1.0), found.binary)
+    return unanimous(outcomes, found.y, score.own, n, found.squares)
 
 
 def _moved(x: FloatArray, residual: FloatArray, n: FloatArray, gap: FloatArray) -> FloatArray:

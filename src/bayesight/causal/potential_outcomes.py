@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -11,7 +11,7 @@ from scipy.special import ndtri, stdtrit
 from bayesight.bayes.rates import Estimate
 from bayesight.types import FloatArray
 
-__all__ = ["Contrast", "EffectEstimate", "PotentialOutcomes", "Slope", "answer", "difference"]
+__all__ = ["Contrast", "EffectEstimate", "PotentialOutcomes", "Slope", "answer", "difference", "unanimous"]
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,32 @@ def difference(found: PotentialOutcomes, of: int, versus: int, level: float) -> 
     low = gap - reach(one.mean - one.low, other.high - other.mean)
     high = gap + reach(one.high - one.mean, other.mean - other.low)
     return Estimate(gap, low, high)
+
+
+def unanimous(
+    found: PotentialOutcomes, y: FloatArray, weight: FloatArray, n: FloatArray, squares: FloatArray
+) -> PotentialOutcomes:
+    """The same, with treatments of which every row has one outcome, 0 or 1: models are certain of it.
+
+    The mean is that outcome, and its variance that of a proportion half a row away, of as many rows as the
+    weighted ones are worth (Kish).
+
+    Args:
+        found: by models.
+        y: outcome (R,).
+        weight: of each row's outcome in the mean of each treatment (R, K), 0 of the rows of others.
+        n: rows each stands for (R,).
+        squares: sums of squared weights (R,).
+    """
+    mean, covariance = found.mean.copy(), found.covariance.copy()
+    for k in range(len(mean)) if found.binary else ():
+        own = weight[:, k] > 0
+        if own.any() and float(np.ptp(y[own])) == 0:
+            w = weight[own, k]
+            mean[k] = y[own][0]
+            covariance[k], covariance[:, k] = 0.0, 0.0
+            covariance[k, k] = 0.5 * (float(squares[own] @ w**2) / float(n[own] @ w) ** 2) ** 2
+    return replace(found, mean=mean, covariance=covariance)
 
 
 def _symmetric(mean: float, error: float, dof: float, level: float) -> Estimate:

@@ -30,7 +30,7 @@ from bayesight.causal.weighting import (
     WeightingProblem,
 )
 from bayesight.checks import check
-from bayesight.errors import UnknownName, listed
+from bayesight.errors import UnknownName, listed, shown
 from bayesight.formatting import is_number
 from bayesight.language import marked
 from bayesight.types import FloatArray
@@ -117,7 +117,7 @@ class PreparedQuestion:
         """Prepare a question to a table.
 
         Raises:
-            InvalidInput: a constant treatment, or an outcome that is no number.
+            InvalidInput: a constant treatment, a constant outcome, or one that is no number.
             UnknownName: a column or a level that is not there.
         """
         treatment = _as_set(sample.column(question.treatment), question.reference)
@@ -134,6 +134,8 @@ class PreparedQuestion:
                 levels = sample.discrete(question.treatment).levels
         mend = "An effect needs rows with and rows without it."
         check(varies, question.treatment, "the treatment never varies", "at least two values", mend)
+        told = binary or float(np.ptp(y)) > 0  # of a share that is 0 or 1 there is something to be said
+        check(told, question.outcome, "the outcome never varies", "at least two values")
         reference = question.reference or (reference_of(levels).value if levels else "")
         if reference and reference not in levels:
             raise UnknownName(f"value of {question.treatment}", reference, levels)
@@ -252,6 +254,8 @@ def _outcome(
     if numbers is not None and not (len(levels) == 2 and _is_yes_or_no(numbers)):
         return numbers[column.codes], set(numbers.tolist()) <= {0.0, 1.0}, None, ()
     text = next((level for level in levels if not is_number(level)), "")
+    alone = f"never varies: it is {shown(levels[0])} in every row"
+    check(len(levels) > 1, name, alone, "at least two values", "Name it (--success) to count it as 1.")
     mend = f"Name the value that counts as 1 (--success): {listed(levels, quoted=True)}."
     check(len(levels) == 2, name, f"holds the text {text!r}", "numbers, or two values", mend)
     counted = success_of(name, levels)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesight.causal.potential_outcomes import PotentialOutcomes
+from bayesight.causal.potential_outcomes import PotentialOutcomes, unanimous
 from bayesight.causal.regression import expit, independent, least_squares, logistic
 from bayesight.causal.sample import effective_rows
 from bayesight.types import FloatArray, IntArray
@@ -85,14 +85,16 @@ def regression_standardised(task: WeightingProblem) -> PotentialOutcomes:
     """Average predictions of one regression for each treatment: linear, or logistic for yes and no."""
     predicted, coefficient_part = _predictions(task)
     influence = predicted - _mean(task, predicted) + coefficient_part
-    return _outcomes(task, _mean(task, predicted), influence)
+    given = task.treatment[:, None] == np.arange(task.treatments)
+    return _outcomes(task, _mean(task, predicted), influence, given.astype(np.float64))
 
 
 def inverse_probability(task: WeightingProblem, propensities: Propensity) -> PotentialOutcomes:
     """Weighted means, weights normalised within each treatment (Hájek)."""
     means, influence = np.zeros(task.treatments), np.zeros((len(task.y), task.treatments))
+    weights = (task.treatment[:, None] == np.arange(task.treatments)) / propensities.p
     for k in range(task.treatments):
-        weight = (task.treatment == k) / propensities.p[:, k]
+        weight = weights[:, k]
         means[k] = (task.n * weight) @ task.y / (task.n @ weight)
         raw = weight * (task.y - means[k]) * task.n.sum() / (task.n @ weight)
         # Estimating the probabilities takes out what their score explains (Hirano, Imbens and Ridder 2003).
@@ -100,7 +102,7 @@ def inverse_probability(task: WeightingProblem, propensities: Propensity) -> Pot
         gram = score.T @ (score * task.n[:, None])
         part = np.linalg.lstsq(gram, score.T @ (task.n * raw), rcond=None)[0]
         influence[:, k] = raw - score @ part
-    return _outcomes(task, means, influence)
+    return _outcomes(task, means, influence, weights)
 
 
 def doubly_robust(task: WeightingProblem, propensities: Propensity) -> PotentialOutcomes:
@@ -113,9 +115,8 @@ def doubly_robust(task: WeightingProblem, propensities: Propensity) -> Potential
     predicted, moved = _predictions(task, 1 - given / propensities.p)
     residual = given / propensities.p * (task.y[:, None] - predicted)
     mean = _mean(task, predicted + residual)
-    return _outcomes(
-        task, mean, predicted + residual - mean + moved + _moved_by_propensity(task, propensities, residual)
-    )
+    influence = predicted + residual - mean + moved + _moved_by_propensity(task, propensities, residual)
+    return _outcomes(task, mean, influence, given / propensities.p)
 
 
 def _moved_by_propensity(
@@ -166,7 +167,10 @@ def _mean(task: WeightingProblem, values: FloatArray) -> FloatArray:
     return mean
 
 
-def _outcomes(task: WeightingProblem, mean: FloatArray, influence: FloatArray) -> PotentialOutcomes:
+def _outcomes(
+    task: WeightingProblem, mean: FloatArray, influence: FloatArray, weight: FloatArray
+) -> PotentialOutcomes:
     covariance = influence.T @ (influence * task.squares[:, None]) / task.n.sum() ** 2
     rows = effective_rows(task.n, task.squares)
-    return PotentialOutcomes(mean, covariance, max(rows - task.x.shape[1], 1.0), task.binary)
+    found = PotentialOutcomes(mean, covariance, max(rows - task.x.shape[1], 1.0), task.binary)
+    return unanimous(found, task.y, weight, task.n, task.squares)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayesight.checks import probability
+from bayesight.checks import check, probability
 from bayesight.cli.options import SeedOption, share, share_option, with_json
 from bayesight.cli.output import write
 from bayesight.errors import InvalidInput, UnknownName
-from bayesight.formatting import decimal, padded, percent, ratio, short_of_1
+from bayesight.formatting import columns, decimal, padded, percent, ratio, short_of_1
 from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
@@ -103,6 +103,15 @@ def _one_test(prior: float, rates: tuple[float, float], results: list[str], depe
 def _many(priors: dict[str, float], readings: list[str], dependence: float) -> None:
     from bayesight.bayes.theorem import Belief, likelihoods, sequence
 
+    total = sum(priors.values())
+    came = f"priors that sum to {total:g}"
+    check(
+        abs(total - 1) < 1e-6,
+        "--hypotheses",
+        came,
+        "1",
+        "Of what look like counts, divide each by their sum.",
+    )
     belief = Belief.from_probabilities(priors)
     given = [_pairs(r, "--likelihood") for r in readings]
     steps = sequence(belief, [likelihoods(belief, g) for g in given], dependence=dependence)
@@ -166,7 +175,7 @@ def _tell_test(
 
 def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
     lines = [marked("posterior = prior x likelihood / evidence"), ""]
-    width = max(len(n) for n in (*steps[0].prior.names, "hypothesis"))
+    width = max(columns(n) for n in (*steps[0].prior.names, tr("hypothesis")))
     heads = {
         marked("hypothesis"): width,
         marked("prior"): -8,
@@ -191,7 +200,7 @@ def _tell_many(steps: tuple[UpdateStep, ...], dependence: float) -> str:
             strict=True,
         )
         lines += [
-            f"  {name:<{width}}  {decimal(p, 4):>8}  {decimal(like, 4):>10}  {decimal(p * like, 4):>10}"
+            f"  {padded(name, width)}  {decimal(p, 4):>8}  {decimal(like, 4):>10}  {decimal(p * like, 4):>10}"
             f"  {decimal(after, 4):>9}"
             for name, p, like, after in rows
         ]

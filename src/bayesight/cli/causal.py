@@ -10,7 +10,7 @@ import typer
 
 from bayesight.cli.options import SeedOption, with_json
 from bayesight.cli.output import progress_bar, say, write
-from bayesight.formatting import percent
+from bayesight.formatting import columns, padded, percent
 from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
@@ -239,9 +239,9 @@ def _answer_lines(title: str, answer: EffectEstimate, level: float) -> list[str]
     rows += [(f"{d.of} - {d.versus}", d.estimate) for d in answer.differences]
     if answer.slope is not None:
         rows.append((tr("for one more unit"), answer.slope))
-    width = max(len(name) for name, _ in rows)
+    width = max(columns(name) for name, _ in rows)
     head = tr("{title}, {level} intervals", title=retold(title), level=percent(level, 0))
-    return [head, *(f"  {name:<{width}}  {_interval(e)}" for name, e in rows), ""]
+    return [head, *(f"  {padded(name, width)}  {_interval(e)}" for name, e in rows), ""]
 
 
 def _how(document: dict[str, Any]) -> str:
@@ -265,7 +265,7 @@ def _how(document: dict[str, Any]) -> str:
 
 def _tell_paths(found: PathsAnswer) -> str:
     document = found.as_dict()
-    width = max((len(p["path"]) for p in found.paths), default=0)
+    width = max((columns(p["path"]) for p in found.paths), default=0)
     lines = []
     for p in found.paths:
         kind = tr(p["kind"])
@@ -277,7 +277,7 @@ def _tell_paths(found: PathsAnswer) -> str:
             if p["open"]
             else tr("{kind}, blocked by {names}", kind=kind, names=blocked)
         )
-        lines.append(f"{p['path']:<{width}}  {told}")
+        lines.append(f"{padded(p['path'], width)}  {told}")
     if not lines:
         lines = [marked(f"no path between {found.treatment} and {found.outcome}")]
     if not found.complete:

@@ -165,7 +165,7 @@ def _evaluate_parts(
     lines = [
         *([found.verdict] if found.verdict else []),
         *([made.seen_note] if made.seen_note else []),
-        f"{len(found.labels):,} {reads}: " + quality(found.figures),
+        f"{made.run.classes().counted(len(found.labels))}: " + quality(found.figures),
         made.job.text(),
         "",
         *_table(found, reads),
@@ -177,8 +177,7 @@ def _text(result: EvaluateResult) -> str:
     from bayesight.report.words import quality, spread
 
     found, reads = result.evaluation, result.run.reads
-    many = len(found.labels)
-    judged = marked(f"{many:,} images") if reads == "images" else marked(f"{many:,} texts")
+    judged = result.run.classes().counted(len(found.labels))
     if result.data.part:
         judged = marked(f"{judged} of the {result.data.part} part")
     figures = quality(found.figures)
@@ -231,7 +230,7 @@ def _table(found: Evaluation, reads: str) -> list[str]:
     from bayesight.workflows.evaluate import MOST_CLASSES, WHOLE
 
     rows, count = found.per_class(found.least_precise(MOST_CLASSES)), len(found.classes)
-    width = min(40, max(5, *(len(name) for name in rows)))
+    width = min(40, max(columns(tr("class")), *map(columns, rows)))
     table = [[tr("sensitivity"), tr("false alarm"), tr("precision")]]
     for row in rows.values():
         cells = []
@@ -243,7 +242,7 @@ def _table(found: Evaluation, reads: str) -> list[str]:
         table.append(cells)
     wide = [max(map(columns, column)) for column in zip(*table, strict=True)]
     heads = [f"{padded(tr('class'), width)}  {padded(tr(reads), -6)}"]
-    heads += [f"{listed([name]):{width}}  {row['support']:6,}" for name, row in rows.items()]
+    heads += [f"{padded(listed([name]), width)}  {row['support']:6,}" for name, row in rows.items()]
     lines = [
         "  ".join([head, *(padded(cell, w) for cell, w in zip(cells, wide, strict=True))]).rstrip()
         for head, cells in zip(heads, table, strict=True)

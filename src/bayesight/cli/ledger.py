@@ -10,6 +10,7 @@ import typer
 from bayesight.cli.options import LedgerPlaceOption, with_json
 from bayesight.cli.output import json_wanted, progress_bar, say, write
 from bayesight.errors import LedgerBroken
+from bayesight.formatting import columns, padded
 from bayesight.language import marked
 
 if TYPE_CHECKING:
@@ -227,5 +228,5 @@ def _table(found: list[Token]) -> str:
         )
         for token in found
     ]  # fmt: skip
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
-    return "\n".join("  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    widths = [max(columns(row[i]) for row in rows) for i in range(6)]
+    return "\n".join("  ".join(map(padded, row, widths)).rstrip() for row in rows)

@@ -114,14 +114,22 @@ def share(text: str) -> float:
 
 def share_option(words: str) -> Any:
     """An option that is a probability; ``words`` are its help."""
-    return typer.Option(parser=share, metavar="P", help=words)
+    return typer.Option(parser=_stated_share, metavar="P", help=words)
+
+
+def _stated_share(text: str) -> float:
+    """As ``share``, refused in the words of an option where it is no number."""
+    try:
+        return share(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no number; expected a probability, as 0.1 or 10%") from None
 
 
 SetCoverageOption = Annotated[
     float | None,
     typer.Option(
         "--set-coverage",
-        parser=share,
+        parser=_stated_share,
         metavar="SHARE",
         help="Name a set of classes for each image, so that this share of the sets hold the truth at the "
         "base rates here (default: no sets).",

@@ -246,11 +246,7 @@ def _write(
     with progress_bar("reading") as progress:
         made = write_answers(run, images, to, how, ledger=ledger, container=container, progress=progress)
     _say_of_sources(made.sources, made.unread)
-    text = marked(
-        f"{made.path}: {made.answered:,} images answered, {made.unknown:,} of them unlike anything seen, "
-        f"{len(made.unread):,} not read"
-    )
-    write(made.as_dict() | ledger_words(run, ledger), text)
+    write(made.as_dict() | ledger_words(run, ledger), made.text())
     if made.unread:
         raise typer.Exit(1)
 
@@ -269,12 +265,14 @@ def _say_of_sources(sources: Mapping[str, Sequence[str]], unread: Sequence[Unrea
 def _lines(found: Prediction, notes: Sequence[str] = ()) -> str:
     ranked = sorted(found.posterior.items(), key=lambda pair: -pair[1])[:SHOWN]
     best = ranked[0][0]
+    share = percent(found.p_value, 0)
+    share = marked(f"at most {share}") if found.strangest else share
     lines = [
         f"{found.path}: {found.prediction}",
         marked(f"  posterior  {', '.join(f'{n} {percent(p)}' for n, p in ranked)}"),
         marked(
             f"  {best} was {percent(found.prior[best])} before; log-evidence {found.log_evidence:.1f} nats, "
-            f"novelty {found.novelty:+.1f} ({percent(found.p_value, 0)} of the known are as strange)"
+            f"novelty {found.novelty:+.1f} ({share} of the known are as strange)"
         ),
     ]
     if found.decision is not None:

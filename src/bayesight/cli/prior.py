@@ -19,7 +19,7 @@ from bayesight.cli.options import (
 )
 from bayesight.cli.output import ledger_words, progress_bar, say, write, write_parts
 from bayesight.files import write_atomic
-from bayesight.formatting import padded, percent
+from bayesight.formatting import columns, padded, percent
 from bayesight.language import marked, retold, tr
 
 if TYPE_CHECKING:
@@ -90,9 +90,10 @@ def prior(
 
 def _text(found: InferredPrior) -> str:
     tree = found.as_dict()
-    width = max(5, *map(len, found.classes))
+    width = max(columns(tr("class")), *map(columns, found.classes))
+    to = tr(" to ")
     rows = [
-        f"{name:{width}}  {percent(p):>8}  {tr(' to ').join(map(percent, tree['interval'][name])):>18}  "
+        f"{padded(name, width)}  {percent(p):>8}  {to.join(map(percent, tree['interval'][name])):>18}  "
         f"{percent(tree['second_opinion'][name]):>14}"
         for name, p in tree["prior"].items()
     ]

@@ -93,8 +93,8 @@ def translate(
     given = sys.stdin.read().splitlines() if sentences == ["-"] else list(sentences or [])
     if bool(given) == bool(lines):
         raise InvalidInput(
-            f"translate: {'sentences and --lines' if lines else 'nothing to translate'}; expected one of "
-            'them, as: bayesight translate RUN "SENTENCE"'
+            f"translate: {'sentences and --lines' if lines else 'nothing to translate'}; expected "
+            'sentences or --lines FILE, as: bayesight translate RUN "SENTENCE"'
         )
     wanted = given if lines is None else read_lines(lines)
     with progress_bar("translating") as progress:
@@ -104,6 +104,6 @@ def translate(
     rows = [{"source": one, "translation": other} for one, other in zip(wanted, found, strict=True)]
     document = {"run": str(run), "beam": beam, "translations": rows}
     if to is not None and not json_wanted():
-        typer.echo(marked(f"{len(found):,} translations in {to}"))
+        write(document, marked(f"{len(found):,} translations in {to}"))
         return
     write(document, "\n".join(found), verbatim=True)

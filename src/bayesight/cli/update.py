@@ -124,16 +124,20 @@ def update(
 
 
 def _text(found: UpdateResult) -> str:
-    seconds = marked(f"in {found.features_s + found.belief_s:.2f} s (features {found.features_s:.2f} s)")
+    whole, features = f"{found.features_s + found.belief_s:.2f}", f"{found.features_s:.2f}"
+    counted = found.run.classes().counted
     gone = marked(f"gone, for no image of it is left: {', '.join(found.gone_classes)}")
     if found.removed:
         return "\n".join(
             [
-                marked(f"took out {found.removed:,} {found.run.reads} {seconds}"),
+                marked(f"took out {counted(found.removed)} in {whole} s (features {features} s)"),
                 *[gone] * bool(found.gone_classes),
             ]
         )
-    lines = [marked(f"absorbed {found.absorbed:,} {found.run.reads} {seconds}"), *_corrections(found)]
+    lines = [
+        marked(f"absorbed {counted(found.absorbed)} in {whole} s (features {features} s)"),
+        *_corrections(found),
+    ]
     if found.new_classes:
         lines.append(marked(f"new classes: {', '.join(found.new_classes)}"))
     if found.predicted is not None and found.predicted == found.predicted:

@@ -17,7 +17,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
@@ -28,6 +28,7 @@ from bayesight.checks import check
 from bayesight.data.rasters import PIXEL_LIMIT
 from bayesight.errors import InvalidInput, shown
 from bayesight.language import marked
+from bayesight.names import MISSING
 from bayesight.types import FloatArray, ImageArray, IntArray
 
 __all__ = [
@@ -280,7 +281,8 @@ def read_questions(content: bytes, where: str) -> tuple[list[Question], list[str
         if wrong or not (known["image"] and known["question"]) or len(str(known["question"])) > _LONGEST:
             faults.append(marked(f"line {number:,}: expected image, question and answer as texts"))
             continue
-        found.append(Question(*(str(known[name]).strip() for name in _QUESTION)))
+        asked = Question(*(str(known[name]).strip() for name in _QUESTION))
+        found.append(replace(asked, answer="") if asked.answer in MISSING else asked)
     check(
         bool(found),
         where,

@@ -83,6 +83,10 @@ _QUANTITY_NAMES = frozenset(
 )
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _INTEGER = re.compile(r"[-+]?\d+(\.0*)?$")
+_WRITTEN = re.compile(
+    r"[-+]?(?:[$€£¥₩] ?)?(\d{1,3}(?:[,' \u00a0\u202f]\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)(?: ?[%€₩원])?"
+)
+"""A number as people write it; the group has its digits."""
 
 _NAMES = frozenset(
     """
@@ -121,9 +125,13 @@ def kind_of(name: str, counts: Mapping[str, float], role: Role, *, alone: bool =
         alone: whether treatments are compared with nothing else held fixed, so that categories may be many.
 
     Raises:
-        InvalidInput: a column to hold fixed that is named like a code and has too many values.
+        InvalidInput: a column to hold fixed that is named like a code and has too many values; a quantity
+            whose numbers have thousands set apart, a decimal comma, a unit of money or a per-cent sign.
     """
-    if len(counts) <= 2 or not all(map(is_numeral, counts)):
+    if len(counts) <= 2:
+        return Kind(line=False)
+    if not all(map(is_numeral, counts)):
+        _refuse_written_numbers(name, counts, role, alone=alone)
         return Kind(line=False)
     whole = all(map(_INTEGER.match, counts))
     coded = whole and _is_named_as_code(name)
@@ -188,6 +196,20 @@ def levels_of(name: str, counts: Mapping[str, float], *, text: bool) -> tuple[di
         if len({levels[text] for text in texts}) > 1:
             said.append(marked(f"{listed(texts)} are one"))
     return merged, f"{name}: {'; '.join(said)}" if said else ""
+
+
+def _refuse_written_numbers(name: str, counts: Mapping[str, float], role: Role, *, alone: bool) -> None:
+    """Refuse texts that all are numbers as people write them, and would be a quantity if they were plain."""
+    written = {text: _WRITTEN.fullmatch(text) for text in counts if not is_numeral(text)}
+    numbers = {re.sub(r"\D", "", found[1]): counts[text] for text, found in written.items() if found}
+    if not all(written.values()) or len(counts) <= MAX_LEVELS:
+        return
+    numbers |= {text: many for text, many in counts.items() if is_numeral(text)}
+    if kind_of(name, numbers, role, alone=alone).line:
+        raise InvalidInput(
+            f"{name}: {shown(next(iter(written)))} may be no plain number; expected digits with a point "
+            f"before decimals and nothing else, as 1234.5. If its values are names, say --text {name}."
+        )
 
 
 def _treatment_kind(counts: Mapping[str, float], *, coded: bool) -> Kind:

@@ -16,6 +16,7 @@ import numpy as np
 
 from bayesight.checks import check, existing_path
 from bayesight.data.formats import promises_image
+from bayesight.data.layout import twin_notes
 from bayesight.data.manifest import Manifest, content_hash, digests_of
 from bayesight.data.placing import class_counts
 from bayesight.data.store import Store
@@ -132,7 +133,7 @@ def open_texts(source: str | Path, *, labelled: bool | None = True, in_order: bo
         mode=TEXT,
         content_hash=content_hash(Frame(1, 1, TEXT), labels, digests, parts),
         choice=marked("texts, one a line"),
-        notes=(read.note,) if read.note else (),
+        notes=(*read.notes, *twin_notes(classes)),
     )
     ordered = order.tolist()
     return TextStore(
@@ -181,7 +182,7 @@ def _lines(path: Path) -> LabelledText:
     if path.is_file() and (table := TextTable.of(content := read_text(path))) is not None:
         rows = [row for row in table.rows(content, str(path)) if row[2].strip()]
         places = [f"{path.name}:{number}" for number, _, _ in rows]
-        return LabelledText([text.strip() for _, _, text in rows], [], places, table.note)
+        return LabelledText([text.strip() for _, _, text in rows], [], places, (table.note,))
     for file, numbered in text_lines(path):
         lines = [line.strip() for _, line in numbered]
         labelled = all("\t" in line for line in lines)

@@ -333,11 +333,11 @@ def _class_table(counts: dict[str, int], counted: str) -> list[str]:
     """
     if not counts:
         return [marked("without classes")]
-    width = max(columns(tr("class")), *(len(name) for name in counts))
+    width = max(columns(tr("class")), *map(columns, counts))
     most = max(counts.values())
     lines = [f"  {padded(tr('class'), width)}  {padded(tr(counted), -9)}"]
     for name, number in counts.items():
-        lines.append(f"  {name:<{width}}  {number:>9,}  {'█' * max(1, round(_BAR * number / most))}")
+        lines.append(f"  {padded(name, width)}  {number:>9,}  {'█' * max(1, round(_BAR * number / most))}")
     return lines
 
 

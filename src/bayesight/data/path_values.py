@@ -11,7 +11,7 @@ from pathlib import Path
 from bayesight.checks import check, existing_path
 from bayesight.errors import InvalidInput, UnknownName
 from bayesight.language import marked
-from bayesight.names import canonical, shared_depth
+from bayesight.names import MISSING, canonical, shared_depth
 
 __all__ = ["PathValues"]
 
@@ -94,7 +94,7 @@ class PathValues:
 
     @classmethod
     def of_table(cls, table: Path, column: str) -> PathValues:
-        """A column of a CSV or Parquet table.
+        """A column of a CSV or Parquet table, without the texts that stand for a missing value.
 
         Raises:
             InvalidInput: two values for one path.
@@ -111,7 +111,7 @@ class PathValues:
         known: dict[str, str] = {}
         for paths, values in opened.texts((named, column)):
             for path, value in zip(paths, values, strict=True):
-                name = _plain(path)
+                name, value = _plain(path), "" if value in MISSING else value
                 twice = known.setdefault(name, value) != value
                 check(
                     not twice, str(table), f"{name!r} has {known[name]!r} and {value!r}", "one value an image"

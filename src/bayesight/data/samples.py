@@ -32,12 +32,13 @@ from bayesight.data.columns import MAX_CATEGORIES, MAX_SETS, Kind, Role, is_nume
 from bayesight.data.tables import Table
 from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName, shown
 from bayesight.language import marked
+from bayesight.names import MISSING
 from bayesight.types import FloatArray, IntArray, Progress
 
-__all__ = ["MISSING", "ReadOptions", "TableRead", "TooLarge", "read_parts", "read_sample"]
+__all__ = ["ReadOptions", "TableRead", "TooLarge", "read_parts", "read_sample"]
 
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "<NA>", "#N/A")
-"""Text that stands for a missing value."""
+_MARKS = (".", "?")
+"""Marks for a missing value beside ``MISSING``; no more than those can be the name of a category."""
 
 MAX_NAMES = 1000
 """A column of text with more different values than this is no variable of categories."""
@@ -395,6 +396,13 @@ class _Reader:
         as_text = name in self.options.text
         words = {text for text in counts if not is_numeral(text)}
         if words and len(words) < len(counts) and not as_text:
+            numbers = set(counts) - words
+            if sum(counts[word] for word in words) > sum(counts[number] for number in numbers):
+                row, number = self._first_of(name, numbers)
+                raise InvalidInput(
+                    f"{name}: the number {number} in row {row:,} among texts; expected one kind of value. If "
+                    f"it stands for a missing value, leave it blank; if it is a name, say --text {name}."
+                )
             row, word = self._first_of(name, words)
             raise InvalidInput(
                 f"{name}: the text {shown(word)} in row {row:,} among numbers; "
@@ -434,7 +442,7 @@ def _without_missing(values: Any, *, blank_only: bool) -> Any:
     absent = values.is_null(nan_is_null=True)
     if pa.types.is_string(values.type):
         values = pc.utf8_trim_whitespace(values)
-        blank = pa.array(MISSING[:1] if blank_only else MISSING)
+        blank = pa.array(MISSING[:1] if blank_only else (*MISSING, *_MARKS))
         absent = pc.or_(absent, pc.is_in(values, value_set=blank))
     return pc.if_else(absent, pa.scalar(None, values.type), values)
 

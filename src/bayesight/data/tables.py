@@ -36,8 +36,10 @@ __all__ = ["Dialect", "Table", "encoding_of", "find_dialect", "first_rows", "une
 _BLOCK_BYTES = 4 << 20
 _PARQUET_ROWS = 1 << 18
 _PARQUET = (".parquet", ".pq")
-_COMMA = r"^\s*([-+]?\d+),(\d+)\s*$"
+_COMMA = r"^\s*([-+]?\d+),(\d+(?:[eE][-+]?\d+)?)\s*$"
 _GROUPED = r"^\s*([-+]?\d{1,3})\.(\d{3})(?:\.(\d{3}))?(?:\.(\d{3}))?(,\d+)\s*$"
+_GROUPED_WHOLE = r"^\s*([-+]?[1-9]\d{0,2})\.(\d{3})(?:\.(\d{3}))?(?:\.(\d{3}))?\s*$"
+_DECIMAL = {mark: re.compile(rf"\s*[-+]?(\d*)\{mark}(\d+)([eE][-+]?\d+)?\s*") for mark in ",."}
 _NO_TABLES = {
     b"PK\x03\x04": "an Excel workbook or another zip",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -143,7 +145,7 @@ class Table:
             for batch in reader:
                 if batch.num_rows:
                     part = {name: batch.column(batch.schema.get_field_index(name)) for name in columns}
-                    yield {n: _with_points(v) for n, v in part.items()} if dialect.decimal_comma else part
+                    yield {name: dialect.plain(values) for name, values in part.items()}
 
 
 def _text(value: Any) -> str:
@@ -151,16 +153,6 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
     return "" if value is None or value != value else level_name(value)
-
-
-def _with_points(values: pa.Array[Any]) -> pa.Array[Any]:
-    """Numbers with a decimal comma as others write them."""
-    texts: Any = values
-    grouped = pc.replace_substring_regex(texts, pattern=_GROUPED, replacement=r"\1\2\3\4\5")
-    pointed: pa.Array[Any] = cast("Any", pc).replace_substring_regex(
-        grouped, pattern=_COMMA, replacement=r"\1.\2"
-    )
-    return pointed
 
 
 def _plain(name: str, values: pa.Array[Any]) -> pa.Array[Any]:
@@ -256,6 +248,7 @@ class Dialect:
         names: of the columns; a blank one is called by its place.
         header_lines: lines before the first row of values.
         decimal_comma: numbers may have a comma for a point.
+        grouping_point: points stand between thousands, for decimals have commas, and none has a point.
     """
 
     encoding: str
@@ -263,6 +256,18 @@ class Dialect:
     names: tuple[str, ...]
     header_lines: int
     decimal_comma: bool
+    grouping_point: bool = False
+
+    def plain(self, values: pa.Array[Any]) -> pa.Array[Any]:
+        """Numbers with a decimal comma as others write them."""
+        if not self.decimal_comma:
+            return values
+        functions, texts = cast("Any", pc), cast("Any", values)
+        patterns = [(_GROUPED, r"\1\2\3\4\5")] + [(_GROUPED_WHOLE, r"\1\2\3\4")] * self.grouping_point
+        for pattern, replacement in (*patterns, (_COMMA, r"\1.\2")):
+            texts = functions.replace_substring_regex(texts, pattern=pattern, replacement=replacement)
+        plain: pa.Array[Any] = texts
+        return plain
 
 
 def find_dialect(source: Path) -> Dialect:
@@ -292,12 +297,31 @@ def find_dialect(source: Path) -> Dialect:
             f"{source}: no {encoding}; expected a CSV file with a header, or a Parquet file."
         )
     header_lines = skipped + reader.line_num
+    marks = set() if separator == "," else _decimal_marks(rest, separator)
     rows = [row for row in itertools.islice(reader, 50) if row][:-1] or list(itertools.islice(reader, 1))
     if rows and all(len(row) == len(names) + 1 for row in rows):
         # A separator behind every row, or R's names of rows, which have no name of their own.
         names = [*names, ""] if not any(row[-1].strip() for row in rows) else ["row", *names]
     named = tuple(name or f"column {place}" for place, name in enumerate(names, 1))
-    return Dialect(encoding, separator, named, header_lines, separator != ",")
+    comma = separator != "," and ("," in marks or (separator == ";" and "." not in marks))
+    return Dialect(encoding, separator, named, header_lines, comma, grouping_point=marks == {","})
+
+
+def _decimal_marks(text: str, separator: str) -> set[str]:
+    """The marks before decimals of numbers that cannot be whole with thousands set apart, as 1,234 can."""
+    marks = set()
+    with contextlib.suppress(csv.Error):
+        for row in itertools.islice(csv.reader(io.StringIO(text, newline=""), delimiter=separator), 1, None):
+            for mark, number in _DECIMAL.items():
+                found = (number.fullmatch(cell) for cell in row if mark in cell)
+                if any(one and _is_decimal(one[1], one[2]) for one in found):
+                    marks.add(mark)
+    return marks
+
+
+def _is_decimal(whole: str, part: str) -> bool:
+    """True where digits behind a mark must be decimals: no group of three, or none that a number begins."""
+    return len(part) != 3 or not 1 <= len(whole) <= 3 or whole[0] == "0"
 
 
 def uneven_line(source: Path, dialect: Dialect) -> str:

@@ -14,21 +14,25 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from bayesight.checks import check, existing_path
 from bayesight.data.text import read_text
 from bayesight.errors import InvalidInput, listed, shown
 from bayesight.files import entries_of
 from bayesight.language import marked
-from bayesight.names import canonical
+from bayesight.names import MISSING, canonical
 
 __all__ = ["LabelledText", "TextTable", "read_labelled", "text_lines"]
 
 _SEPARATORS = "\t,;"
+_BEFORE = re.compile(r"\s*(?:sep=.[ \t\r]*\n\s*)?", re.IGNORECASE)
+"""Blank lines before a heading, and the separator as spreadsheets state it."""
 _LABELS = (
     "label", "labels", "class", "category", "target", "sentiment", "topic",
     "레이블", "라벨", "분류", "범주", "클래스", "감정", "주제",
@@ -37,6 +41,8 @@ _TEXTS = (
     "text", "texts", "sentence", "review", "document", "content", "comment", "message",
     "텍스트", "문장", "리뷰", "문서", "본문", "내용", "댓글",
 )  # fmt: skip
+_Row: TypeAlias = tuple[Path, int, str, str]
+"""File, line, label and text."""
 _NUMBERS = ("id", "index", "idx", "no", "번호")
 
 
@@ -47,13 +53,13 @@ class LabelledText(NamedTuple):
         texts: as they are in the file, blanks at the ends taken off.
         labels: of each.
         places: file and line of each: ``"reviews.tsv:12"``.
-        note: the columns that are read, where the first line names them; may be empty.
+        notes: the columns that are read, where the first line names them, and the rows left out.
     """
 
     texts: list[str]
     labels: list[str]
     places: list[str]
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,10 +93,12 @@ class TextTable:
             >>> TextTable.of("good\ta fine film\n") is None
             True
         """
-        first = content.lstrip().partition("\n")[0]
-        line = content[: len(content) - len(content.lstrip())].count("\n") + 1
+        before = _BEFORE.match(content)
+        begin = before.end() if before else 0
+        first, line = content[begin:].partition("\n")[0], content[:begin].count("\n") + 1
         for separator in _SEPARATORS:
-            names = tuple(name.strip().strip('"') for name in first.split(separator))
+            found = (name.strip().strip('"') for name in first.split(separator))
+            names = tuple(name or f"column {place}" for place, name in enumerate(found, 1))
             plain = [name.casefold() for name in names]
             text, label, number = (
                 next((plain.index(word) for word in words if word in plain), None)
@@ -108,8 +116,11 @@ class TextTable:
             where: the file, for refusals.
 
         Raises:
-            InvalidInput: a row with more or fewer values than the heading, or quotes that do not close.
+            InvalidInput: a row with more or fewer values than the heading, a column that is there twice, or
+                quotes that do not close.
         """
+        twice = [name for name, many in Counter(self.names).items() if many > 1]
+        check(not twice, where, f"the column {listed(twice)} comes twice", "every name once")
         quoting: Literal[0, 3] = csv.QUOTE_NONE if self.separator == "\t" else csv.QUOTE_MINIMAL
         file = io.StringIO(content, newline="")
         reader = csv.reader(file, delimiter=self.separator, quoting=quoting, strict=True)
@@ -147,34 +158,32 @@ def read_labelled(path: str | Path) -> LabelledText:
     """Sentences and their labels: a file of ``label<TAB>text`` lines, or a folder with a file for each class.
 
     A file whose first line names its columns is a table (``TextTable``). A file of a class is named after it,
-    but for the endings ``.gz`` and ``.txt``; empty lines are left out.
+    but for the endings ``.gz`` and ``.txt``; empty lines are left out, and so are rows without a label or
+    without a text, which a note counts.
 
     Raises:
         SourceNotFound, SourceUnreadable: as ``read_text``.
-        InvalidInput: a line without a tab or a label (says which), texts in the place of labels, or no lines.
+        InvalidInput: a line without a tab (says which), texts in the place of labels, or no labelled text.
     """
     path = existing_path(path)
+    notes: tuple[str, ...] = ()
     if path.is_dir():
         rows = [
-            (file, number, file.name.removesuffix(".gz").removesuffix(".txt"), text)
+            (file, number, file.name.removesuffix(".gz").removesuffix(".txt"), text.strip())
             for file, lines in text_lines(path)
             for number, text in lines
         ]
-        table = None
     else:
         content = read_text(path)
         table = TextTable.of(content)
         found = table.rows(content, str(path)) if table else _labelled_lines(content, str(path))
-        rows = [(path, *row) for row in found]
-    for file, number, label, text in rows:
-        whole = bool(label.strip() and text.strip())
-        check(whole, f"{file}, line {number:,}", "a label or a text is empty", "label<TAB>text")
+        rows, notes = _whole([(path, number, label.strip(), text.strip()) for number, label, text in found])
+        notes = (*((table.note,) if table else ()), *notes)
+        if table is None:
+            _refuse_turned(path, [row[2] for row in rows], [row[3] for row in rows])
     check(bool(rows), str(path), "no lines", "label<TAB>text, or a file for each class")
-    labels, texts = [label.strip() for _, _, label, _ in rows], [text.strip() for _, _, _, text in rows]
-    if path.is_file() and table is None:
-        _refuse_turned(path, labels, texts)
     places = [f"{file.name}:{number}" for file, number, _, _ in rows]
-    return LabelledText(texts, [canonical(label) for label in labels], places, table.note if table else "")
+    return LabelledText([row[3] for row in rows], [canonical(row[2]) for row in rows], places, notes)
 
 
 def text_lines(path: Path) -> Iterator[tuple[Path, list[tuple[int, str]]]]:
@@ -193,6 +202,25 @@ def _labelled_lines(content: str, where: str) -> Iterator[tuple[int, str, str]]:
             expected = "label<TAB>text, or a first line that names the columns, as label,text"
             check(bool(tab), f"{where}, line {number:,}", f"{shown(label)} has no tab", expected)
             yield number, label, text
+
+
+def _whole(rows: Sequence[_Row]) -> tuple[list[_Row], tuple[str, ...]]:
+    """The rows that have a label and a text, and a note on the others.
+
+    Raises:
+        InvalidInput: none of the rows has both.
+    """
+    lacking = [row for row in rows if row[2] in MISSING or not row[3]]
+    if not lacking:
+        return list(rows), ()
+    file, first = lacking[0][:2]
+    came = "a label or a text is empty, there as in every row"
+    check(len(lacking) < len(rows), f"{file}, line {first:,}", came, "label<TAB>text")
+    note = marked(
+        f"{len(lacking):,} of {len(rows):,} rows have no text or no label (blank, NA, NaN, null and their "
+        f"like), left out (first: line {first:,})"
+    )
+    return [row for row in rows if row[2] not in MISSING and row[3]], (note,)
 
 
 def _refuse_turned(path: Path, labels: Sequence[str], texts: Sequence[str]) -> None:

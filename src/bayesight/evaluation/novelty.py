@@ -53,6 +53,11 @@ class NoveltyReference:
     scores: Tensor
     weights: Tensor
 
+    @property
+    def least_p(self) -> float:
+        """The p-value of an image stranger than all of these: known ones are as strange so often at most."""
+        return float(1 / (1 + self.weights.sum()))
+
 
 def opinions(log_evidence: Tensor, log_background: Tensor, distance: Tensor) -> Tensor:
     """(N, 3) float64: improbability, distance, and improbability relative to all classes as one.

@@ -11,10 +11,12 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.errors import StorageFailed
 from bayesight.files import open_atomic
+from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.types import Progress
 from bayesight.workflows.belief import belief_of
@@ -31,6 +33,7 @@ class AnswerTable:
 
     Args:
         path: of the table.
+        classes: of the run.
         answered: images that were answered.
         unknown: images among them that are unlike anything seen.
         unread: the images that could not be read.
@@ -38,10 +41,18 @@ class AnswerTable:
     """
 
     path: str
+    classes: Classes
     answered: int = 0
     unknown: int = 0
     unread: list[UnreadImage] = field(default_factory=list)
     sources: dict[str, Sequence[str]] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The same for people."""
+        return marked(
+            f"{self.path}: {self.classes.counted(self.answered)} answered, {self.unknown:,} of them unlike "
+            f"anything seen, {len(self.unread):,} not read"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The document of ``--json``."""
@@ -79,7 +90,7 @@ def write_answers(
         raise StorageFailed(f"{to}: its folder does not exist. Create the folder first.")
     classifier, how = belief_of(Run.open(run_path), ledger), how or Readings()
     schema = _schema(classifier.classes.names, how, as_text=ending in _CSV)
-    made = AnswerTable(str(to))
+    made = AnswerTable(str(to), classifier.classes)
     with open_atomic(to) as file, _writer(file, schema, ending) as write:
         for block in answer_blocks(classifier, images, how, container, progress):
             write(pa.Table.from_pylist([_row(one, schema) for one in block.rows], schema))

@@ -37,6 +37,7 @@ from bayesight.workflows.sources import SCORED, read_labelled, read_unlabelled
 __all__ = ["METADATA_KEY", "Export", "Quantisation", "Target", "export"]
 
 Target: TypeAlias = Literal["onnx", "torch"]
+_ENDINGS: dict[str, Target] = {".onnx": "onnx", ".pt2": "torch", ".pt": "torch"}
 METADATA_KEY = "bayesight"
 """The entry of the file's metadata that holds classes, size and base rates as JSON."""
 
@@ -129,7 +130,7 @@ def export(
 
     Raises:
         SourceNotFound, SourceUnreadable, RunUnreadable: the run or the source cannot be read.
-        InvalidInput: quantisation without a source, or of another format.
+        InvalidInput: quantisation without a source, or of another format; a name with the ending of another.
         MissingExtra: ONNX is not installed.
         StorageFailed: the file cannot be written.
     """
@@ -137,6 +138,8 @@ def export(
     if quantise:
         check(target == "onnx", "quantise", f"got the format {target}", "onnx")
         check(source is not None, "quantise", "got no images", "labelled images to calibrate and judge it on")
+    named = _ENDINGS.get(Path(out).suffix.lower(), target)
+    check(named == target, str(out), f"is named as a file of {named}", f"one of {target}, as was asked for")
     opened = Run.open(run)
     classifier = belief_of(opened, ledger)
     classifier.classes.require_images("export")

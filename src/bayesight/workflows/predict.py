@@ -16,7 +16,7 @@ from bayesight.belief.classifier import Classifier
 from bayesight.checks import check, probability
 from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.errors import SourceUnreadable
-from bayesight.evaluation.novelty import p_value, threshold
+from bayesight.evaluation.novelty import NoveltyReference, p_value, threshold
 from bayesight.formatting import percent
 from bayesight.language import marked
 from bayesight.run import Run
@@ -95,6 +95,7 @@ class Prediction:
         posterior: probability of each class now.
         novelty: how unlike anything seen, in standard deviations of known images; larger is stranger.
         p_value: share of known images at least as strange.
+        strangest: none of those it is compared with is as strange: of the known, so are ``p_value`` at most.
         known: whether the image is of a kind that was seen.
         reason: why not, in a sentence; empty when known.
         decision: what to do about it; None where no costs were stated.
@@ -114,10 +115,12 @@ class Prediction:
     reason: str
     decision: ImageDecision | None = None
     set: tuple[str, ...] | None = None
+    strangest: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The document that ``--json`` prints; ``decision`` and ``set`` only where they were asked for."""
-        tree = {name: value for name, value in vars(self).items() if name not in ("decision", "set")}
+        apart = ("decision", "set", "strangest")
+        tree = {name: value for name, value in vars(self).items() if name not in apart}
         tree |= {} if self.decision is None else {"decision": self.decision.as_dict()}
         return tree if self.set is None else tree | {"set": list(self.set)}
 
@@ -276,14 +279,14 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
     else:
         posterior, log_evidence = theorem.update(prior, likelihoods)
         after, before = posterior.log_p.exp(), base[None]
-    novelty = classifier.novelty(features, likelihoods)
-    limit = threshold(classifier.novelty_reference, how.level)
+    novelty, reference = classifier.novelty(features, likelihoods), classifier.novelty_reference
+    limit = threshold(reference, how.level)
     known = (novelty <= limit).tolist()
     decided = _decisions(classifier, how.stakes, after, known)
     sets = class_sets(classifier, how.set_coverage, base, after)
     # Plain numbers all at once: asking a tensor for one of them takes as long as for all.
     best, strange, evidence = after.argmax(1).tolist(), novelty.tolist(), log_evidence.tolist()
-    p = p_value(classifier.novelty_reference, novelty).tolist()
+    p = p_value(reference, novelty).tolist()
     priors, terms, posteriors = (_named(names, rows) for rows in (before, likelihoods, after))
     if not how.same_subject:
         priors *= len(paths)  # one and the same for every image
@@ -298,9 +301,12 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
             novelty=strange[i],
             p_value=p[i],
             known=known[i],
-            reason="" if known[i] else _reason(strange[i], limit, how.level),
+            reason=""
+            if known[i]
+            else _reason(reference, strange[i], limit, how.level, classifier.classes.reads),
             decision=decided[i],
             set=sets[i],
+            strangest=p[i] <= reference.least_p,
         )
         for i, path in enumerate(paths)
     ]
@@ -338,8 +344,12 @@ def _named(names: Sequence[str], rows: Tensor) -> list[dict[str, float]]:
     return [dict(zip(names, row, strict=True)) for row in rows.tolist()]
 
 
-def _reason(novelty: float, limit: float, level: float) -> str:
-    return marked(
-        f"unlike anything seen: novelty {novelty:.1f}, where only {percent(level, 0)} of images of known "
-        f"kinds are above {limit:.1f}"
-    )
+def _reason(reference: NoveltyReference, novelty: float, limit: float, level: float, reads: str) -> str:
+    """The sentence on what is unknown; with a bound where too few are known to tell the level's share."""
+    said = marked(f"unlike anything seen: novelty {novelty:.1f}")
+    if reference.least_p <= level:
+        return marked(
+            f"{said}, where only {percent(level, 0)} of {reads} of known kinds are above {limit:.1f}"
+        )
+    share = percent(p_value(reference, torch.tensor([limit])).item(), 0)
+    return marked(f"{said}, where at most {share} of {reads} of known kinds are above {limit:.1f}")

@@ -199,6 +199,7 @@ def test_what_takes_no_part_is_named_and_counted(made, tmp_path):
         line("00.png", "Is it warm?"),
         '{"image": "01.png", "question": "Which col',
         line("03.png", "Is it green?", "by no means"),
+        line("04.png", "Is it blue?", "NA"),
     ]
     more = [("images/alone.png", picture("red", left=True, shade=200)), ("images/bad.png", b"no picture")]
     path = source(tmp_path / "spoiled.zip", more=more, lines=lines)
@@ -208,6 +209,7 @@ def test_what_takes_no_part_is_named_and_counted(made, tmp_path):
         "images/alone.png: no questions",
         "questions.jsonl: no image 99.png",
         "no answer to 'Is it warm?' about 00.png",
+        "no answer to 'Is it blue?' about 04.png",
         "line 99: not JSON",
     ):
         assert words in told

@@ -19,11 +19,12 @@ from bayesight.models import from_huggingface, pretrained, pretrained_weights
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
 from bayesight.training.recipe import Recipe
+from bayesight.workflows.answer_table import write_answers
 from bayesight.workflows.evaluate import evaluate
 from bayesight.workflows.explain import explain
 from bayesight.workflows.export import export
 from bayesight.workflows.infer_prior import infer_prior
-from bayesight.workflows.predict import answers_for, predict
+from bayesight.workflows.predict import Readings, answers_for, predict
 from bayesight.workflows.summary import summarise
 from bayesight.workflows.train import TrainRequest, train
 from bayesight.workflows.training.classify import BORROWED_SELECTION, SELECTION
@@ -258,6 +259,17 @@ def test_an_answer_has_the_four_terms_of_one_about_an_image(run, tmp_path):
     assert [alone.path, other.path] == [f"{lines}:1", f"{lines}:3"]
     assert alone.log_likelihood == good.log_likelihood  # bit for bit, in whatever company
     assert other.log_likelihood == bad.log_likelihood
+
+
+def test_novelty_of_texts_is_told_of_texts_and_as_a_bound_where_few_are_known(run, tmp_path):
+    strange = predict(run, ["zq xv kj wp"], Readings(level=0.2))[0]
+    assert strange.strangest
+    assert "where only 20 % of texts of known kinds are above" in strange.reason
+    (few,) = predict(run, ["zq xv kj wp"], Readings(level=0.001))
+    held_out = Run.open(run).classifier().novelty_reference.scores
+    assert f"where at most {200 / (1 + len(held_out)):.1f} % of texts of known kinds" in few.reason
+    made = write_answers(run, ["the film was great and lovely"], tmp_path / "a.csv")
+    assert ": 1 text answered, " in made.text()
 
 
 def test_texts_that_cannot_be_read_are_named_and_long_ones_are_cut_and_said(run):

@@ -22,6 +22,7 @@ from bayesight.service.page.pictures import Album
 from bayesight.service.work.belief import CurrentBelief
 from bayesight.service.work.queue import Queue, QueueCandidate
 from bayesight.workflows.evaluate import verdict_now
+from bayesight.workflows.predict import Prediction
 
 __all__ = [
     "ask_values",
@@ -130,7 +131,7 @@ def image_values(details: ImageDetails, current: CurrentBelief, album: Album) ->
         "strip": novelty_strip(
             current.classifier.novelty_reference.scores.numpy(), answer.novelty, details.limit
         ),
-        "strangeness": _strangeness(answer.p_value, answer.known),
+        "strangeness": _strangeness(answer),
         "said": _said(details),
         "change": _change(details),
         "total": float(current.classifier.head.counts.sum()),
@@ -345,13 +346,16 @@ def _taken_back(details: ImageDetails, back: LabelView) -> str:
     return tr("The label {label} was taken back; {stands}.{gone}", label=back.label, stands=stands, gone=gone)
 
 
-def _strangeness(p_value: float, known: bool) -> str:
+def _strangeness(answer: Prediction) -> str:
     """An image's p-value of novelty, in words."""
-    if p_value < 0.0095:
+    count = round(100 * answer.p_value)
+    if answer.p_value < 0.0095:
         told = tr("Fewer than 1 in 100 images of known kinds are as strange as this one.")
+    elif answer.strangest:
+        told = tr("Of 100 images of known kinds, at most {count} are as strange as this one.", count=count)
     else:
         told = tr(
             "Of 100 images of known kinds, {count} are at least as strange as this one.",
-            count=round(100 * p_value),
+            count=count,
         )
-    return told if known else tr("{told} So it is called unknown, whatever its posterior.", told=told)
+    return told if answer.known else tr("{told} So it is called unknown, whatever its posterior.", told=told)

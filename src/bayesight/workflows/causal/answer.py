@@ -219,7 +219,8 @@ class ColumnUse:
         kind = {"quantity": marked("a quantity"), "rows a line": marked("how many rows each line stands for")}
         told = tr(kind.get(self.kind, self.kind))
         if self.values and self.kind == CATEGORIES:
-            told = tr("{count:,} categories", count=self.values)
+            one = self.values == 1
+            told = tr("the same in every row") if one else tr("{count:,} categories", count=self.values)
         said = f"{self.name}: {tr(self.role)}, {told}"
         if self.detail and self.role == "outcome":
             said += tr(", {value} counts", value=self.detail)

@@ -176,18 +176,21 @@ def causal_simulate(
         unobserved: variables to be left out, beside those that begin with U.
 
     Raises:
-        InvalidInput: as for ``parse``, or a graph whose every variable is unobserved.
+        InvalidInput: as for ``parse``, a graph of unobserved variables alone, or a name of another format.
         StorageFailed: the file cannot be written.
     """
     dag = parse(read_graph(graph), unobserved=unobserved)
     check(bool(dag.observed), "simulate", "every variable is unobserved", "at least one that is observed")
+    path = Path(out).expanduser().absolute()
+    ending = path.suffix.lower()
+    known = ending in ("", ".csv", ".txt", ".parquet", ".pq")
+    check(known, "--out", f"got {str(out)!r}", "a name that ends in .csv or .parquet")
     treatment = treatment or ("T" if "T" in dag.nodes else "")
     outcome = outcome or ("Y" if "Y" in dag.nodes else "")
     world = make_model(dag, kind, seed)
     effect = true_effect(world, treatment, outcome) if treatment and outcome else None
     columns = {name: values for name, values in draw(world, rows, seed).items() if name in dag.observed}
-    path = Path(out).expanduser().absolute()
-    write_atomic(path, _table_bytes(columns, kind, path.suffix.lower() in (".parquet", ".pq")))
+    write_atomic(path, _table_bytes(columns, kind, ending in (".parquet", ".pq")))
     return SimulatedTable(path, rows, tuple(columns), kind, treatment, outcome, effect)
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from bayesight.belief.classifier import Classifier
+from bayesight.belief.classifier import Classes, Classifier
 from bayesight.checks import check
 from bayesight.data.parts import PartsManifest, SourcePart
 from bayesight.evaluation import Answers
@@ -105,12 +105,14 @@ class PartsAnswers:
 
     Args:
         folder: where they are.
+        classes: of the run.
         job: the parts.
         answered: images that were answered now.
         unread: images that could not be read now.
     """
 
     folder: Path
+    classes: Classes
     job: PartsJob[Any]
     answered: int
     unread: int
@@ -118,7 +120,8 @@ class PartsAnswers:
     def text(self) -> str:
         """The same for people."""
         return marked(
-            f"{self.folder}: {self.answered:,} images answered, {self.unread:,} not read; {self.job.text()}"
+            f"{self.folder}: {self.classes.counted(self.answered)} answered, {self.unread:,} not read; "
+            f"{self.job.text()}"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -232,7 +235,7 @@ def answer_parts(
         answered, unread = answered + read, unread + refused
         job.take(read, len(content))
     job.require_any()
-    return PartsAnswers(folder, job, answered, unread)
+    return PartsAnswers(folder, classifier.classes, job, answered, unread)
 
 
 def inspect_parts(

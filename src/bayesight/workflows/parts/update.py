@@ -73,17 +73,17 @@ class PartsUpdate:
 
     def text(self) -> str:
         """The same for people."""
+        counted, before = self.run.classes().counted, sum(self.was.values())
         count, job = f"{self.absorbed:,}", self.job.text()
-        of_texts = self.run.reads == "texts"
         lines = [
             marked(f"absorbed {count} texts: {job}")
-            if of_texts
+            if self.run.reads == "texts"
             else marked(f"absorbed {count} images: {job}")
         ]
         told = [
             (self.held, marked(f"{self.held:,} parts are in the belief already, and change nothing")),
-            (sum(self.was.values()), marked(f"{sum(self.was.values()):,} images had another label before")),
-            (self.repeated, marked(f"{self.repeated:,} images were repeated, and change nothing")),
+            (before, marked(f"{counted(before)} had another label before")),
+            (self.repeated, marked(f"{counted(self.repeated)} came again, which changes nothing")),
             (self.superseded, marked(f"{self.superseded:,} labels were replaced by later ones")),
             (len(self.new_classes), marked(f"new classes: {', '.join(self.new_classes)}")),
         ]

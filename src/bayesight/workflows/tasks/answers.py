@@ -25,7 +25,7 @@ from bayesight.data.rasters import RasterRefusal
 from bayesight.data.sources import AS_STORED, ContainerOptions, find_source, holds_images
 from bayesight.errors import SourceNotFound, SourceUnreadable
 from bayesight.files import make_folder, reading, write_atomic
-from bayesight.formatting import percent
+from bayesight.formatting import columns, padded, percent
 from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.training.recipe import DataKey
@@ -321,8 +321,8 @@ class AnnotatedAudit:
         repeated = self.images.repeated
         verb = marked("image is") if repeated == 1 else marked("images are")
         lines += [marked(f"{repeated:,} {verb} there more than once")] * bool(repeated)
-        width = max(map(len, self.shares), default=0)
-        lines += [f"  {name:{width}}  {percent(share, 2)}" for name, share in self.shares.items()]
+        width = max(map(columns, self.shares), default=0)
+        lines += [f"  {padded(name, width)}  {percent(share, 2)}" for name, share in self.shares.items()]
         return "\n".join([*lines, *self.images.notes])
 
 

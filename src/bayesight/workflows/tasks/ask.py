@@ -31,7 +31,7 @@ from bayesight.data.text import KnownWords
 from bayesight.errors import listed
 from bayesight.evaluation.bootstrap import bootstrap_interval
 from bayesight.evaluation.calibration import Answers, Reliability
-from bayesight.formatting import decimal, percent
+from bayesight.formatting import columns, decimal, padded, percent
 from bayesight.language import marked, tr
 from bayesight.letters.questions import question_lines, shape_scenes
 from bayesight.models.questions import build_question_model
@@ -399,9 +399,10 @@ class _Measured:
                 bins=BINS,
             )
         ]
-        width = max(map(len, self.by_kind))
+        width = max(map(columns, self.by_kind))
         lines += [
-            f"  {kind:{width}}  " + tr("{share} of {count:,}", share=in_percent(one), count=self.counts[kind])
+            f"  {padded(kind, width)}  "
+            + tr("{share} of {count:,}", share=in_percent(one), count=self.counts[kind])
             for kind, one in self.by_kind.items()
         ]
         lines += _strange_answers(self.strange_answers, marked("learned"))

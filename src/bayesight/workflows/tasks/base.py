@@ -18,7 +18,7 @@ from bayesight.belief.classifier import Classes
 from bayesight.data.annotated import AnnotatedImages, AnnotationReader
 from bayesight.data.moves import SceneAugment
 from bayesight.errors import listed
-from bayesight.formatting import decimal, percent
+from bayesight.formatting import columns, decimal, padded, percent
 from bayesight.language import marked, tr
 from bayesight.models import Lite0Encoder, start_from_imagenet
 from bayesight.models.outline import initialised
@@ -267,11 +267,11 @@ def in_decimals(one: Estimate) -> str:
 
 def lines_of(rows: Mapping[str, Estimate], show: Callable[[Estimate], str]) -> list[str]:
     """A line for each class, point or kind with its measure, which is NaN where there is none of it."""
-    width = max(map(len, rows))
+    width = max(map(columns, rows))
     return [
-        marked(f"  {name:{width}}  not in these images")
+        marked(f"  {padded(name, width)}  not in these images")
         if math.isnan(one.mean)
-        else f"  {name:{width}}  {show(one)}"
+        else f"  {padded(name, width)}  {show(one)}"
         for name, one in rows.items()
     ]
 

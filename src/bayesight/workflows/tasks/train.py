@@ -15,6 +15,7 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.annotated import AnnotatedImages, open_annotated
 from bayesight.data.framing import ImageSpec, sides
+from bayesight.data.layout import twin_notes
 from bayesight.data.moves import SceneAugment
 from bayesight.data.splits import groups_of, split
 from bayesight.errors import listed
@@ -62,7 +63,7 @@ def train_task(job: TrainingJob) -> TrainResult:
     names, facts, said = task.learned(train, validation, recipe.data)
     frame = train.frame
     classes = Classes(names, frame.mode, (frame.height, frame.width), frame.levels, frame.fit)
-    notes = (*_notes(train, validation, names), *said, *train.notes)
+    notes = (*_notes(train, validation, names), *twin_notes(names), *said, *train.notes)
     read_s = job.tell(notes)
     plan = _plan(task, recipe, job.hardware, train, validation, Trained(nn.Identity(), classes, facts))
     start = _start(task, request, plan.network, classes, facts)
