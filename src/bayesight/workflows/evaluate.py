@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -64,7 +64,6 @@ __all__ = [
     "NoveltyCheck",
     "answers_about",
     "evaluate",
-    "figures_of",
     "measure",
     "verdict_now",
 ]
@@ -98,31 +97,65 @@ class Likelihoods:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A classifier measured on labelled images.
+    """A classifier measured on labelled images; a figure is computed when it is asked for.
 
     Args:
         classes: names (K,).
         answers: what it says of each image.
-        prior: (K,) stated base rates, or None: the images are then a sample of where it is used.
-        accuracy: fraction, at the prior's base rates where there is one, as are the next two.
-        log_loss: nats.
-        ece: calibration error over 15 bins of equal width.
-        ece_by_chance: the one to be expected of as many images were all probabilities true.
-        accuracy_interval: 95 % credible interval of the accuracy.
-        log_loss_error: standard error of the log-loss, nats.
+        prior: (K,) stated base rates, or None: the images are then a sample of where it is used. Accuracy,
+            log-loss and calibration error are those at the prior's base rates where there is one.
         posteriors: gives ``log_p``.
+
+    Raises:
+        InvalidInput: no image is of a class with a positive prior.
     """
 
     classes: tuple[str, ...]
     answers: Answers
     prior: FloatArray | None
-    accuracy: float
-    log_loss: float
-    ece: float
-    ece_by_chance: float
-    accuracy_interval: tuple[float, float]
-    log_loss_error: float
     posteriors: Callable[[], Iterable[FloatArray]] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        came, known = "no image of a class that has one", self._met is None or bool(self._met.sum() > 0)
+        check(known, "base rates", came, "images of one class at least whose base rate is above 0")
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the images that is answered rightly."""
+        return self._accuracy[0]
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 % credible interval of the accuracy."""
+        return self._accuracy[1]
+
+    @cached_property
+    def _accuracy(self) -> tuple[float, tuple[float, float]]:
+        return _share(self.cells.diagonal(), self.cells.sum(axis=1), self.prior)
+
+    @cached_property
+    def log_loss(self) -> float:
+        """Mean log-loss, nats."""
+        return self.answers.log_loss(self.weights)
+
+    @cached_property
+    def log_loss_error(self) -> float:
+        """Standard error of the log-loss, nats."""
+        return _log_loss_error(-self.answers.log_p_true, self.weights)
+
+    def reliability(self) -> Reliability:
+        """Stated probability against how often it came true, in 15 bins of equal width."""
+        return self.answers.reliability(CALIBRATION_BINS, weights=self.weights)
+
+    @property
+    def ece(self) -> float:
+        """Calibration error over those bins."""
+        return self.reliability().expected_error
+
+    @property
+    def ece_by_chance(self) -> float:
+        """The one to be expected of as many images were all probabilities true."""
+        return self.reliability().by_chance
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -155,7 +188,7 @@ class Evaluation:
     @cached_property
     def cells(self) -> Any:
         """``confusion`` as a sparse array."""
-        return _cells(self.answers, self.classes)
+        return sparse_confusion(self.labels, self.predictions, len(self.classes))
 
     @property
     def unmet(self) -> tuple[str, ...]:
@@ -171,22 +204,29 @@ class Evaluation:
         return _verdict(self._table * len(self.labels) / self._table.sum(), self.classes)
 
     @cached_property
+    def _met(self) -> FloatArray | None:
+        """(K,) base rates of the classes that are in the sample, which need not sum to 1."""
+        return None if self.prior is None else np.where(self.cells.sum(axis=1) > 0, self.prior, 0.0)
+
+    @cached_property
     def _table(self) -> Any:
         """``cells``, as often as the base rates of the classes that are among them say."""
         table = self.cells.astype(np.float64)
-        return table if self.prior is None else at_prior(table, _met(self.cells, self.prior))
+        return table if self._met is None else at_prior(table, self._met / self._met.sum())
 
     @property
     def predictions(self) -> IntArray:
         """(N,) class numbers."""
         return self.answers.predicted
 
-    @property
+    @cached_property
     def weights(self) -> FloatArray | None:
-        """(N,) how much each image counts at the prior's base rates; None without a prior."""
-        if self.prior is None:
+        """(N,) how much each image counts at the prior's base rates, 1 on average; None without a prior."""
+        if self._met is None:
             return None
-        return _weights(self.labels, _met(self.cells, self.prior))
+        shares = self.cells.sum(axis=1) / len(self.labels)
+        found: FloatArray = (self._met / self._met.sum() / np.where(shares > 0, shares, 1.0))[self.labels]
+        return found
 
     def least_precise(self, most: int) -> list[int]:
         """The numbers of the ``most`` least precise classes, ascending; those never named come first."""
@@ -242,10 +282,6 @@ class Evaluation:
         if len(self.classes) < 2:
             return [None] * len(chosen)
         return diagnose_classes(self.cells, self.prior, draws=4000, only=chosen)
-
-    def reliability(self) -> Reliability:
-        """Stated probability against how often it came true."""
-        return self.answers.reliability(CALIBRATION_BINS, weights=self.weights)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers ``--json`` prints; of more than ``WHOLE`` classes the least precise, and the cells."""
@@ -436,8 +472,8 @@ def evaluate(
     new = ~(learned | chosen)
     unseen = None
     if 0 < int(new.sum()) < len(new):
-        unseen = figures_of(
-            found.classes, found.answers.at(new.numpy()), found.prior, lambda: [found.log_p[new.numpy()]]
+        unseen = replace(
+            found, answers=found.answers.at(new.numpy()), posteriors=lambda: [found.log_p[new.numpy()]]
         )
     novelty = None
     if unknown is not None:
@@ -493,7 +529,7 @@ def measure(
         return _posteriors(classifier, log_likelihood, prior)
 
     answers = answers_about(classifier, log_likelihood, labels, prior)
-    return figures_of(names, answers, None if prior is None else prior.numpy(), posteriors)
+    return Evaluation(names, answers, None if prior is None else prior.numpy(), posteriors)
 
 
 def answers_about(
@@ -514,31 +550,6 @@ def _posteriors(
         yield (log_likelihood[rows] + log_prior).log_softmax(dim=1).numpy()
 
 
-def figures_of(
-    classes: tuple[str, ...],
-    answers: Answers,
-    prior: FloatArray | None,
-    posteriors: Callable[[], Iterable[FloatArray]],
-) -> Evaluation:
-    """All figures of answers."""
-    table = _cells(answers, classes)
-    weights = None if prior is None else _weights(answers.labels, _met(table, prior))
-    right, span = _share(table.diagonal(), table.sum(axis=1), prior)
-    promised = answers.reliability(CALIBRATION_BINS, weights=weights)
-    return Evaluation(
-        classes=classes,
-        answers=answers,
-        prior=prior,
-        accuracy=right,
-        log_loss=answers.log_loss(weights),
-        ece=promised.expected_error,
-        ece_by_chance=promised.by_chance,
-        accuracy_interval=span,
-        log_loss_error=_log_loss_error(-answers.log_p_true, weights),
-        posteriors=posteriors,
-    )
-
-
 def _checked_sets(classifier: Classifier, found: Evaluation, coverage: float) -> SetCheck:
     """The sets at the base rates the figures are for."""
     prior = classifier.prior if found.prior is None else torch.from_numpy(found.prior)
@@ -550,13 +561,12 @@ def _checked_sets(classifier: Classifier, found: Evaluation, coverage: float) ->
     share, span = _share(
         np.bincount(found.labels, held, minlength=classes).astype(float), support, found.prior
     )
-    weights = None if found.prior is None else _weights(found.labels, _met(found.cells, found.prior))
     return SetCheck(
         asked=coverage,
         held=share,
         interval=span,
-        mean_size=float(np.average(sizes, weights=weights)),
-        single=float(np.average(sizes == 1, weights=weights)),
+        mean_size=float(np.average(sizes, weights=found.weights)),
+        single=float(np.average(sizes == 1, weights=found.weights)),
     )
 
 
@@ -568,11 +578,6 @@ def verdict_now(classifier: Classifier) -> str:
     return _verdict(
         sparse_confusion(judged.labels.numpy(), called.numpy(), len(names), judged.weights.numpy()), names
     )
-
-
-def _cells(answers: Answers, classes: tuple[str, ...]) -> Any:
-    """(K, K) counts, sparse, rows true, columns predicted."""
-    return sparse_confusion(answers.labels, answers.predicted, len(classes))
 
 
 def _intervals(reading: Diagnosis, figures: Mapping[str, float]) -> dict[str, list[float]]:
@@ -610,12 +615,11 @@ def _share(
     if prior is None:
         _, low, high = rate_interval(float(right.sum()), float(support.sum()))
         share = float(right.sum() / support.sum())
-        return share, (min(float(low), share), max(float(high), share))
-    shares = np.where(support > 0, right / np.maximum(support, 1), 0.5)
-    share = float(prior @ shares)
-    rng = numpy_generator(0, "accuracy at a prior")
-    drawn = 1 - mixture_draws(support - right, support, prior, rng, draws=ACCURACY_DRAWS)
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    else:
+        share = float(prior @ np.where(support > 0, right / np.maximum(support, 1), 0.5))
+        rng = numpy_generator(0, "accuracy at a prior")
+        drawn = 1 - mixture_draws(support - right, support, prior, rng, draws=ACCURACY_DRAWS)
+        low, high = np.quantile(drawn, [0.025, 0.975])
     return share, (min(float(low), share), max(float(high), share))
 
 
@@ -632,15 +636,6 @@ def _log_loss_error(losses: FloatArray, weights: FloatArray | None) -> float:
     return float(np.sqrt((share**2 @ spread**2) * count / (count - 1)))
 
 
-def _met(table: Any, prior: FloatArray) -> FloatArray:
-    """The base rates of the classes that are in the sample, made to sum to 1."""
-    met = np.where(table.sum(axis=1) > 0, prior, 0.0)
-    came = "no image of a class that has one"
-    check(bool(met.sum() > 0), "base rates", came, "images of one class at least whose base rate is above 0")
-    share: FloatArray = met / met.sum()
-    return share
-
-
 def _why(name: str, value: float, sensitivity: float, false_alarm: float) -> str:
     """The word for a figure that is no number."""
     if math.isinf(value):
@@ -654,12 +649,6 @@ def _why(name: str, value: float, sensitivity: float, false_alarm: float) -> str
     if math.isnan(false_alarm):
         return marked("no other class in this sample")
     return "never said" if name == "likelihood_ratio_positive" else "always said"
-
-
-def _weights(labels: IntArray, prior: FloatArray) -> FloatArray:
-    """(N,) weights under which the labels appear as often as the prior says; their mean is 1."""
-    shares = np.bincount(labels, minlength=len(prior)) / len(labels)
-    return (prior / np.where(shares > 0, shares, 1.0))[labels]
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -25,7 +25,7 @@ from bayesight.run import Run
 from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.workflows.answer_table import table_of
 from bayesight.workflows.belief import belief_of
-from bayesight.workflows.evaluate import Evaluation, Likelihoods, answers_about, figures_of
+from bayesight.workflows.evaluate import Evaluation, Likelihoods, answers_about
 from bayesight.workflows.infer_prior import InferredPrior, infer_from
 from bayesight.workflows.parts.absorbing import by_digest
 from bayesight.workflows.parts.duplicates import parts_folder, with_rows_of_parts
@@ -158,7 +158,7 @@ def evaluate_parts(
         masks = with_rows_of_parts(classifier, parts_folder(run), ids).seen(ids)
         learned, chosen = learned + int(masks[0].sum()), chosen + int(masks[1].sum())
     answers = Answers.joined([answers for _, answers, _ in found])
-    figures = figures_of(names, answers, None if stated is None else stated.numpy(), lambda: [])
+    figures = Evaluation(names, answers, None if stated is None else stated.numpy(), lambda: [])
     return PartsEvaluation(run, figures, job, learned, chosen)
 
 
