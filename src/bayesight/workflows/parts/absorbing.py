@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import bayesight
-from bayesight.bayes.head.state import sufficient_statistics
+from bayesight.bayes.head.state import empty, sufficient_statistics
 from bayesight.belief.absorbed import AbsorbedRows
 from bayesight.belief.classifier import Classifier
 from bayesight.belief.held_parts import image_keys
@@ -89,12 +89,8 @@ def reader_of_parts(classifier: Classifier) -> tuple[Classifier, str]:
 
     It is the network, the classes and the standardisation, which is fixed; none of what was absorbed.
     """
-    head = replace(
-        classifier.head,
-        counts=torch.zeros_like(classifier.head.counts),
-        sums=torch.zeros_like(classifier.head.sums),
-        second_moments=torch.zeros_like(classifier.head.second_moments),
-    )
+    own = classifier.head
+    head = replace(empty(own.classes, own.shift, own.scale, own.prior), founding=own.founding, kept=own.kept)
     none = torch.empty(0, dtype=torch.int64)
     absorbed = AbsorbedRows(
         torch.empty(0, 16, dtype=torch.uint8), none, none.double(), none.bool(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from bayesight.belief.classifier import Classes, Classifier
 from bayesight.checks import check
 from bayesight.data.parts import PartsManifest, SourcePart
 from bayesight.evaluation import Answers
-from bayesight.files import make_folder, write_atomic
+from bayesight.files import make_folder
 from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.training.classification import EVALUATION_BATCH
@@ -33,12 +33,13 @@ from bayesight.workflows.parts.engine import Work, computed
 from bayesight.workflows.parts.jobs import (
     PartsJob,
     ShownParts,
+    computed_files,
     labelled_part,
     opened_part,
     plain_part,
     unlabelled_part,
 )
-from bayesight.workflows.predict import Readings, UnreadImage, answer_blocks
+from bayesight.workflows.predict import Readings, answer_blocks
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.sources import AS_IT_IS, SCORED, SourceOptions
 
@@ -78,7 +79,7 @@ class PartsEvaluation:
 
     run: Run
     evaluation: Evaluation
-    job: PartsJob[Any]
+    job: PartsJob
     learned: int
     chosen: int
 
@@ -113,7 +114,7 @@ class PartsAnswers:
 
     folder: Path
     classes: Classes
-    job: PartsJob[Any]
+    job: PartsJob
     answered: int
     unread: int
 
@@ -171,7 +172,7 @@ def infer_parts(
     cluster: str | None = None,
     options: SourceOptions = AS_IT_IS,
     progress: ShownParts | None = None,
-) -> tuple[InferredPrior, PartsJob[Any]]:
+) -> tuple[InferredPrior, PartsJob]:
     """Infer the base rates of the unlabelled images of parts, as ``infer_prior`` does of one source.
 
     Of more than ``MOST_FOR_PRIOR`` images those with the smallest digests are taken, the same for any order.
@@ -219,21 +220,19 @@ def answer_parts(
     asked = hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
     manifest = PartsManifest.open(manifest_path)
     paths = [folder / f"{part.key}-{asked}.parquet" for part in manifest.parts]
-    job, answered, unread = PartsJob[Any](len(paths), progress), 0, 0
-    for path in paths:
-        if path.exists():
-            job.take(pq.read_metadata(path).num_rows, None)
-    missing = [at for at, path in enumerate(paths) if not path.exists()]
-    tasks = [_Task(manifest.parts[at], options) for at in missing]
-    for outcome in computed(_answer_part, (classifier, how), tasks, cluster):
-        at = missing[outcome.task]
-        if outcome.reason:
-            job.fail(manifest.parts[at], outcome.reason)
-            continue
-        content, read, refused = outcome.value
-        write_atomic(paths[at], content)
-        answered, unread = answered + read, unread + refused
-        job.take(read, len(content))
+    job, answered, unread = PartsJob(len(paths), progress), 0, 0
+    tasks = [_Task(part, options) for part in manifest.parts]
+
+    def fail(at: int, reason: str) -> None:
+        job.fail(manifest.parts[at], reason)
+
+    work = computed_files(_answer_part, (classifier, how), tasks.__getitem__, paths, cluster, fail)
+    for at, sent in work:
+        with pq.ParquetFile(paths[at]) as table:
+            rows, read = table.metadata.num_rows, table.read(["error"])["error"].null_count
+        job.take(rows if sent is None else read, sent)
+        if sent is not None:
+            answered, unread = answered + read, unread + rows - read
     job.require_any()
     return PartsAnswers(folder, classifier.classes, job, answered, unread)
 
@@ -244,7 +243,7 @@ def inspect_parts(
     cluster: str | None = None,
     options: SourceOptions = AS_IT_IS,
     progress: ShownParts | None = None,
-) -> tuple[dict[str, Any], PartsJob[Any]]:
+) -> tuple[dict[str, Any], PartsJob]:
     """Count the classes, the images, what is broken and what is there twice in parts.
 
     Raises:
@@ -268,7 +267,7 @@ def inspect_parts(
     return document, job
 
 
-def inspection_text(document: dict[str, Any], job: PartsJob[Any]) -> str:
+def inspection_text(document: dict[str, Any], job: PartsJob) -> str:
     """The findings of ``inspect_parts``, for people."""
     classes = [f"  {name}  {count:,}" for name, count in document["classes"].items()]
     head = marked(
@@ -286,13 +285,13 @@ def _done(
     options: SourceOptions,
     progress: ShownParts | None,
     fewer: Callable[[dict[int, Any]], dict[int, Any]] = lambda values: values,
-) -> tuple[PartsJob[Any], list[Any]]:
+) -> tuple[PartsJob, list[Any]]:
     """The result of a task of each part that can be read, in the order of the manifest; images come first.
 
     ``fewer`` lets go of what is not needed of the results that are there.
     """
     manifest = PartsManifest.open(manifest_path)
-    job = PartsJob[Any](len(manifest.parts), progress)
+    job = PartsJob(len(manifest.parts), progress)
     values: dict[int, Any] = {}
     for outcome in computed(work, context, [_Task(part, options) for part in manifest.parts], cluster):
         if outcome.reason:
@@ -348,27 +347,17 @@ def _describe_part(classifier: Classifier, task: _Task) -> tuple[int, Tensor, Te
         return len(digests), likelihoods, classifier.novelty(features, likelihoods), digests[few]
 
 
-def _answer_part(context: tuple[Classifier, Readings], task: _Task) -> tuple[bytes, int, int]:
-    """A Parquet table of answers to a part's images, how many there are, and how many could not be read."""
+def _answer_part(context: tuple[Classifier, Readings], task: _Task) -> bytes:
+    """A Parquet table of answers to a part's images, which are named by the address of the part."""
     classifier, how = context
-    out, read, refused = io.BytesIO(), 0, 0
+    out, names, url = io.BytesIO(), classifier.classes.names, task.part.url
     container = replace(task.options.container, share=task.part.share)
-    names = classifier.classes.names
     schema = table_of([], names, how).schema
     with opened_part(task.part) as (path, _, _found), pq.ParquetWriter(out, schema) as writer:
-        for rows in _answers(classifier, path, task.part.url, how, container):
+        for block in answer_blocks(classifier, [path], how, container):
+            rows = [replace(row, path=url + row.path.removeprefix(str(path))) for row in block.rows]
             writer.write_table(table_of(rows, names, how))
-            unread = sum(isinstance(row, UnreadImage) for row in rows)
-            read, refused = read + len(rows) - unread, refused + unread
-    return out.getvalue(), read, refused
-
-
-def _answers(
-    classifier: Classifier, path: Path, url: str, how: Readings, container: Any
-) -> Iterator[list[Any]]:
-    """Answers in blocks, whose images are named by the address of the part."""
-    for block in answer_blocks(classifier, [path], how, container):
-        yield [replace(row, path=url + row.path.removeprefix(str(path))) for row in block.rows]
+    return out.getvalue()
 
 
 def _inspect_part(_: None, task: _Task) -> tuple[int, dict[str, Any], np.ndarray]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from bayesight.belief.classifier import Classes
 from bayesight.checks import check
@@ -24,21 +24,19 @@ from bayesight.data.webdataset import shard_labels, write_labels
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.files import write_atomic
 from bayesight.language import marked, retold, tr
+from bayesight.workflows.parts.engine import Work, computed
 from bayesight.workflows.sources import LabelledImages, SourceOptions, read_labelled, read_unlabelled
 
 __all__ = [
     "PartsJob",
     "ShownParts",
+    "computed_files",
     "keep_hashes",
-    "kept",
     "labelled_part",
     "opened_part",
     "plain_part",
     "unlabelled_part",
 ]
-
-
-Value = TypeVar("Value")
 
 
 class ShownParts(Protocol):
@@ -49,7 +47,7 @@ class ShownParts(Protocol):
 
 
 @dataclass
-class PartsJob(Generic[Value]):
+class PartsJob:
     """Parts that are done, and those that are not.
 
     Args:
@@ -122,15 +120,9 @@ class PartsJob(Generic[Value]):
         more = marked(f"{more}; {self._rate:,.0f} images a second") if self._rate else more
         ended = f"{self.done + self.resumed:,}"
         lines = [marked(f"{ended} of {self.total:,} parts in {self.seconds:.1f} s{more}")]
-        return "\n".join(
-            [
-                *lines,
-                *(
-                    tr("missing: {part}: {reason}", part=name, reason=retold(why))
-                    for name, why in self.failures.items()
-                ),
-            ]
-        )
+        failures = self.failures.items()
+        lines += [tr("missing: {part}: {reason}", part=name, reason=retold(why)) for name, why in failures]
+        return "\n".join(lines)
 
     @property
     def _rate(self) -> float:
@@ -143,26 +135,51 @@ class PartsJob(Generic[Value]):
             self.progress(ended, self.total, f"{self.images:,} images, {self._rate:,.0f}/s{failed}")
 
 
-def kept(
-    paths: Sequence[Path], compute: Callable[[list[int]], Iterator[tuple[int, bytes | None]]]
+@dataclass(frozen=True)
+class _Tasks(Sequence[Any]):
+    """Tasks that are made as they are asked for: what few of them hold is in memory at once."""
+
+    make: Callable[[int], Any]
+    places: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.make(self.places[at])
+
+
+def computed_files(
+    work: Work,
+    context: Any,
+    make: Callable[[int], Any],
+    paths: Sequence[Path],
+    cluster: str | None,
+    fail: Callable[[int, str], None],
 ) -> Iterator[tuple[int, int | None]]:
     """Results kept in files: those that are there, and then those that are computed, as they end.
 
     Args:
+        work: as in ``computed``; gives the bytes of the file.
+        context: likewise.
+        make: the task of a place.
         paths: the file of each task.
-        compute: gives the bytes of each of some tasks, None where one failed.
+        cluster: as in ``computed``.
+        fail: told the place of a task that is given up, and why.
 
     Yields:
         The place of a task, and how many bytes came now; None where its file was there. Those that failed
         are left out.
     """
     missing = [at for at, path in enumerate(paths) if not path.exists()]
-    gone = set(missing)
-    yield from ((at, None) for at in range(len(paths)) if at not in gone)
-    for at, content in compute(missing):
-        if content is not None:
-            write_atomic(paths[at], content)
-            yield at, len(content)
+    yield from ((at, None) for at in sorted({*range(len(paths))} - {*missing}))
+    for outcome in computed(work, context, _Tasks(make, missing), cluster):
+        at = missing[outcome.task]
+        if outcome.reason:
+            fail(at, outcome.reason)
+        else:
+            write_atomic(paths[at], outcome.value)
+            yield at, len(outcome.value)
 
 
 def keep_hashes(path: Path, manifest: PartsManifest, hashes: dict[str, str]) -> None:

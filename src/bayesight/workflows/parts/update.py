@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
 from bayesight.bayes.head.gaussian import log_evidence
-from bayesight.bayes.head.state import GaussianHead
+from bayesight.bayes.head.state import GaussianHead, empty
 from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier
 from bayesight.belief.held_parts import image_keys
@@ -20,19 +19,19 @@ from bayesight.belief.part_statistics import LARGE, PartStatistics, added, merge
 from bayesight.belief.updating import LearningOptions, without_emptied
 from bayesight.checks import check
 from bayesight.data.parts import PartsManifest
-from bayesight.errors import SourceUnreadable, StorageFailed
-from bayesight.files import write_atomic
+from bayesight.errors import SourceUnreadable
+from bayesight.files import make_folder, write_atomic
 from bayesight.language import marked
 from bayesight.run import Run
 from bayesight.types import IntArray
 from bayesight.workflows.belief import belief_lock, check_alone
-from bayesight.workflows.parts.absorbing import AbsorbTask, absorb_part, reader_of_parts
+from bayesight.workflows.parts.absorbing import AbsorbTask, absorb_part, by_digest, reader_of_parts
 from bayesight.workflows.parts.duplicates import Duplicates, find_duplicates, parts_folder
-from bayesight.workflows.parts.engine import computed, connected
-from bayesight.workflows.parts.jobs import PartsJob, ShownParts, keep_hashes, kept
+from bayesight.workflows.parts.engine import connected
+from bayesight.workflows.parts.jobs import PartsJob, ShownParts, computed_files, keep_hashes
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, class_numbers
 
-__all__ = ["PartsUpdate", "parts_folder", "update_by_parts"]
+__all__ = ["PartsUpdate", "update_by_parts"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class PartsUpdate:
     """
 
     run: Run
-    job: PartsJob[bytes]
+    job: PartsJob
     held: int
     absorbed: int
     repeated: int
@@ -160,11 +159,18 @@ def update_by_parts(
                 "Leave it out: what was before those parts has been trusted less with them. Or make a "
                 "manifest of the others alone.",
             )
-        job = PartsJob[bytes](len(fresh), progress)
-        folder = _folder(run)
+        job, folder = PartsJob(len(fresh), progress), parts_folder(run)
+        make_folder(folder, "a folder for the results of parts")
         reader, key = reader_of_parts(before)
         tasks = [AbsorbTask(part, options) for part in fresh]
-        files = _computed(job, reader, tasks, [folder / f"{t.key(key)}.stats" for t in tasks], cluster)
+        paths, files = [folder / f"{task.key(key)}.stats" for task in tasks], {}
+
+        def fail(at: int, reason: str) -> None:
+            job.fail(tasks[at].part, reason)
+
+        for at, sent in computed_files(absorb_part, reader, tasks.__getitem__, paths, cluster, fail):
+            job.take(PartStatistics.read(paths[at], without=LARGE).facts["images"], sent)
+            files[at] = paths[at]
         job.require_any()
         done = [(task, files[at]) for at, task in enumerate(tasks) if at in files]
         past = before.discount(trust_past) if done and trust_past != 1 else before
@@ -197,59 +203,6 @@ def update_by_parts(
         )
 
 
-def _folder(run: Run) -> Path:
-    folder = parts_folder(run)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as problem:
-        raise StorageFailed(f"cannot make {folder}: {problem.strerror}") from problem
-    return folder
-
-
-def _computed(
-    job: PartsJob[bytes],
-    reader: Classifier,
-    tasks: Sequence[AbsorbTask],
-    paths: list[Path],
-    cluster: str | None,
-) -> dict[int, Path]:
-    """The files of the statistics of all parts that could be read, by the places of their tasks."""
-
-    def compute(missing: list[int]) -> Iterator[tuple[int, bytes | None]]:
-        for outcome in computed(absorb_part, reader, [tasks[at] for at in missing], cluster):
-            at = missing[outcome.task]
-            if outcome.reason:
-                job.fail(tasks[at].part, outcome.reason)
-            yield at, outcome.value
-
-    files = {}
-    for at, sent in kept(paths, compute):
-        job.take(PartStatistics.read(paths[at], without=LARGE).facts["images"], sent)
-        files[at] = paths[at]
-    return files
-
-
-@dataclass(frozen=True)
-class _Again(Sequence[AbsorbTask]):
-    """Tasks for what is to be subtracted, made as they are asked for: the images of few are held twice.
-
-    Args:
-        tasks: those of all parts.
-        twice: the images.
-        places: of the parts that have some.
-    """
-
-    tasks: Sequence[AbsorbTask]
-    twice: Duplicates
-    places: list[int]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, at: Any) -> Any:
-        return replace(self.tasks[self.places[at]], rows=self.twice.of_part(self.places[at]))
-
-
 def _subtractions(
     reader: Classifier,
     key: str,
@@ -263,22 +216,20 @@ def _subtractions(
     Raises:
         SourceUnreadable: a part that was there a moment ago cannot be read; nothing was changed.
     """
-    again = _Again(tasks, twice, twice.parts())
-    paths = [folder / f"{task.key(key)}.stats" for task in again]
+    places = twice.parts()
 
-    def compute(missing: list[int]) -> Iterator[tuple[int, bytes | None]]:
-        these = replace(again, places=[again.places[at] for at in missing])
-        for outcome in computed(absorb_part, reader, these, cluster):
-            at = missing[outcome.task]
-            if outcome.reason:
-                raise SourceUnreadable(
-                    f"{again[at].part.name} has images that other parts hold too, and could not be read "
-                    f"again ({outcome.reason}); nothing was changed. Run the command again: what is done is "
-                    "kept."
-                )
-            yield at, outcome.value
+    def again(at: int) -> AbsorbTask:
+        return replace(tasks[places[at]], rows=twice.of_part(places[at]))
 
-    return {again.places[at]: paths[at] for at, _ in kept(paths, compute)}
+    def fail(at: int, reason: str) -> NoReturn:
+        raise SourceUnreadable(
+            f"{tasks[places[at]].part.name} has images that other parts hold too, and could not be read "
+            f"again ({reason}); nothing was changed. Run the command again: what is done is kept."
+        )
+
+    paths = [folder / f"{again(at).key(key)}.stats" for at in range(len(places))]
+    done = computed_files(absorb_part, reader, again, paths, cluster, fail)
+    return {places[at]: paths[at] for at, _ in done}
 
 
 def _added(
@@ -293,26 +244,13 @@ def _added(
     named = tuple(dict.fromkeys(name for fact in facts for name in fact["new_classes"]))
     class_numbers(named, past.classes.names, new_classes=True, similar_names=options.similar_names)
     after = _without_replaced(past, twice).with_classes(named)
-    names, nothing = after.classes.names, torch.zeros_like(after.head.counts)
-    zero = replace(
-        after.head,
-        counts=nothing,
-        sums=torch.zeros_like(after.head.sums),
-        second_moments=torch.zeros_like(after.head.second_moments),
-    )
+    names, head = after.classes.names, after.head
+    zero = replace(empty(names, head.shift, head.scale, head.prior), founding=head.founding, kept=head.kept)
     total = merged(_with(zero, one) for one in ready)
-    if total is not None:
-        head = after.head
-        summed = replace(
-            head,
-            counts=head.counts + total.counts,
-            sums=head.sums + total.sums,
-            second_moments=head.second_moments + total.second_moments,
-        )
-        after = replace(after, head=summed)
+    after = replace(after, head=merged([head] if total is None else [head, total]))
     rows = _exemplars(after, ready, twice)
     taken = image_keys(rows.digests.numpy())
-    held = nothing.clone()
+    held = zero.counts.clone()
     for one in ready:
         part = PartStatistics.read(one.file, without=LARGE)
         gone = np.concatenate([twice.counted_elsewhere(one.place), taken])
@@ -377,12 +315,9 @@ def _exemplars(after: Classifier, ready: Sequence[_Absorbed], twice: Duplicates)
 
 def _chosen(labels: IntArray, digests: np.ndarray, room: int) -> IntArray:
     """Places of at most ``room`` rows, the classes in turn, each in the order of its digests."""
-    halves = np.ascontiguousarray(digests).view(">u8").reshape(-1, 2)
-    order = np.lexsort((halves[:, 1], halves[:, 0], labels))
-    seen: Counter[int] = Counter()
+    order = by_digest(digests)
+    of_class = order[np.argsort(labels[order], kind="stable")]
     rank = np.empty(len(labels), np.int64)
-    for place in order.tolist():
-        rank[place] = seen[int(labels[place])]
-        seen[int(labels[place])] += 1
-    turn: IntArray = np.lexsort((halves[:, 1], halves[:, 0], rank))
+    rank[of_class] = np.arange(len(labels)) - np.searchsorted(labels[of_class], labels[of_class])
+    turn: IntArray = order[np.argsort(rank[order], kind="stable")]
     return turn[:room]
