@@ -41,30 +41,17 @@ Work = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """A task that has ended.
+    """A task that has ended, or a try of one.
 
     Args:
         task: its place among the tasks.
         value: what it gave; None where it failed.
-        reason: why it was given up; empty where it was not.
-    """
-
-    task: int
-    value: Any = None
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """The answer of a worker.
-
-    Args:
-        value: what the task gave.
-        reason: why it gave nothing.
+        reason: why it gave nothing; empty where it gave something.
         again: another try may help.
         elsewhere: why the job cannot be done on this cluster at all.
     """
 
+    task: int
     value: Any = None
     reason: str = ""
     again: bool = False
@@ -91,11 +78,11 @@ def computed(
         return
     if cluster is None:
         for place, task in enumerate(tasks):
-            attempt = _Attempt(again=True)
+            outcome = TaskOutcome(place, again=True)
             for _ in range(TRIES):
-                if attempt.again:
-                    attempt = _attempt(work, context, task, _versions())
-            yield TaskOutcome(place, attempt.value, attempt.reason)
+                if outcome.again:
+                    outcome = _attempt(work, context, place, task, _versions())
+            yield outcome
         return
     with connected(cluster) as ray:
         found = _on_cluster(ray, work, context, tasks)
@@ -132,51 +119,53 @@ def _on_cluster(ray: Any, work: Work, context: Any, tasks: Sequence[Any]) -> Ite
         while waiting and len(running) < room:
             place = waiting.pop()
             tries[place] += 1
-            running[attempt.remote(work, shared, tasks[place], versions)] = place
+            running[attempt.remote(work, shared, place, tasks[place], versions)] = place
         ended, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
         for reference in ended:
             place = running.pop(reference)
-            done = _received(ray, reference)
+            done = _received(ray, reference, place)
             if done.elsewhere:
                 raise InvalidInput(done.elsewhere)
             if done.again and tries[place] < TRIES:
                 waiting.append(place)
             else:
-                yield TaskOutcome(place, done.value, done.reason)
+                yield done
 
 
-def _received(ray: Any, reference: Any) -> _Attempt:
+def _received(ray: Any, reference: Any, place: int) -> TaskOutcome:
     """The answer that a worker sent back, or why none came."""
     try:
-        found: _Attempt = ray.get(reference)
+        found: TaskOutcome = ray.get(reference)
     except ray.exceptions.RayTaskError as problem:  # it could not even begin
-        return _Attempt(
+        return TaskOutcome(
+            place,
             elsewhere=f"a worker cannot run Bayesight ({shown(str(problem.cause), 200)}); install "
-            f"bayesight {bayesight.__version__} with the same Python on every machine of the cluster."
+            f"bayesight {bayesight.__version__} with the same Python on every machine of the cluster.",
         )
     except ray.exceptions.RayError as problem:
-        return _Attempt(reason=f"{type(problem).__name__}: {_first_line(problem)}", again=True)
+        return TaskOutcome(place, reason=f"{type(problem).__name__}: {_first_line(problem)}", again=True)
     return found
 
 
-def _attempt(work: Work, context: Any, task: Any, versions: tuple[str, str]) -> _Attempt:
+def _attempt(work: Work, context: Any, place: int, task: Any, versions: tuple[str, str]) -> TaskOutcome:
     """One try of a task, wherever it is done; one thread, so that sums have the same bits everywhere."""
     if versions != _versions():
         mine, theirs = (f"bayesight {ours} and torch {torchs}" for ours, torchs in (_versions(), versions))
-        return _Attempt(
+        return TaskOutcome(
+            place,
             elsewhere=f"a worker ({socket.gethostname()}) has {mine}, this program {theirs}; install the "
-            "same on every machine of the cluster."
+            "same on every machine of the cluster.",
         )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _Attempt(work(context, task))
+        return TaskOutcome(place, work(context, task))
     except InvalidInput as problem:  # it would be refused again
-        return _Attempt(reason=str(problem))
+        return TaskOutcome(place, reason=str(problem))
     except BayesightError as problem:
-        return _Attempt(reason=str(problem), again=True)
+        return TaskOutcome(place, reason=str(problem), again=True)
     except Exception as problem:  # noqa: BLE001 - one part's fault stops no other
-        return _Attempt(reason=f"{type(problem).__name__}: {shown(str(problem), 300)}", again=True)
+        return TaskOutcome(place, reason=f"{type(problem).__name__}: {shown(str(problem), 300)}", again=True)
     finally:
         torch.set_num_threads(threads)
 

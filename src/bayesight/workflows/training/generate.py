@@ -3,54 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bayesight.belief.classifier import Classes
 from bayesight.checks import check
-from bayesight.data import Store, open_store, split
+from bayesight.data import open_store, split
 from bayesight.data.batches import Examples
 from bayesight.data.codecs import png_of
 from bayesight.data.notes import notes as source_notes
 from bayesight.files import write_atomic
 from bayesight.language import marked
-from bayesight.models import GenerativeModel
 from bayesight.seeding import derive, torch_generator
 from bayesight.training.generation import FEWEST, generation, measure_generator
 from bayesight.training.recipe import Recipe
 from bayesight.types import ImageArray, Progress
 from bayesight.workflows.reporting import generation_report
 from bayesight.workflows.sources import pictures_of, unlabelled
-from bayesight.workflows.training.images import classes_like, further_unlabelled, seen_freely
+from bayesight.workflows.training.images import Material, classes_like, further_unlabelled, seen_freely
 from bayesight.workflows.training.job import TrainingJob, TrainResult, described
 from bayesight.workflows.training.request import TrainRequest
 
-__all__ = ["SAMPLES", "Pictures", "sheet", "train_generator"]
+__all__ = ["SAMPLES", "sheet", "train_generator"]
 
 SAMPLES = 64
 """Images that are made for ``samples.png`` and the report."""
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Images of a run, uint8 as stored.
-
-    Args:
-        stores: the source, then every further one.
-        train: learned from.
-        validation: never learned from.
-        shape: (H, W) and the mode.
-    """
-
-    stores: tuple[Store, ...]
-    train: Examples
-    validation: Examples
-    shape: Classes
+REMEMBERED = 12
+"""Validation images that the report shows with what their codes bring back."""
 
 
 def train_generator(job: TrainingJob) -> TrainResult:
@@ -67,19 +48,29 @@ def train_generator(job: TrainingJob) -> TrainResult:
     notes = [note for store in pictures.stores for note in source_notes(store)]
     read_s = job.tell(notes)
     plan = generation(recipe, pictures.train, pictures.validation, job.hardware)
-    identity = job.identity([store.manifest.content_hash for store in pictures.stores])
-    training = job.fit(job.start(pictures.shape), plan, identity, read_s)
+    training = job.fit(job.start(pictures.classes), plan, job.identity(pictures.content_hashes), read_s)
     run, network = training.run, plan.network.eval()
     network.fit_codes(images.float().div_(255) for images, _ in pictures.train.in_order(1024))
     samples = network.sample(SAMPLES, torch_generator(recipe.seed, "samples"))
     write_atomic(run.folder / "samples.png", png_of(sheet(samples), small=True))
+    selection = marked("the last weights: a game has no measure of its own that could choose")
+    if network.monitor is not None:
+        selection = marked(
+            f"weights of the epoch with the lowest {network.monitor.words} on the validation images"
+        )
+    with torch.no_grad():
+        some = (
+            pictures.validation.images(np.arange(min(REMEMBERED, len(pictures.validation)))).float().div_(255)
+        )
+        codes = network.encode(some)
+        remembered = () if codes is None else (some, network.decode(codes).float())
     return training.save(
         (len(pictures.train), len(pictures.validation)),
         [described(store) for store in pictures.stores],
         notes,
-        _selection(network),
+        selection,
         {**measure_generator(network, pictures.validation), "examples": len(pictures.validation)},
-        report=lambda: generation_report(run, samples, _remembered(network, pictures.validation)),
+        report=lambda: generation_report(run, samples, remembered),
     )
 
 
@@ -110,7 +101,7 @@ def sheet(images: Tensor, columns: int | None = None) -> ImageArray:
     return whole[:, :, 0] if channels == 1 else whole
 
 
-def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> Pictures:
+def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> Material:
     """Every image of every source, whatever its label; some of the first source's are held out."""
     wanted = recipe.data
     store = open_store(
@@ -135,19 +126,5 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> P
     held_out = np.asarray(store.digests)[np.concatenate([validation, store.rows_of("test")])]
     further = further_unlabelled(request.also, shape, held_out, request.options.container, progress)
     learned, stores = zip((seen_freely(store, rows, held_out), store), *further, strict=True)
-    return Pictures(stores, reduce(Examples.joined, learned), unlabelled(store, validation), shape)
-
-
-def _selection(network: GenerativeModel) -> str:
-    """Which weights are kept, as the metrics say it."""
-    if network.monitor is None:
-        return marked("the last weights: a game has no measure of its own that could choose")
-    return marked(f"weights of the epoch with the lowest {network.monitor.words} on the validation images")
-
-
-@torch.no_grad()
-def _remembered(network: GenerativeModel, validation: Examples, count: int = 12) -> Sequence[Tensor]:
-    """Some validation images and how their codes bring them back; nothing where there is no encoder."""
-    images = validation.images(np.arange(min(count, len(validation)))).float().div_(255)
-    codes = network.encode(images)
-    return () if codes is None else (images, network.decode(codes).float())
+    train, held = reduce(Examples.joined, learned), unlabelled(store, validation)
+    return Material(stores, shape, train, held, also=None, dropped=0, digests={})
