@@ -1,20 +1,24 @@
 """Sources of images: a folder, a ``.tar`` (plain, gzip, bzip2 or xz), a ``.zip``, or IDX data.
 
 The first bytes of a file say what it is, not its name; a zip file may have a program in front of it. Only the
-parts of an archive that was cut into several files are known by theirs.
+parts of an archive that was cut into several files are known by theirs. Whether a source still holds the
+bytes a store was made of is told by its times, or else by reading.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zlib import crc32
 
 from bayesight.checks import existing_path
+from bayesight.data.folder import file_stamp, folder_signature
 from bayesight.data.idx import beside, holds_idx
 from bayesight.data.streams import ByteStream, compression_of
 from bayesight.data.tar import checksum_holds
@@ -22,7 +26,17 @@ from bayesight.data.zip import ends_as_zip
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.files import entries_of, reading
 
-__all__ = ["AS_STORED", "ContainerOptions", "Source", "find_source", "holds_images"]
+__all__ = [
+    "AS_STORED",
+    "ContainerOptions",
+    "Source",
+    "Stamp",
+    "content_of",
+    "digest_of",
+    "find_source",
+    "holds_images",
+    "stamp",
+]
 
 _ZIP_STARTS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
 _UNSUPPORTED = {
@@ -46,6 +60,8 @@ _CUT = re.compile(
     re.IGNORECASE,
 )
 _SPANNED = re.compile(r"(?P<stem>.+)\.(?:z\d{2,3}|zip)", re.IGNORECASE)
+_TICK_NS = 20_000_000
+_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -250,3 +266,70 @@ def _refuse_part(path: Path) -> None:
             f"{path} is one of {parts} parts of an archive; expected the whole: join them with '{join}' and "
             f"name {target}"
         )
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The file system's account of a source, without reading it.
+
+    Args:
+        values: equal only for a source that was not touched; as JSON gives them back.
+        files: how many files it has, where that is known.
+        tells: whether equal values prove equal bytes here.
+    """
+
+    values: list[Any]
+    files: int | None
+    tells: bool
+
+
+def stamp(source: Source) -> Stamp:
+    """Look at a source's files, once they have been at rest for a tick of the file system's clock.
+
+    A write within the same tick as the look would leave every time as it was.
+
+    Raises:
+        SourceUnreadable: a file cannot be looked at.
+    """
+    found, newest = _look(source)
+    tick = 2 * _SECOND_NS if newest % _SECOND_NS == 0 else _TICK_NS  # some keep whole seconds only
+    if time.time_ns() - newest < tick:
+        time.sleep(tick / 1e9)
+        found, _ = _look(source)
+    return found
+
+
+def content_of(source: Source, stamped: Stamp) -> list[Any]:
+    """A value that changes when a source's bytes do: an archive's hash of its files, a folder's stamp.
+
+    Raises:
+        SourceUnreadable: a file cannot be read.
+    """
+    if source.kind == "folder":
+        return stamped.values
+    return [source.kind, *[digest_of(path) for path in _files(source)]]
+
+
+def _look(source: Source) -> tuple[Stamp, int]:
+    """(what the file system says, the time of the last change in ns)."""
+    if source.kind == "folder":
+        count, digest, newest = folder_signature(source.path, follow_links=source.options.follow_links)
+        return Stamp(["folder", count, digest], count, tells=True), newest
+    with reading(source.path):
+        found = [path.stat() for path in _files(source)]
+    values = [source.kind, *[list(file_stamp(status)) for status in found]]
+    return Stamp(values, None, tells=os.name == "posix"), max(status.st_ctime_ns for status in found)
+
+
+def _files(source: Source) -> list[Path]:
+    return [path for path in (source.path, source.labels) if path is not None]
+
+
+def digest_of(path: Path) -> str:
+    """The hash of a file's bytes.
+
+    Raises:
+        SourceUnreadable: it cannot be read.
+    """
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

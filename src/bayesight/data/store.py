@@ -25,13 +25,21 @@ from filelock import FileLock, Timeout
 from bayesight.checks import check
 from bayesight.data.build import build
 from bayesight.data.framing import ImageSpec, sides
-from bayesight.data.freshness import Stamp, content_of, digest_of, stamp
 from bayesight.data.layout import AS_SHOWN, PARTS, LayoutOptions
 from bayesight.data.manifest import FORMAT, Manifest, content_hash, digests_of
 from bayesight.data.members import Quarantined
 from bayesight.data.path_values import PathValues
 from bayesight.data.placing import class_counts, part_counts
-from bayesight.data.sources import AS_STORED, ContainerOptions, Source, find_source
+from bayesight.data.sources import (
+    AS_STORED,
+    ContainerOptions,
+    Source,
+    Stamp,
+    content_of,
+    digest_of,
+    find_source,
+    stamp,
+)
 from bayesight.errors import (
     BayesightError,
     InvalidInput,

@@ -5,6 +5,7 @@ Nothing of a part stays on the disk of the machine where its task is done.
 
 from __future__ import annotations
 
+import csv
 import os
 import tempfile
 import time
@@ -17,10 +18,9 @@ from typing import Any, Protocol
 from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.batches import Examples
-from bayesight.data.freshness import digest_of
-from bayesight.data.parts import PartsManifest, SourcePart, local_copy
+from bayesight.data.parts import PartsManifest, SourcePart, local_copy, shard_labels
+from bayesight.data.sources import digest_of
 from bayesight.data.store import Store, open_store
-from bayesight.data.webdataset import shard_labels, write_labels
 from bayesight.errors import SourceUnreadable, StorageFailed
 from bayesight.files import write_atomic
 from bayesight.language import marked, retold, tr
@@ -276,7 +276,8 @@ def _options(
     if not labels:
         return asked
     table = folder / "labels.csv"
-    write_labels(labels, table)
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("path", "label"), *labels.items()])
     layout = replace(options.layout, labels_from=f"{table}:label")
     names = set(labels.values())
     named = not known or options.numbers is not None or any(name.isdecimal() for name in known)
