@@ -34,6 +34,7 @@ IMAGE_SUFFIXES = frozenset(
 
 _HEAD = 4096
 _TO_PNG = marked("convert it to PNG or JPEG first")
+_TO_FLOAT = marked("convert it to a floating-point TIFF or to PNG first")
 _FRAMES = marked("take single frames out of it, as with 'ffmpeg -i FILE frame-%05d.png'")
 _UNPACK = marked("unpack it first")
 
@@ -45,11 +46,15 @@ class KnownFormat:
     Args:
         name: of the format.
         mend: how to make an image of it.
+        magics: what its files may begin with.
+        suffixes: of their names, parted by blanks.
         is_large: whether such files are so large that they are not read to learn what their name says.
     """
 
     name: str
     mend: str
+    magics: tuple[bytes, ...] = ()
+    suffixes: bytes = b""
     is_large: bool = False
 
     @property
@@ -64,107 +69,97 @@ _HEIF = KnownFormat(
         "install its reader, pip install 'bayesight[heif]', or convert it first, as with "
         "'heif-convert FILE.heic FILE.jpg'"
     ),
+    suffixes=b"heic heif hif",
 )
 _RAW = KnownFormat(
     marked("a camera's raw file"),
     marked("develop it to JPEG, PNG or TIFF first, as with 'darktable-cli' or 'dcraw'"),
+    (b"FUJIFILMCCD-RAW", b"FOVb", b"IIRO", b"IIU\0"),
+    b"dng nef nrw cr2 cr3 crw arw srf sr2 orf rw2 raf pef srw 3fr iiq erf kdc dcr mos mrw x3f raw",
 )
-_DICOM = KnownFormat("DICOM", marked("convert it to PNG first, as with 'dcmj2pnm' or pydicom"))
-_SVG = KnownFormat("SVG", marked("render it to PNG first, as with 'rsvg-convert'"))
-_PDF = KnownFormat("PDF", marked("render its pages to PNG first, as with 'pdftoppm -png'"))
-_POSTSCRIPT = KnownFormat("PostScript", marked("render it to PNG first, as with 'gs -sDEVICE=png16m'"))
-_PSD = KnownFormat(marked("Photoshop's PSD"), marked("export it to PNG first"))
-_NIFTI = KnownFormat("NIfTI", marked("save its slices as PNG or TIFF first, as with nibabel"))
-_NUMPY = KnownFormat(
-    marked("a NumPy array"), marked("save each image as PNG or TIFF first, as with PIL.Image.fromarray")
+_DICOM = KnownFormat(
+    "DICOM", marked("convert it to PNG first, as with 'dcmj2pnm' or pydicom"), (), b"dcm dicom"
 )
-_VIDEO = KnownFormat(marked("a video"), _FRAMES, is_large=True)
-_JXL = KnownFormat("JPEG XL", marked("convert it to PNG or JPEG first, as with 'djxl FILE.jxl FILE.png'"))
-_GZIP = KnownFormat(marked("packed with gzip"), marked("unpack it first, as with 'gunzip'"))
-_LFS = KnownFormat(
-    marked("a Git LFS pointer in place of the file"), marked("fetch the files with 'git lfs pull'")
+_SVG = KnownFormat("SVG", marked("render it to PNG first, as with 'rsvg-convert'"), (), b"svg svgz")
+_NIFTI = KnownFormat(
+    "NIfTI", marked("save its slices as PNG or TIFF first, as with nibabel"), suffixes=b"nii"
+)
+_VIDEO = KnownFormat(
+    marked("a video"),
+    _FRAMES,
+    (
+        *(b"\x1a\x45\xdf\xa3", b"\0\0\x01\xba", b"\0\0\x01\xb3", b"FLV\x01"),
+        b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    ),
+    b"mp4 m4v mov avi mkv webm mpg mpeg wmv flv mts m2ts 3gp",
+    is_large=True,
 )
 _PAGE = KnownFormat(marked("a web page"), marked("the download probably failed, fetch the image again"))
+_TAR = KnownFormat(marked("a tar archive"), _UNPACK)
 
-_MAGIC: tuple[tuple[bytes, KnownFormat], ...] = (
-    (b"%PDF", _PDF),
-    (b"%!PS", _POSTSCRIPT),
-    (b"\xc5\xd0\xd3\xc6", _POSTSCRIPT),
-    (b"8BPS", _PSD),
-    (b"\x93NUMPY", _NUMPY),
-    (b"\xff\x0a", _JXL),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", _JXL),
-    (b"FUJIFILMCCD-RAW", _RAW),
-    (b"FOVb", _RAW),
-    (b"IIRO", _RAW),
-    (b"IIU\0", _RAW),
-    (b"II\xbc", KnownFormat("JPEG XR", _TO_PNG)),
-    (
-        b"\x76\x2f\x31\x01",
-        KnownFormat("OpenEXR", marked("convert it to a floating-point TIFF or to PNG first")),
+_FORMATS = (
+    *(_HEIF, _RAW, _DICOM, _SVG, _NIFTI, _VIDEO),
+    KnownFormat("PDF", marked("render its pages to PNG first, as with 'pdftoppm -png'"), (b"%PDF",), b"pdf"),
+    KnownFormat(
+        "PostScript",
+        marked("render it to PNG first, as with 'gs -sDEVICE=png16m'"),
+        (b"%!PS", b"\xc5\xd0\xd3\xc6"),
+        b"eps",
     ),
-    (
-        b"#?RADIANCE",
-        KnownFormat("Radiance HDR", marked("convert it to a floating-point TIFF or to PNG first")),
+    KnownFormat(marked("Photoshop's PSD"), marked("export it to PNG first"), (b"8BPS",), b"psd"),
+    KnownFormat(
+        marked("a NumPy array"),
+        marked("save each image as PNG or TIFF first, as with PIL.Image.fromarray"),
+        (b"\x93NUMPY",),
+        b"npy npz",
     ),
-    (
-        b"SIMPLE  =",
-        KnownFormat("FITS", marked("save each image as PNG or TIFF first, as with astropy")),
+    KnownFormat(
+        "JPEG XL",
+        marked("convert it to PNG or JPEG first, as with 'djxl FILE.jxl FILE.png'"),
+        (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
+        b"jxl",
     ),
-    (
-        b"\x89HDF\r\n\x1a\n",
-        KnownFormat("HDF5", marked("save each image in it as PNG or TIFF first, as with h5py")),
+    KnownFormat("JPEG XR", _TO_PNG, (b"II\xbc",)),
+    KnownFormat("OpenEXR", _TO_FLOAT, (b"\x76\x2f\x31\x01",)),
+    KnownFormat("Radiance HDR", _TO_FLOAT, (b"#?RADIANCE",)),
+    KnownFormat("FITS", marked("save each image as PNG or TIFF first, as with astropy"), (b"SIMPLE  =",)),
+    KnownFormat(
+        "HDF5", marked("save each image in it as PNG or TIFF first, as with h5py"), (b"\x89HDF\r\n\x1a\n",)
     ),
-    (
-        b"MATLAB 5.0",
-        KnownFormat(marked("a MATLAB file"), marked("save each image in it as PNG first, with 'imwrite'")),
+    KnownFormat(
+        marked("a MATLAB file"),
+        marked("save each image in it as PNG first, with 'imwrite'"),
+        (b"MATLAB 5.0",),
     ),
-    (b"icns", KnownFormat(marked("Apple's ICNS, a set of icons"), _TO_PNG)),
-    (b"gimp xcf", KnownFormat("GIMP's XCF", marked("export it to PNG first"))),
-    (b"AT&TFORM", KnownFormat("DjVu", marked("convert it to PNG or JPEG first, as with 'ddjvu'"))),
-    (b"ZISRAWFILE", KnownFormat("Zeiss CZI", marked("export it to TIFF first, as with Bio-Formats"))),
-    (b"\xd7\xcd\xc6\x9a", KnownFormat("Windows Metafile", marked("render it to PNG first"))),
-    (b"\x1a\x45\xdf\xa3", _VIDEO),
-    (b"\0\0\x01\xba", _VIDEO),
-    (b"\0\0\x01\xb3", _VIDEO),
-    (b"FLV\x01", _VIDEO),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _VIDEO),
-    (b"OggS", KnownFormat(marked("Ogg, sound or video"), _FRAMES)),
-    (b"\x1f\x8b", _GZIP),
-    (b"BZh", KnownFormat(marked("packed with bzip2"), marked("unpack it first, as with 'bunzip2'"))),
-    (b"\xfd7zXZ\0", KnownFormat(marked("packed with xz"), marked("unpack it first, as with 'unxz'"))),
-    (
-        b"\x28\xb5\x2f\xfd",
-        KnownFormat(marked("packed with Zstandard"), marked("unpack it first, as with 'unzstd'")),
+    KnownFormat(marked("Apple's ICNS, a set of icons"), _TO_PNG, (b"icns",)),
+    KnownFormat("GIMP's XCF", marked("export it to PNG first"), (b"gimp xcf",)),
+    KnownFormat("DjVu", marked("convert it to PNG or JPEG first, as with 'ddjvu'"), (b"AT&TFORM",)),
+    KnownFormat("Zeiss CZI", marked("export it to TIFF first, as with Bio-Formats"), (b"ZISRAWFILE",)),
+    KnownFormat("Windows Metafile", marked("render it to PNG first"), (b"\xd7\xcd\xc6\x9a",)),
+    KnownFormat(marked("Ogg, sound or video"), _FRAMES, (b"OggS",)),
+    KnownFormat(marked("packed with gzip"), marked("unpack it first, as with 'gunzip'"), (b"\x1f\x8b",)),
+    KnownFormat(marked("packed with bzip2"), marked("unpack it first, as with 'bunzip2'"), (b"BZh",)),
+    KnownFormat(marked("packed with xz"), marked("unpack it first, as with 'unxz'"), (b"\xfd7zXZ\0",)),
+    KnownFormat(
+        marked("packed with Zstandard"), marked("unpack it first, as with 'unzstd'"), (b"\x28\xb5\x2f\xfd",)
     ),
-    (b"PK\3\4", KnownFormat(marked("a zip archive"), _UNPACK)),
-    (b"7z\xbc\xaf\x27\x1c", KnownFormat(marked("a 7-Zip archive"), _UNPACK)),
-    (b"Rar!\x1a\x07", KnownFormat(marked("a RAR archive"), _UNPACK)),
-    (b"version https://git-lfs", _LFS),
+    KnownFormat(marked("a zip archive"), _UNPACK, (b"PK\3\4",)),
+    KnownFormat(marked("a 7-Zip archive"), _UNPACK, (b"7z\xbc\xaf\x27\x1c",)),
+    KnownFormat(marked("a RAR archive"), _UNPACK, (b"Rar!\x1a\x07",)),
+    KnownFormat(
+        marked("a Git LFS pointer in place of the file"),
+        marked("fetch the files with 'git lfs pull'"),
+        (b"version https://git-lfs",),
+    ),
 )
+_MAGIC = [(magic, known) for known in _FORMATS for magic in known.magics]
+_NAMED = {suffix: known for known in _FORMATS for suffix in known.suffixes.split()}
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1")
 _BRANDS = (
     (_HEIF_BRANDS, _HEIF),
     ((b"crx ",), _RAW),
     ((b"isom", b"iso", b"mp4", b"M4V", b"qt  ", b"avc1", b"3gp", b"3g2", b"mmp4", b"dash", b"f4v"), _VIDEO),
 )
-_RAW_SUFFIXES = frozenset(
-    b"dng nef nrw cr2 cr3 crw arw srf sr2 orf rw2 raf pef srw 3fr iiq erf kdc dcr mos mrw x3f raw".split()
-)
-_NAMED: dict[bytes, KnownFormat] = {
-    **dict.fromkeys((b"heic", b"heif", b"hif"), _HEIF),
-    **dict.fromkeys(b"mp4 m4v mov avi mkv webm mpg mpeg wmv flv mts m2ts 3gp".split(), _VIDEO),
-    **dict.fromkeys((b"dcm", b"dicom"), _DICOM),
-    **dict.fromkeys(_RAW_SUFFIXES, _RAW),
-    **dict.fromkeys((b"svg", b"svgz"), _SVG),
-    b"nii": _NIFTI,
-    b"jxl": _JXL,
-    b"psd": _PSD,
-    b"pdf": _PDF,
-    b"eps": _POSTSCRIPT,
-    b"npy": _NUMPY,
-    b"npz": _NUMPY,
-}
 _SIMPLE: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
@@ -279,7 +274,7 @@ def _known(head: bytes) -> KnownFormat | None:
     if head[128:132] == b"DICM":
         return _DICOM
     if head[257:262] == b"ustar":
-        return KnownFormat(marked("a tar archive"), _UNPACK)
+        return _TAR
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
         return _NIFTI
     if _SVG_START.match(head):
