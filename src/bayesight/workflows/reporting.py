@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from bayesight import report
@@ -20,7 +19,6 @@ from bayesight.data.labelled_texts import TextStore
 from bayesight.data.notes import notes
 from bayesight.formatting import capitalised
 from bayesight.language import marked, retold, tr
-from bayesight.models import GENERATORS, GenerativeModel
 from bayesight.report import Estimate, Picture, PrecisionCurve, Report, Section, save
 from bayesight.run import Run
 from bayesight.seeding import numpy_generator
@@ -39,14 +37,12 @@ __all__ = [
     "evaluation_curves",
     "evaluation_report",
     "evaluation_sections",
-    "generation_report",
-    "language_report",
     "mistakes",
     "novelty_section",
-    "task_report",
+    "run_report",
+    "training_curves",
     "training_report",
     "training_sections",
-    "translation_report",
     "write_report",
 ]
 
@@ -115,113 +111,29 @@ def training_report(
     title = tr(
         "{name}: a classifier of {classes} classes", name=run.folder.name, classes=len(evaluation.classes)
     )
-    return _run_report(run, title, sections)
+    return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
-def generation_report(run: Run, samples: Tensor, remembered: Sequence[Tensor]) -> Path:
-    """Write ``report.html`` of a finished run that makes images.
+def run_report(run: Run, title: str, sections: Sequence[Section], *, quantity: str) -> Path:
+    """Write ``report.html`` of a finished run that is no classifier's, its training behind what it can do.
 
     Args:
         run: with its metrics and history saved.
-        samples: (N, C, H, W) made images in [0, 1].
-        remembered: images held out and what their codes bring back, or nothing.
+        title: of the report.
+        sections: on what it can do.
+        quantity: what the losses measure.
 
     Returns:
         The path of the report.
     """
-    sections: list[Section] = [report.generated_images(_stored(samples))]
-    if remembered:
-        sections.append(report.reconstructions(*map(_stored, remembered)))
-    name = run.recipe().model.name
-    model: type[GenerativeModel] = GENERATORS[name]
-    title = tr("{name}: images made by {model!r}", name=run.folder.name, model=name)
-    turns = [column for row in run.history()[:1] for column in reversed(row) if column.endswith(".total")]
-    if model.monitor is not None:
-        both = {tr("validation"): model.monitor.name} | {tr("training"): column for column in turns[:1]}
-        return _run_report(run, title, [*sections, *_training(run, both, quantity=str(model.monitor))])
-    told, *curves = _training(run, {column.removesuffix(".total"): column for column in turns}, chosen=False)
-    note = tr("A game has no downward curve: where both losses stay level, neither side is winning.")
-    return _run_report(run, title, [*sections, told, *(curve.with_note(note) for curve in curves)])
-
-
-def language_report(run: Run, samples: Sequence[str]) -> Path:
-    """Write ``report.html`` of a finished language model: what it wrote, the training, its losses.
-
-    Args:
-        run: with its metrics and history saved.
-        samples: texts that it wrote.
-
-    Returns:
-        The path of the report.
-    """
-    found, name = run.metrics()["validation"], run.recipe().model.name
-    quality = tr(
-        "On {examples:,} characters held out it needs {bits_per_character:.3f} bits a "
-        "character (log-loss {log_loss:.4f} nats a symbol, perplexity {perplexity:.2f}).",
-        examples=found["examples"],
-        bits_per_character=found["bits_per_character"],
-        log_loss=found["log_loss"],
-        perplexity=found["perplexity"],
-    )
-    written = report.prose(tr("Texts that it wrote"), *(text.replace("\n", " ↵ ") for text in samples))
-    sections = [report.prose(tr("How well it foretells"), quality), written]
-    title = tr("{name}: texts by {model!r}", name=run.folder.name, model=name)
-    return _run_report(run, title, [*sections, *_training(run, quantity=tr("log-loss, nats a symbol"))])
-
-
-def translation_report(run: Run, shown: Sequence[tuple[str, str, str]]) -> Path:
-    """Write ``report.html`` of a finished translation model: BLEU, translations, the training, its losses.
-
-    Args:
-        run: with its metrics and history saved.
-        shown: sentences held out, what it made of them, and their references.
-
-    Returns:
-        The path of the report.
-    """
-    found = run.metrics()["validation"]
-    quality = tr(
-        "On {examples:,} pairs held out its translations score {bleu:.2f} BLEU of 100 "
-        "({scorer}; beam {beam}), and it needs {log_loss:.4f} nats a symbol of the references "
-        "(perplexity {perplexity:.2f}).",
-        examples=found["examples"],
-        bleu=found["bleu"],
-        scorer=found["scorer"],
-        beam=found["beam"],
-        log_loss=found["log_loss"],
-        perplexity=found["perplexity"],
-    )
-    lines = [
-        tr("{source} → {text} (reference: {reference})", source=source, text=text, reference=reference)
-        for source, text, reference in shown
-    ]
-    sections = [
-        report.prose(tr("How well it translates"), quality),
-        report.prose(tr("Sentences held out, in its words"), *lines),
-        *_training(run, quantity=tr("log-loss, nats a symbol")),
-    ]
-    title = tr("{name}: translations by {model!r}", name=run.folder.name, model=run.recipe().model.name)
-    return _run_report(run, title, sections)
-
-
-def task_report(run: Run, sections: Sequence[Section]) -> Path:
-    """Write ``report.html`` of a finished task on images: how good it is, then its training.
-
-    Args:
-        run: with its metrics and history saved.
-        sections: of the task's judgement.
-
-    Returns:
-        The path of the report.
-    """
-    title = tr("{name}: {model!r}", name=run.folder.name, model=run.recipe().model.name)
-    return _run_report(run, title, [*sections, *_training(run, quantity=tr("log-loss, nats"))])
+    path = run.folder / "report.html"
+    return write_report(title, [*sections, *training_curves(run, quantity=quantity)], path, str(run.folder))
 
 
 def training_sections(run: Run) -> list[Section]:
     """Sections on the training of a classifier: model, data, and the learning curves."""
     both = {tr("validation"): "log_loss", tr("training"): "classifier.total"}
-    told, *curves = _training(run, both, accuracy=True)
+    told, *curves = training_curves(run, both, accuracy=True)
     note = tr(
         "The training loss is measured on augmented images with dropout and label smoothing as "
         "the recipe says, so it may lie above the validation loss."
@@ -229,7 +141,7 @@ def training_sections(run: Run) -> list[Section]:
     return [told, *(curve.with_note(note) for curve in curves)]
 
 
-def _training(
+def training_curves(
     run: Run,
     series: Mapping[str, str] | None = None,
     *,
@@ -259,10 +171,6 @@ def _training(
         **quantity,
     )
     return [*sections, curves]
-
-
-def _run_report(run: Run, title: str, sections: Sequence[Section]) -> Path:
-    return write_report(title, sections, run.folder / "report.html", str(run.folder))
 
 
 def write_report(title: str, sections: Sequence[Section], path: str | Path, subtitle: str = "") -> Path:
@@ -391,11 +299,6 @@ def _network_input(run: Run, examples: Examples) -> Section:
         pieces = (" ".join(vocabulary.pieces(row)) for row in given.tolist())
         return report.prose(tr("As the network reads them, symbol by symbol"), *pieces)
     return report.network_input(as_stored(given), tr(_FITTED[run.classes().fit]))
-
-
-def _stored(images: Tensor) -> ImageArray:
-    """Images (N, C, H, W) in [0, 1] as they are stored: uint8 (N, H, W) or (N, H, W, 3)."""
-    return as_stored(images.clamp(0, 1).mul(255).round().to(torch.uint8))
 
 
 def as_stored(images: Tensor) -> ImageArray:

@@ -78,11 +78,11 @@ def computed(
         return
     if cluster is None:
         for place, task in enumerate(tasks):
-            outcome = TaskOutcome(place, again=True)
+            tried = TaskOutcome(place, again=True)
             for _ in range(TRIES):
-                if outcome.again:
-                    outcome = _attempt(work, context, place, task, _versions())
-            yield outcome
+                if tried.again:
+                    tried = _attempt(work, context, place, task, _versions())
+            yield tried
         return
     with connected(cluster) as ray:
         found = _on_cluster(ray, work, context, tasks)

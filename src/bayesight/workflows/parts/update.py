@@ -247,7 +247,9 @@ def _added(
     names, head = after.classes.names, after.head
     zero = replace(empty(names, head.shift, head.scale, head.prior), founding=head.founding, kept=head.kept)
     total = merged(_with(zero, one) for one in ready)
-    after = replace(after, head=merged([head] if total is None else [head, total]))
+    summed = head if total is None else merged([head, total])
+    assert summed is not None
+    after = replace(after, head=summed)
     rows = _exemplars(after, ready, twice)
     taken = image_keys(rows.digests.numpy())
     held = zero.counts.clone()

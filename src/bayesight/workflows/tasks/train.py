@@ -19,7 +19,7 @@ from bayesight.data.layout import twin_notes
 from bayesight.data.moves import SceneAugment
 from bayesight.data.splits import groups_of, split
 from bayesight.errors import listed
-from bayesight.language import marked
+from bayesight.language import marked, tr
 from bayesight.run import Run
 from bayesight.run_schema import TaskFile
 from bayesight.seeding import derive, numpy_generator, torch_generator
@@ -28,7 +28,7 @@ from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.groups import groups_by_path
-from bayesight.workflows.reporting import task_report
+from bayesight.workflows.reporting import run_report
 from bayesight.workflows.tasks.base import ImageTask, Trained
 from bayesight.workflows.tasks.catalogue import task_of
 from bayesight.workflows.training.job import TrainingJob, TrainResult
@@ -72,7 +72,9 @@ def train_task(job: TrainingJob) -> TrainResult:
     trained = Trained(plan.network.eval(), classes, facts)
     trained = trained.with_facts(task.calibrated(trained, validation))
     found = task.judge(trained, validation, None)
-    training.run.save_task(trained.facts)
+    run = training.run
+    run.save_task(trained.facts)
+    title = tr("{name}: {model!r}", name=run.folder.name, model=recipe.model.name)
     return training.save(
         (len(train), len(validation)),
         [one.facts() for one in sources],
@@ -82,7 +84,7 @@ def train_task(job: TrainingJob) -> TrainResult:
             "fitted on too"
         ),
         found.figures,
-        report=lambda: task_report(training.run, found.sections),
+        report=lambda: run_report(run, title, found.sections, quantity=tr("log-loss, nats")),
         classes=names,
         words=found.text,
     )

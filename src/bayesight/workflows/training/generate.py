@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bayesight import report
 from bayesight.checks import check
 from bayesight.data import open_store, split
 from bayesight.data.batches import Examples
 from bayesight.data.codecs import png_of
 from bayesight.data.notes import notes as source_notes
 from bayesight.files import write_atomic
-from bayesight.language import marked
+from bayesight.language import marked, tr
+from bayesight.models import GenerativeModel
+from bayesight.run import Run
 from bayesight.seeding import derive, torch_generator
 from bayesight.training.generation import FEWEST, generation, measure_generator
 from bayesight.training.recipe import Recipe
 from bayesight.types import ImageArray, Progress
-from bayesight.workflows.reporting import generation_report
+from bayesight.workflows.reporting import as_stored, training_curves, write_report
 from bayesight.workflows.sources import pictures_of, unlabelled
 from bayesight.workflows.training.images import Material, classes_like, further_unlabelled, seen_freely
 from bayesight.workflows.training.job import TrainingJob, TrainResult, described
@@ -70,7 +74,7 @@ def train_generator(job: TrainingJob) -> TrainResult:
         notes,
         selection,
         {**measure_generator(network, pictures.validation), "examples": len(pictures.validation)},
-        report=lambda: generation_report(run, samples, remembered),
+        report=lambda: _report(run, network, samples, remembered),
     )
 
 
@@ -93,8 +97,7 @@ def sheet(images: Tensor, columns: int | None = None) -> ImageArray:
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     page = np.zeros((rows * (height + 2), columns * (width + 2), channels), np.uint8)
-    pixels = images.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    for number, image in enumerate(pixels):
+    for number, image in enumerate(_pixels(images).reshape(count, height, width, channels)):
         top, left = number // columns * (height + 2) + 1, number % columns * (width + 2) + 1
         page[top : top + height, left : left + width] = image
     whole = np.pad(page, ((1, 1), (1, 1), (0, 0)))
@@ -128,3 +131,27 @@ def _read(request: TrainRequest, recipe: Recipe, progress: Progress | None) -> M
     learned, stores = zip((seen_freely(store, rows, held_out), store), *further, strict=True)
     train, held = reduce(Examples.joined, learned), unlabelled(store, validation)
     return Material(stores, shape, train, held, also=None, dropped=0, digests={})
+
+
+def _pixels(images: Tensor) -> ImageArray:
+    """Images (N, C, H, W) in [0, 1] as they are stored: uint8 (N, H, W) or (N, H, W, 3)."""
+    return as_stored(images.clamp(0, 1).mul(255).round().to(torch.uint8))
+
+
+def _report(run: Run, network: GenerativeModel, samples: Tensor, remembered: Sequence[Tensor]) -> None:
+    """Write images that were made, images held out beside what their codes bring back, and the training."""
+    sections = [report.generated_images(_pixels(samples))]
+    if remembered:
+        sections.append(report.reconstructions(*map(_pixels, remembered)))
+    name = run.recipe().model.name
+    title = tr("{name}: images made by {model!r}", name=run.folder.name, model=name)
+    turns = [column for row in run.history()[:1] for column in reversed(row) if column.endswith(".total")]
+    if network.monitor is not None:
+        both = {tr("validation"): network.monitor.name} | {tr("training"): column for column in turns[:1]}
+        curves = training_curves(run, both, quantity=str(network.monitor))
+    else:
+        losses = {column.removesuffix(".total"): column for column in turns}
+        told, *curves = training_curves(run, losses, chosen=False)
+        note = tr("A game has no downward curve: where both losses stay level, neither side is winning.")
+        curves = [told, *(curve.with_note(note) for curve in curves)]
+    write_report(title, [*sections, *curves], run.folder / "report.html", str(run.folder))

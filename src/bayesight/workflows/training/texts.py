@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bayesight import report
 from bayesight.checks import check
 from bayesight.data.manifest import digests_of
 from bayesight.data.pairs import SentencePairs, read_pairs
@@ -20,14 +21,15 @@ from bayesight.data.text import Characters, Subwords, read_text
 from bayesight.errors import InvalidInput
 from bayesight.evaluation.bleu import bleu
 from bayesight.files import write_atomic
-from bayesight.language import marked
+from bayesight.language import marked, tr
 from bayesight.models import LanguageModel, continuation
+from bayesight.run import Run
 from bayesight.seeding import torch_generator
 from bayesight.training.engine import Plan
 from bayesight.training.language import language, stretch_loss
 from bayesight.training.recipe import Recipe
 from bayesight.training.translation import Encoded, encoded, pair_loss, translation
-from bayesight.workflows.reporting import language_report, translation_report
+from bayesight.workflows.reporting import run_report
 from bayesight.workflows.texts import BEAM, translations
 from bayesight.workflows.training.job import FinishedTraining, TrainingJob, TrainResult
 from bayesight.workflows.training.request import TrainRequest, refuse_given
@@ -89,7 +91,7 @@ def train_language_model(job: TrainingJob) -> TrainResult:
         texts,
         marked("weights of the look with the lowest log-loss on the text held out"),
         {"log_loss": loss, "perplexity": math.exp(loss), "bits_per_character": bits},
-        lambda: language_report(training.run, samples),
+        lambda: _report_texts(training.run, samples),
     )
 
 
@@ -118,7 +120,7 @@ def train_translation_model(job: TrainingJob) -> TrainResult:
         pairs,
         marked("weights of the look with the lowest log-loss on pairs held out"),
         {**measures, "beam": BEAM},
-        lambda: translation_report(training.run, shown),
+        lambda: _report_translations(training.run, shown),
     )
 
 
@@ -144,7 +146,7 @@ def _saved(
     corpus: Corpus[Any, Any, Any],
     selection: str,
     measures: dict[str, Any],
-    report: Callable[[], object],
+    written: Callable[[], object],
 ) -> TrainResult:
     held_out = len(corpus.held_out)
     return training.save(
@@ -153,7 +155,7 @@ def _saved(
         corpus.notes,
         selection,
         {**measures, "examples": held_out},
-        report=report,
+        report=written,
         symbols=len(corpus.vocabulary),
     )
 
@@ -248,3 +250,46 @@ def _read_pairs(request: TrainRequest, recipe: Recipe) -> Corpus[Subwords, Encod
     )
     train, validation = [train[row] for row in fitting], [validation[row] for row in judged]
     return Corpus(vocabulary, train, validation, held_out.at(judged), len(fitting), sources, tuple(notes))
+
+
+def _report_texts(run: Run, samples: Sequence[str]) -> None:
+    """Write how well a language model foretells, and what it wrote."""
+    found = run.metrics()["validation"]
+    quality = tr(
+        "On {examples:,} characters held out it needs {bits_per_character:.3f} bits a "
+        "character (log-loss {log_loss:.4f} nats a symbol, perplexity {perplexity:.2f}).",
+        examples=found["examples"],
+        bits_per_character=found["bits_per_character"],
+        log_loss=found["log_loss"],
+        perplexity=found["perplexity"],
+    )
+    written = report.prose(tr("Texts that it wrote"), *(text.replace("\n", " ↵ ") for text in samples))
+    title = tr("{name}: texts by {model!r}", name=run.folder.name, model=run.recipe().model.name)
+    sections = [report.prose(tr("How well it foretells"), quality), written]
+    run_report(run, title, sections, quantity=tr("log-loss, nats a symbol"))
+
+
+def _report_translations(run: Run, shown: Sequence[tuple[str, str, str]]) -> None:
+    """Write how well a translation model translates, and sentences held out beside their references."""
+    found = run.metrics()["validation"]
+    quality = tr(
+        "On {examples:,} pairs held out its translations score {bleu:.2f} BLEU of 100 "
+        "({scorer}; beam {beam}), and it needs {log_loss:.4f} nats a symbol of the references "
+        "(perplexity {perplexity:.2f}).",
+        examples=found["examples"],
+        bleu=found["bleu"],
+        scorer=found["scorer"],
+        beam=found["beam"],
+        log_loss=found["log_loss"],
+        perplexity=found["perplexity"],
+    )
+    lines = [
+        tr("{source} → {text} (reference: {reference})", source=source, text=text, reference=reference)
+        for source, text, reference in shown
+    ]
+    title = tr("{name}: translations by {model!r}", name=run.folder.name, model=run.recipe().model.name)
+    sections = [
+        report.prose(tr("How well it translates"), quality),
+        report.prose(tr("Sentences held out, in its words"), *lines),
+    ]
+    run_report(run, title, sections, quantity=tr("log-loss, nats a symbol"))
