@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,8 +144,12 @@ def replay_run(
         shown = ledger.url
     if out is not None:
         target = Run.create(out)
-        _copy(run, target)
-        target.save_classifier(state.classifier)
+        try:
+            _copy(run, target)
+            target.save_classifier(state.classifier)
+        except BaseException:  # leave no half a run behind
+            shutil.rmtree(target.folder, ignore_errors=True)
+            raise
     return ReplayResult(
         run=run,
         ledger=shown,
@@ -234,18 +236,7 @@ def _folder_of(ledger: Ledger, name: str, given: str | Path | None) -> Run:
 
 def _copy(source: Run, target: Run) -> None:
     """Everything of a run but its lock, its checkpoint, its ledger and the names of others."""
-    with _undone(target):
-        for path in sorted(source.folder.iterdir()):
-            kept = path.suffix in (".toml", ".json", ".csv", ".html", ".safetensors") and path.name != MARK
-            if path.is_file() and kept:
-                shutil.copyfile(path, target.folder / path.name)
-
-
-@contextmanager
-def _undone(target: Run) -> Iterator[None]:
-    """Leave no half a run behind."""
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(target.folder, ignore_errors=True)
-        raise
+    for path in sorted(source.folder.iterdir()):
+        kept = path.suffix in (".toml", ".json", ".csv", ".html", ".safetensors") and path.name != MARK
+        if path.is_file() and kept:
+            shutil.copyfile(path, target.folder / path.name)

@@ -15,7 +15,7 @@ from bayesight.errors import InvalidInput, StorageFailed
 from bayesight.letters import RenderOptions, render_arrays
 from bayesight.seeding import derive
 from bayesight.types import ImageArray, IntArray, Progress
-from bayesight.workflows.tasks.catalogue import task_called
+from bayesight.workflows.tasks import task_called
 
 __all__ = ["ScenesArchive", "write_scenes"]
 

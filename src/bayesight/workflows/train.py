@@ -29,7 +29,7 @@ from bayesight.types import IntArray, ShownProgress
 from bayesight.workflows.evaluate import Evaluation, measure
 from bayesight.workflows.groups import read_groups
 from bayesight.workflows.reporting import evaluation_sections, mistakes, write_report
-from bayesight.workflows.tasks.catalogue import task_called
+from bayesight.workflows.tasks import task_called
 from bayesight.workflows.training.classify import ENVIRONMENT_SELECTION, SELECTION, train_classifier
 from bayesight.workflows.training.images import Material, read_material
 from bayesight.workflows.training.job import TrainingJob, TrainResult

@@ -33,8 +33,8 @@ from bayesight.types import Progress
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.reporting import write_report
 from bayesight.workflows.sources import AS_IT_IS, SCORED, SourceOptions
+from bayesight.workflows.tasks import task_called, task_of
 from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained
-from bayesight.workflows.tasks.catalogue import task_called, task_of
 
 __all__ = [
     "AnnotatedAudit",

@@ -152,7 +152,13 @@ class DetectTask(ImageTask[AnnotatedBoxes, DetectionFile]):
     def loss(self, recipe: Recipe, facts: DetectionFile) -> Loss:
         """The focal loss of centres, and the overlap of the boxes there."""
         weight = recipe.loss.options.get("box", BOX_WEIGHT)
-        return lambda model, batch: _loss(model, batch, weight)
+
+        def terms(model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+            images, boxes, classes = batch
+            logits, found = model(images)
+            return detection_loss(logits, found, boxes, classes, stride=int(model.stride), box=weight)  # type: ignore[arg-type]
+
+        return terms
 
     def look(self, trained: TrainedNet, images: Images) -> Mapping[str, float]:
         """The loss of pictures held out, and average precision at an overlap of .5."""
@@ -235,12 +241,6 @@ class DetectTask(ImageTask[AnnotatedBoxes, DetectionFile]):
         own = own_picture(blob)
         shown = replace(shown, boxes=shown.boxes * (own.shape[1] / width))
         return ImageAnswer(row, "\n".join(lines), drawn(own, shown, names))
-
-
-def _loss(model: nn.Module, batch: Batch, weight: float) -> Mapping[str, Tensor]:
-    images, boxes, classes = batch
-    logits, found = model(images)
-    return detection_loss(logits, found, boxes, classes, stride=int(model.stride), box=weight)  # type: ignore[arg-type]
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from bayesight.data.annotated import AnnotatedImages, as_tensor, own_picture, pi
 from bayesight.data.annotations import Annotated as Boxes
 from bayesight.data.codecs import png_of
 from bayesight.data.moves import MARGIN, Crops, SceneAugment, crop_boxes
-from bayesight.data.readers import KeypointReader
+from bayesight.data.readers import KeypointReader, points_in, points_out
 from bayesight.errors import listed
 from bayesight.evaluation.keypoints import FigurePoints
 from bayesight.formatting import percent
@@ -213,7 +213,7 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
         boxes = _boxes_in(asked.boxes, placing)
         points, held, seen = _looked(trained, as_tensor(pixels[None]), boxes, closer=not asked.boxes)
         p = _near_probability(facts, held)
-        own, edges = _out(points, placing), _out(seen.reshape(-1, 2, 2), placing).reshape(-1, 4)
+        own, edges = points_out(points, placing), points_out(seen.reshape(-1, 2, 2), placing).reshape(-1, 4)
         figures: list[dict[str, Any]] = [
             {
                 "box": edges[g].tolist(),
@@ -225,18 +225,18 @@ class PoseTask(ImageTask[Boxes, PoseFile]):
             for g in range(len(own))
         ]
         row = {"size": list(placing.size), "within": NEAR, "figures": figures}
-        told = "\n".join(", ".join(map(_said, figure["points"])) for figure in figures)
+        told = "\n".join(
+            ", ".join(
+                f"{p['name']} {p['x']:.0f}, {p['y']:.0f} ({percent(p['probability'])})" for p in one["points"]
+            )
+            for one in figures
+        )
         near = percent(NEAR, 0)
         words = marked(f"in brackets the probability to lie within {near} of the figure's longer side")
         text = f"{told}\n  {words}"
         picture = own_picture(blob)
         scale = picture.shape[0] / placing.size[0]
         return ImageAnswer(row, text, skeleton_overlay(picture, own * scale, facts.lines, p))
-
-
-def _said(point: Mapping[str, Any]) -> str:
-    """A key point in words."""
-    return f"{point['name']} {point['x']:.0f}, {point['y']:.0f} ({percent(point['probability'])})"
 
 
 def _longer(boxes: FloatArray) -> FloatArray:
@@ -329,14 +329,7 @@ def _boxes_in(boxes: Sequence[Sequence[float]], placing: Placing) -> Tensor:
     edges = np.array(boxes or [(*whole, width - whole[0], height - whole[1])], dtype=float)
     inside = (edges[:, 2:] > 0).all() and (edges[:, :2] < (width, height)).all()
     check(bool(inside), "--box", f"a box outside the image of {width}x{height}", "boxes inside it")
-    corners = edges.reshape(-1, 2, 2) * placing.scale[::-1] + placing.corner[::-1]
-    return torch.from_numpy(corners.reshape(-1, 4))
-
-
-def _out(points: FloatArray, placing: Placing) -> FloatArray:
-    """Points of a frame in the pixels of the image itself."""
-    found: FloatArray = (points - placing.corner[::-1]) / placing.scale[::-1]
-    return found
+    return torch.from_numpy(points_in(edges.reshape(-1, 2, 2), placing).reshape(-1, 4))
 
 
 def _log_odds(held: FloatArray) -> Tensor:

@@ -161,7 +161,8 @@ class SegmentTask(ImageTask[ImageArray, SegmentationFile]):
             total += float(mask_loss(logits, masks, void=VOID)) * counted
             pixels += counted
             named += list(logits.argmax(1).numpy())
-        counts = pixel_counts(zip(images.annotations, named, strict=True), _classes(trained), VOID)
+        classes = len(trained.classes.names)
+        counts = pixel_counts(zip(images.annotations, named, strict=True), classes, VOID)
         return {"log_loss": total / max(pixels, 1), "mean_iou": counts.mean_iou()}
 
     def calibrated(self, trained: TrainedNet, images: Images) -> SegmentationFile:
@@ -402,10 +403,6 @@ def _judged_pixels(
                 parts.append(Answers.of(one.flatten(1).T[some].double(), mask.flatten()[some]))
     check(bool(parts), images.source, "masks of nothing but void", "pixels of a class")
     return named, Answers.joined(parts)
-
-
-def _classes(trained: TrainedNet) -> int:
-    return len(trained.classes.names)
 
 
 def _sized(mask: ImageArray, image: ImageArray) -> ImageArray:

@@ -29,8 +29,8 @@ from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.groups import groups_by_path
 from bayesight.workflows.reporting import run_report
+from bayesight.workflows.tasks import task_of
 from bayesight.workflows.tasks.base import ImageTask, Trained
-from bayesight.workflows.tasks.catalogue import task_of
 from bayesight.workflows.training.job import TrainingJob, TrainResult
 from bayesight.workflows.training.request import TrainRequest, refuse_given
 from bayesight.workflows.training.start import copy_weights

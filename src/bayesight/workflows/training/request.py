@@ -22,7 +22,7 @@ from bayesight.run import Run
 from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, refuse_texts
-from bayesight.workflows.tasks.catalogue import task_called
+from bayesight.workflows.tasks import task_called
 
 __all__ = [
     "NAMED",
