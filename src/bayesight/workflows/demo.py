@@ -16,7 +16,6 @@ from torch import Tensor
 from bayesight import report
 from bayesight.bayes import theorem
 from bayesight.bayes.diagnostic import from_rates
-from bayesight.belief.classifier import Classifier
 from bayesight.data import open_store
 from bayesight.data.audit import audit
 from bayesight.evaluation import most_confused, one_vs_rest
@@ -103,10 +102,19 @@ class Demo:
 
 @dataclass
 class _Story:
-    """The steps so far, and who is told of each."""
+    """The steps so far, who is told of each, and what they tell of: a run, measured on letters kept apart."""
 
+    out: Path
     tell: Callable[[Step], None]
     steps: list[Step] = field(default_factory=list)
+
+    def begin(self, run: Run, measured: EvaluateResult) -> None:
+        """Go on with a run that has been measured."""
+        self.run, self.measured = run, measured
+        self.classifier, self.labels = run.classifier(), measured.evaluation.labels
+        self.names = self.classifier.classes.names
+        self.features = self.classifier.features(measured.data.examples.in_order(EVALUATION_BATCH))
+        self.log_likelihood = self.classifier.log_likelihood(self.features)
 
     @contextmanager
     def step(self, title: str, command: str = "") -> Iterator[list[str]]:
@@ -150,7 +158,7 @@ def demo(
     folder = Run.check_free(out, overwrite=overwrite)
     torch.set_num_threads(threads or default_threads())
     data = folder.with_name(folder.name + "-data")
-    story, sizes = _Story(tell), sizes or Sizes()
+    story, sizes = _Story(out, tell), sizes or Sizes()
     sources = _render(story, data, seed, sizes, progress)
     _inspect(story, sources["letters"])
     recipe = Recipe.default("resnet").changed(
@@ -168,16 +176,16 @@ def demo(
                 f"{found['examples']} held out it is right in {percent(found['accuracy'])}."
             )
         )
-    run = result.run
-    measured = _evaluate(story, run, sources, out)
+    measured = _evaluate(story, result.run, sources)
+    story.begin(result.run, measured)
     sections = [
-        *_base_rates(story, run, measured, out),
-        *_second_reading(story, run, measured, out),
-        *_inferred(story, run, measured, seed, sizes.unlabelled, out),
-        *_new_classes(story, run, measured, sources, out),
+        *_base_rates(story),
+        *_second_reading(story),
+        *_inferred(story, seed, sizes.unlabelled),
+        *_new_classes(story, sources),
     ]
-    page = _report(story, run, measured, sections)
-    return Demo(run, sources["letters"], page, measured.evaluation.accuracy, tuple(story.steps))
+    page = _report(story, sections)
+    return Demo(result.run, sources["letters"], page, measured.evaluation.accuracy, tuple(story.steps))
 
 
 def hardest(log_likelihood: Tensor) -> tuple[int, int, float]:
@@ -265,8 +273,8 @@ def _inspect(story: _Story, source: Path) -> None:
         )
 
 
-def _evaluate(story: _Story, run: Run, sources: dict[str, Path], out: Path) -> EvaluateResult:
-    command = f"bayesight evaluate {out} {sources['test']} --unknown {sources['strange']}"
+def _evaluate(story: _Story, run: Run, sources: dict[str, Path]) -> EvaluateResult:
+    command = f"bayesight evaluate {story.out} {sources['test']} --unknown {sources['strange']}"
     title = marked("Measure it on letters kept apart, and on digits it has never seen")
     with story.step(title, command) as words:
         result = evaluate(run.folder, sources["test"], unknown=sources["strange"])
@@ -288,19 +296,17 @@ def _evaluate(story: _Story, run: Run, sources: dict[str, Path], out: Path) -> E
     return result
 
 
-def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) -> list[Section]:
+def _base_rates(story: _Story) -> list[Section]:
     """One hard picture under two priors, and the class read as a test."""
-    classifier = run.classifier()
-    names = classifier.classes.names
-    log_likelihood = classifier.log_likelihood(_features(classifier, measured))
+    names, log_likelihood = story.names, story.log_likelihood
     uniform = torch.full((len(names),), 1 / len(names), dtype=torch.float64)
     hard, top, rate = hardest(log_likelihood)
     rare = torch.full((len(names),), (1 - rate) / (len(names) - 1), dtype=torch.float64)
     rare[top] = rate
     before = (log_likelihood[hard] + uniform.log()).softmax(dim=0)
     after = (log_likelihood[hard] + rare.log()).softmax(dim=0)
-    taken, shown = int(after.argmax()), names[int(measured.evaluation.labels[hard])]
-    command = f"bayesight predict {out} IMAGE --prior {names[top]}={rate:g}"
+    taken, shown = int(after.argmax()), names[int(story.labels[hard])]
+    command = f"bayesight predict {story.out} IMAGE --prior {names[top]}={rate:g}"
     with story.step(marked("Ask again where that letter is rare"), command) as words:
         words += [
             marked(
@@ -313,7 +319,7 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
                 f"{percent(float(after[top]))}: another prior, another answer."
             ),
         ]
-    rates = one_vs_rest(measured.evaluation.confusion)
+    rates = one_vs_rest(story.measured.evaluation.confusion)
     sensitivity = float((rates.tp[top] + 0.5) / (rates.tp[top] + rates.fn[top] + 1))
     false_alarm = float((rates.fp[top] + 0.5) / (rates.fp[top] + rates.tn[top] + 1))
     grid = np.geomspace(1e-3, 0.99, 60)
@@ -342,12 +348,9 @@ def _base_rates(story: _Story, run: Run, measured: EvaluateResult, out: Path) ->
     ]
 
 
-def _second_reading(story: _Story, run: Run, measured: EvaluateResult, out: Path) -> list[Section]:
+def _second_reading(story: _Story) -> list[Section]:
     """Two uncertain pictures of one letter: together they say more than each."""
-    classifier = run.classifier()
-    names = classifier.classes.names
-    likelihood = classifier.log_likelihood(_features(classifier, measured))
-    labels = torch.from_numpy(measured.evaluation.labels)
+    names, likelihood, labels = story.names, story.log_likelihood, torch.from_numpy(story.labels)
     pair = doubtful_pair(likelihood.softmax(dim=1).gather(1, labels[:, None])[:, 0], labels)
     truth = names[int(labels[pair[0]])]
     prior = theorem.Belief.uniform(names)
@@ -355,7 +358,7 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult, out: Path
     alike = theorem.sequence(prior, list(likelihood[pair]), dependence=0.5)[-1].posterior
     at = names.index(truth)
     values = [float(step.posterior.log_p[at].exp()) for step in steps]
-    command = f"bayesight predict {out} FIRST SECOND --same-subject"
+    command = f"bayesight predict {story.out} FIRST SECOND --same-subject"
     with story.step(marked("Read the same letter twice"), command) as words:
         words += [
             marked(
@@ -376,22 +379,18 @@ def _second_reading(story: _Story, run: Run, measured: EvaluateResult, out: Path
     ]
 
 
-def _inferred(
-    story: _Story, run: Run, measured: EvaluateResult, seed: int, images: int, out: Path
-) -> list[Section]:
+def _inferred(story: _Story, seed: int, images: int) -> list[Section]:
     """Base rates nobody told, found from unlabelled letters of a place where a hard one is common."""
-    classifier = run.classifier()
-    names = classifier.classes.names
-    labels = measured.evaluation.labels
-    worst = most_confused(measured.evaluation.confusion, limit=1)
+    classifier, names, labels = story.classifier, story.names, story.labels
+    worst = most_confused(story.measured.evaluation.confusion, limit=1)
     common, rare = (worst[0].true, worst[0].predicted) if worst else (0, 1)
     true = np.full(len(names), (1 - COMMON - RARE) / (len(names) - 2))
     true[[common, rare]] = COMMON, RARE
     weights = true[labels] / np.bincount(labels, minlength=len(names))[labels]
     chosen = numpy_generator(seed, "demo", "sample").choice(len(labels), images, p=weights / weights.sum())
-    features = _features(classifier, measured)[torch.from_numpy(chosen)]
+    features = story.features[torch.from_numpy(chosen)]
     title = marked(f"Infer base rates from {images} letters without labels")
-    with story.step(title, f"bayesight prior {out} LETTERS") as words:
+    with story.step(title, f"bayesight prior {story.out} LETTERS") as words:
         found = infer(classifier, features, seed=seed)
         log_likelihood, given = classifier.log_likelihood(features), torch.from_numpy(labels[chosen])
         known, inferred = (
@@ -438,16 +437,13 @@ def _gain(right: Sequence[float], probability: Sequence[float]) -> str:
     )
 
 
-def _new_classes(
-    story: _Story, run: Run, measured: EvaluateResult, sources: dict[str, Path], out: Path
-) -> list[Section]:
+def _new_classes(story: _Story, sources: dict[str, Path]) -> list[Section]:
     """Two classes from twenty images each, nothing trained again."""
-    old = run.classifier().classes.names
+    old, folder, measured = story.names, story.run.folder, story.measured
     title = marked(f"Teach it {' and '.join(LATER)}")
-    with story.step(title, f"bayesight update {out} {sources['later']}") as words:
-        result = update(run.folder, sources["later"])
-        later = evaluate(run.folder, sources["later-test"])
-        again = evaluate(run.folder, sources["test"])
+    with story.step(title, f"bayesight update {story.out} {sources['later']}") as words:
+        result = update(folder, sources["later"])
+        later, again = (evaluate(folder, sources[name]) for name in ("later-test", "test"))
         words += [
             marked(
                 f"{result.absorbed} labelled images were absorbed in "
@@ -477,10 +473,10 @@ def _new_classes(
     ]
 
 
-def _report(story: _Story, run: Run, measured: EvaluateResult, sections: list[Section]) -> Path:
+def _report(story: _Story, sections: list[Section]) -> Path:
     note = tr("Judged on letters rendered anew from the same fonts, none of them learned from.")
+    run, measured, data = story.run, story.measured, story.measured.data
     summary, *rest = evaluation_sections(measured.evaluation, note=note)
-    data = measured.data
     novelty = [novelty_section(measured.novelty)] if measured.novelty is not None else []
     pages = [
         report.steps(story.steps, heading=marked("The story in steps")),
@@ -493,10 +489,6 @@ def _report(story: _Story, run: Run, measured: EvaluateResult, sections: list[Se
         *data_sections(data.store),
     ]
     return write_report(tr("Bayesight: the whole story"), pages, run.folder / "report.html", str(run.folder))
-
-
-def _features(classifier: Classifier, measured: EvaluateResult) -> Tensor:
-    return classifier.features(measured.data.examples.in_order(EVALUATION_BATCH))
 
 
 def _sensitivity(confusion: Any) -> FloatArray:
