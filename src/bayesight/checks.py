@@ -10,8 +10,6 @@ from typing import Any
 from bayesight.errors import InvalidInput, SourceNotFound, nearest
 from bayesight.language import marked
 
-__all__ = ["check", "distribution", "existing_path", "path_exists", "probability"]
-
 
 def check(condition: bool, where: str, came: str, expected: str, mend: str = "") -> None:
     """Raise ``InvalidInput`` with a three-part message unless ``condition`` holds.

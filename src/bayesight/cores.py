@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["available_cores", "spread"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 _MOST_THREADS = 8

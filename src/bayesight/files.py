@@ -12,8 +12,6 @@ from typing import BinaryIO
 
 from bayesight.errors import BayesightError, RunUnreadable, SourceUnreadable, StorageFailed
 
-__all__ = ["entries_of", "make_folder", "open_atomic", "read_plain", "reading", "write_atomic"]
-
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
     """Write a file so that a reader, a crash or a full disk never meets half of it.

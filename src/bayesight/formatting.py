@@ -14,25 +14,6 @@ import unicodedata
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-__all__ = [
-    "NO_VALUE",
-    "THIN",
-    "capitalised",
-    "columns",
-    "decimal",
-    "four_figures",
-    "fraction",
-    "from_percent",
-    "is_number",
-    "json_text",
-    "padded",
-    "percent",
-    "plain",
-    "ratio",
-    "short_of_1",
-    "thin",
-]
-
 NO_VALUE = "–"
 THIN = "\u202f"
 """The space before a unit on a page, which breaks no line."""

@@ -8,8 +8,6 @@ from typing import Literal, TypeAlias, TypedDict
 
 from bayesight.language import marked
 
-__all__ = ["EIGHT_BIT", "FITS", "Fit", "Frame", "FrameOptions", "Levels", "Placing", "Range", "Treatment"]
-
 Levels: TypeAlias = tuple[float, float]
 """The values of a source that become 0 and 255."""
 

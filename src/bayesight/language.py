@@ -15,19 +15,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.resources import files
 
-__all__ = [
-    "LANGUAGES",
-    "accepted",
-    "catalogue",
-    "current",
-    "marked",
-    "of_system",
-    "retold",
-    "speak",
-    "speaking",
-    "tr",
-]
-
 LANGUAGES = ("en", "ko")
 _LANGUAGE = ContextVar("bayesight_language", default="en")
 _LONGEST = 1000  # characters of a line that is looked for among the messages

@@ -6,8 +6,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["MISSING", "NAME_LIMIT", "alike", "canonical", "known_as", "shared_depth", "twins"]
-
 NAME_LIMIT = 1000
 """Characters of a class's name that every place where one is given takes; a folder's name has 255 bytes."""
 

@@ -7,8 +7,6 @@ import time
 
 from bayesight.types import Progress, ShownProgress
 
-__all__ = ["duration", "reporter", "told"]
-
 _EVERY_S = 0.2
 
 

@@ -12,8 +12,6 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from bayesight.errors import InvalidConfig, InvalidInput, UnknownName, listed, nearest, shown
 from bayesight.values import problems_of
 
-__all__ = ["Registry", "option_problems", "require_options"]
-
 T = TypeVar("T", bound=Callable[..., Any])
 
 

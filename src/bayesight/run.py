@@ -72,8 +72,6 @@ from bayesight.run_schema import (
 )
 from bayesight.training.recipe import Kind, Recipe
 
-__all__ = ["FORMAT", "Run"]
-
 Network = TypeVar("Network", bound=nn.Module)
 Facts = TypeVar("Facts", bound=TaskFile)
 

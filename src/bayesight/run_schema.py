@@ -24,20 +24,6 @@ from bayesight.frame import EIGHT_BIT, Fit
 from bayesight.training.recipe import LARGEST_CONTEXT, Kind
 from bayesight.values import Each, Name, Names, Share, Within, problems_of
 
-__all__ = [
-    "MOST_CLASSES",
-    "MOST_JSON",
-    "MOST_RECIPE",
-    "ClassesFile",
-    "MetricsFile",
-    "TaskFile",
-    "VocabularyFile",
-    "check_links",
-    "look_at",
-    "read_model",
-    "read_tensors",
-]
-
 MOST_JSON = 16 * 2**20
 """Bytes of a JSON file; one of 10,000 classes with long names has three million."""
 MOST_RECIPE = 2**20

@@ -15,8 +15,6 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["derive", "numpy_generator", "torch_generator"]
-
 
 def derive(seed: int, *names: str | int) -> int:
     """A 63-bit seed for the stream called ``names`` under ``seed``.

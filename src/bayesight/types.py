@@ -8,17 +8,6 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "END_SYMBOL",
-    "PAD_SYMBOL",
-    "START_SYMBOL",
-    "FloatArray",
-    "ImageArray",
-    "IntArray",
-    "Progress",
-    "ShownProgress",
-]
-
 ImageArray: TypeAlias = npt.NDArray[np.uint8]
 """Images as stored: (N, H, W) for grey, (N, H, W, 3) for RGB; 0 is black."""
 

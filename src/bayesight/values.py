@@ -18,19 +18,6 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from bayesight.errors import nearest, shown
 
-__all__ = [
-    "BelowOne",
-    "Each",
-    "Name",
-    "Names",
-    "Share",
-    "Width",
-    "Widths",
-    "Within",
-    "problems_of",
-    "sentence_of",
-]
-
 
 @dataclass(frozen=True)
 class Within:

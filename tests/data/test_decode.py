@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from bayesight.data.codecs import jpeg_pixels
-from bayesight.data.decode import PIXEL_LIMIT, decode, native_frames, refit, survey
+from bayesight.data.decode import decode, native_frames, refit, survey
 from bayesight.data.formats import recognise
+from bayesight.data.rasters import PIXEL_LIMIT
 from bayesight.errors import SourceUnreadable
 from bayesight.frame import EIGHT_BIT, Frame
 

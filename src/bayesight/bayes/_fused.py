@@ -18,8 +18,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["fused_update"]
-
 _SMALL = 50_000  # numbers: below this, blocks save nothing
 _BLOCK_BYTES = 400_000  # a block, its exponentials and the prior fit a 2 MiB second-level cache
 _BLOCK_IN_TEAM = 32_000

@@ -17,8 +17,6 @@ from torch import Tensor
 from bayesight.bayes.newton import minimise
 from bayesight.checks import check
 
-__all__ = ["Calibration", "apply", "fit_bcts"]
-
 _VALUES = 1 << 18  # scores worked on at once: what is made of them stays in the cache
 
 

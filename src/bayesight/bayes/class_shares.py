@@ -31,8 +31,6 @@ from torch import Tensor
 from bayesight.checks import check
 from bayesight.seeding import torch_generator
 
-__all__ = ["ShareDraws", "draw_shares", "novelty_tails"]
-
 SWEEPS, BURN_IN = 80, 40
 
 _COMMON = 2

@@ -25,18 +25,6 @@ from bayesight.bayes.theorem import Belief
 from bayesight.checks import check, probability
 from bayesight.language import marked
 
-__all__ = [
-    "ASK",
-    "HAND_OVER",
-    "Costs",
-    "Decision",
-    "Reading",
-    "ReadingValue",
-    "decide",
-    "expected_information",
-    "value_of_reading",
-]
-
 ASK = marked("ask for another reading")
 HAND_OVER = marked("hand to a person")
 

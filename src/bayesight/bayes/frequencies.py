@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from bayesight.bayes.rates import Rates
 from bayesight.checks import check
 
-__all__ = ["LARGEST", "SMALLEST", "NaturalFrequencies", "natural_frequencies"]
-
 SMALLEST, LARGEST = 1000, 10**15
 """Populations that are chosen; beyond the largest, floating-point numbers do not count people any more."""
 

@@ -23,18 +23,6 @@ from bayesight.bayes.class_shares import draw_shares, novelty_tails
 from bayesight.checks import check, distribution
 from bayesight.seeding import torch_generator
 
-__all__ = [
-    "PriorEstimate",
-    "ShiftCheck",
-    "UnknownShare",
-    "bbse",
-    "check_ambiguity",
-    "check_prior_shift",
-    "em_prior",
-    "infer_prior",
-    "reweight",
-]
-
 _STEPS = 5000
 _ANY = 0.02
 

@@ -15,8 +15,6 @@ from bayesight.types import FloatArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["minimise"]
-
 Point = TypeVar("Point", FloatArray, "Tensor")
 
 _SHARE = 1e-4

@@ -21,17 +21,6 @@ from bayesight.errors import Impossible
 from bayesight.language import marked
 from bayesight.types import FloatArray
 
-__all__ = [
-    "JEFFREYS",
-    "TERMS",
-    "Estimate",
-    "Rate",
-    "Rates",
-    "UncertainRate",
-    "mixture_draws",
-    "rate_interval",
-]
-
 _DRAWS = 500  # held at once of every group
 
 JEFFREYS = (0.5, 0.5)
@@ -331,18 +320,21 @@ def _beta_of_mean(a: FloatArray, b: FloatArray, weights: FloatArray) -> tuple[fl
 
 
 def check_counts(where: str, counts: FloatArray) -> None:
+    """Refuse counts that are not finite or below 0."""
     ok = bool(np.isfinite(counts).all()) and bool((counts >= 0).all())
     worst = "" if ok else f"{counts[~np.isfinite(counts) | (counts < 0)].flat[0]:g}"
     check(ok, where, f"a count of {worst}", "finite counts of 0 or more")
 
 
 def check_shapes(prior: tuple[float, float]) -> None:
+    """Refuse shapes of a Beta prior that are no positive numbers."""
     ok = len(prior) == 2 and all(math.isfinite(x) and x > 0 for x in prior)
     came = ", ".join(f"{x:g}" for x in prior)
     check(ok, "Beta prior", f"shapes {came}", "two finite shapes above 0", "Jeffreys' prior is 0.5, 0.5.")
 
 
 def tails(level: float) -> tuple[float, float]:
+    """The probabilities at both ends of an equal-tailed interval."""
     tail = (1 - probability(level, "level", open_interval=True)) / 2
     return tail, 1 - tail
 

@@ -30,21 +30,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = [
-    "GRID",
-    "TEMPERATURES",
-    "TEMPERATURE_LOG_PRIOR",
-    "averaged",
-    "centre",
-    "judged_losses",
-    "judges",
-    "log_evidence",
-    "most_judges",
-    "plain",
-    "posterior",
-    "thinned",
-]
-
 TEMPERATURES: Tensor = torch.arange(0, 5.35, 0.1, dtype=torch.float64).exp()
 """(G,) temperatures at which losses are recorded, 1 to 200 in steps of a tenth of a nat.
 

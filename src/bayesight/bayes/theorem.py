@@ -33,17 +33,6 @@ from bayesight.bayes._fused import fused_update
 from bayesight.checks import check, probability
 from bayesight.errors import Impossible, InvalidInput, UnknownName
 
-__all__ = [
-    "Belief",
-    "UpdateStep",
-    "effective_readings",
-    "likelihoods",
-    "log_odds",
-    "pool",
-    "sequence",
-    "update",
-]
-
 Numbers: TypeAlias = Tensor | npt.ArrayLike
 _SUM_TOLERANCE = 1e-6
 

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from bayesight.belief.corrections import RUN
 
-__all__ = ["AbsorbedRows", "Rows", "digest_words"]
-
 
 @dataclass(frozen=True)
 class Rows:

@@ -19,8 +19,6 @@ from bayesight.belief.features import Precision
 from bayesight.belief.held_parts import HeldParts
 from bayesight.values import Names, Within, problems_of
 
-__all__ = ["check_belief", "from_format_1"]
-
 _LAYOUT = {
     "head.shift": (torch.float64, "D"),
     "head.scale": (torch.float64, "D"),

@@ -52,8 +52,6 @@ from bayesight.language import marked
 from bayesight.models.base import ImageModel
 from bayesight.seeding import torch_generator
 
-__all__ = ["Classes", "Classifier", "fit_classifier"]
-
 EXEMPLARS = 20_000
 """Training images kept for distances; as many again may be absorbed later."""
 

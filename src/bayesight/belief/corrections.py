@@ -18,8 +18,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     from bayesight.belief.absorbed import AbsorbedRows, Rows
 
-__all__ = ["RUN", "Corrections", "ReplacedLabel", "StandingLabel", "add_label", "compare", "rows_of"]
-
 RUN = 0
 """The source of the run's own labels."""
 

@@ -17,8 +17,6 @@ from bayesight.bayes.head.gaussian import Distances, Predictive
 from bayesight.belief.classifier import Classifier
 from bayesight.models.base import ImageModel, Standardisation
 
-__all__ = ["OUTPUTS", "ExportedClassifier"]
-
 OUTPUTS = ("log_likelihood", "log_evidence", "posterior", "novelty")
 
 

@@ -18,8 +18,6 @@ from torch import Tensor, nn
 from bayesight.data.dataset import as_input
 from bayesight.models.base import ImageModel
 
-__all__ = ["Precision", "features_of", "reader_of"]
-
 Precision: TypeAlias = Literal["32", "bf16"]
 """How products are computed: in fp32, or from factors rounded to bf16 and added up in fp32."""
 

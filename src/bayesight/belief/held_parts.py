@@ -10,8 +10,6 @@ from torch import Tensor
 
 from bayesight.types import IntArray
 
-__all__ = ["HeldParts", "image_keys"]
-
 
 @dataclass(frozen=True)
 class HeldParts:

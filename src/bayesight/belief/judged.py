@@ -19,8 +19,6 @@ from bayesight.bayes.head.gaussian import Distances, Predictive, distances, left
 from bayesight.belief.absorbed import digest_words
 from bayesight.evaluation.novelty import ExemplarBank, nearest_distance
 
-__all__ = ["JudgedRows", "judge", "later_judges", "most_later_judges", "moved_on", "nearest_other"]
-
 LATER_JUDGES = 1000
 """At most so many images absorbed after training judge the belief; the reference always does."""
 

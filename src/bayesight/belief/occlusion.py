@@ -18,8 +18,6 @@ from torch.nn import functional
 from bayesight.belief.classifier import Classifier
 from bayesight.checks import check
 
-__all__ = ["OcclusionMap", "occlusion", "smoothed"]
-
 _SIDES = 6
 """Squares along the shorter side of an image, where none overlapped; steps are half a square."""
 

@@ -21,9 +21,6 @@ from torch import Tensor
 from bayesight.bayes.head.state import GaussianHead
 from bayesight.errors import StorageFailed
 
-__all__ = ["LARGE", "PartStatistics", "added", "merged", "subtracted"]
-
-
 LARGE = ("sums", "second_moments", "exemplars")
 """Tensors that are not needed to know which images a part holds."""
 

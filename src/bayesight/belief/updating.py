@@ -14,17 +14,6 @@ from bayesight.belief.classifier import Classifier
 from bayesight.belief.corrections import RUN, Corrections, ReplacedLabel, compare, rows_of
 from bayesight.checks import check
 
-__all__ = [
-    "BatchOutcome",
-    "LearningOptions",
-    "absorb",
-    "emptied",
-    "take_back",
-    "update_belief",
-    "without_classes",
-    "without_emptied",
-]
-
 
 @dataclass(frozen=True)
 class LearningOptions:

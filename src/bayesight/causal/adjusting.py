@@ -31,8 +31,6 @@ from bayesight.errors import InvalidInput
 from bayesight.formatting import percent
 from bayesight.language import marked
 
-__all__ = ["CROSS_FITTED", "Adjustment", "by_models", "by_slope", "by_strata"]
-
 CROSS_FITTED = marked("doubly robust, cross-fitted")
 
 

@@ -20,18 +20,6 @@ from bayesight.causal.paths import all_paths, is_open, minimal_d_separators
 from bayesight.checks import check
 from bayesight.language import marked
 
-__all__ = [
-    "RULE",
-    "AdjustFor",
-    "FrontDoor",
-    "Identification",
-    "Instrument",
-    "NotIdentified",
-    "explain_forbidden",
-    "identify",
-    "objection",
-]
-
 LIMIT = 200
 """Minimal sets listed at most."""
 

@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from bayesight.formatting import is_number
 from bayesight.language import marked
 
-__all__ = ["NO", "YES", "LevelChoice", "reference_of", "success_of"]
-
 YES = frozenset("yes y true t ja j wahr 예 네 oui sí si sim да 是".split())  # noqa: SIM905
 NO = frozenset("no n false f nein falsch 아니오 아니요 non não nao нет 否".split())  # noqa: SIM905
 

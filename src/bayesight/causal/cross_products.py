@@ -20,8 +20,6 @@ from bayesight.causal.sample import Discrete, Numeric, Sample, as_numbers
 from bayesight.checks import check
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["CrossProducts", "add", "begin", "slope"]
-
 MOST = 24
 """Variables and dummies at most: the table of fourth moments has the fourth power of their number."""
 

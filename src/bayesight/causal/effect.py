@@ -45,8 +45,6 @@ from bayesight.errors import InvalidInput
 from bayesight.language import marked
 from bayesight.types import FloatArray
 
-__all__ = ["Effect", "estimate", "estimate_from_cross_products", "leftovers"]
-
 
 @dataclass(frozen=True)
 class Effect:

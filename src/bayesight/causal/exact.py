@@ -23,8 +23,6 @@ from bayesight.causal.strata import Strata
 from bayesight.language import marked
 from bayesight.types import FloatArray
 
-__all__ = ["ExactTest", "exact_test"]
-
 MOST = 4000
 """Values the sum may have; beyond it no approximation is poor."""
 _TIE = 1e-7

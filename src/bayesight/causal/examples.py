@@ -13,8 +13,6 @@ from bayesight.errors import UnknownName
 from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 
-__all__ = ["EXAMPLES", "Example", "example"]
-
 
 @dataclass(frozen=True)
 class Example:

@@ -15,8 +15,6 @@ from bayesight.causal.sample import Discrete, Sample, as_numbers, effective_rows
 from bayesight.checks import check
 from bayesight.types import FloatArray
 
-__all__ = ["WEAK", "front_door_outcomes", "front_door_slope", "instrument_slope"]
-
 WEAK = 10.0
 """An instrument whose first-stage F is below this is weak (Staiger and Stock 1997)."""
 

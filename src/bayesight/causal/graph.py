@@ -21,8 +21,6 @@ from bayesight.errors import InvalidInput, UnknownName
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Dag", "d_separated", "parse"]
-
 
 @dataclass(frozen=True)
 class Dag:

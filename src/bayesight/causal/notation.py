@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from bayesight.errors import InvalidInput
 
-__all__ = ["GraphText", "is_dot", "read_arrows", "read_dot"]
-
 _ARROWS = {"->": "->", "→": "->", "<-": "<-", "←": "<-", "<->": "<->", "↔": "<->"}
 _ARROW = r"<->|->|<-|[↔→←]"
 _LINE = re.compile(

@@ -25,8 +25,6 @@ from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["LEARNERS", "Basis", "CrossFit", "Folds", "basis_of", "cross_fit", "folds_of"]
-
 LEARNERS = (marked("main effects"), marked("splines"), marked("trees"))
 _OWN = ("main effects", "splines")
 """Those fitted to each treatment alone; every other is fitted to all of them, with a level for each."""

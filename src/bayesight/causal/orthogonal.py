@@ -28,8 +28,6 @@ from bayesight.causal.sample import Sample, effective_rows
 from bayesight.checks import check
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["CHANCE", "Nuisance", "bounded", "outcomes_of", "partial_slope", "prepare", "slope_of", "unfolded"]
-
 CHANCE = 0.01
 """A row with a smaller chance of some treatment says nothing about it."""
 _LEAST = 2

@@ -14,8 +14,6 @@ from bayesight.causal.strata import Strata
 from bayesight.formatting import percent
 from bayesight.language import marked
 
-__all__ = ["MOST_WITHOUT", "Overlap", "lacking_words", "model_overlap", "overlap_notes", "overlap_of"]
-
 MOST_WITHOUT = 0.05
 """Share of rows without overlap beyond which no answer is given to the question as it was asked."""
 

@@ -25,8 +25,6 @@ from bayesight.causal.graph import Dag
 from bayesight.checks import check
 from bayesight.language import marked
 
-__all__ = ["LIMIT", "Path", "Paths", "all_paths", "blocked_by", "is_open", "minimal_d_separators"]
-
 LIMIT = 1000
 """Paths listed at most; a dense graph has more than anyone can read."""
 

@@ -11,8 +11,6 @@ from scipy.special import ndtri, stdtrit
 from bayesight.bayes.rates import Estimate
 from bayesight.types import FloatArray
 
-__all__ = ["Contrast", "EffectEstimate", "PotentialOutcomes", "Slope", "answer", "difference", "unanimous"]
-
 
 @dataclass(frozen=True)
 class PotentialOutcomes:

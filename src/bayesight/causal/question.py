@@ -35,16 +35,6 @@ from bayesight.formatting import is_number
 from bayesight.language import marked
 from bayesight.types import FloatArray
 
-__all__ = [
-    "EFFECTS",
-    "ON_WHOM",
-    "EffectQuestion",
-    "PreparedQuestion",
-    "as_difference",
-    "as_zero_one",
-    "named_together",
-]
-
 ON_WHOM = {
     "ate": marked("everybody"),
     "att": marked("those who had the treatment"),

@@ -23,8 +23,6 @@ from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 from bayesight.types import IntArray
 
-__all__ = ["Refutation", "refute"]
-
 DRAWS = 20
 _FEW_DRAWS = 6
 """Draws where trees have to be grown for each."""

@@ -16,8 +16,6 @@ from bayesight.causal.sample import Numeric, Sample, centre_and_scale, effective
 from bayesight.checks import check
 from bayesight.types import FloatArray
 
-__all__ = ["Design", "Fit", "design", "expit", "independent", "least_squares", "logistic"]
-
 _TOLERANCE = 1e-10
 """Of the loss that an intercept alone has: Newton's method stops at a step that promises less."""
 _RIDGE = 1e-8

@@ -18,8 +18,6 @@ from bayesight.errors import InvalidInput, UnknownName
 from bayesight.formatting import is_number
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["Column", "Discrete", "Numeric", "Sample", "as_numbers", "sample_of"]
-
 MAX_LEVELS = 20
 """A column of numbers with more different values than this is continuous."""
 

@@ -13,8 +13,6 @@ from bayesight.causal.question import named_together
 from bayesight.causal.strata import Strata
 from bayesight.language import marked
 
-__all__ = ["EValue", "Reversal", "e_value", "find_reversal"]
-
 
 @dataclass(frozen=True)
 class Reversal:

@@ -31,8 +31,6 @@ from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray
 
-__all__ = ["Strata", "credible_answer", "standardise", "stratify"]
-
 THIN = 10
 """Rows a stratum, on average, below which strata are thin."""
 SAMPLED = 10

@@ -20,8 +20,6 @@ from bayesight.errors import InvalidInput, UnknownName
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray
 
-__all__ = ["KINDS", "StructuralModel", "draw", "make_model", "true_effect"]
-
 KINDS = ("linear", "discrete")
 _MOST_BINARY = 22
 """Ancestors of a discrete outcome at most: their joint table is enumerated."""

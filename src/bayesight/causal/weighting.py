@@ -19,15 +19,6 @@ from bayesight.causal.regression import expit, independent, least_squares, logis
 from bayesight.causal.sample import effective_rows
 from bayesight.types import FloatArray, IntArray
 
-__all__ = [
-    "Propensity",
-    "WeightingProblem",
-    "doubly_robust",
-    "inverse_probability",
-    "propensity",
-    "regression_standardised",
-]
-
 FLOOR = 0.005
 """Probabilities of treatment below this are raised to it: one row must not stand for more than 200."""
 

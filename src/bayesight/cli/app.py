@@ -27,8 +27,6 @@ from bayesight.cli.train import train
 from bayesight.cli.update import update
 from bayesight.errors import BayesightError
 
-__all__ = ["app", "run"]
-
 app = typer.Typer(
     name="bayesight",
     help="Train an image classifier from an archive, and know what its answers are worth.",

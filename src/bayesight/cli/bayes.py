@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from bayesight.bayes.diagnostic import Diagnosis, Rate
     from bayesight.bayes.theorem import Belief, UpdateStep
 
-__all__ = ["bayes", "diagnose"]
-
-
 _NAMES = (
     marked("specificity"),
     marked("negative predictive value"),

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bayesight.causal import EffectEstimate
     from bayesight.workflows.causal import CausalAnswer, PathsAnswer, SimulatedTable
 
-__all__ = ["causal_app"]
-
 causal_app = typer.Typer(
     name="causal",
     help="Seeing beside doing: what goes with what, and what would happen.",

@@ -26,9 +26,6 @@ from bayesight.language import marked, tr
 if TYPE_CHECKING:
     from bayesight.data.cache import Cache
 
-__all__ = ["cache", "data_app"]
-
-
 data_app = typer.Typer(
     name="data", no_args_is_help=True, help="Look at a source of images, render one, fetch one."
 )

@@ -15,8 +15,6 @@ from bayesight.language import marked, retold, tr
 if TYPE_CHECKING:
     from bayesight.workflows.estimate import ParameterEstimate
 
-__all__ = ["estimate"]
-
 _KEYS = {
     "beta": marked("rate"),
     "dirichlet": marked("probabilities"),

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from bayesight.run import Run
     from bayesight.workflows.evaluate import EvaluateResult, Evaluation
 
-__all__ = ["evaluate"]
-
 
 class HeadChoice(StrEnum):
     """The head that answers."""

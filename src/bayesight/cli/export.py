@@ -16,8 +16,6 @@ from bayesight.language import marked, tr
 if TYPE_CHECKING:
     from bayesight.workflows.export import Export
 
-__all__ = ["export", "summary"]
-
 
 class TargetChoice(StrEnum):
     """Formats of the file."""

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["ended_by_ctrl_c"]
-
 
 @contextmanager
 def ended_by_ctrl_c() -> Iterator[None]:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from bayesight.report import Step
     from bayesight.workflows.demo import Demo
 
-__all__ = ["demo", "learn"]
-
 
 @with_json
 def learn(

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from bayesight.ledger import Token, Verification
     from bayesight.workflows.ledger import ErasureResult, ReplayResult
 
-__all__ = ["ledger_app", "token_app"]
-
-
 ledger_app = typer.Typer(
     name="ledger", no_args_is_help=True, help="Check, replay and export what a service kept; forget somebody."
 )

@@ -17,8 +17,6 @@ from bayesight.language import marked, retold, tr
 if TYPE_CHECKING:
     from bayesight.milestones import Milestone, Outcome, Setting
 
-__all__ = ["milestones_app"]
-
 _KEYS = (marked("data"), marked("model"), marked("loss"), marked("optimization"))
 
 milestones_app = typer.Typer(

@@ -21,30 +21,9 @@ from bayesight.formatting import fraction
 from bayesight.language import LANGUAGES, of_system
 
 if TYPE_CHECKING:
-    from bayesight.workflows.sources import SourceOptions
+    from bayesight.workflows.sources import SourceOptions as SourceOptions
 else:
     SourceOptions = Any  # signatures of commands are looked at while they run
-
-__all__ = [
-    "NAMES",
-    "ClusterOption",
-    "FitOption",
-    "LabelsFileOption",
-    "LedgerOption",
-    "LedgerPlaceOption",
-    "PartsOption",
-    "PriorOption",
-    "SeedOption",
-    "SetCoverageOption",
-    "SourceOptions",
-    "check_parts",
-    "either",
-    "refuse_options",
-    "share",
-    "share_option",
-    "with_json",
-    "with_source",
-]
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "classifiers": ("linear", "mlp", "alexnet", "resnet", "lite0", "lite1", "lite2"),

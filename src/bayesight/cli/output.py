@@ -19,25 +19,6 @@ from bayesight.language import marked, retold, speak
 if TYPE_CHECKING:
     from bayesight.training.events import Event, Listener
 
-__all__ = [
-    "INTERRUPTED",
-    "STOPPED",
-    "Bar",
-    "ReportedStatus",
-    "environment_lines",
-    "json_wanted",
-    "ledger_words",
-    "loading",
-    "progress_bar",
-    "say",
-    "say_as",
-    "this_program",
-    "training_listeners",
-    "when_interrupted",
-    "write",
-    "write_parts",
-]
-
 _JSON = ContextVar("bayesight_json", default=False)
 
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from bayesight.data.sources import ContainerOptions
     from bayesight.workflows.predict import Prediction, Readings, UnreadImage
 
-__all__ = ["predict"]
-
 Box: TypeAlias = tuple[float, float, float, float]
 
 SHOWN = 5

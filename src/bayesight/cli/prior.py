@@ -25,8 +25,6 @@ from bayesight.language import marked, retold, tr
 if TYPE_CHECKING:
     from bayesight.workflows.infer_prior import InferredPrior
 
-__all__ = ["prior"]
-
 
 @with_json
 @with_source("by_name", "by_position", "labels_from", "class_level", "split_folders")

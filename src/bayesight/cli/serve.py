@@ -17,8 +17,6 @@ from bayesight.language import current, marked
 if TYPE_CHECKING:
     from bayesight.service.ops.settings import Settings
 
-__all__ = ["serve"]
-
 
 @with_json
 def serve(

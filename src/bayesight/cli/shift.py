@@ -15,8 +15,6 @@ from bayesight.language import marked, retold, tr
 if TYPE_CHECKING:
     from bayesight.milestones.shift import ShiftResult
 
-__all__ = ["shift"]
-
 
 @with_json
 def shift(

@@ -14,8 +14,6 @@ from bayesight.errors import InvalidInput
 from bayesight.files import write_atomic
 from bayesight.language import marked
 
-__all__ = ["generate", "translate"]
-
 
 @with_json
 def generate(

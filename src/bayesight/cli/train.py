@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from bayesight.training.recipe import Recipe
     from bayesight.workflows.train import TrainResult
 
-__all__ = ["train"]
-
 
 @with_json
 @with_source("by_name")

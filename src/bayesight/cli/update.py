@@ -24,8 +24,6 @@ from bayesight.language import marked
 if TYPE_CHECKING:
     from bayesight.workflows.update import UpdateResult
 
-__all__ = ["update"]
-
 
 @with_json
 @with_source()

@@ -40,17 +40,6 @@ from bayesight.frame import Frame, Placing
 from bayesight.language import marked
 from bayesight.types import ImageArray, IntArray, Progress
 
-__all__ = [
-    "AnnotatedImages",
-    "AnnotationReader",
-    "Fault",
-    "Found",
-    "as_tensor",
-    "open_annotated",
-    "own_picture",
-    "picture_of",
-]
-
 R = TypeVar("R")
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)

@@ -31,17 +31,6 @@ from bayesight.language import marked
 from bayesight.names import MISSING
 from bayesight.types import FloatArray, ImageArray, IntArray
 
-__all__ = [
-    "MOST_BOXES",
-    "Annotated",
-    "Question",
-    "Skeleton",
-    "read_coco",
-    "read_mask",
-    "read_questions",
-    "read_voc",
-]
-
 MOST_BOXES = 10_000
 """Boxes of one image that are read; more are no annotation but an attack, or a mistake."""
 _LONGEST = 10_000  # characters of a question

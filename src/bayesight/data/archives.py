@@ -43,8 +43,6 @@ from bayesight.data.zip import zip_members
 from bayesight.errors import BayesightError, SourceUnreadable, shown
 from bayesight.language import marked
 
-__all__ = ["Batch", "batches", "read_files"]
-
 _DOT = ord(".")
 _BATCH_MEMBERS = 8192
 _BATCH_BYTES = 8 << 20

@@ -15,8 +15,6 @@ from bayesight.data.splits import groups_of
 from bayesight.data.store import Store
 from bayesight.types import IntArray
 
-__all__ = ["Audit", "Conflict", "NearPair", "audit"]
-
 _SHOWN = 20
 _SET_APART = [PARTS.index(part) for part in ("train", "validation", "test")]
 

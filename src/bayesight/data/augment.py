@@ -25,18 +25,6 @@ from bayesight.checks import check
 from bayesight.registry import Registry, require_options
 from bayesight.values import Share, Within
 
-__all__ = [
-    "AUGMENTATIONS",
-    "Augment",
-    "GlyphAugment",
-    "NoAugment",
-    "PhotoAugment",
-    "augmentation",
-    "smooth_noise",
-    "thicken",
-    "warp",
-]
-
 
 class Augment(Protocol):
     """Anything that changes a batch at random."""

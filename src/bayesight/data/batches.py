@@ -21,8 +21,6 @@ from bayesight.data.dataset import as_input, gather
 from bayesight.seeding import numpy_generator, torch_generator
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Batches", "Examples", "Mixture", "mirror_images_differ"]
-
 _MOST_MIRRORED = 4000
 _SMALL_SIDE = 12
 _FEWEST_MIRRORED = 40

@@ -11,17 +11,6 @@ from pathlib import Path
 
 from bayesight.errors import SourceUnreadable
 
-__all__ = [
-    "BYTES_A_BYTE",
-    "BYTES_FREE",
-    "MEMBERS_FREE",
-    "PIXELS_A_BYTE",
-    "PIXELS_FREE",
-    "XZ_MEMORY_BYTES",
-    "ContainerBudget",
-    "PixelBudget",
-]
-
 BYTES_FREE = 1 << 30
 BYTES_A_BYTE = 500
 """Blank bitmaps deflate to some hundredths; photographs and PNGs hardly at all."""

@@ -21,20 +21,19 @@ import numpy.typing as npt
 
 from bayesight.data.archives import Batch, batches
 from bayesight.data.budget import PixelBudget
-from bayesight.data.decode import PIXEL_LIMIT, decode, native_frames, refit, survey
+from bayesight.data.decode import decode, native_frames, refit, survey
 from bayesight.data.framing import MOST_PIXELS, BitDepths, ImageSpec, asked_frame, choose, sentence
 from bayesight.data.idx import idx_batches
 from bayesight.data.layout import WEB_DATASET, document_kind, flat_hint
 from bayesight.data.manifest import Manifest, content_hash, digests_of
 from bayesight.data.members import HIDDEN, NO_CLASS, Quarantined, Remarks, SkippedFiles
 from bayesight.data.placing import Placement, class_counts, part_counts, place, place_by_name, place_by_value
+from bayesight.data.rasters import PIXEL_LIMIT
 from bayesight.data.sources import AS_STORED, ContainerOptions, Source, find_source
 from bayesight.data.unpacking import MemberPlan, ReadAgain
 from bayesight.errors import BayesightError, SourceUnreadable, StorageFailed
 from bayesight.frame import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.types import ImageArray, IntArray, Progress
-
-__all__ = ["build", "first_frames"]
 
 _DECODED_BYTES = 32 << 20
 _BUCKET_BYTES = 64 << 20

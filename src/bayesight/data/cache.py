@@ -17,8 +17,6 @@ from bayesight.data.store import cache_home, lock_of
 from bayesight.errors import StorageFailed
 from bayesight.files import entries_of
 
-__all__ = ["Cache", "CachedStore", "cached", "clear_cache"]
-
 
 @dataclass(frozen=True)
 class CachedStore:

@@ -29,22 +29,6 @@ from bayesight.types import ImageArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "HEADER_BYTES",
-    "SIGNATURE",
-    "PngLayout",
-    "damage",
-    "essence",
-    "gif_of",
-    "inflate",
-    "jpeg_layout",
-    "jpeg_pixels",
-    "layout",
-    "png_of",
-    "quick_png",
-    "unfilter",
-]
-
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # signature and IHDR chunk, the same for all images of one layout
 _END = b"\0\0\0\0IEND\xaeB`\x82"

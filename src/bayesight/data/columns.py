@@ -33,17 +33,6 @@ from bayesight.data.tables import first_rows
 from bayesight.errors import InvalidInput, listed, shown
 from bayesight.language import marked
 
-__all__ = [
-    "MAX_CATEGORIES",
-    "CountsColumn",
-    "Kind",
-    "Role",
-    "find_counts",
-    "is_numeral",
-    "kind_of",
-    "levels_of",
-]
-
 MAX_CATEGORIES = 250
 """So many different codes can be held fixed as categories beside other columns."""
 

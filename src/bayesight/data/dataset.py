@@ -22,8 +22,6 @@ from bayesight.types import ImageArray, IntArray, Progress
 if TYPE_CHECKING:
     from bayesight.data.store import Store
 
-__all__ = ["ImageDataset", "NotMNIST", "as_input", "gather", "to_image", "to_tensor"]
-
 Transform: TypeAlias = Callable[[Any], Any]
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")

@@ -25,17 +25,6 @@ from bayesight.data.rasters import LARGE, PIXEL_LIMIT, Raster, RasterRefusal, ma
 from bayesight.frame import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.types import ImageArray, IntArray
 
-__all__ = [
-    "PIXEL_LIMIT",
-    "DecodedBatch",
-    "RasterRefusal",
-    "decode",
-    "native_frames",
-    "refit",
-    "survey",
-]
-
-
 _HEAVY_BYTES = 1 << 13
 """From so many encoded bytes on, an image is worth a thread's while."""
 _HUGE = 16_000_000  # pixels; of larger images that cannot be decoded at reduced scale

@@ -28,8 +28,6 @@ from bayesight.errors import DownloadFailed, StorageFailed, UnknownName
 from bayesight.progress import reporter
 from bayesight.types import Progress, ShownProgress
 
-__all__ = ["CATALOGUE", "KnownSet", "Patience", "RemoteFile", "download", "fetch", "md5_of"]
-
 _BLOCK_BYTES = 1 << 16
 _LONGEST_PAUSE_S = 60.0
 _PASSING_STATUS = frozenset({408, 416, 425, 429, 500, 502, 503, 504})

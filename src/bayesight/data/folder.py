@@ -17,8 +17,6 @@ from pathlib import Path
 from bayesight.data.members import ENCODED_LIMIT_BYTES, Member, Unreadable
 from bayesight.language import marked
 
-__all__ = ["file_stamp", "folder_members", "folder_signature"]
-
 
 def folder_members(root: Path, *, follow_links: bool = False) -> Iterator[Member]:
     """Every file below a folder, each folder in the order of its names.

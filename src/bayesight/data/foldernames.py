@@ -8,17 +8,6 @@ from typing import Literal, TypeAlias
 
 from bayesight.names import alike
 
-__all__ = [
-    "MASK_ENDINGS",
-    "Role",
-    "is_container",
-    "is_mask",
-    "is_unlabelled",
-    "mask_names",
-    "names_no_class",
-    "roles",
-]
-
 Role: TypeAlias = Literal["train", "validation", "test"]
 
 _ROLES: dict[str, Role] = {

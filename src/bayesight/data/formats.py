@@ -15,17 +15,6 @@ from importlib.util import find_spec
 
 from bayesight.language import marked
 
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "KnownFormat",
-    "known_by_name",
-    "promises_image",
-    "reader_of",
-    "reads_heif",
-    "recognise",
-    "suffix_of",
-]
-
 IMAGE_SUFFIXES = frozenset(
     b"png apng jpg jpeg jpe jfif mpo bmp dib gif tif tiff webp ppm pgm pbm pnm pfm avif avifs jp2 j2k jpc "
     b"jpf jpx j2c ico cur qoi dds pcx sgi rgb bw ras tga xbm".split()

@@ -11,22 +11,11 @@ from operator import index
 import numpy as np
 
 from bayesight.checks import check
-from bayesight.data.decode import PIXEL_LIMIT
 from bayesight.data.layout import AS_SHOWN, LayoutOptions
+from bayesight.data.rasters import PIXEL_LIMIT
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Levels, Range
 from bayesight.language import marked
-
-__all__ = [
-    "MOST_PIXELS",
-    "BitDepths",
-    "ImageSpec",
-    "asked_frame",
-    "choose",
-    "commonest_size",
-    "sentence",
-    "sides",
-]
 
 MOST_PIXELS = 1 << 20
 """Images of one common size are kept at it up to 1024x1024 pixels; larger ones are scaled down."""

@@ -17,8 +17,6 @@ from bayesight.data.streams import ByteStream
 from bayesight.errors import SourceUnreadable
 from bayesight.types import ImageArray
 
-__all__ = ["IdxBatch", "beside", "holds_idx", "idx_batches"]
-
 _UNSIGNED_BYTE = 8
 _TYPES = {9: "signed bytes", 11: "16-bit integers", 12: "32-bit integers", 13: "floats", 14: "doubles"}
 _BATCH_BYTES = 8 << 20

@@ -29,8 +29,6 @@ from bayesight.frame import Frame
 from bayesight.language import marked
 from bayesight.types import IntArray
 
-__all__ = ["TEXT", "TextStore", "encoded", "holds_texts", "open_texts"]
-
 TEXT = "text"
 """The mode of texts, beside "L" and "RGB" of images."""
 _GLANCE = 4096

@@ -25,25 +25,6 @@ from bayesight.errors import InvalidInput, listed, shown
 from bayesight.language import marked
 from bayesight.names import canonical, shared_depth, twins
 
-__all__ = [
-    "AS_SHOWN",
-    "LOWEST",
-    "PARTS",
-    "WEB_DATASET",
-    "EmptyClass",
-    "Folder",
-    "Layout",
-    "LayoutOptions",
-    "LayoutReading",
-    "LayoutUnclear",
-    "Place",
-    "decide",
-    "document_kind",
-    "flat_hint",
-    "folder_of",
-    "twin_notes",
-]
-
 PARTS = ("", "train", "validation", "test", "unlabelled", "left out")
 """Parts of its source that an image can belong to; the first is none in particular."""
 LOWEST = -1

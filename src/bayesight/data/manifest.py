@@ -15,8 +15,6 @@ from bayesight.data.members import Quarantined, Remarks, SkippedFiles
 from bayesight.frame import EIGHT_BIT, Fit, Frame, Levels, Treatment
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["FORMAT", "Manifest", "content_hash", "digests_of"]
-
 FORMAT = 6
 """Version of the files of a store."""
 _FILE = "manifest.json"

@@ -11,27 +11,6 @@ from typing import TypeAlias
 from bayesight.data.formats import IMAGE_SUFFIXES, KnownFormat, known_by_name, recognise, suffix_of
 from bayesight.language import marked
 
-__all__ = [
-    "ENCODED_LIMIT_BYTES",
-    "FOLDER",
-    "HIDDEN",
-    "IGNORED",
-    "NO_CLASS",
-    "Content",
-    "Judge",
-    "Member",
-    "Position",
-    "Quarantined",
-    "Remarks",
-    "SkippedFiles",
-    "Unreadable",
-    "must_sniff",
-    "printable",
-    "printable_all",
-    "undecoded",
-    "with_slashes",
-]
-
 ENCODED_LIMIT_BYTES = 64 << 20
 FOLDER = "a folder"
 IGNORED = "ignored"

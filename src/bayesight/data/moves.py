@@ -18,8 +18,6 @@ from bayesight.data.augment import AUGMENTATIONS, PhotoAugment, warp
 from bayesight.registry import require_options
 from bayesight.values import Share, Within
 
-__all__ = ["MARGIN", "Crops", "Moves", "SceneAugment", "crop_boxes"]
-
 MARGIN = 1.25
 """Side of a cut for one of the longer side of its box."""
 

@@ -28,8 +28,6 @@ from torch import Tensor
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["AlikePairs", "alike_pairs"]
-
 _Floats = npt.NDArray[np.float32]
 
 _SMALL = 32  # pixels of a side at which images are compared

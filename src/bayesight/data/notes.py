@@ -24,20 +24,6 @@ from bayesight.formatting import capitalised, columns, padded, percent
 from bayesight.frame import EIGHT_BIT, FITS, Fit, Frame, Range, Treatment
 from bayesight.language import marked, retold, tr
 
-__all__ = [
-    "fitted_note",
-    "image_notes",
-    "notes",
-    "parse_fit",
-    "parse_size",
-    "reading_notes",
-    "report_document",
-    "report_text",
-    "source_facts",
-    "text_document",
-    "text_report",
-]
-
 _LOUD_CUT = 0.2
 """From this share of pixels cut away on, it is a warning."""
 

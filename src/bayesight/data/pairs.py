@@ -27,8 +27,6 @@ from bayesight.language import marked
 from bayesight.seeding import numpy_generator
 from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL, IntArray
 
-__all__ = ["PairBatches", "SentencePairs", "padded", "read_pairs"]
-
 JITTER = 2.0
 """Symbols of a sentence within which chance decides who shares a batch."""
 

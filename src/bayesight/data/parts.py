@@ -39,8 +39,6 @@ from bayesight.errors import (
 from bayesight.files import write_atomic
 from bayesight.language import marked
 
-__all__ = ["PartsManifest", "SourcePart", "find_parts", "local_copy", "shard_labels"]
-
 FORMAT = 1
 _WEB_PAGE = (b"<!doctype html", b"<html")
 _OBJECT_STORES = ("s3", "gs")

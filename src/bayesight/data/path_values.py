@@ -13,8 +13,6 @@ from bayesight.errors import InvalidInput, UnknownName
 from bayesight.language import marked
 from bayesight.names import MISSING, canonical, shared_depth
 
-__all__ = ["PathValues"]
-
 PATH = "path"
 _PATHS = (
     PATH,

@@ -32,8 +32,6 @@ from bayesight.language import marked
 from bayesight.names import canonical
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["Placement", "class_counts", "part_counts", "place", "place_by_name", "place_by_value"]
-
 _MOST_NAMES = 40
 _LEFT_OUT, _UNLABELLED = PARTS.index("left out"), PARTS.index("unlabelled")
 _MASK = re.compile(rf"(.+?)(?<!.[ _.-])[ _.-]+(?:{MASK_ENDINGS})s?(?:[ _-]?\d+)?".encode(), re.I)

@@ -24,19 +24,6 @@ from bayesight.frame import EIGHT_BIT, Frame, Levels, Range, Treatment
 from bayesight.language import marked
 from bayesight.types import ImageArray
 
-__all__ = [
-    "LARGE",
-    "PIXEL_LIMIT",
-    "Raster",
-    "RasterRefusal",
-    "check_pixels",
-    "flattened",
-    "is_grey",
-    "may_turn",
-    "place",
-    "reason_of",
-]
-
 Values: TypeAlias = npt.NDArray[np.float32]
 
 PIXEL_LIMIT = 64_000_000

@@ -29,19 +29,6 @@ from bayesight.frame import Placing
 from bayesight.language import marked
 from bayesight.types import FloatArray, ImageArray
 
-__all__ = [
-    "VOID",
-    "BoxReader",
-    "KeypointReader",
-    "MaskReader",
-    "QuestionReader",
-    "class_table",
-    "mask_in",
-    "mask_out",
-    "points_in",
-    "points_out",
-]
-
 VOID = 255
 """The number of pixels that are no class, in every mask that was read."""
 

@@ -35,8 +35,6 @@ from bayesight.language import marked
 from bayesight.names import MISSING
 from bayesight.types import FloatArray, IntArray, Progress
 
-__all__ = ["ReadOptions", "TableRead", "TooLarge", "read_parts", "read_sample"]
-
 _MARKS = (".", "?")
 """Marks for a missing value beside ``MISSING``; no more than those can be the name of a category."""
 

@@ -26,18 +26,6 @@ from bayesight.data.zip import ends_as_zip
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.files import entries_of, reading
 
-__all__ = [
-    "AS_STORED",
-    "ContainerOptions",
-    "Source",
-    "Stamp",
-    "content_of",
-    "digest_of",
-    "find_source",
-    "holds_images",
-    "stamp",
-]
-
 _ZIP_STARTS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
 _UNSUPPORTED = {
     b"\x28\xb5\x2f\xfd": "Zstandard",

@@ -17,8 +17,6 @@ from bayesight.errors import InvalidInput, listed
 from bayesight.seeding import numpy_generator
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["groups_of", "linked", "split"]
-
 _TRIES = 20
 
 

@@ -27,7 +27,6 @@ from bayesight.data.build import build
 from bayesight.data.framing import ImageSpec, sides
 from bayesight.data.layout import AS_SHOWN, PARTS, LayoutOptions
 from bayesight.data.manifest import FORMAT, Manifest, content_hash, digests_of
-from bayesight.data.members import Quarantined
 from bayesight.data.path_values import PathValues
 from bayesight.data.placing import class_counts, part_counts
 from bayesight.data.sources import (
@@ -55,19 +54,6 @@ from bayesight.language import marked
 from bayesight.names import canonical
 from bayesight.progress import reporter
 from bayesight.types import ImageArray, IntArray, Progress, ShownProgress
-
-__all__ = [
-    "Manifest",
-    "Quarantined",
-    "Store",
-    "cache_home",
-    "lock_of",
-    "only_rows",
-    "open_store",
-    "require_classes",
-    "require_no_class_lost",
-    "without_classes",
-]
 
 _BUILDING = ".building-"
 _STAMP = "source.json"

@@ -21,8 +21,6 @@ from bayesight.errors import SourceUnreadable
 from bayesight.files import reading
 from bayesight.language import marked
 
-__all__ = ["CHUNK_BYTES", "ByteStream", "compression_of"]
-
 CHUNK_BYTES = 1 << 20
 _READ_BYTES = 1 << 18
 _QUEUE_CHUNKS = 4

@@ -31,8 +31,6 @@ from bayesight.errors import InvalidInput, SourceUnreadable, shown
 if TYPE_CHECKING:
     Batch: TypeAlias = dict[str, pa.Array[Any]]
 
-__all__ = ["Dialect", "Table", "encoding_of", "find_dialect", "first_rows", "uneven_line"]
-
 _BLOCK_BYTES = 4 << 20
 _PARQUET_ROWS = 1 << 18
 _PARQUET = (".parquet", ".pq")

@@ -16,8 +16,6 @@ from bayesight.data.members import Remarks
 from bayesight.errors import SourceUnreadable
 from bayesight.language import marked
 
-__all__ = ["HARD_LINK", "SYMBOLIC_LINK", "TarMember", "checksum_holds", "walk"]
-
 TarMember: TypeAlias = tuple[bytes, str | None, int, bytes | None]
 """(name, None for a regular file else what it is, size in bytes, content).
 

@@ -28,16 +28,6 @@ from bayesight.errors import InvalidInput, MissingExtra, SourceUnreadable, liste
 from bayesight.seeding import torch_generator
 from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL, IntArray
 
-__all__ = [
-    "Characters",
-    "KnownWords",
-    "Subwords",
-    "Windows",
-    "read_lines",
-    "read_text",
-    "vocabulary_from",
-]
-
 MOST_BYTES = 1 << 30
 """Bytes that a text may have once it is inflated."""
 PAD, START, END, MASK = "<pad>", "<start>", "<end>", "<mask>"

@@ -28,8 +28,6 @@ from bayesight.files import entries_of
 from bayesight.language import marked
 from bayesight.names import MISSING, canonical
 
-__all__ = ["LabelledText", "TextTable", "read_labelled", "text_lines"]
-
 _SEPARATORS = "\t,;"
 _BEFORE = re.compile(r"\s*(?:sep=.[ \t\r]*\n\s*)?", re.IGNORECASE)
 """Blank lines before a heading, and the separator as spreadsheets state it."""

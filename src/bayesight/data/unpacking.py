@@ -18,8 +18,6 @@ from bayesight.data.members import FOLDER, Member, Remarks, with_slashes
 from bayesight.data.tar import HARD_LINK, SYMBOLIC_LINK
 from bayesight.language import marked
 
-__all__ = ["MemberPlan", "ReadAgain", "Unpacking", "by_plan", "first_pass", "planned", "tidy"]
-
 _OUTSIDE = marked("a symbolic link that leads out of the archive")
 _NOWHERE = marked("a symbolic link that leads nowhere")
 _CIRCLE = marked("a symbolic link that leads round in a circle")

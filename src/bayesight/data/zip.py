@@ -26,8 +26,6 @@ from bayesight.data.unpacking import Unpacking, planned, tidy
 from bayesight.errors import SourceUnreadable
 from bayesight.language import marked
 
-__all__ = ["ends_as_zip", "zip_members"]
-
 _END = Struct("<4s4H2LH")
 _END64 = Struct("<4sQ2H2L4Q")
 _END64_PLACE = Struct("<4sLQL")

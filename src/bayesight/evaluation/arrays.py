@@ -11,8 +11,6 @@ import numpy.typing as npt
 from bayesight.checks import check
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["class_indices", "floats", "log_scores", "row_blocks"]
-
 SUM_TOLERANCE = 1e-2
 """How far a row of probabilities may be from 1: bfloat16 posteriors are off by up to half a percent."""
 

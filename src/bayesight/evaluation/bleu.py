@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from bayesight.checks import check
 from bayesight.errors import MissingExtra
 
-__all__ = ["Bleu", "bleu"]
-
 
 @dataclass(frozen=True)
 class Bleu:

@@ -10,8 +10,6 @@ from bayesight.checks import check, probability
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray
 
-__all__ = ["bootstrap_interval", "bootstrap_intervals"]
-
 
 def bootstrap_interval(
     measure: Callable[[FloatArray], float],

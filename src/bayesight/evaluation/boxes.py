@@ -15,18 +15,6 @@ from bayesight.checks import check
 from bayesight.evaluation.bootstrap import bootstrap_interval, bootstrap_intervals
 from bayesight.types import FloatArray, IntArray
 
-__all__ = [
-    "COCO_OVERLAPS",
-    "UNCOUNTED",
-    "BoxMatches",
-    "FoundBoxes",
-    "TrueBoxes",
-    "box_overlaps",
-    "box_truth",
-    "match_boxes",
-    "matched",
-]
-
 COCO_OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Overlaps over which COCO averages: .5 to .95."""
 UNCOUNTED = -1

@@ -18,8 +18,6 @@ from bayesight.checks import check, probability
 from bayesight.evaluation.arrays import class_indices, floats, log_scores
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["Answers", "Reliability", "brier_score", "expected_calibration_error", "log_loss", "reliability"]
-
 
 @dataclass(frozen=True)
 class Reliability:

@@ -19,8 +19,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["ConformalReference", "conformal_reference", "prediction_sets"]
-
 
 @dataclass(frozen=True)
 class ConformalReference:

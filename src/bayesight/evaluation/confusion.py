@@ -19,19 +19,6 @@ from scipy.special import betaincinv
 from bayesight.checks import check, distribution
 from bayesight.evaluation.arrays import class_indices, floats
 
-__all__ = [
-    "ConfusedPair",
-    "OneVsRest",
-    "accuracy",
-    "at_prior",
-    "confusion_matrix",
-    "most_confused",
-    "never_named",
-    "no_better_than",
-    "one_vs_rest",
-    "sparse_confusion",
-]
-
 Matrix: TypeAlias = npt.ArrayLike | sparray
 
 

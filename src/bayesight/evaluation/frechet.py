@@ -13,8 +13,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["FeatureMoments", "class_entropy", "frechet_distance", "moments"]
-
 
 @dataclass(frozen=True)
 class FeatureMoments:

@@ -14,17 +14,6 @@ from bayesight.evaluation.bootstrap import bootstrap_interval
 from bayesight.evaluation.boxes import COCO_OVERLAPS, BoxMatches, matched
 from bayesight.types import FloatArray, IntArray
 
-__all__ = [
-    "COCO_TOLERANCES",
-    "FigurePoints",
-    "FoundFigures",
-    "TrueFigures",
-    "keypoint_likeness",
-    "match_keypoints",
-    "near_keypoints",
-    "tolerances_of",
-]
-
 COCO_TOLERANCES = {
     "nose": 0.026,
     "eye": 0.025,

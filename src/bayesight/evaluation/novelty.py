@@ -22,20 +22,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = [
-    "ExemplarBank",
-    "NoveltyReference",
-    "auroc",
-    "false_positive_rate",
-    "fit_novelty",
-    "nearest_distance",
-    "novelty_score",
-    "opinions",
-    "p_value",
-    "pick_exemplars",
-    "threshold",
-]
-
 
 @dataclass(frozen=True)
 class NoveltyReference:

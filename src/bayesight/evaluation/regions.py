@@ -13,8 +13,6 @@ from bayesight.evaluation.arrays import class_indices
 from bayesight.evaluation.bootstrap import bootstrap_interval
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["PixelCounts", "intersection_over_union", "pixel_counts"]
-
 
 @dataclass(frozen=True)
 class PixelCounts:

@@ -22,8 +22,6 @@ from bayesight.ledger.database import reading, writing
 from bayesight.ledger.records import plain_text
 from bayesight.ledger.store import Ledger
 
-__all__ = ["SCOPES", "Token", "create_token", "find_token", "revoke_token", "tokens"]
-
 SCOPES = ("predict", "label", "admin")
 """What a token may allow; "admin" includes the others."""
 

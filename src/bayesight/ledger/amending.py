@@ -18,8 +18,6 @@ from bayesight.ledger.records import Receipt, RenameRecord, WithdrawalRecord
 from bayesight.ledger.replay import at_head, catch_up
 from bayesight.ledger.store import Ledger
 
-__all__ = ["WithdrawalOutcome", "rename_class", "take_back"]
-
 Told = TypeVar("Told")
 
 QUEUED = 1000

@@ -22,16 +22,6 @@ from bayesight.belief.updating import (
 )
 from bayesight.ledger.records import Entry, LabelRecord, RenameRecord, UpdateRecord, WithdrawalRecord
 
-__all__ = [
-    "apply_rename",
-    "apply_update",
-    "apply_withdrawal",
-    "labels_now",
-    "name_now",
-    "row_of",
-    "source_of",
-]
-
 Renames: TypeAlias = tuple[tuple[int, str, str], ...]
 """(sequence number, old, new) of every new name of a class, in order."""
 

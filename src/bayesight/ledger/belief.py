@@ -15,8 +15,6 @@ from bayesight.ledger.chain import canonical
 from bayesight.ledger.records import RunRecord
 from bayesight.run import Run
 
-__all__ = ["BeliefState", "belief_digest", "run_record"]
-
 
 @dataclass(frozen=True)
 class BeliefState:

@@ -10,8 +10,6 @@ from typing import Any
 from bayesight.errors import InvalidInput
 from bayesight.ledger.records import PersonalPart, Record, RenameRecord, UpdateRecord, WithdrawalRecord
 
-__all__ = ["FORMAT", "START", "canonical", "content_digest", "entry_digest", "personal_digest"]
-
 FORMAT = 1
 """Version of the canonical form; part of every digest."""
 

@@ -17,8 +17,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from bayesight.errors import InvalidInput, LedgerBroken, MissingExtra, SourceNotFound, StorageFailed
 from bayesight.language import marked
 
-__all__ = ["caveats", "file_system", "open_engine", "reading", "shown", "storage_errors", "writing"]
-
 FILE = "ledger.sqlite"
 """Name of the ledger in a folder."""
 

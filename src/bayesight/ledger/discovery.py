@@ -30,8 +30,6 @@ from bayesight.ledger.records import (
 )
 from bayesight.run import Run
 
-__all__ = ["MARK", "LinkedLedger", "leave_mark", "ledgers_of"]
-
 MARK = "ledgers.json"
 """The file in which a run folder names the ledgers that began with it."""
 MOST = 50

@@ -27,8 +27,6 @@ from bayesight.ledger.snapshots import drop_snapshot
 from bayesight.ledger.store import Ledger
 from bayesight.types import Progress
 
-__all__ = ["ErasureOutcome", "erase", "runs_concerned"]
-
 
 @dataclass(frozen=True)
 class ErasureOutcome:

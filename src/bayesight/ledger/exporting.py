@@ -14,8 +14,6 @@ from bayesight.ledger.records import Entry, LabelRecord, PredictionRecord
 from bayesight.ledger.store import Ledger
 from bayesight.types import Progress
 
-__all__ = ["COLUMNS", "export"]
-
 COLUMNS = ("sequence", "at", "kind", "run", "person", "image", "said", "content", "digest", "previous")
 """``said`` is the class a label or a prediction names; ``content`` the record as JSON, less features and
 pixels."""

@@ -16,8 +16,6 @@ from bayesight.ledger.database import reading
 from bayesight.ledger.records import LabelRecord, WithdrawalRecord, numbers_in
 from bayesight.ledger.store import Ledger
 
-__all__ = ["LabelEvent", "LabelHistory", "label_histories", "own"]
-
 _LATER = 2**62
 _CHUNK = 500
 

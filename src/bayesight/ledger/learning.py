@@ -16,8 +16,6 @@ from bayesight.ledger.records import LabelRecord, Receipt, UpdateRecord
 from bayesight.ledger.replay import at_head, catch_up
 from bayesight.ledger.store import Ledger
 
-__all__ = ["LearningOutcome", "absorb_queued", "absorb_queued_once", "learn"]
-
 
 @dataclass(frozen=True)
 class LearningOutcome(BatchOutcome):

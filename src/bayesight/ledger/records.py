@@ -17,27 +17,6 @@ import numpy.typing as npt
 from bayesight.checks import check
 from bayesight.names import NAME_LIMIT
 
-__all__ = [
-    "CHANGES",
-    "ChainHead",
-    "Entry",
-    "ErasureRecord",
-    "Features",
-    "LabelRecord",
-    "PersonalPart",
-    "PredictionRecord",
-    "PriorRecord",
-    "Receipt",
-    "Record",
-    "RenameRecord",
-    "RunRecord",
-    "UpdateRecord",
-    "WithdrawalRecord",
-    "from_parts",
-    "numbers_in",
-    "plain_text",
-]
-
 Features: TypeAlias = npt.NDArray[np.float32]
 """(D,) evidence features of one image, as the network of the run gave them."""
 

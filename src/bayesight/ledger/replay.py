@@ -33,8 +33,6 @@ from bayesight.ledger.store import Ledger
 from bayesight.run import Run
 from bayesight.types import Progress
 
-__all__ = ["at_head", "begin", "catch_up", "rebuild"]
-
 Outcome = TypeVar("Outcome")
 
 ATTEMPTS = 100

@@ -27,21 +27,6 @@ from bayesight.ledger.records import (
     plain_text,
 )
 
-__all__ = [
-    "BeliefChange",
-    "append_records",
-    "change_of",
-    "check_queued",
-    "entries_with_payloads",
-    "entry_of",
-    "head_of",
-    "latest_of",
-    "lock_head",
-    "receipt_of",
-    "remember",
-    "repeated",
-]
-
 
 @dataclass(frozen=True)
 class BeliefChange:

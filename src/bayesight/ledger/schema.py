@@ -14,8 +14,6 @@ from sqlalchemy import Connection, Engine
 from bayesight.errors import LedgerBroken
 from bayesight.ledger.database import reading, shown, writing
 
-__all__ = ["migrate", "schema_version", "versions"]
-
 _LOCK = 0x62617965  # any number, the same for every program that migrates this ledger
 
 

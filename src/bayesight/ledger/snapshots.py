@@ -25,8 +25,6 @@ from bayesight.ledger.records import ErasureRecord, RenameRecord, UpdateRecord, 
 from bayesight.ledger.rows import lock_head
 from bayesight.ledger.store import Ledger
 
-__all__ = ["drop_snapshot", "load_snapshot", "save_snapshot"]
-
 _OF_BASE = ("reference", "reference_labels", "reference_digests", "head.shift", "head.scale")
 """Tensors that are the base's, as long as no class of it is gone; they are taken from there."""
 

@@ -46,8 +46,6 @@ from bayesight.ledger.rows import (
 )
 from bayesight.ledger.schema import migrate
 
-__all__ = ["Clock", "Ledger", "utc_now"]
-
 Clock: TypeAlias = Callable[[], datetime]
 """Tells the time in UTC."""
 

@@ -15,8 +15,6 @@ from sqlalchemy import (
     Text,
 )
 
-__all__ = ["absorbed", "entries", "head", "keys", "metadata", "payloads", "snapshots", "tokens"]
-
 metadata = MetaData()
 
 entries = Table(

@@ -18,8 +18,6 @@ from bayesight.ledger.records import ChainHead, ErasureRecord, PersonalPart, Rec
 from bayesight.ledger.store import Ledger
 from bayesight.types import Progress
 
-__all__ = ["Verification", "verify"]
-
 CHUNK = 2000
 
 

@@ -18,8 +18,6 @@ from bayesight.ledger.records import CHANGES, PriorRecord
 from bayesight.ledger.store import Ledger
 from bayesight.ledger.tables import entries
 
-__all__ = ["LedgerWatch", "watch"]
-
 
 class LedgerWatch(Protocol):
     """Tells by a mark whether a run's belief or base rates have changed; any number of threads may ask."""

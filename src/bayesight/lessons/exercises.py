@@ -11,8 +11,6 @@ from bayesight.files import write_atomic
 from bayesight.lessons.lesson import HERE, Lesson
 from bayesight.letters.glyphs import RenderOptions, render
 
-__all__ = ["write_exercise"]
-
 _LESSON = "mlp"
 _FILES = ("model.py", "dataset.py", "loop.py")
 _BLANK = re.compile(r"^( *)#< (\w+)\n(.*?)^ *#>\n", re.MULTILINE | re.DOTALL)

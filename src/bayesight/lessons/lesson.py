@@ -11,8 +11,6 @@ from pathlib import Path
 from bayesight.errors import UnknownName
 from bayesight.language import LANGUAGES
 
-__all__ = ["HERE", "Lesson", "LessonBlock", "LessonCell", "find_lesson", "lessons"]
-
 HERE = Path(__file__).resolve().parent
 
 _FILE = re.compile(r"---\n(?P<facts>.*?)---\n+# (?P<title>[^\n]+)\n(?P<body>.*)", re.DOTALL)

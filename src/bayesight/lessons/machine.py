@@ -14,8 +14,6 @@ from pathlib import Path
 
 from bayesight.language import tr
 
-__all__ = ["MachineCheck", "check_machine"]
-
 _PYTHON = (3, 11)
 _FREE_GB = 2.0
 _SLOWEST_S = 20.0

@@ -11,8 +11,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from bayesight.language import speaking, tr
 from bayesight.lessons.lesson import Lesson, LessonBlock
 
-__all__ = ["as_notebook"]
-
 _SET_UP = {
     "en": """\
 # Run this cell first. It installs Bayesight where it is missing (Colab, a fresh machine).

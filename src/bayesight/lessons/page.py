@@ -19,8 +19,6 @@ from bayesight.lessons.lesson import Lesson
 from bayesight.lessons.running import LessonRun
 from bayesight.report.page import templates_of
 
-__all__ = ["as_page"]
-
 
 def as_page(lesson: Lesson, made: LessonRun) -> str:
     """The lesson as one HTML document, with the figures of a run in it; the same run gives the same text.

@@ -13,8 +13,6 @@ from typing import Any
 from bayesight.language import speaking
 from bayesight.lessons.lesson import Lesson
 
-__all__ = ["LessonRun", "run"]
-
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.REPORT_NDIFF
 
 

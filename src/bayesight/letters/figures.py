@@ -19,8 +19,6 @@ from bayesight.letters.scenes import SceneOptions, ground, paste, scaled
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, ImageArray
 
-__all__ = ["POINTS", "SKELETON", "FigureOptions", "Figures", "coco_of", "draw_figures"]
-
 _SIDES = ("left", "right")
 POINTS = (
     "head",

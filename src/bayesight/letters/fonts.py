@@ -16,8 +16,6 @@ from bayesight.checks import existing_path
 from bayesight.formatting import percent
 from bayesight.types import Progress
 
-__all__ = ["SYSTEM", "Font", "LeftOut", "draw", "find_fonts", "usable_fonts"]
-
 SYSTEM = "system"
 """Asks for the operating system's fonts too; a folder of that name is ``./system``."""
 

@@ -35,8 +35,6 @@ from bayesight.progress import reporter
 from bayesight.seeding import numpy_generator, torch_generator
 from bayesight.types import ImageArray, IntArray, Progress, ShownProgress
 
-__all__ = ["RenderOptions", "RenderSummary", "RenderedImages", "folder_names", "render", "render_arrays"]
-
 _CHUNK_CANVAS_PIXELS = 128 * 98 * 98
 _SUFFIXES = (".tar.gz", ".tgz")
 _NARROWEST = 0.5

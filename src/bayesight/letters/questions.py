@@ -17,8 +17,6 @@ from bayesight.checks import check
 from bayesight.seeding import numpy_generator
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["ANSWERS", "COLOURS", "KINDS", "SENTENCES", "ShapeScenes", "question_lines", "shape_scenes"]
-
 COLOURS = {
     "red": (255, 0, 0),
     "green": (0, 255, 0),

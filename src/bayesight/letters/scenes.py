@@ -16,8 +16,6 @@ from bayesight.checks import check
 from bayesight.seeding import numpy_generator
 from bayesight.types import FloatArray, ImageArray, IntArray
 
-__all__ = ["SceneOptions", "Scenes", "compose", "ground", "paste", "scaled"]
-
 _INK = 128
 """From this value on a pixel of a glyph is ink."""
 _TRIES = 20

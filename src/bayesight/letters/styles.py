@@ -16,8 +16,6 @@ from torch import Tensor
 
 from bayesight.data.augment import smooth_noise, warp
 
-__all__ = ["CANVAS_PER_PIXEL", "fill_box", "vary"]
-
 CANVAS_PER_PIXEL = 3.5
 _INK = 0.3
 """Least ink that counts when the box around a glyph is looked for."""

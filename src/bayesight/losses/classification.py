@@ -18,8 +18,6 @@ from bayesight.errors import InvalidInput
 from bayesight.registry import Registry
 from bayesight.values import BelowOne, Each, Within
 
-__all__ = ["LOSSES", "ClassificationLoss", "CrossEntropy", "ForwardCorrection", "build_loss"]
-
 
 class ClassificationLoss(Protocol):
     """Anything that scores logits against labels."""

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["nt_xent"]
-
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float = 0.5) -> Tensor:
     """The normalised, temperature-scaled cross-entropy of finding an image's other view among all.

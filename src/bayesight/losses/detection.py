@@ -8,8 +8,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["centre_heat", "detection_loss", "focal_heat_loss", "giou_loss"]
-
 _SPREAD = 1 / 12
 """Standard deviation of the heat around a centre, as a share of the box's sides."""
 _LEAST_SPREAD = 0.4  # cells

@@ -25,8 +25,6 @@ from bayesight.losses.invariance import (
 )
 from bayesight.values import Share, Within
 
-__all__ = ["EnvironmentLoss", "GroupDRO", "InvariantRisk", "ReweightedCrossEntropy", "sees_environments"]
-
 
 @runtime_checkable
 class EnvironmentLoss(Protocol):

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["backdoor_weights", "exponentiated", "group_means", "invariance_penalty", "scale_gradient"]
-
 
 def backdoor_weights(counts: Tensor) -> Tensor:
     """Weight of an image of each group that makes the label independent of the environment.

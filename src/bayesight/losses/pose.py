@@ -7,8 +7,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["coordinate_loss", "heat_map_loss", "heat_maps"]
-
 
 def heat_maps(points: Tensor, height: int, width: int, spread: float = 1.0) -> Tensor:
     """A Gaussian around each point, as log-probabilities (B, P, H, W) of the places of a map, nats.

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["dice_loss", "mask_loss"]
-
 
 def dice_loss(log_p: Tensor, masks: Tensor, void: int | None = None, smooth: float = 1.0) -> Tensor:
     """1 minus the soft Dice overlap, the mean over classes that are in the masks or believed to be.

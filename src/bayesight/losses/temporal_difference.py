@@ -8,8 +8,6 @@ from torch import Tensor
 
 from bayesight.checks import check, probability
 
-__all__ = ["td_loss", "td_target"]
-
 
 def td_target(
     rewards: Tensor,

@@ -10,8 +10,6 @@ from bayesight.errors import UnknownName
 from bayesight.milestones import papers
 from bayesight.milestones.bench.claim import Milestone
 
-__all__ = ["find", "gallery", "names"]
-
 
 @cache
 def names() -> tuple[str, ...]:

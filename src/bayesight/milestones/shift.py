@@ -20,8 +20,6 @@ from bayesight.report import Section
 from bayesight.report.words import rate
 from bayesight.types import Progress
 
-__all__ = ["CANDIDATES", "METHODS", "PUBLISHED", "SELECTION", "ShiftResult", "grey_letters", "shift"]
-
 SELECTION = marked(
     "Weights: the lowest log-loss on held-out letters of the training environments, plain for ordinary "
     "training and the grey oracle, adjusted for the colour by the back-door formula for the others. Method: "

@@ -11,8 +11,6 @@ from bayesight.models.base import ImageModel, check_side, kaiming_normal
 from bayesight.models.registry import MODELS
 from bayesight.values import BelowOne, Width
 
-__all__ = ["AlexNet"]
-
 Variant: TypeAlias = Literal["auto", "published", "small"]
 
 _LEAST, _SMALLEST = 63, 16

@@ -17,8 +17,6 @@ from bayesight.models.base import kaiming_normal
 from bayesight.models.generative import GENERATORS, SQUARED_ERROR, GenerativeModel, Turn, squared_error
 from bayesight.values import Width, Widths
 
-__all__ = ["Autoencoder"]
-
 
 @GENERATORS.register("autoencoder")
 class Autoencoder(GenerativeModel):

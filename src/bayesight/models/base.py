@@ -14,16 +14,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bayesight.checks import check
 
-__all__ = [
-    "ImageModel",
-    "Standardisation",
-    "channels_last",
-    "check_side",
-    "check_widths",
-    "kaiming_normal",
-    "keep_moments",
-]
-
 
 class Standardisation(nn.Module):
     """Subtract the training mean and divide by the training deviation of each channel.

@@ -17,8 +17,6 @@ from bayesight.models.encoders import Encoder, Lite0Encoder
 from bayesight.registry import Registry
 from bayesight.values import Widths, Within
 
-__all__ = ["DETECTORS", "CenterNet", "Peaks", "centre_peaks", "halving_block"]
-
 DETECTORS: Registry[Any] = Registry("detection model")
 """Networks that find boxes."""
 _RARE = 0.01  # share of cells that are a centre, before anything is learned

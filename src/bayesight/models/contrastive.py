@@ -9,8 +9,6 @@ from bayesight.checks import check
 from bayesight.models.base import ImageModel
 from bayesight.models.outline import initial_weights
 
-__all__ = ["ProjectionHead"]
-
 
 class ProjectionHead(nn.Module):
     """Features of a network, through one hidden layer, into the space where likeness is measured.

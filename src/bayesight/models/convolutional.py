@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from bayesight.checks import probability
 from bayesight.models.base import check_side, check_widths
 
-__all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder", "check_halvings"]
-
 
 class ConvolutionalEncoder(nn.Module):
     """Images to numbers: convolutions of stride 2 with leaky rectifiers, then one linear layer.

@@ -19,8 +19,6 @@ from bayesight.models.base import ImageModel, kaiming_normal
 from bayesight.models.registry import MODELS
 from bayesight.values import Within
 
-__all__ = ["EfficientNetLite", "InvertedResidual", "SameConv2d"]
-
 _STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),

@@ -14,8 +14,6 @@ from bayesight.models.base import keep_moments
 from bayesight.models.efficientnet import Lite0
 from bayesight.models.pretrained import pretrained_weights
 
-__all__ = ["Encoder", "Lite0Encoder", "start_from_imagenet"]
-
 Encoder: TypeAlias = Literal["own", "lite0"]
 """The way down of a network: convolutions of its own, or a pretrained backbone."""
 

@@ -18,8 +18,6 @@ from bayesight.models.convolutional import ConvolutionalDecoder, ConvolutionalEn
 from bayesight.models.generative import GENERATORS, GenerativeModel, Measure, Turn
 from bayesight.values import BelowOne, Width, Widths, Within
 
-__all__ = ["GAN", "discriminator_loss", "generator_loss"]
-
 
 @GENERATORS.register("gan")
 class GAN(GenerativeModel):

@@ -13,16 +13,6 @@ from bayesight.checks import check
 from bayesight.models.outline import initialised
 from bayesight.registry import Registry, require_options
 
-__all__ = [
-    "GENERATORS",
-    "SQUARED_ERROR",
-    "GenerativeModel",
-    "Measure",
-    "Turn",
-    "build_generator",
-    "squared_error",
-]
-
 GENERATORS: Registry[Any] = Registry("generative model")
 
 

@@ -22,8 +22,6 @@ from bayesight.errors import SourceUnreadable, shown
 from bayesight.files import read_plain
 from bayesight.models.transformer import BidirectionalTransformer, CausalTransformer
 
-__all__ = ["from_huggingface"]
-
 Weights = dict[str, Tensor]
 
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"}

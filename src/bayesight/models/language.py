@@ -19,15 +19,6 @@ from bayesight.models.transformer import Activation, CausalTransformer, Position
 from bayesight.registry import Registry
 from bayesight.values import BelowOne, Width, Within
 
-__all__ = [
-    "LANGUAGE_MODELS",
-    "LanguageModel",
-    "RecurrentLanguageModel",
-    "RecurrentState",
-    "build_language_model",
-    "continuation",
-]
-
 LANGUAGE_MODELS: Registry[Any] = Registry("language model")
 Layers: TypeAlias = Annotated[int, Within(1, 1000)]
 

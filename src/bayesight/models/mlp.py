@@ -15,8 +15,6 @@ from bayesight.models.base import ImageModel, check_widths, kaiming_normal
 from bayesight.models.registry import MODELS
 from bayesight.values import BelowOne, Each, Within
 
-__all__ = ["MLP", "LinearModel"]
-
 
 @MODELS.register("linear")
 class LinearModel(ImageModel):

@@ -13,8 +13,6 @@ from torch.overrides import TorchFunctionMode
 from bayesight.checks import check
 from bayesight.seeding import derive
 
-__all__ = ["MOST_ACTIVATIONS", "MOST_PARAMETERS", "initial_weights", "initialised", "outline", "outlined"]
-
 MOST_PARAMETERS = 500_000_000
 """Numbers a network may hold: with an optimizer's moments 8 GB; the largest model here has 61 million."""
 

@@ -21,8 +21,6 @@ from bayesight.models.unet import UNet, two_convolutions
 from bayesight.registry import Registry
 from bayesight.values import Widths
 
-__all__ = ["POSE_MODELS", "CoordinatePose", "heat_maps", "log_places", "mass_near", "places"]
-
 POSE_MODELS: Registry[Any] = Registry("pose model")
 """Networks that answer with a map of places for each key point."""
 

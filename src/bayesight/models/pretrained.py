@@ -12,8 +12,6 @@ from torch import Tensor
 
 from bayesight.errors import InvalidInput
 
-__all__ = ["PRETRAINED", "pretrained_weights", "translated"]
-
 PRETRAINED = {
     "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",

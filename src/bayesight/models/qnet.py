@@ -14,8 +14,6 @@ from bayesight.models.outline import initial_weights
 from bayesight.registry import Registry
 from bayesight.values import Width, Widths
 
-__all__ = ["Q_NETWORKS", "QNetwork", "build_q_network"]
-
 Q_NETWORKS: Registry[Any] = Registry("Q-network")
 
 

@@ -21,8 +21,6 @@ from bayesight.models.outline import initialised
 from bayesight.registry import Registry
 from bayesight.values import BelowOne, Width, Widths, Within
 
-__all__ = ["QUESTION_MODELS", "QuestionModel", "build_question_model"]
-
 QUESTION_MODELS: Registry[Any] = Registry("model")
 """Networks that answer questions about pictures."""
 Form: TypeAlias = Literal["bits", "words"]

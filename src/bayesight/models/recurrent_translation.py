@@ -18,8 +18,6 @@ from torch import Tensor, nn
 from bayesight.checks import check, probability
 from bayesight.models.outline import initial_weights
 
-__all__ = ["GRU", "AdditiveAttention", "RecurrentTranslator", "TranslatorState"]
-
 
 class GRU(nn.Module):
     """The gated recurrent unit: gates decide how much of a state is kept, and how much of it is seen.

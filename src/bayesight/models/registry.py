@@ -9,8 +9,6 @@ from bayesight.models.base import ImageModel
 from bayesight.models.outline import initialised
 from bayesight.registry import Registry
 
-__all__ = ["MODELS", "TEXT_MODELS", "build"]
-
 MODELS: Registry[Any] = Registry("model")
 """Classifiers of images."""
 TEXT_MODELS: Registry[Any] = Registry("model")

@@ -12,8 +12,6 @@ from bayesight.models.base import ImageModel, check_side, check_widths, kaiming_
 from bayesight.models.registry import MODELS
 from bayesight.values import Widths, Within
 
-__all__ = ["ResNet", "ResidualBlock"]
-
 Shortcut: TypeAlias = Literal["project", "pad", "none"]
 
 

@@ -20,8 +20,6 @@ from bayesight.models.registry import TEXT_MODELS
 from bayesight.models.transformer import Activation, BidirectionalTransformer, Positions
 from bayesight.values import BelowOne, Width, Within
 
-__all__ = ["PADDING", "Bert"]
-
 PADDING = 0
 """The symbol of places after the end of a text."""
 

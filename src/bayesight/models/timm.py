@@ -16,8 +16,6 @@ from bayesight.models.base import ImageModel
 from bayesight.models.registry import MODELS
 from bayesight.values import Within
 
-__all__ = ["TimmModel", "timm_weights"]
-
 _PREFIX = "timm:"
 
 

@@ -25,19 +25,6 @@ from torch import Tensor, nn
 from bayesight.checks import check, probability
 from bayesight.models.outline import initial_weights
 
-__all__ = [
-    "Attention",
-    "BidirectionalTransformer",
-    "Block",
-    "BlockShape",
-    "CausalTransformer",
-    "Embedding",
-    "KeyValueCache",
-    "KeyValues",
-    "TranslationTransformer",
-    "sinusoids",
-]
-
 Positions: TypeAlias = Literal["learned", "sinusoidal", "rotary"]
 Activation: TypeAlias = Literal["relu", "gelu", "gelu_tanh", "relu_squared"]
 

@@ -15,13 +15,6 @@ from bayesight.registry import Registry
 from bayesight.types import END_SYMBOL, PAD_SYMBOL, START_SYMBOL
 from bayesight.values import BelowOne, Width, Within
 
-__all__ = [
-    "TRANSLATION_MODELS",
-    "TranslationModel",
-    "build_translation_model",
-    "decoded",
-]
-
 TRANSLATION_MODELS: Registry[Any] = Registry("translation model")
 TranslationModel: TypeAlias = TranslationTransformer | RecurrentTranslator
 Layers: TypeAlias = Annotated[int, Within(1, 1000)]

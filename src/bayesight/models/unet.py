@@ -15,8 +15,6 @@ from bayesight.models.encoders import Encoder, Lite0Encoder
 from bayesight.registry import Registry
 from bayesight.values import Widths
 
-__all__ = ["SEGMENTERS", "UNet", "two_convolutions"]
-
 SEGMENTERS: Registry[Any] = Registry("segmentation model")
 """Networks that name every pixel."""
 

@@ -21,8 +21,6 @@ from bayesight.models.generative import (
 )
 from bayesight.values import Width, Widths, Within
 
-__all__ = ["VAE", "evidence_bound", "kl_to_standard_normal"]
-
 BOUND = Measure("bound", "negative evidence bound", "nats")
 
 

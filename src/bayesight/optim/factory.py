@@ -13,8 +13,6 @@ from bayesight.optim.muon import Muon, muon_groups
 from bayesight.registry import Registry
 from bayesight.values import BelowOne, Each, Share, Within
 
-__all__ = ["OPTIMIZERS", "build_optimizer", "decay_groups"]
-
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
 
 

@@ -15,8 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Muon", "muon_groups", "orthogonalised"]
-
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of x, x^3 and x^5: steep at zero, and after five turns within .3 of 1."""
 

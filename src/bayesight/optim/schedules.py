@@ -13,8 +13,6 @@ from bayesight.checks import check, probability
 from bayesight.registry import Registry
 from bayesight.values import Share
 
-__all__ = ["SCHEDULES", "Schedule", "build_schedule"]
-
 Schedule: TypeAlias = Callable[[int], float]
 
 SCHEDULES: Registry[Callable[..., Schedule]] = Registry("schedule")

@@ -11,30 +11,6 @@ from markupsafe import Markup
 from bayesight.report.figures.lines import Line, style_of
 from bayesight.types import ImageArray
 
-__all__ = [
-    "Alternatives",
-    "Beside",
-    "Block",
-    "Card",
-    "Cell",
-    "Chart",
-    "Column",
-    "Facts",
-    "Fold",
-    "Gallery",
-    "Grid",
-    "Items",
-    "Key",
-    "Section",
-    "Step",
-    "Story",
-    "TableBlock",
-    "Tile",
-    "Tiles",
-    "Words",
-    "line_keys",
-]
-
 
 @dataclass(frozen=True)
 class Words:

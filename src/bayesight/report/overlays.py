@@ -10,16 +10,6 @@ from PIL import Image, ImageDraw
 from bayesight.checks import check
 from bayesight.types import FloatArray, ImageArray
 
-__all__ = [
-    "box_overlay",
-    "class_colours",
-    "image_grid",
-    "in_colour",
-    "mask_overlay",
-    "side_by_side",
-    "skeleton_overlay",
-]
-
 STRENGTH = 0.55
 """Share of a pixel's colour that is its class's."""
 _GAP = 4  # pixels between images side by side

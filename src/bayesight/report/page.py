@@ -19,9 +19,6 @@ from bayesight.report.blocks import Section
 from bayesight.report.pictures import data_uri
 from bayesight.report.words import clean, duration
 
-__all__ = ["Report", "render", "save", "templates_of"]
-
-
 _LONGEST = 26
 _RANGE = re.compile(r"(\d[\d.,]*–\d[\d.,]*)")
 

@@ -14,8 +14,6 @@ from bayesight.checks import check
 from bayesight.data.codecs import png_of
 from bayesight.types import ImageArray
 
-__all__ = ["data_uri", "font_for"]
-
 log = logging.getLogger(__name__)
 
 _HANGUL = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")

@@ -17,27 +17,6 @@ from bayesight.bayes.rates import Estimate
 from bayesight.formatting import NO_VALUE, THIN, thin
 from bayesight.language import current, tr
 
-__all__ = [
-    "Number",
-    "clean",
-    "count",
-    "duration",
-    "interval",
-    "joined",
-    "mean_of",
-    "of_hundred",
-    "percent",
-    "percents",
-    "plural",
-    "points",
-    "quality",
-    "rate",
-    "ratio",
-    "ratio_interval",
-    "signed",
-    "spread",
-]
-
 Number: TypeAlias = float | Estimate
 """A finished number, with or without its interval."""
 

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from bayesight.checks import probability
 
-__all__ = ["WeightAverage"]
-
 
 class WeightAverage:
     """A shadow of a model's floating-point parameters and buffers (Polyak, Juditsky 1992).

@@ -26,8 +26,6 @@ from bayesight.files import read_plain, write_atomic
 from bayesight.training.average import WeightAverage
 from bayesight.training.engine import State, Task
 
-__all__ = ["FORMAT", "FileCheckpointer"]
-
 FORMAT = 1
 
 

@@ -27,21 +27,6 @@ from bayesight.training.engine import Batch, Loss, Plan, Task, fit
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 
-__all__ = [
-    "classification",
-    "clocked",
-    "environment_metrics",
-    "evaluation",
-    "figures",
-    "fit_last_layer",
-    "group_counts",
-    "last_layer",
-    "log_probabilities",
-    "log_probability_blocks",
-    "reads_once",
-    "total_loss",
-]
-
 EVALUATION_BATCH = 1024
 _READ = 64
 """Images at a time whose features are kept."""

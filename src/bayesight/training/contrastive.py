@@ -20,8 +20,6 @@ from bayesight.training.engine import Batch, Budget, Loss, Task, Update
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import PretrainKey
 
-__all__ = ["FEWEST", "TwoViews", "contrastive", "contrastive_loss", "require_enough"]
-
 FEWEST = 32
 """Images below which telling one from the others is too easy to teach anything."""
 

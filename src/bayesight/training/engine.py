@@ -26,8 +26,6 @@ from bayesight.training.events import EvaluationEvent, Listener, StepEvent, Trai
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Batch", "Budget", "Checkpointer", "Loss", "Plan", "State", "Stateful", "Task", "Update", "fit"]
-
 Network = TypeVar("Network", bound=nn.Module)
 
 Batch: TypeAlias = tuple[Tensor, ...]

@@ -16,19 +16,6 @@ from bayesight.errors import MissingExtra
 from bayesight.formatting import percent
 from bayesight.progress import duration
 
-__all__ = [
-    "EpochReporter",
-    "EvaluationEvent",
-    "Event",
-    "Listener",
-    "SourceEvent",
-    "StepEvent",
-    "TensorBoardListener",
-    "TrainingEnd",
-    "TrainingStart",
-    "measured",
-]
-
 
 @dataclass(frozen=True)
 class SourceEvent:

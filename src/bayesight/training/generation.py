@@ -18,8 +18,6 @@ from bayesight.training.engine import Budget, Plan, Task, Update
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 
-__all__ = ["FEWEST", "NoiseBatches", "generation", "generative_task", "measure_generator"]
-
 FEWEST = 16
 """Images below which nothing is learned that could be called a likeness."""
 

@@ -16,8 +16,6 @@ from bayesight.errors import InvalidInput, shown
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Hardware", "choose_hardware", "default_threads", "has_bf16"]
-
 
 @dataclass(frozen=True)
 class Hardware:

@@ -17,8 +17,6 @@ from bayesight.training.engine import Batch, Plan
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 
-__all__ = ["TARGET_OF_NONE", "language", "next_symbol_loss", "stretch_loss"]
-
 TARGET_OF_NONE = -100
 """Target of a place that is not judged."""
 LOOKED_AT = 200_000

@@ -20,8 +20,6 @@ from bayesight.training.engine import Batch, Budget, Task, Update
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import PretrainKey
 
-__all__ = ["MaskedModel", "MaskedTexts", "masked", "masked_loss", "masked_symbols"]
-
 FEWEST = 32
 """Texts below which there is too little to learn from."""
 MASKED, REPLACED = 0.8, 0.1

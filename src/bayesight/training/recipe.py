@@ -67,19 +67,6 @@ from bayesight.training.average import WeightAverage
 from bayesight.training.engine import Batch, Budget, Loss, Network, Plan, Task, Update
 from bayesight.values import BelowOne, Each, Width, Within, sentence_of
 
-__all__ = [
-    "ON_IMAGES",
-    "TEXTS",
-    "DataKey",
-    "Kind",
-    "LossKey",
-    "ModelKey",
-    "NamedOptions",
-    "OptimizationKey",
-    "PretrainKey",
-    "Recipe",
-]
-
 
 class NamedOptions(BaseModel):
     """Something registered, and its options.

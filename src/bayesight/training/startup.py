@@ -17,8 +17,6 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["defer_imports"]
-
 _NAME = "torch._dynamo"
 
 

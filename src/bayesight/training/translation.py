@@ -21,8 +21,6 @@ from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 from bayesight.types import PAD_SYMBOL, IntArray, Progress
 
-__all__ = ["Encoded", "encoded", "pair_loss", "translated", "translation", "translation_loss"]
-
 Encoded: TypeAlias = Sequence[tuple[IntArray, IntArray]]
 """Symbols of sentences and of their translations, without marks."""
 LOOKED_AT = 1000

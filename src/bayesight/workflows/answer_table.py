@@ -22,8 +22,6 @@ from bayesight.types import Progress
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.predict import Prediction, Readings, UnreadImage, answer_blocks
 
-__all__ = ["AnswerTable", "table_of", "write_answers"]
-
 _CSV, _PARQUET = (".csv",), (".parquet", ".pq")
 
 

@@ -14,8 +14,6 @@ from bayesight.language import marked
 from bayesight.ledger.discovery import ledgers_of
 from bayesight.run import Run
 
-__all__ = ["WAIT_S", "belief_lock", "belief_of", "check_alone", "ledger_note"]
-
 WAIT_S = 120.0
 """Seconds that an update waits for another one of the same run."""
 

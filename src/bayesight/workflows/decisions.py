@@ -26,18 +26,6 @@ from bayesight.evaluation import confusion_matrix
 from bayesight.evaluation.conformal import ConformalReference, conformal_reference, prediction_sets
 from bayesight.names import known_as
 
-__all__ = [
-    "ImageDecision",
-    "SetCheck",
-    "Stakes",
-    "choose",
-    "class_sets",
-    "parse_costs",
-    "reading_of",
-    "sets_reference",
-]
-
-
 OTHERS = "*"
 
 

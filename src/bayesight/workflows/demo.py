@@ -44,8 +44,6 @@ from bayesight.workflows.reporting import (
 from bayesight.workflows.train import TrainRequest, train
 from bayesight.workflows.update import update
 
-__all__ = ["Demo", "Sizes", "demo"]
-
 KNOWN, LATER, STRANGE = "ABCDEFGH", "IJ", "2345679"
 RARE, COMMON = 0.01, 0.6
 

@@ -17,8 +17,6 @@ from bayesight.errors import InvalidInput, SourceUnreadable, UnknownName
 from bayesight.formatting import is_number
 from bayesight.language import marked
 
-__all__ = ["ParameterEstimate", "estimate"]
-
 _NAMES = {
     "coin": "beta",
     "categories": "dirichlet",

@@ -55,19 +55,6 @@ from bayesight.workflows.sources import (
     read_unlabelled,
 )
 
-__all__ = [
-    "CALIBRATION_BINS",
-    "MOST_CLASSES",
-    "EvaluateResult",
-    "Evaluation",
-    "Likelihoods",
-    "NoveltyCheck",
-    "answers_about",
-    "evaluate",
-    "measure",
-    "verdict_now",
-]
-
 CALIBRATION_BINS = 15
 ACCURACY_DRAWS = 4000
 MOST_CLASSES = 100

@@ -18,8 +18,6 @@ from bayesight.workflows.belief import belief_of
 from bayesight.workflows.pictures import read_images
 from bayesight.workflows.predict import Prediction, Predictions, Readings, answer_blocks, base_rates
 
-__all__ = ["Explanation", "explain"]
-
 _SHOWN_SIDE = 256
 _RED, _BLUE = (255, 40, 0), (0, 90, 255)
 

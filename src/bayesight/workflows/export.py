@@ -34,8 +34,6 @@ from bayesight.types import Progress
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.sources import SCORED, read_labelled, read_unlabelled
 
-__all__ = ["METADATA_KEY", "Export", "Quantisation", "Target", "export"]
-
 Target: TypeAlias = Literal["onnx", "torch"]
 _ENDINGS: dict[str, Target] = {".onnx": "onnx", ".pt2": "torch", ".pt": "torch"}
 METADATA_KEY = "bayesight"

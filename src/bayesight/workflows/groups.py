@@ -18,17 +18,6 @@ from bayesight.language import marked
 from bayesight.names import canonical, shared_depth
 from bayesight.types import FloatArray, IntArray
 
-__all__ = [
-    "FOLDER",
-    "Environments",
-    "Groups",
-    "environment_scores",
-    "groups_by_path",
-    "read_environments",
-    "read_groups",
-    "require_groups",
-]
-
 
 @dataclass(frozen=True)
 class Groups:

@@ -24,9 +24,6 @@ from bayesight.types import ShownProgress
 from bayesight.workflows.belief import belief_of
 from bayesight.workflows.sources import read_unlabelled
 
-__all__ = ["InferredPrior", "infer", "infer_from", "infer_prior"]
-
-
 AMBIGUOUS = 0.05
 """Below this p-value images are warned of that fall between the classes."""
 

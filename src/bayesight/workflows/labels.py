@@ -40,8 +40,6 @@ from bayesight.workflows.reporting import as_stored, data_sections, write_report
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions
 from bayesight.workflows.train import TrainRequest, train
 
-__all__ = ["LabelAudit", "audit_labels", "labels_report"]
-
 EPOCHS = 15
 """Passes over the images before the network begins to learn wrong labels by heart."""
 SHOWN = 60

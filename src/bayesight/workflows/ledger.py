@@ -30,15 +30,6 @@ from bayesight.progress import reporter
 from bayesight.run import Run
 from bayesight.types import ShownProgress
 
-__all__ = [
-    "ErasureResult",
-    "ReplayResult",
-    "erase_from",
-    "export_ledger",
-    "replay_run",
-    "verify_ledger",
-]
-
 
 @dataclass(frozen=True)
 class ReplayResult:

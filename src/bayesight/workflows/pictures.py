@@ -29,8 +29,6 @@ from bayesight.training.classification import EVALUATION_BATCH
 from bayesight.types import Progress
 from bayesight.workflows.sources import read_unlabelled
 
-__all__ = ["ImageCollection", "UnreadImage", "gather_pictures", "read_images"]
-
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 """Endings of the names of tables."""
 

@@ -16,8 +16,6 @@ from bayesight.checks import existing_path
 from bayesight.errors import InvalidInput, UnknownName, shown
 from bayesight.names import canonical
 
-__all__ = ["complete_prior", "parse_prior"]
-
 _LEAST_ROUNDING, _MOST_ROUNDING = Decimal("1e-6"), Decimal("0.05")
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)\s*(%?)\s*")
 _QUOTED = re.compile(r"""(["'])((?:(?!\1).|\1\1)*)\1\s*=""")

@@ -31,21 +31,6 @@ from bayesight.workflows.evaluate import (
     NoveltyCheck,
 )
 
-__all__ = [
-    "as_stored",
-    "data_sections",
-    "evaluation_curves",
-    "evaluation_report",
-    "evaluation_sections",
-    "mistakes",
-    "novelty_section",
-    "run_report",
-    "training_curves",
-    "training_report",
-    "training_sections",
-    "write_report",
-]
-
 MISTAKES = 24
 _FITTED = {
     "crop": marked("cut to its middle"),

@@ -17,8 +17,6 @@ from bayesight.seeding import derive
 from bayesight.types import ImageArray, IntArray, Progress
 from bayesight.workflows.tasks import task_called
 
-__all__ = ["ScenesArchive", "write_scenes"]
-
 RENDERED, NONE = "rendered", "none"
 PER_CLASS = 60
 """Images of each letter that are rendered where no archive is given."""

@@ -23,21 +23,6 @@ from bayesight.language import marked
 from bayesight.names import alike, canonical
 from bayesight.types import ImageArray, IntArray, Progress
 
-__all__ = [
-    "AS_IT_IS",
-    "SCORED",
-    "LabelledImages",
-    "SourceOptions",
-    "class_numbers",
-    "open_like",
-    "pictures_of",
-    "read_labelled",
-    "read_unlabelled",
-    "refuse_texts",
-    "unlabelled",
-]
-
-
 SCORED = ("test", "validation", "train")
 """Parts of a source in the order in which they are scored: the first that is there."""
 

@@ -30,8 +30,6 @@ from bayesight.models import (
 from bayesight.run import Run
 from bayesight.training.recipe import FAMILIES, ON_IMAGES
 
-__all__ = ["Layer", "ModelSummary", "summarise"]
-
 BYTES, CONTEXT = 256, 128
 
 

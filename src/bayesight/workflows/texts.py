@@ -15,9 +15,6 @@ from bayesight.seeding import torch_generator
 from bayesight.training.translation import translated
 from bayesight.types import IntArray, Progress
 
-__all__ = ["BEAM", "generate", "translate", "translations"]
-
-
 HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """Stands at the end of a text while some of its last character's bytes are missing."""
 

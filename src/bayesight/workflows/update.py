@@ -24,8 +24,6 @@ from bayesight.workflows.belief import belief_lock, check_alone
 from bayesight.workflows.parts.duplicates import parts_folder, with_rows_of_parts
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, read_labelled
 
-__all__ = ["UpdateResult", "update"]
-
 
 @dataclass(frozen=True)
 class UpdateResult:

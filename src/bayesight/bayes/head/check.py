@@ -7,8 +7,6 @@ from torch import Tensor
 
 from bayesight.bayes.head.state import GaussianHead, within
 
-__all__ = ["broken_law"]
-
 _ROUNDING = 1e-9
 """Relative to the largest statistic: a million rows added and taken out again leave less."""
 

@@ -21,8 +21,6 @@ from bayesight.bayes import sharpness
 from bayesight.bayes.head.predictive import Predictive, squared_distance
 from bayesight.checks import check
 
-__all__ = ["label_information"]
-
 _ROWS = 256
 
 

@@ -36,8 +36,6 @@ from bayesight.bayes.head.gaussian import (
 from bayesight.checks import check
 from bayesight.seeding import torch_generator
 
-__all__ = ["NoiseFit", "fit_noise", "out_of_fold", "pooled"]
-
 _CANDIDATES = 20
 _STRENGTHS = torch.tensor([10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0], dtype=torch.float64)
 _MOST_WRONG, _USUAL_WRONG = 0.5, 0.05

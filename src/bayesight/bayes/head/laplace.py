@@ -21,8 +21,6 @@ from torch import Tensor
 from bayesight.bayes.newton import minimise
 from bayesight.checks import check
 
-__all__ = ["LaplaceHead", "absorb", "empty", "log_posterior"]
-
 
 @dataclass(frozen=True)
 class LaplaceHead:

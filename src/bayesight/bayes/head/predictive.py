@@ -23,23 +23,6 @@ from bayesight.bayes.head.state import (
     within,
 )
 
-__all__ = [
-    "Distances",
-    "Predictive",
-    "class_log_prior",
-    "density_at",
-    "distances",
-    "each_left_out",
-    "leaving_together",
-    "left_out",
-    "log_density",
-    "log_evidence",
-    "log_likelihood",
-    "log_posterior",
-    "predictive",
-    "squared_distance",
-]
-
 _HALF_SHARE = 50.0
 _VALUES = 1 << 20  # densities held at once
 

@@ -17,18 +17,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = [
-    "GaussianHead",
-    "HeadPrior",
-    "check_features",
-    "check_finite",
-    "empty",
-    "once_a_head",
-    "shapes",
-    "sufficient_statistics",
-    "within",
-]
-
 Result = TypeVar("Result")
 
 _ROWS = 512  # a block of rows in float64 stays in the cache

@@ -26,8 +26,6 @@ from bayesight.models.questions import build_question_model
 from bayesight.training.engine import Batch, Task
 from bayesight.types import FloatArray, ImageArray
 
-__all__ = ["answer_questions", "shapes_of"]
-
 SHOWN = 6
 
 

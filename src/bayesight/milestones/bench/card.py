@@ -15,8 +15,6 @@ from bayesight.milestones.bench.claim import KEYS, Arm, Curve, Measurement, Mile
 from bayesight.milestones.bench.running import Outcome, writable
 from bayesight.report.figures import Line, line_chart
 
-__all__ = ["curves_svg", "index_page", "markdown", "write_card", "write_index"]
-
 _INK = (
     "<style>svg{color:#1f2328;font-variant-numeric:tabular-nums}"
     "@media(prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"

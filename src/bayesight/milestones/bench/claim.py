@@ -21,23 +21,6 @@ from bayesight.language import marked
 if TYPE_CHECKING:
     from bayesight.milestones.bench.workbench import Bench
 
-__all__ = [
-    "KEYS",
-    "Arm",
-    "Claim",
-    "Keys",
-    "Measurement",
-    "Milestone",
-    "Paper",
-    "RecipeKey",
-    "Smoke",
-    "Trial",
-    "Verdict",
-    "differing_keys",
-    "judge",
-    "key",
-]
-
 KEYS = ("data", "model", "loss", "optimization")
 """The four keys, in their order."""
 

@@ -28,8 +28,6 @@ from bayesight.training.classification import clocked, evaluation, group_counts,
 from bayesight.training.engine import Batch, Task
 from bayesight.types import ImageArray
 
-__all__ = ["accuracy_of", "classify", "classify_xor", "letters_of", "moved", "network_of", "train_classifier"]
-
 TAIL = 0.1
 """The final training loss is the mean over this last share of the steps."""
 

@@ -29,17 +29,6 @@ from bayesight.files import write_atomic
 from bayesight.seeding import derive, numpy_generator
 from bayesight.types import ImageArray, IntArray
 
-__all__ = [
-    "ColourPlan",
-    "ColourWorld",
-    "ColouredLetters",
-    "GreyLetters",
-    "coloured",
-    "make_world",
-    "two_kinds",
-    "write_world",
-]
-
 
 @dataclass(frozen=True)
 class ColourPlan:

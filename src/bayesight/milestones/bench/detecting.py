@@ -35,8 +35,6 @@ from bayesight.training.engine import Batch, Loss, Task
 from bayesight.types import FloatArray, ImageArray
 from bayesight.values import Widths
 
-__all__ = ["WindowClassifier", "detect_by_centres", "detect_by_windows"]
-
 OVERLAP = 0.5
 """From this overlap on a box is found."""
 SHOWN = 6

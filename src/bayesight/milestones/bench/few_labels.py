@@ -35,8 +35,6 @@ from bayesight.training.contrastive import TwoViews, contrastive_loss
 from bayesight.training.engine import Task
 from bayesight.types import ImageArray
 
-__all__ = ["draws_of", "embedded", "from_scratch", "probe", "ridge_regression"]
-
 
 def probe(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Pretrain without labels, then a linear model on what comes out.

@@ -36,8 +36,6 @@ from bayesight.seeding import derive, numpy_generator, torch_generator
 from bayesight.training.average import WeightAverage
 from bayesight.training.generation import generative_task, measure_generator
 
-__all__ = ["draw_gaussian", "generate", "project", "remember"]
-
 LOOKS, SHOWN = 6, 40
 RECALLED = 10
 """Letters that are shown beside what a short description makes of them."""

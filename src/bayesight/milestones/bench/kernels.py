@@ -27,8 +27,6 @@ from bayesight.milestones.bench.classifying import letters_of
 from bayesight.milestones.bench.workbench import Bench
 from bayesight.seeding import torch_generator
 
-__all__ = ["KernelMachine", "fit_kernel_machine", "kernel_machine"]
-
 VALIDATION = 0.2
 """Share of the training images on which width and ridge are chosen."""
 

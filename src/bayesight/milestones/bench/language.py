@@ -23,8 +23,6 @@ from bayesight.seeding import torch_generator
 from bayesight.training.engine import Batch, Task
 from bayesight.training.language import TARGET_OF_NONE, next_symbol_loss, stretch_loss
 
-__all__ = ["KeyedSequences", "in_context", "next_character", "train_language_model"]
-
 SHOTS = (0, 1, 2, 4)
 JUDGED = 2000
 """Sequences of pairs that a model is judged on."""

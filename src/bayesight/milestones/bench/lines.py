@@ -21,8 +21,6 @@ from bayesight.milestones.bench.workbench import Bench, thinned, update_of
 from bayesight.seeding import torch_generator
 from bayesight.training.engine import Batch, Task
 
-__all__ = ["StraightLine", "fit_by_averages", "fit_by_bayes", "fit_by_descent", "least_squares", "points_of"]
-
 
 class StraightLine(nn.Module):
     """y = slope x + intercept, both zero at the start."""

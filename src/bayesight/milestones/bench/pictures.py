@@ -20,8 +20,6 @@ from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["FRAMES", "ImageBatches", "film", "outputs", "page_of", "pixels_of", "spread", "weights_page"]
-
 CELL, MARGIN = 24, 22
 """Pixels of a weight's square, and of the words beside it at least."""
 

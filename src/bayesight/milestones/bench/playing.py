@@ -43,19 +43,6 @@ from bayesight.training.engine import Batch, Task
 if TYPE_CHECKING:
     import gymnasium
 
-__all__ = [
-    "EnvironmentCopies",
-    "Play",
-    "ReplayBuffer",
-    "TargetNetwork",
-    "Transitions",
-    "deep_q",
-    "episodes",
-    "greedy",
-    "make",
-    "train_q_network",
-]
-
 CHOSEN_BY, JUDGED_BY = 8, 20
 """Episodes that choose between the weights of a training; episodes, with other seeds, that are reported."""
 

@@ -32,8 +32,6 @@ from bayesight.report.overlays import image_grid
 from bayesight.training.engine import Batch, Task
 from bayesight.types import FloatArray, ImageArray
 
-__all__ = ["figures_of", "pose"]
-
 SHOWN = 6
 ENLARGED = 3
 """Pixels a side in which one of a picture is shown."""

@@ -10,8 +10,6 @@ from bayesight.milestones.bench.classifying import letters_of, network_of, train
 from bayesight.milestones.bench.language import train_language_model
 from bayesight.milestones.bench.workbench import Bench, thinned
 
-__all__ = ["best_rate", "best_rate_on_letters", "best_rate_on_text"]
-
 LAST = 6
 """The mean loss over the last sixth of the steps is what counts."""
 

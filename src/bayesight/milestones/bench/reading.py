@@ -41,8 +41,6 @@ from bayesight.training.engine import Task
 from bayesight.training.masked import MaskedModel, MaskedTexts, masked_loss
 from bayesight.types import IntArray
 
-__all__ = ["exchanged", "from_scratch", "naive_bayes", "pretrained", "published"]
-
 REACH = 4
 """Places between two words that are exchanged, at most."""
 RATES = "rates"

@@ -28,8 +28,6 @@ from bayesight.milestones.bench.workbench import Bench, Sources
 from bayesight.training.hardware import choose_hardware
 from bayesight.types import ImageArray, Progress
 
-__all__ = ["MetricSummary", "Outcome", "Setting", "Tell", "budgeted", "measure", "run"]
-
 Tell: TypeAlias = Callable[[str], None]
 """Told, in a sentence, of each trial that ends."""
 

@@ -30,8 +30,6 @@ from bayesight.seeding import numpy_generator
 from bayesight.training.engine import Batch, Task
 from bayesight.types import ImageArray, IntArray
 
-__all__ = ["scenes_of", "segment"]
-
 SHOWN = 6
 JUDGED_PIXELS = 100_000
 """Pixels that the calibration is judged on, drawn from those of all scenes."""

@@ -38,8 +38,6 @@ from bayesight.models import ImageModel
 from bayesight.training.classification import log_probabilities
 from bayesight.types import FloatArray, IntArray
 
-__all__ = ["believe_coloured", "classify_coloured", "plan_of"]
-
 
 def classify_coloured(recipes: Sequence[Keys], bench: Bench) -> Measurement:
     """Train a network and take its most probable label.

@@ -32,19 +32,6 @@ from bayesight.language import marked
 from bayesight.letters.glyphs import RenderOptions, render
 from bayesight.types import IntArray, Progress
 
-__all__ = [
-    "Letters",
-    "PairParts",
-    "ParallelText",
-    "Sentences",
-    "Text",
-    "open_letters",
-    "open_pairs",
-    "open_sentences",
-    "open_text",
-    "rendered_letters",
-]
-
 FULL_PER_CLASS, SMOKE_PER_CLASS = 800, 240
 """Letters of each class that are rendered for a full and for a smoke run."""
 

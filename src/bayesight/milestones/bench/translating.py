@@ -29,8 +29,6 @@ from bayesight.training.engine import Batch, Task
 from bayesight.training.translation import encoded, pair_loss, translated, translation_loss
 from bayesight.types import PAD_SYMBOL, ImageArray, IntArray
 
-__all__ = ["Strings", "attention_of", "reverse", "translate"]
-
 CONTEXT = 128
 """Symbols of a sentence at most; longer ones are not learned from."""
 BEAM = 4

@@ -31,8 +31,6 @@ from bayesight.training.events import Event, StepEvent
 from bayesight.training.hardware import Hardware, choose_hardware
 from bayesight.types import Progress
 
-__all__ = ["Bench", "Sources", "parameters_of", "thinned", "update_of"]
-
 LOOKS = 20
 """Between so many weights a metric chooses, where one is to."""
 

@@ -18,8 +18,6 @@ from bayesight.report.figures.drawing import dashes, dot, node, stroke, text
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
 
-__all__ = ["HEIGHT", "QUARTERS", "WIDTH", "Axes", "Axis", "numbers", "spanned"]
-
 WIDTH, HEIGHT = 420, 290
 """Size of a chart in CSS pixels; the page scales it down on a narrow screen."""
 

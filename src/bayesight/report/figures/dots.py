@@ -11,8 +11,6 @@ from bayesight.checks import check
 from bayesight.language import tr
 from bayesight.report.figures.drawing import node, picture
 
-__all__ = ["people_dots"]
-
 _PITCH, _COLUMNS = 10.5, 40
 _RADIUS = 3.8
 _RING = "a3 3 0 1 0 6 0a3 3 0 1 0 -6 0"

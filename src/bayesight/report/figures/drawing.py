@@ -16,21 +16,6 @@ from markupsafe import Markup
 
 from bayesight.report.words import clean
 
-__all__ = [
-    "ROLES",
-    "TEXT",
-    "dashes",
-    "dot",
-    "node",
-    "picture",
-    "rect",
-    "shorten",
-    "stroke",
-    "text",
-    "text_width",
-    "width_of",
-]
-
 ROLES: Mapping[str, str] = MappingProxyType(
     {
         "ink": "currentColor",

@@ -18,8 +18,6 @@ from markupsafe import Markup
 from bayesight.language import tr
 from bayesight.report.figures.drawing import node, picture, rect, shorten, text, text_width
 
-__all__ = ["causal_graph"]
-
 _HEIGHT, _GAP_X, _GAP_Y, _PAD, _SIZE = 34.0, 52.0, 26.0, 12.0, 14.0
 _LONGEST = 18
 _SWEEPS = 12

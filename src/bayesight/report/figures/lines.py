@@ -20,8 +20,6 @@ from bayesight.report.figures.drawing import TEXT, picture, shorten, stroke, tex
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
 
-__all__ = ["Line", "line_chart", "rate_curve", "style_of"]
-
 _WIDE = (620, 320)
 _ROLES = ("c1", "c2", "c3", "c4")
 _DASHES = ("", "5 2", "1 1.5", "6.4 1.6 1 1.6")

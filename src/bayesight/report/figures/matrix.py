@@ -17,8 +17,6 @@ from bayesight.report.figures.drawing import node, picture, rect, shorten, text,
 from bayesight.report.words import count, rate
 from bayesight.types import FloatArray
 
-__all__ = ["LARGEST", "confusion_heat_map"]
-
 LARGEST = 60
 """Classes beyond which cells are too small to read; the page then shows the classes with most mistakes."""
 

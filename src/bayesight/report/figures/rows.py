@@ -18,8 +18,6 @@ from bayesight.report.figures.drawing import dot, picture, rect, shorten, stroke
 from bayesight.report.words import Number, count, rate
 from bayesight.types import FloatArray
 
-__all__ = ["belief_bars", "count_bars", "interval_rows"]
-
 _ROW, _FIGURE = 24, 72
 _SHOWN_BELIEFS = 12
 _SHOWN_COUNTS = 60

@@ -16,8 +16,6 @@ from bayesight.report.figures.lines import Line, line_chart
 from bayesight.report.words import rate
 from bayesight.types import FloatArray
 
-__all__ = ["novelty_histogram", "reliability_diagram"]
-
 _BINS = 48
 
 

@@ -50,15 +50,6 @@ from bayesight.report.words import (
 )
 from bayesight.types import FloatArray
 
-__all__ = [
-    "base_rates",
-    "belief_steps",
-    "counted_people",
-    "novelty",
-    "posterior_by_prevalence",
-    "update_change",
-]
-
 
 def belief_steps(
     hypotheses: Sequence[str],

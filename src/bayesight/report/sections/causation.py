@@ -18,8 +18,6 @@ from bayesight.report.words import count, percent, rate, signed
 if TYPE_CHECKING:  # networkx is a fifth of a second, and most reports have no graph
     from bayesight.causal import Dag, EffectEstimate, Strata
 
-__all__ = ["causal_graph", "seeing_and_doing", "strata_table"]
-
 _SHOWN = 40
 
 

@@ -11,17 +11,6 @@ from bayesight.report.blocks import Block, Card, Cell, Column, Fold, Gallery, Se
 from bayesight.report.words import count, joined, plural, rate
 from bayesight.types import ImageArray
 
-__all__ = [
-    "Picture",
-    "duplicates",
-    "generated_images",
-    "mistakes",
-    "network_input",
-    "quarantine",
-    "reconstructions",
-    "suspicious_labels",
-]
-
 _PICTURES = 60
 _FILES = 200
 _FOLDED = 12

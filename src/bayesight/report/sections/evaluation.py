@@ -50,15 +50,6 @@ from bayesight.report.words import (
 )
 from bayesight.types import FloatArray
 
-__all__ = [
-    "PrecisionCurve",
-    "confusion_table",
-    "per_class",
-    "precision_curves",
-    "reliability_diagram",
-    "summary",
-]
-
 _BESIDE = 470  # widest figure, in CSS pixels, that still leaves room for words beside it
 _POINTS = (0.001, 0.01, 0.1, 0.5)
 _LEVEL = 0.95

@@ -29,8 +29,6 @@ from bayesight.report.figures import Line, count_bars, line_chart
 from bayesight.report.figures.axes import numbers, spanned
 from bayesight.report.words import count, duration, plural, rate
 
-__all__ = ["class_counts", "learning_curves", "prose", "steps", "training"]
-
 _KEYS = ("data", "model", "loss", "optimization")
 _USES = (marked("train"), marked("validation"), marked("also"))  # as metrics name them
 

@@ -12,8 +12,6 @@ from bayesight.report.blocks import Block, Cell, Chart, Column, Items, Section, 
 from bayesight.report.figures import Line, rate_curve
 from bayesight.report.words import joined, percent, percents, plural, rate
 
-__all__ = ["shift_table"]
-
 
 def shift_table(
     methods: Mapping[str, Mapping[str, Any]],

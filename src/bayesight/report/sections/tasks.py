@@ -11,8 +11,6 @@ from bayesight.language import marked, tr
 from bayesight.report.blocks import Card, Cell, Column, Gallery, Section, TableBlock, Words
 from bayesight.report.words import interval
 
-__all__ = ["cases", "measures_by_class", "telling"]
-
 _TITLES = (marked("best"), marked("typical"), marked("worst"))
 
 

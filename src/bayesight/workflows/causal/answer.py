@@ -31,20 +31,6 @@ from bayesight.errors import listed
 from bayesight.formatting import is_number
 from bayesight.language import marked, retold, tr
 
-__all__ = [
-    "CATEGORIES",
-    "LINE",
-    "QUANTITY",
-    "SLOPE",
-    "CausalAnswer",
-    "ColumnUse",
-    "column_uses",
-    "graph_dict",
-    "held_kinds",
-    "identification_dict",
-    "suggest_counts",
-]
-
 
 @dataclass(frozen=True)
 class CausalAnswer:

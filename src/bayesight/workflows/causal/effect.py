@@ -45,8 +45,6 @@ from bayesight.workflows.causal.answer import (
     suggest_counts,
 )
 
-__all__ = ["CausalRequest", "causal_effect", "complete", "graph_of", "read_graph", "read_options"]
-
 
 @dataclass(frozen=True)
 class CausalRequest:

@@ -26,8 +26,6 @@ from bayesight.files import write_atomic
 from bayesight.workflows.causal.answer import graph_dict, identification_dict
 from bayesight.workflows.causal.effect import read_graph
 
-__all__ = ["PathsAnswer", "SimulatedTable", "causal_paths", "causal_simulate"]
-
 
 @dataclass(frozen=True)
 class PathsAnswer:

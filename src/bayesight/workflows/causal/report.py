@@ -15,8 +15,6 @@ from bayesight.report.words import joined
 from bayesight.workflows.causal.answer import CausalAnswer
 from bayesight.workflows.reporting import write_report
 
-__all__ = ["causal_report", "causal_sections"]
-
 
 def causal_report(found: CausalAnswer, path: str | os.PathLike[str]) -> Path:
     """Write the report of a causal answer; returns its path.

@@ -25,16 +25,6 @@ from bayesight.types import FloatArray, IntArray
 from bayesight.workflows.parts.jobs import labelled_part
 from bayesight.workflows.sources import LabelledImages, SourceOptions
 
-__all__ = [
-    "AbsorbTask",
-    "LabelledRows",
-    "absorb_part",
-    "by_digest",
-    "first_of_each",
-    "reader_of_parts",
-    "standing",
-]
-
 EXEMPLARS_A_PART = 256
 """Images of a part whose features come back, shared among its classes; each class has one at least."""
 _ROWS = 4096

@@ -43,16 +43,6 @@ from bayesight.workflows.predict import Readings, answer_blocks
 from bayesight.workflows.priors import parse_prior
 from bayesight.workflows.sources import AS_IT_IS, SCORED, SourceOptions
 
-__all__ = [
-    "PartsAnswers",
-    "PartsEvaluation",
-    "answer_parts",
-    "evaluate_parts",
-    "infer_parts",
-    "inspect_parts",
-    "inspection_text",
-]
-
 MOST_FOR_PRIOR = 100_000
 """Images of which base rates are inferred; of more those with the smallest digests, a sample at random."""
 

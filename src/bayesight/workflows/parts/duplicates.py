@@ -22,15 +22,6 @@ from bayesight.run import Run
 from bayesight.types import FloatArray, IntArray
 from bayesight.workflows.parts.absorbing import LabelledRows, by_digest, first_of_each
 
-__all__ = [
-    "Duplicates",
-    "find_duplicates",
-    "held_files",
-    "images_in_parts",
-    "parts_folder",
-    "with_rows_of_parts",
-]
-
 _AT_ONCE = 2_000_000
 """Images whose digests are sorted at once."""
 _BELIEF, _HELD, _NEW = 0, 1, 2

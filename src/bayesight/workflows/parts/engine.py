@@ -22,8 +22,6 @@ import bayesight
 from bayesight.cores import available_cores
 from bayesight.errors import BayesightError, InvalidInput, MissingExtra, shown
 
-__all__ = ["TRIES", "TaskOutcome", "computed", "connected"]
-
 TRIES = 3
 """Number of times a task is tried before it is given up."""
 DEATHS = 5

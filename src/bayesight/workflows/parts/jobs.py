@@ -27,17 +27,6 @@ from bayesight.language import marked, retold, tr
 from bayesight.workflows.parts.engine import Work, computed
 from bayesight.workflows.sources import LabelledImages, SourceOptions, read_labelled, read_unlabelled
 
-__all__ = [
-    "PartsJob",
-    "ShownParts",
-    "computed_files",
-    "keep_hashes",
-    "labelled_part",
-    "opened_part",
-    "plain_part",
-    "unlabelled_part",
-]
-
 
 class ShownParts(Protocol):
     """Told how far a job is: parts done, of how many, and in words."""

@@ -31,8 +31,6 @@ from bayesight.workflows.parts.engine import connected
 from bayesight.workflows.parts.jobs import PartsJob, ShownParts, computed_files, keep_hashes
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, class_numbers
 
-__all__ = ["PartsUpdate", "update_by_parts"]
-
 
 @dataclass(frozen=True)
 class PartsUpdate:

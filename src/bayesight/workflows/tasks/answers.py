@@ -36,17 +36,6 @@ from bayesight.workflows.sources import AS_IT_IS, SCORED, SourceOptions
 from bayesight.workflows.tasks import task_called, task_of
 from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained
 
-__all__ = [
-    "AnnotatedAudit",
-    "TaskAnswers",
-    "TaskEvaluation",
-    "answer_images",
-    "evaluate_task",
-    "inspect_annotated",
-    "opened_task",
-    "stated_prior",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class TaskEvaluation:

@@ -55,8 +55,6 @@ from bayesight.workflows.tasks.base import (
     weights_at,
 )
 
-__all__ = ["AskTask", "QuestionFile"]
-
 BINS = 15
 ASKED = 20
 """Questions about an image that a step takes, at most; the others wait for another step."""

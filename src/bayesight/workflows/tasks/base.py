@@ -29,22 +29,6 @@ from bayesight.training.engine import Batch, Loss
 from bayesight.training.recipe import DataKey, Kind, Recipe
 from bayesight.types import FloatArray, ImageArray, IntArray
 
-__all__ = [
-    "Asked",
-    "ImageAnswer",
-    "ImageTask",
-    "Judgement",
-    "Trained",
-    "at_rates",
-    "in_decimals",
-    "in_percent",
-    "lines_of",
-    "measures_of",
-    "on_one_side",
-    "rates_of",
-    "weights_at",
-]
-
 A = TypeVar("A")
 F = TypeVar("F", bound=TaskFile)
 

@@ -24,8 +24,6 @@ from bayesight.report.overlays import box_overlay, class_colours, in_colour, sid
 from bayesight.types import FloatArray, ImageArray, IntArray
 from bayesight.workflows.tasks.base import in_decimals, lines_of, measures_of, rates_of, weights_at
 
-__all__ = ["LEAST", "SHOWN", "BoxPosteriors", "Images", "MeasuredBoxes", "drawn", "truth_of"]
-
 Images: TypeAlias = AnnotatedImages[Annotated]
 BINS = 15
 LEAST = 0.05

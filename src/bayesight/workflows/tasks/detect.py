@@ -51,8 +51,6 @@ from bayesight.workflows.tasks.box_answers import (
     truth_of,
 )
 
-__all__ = ["DetectTask", "DetectionFile"]
-
 _MOST = 300  # boxes of an image
 TOGETHER = 8
 """Images that the network is shown at a time."""

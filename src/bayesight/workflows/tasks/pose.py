@@ -42,8 +42,6 @@ from bayesight.values import Each, Names, Within
 from bayesight.workflows.tasks.base import Asked, ImageAnswer, ImageTask, Judgement, Trained
 from bayesight.workflows.tasks.pose_measures import NEAR, KeypointMeasures
 
-__all__ = ["PoseFile", "PoseTask"]
-
 SIDES = (32, 96)
 """Pixels of a cut figure's side, at least and at most."""
 TOGETHER = 32

@@ -20,8 +20,6 @@ from bayesight.report.overlays import in_colour, side_by_side, skeleton_overlay
 from bayesight.types import FloatArray, ImageArray
 from bayesight.workflows.tasks.base import in_percent, lines_of, measures_of
 
-__all__ = ["NEAR", "KeypointMeasures"]
-
 BINS = 15
 NEAR = 0.1
 """A point is near enough within this share of the longer side of its figure's box."""

@@ -50,8 +50,6 @@ from bayesight.workflows.tasks.base import (
     weights_at,
 )
 
-__all__ = ["SegmentTask", "SegmentationFile"]
-
 BINS = 15
 FITTED_PIXELS = 200_000
 """Pixels that the calibration is fitted on, drawn from those of all images held out."""

@@ -35,8 +35,6 @@ from bayesight.workflows.training.job import TrainingJob, TrainResult
 from bayesight.workflows.training.request import TrainRequest, refuse_given
 from bayesight.workflows.training.start import copy_weights
 
-__all__ = ["AnnotatedBatches", "train_task"]
-
 LEAST = 4
 """Different images that a training needs at least."""
 

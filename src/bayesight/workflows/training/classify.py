@@ -45,18 +45,6 @@ from bayesight.workflows.training.pretrain import pretrain, pretraining_images
 from bayesight.workflows.training.request import NAMED, without_mirror_images
 from bayesight.workflows.training.start import start_from
 
-__all__ = [
-    "BORROWED_SELECTION",
-    "ENVIRONMENT_SELECTION",
-    "SELECTION",
-    "environment_metrics",
-    "fitted_classifier",
-    "read_rows",
-    "reading_precision",
-    "selection",
-    "softmax_figures",
-]
-
 SELECTION = marked(
     "weights of the epoch with the lowest validation log-loss at its best temperature; shrinkage and "
     "sharpness of the Gaussian head are chosen on the same images"

@@ -30,8 +30,6 @@ from bayesight.workflows.training.images import Material, classes_like, further_
 from bayesight.workflows.training.job import TrainingJob, TrainResult, described
 from bayesight.workflows.training.request import TrainRequest
 
-__all__ = ["SAMPLES", "sheet", "train_generator"]
-
 SAMPLES = 64
 """Images that are made for ``samples.png`` and the report."""
 REMEMBERED = 12

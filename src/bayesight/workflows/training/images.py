@@ -35,8 +35,6 @@ from bayesight.workflows.sources import LabelledImages, read_labelled, read_unla
 from bayesight.workflows.training.request import TrainRequest, open_source
 from bayesight.workflows.training.start import vocabulary_for
 
-__all__ = ["Material", "classes_like", "further_unlabelled", "read_material", "seen_freely", "sides"]
-
 
 @dataclass(frozen=True)
 class Material:

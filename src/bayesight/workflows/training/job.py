@@ -26,8 +26,6 @@ from bayesight.types import Progress
 from bayesight.workflows.training.images import Material
 from bayesight.workflows.training.request import NAMED, TrainRequest
 
-__all__ = ["FinishedTraining", "TrainResult", "TrainingJob", "described"]
-
 
 @dataclass(frozen=True)
 class TrainResult:

@@ -26,8 +26,6 @@ from bayesight.training.recipe import Recipe
 from bayesight.types import Progress
 from bayesight.workflows.training.images import Material, further_unlabelled, seen_freely
 
-__all__ = ["Pool", "pretrain", "pretraining_images"]
-
 
 @dataclass(frozen=True)
 class Pool:

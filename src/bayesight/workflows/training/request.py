@@ -24,25 +24,6 @@ from bayesight.types import IntArray, Progress
 from bayesight.workflows.sources import AS_IT_IS, SourceOptions, refuse_texts
 from bayesight.workflows.tasks import task_called
 
-__all__ = [
-    "NAMED",
-    "TUNED",
-    "TUNED_SIDE",
-    "Images",
-    "TrainRequest",
-    "choose_recipe",
-    "chosen_recipe",
-    "fitted",
-    "known_recipe",
-    "open_source",
-    "packaged",
-    "photographs_among",
-    "refuse_given",
-    "stated_recipe",
-    "without_mirror_images",
-]
-
-
 NAMED = marked("as named")
 """Why a model was taken that was named, or stated in a recipe."""
 SMALL = 32

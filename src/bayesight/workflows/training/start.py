@@ -30,8 +30,6 @@ from bayesight.run import Run
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.training.request import TrainRequest
 
-__all__ = ["copy_weights", "like_published", "start_from", "vocabulary_for", "without_head"]
-
 
 def start_from(request: TrainRequest, recipe: Recipe, network: ImageModel, classes: Classes) -> str | None:
     """Copy the weights that the request names into the network, or those its model comes with.

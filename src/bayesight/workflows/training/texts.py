@@ -34,8 +34,6 @@ from bayesight.workflows.texts import BEAM, translations
 from bayesight.workflows.training.job import FinishedTraining, TrainingJob, TrainResult
 from bayesight.workflows.training.request import TrainRequest, refuse_given
 
-__all__ = ["train_language_model", "train_translation_model"]
-
 SAMPLES, SAMPLE_SYMBOLS = 3, 400
 LEAST = 10
 """Different sentences that a training needs at least."""
