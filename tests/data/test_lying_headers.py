@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bayesight.data import budget
+from bayesight.data import streams
 from bayesight.data.archives import batches
 from bayesight.data.decode import decode, native_frames, survey
 from bayesight.data.idx import idx_batches
@@ -247,7 +247,7 @@ def test_every_field_of_a_png(width, height, tail, raw, sound):
 
 
 def test_gigabytes_of_zeros_behind_the_end_are_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(budget, "BYTES_FREE", 1 << 24)
+    monkeypatch.setattr(streams, "BYTES_FREE", 1 << 24)
     zeros = bz2.compress(bytes(1 << 24), 9)
     path = tmp_path / "x.tar.bz2"
     path.write_bytes(bz2.compress(TARS[0]) + zeros * 20)
@@ -260,7 +260,7 @@ def read_all(path):
 
 
 def test_a_gzip_of_headers_only_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(budget, "MEMBERS_FREE", 1000)
+    monkeypatch.setattr(streams, "MEMBERS_FREE", 1000)
     header = tarfile.TarInfo("A/x.txt").tobuf(tarfile.USTAR_FORMAT)
     (tmp_path / "x.tar.gz").write_bytes(gzip.compress(header * 3000))
     with pytest.raises(SourceUnreadable, match="holds more than 1,000 members in"):

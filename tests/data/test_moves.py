@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bayesight.data.moves import SceneAugment, crop_boxes
+from bayesight.data.augment import SceneAugment, crop_boxes
 from bayesight.errors import InvalidConfig
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 import bayesight.data.build as build_module
 import bayesight.data.store as store_module
-from bayesight.data import budget, open_store, require_classes
+from bayesight.data import decode, open_store, require_classes
 from bayesight.data.store import only_rows
 from bayesight.errors import InvalidInput, SourceNotFound, SourceUnreadable, StorageFailed
 
@@ -521,8 +521,8 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path, make):
 def test_images_far_larger_than_what_holds_them_are_refused_before_they_are_decoded(
     tmp_path, cache, make, monkeypatch
 ):
-    monkeypatch.setattr(budget, "PIXELS_FREE", 100_000)
-    monkeypatch.setattr(budget, "PIXELS_A_BYTE", 3)
+    monkeypatch.setattr(decode, "PIXELS_FREE", 100_000)
+    monkeypatch.setattr(decode, "PIXELS_A_BYTE", 3)
     blank = [(f"A/{k}.png", make.encoded(np.zeros((200, 200), np.uint8))) for k in range(9)]
     with pytest.raises(SourceUnreadable) as refused:
         open_store(make.tar(tmp_path / "x.tar.gz", blank), size=8, cache=cache)

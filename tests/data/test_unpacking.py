@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayesight.data import budget
+from bayesight.data import streams
 from bayesight.data.archives import batches
 from bayesight.data.members import Remarks
 from bayesight.data.sources import find_source
@@ -238,7 +238,7 @@ def test_agrees_with_the_tar_program(tmp_path_factory, plan):
 
 
 def test_many_links_to_one_file_are_paid_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(budget, "BYTES_FREE", 1 << 25)
+    monkeypatch.setattr(streams, "BYTES_FREE", 1 << 25)
     members = [("A/1.png", bytes(1 << 20))]
     members += [link(f"A/{k}.png", "A/1.png", tarfile.LNKTYPE) for k in range(2, 400)]
     path = write_tar(tmp_path / "x.tar.gz", members, "w:gz", compresslevel=1)

@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from bayesight.data import budget
+from bayesight.data import streams
 from bayesight.data.archives import batches
 from bayesight.data.members import Remarks
 from bayesight.data.sources import ContainerOptions, find_source
@@ -209,8 +209,8 @@ def test_another_archive_behind_is_named(tmp_path):
 
 
 def test_entries_that_share_one_stream_are_paid_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(budget, "BYTES_FREE", 1 << 25)
-    monkeypatch.setattr(budget, "BYTES_A_BYTE", 100)
+    monkeypatch.setattr(streams, "BYTES_FREE", 1 << 25)
+    monkeypatch.setattr(streams, "BYTES_A_BYTE", 100)
     stream = zlib.compressobj(9, zlib.DEFLATED, -15)
     content = stream.compress(bytes(1 << 20)) + stream.flush()
     crc, many = zlib.crc32(bytes(1 << 20)), 3000

@@ -27,8 +27,8 @@ from torch import Tensor
 
 from bayesight.checks import check
 from bayesight.data.archives import read_files
-from bayesight.data.budget import PixelBudget
 from bayesight.data.dataset import as_input, gather
+from bayesight.data.decode import PixelBudget
 from bayesight.data.foldernames import MASK_ENDINGS, is_container, is_mask, roles
 from bayesight.data.formats import promises_image
 from bayesight.data.framing import ImageSpec, asked_frame, choose, commonest_size

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bayesight.data.budget import ContainerBudget
 from bayesight.data.folder import folder_members
 from bayesight.data.formats import KnownFormat, recognise
 from bayesight.data.members import (
@@ -36,7 +35,7 @@ from bayesight.data.members import (
     with_slashes,
 )
 from bayesight.data.sources import Source
-from bayesight.data.streams import ByteStream
+from bayesight.data.streams import ByteStream, ContainerBudget
 from bayesight.data.tar import walk
 from bayesight.data.unpacking import MemberPlan, ReadAgain, by_plan, first_pass
 from bayesight.data.zip import zip_members

@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesight.data.archives import Batch, batches
-from bayesight.data.budget import PixelBudget
-from bayesight.data.decode import decode, native_frames, refit, survey
+from bayesight.data.decode import PixelBudget, decode, native_frames, refit, survey
 from bayesight.data.framing import MOST_PIXELS, BitDepths, ImageSpec, asked_frame, choose, sentence
 from bayesight.data.idx import idx_batches
 from bayesight.data.layout import WEB_DATASET, document_kind, flat_hint

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from operator import methodcaller
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -22,12 +23,16 @@ from PIL import Image
 from bayesight.cores import spread
 from bayesight.data.codecs import HEADER_BYTES, PngLayout, inflate, jpeg_layout, jpeg_pixels, layout, unfilter
 from bayesight.data.rasters import LARGE, PIXEL_LIMIT, Raster, RasterRefusal, may_turn, place
+from bayesight.errors import SourceUnreadable
 from bayesight.frame import EIGHT_BIT, Frame, Range, Treatment
 from bayesight.types import ImageArray, IntArray
 
 _HEAVY_BYTES = 1 << 13
 """From so many encoded bytes on, an image is worth a thread's while."""
 _HUGE = 16_000_000  # pixels; of larger images that cannot be decoded at reduced scale
+PIXELS_FREE = 1_000_000_000
+PIXELS_A_BYTE = 500
+"""Photographs hold 1 to 10 pixels for each byte, scans of drawings up to about 100."""
 _ALONE = Lock()  # one at a time is in memory
 
 
@@ -275,3 +280,36 @@ def _own_frame(blob: bytes, ranges: bool, spend: Callable[[int], None]) -> tuple
         return raster.own, raster.range()
     except RasterRefusal:  # decoding, which comes later, says why
         return None
+
+
+class PixelBudget:
+    """Pixels that may be decoded: reading images far larger than what holds them would take for ever.
+
+    Args:
+        path: a folder or file; of a file its own size counts, of a folder that of the images read so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._grows = path.is_dir()
+        self._bytes = 0 if self._grows else path.stat().st_size
+        self._pixels = 0
+
+    def earn(self, blobs: Iterable[bytes]) -> None:
+        """Take note of files that are about to be decoded."""
+        if self._grows:
+            self._bytes += sum(map(len, blobs))
+
+    def spend(self, pixels: int) -> None:
+        """Take note of pixels that are about to be decoded.
+
+        Raises:
+            SourceUnreadable: more pixels than a thousand million, and than 500 for each byte.
+        """
+        self._pixels += pixels
+        if self._pixels > max(PIXELS_FREE, PIXELS_A_BYTE * self._bytes):
+            raise SourceUnreadable(
+                f"{self._path} holds images of more than {self._pixels - pixels:,} pixels in "
+                f"{self._bytes:,} bytes; expected at most {PIXELS_FREE:,}, or {PIXELS_A_BYTE} for each byte. "
+                "Scale the images down first"
+            )

@@ -2,6 +2,9 @@
 
 A reader thread inflates gzip, bzip2 or xz ahead of the consumer: all three release the interpreter while they
 work, so on two cores the inflation of the archive costs no time at all. Memory is bounded by the queue.
+
+A few bytes can stand for gigabytes: zeros deflate to a thousandth, bzip2 writes them in a fifty-thousandth,
+and the entries of a zip file may all point to one stream. Real images do not come near such ratios.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
-from bayesight.data.budget import XZ_MEMORY_BYTES, ContainerBudget
 from bayesight.errors import SourceUnreadable
 from bayesight.files import reading
 from bayesight.language import marked
@@ -24,6 +26,58 @@ from bayesight.language import marked
 CHUNK_BYTES = 1 << 20
 _READ_BYTES = 1 << 18
 _QUEUE_CHUNKS = 4
+BYTES_FREE = 1 << 30
+BYTES_A_BYTE = 500
+"""Blank bitmaps deflate to some hundredths; photographs and PNGs hardly at all."""
+MEMBERS_FREE = 500_000
+XZ_MEMORY_BYTES = 256 << 20
+"""xz files of larger dictionaries than this memory holds are refused."""
+_BYTES_A_MEMBER = 30
+
+
+class ContainerBudget:
+    """The bytes and members that a container may still yield.
+
+    Args:
+        path: the file, for messages.
+        size: its bytes.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self._size = size
+        self.limit = max(BYTES_FREE, BYTES_A_BYTE * size)
+        self._most = max(MEMBERS_FREE, size // _BYTES_A_MEMBER)
+        self._spent = 0
+        self._members = 0
+
+    def spend(self, count: int) -> None:
+        """Take note of bytes that were inflated.
+
+        Raises:
+            SourceUnreadable: more of them than an archive of images of this size holds.
+        """
+        self._spent += count
+        if self._spent > self.limit:
+            raise SourceUnreadable(
+                f"{self._path} holds more than {self.limit:,} bytes once unpacked, in {self._size:,} bytes; "
+                f"expected at most {BYTES_FREE:,}, or {BYTES_A_BYTE} for each byte: no archive of images is "
+                "that dense, unpack it yourself if you trust it"
+            )
+
+    def count(self, members: int = 1) -> None:
+        """Take note of members.
+
+        Raises:
+            SourceUnreadable: more of them than fit into an archive of this size.
+        """
+        self._members += members
+        if self._members > self._most:
+            raise SourceUnreadable(
+                f"{self._path} holds more than {self._most:,} members in {self._size:,} bytes; expected at "
+                f"most {MEMBERS_FREE:,}, or one for each {_BYTES_A_MEMBER} bytes: no archive of images is "
+                "that dense, unpack it yourself if you trust it"
+            )
 
 
 class _Gzip:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from bayesight.data.budget import ContainerBudget
 from bayesight.data.members import FOLDER, Member, Remarks, with_slashes
+from bayesight.data.streams import ContainerBudget
 from bayesight.data.tar import HARD_LINK, SYMBOLIC_LINK
 from bayesight.language import marked
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from struct import Struct
 from typing import BinaryIO
 
-from bayesight.data.budget import XZ_MEMORY_BYTES, ContainerBudget
 from bayesight.data.members import ENCODED_LIMIT_BYTES, FOLDER, Member, Position, Remarks, Unreadable
+from bayesight.data.streams import XZ_MEMORY_BYTES, ContainerBudget
 from bayesight.data.unpacking import Unpacking, planned, tidy
 from bayesight.errors import SourceUnreadable
 from bayesight.language import marked

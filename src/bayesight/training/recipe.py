@@ -43,8 +43,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictStr, Validati
 from torch import nn
 
 from bayesight.checks import check, existing_path
-from bayesight.data.augment import AUGMENTATIONS, Augment, augmentation
-from bayesight.data.moves import SceneAugment
+from bayesight.data.augment import AUGMENTATIONS, Augment, SceneAugment, augmentation
 from bayesight.errors import InvalidConfig, UnknownName, listed, nearest, shown
 from bayesight.files import reading
 from bayesight.frame import Fit

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from bayesight.data.annotations import Annotated, Skeleton
-from bayesight.data.moves import SceneAugment
+from bayesight.data.augment import SceneAugment
 from bayesight.errors import InvalidInput, SourceUnreadable
 from bayesight.run import Run
 from bayesight.workflows.scenes import write_scenes

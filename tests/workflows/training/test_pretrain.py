@@ -11,7 +11,7 @@ from bayesight.run import Run
 from bayesight.training.events import StepEvent
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.train import TrainRequest, read_material, train
-from bayesight.workflows.training.pretrain import pretraining_images
+from bayesight.workflows.training.images import pretraining_images
 
 SMALL = Recipe.default("mlp").changed(
     {

@@ -24,8 +24,8 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.annotated import AnnotatedImages, as_tensor, own_picture, picture_of
 from bayesight.data.annotations import Question
+from bayesight.data.augment import SceneAugment
 from bayesight.data.codecs import png_of
-from bayesight.data.moves import SceneAugment
 from bayesight.data.readers import QuestionReader
 from bayesight.data.text import KnownWords
 from bayesight.errors import listed

@@ -16,7 +16,7 @@ from bayesight.bayes import theorem
 from bayesight.bayes.rates import Estimate
 from bayesight.belief.classifier import Classes
 from bayesight.data.annotated import AnnotatedImages, AnnotationReader
-from bayesight.data.moves import SceneAugment
+from bayesight.data.augment import SceneAugment
 from bayesight.errors import listed
 from bayesight.formatting import columns, decimal, padded, percent
 from bayesight.language import marked, tr

@@ -17,8 +17,8 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.annotated import as_tensor, own_picture, picture_of
 from bayesight.data.annotations import Annotated as AnnotatedBoxes
+from bayesight.data.augment import SceneAugment
 from bayesight.data.codecs import png_of
-from bayesight.data.moves import SceneAugment
 from bayesight.data.readers import BoxReader, points_out
 from bayesight.evaluation.boxes import UNCOUNTED, box_truth, match_boxes
 from bayesight.formatting import percent

@@ -21,8 +21,8 @@ from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.annotated import AnnotatedImages, as_tensor, own_picture, picture_of
 from bayesight.data.annotations import Annotated as Boxes
+from bayesight.data.augment import MARGIN, Crops, SceneAugment, crop_boxes
 from bayesight.data.codecs import png_of
-from bayesight.data.moves import MARGIN, Crops, SceneAugment, crop_boxes
 from bayesight.data.readers import KeypointReader, points_in, points_out
 from bayesight.errors import listed
 from bayesight.evaluation.keypoints import FigurePoints

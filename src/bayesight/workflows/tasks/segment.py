@@ -17,8 +17,8 @@ from bayesight.bayes.rates import Estimate
 from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.annotated import AnnotatedImages, as_tensor, own_picture, picture_of
+from bayesight.data.augment import SceneAugment
 from bayesight.data.codecs import png_of
-from bayesight.data.moves import SceneAugment
 from bayesight.data.readers import VOID, MaskReader, mask_in, mask_out
 from bayesight.evaluation.calibration import Answers, Reliability
 from bayesight.evaluation.regions import PixelCounts, pixel_counts

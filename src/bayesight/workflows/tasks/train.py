@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from bayesight.belief.classifier import Classes
 from bayesight.checks import check
 from bayesight.data.annotated import AnnotatedImages, open_annotated
+from bayesight.data.augment import SceneAugment
 from bayesight.data.framing import ImageSpec, sides
 from bayesight.data.layout import twin_notes
-from bayesight.data.moves import SceneAugment
 from bayesight.data.splits import groups_of, split
 from bayesight.errors import listed
 from bayesight.language import marked, tr

@@ -1,8 +1,7 @@
 """The steps of a training, which ``workflows.train`` takes.
 
 ``request`` what, and by which recipe; ``images`` read and split; ``start`` the weights it begins with;
-``pretrain`` without labels; ``classify``, ``generate`` and ``texts`` the kinds of model; ``job`` what all
-of them share.
+``classify``, ``generate`` and ``texts`` the kinds of model; ``job`` what all of them share.
 """
 
 __all__: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,11 +19,13 @@ from bayesight.belief.absorbed import Rows
 from bayesight.belief.classifier import Classifier, fit_classifier
 from bayesight.belief.features import Precision, features_of, reader_of
 from bayesight.data.batches import Examples
+from bayesight.data.layout import PARTS
 from bayesight.data.notes import source_facts
 from bayesight.evaluation import Answers
 from bayesight.language import marked
 from bayesight.losses import sees_environments
-from bayesight.models import ImageModel
+from bayesight.models import Bert, ImageModel
+from bayesight.training.checkpoint import FileCheckpointer
 from bayesight.training.classification import (
     EVALUATION_BATCH,
     classification,
@@ -32,16 +34,19 @@ from bayesight.training.classification import (
     log_probability_blocks,
     reads_once,
 )
+from bayesight.training.contrastive import contrastive
+from bayesight.training.engine import fit
+from bayesight.training.events import Listener
 from bayesight.training.hardware import Hardware
+from bayesight.training.masked import masked
 from bayesight.training.recipe import Recipe
 from bayesight.workflows.evaluate import Evaluation, Likelihoods, measure
 from bayesight.workflows.groups import (
     environment_scores,
 )
 from bayesight.workflows.reporting import training_report
-from bayesight.workflows.training.images import Material, read_material
+from bayesight.workflows.training.images import Material, Pool, pretraining_images, read_material
 from bayesight.workflows.training.job import FinishedTraining, TrainingJob, TrainResult, described
-from bayesight.workflows.training.pretrain import pretrain, pretraining_images
 from bayesight.workflows.training.request import NAMED, without_mirror_images
 from bayesight.workflows.training.start import start_from
 
@@ -126,6 +131,58 @@ def train_classifier(job: TrainingJob) -> TrainResult:
     borrowed = plan.network.learns_head_alone and start is not None and fresh and material.interchangeable
     training = job.fit(run, plan, identity, read_s)
     return TrainResult(run, _finished(training, material, pretrained, rows, borrowed=borrowed), material)
+
+
+def pretrain(
+    recipe: Recipe,
+    network: ImageModel,
+    pool: Pool,
+    hardware: Hardware,
+    keeper: FileCheckpointer,
+    listeners: Iterable[Listener] = (),
+) -> dict[str, Any]:
+    """Let a network learn without labels, images from two views and texts by masking, in place.
+
+    Args:
+        recipe: with a key ``pretrain``.
+        network: whose features learn.
+        pool: what it looks at.
+        hardware: what to compute on.
+        keeper: where an interrupted pretraining goes on.
+        listeners: told every event.
+
+    Returns:
+        What the run's metrics say of it: images, steps, seconds, and the loss after each pass, in nats.
+
+    Raises:
+        TrainingDiverged: the loss became NaN.
+    """
+    assert recipe.pretrain is not None
+    if isinstance(network, Bert):
+        assert pool.vocabulary is not None
+        task, budget = masked(recipe.pretrain, network, pool.examples, pool.vocabulary, hardware, recipe.seed)
+    else:
+        task, budget = contrastive(recipe.pretrain, network, pool.examples, hardware, recipe.seed)
+    with keeper.stopping_between_steps():
+        state = fit(task, budget, fabric=hardware.fabric, checkpointer=keeper, listeners=listeners)
+    if isinstance(network, Bert):
+        network.name_masked(False)
+    return {
+        "name": recipe.pretrain.name,
+        "examples": {"labelled": pool.labelled, "unlabelled": len(pool.examples) - pool.labelled},
+        "validation_images": PARTS[-1],  # left out
+        "sources": [
+            {
+                "source": store.manifest.source,
+                "content_hash": store.manifest.content_hash,
+                "images": len(store),
+            }
+            for store in pool.stores
+        ],
+        "steps": state.step,
+        "loss": [row["pretrain.total"] for row in state.history],
+        "seconds": state.elapsed_s,
+    }
 
 
 def _finished(

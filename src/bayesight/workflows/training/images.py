@@ -14,7 +14,7 @@ from bayesight.data import Store, require_classes, split
 from bayesight.data.batches import Examples
 from bayesight.data.labelled_texts import TextStore
 from bayesight.data.notes import notes as source_notes
-from bayesight.data.sources import ContainerOptions
+from bayesight.data.sources import AS_STORED, ContainerOptions
 from bayesight.data.splits import groups_of, linked
 from bayesight.data.store import only_rows, require_no_class_lost, without_classes
 from bayesight.data.text import Subwords
@@ -22,6 +22,7 @@ from bayesight.errors import InvalidInput, listed
 from bayesight.language import marked
 from bayesight.losses import sees_environments
 from bayesight.seeding import derive
+from bayesight.training.contrastive import require_enough
 from bayesight.training.recipe import Recipe
 from bayesight.types import IntArray, Progress
 from bayesight.workflows.groups import (
@@ -240,6 +241,77 @@ def further_unlabelled(
             path, classes, without=("test",), container=container, progress=progress
         )
         yield seen_freely(store, found.rows, held_out), store
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Images whose labels are not looked at.
+
+    Args:
+        examples: all of them; every label is -1.
+        labelled: how many of them have a label that is kept for later.
+        stores: the sources of ``--unlabelled``.
+        vocabulary: of texts.
+    """
+
+    examples: Examples
+    labelled: int
+    stores: tuple[Store, ...]
+    vocabulary: Subwords | None = None
+
+    @property
+    def content_hashes(self) -> list[str]:
+        """Content hashes of the sources that were read."""
+        return [store.manifest.content_hash for store in self.stores]
+
+
+def pretraining_images(
+    recipe: Recipe,
+    material: Material,
+    sources: Sequence[Path],
+    container: ContainerOptions = AS_STORED,
+    progress: Progress | None = None,
+) -> Pool | None:
+    """Everything a network may look at before it sees labels; None where the recipe does not pretrain.
+
+    The validation images are left out, and every copy of one: they judge the whole of what was learned,
+    pretraining included.
+
+    Args:
+        recipe: says whether and how.
+        material: the labelled images, and the source's folder ``unlabelled``.
+        sources: further images without labels.
+        container: how names in their archives are encoded, and whether links are followed.
+        progress: told how far reading is.
+
+    Raises:
+        InvalidInput: too few images, or unlabelled sources and a recipe that does not pretrain.
+        SourceNotFound, SourceUnreadable: a source cannot be read.
+    """
+    if recipe.pretrain is None:
+        read, method = ("texts", "masked") if recipe.reads_texts else ("images", "simclr")
+        if sources:
+            raise InvalidInput(
+                f"--unlabelled {sources[0]}: {read} without labels teach a classifier nothing by themselves; "
+                f"expected a recipe that pretrains. Add --pretrain {method}."
+            )
+        return None
+    if recipe.model.options.get("tune") == 0:
+        raise InvalidInput(
+            f"--pretrain {recipe.pretrain.name}: every part of {recipe.model.name!r} is frozen and would "
+            "learn nothing; expected some to train. Add --set model.tune=3."
+        )
+    held_out = material.digests["validation"]
+    parts = [material.train] if material.also is None else [material.train, material.also]
+    labelled = sum(map(len, parts))
+    parts.append(seen_freely(material.stores[0], material.unlabelled, held_out))
+    further = list(further_unlabelled(sources, material.classes, held_out, container, progress))
+    parts += [more for more, _ in further]
+    bare = [Examples(part.arrays, part.rows, np.full(len(part), -1, np.int64)) for part in parts]
+    examples = reduce(Examples.joined, bare)
+    if material.classes.vocabulary is None:
+        require_enough(examples)
+    return Pool(examples, labelled, tuple(store for _, store in further), material.classes.vocabulary)
 
 
 def among(store: Store, rows: IntArray, digests: np.ndarray) -> np.ndarray:
