@@ -234,8 +234,11 @@ class Evaluation:
         rates, own = one_vs_rest(self._table), one_vs_rest(self.cells)
         support = self.cells.sum(axis=1)
         chosen = range(len(self.classes)) if only is None else only
+        readings: Sequence[Diagnosis | None] = [None] * len(chosen)  # of a single class
+        if len(self.classes) > 1:
+            readings = diagnose_classes(self.cells, self.prior, draws=4000, only=chosen)
         table = {}
-        for k, reading in zip(chosen, self._readings(chosen), strict=True):
+        for k, reading in zip(chosen, readings, strict=True):
             name = self.classes[k]
             tp, fn, fp, tn = (float(part[k]) for part in (rates.tp, rates.fn, rates.fp, rates.tn))
             # Of images of the class alone, so that no base rate matters, not even one of 0.
@@ -263,12 +266,6 @@ class Evaluation:
                 "intervals": {} if reading is None else _intervals(reading, figures),
             }
         return table
-
-    def _readings(self, chosen: Sequence[int]) -> Sequence[Diagnosis | None]:
-        """Classes as diagnostic tests, with intervals; None for a single class."""
-        if len(self.classes) < 2:
-            return [None] * len(chosen)
-        return diagnose_classes(self.cells, self.prior, draws=4000, only=chosen)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers ``--json`` prints; of more than ``WHOLE`` classes the least precise, and the cells."""

@@ -155,12 +155,18 @@ def export(
     even = torch.full_like(classifier.prior, 1 / len(classifier.prior))
     own = _posterior(classifier, pixels, even)
     found = answer(pixels, even)[2]
+    (channels, height, width), wide = classifier.classes.image_shape, f"float64 (N, {len(classifier.prior)})"
     return Export(
         path=str(path),
         target=target,
         size_bytes=len(content),
-        inputs=_inputs(classifier),
-        outputs=_outputs(classifier),
+        inputs={
+            "images": f"uint8 (N, {channels}, {height}, {width})",
+            "prior": f"float64 ({len(classifier.prior)},)",
+        },
+        outputs={
+            name: wide if name in ("log_likelihood", "posterior") else "float64 (N,)" for name in OUTPUTS
+        },
         images=len(pixels),
         noise=source is None,
         largest_difference=float((found - own).abs().max()),
@@ -310,19 +316,6 @@ def _metadata(classifier: Classifier, licence: str) -> str:
         },
         ensure_ascii=False,
     )
-
-
-def _inputs(classifier: Classifier) -> dict[str, str]:
-    channels, height, width = classifier.classes.image_shape
-    return {
-        "images": f"uint8 (N, {channels}, {height}, {width})",
-        "prior": f"float64 ({len(classifier.classes.names)},)",
-    }
-
-
-def _outputs(classifier: Classifier) -> dict[str, str]:
-    wide = f"float64 (N, {len(classifier.classes.names)})"
-    return {name: wide if name in ("log_likelihood", "posterior") else "float64 (N,)" for name in OUTPUTS}
 
 
 @contextmanager

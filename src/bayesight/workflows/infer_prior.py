@@ -78,14 +78,10 @@ class InferredPrior:
         }
 
     @property
-    def _strange(self) -> bool:
-        return self.estimate.unknown is not None and self.estimate.unknown.found
-
-    @property
     def warning(self) -> str | None:
         """A caution about the estimate, in a sentence; empty where none is due."""
         unknown = self.estimate.unknown
-        if unknown is not None and self._strange:
+        if unknown is not None and unknown.found:
             share, low, high = (percent(x, 0) for x in (unknown.share, unknown.low, unknown.high))
             return marked(
                 f"about {share} of these images ({low} to {high}) seem "
@@ -174,9 +170,8 @@ def infer_from(
     )
     shift = check_prior_shift(classifier.judged_novelty, judged.labels, novelty, found.prior)
     ambiguity = check_ambiguity(validation, judged.labels, log_p, old, found.prior)
-    count, many, weight, share = (
-        f"{len(judged.labels):,}", f"{len(log_likelihood):,}", _rounded(found.weight), percent(level, 0)
-    )  # fmt: skip
+    count, many, share = f"{len(judged.labels):,}", f"{len(log_likelihood):,}", percent(level, 0)
+    weight = f"{found.weight:,.0f}" if found.weight >= 10 else f"{found.weight:.2g}"
     method = marked(
         f"calibration with a bias a class on {count} held-out examples, then the posterior mean "
         f"over {many} examples, with the share of unknown kinds and the weight of the "
@@ -184,8 +179,3 @@ def infer_from(
         f"from Gibbs draws over resampled calibrations, seed {seed}"
     )
     return InferredPrior(classifier.classes.names, found, shift, ambiguity, method)
-
-
-def _rounded(weight: float) -> str:
-    """Two significant digits, without an exponent."""
-    return f"{weight:,.0f}" if weight >= 10 else f"{weight:.2g}"

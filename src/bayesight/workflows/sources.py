@@ -354,7 +354,8 @@ def _positions(found: tuple[str, ...], known: tuple[str, ...]) -> tuple[IntArray
 
 def _unknown(unknown: Sequence[str], known: Sequence[str]) -> str:
     """The refusal of classes a run does not know."""
-    hint = _nearest(unknown[0], known)
+    alike_ones = (name for name in known if alike(name) == alike(unknown[0]))
+    hint = next(alike_ones, None) or nearest(unknown[0], known)
     meant = f"; did you mean {shown(hint)}?" if hint else "."
     numbers = all(name.isdecimal() for name in unknown)
     places = " If they are places in its order, say --by-position." if numbers else ""
@@ -387,11 +388,6 @@ def _judge_new(unknown: Sequence[str], known: Sequence[str]) -> str:
 def _wordy(name: str) -> str:
     """A name without its digits: what differs in them alone is numbered, not misspelt."""
     return re.sub(r"\d+", "", name)
-
-
-def _nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that a reader would take for this one, or else the nearest."""
-    return next((k for k in known if alike(k) == alike(name)), None) or nearest(name, known)
 
 
 def _refuse_inside_known(store: Store, new: Sequence[str], known: set[str]) -> None:

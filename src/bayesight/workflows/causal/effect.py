@@ -15,7 +15,6 @@ from bayesight.causal import (
     EffectQuestion,
     FrontDoor,
     Instrument,
-    Sample,
     estimate,
     explain_forbidden,
     identify,
@@ -24,7 +23,7 @@ from bayesight.causal import (
 from bayesight.causal.cross_products import add, begin
 from bayesight.causal.effect import estimate_from_cross_products
 from bayesight.causal.examples import Example, example
-from bayesight.causal.refute import Refutation, refute
+from bayesight.causal.refute import refute
 from bayesight.causal.strata import credible_answer
 from bayesight.checks import check, existing_path
 from bayesight.data.columns import CountsColumn, find_counts
@@ -237,12 +236,13 @@ def causal_effect(request: CausalRequest, progress: ShownProgress = None) -> Cau
                 raise
             return _streamed(request, options, large.numeric, dag, progress)
     found = estimate(read.sample, dag, request.question)
+    draws = 20 if len(read.sample.n) <= 100_000 else 6  # distinct rows decide the time of one repetition
     return CausalAnswer(
         found,
         dag,
         _forbidden(found, dag),
         _bayes(request, found) if request.bayes else None,
-        _refuted(request, read.sample, dag, found) if request.refute else (),
+        refute(read.sample, dag, found, seed=request.seed, draws=draws) if request.refute else (),
         read.rows,
         read.dropped,
         known.title if known else "",
@@ -301,9 +301,3 @@ def _bayes(request: CausalRequest, found: Effect) -> EffectEstimate:
     last = found.conditional.difference
     reference = last.versus if last else levels[0]
     return credible_answer(found.strata, levels, reference, seed=request.seed, level=request.level)
-
-
-def _refuted(request: CausalRequest, sample: Sample, dag: Dag, found: Effect) -> tuple[Refutation, ...]:
-    # Distinct rows decide the time of one repetition.
-    draws = 20 if len(sample.n) <= 100_000 else 6
-    return refute(sample, dag, found, seed=request.seed, draws=draws)

@@ -126,13 +126,18 @@ class AskTask(ImageTask[Questions, QuestionFile]):
         shares = [counts[one] / total for one in answers]
         facts = QuestionFile(shares=shares, words=list(words.known), answers=list(answers))
         kinds = Counter(_kind(one) for asked in train.annotations for one in asked)
+        each = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common(KINDS))
+        each += ", ..." * (len(kinds) > KINDS)
+        common = ", ".join(
+            f"{answer} {percent(count / total)}" for answer, count in counts.most_common(SHOWN)
+        )
         held = sum(map(len, validation.annotations))
         said = [
             marked(
-                f"learns from {total:,} questions ({_kinds_in_words(kinds)}) of {len(words.known):,} words; "
+                f"learns from {total:,} questions ({each}) of {len(words.known):,} words; "
                 f"{held:,} are held out"
             ),
-            marked(f"the most common answers: {_shares(counts)}"),
+            marked(f"the most common answers: {common}"),
         ]
         strange = Counter(
             one.answer for asked in validation.annotations for one in asked if one.answer not in counts
@@ -487,17 +492,6 @@ def _vocabulary(words: tuple[str, ...]) -> KnownWords:
 def _kind(question: Question) -> str:
     """The kind of a question; its first word where none is given."""
     return question.kind or next(iter(question.question.casefold().split()), "")
-
-
-def _kinds_in_words(kinds: Mapping[str, int]) -> str:
-    told = [f"{kind} {count:,}" for kind, count in Counter(kinds).most_common(KINDS)]
-    return ", ".join(told) + ", ..." * (len(kinds) > KINDS)
-
-
-def _shares(counts: Counter[str]) -> str:
-    """The most common answers, and how many have them."""
-    total, common = counts.total(), counts.most_common(SHOWN)
-    return ", ".join(f"{answer} {percent(count / total)}" for answer, count in common)
 
 
 def _strange_answers(counts: Mapping[str, int], what: str) -> list[str]:
