@@ -14,8 +14,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-__all__ = ["Moments", "add", "as_rows", "of_rows", "subtract", "zero"]
-
 _ROUNDING = 1e-8
 
 

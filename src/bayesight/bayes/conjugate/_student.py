@@ -10,8 +10,6 @@ from torch import Tensor
 
 from bayesight.checks import check, probability
 
-__all__ = ["check_settled", "inverse_gamma_interval", "log_student", "student_interval"]
-
 
 def check_settled(settled: bool, family: str, count: Tensor, needed: str) -> None:
     """Refuse to read a posterior that the data have not made a distribution yet, after a reference prior."""

@@ -17,19 +17,6 @@ from torch import Tensor
 from bayesight.bayes.conjugate._moments import as_rows
 from bayesight.checks import check, probability
 
-__all__ = [
-    "Beta",
-    "downdate",
-    "interval",
-    "log_evidence",
-    "log_predictive",
-    "maximum_likelihood",
-    "mean",
-    "merge",
-    "prior",
-    "update",
-]
-
 
 @dataclass(frozen=True)
 class Beta:

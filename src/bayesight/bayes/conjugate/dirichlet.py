@@ -18,19 +18,6 @@ from torch import Tensor
 from bayesight.bayes.conjugate._moments import as_rows
 from bayesight.checks import check, probability
 
-__all__ = [
-    "Dirichlet",
-    "downdate",
-    "interval",
-    "log_evidence",
-    "log_predictive",
-    "maximum_likelihood",
-    "mean",
-    "merge",
-    "prior",
-    "update",
-]
-
 
 @dataclass(frozen=True)
 class Dirichlet:

@@ -15,8 +15,6 @@ from torch import Tensor
 from bayesight.bayes.conjugate import Family
 from bayesight.errors import InvalidInput
 
-__all__ = ["Snapshot", "grow", "milestones"]
-
 
 @dataclass(frozen=True)
 class Snapshot:

@@ -31,20 +31,6 @@ from bayesight.bayes.conjugate._student import (
 )
 from bayesight.checks import check
 
-__all__ = [
-    "Regression",
-    "downdate",
-    "interval",
-    "log_evidence",
-    "log_predictive",
-    "maximum_likelihood",
-    "mean",
-    "merge",
-    "prior",
-    "reference",
-    "update",
-]
-
 
 @dataclass(frozen=True)
 class Regression:
