@@ -238,6 +238,16 @@ def test_english_made_elsewhere_is_told_again_but_for_names_in_it():
             "a.png: 3개의 상자, 확률 50 % 이상, car 3",
         ),
         ("  cat   not in these images", "  cat   이 이미지들에 없음"),
+        (
+            "of these 90 images 81 trained the run and 9 chose its weights: the figures flatter it",
+            "이 이미지 90개 중 81개는 학습에, 9개는 가중치를 고르는 데 쓰였습니다: "
+            "수치가 실제보다 좋게 나옵니다",
+        ),
+        ("absorbed 1 text in 1.20 s (features 0.30 s)", "글 1개를 1.20초에 받아들였습니다 (특징 0.30초)"),
+        (
+            "unlike anything seen: novelty 1.5, where at most 33 % of texts of known kinds are above 0.7",
+            "본 적 없는 것과 같음: 새로움 1.5. 아는 종류의 글 중 0.7보다 높은 것은 많아야 33 %입니다",
+        ),
     ],
 )
 def test_lines_of_several_messages_are_told_whole(sentence, told):

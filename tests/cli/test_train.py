@@ -5,10 +5,13 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import safetensors
 
+from bayesight.cli.train import _text
 from bayesight.formatting import THIN
 from bayesight.report.words import percent, spread
 from bayesight.run import Run
@@ -78,6 +81,14 @@ def test_words_and_a_line_an_epoch(program, shapes, more_shapes, tmp_path):
         r"\d+\.\d s, 0 s left",
         lines[-1],
     )
+
+
+def test_the_command_to_go_on_with_is_one_that_a_shell_takes():
+    figures = {"examples": 3, "bits_per_character": 1.0, "log_loss": 0.5}
+    metrics = {"kind": "language", "seconds": {"total": 1.0}, "examples": {"train": 9}, "validation": figures}
+    result = SimpleNamespace(run=SimpleNamespace(folder=Path("my runs/plays")), metrics=metrics, words="")
+    command = _text(result).rpartition("let it write: ")[2]
+    assert shlex.split(command) == ["bayesight", "generate", "my runs/plays", "--prompt", "..."]
 
 
 def test_refusals(refusal, program, shapes, tmp_path):

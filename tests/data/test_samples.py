@@ -422,7 +422,7 @@ def test_a_comma_that_may_part_thousands_or_decimals_is_refused(write, text):
         quantity(write, text)
 
 
-@pytest.mark.parametrize("number", ["{:,}", "{}%", "{} %", "${:,}", "{:,}원", "{:,}.5"])
+@pytest.mark.parametrize("number", ["{:,}", "{}%", "0.{} %", "${:,}", "{:,}원", "{:,}.5"])
 def test_numbers_as_people_write_them_are_no_categories(write, number):
     rows = "".join(f"{k % 2}\t{number.format(1000 + 7 * k)}\n" for k in range(30))
     for options in ({"treatment": "t"}, {"treatment": "t", "held": ("y",)}):
@@ -446,8 +446,8 @@ def test_the_odd_value_is_named_of_numbers_and_texts(write):
     few = write("t\n" + "yes\nno\n" * 5 + "-99\n")
     with pytest.raises(InvalidInput, match=r"t: the number -99 in row 11 among texts; .* leave it blank"):
         read_sample(few, ReadOptions(("t",)))
-    with pytest.raises(InvalidInput, match=r"t: the text '-' in row 3 among numbers"):
-        read_sample(write("t\n1\n2\n-\n2\n"), ReadOptions(("t",)))
+    with pytest.raises(InvalidInput, match=r"a b: the text '-' in row 3 among numbers; .* --text 'a b'"):
+        read_sample(write("a b\n1\n2\n-\n2\n"), ReadOptions(("a b",)))
 
 
 def test_names_with_separators_line_breaks_and_foreign_letters(write):

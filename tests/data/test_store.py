@@ -445,6 +445,14 @@ def test_one_class_is_opened_and_refused_for_training(tmp_path, cache, make):
     [
         ([], "it is empty"),
         ([("A/x.txt", b"words")], r"1 file ignored as no image \(1 .txt; first: A/x.txt\)"),
+        (
+            [("A/x.txt", b"words"), ("B/y.txt", b"words")],
+            r"2 files ignored as no images \(2 .txt; first: A/x",
+        ),
+        (
+            [("[Content_Types].xml", b"<a/>"), ("xl/workbook.xml", b"<a/>")],
+            "is an Excel workbook; .* CSV UTF-8",
+        ),
         ([("x.png", b"data")], r"1 quarantined \(first: x.png: no class folder\)"),
         ([("A/x.png", b"text")], r"not an image \(begins with b'text'\)"),
         ([("A/x.png", b"")], "zero bytes"),

@@ -319,8 +319,9 @@ def _text(result: TrainResult) -> str:
     kind, model = metrics.get("kind", "classification"), metrics.get("model")
     validation, total = metrics["validation"], f"{metrics['seconds']['total']:.1f}"
     count, held = f"{metrics['examples']['train']:,}", f"{validation['examples']:,}"
+    again = shlex.quote(str(run))
     report, learned, judged = run / "report.html", marked(f"trained on {count} images in {total} s"), ""
-    then = marked(f"look at {report}, or measure it elsewhere: bayesight evaluate {run} SOURCE")
+    then = marked(f"look at {report}, or measure it elsewhere: bayesight evaluate {again} SOURCE")
     if kind == "classification":
         learned, judged = _classifier_lines(metrics, total)
     elif kind == "generation":
@@ -330,12 +331,12 @@ def _text(result: TrainResult) -> str:
         learned = marked(f"trained on {count} characters in {total} s")
         bits = f"{validation['bits_per_character']:.3f}"
         judged = marked(f"on {held} characters held out: {measured(validation)}, {bits} bits a character")
-        then = marked(f'look at {report}, or let it write: bayesight generate {run} --prompt "..."')
+        then = marked(f'look at {report}, or let it write: bayesight generate {again} --prompt "..."')
     elif kind == "translation":
         learned = marked(f"trained on {count} pairs in {total} s")
         score = f"{validation['bleu']:.2f}"
         judged = marked(f"on {held} pairs held out: BLEU {score} of 100, {measured(validation)}")
-        then = marked(f'look at {report}, or let it translate: bayesight translate {run} "..."')
+        then = marked(f'look at {report}, or let it translate: bayesight translate {again} "..."')
     elif kind in ON_IMAGES and result.words:
         judged = marked(f"held out, which also chose the weights: {result.words}")
     lines = [validation.get("verdict"), str(run), model and marked(f"model {model['name']}, {model['why']}")]

@@ -448,8 +448,15 @@ def _nothing_read(source: Source, spool: Spool) -> SourceUnreadable:
         found.append(f"{len(spool.quarantined):,} quarantined (first: {first.path}: {first.reason})")
     passed = spool.passed
     if passed:
-        many = sum(kind.files for kind in passed)
-        kinds = ", ".join(f"{kind.files:,} {kind.kind}" for kind in passed[:5])
+        if any(kind.path.startswith("xl/") for kind in passed):
+            return SourceUnreadable(
+                f"{source.path} is an Excel workbook; expected images or texts. "
+                "Save a sheet of texts as CSV UTF-8."
+            )
+        counted: Counter[str] = Counter()
+        for kind in passed:
+            counted[kind.kind] += kind.files
+        many, kinds = counted.total(), ", ".join(f"{n:,} {name}" for name, n in counted.most_common(5))
         were = "file ignored as no image" if many == 1 else "files ignored as no images"
         found.append(f"{many:,} {were} ({kinds}; first: {passed[0].path})")
     return SourceUnreadable(

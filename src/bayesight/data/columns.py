@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -190,14 +191,16 @@ def levels_of(name: str, counts: Mapping[str, float], *, text: bool) -> tuple[di
 def _refuse_written_numbers(name: str, counts: Mapping[str, float], role: Role, *, alone: bool) -> None:
     """Refuse texts that all are numbers as people write them, and would be a quantity if they were plain."""
     written = {text: _WRITTEN.fullmatch(text) for text in counts if not is_numeral(text)}
-    numbers = {re.sub(r"\D", "", found[1]): counts[text] for text, found in written.items() if found}
+    digits = {text: re.sub(r"\D", "", found[1]) for text, found in written.items() if found}
+    numbers = {number.lstrip("0") or "0": counts[text] for text, number in digits.items()}
     if not all(written.values()) or len(counts) <= MAX_LEVELS:
         return
     numbers |= {text: many for text, many in counts.items() if is_numeral(text)}
     if kind_of(name, numbers, role, alone=alone).line:
         raise InvalidInput(
             f"{name}: {shown(next(iter(written)))} may be no plain number; expected digits with a point "
-            f"before decimals and nothing else, as 1234.5. If its values are names, say --text {name}."
+            f"before decimals and nothing else, as 1234.5. If its values are names, say --text "
+            f"{shlex.quote(name)}."
         )
 
 
@@ -222,7 +225,8 @@ def _coded(name: str, values: int, most: int, because: str) -> Kind:
     if values > most:
         raise InvalidInput(
             f"{shown(name)}: more than {most:,} different codes ({because}); expected at most that "
-            f"many to hold fixed as categories. Group them, or say --numeric {name} if it is a quantity."
+            f"many to hold fixed as categories. Group them, or say --numeric {shlex.quote(name)} if it "
+            "is a quantity."
         )
     return Kind(line=False, because=because)
 

@@ -8,6 +8,7 @@ continuous variables need their rows, and what that takes is said before it is t
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -399,12 +400,13 @@ class _Reader:
                 row, number = self._first_of(name, numbers)
                 raise InvalidInput(
                     f"{name}: the number {number} in row {row:,} among texts; expected one kind of value. If "
-                    f"it stands for a missing value, leave it blank; if it is a name, say --text {name}."
+                    f"it stands for a missing value, leave it blank; if it is a name, say --text "
+                    f"{shlex.quote(name)}."
                 )
             row, word = self._first_of(name, words)
             raise InvalidInput(
                 f"{name}: the text {shown(word)} in row {row:,} among numbers; "
-                f"expected numbers. If its values are names, say --text {name}."
+                f"expected numbers. If its values are names, say --text {shlex.quote(name)}."
             )
         named, note = levels_of(name, counts, text=as_text)
         self.notes += [note] if note else []

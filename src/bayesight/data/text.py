@@ -13,6 +13,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shlex
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -83,7 +84,7 @@ def read_text(path: str | Path) -> str:
         likely = encoding_of(rest[:4096]).upper()
         raise SourceUnreadable(
             f"{path}, line {line:,}: byte 0x{content[problem.start]:02x} is not text in UTF-8; expected no "
-            f"other encoding. Convert it, with: iconv -f {likely} -t UTF-8 {path.name}"
+            f"other encoding. Convert it, with: iconv -f {likely} -t UTF-8 {shlex.quote(path.name)}"
         ) from problem
     if not text.strip():
         raise SourceUnreadable(f"{path} is empty; expected a text.")

@@ -362,7 +362,7 @@ class EvaluateResult:
             return ""
         both = marked(f"{self.learned:,} trained the run and {self.chosen:,} chose its weights")
         both = both if learned and chose else learned or chose
-        note = marked(f"of these {self.run.classes().counted(count)} {both}: the figures flatter it")
+        note = marked(f"of these {count:,} {self.run.reads} {both}: the figures flatter it")
         if self.unseen is None:
             return marked(f"{note}; none is new to it")
         rest = self.unseen

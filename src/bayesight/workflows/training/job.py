@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -144,8 +145,9 @@ class TrainingJob:
                 raise TrainingDiverged(f"{diverged} Nothing is left in {run.folder}.") from diverged
             run.save_network(plan.network)
             run.drop_checkpoint()
+            folder = shlex.quote(str(run.folder))
             way = marked(
-                f"To go on from the weights of step {kept.step}: --init-from {run.folder} with a lower rate"
+                f"To go on from the weights of step {kept.step}: --init-from {folder} with a lower rate"
             )
             raise TrainingDiverged(f"{diverged} {way} and another --out.") from diverged
         return FinishedTraining(self, run, plan, state, read_s)
