@@ -41,7 +41,7 @@ def test_after_n_right_answers_the_next_is_wrong_with_one_in_n_plus_two(rows, cl
     even = torch.full((classes,), -math.log(classes), dtype=torch.float64)
     losses = sharpness.judged_losses(flat(sure), even, labels, torch.ones(rows, dtype=torch.float64))
     fitted = sharpness.posterior(losses)
-    answer = sharpness.averaged(fitted, sure.expand(len(fitted), -1, -1), even).exp()
+    answer = sharpness.averaged(sharpness.shares(fitted, even), sure.expand(len(fitted), -1, -1)).exp()
     most = (classes - 1) / classes  # a slip that says nothing is wrong that often
     total, wrong = (quad(lambda e, k=k: e**k * (1 - e) ** rows, 0, most)[0] for k in (0, 1))
     assert float(1 - answer.max()) == pytest.approx(wrong / total, rel=1e-5)
@@ -96,7 +96,7 @@ def test_the_answer_is_the_average_over_the_whole_grid():
     losses = sharpness.judged_losses(tempered(logits), log_prior, labels, ones)
     fitted = sharpness.posterior(losses)
     asked, _, _ = drawn(4, rows=5)
-    got = sharpness.averaged(fitted, tempered(asked)(fitted[:, 0]), log_prior).exp()
+    got = sharpness.averaged(sharpness.shares(fitted, log_prior), tempered(asked)(fitted[:, 0])).exp()
     joint = (
         (sharpness.TEMPERATURE_LOG_PRIOR[:, None] - losses).exp() * sharpness.SLIPS * (1 - sharpness.SLIPS)
     )
@@ -123,7 +123,7 @@ def test_records_add_up_and_answers_are_distributions(seed, cut, weight):
     assert float(fitted[:, 1].sum()) == pytest.approx(1)
     assert bool(((fitted[:, 2] > 0) & (fitted[:, 2] < 1)).all())
     assert 1 <= sharpness.centre(fitted) <= 200.4
-    answer = sharpness.averaged(fitted, tempered(logits)(fitted[:, 0]), log_prior)
+    answer = sharpness.averaged(sharpness.shares(fitted, log_prior), tempered(logits)(fitted[:, 0]))
     torch.testing.assert_close(answer.logsumexp(1), torch.zeros(len(labels)).double(), atol=1e-9, rtol=0)
 
 
@@ -136,7 +136,10 @@ def test_a_thinned_posterior_keeps_what_matters():
     assert float(few[:, 1].sum()) == pytest.approx(1)
     assert sharpness.centre(few) == pytest.approx(sharpness.centre(whole))
     assert float(few[:, 1] @ few[:, 2]) == pytest.approx(float(whole[:, 1] @ whole[:, 2]))
-    answers = [sharpness.averaged(s, tempered(logits)(s[:, 0]), log_prior).exp() for s in (whole, few)]
+    answers = [
+        sharpness.averaged(sharpness.shares(s, log_prior), tempered(logits)(s[:, 0])).exp()
+        for s in (whole, few)
+    ]
     torch.testing.assert_close(*answers, atol=0.01, rtol=0)
     one = sharpness.plain(3.0)
     torch.testing.assert_close(sharpness.thinned(one), one)
@@ -150,7 +153,11 @@ def test_more_right_answers_allow_more():
         ones = torch.ones(rows, dtype=torch.float64)
         fitted = sharpness.posterior(sharpness.judged_losses(tempered(logits), log_prior, labels, ones))
         limits.append(
-            float(sharpness.averaged(fitted, tempered(logits)(fitted[:, 0]), log_prior).max().exp())
+            float(
+                sharpness.averaged(sharpness.shares(fitted, log_prior), tempered(logits)(fitted[:, 0]))
+                .max()
+                .exp()
+            )
         )
     assert limits[0] < 0.95 < limits[1] < 0.995 < limits[2]
 

@@ -9,6 +9,7 @@ done again with the largest of each row subtracted first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -50,7 +51,8 @@ def fused_update(
     if out is None and (shape.numel() <= _SMALL or dtype not in _SAFE or learning):
         joint = log_prior + log_likelihood
         log_z = joint.logsumexp(-1)
-        return joint - log_z[..., None], log_z, bool(log_z.isfinite().all())
+        sound = not log_z.numel() or log_z.abs().amax().item() < math.inf  # false for NaN as well
+        return joint - log_z[..., None], log_z, sound
     log_p, log_z = out or (torch.empty(shape, dtype=dtype), torch.empty(shape[:-1], dtype=dtype))
     _check_out(log_p, log_z, shape, dtype)
     threads = min(torch.get_num_threads(), max(1, shape.numel() // _SHARE))

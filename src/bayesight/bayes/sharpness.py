@@ -157,17 +157,27 @@ def centre(sharpness: Tensor) -> float:
     return float(temperatures[0] if len(temperatures) == 1 else (weights @ temperatures.log()).exp())
 
 
-def averaged(sharpness: Tensor, scores: Tensor, log_prior: Tensor) -> Tensor:
-    """Log posterior under the class prior, nats, (N, K), averaged over temperature and slip rate.
+def shares(sharpness: Tensor, log_prior: Tensor) -> tuple[Tensor, Tensor]:
+    """The shares of an averaged answer: (S,) that of each temperature, and (K,) what slips give each class.
 
     Args:
         sharpness: (S, 3), from ``posterior``.
-        scores: (S, N, K) unnormalised log posteriors at each of its temperatures.
         log_prior: (K,) log class prior, nats.
     """
-    _, weights, slips = sharpness.to(scores).T
-    kept = torch.einsum("snk,s->nk", scores.softmax(dim=-1), weights * (1 - slips))
-    answer: Tensor = kept + (weights @ slips) * log_prior.exp()
+    _, weights, slips = sharpness.T
+    return weights * (1 - slips), (weights @ slips) * log_prior.exp()
+
+
+def averaged(shares: tuple[Tensor, Tensor], scores: Tensor) -> Tensor:
+    """Log posterior under the class prior, nats, (N, K), averaged over temperature and slip rate.
+
+    Args:
+        shares: of the two, from ``shares`` with the class prior that is in the scores.
+        scores: (S, N, K) unnormalised log posteriors at each of its temperatures.
+    """
+    kept, slipped = shares
+    answers = scores.softmax(dim=-1)
+    answer: Tensor = (kept @ answers.flatten(1)).view_as(answers[0]) + slipped
     return answer.log()
 
 

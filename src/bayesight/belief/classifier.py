@@ -166,6 +166,11 @@ class Classifier:
         judged = self.judged
         return gaussian.sharpened(gaussian.predictive(self.head), judged.rows, judged.labels, judged.weights)
 
+    @cached_property
+    def background(self) -> Predictive:
+        """The predictive of all images as if of one class, at the mean temperature of its answers."""
+        return replace(gaussian.background(self.head), sharpness=sharpness.plain(self.temperature))
+
     @property
     def temperature(self) -> float:
         """The mean temperature of its answers."""
@@ -203,12 +208,12 @@ class Classifier:
     @cached_property
     def _judged_opinions(self) -> Tensor:
         """(M, 3) how new the images in ``judged`` are, by three opinions."""
-        background, later = gaussian.background(self.head), self.absorbed.exemplars[self._later].float()
+        background, later = self.background, self.absorbed.exemplars[self._later].float()
         weights = self.absorbed.weights[self.absorbed.exemplar_rows[self._later]]
         rows = gaussian.distances(background, self.reference[self._held_out])
         if len(later):
             rows = rows.joined(gaussian.each_left_out(background, later, weights))
-        under_all = gaussian.density_at(background, rows, self.temperature)[:, 0]
+        under_all = gaussian.density_at(background, rows)[:, 0]
         return opinions(_even_evidence(self.judged_log_likelihood), under_all, self._judged_distance)
 
     @cached_property
@@ -286,8 +291,7 @@ class Classifier:
             even = self._each(features, _even_evidence)
         else:
             even = _even_evidence(log_likelihood)
-        background = gaussian.background(self.head)
-        under_all = gaussian.log_density(background, features, self.temperature)[:, 0]
+        under_all = gaussian.log_density(self.background, features)[:, 0]
         return opinions(even, under_all, nearest_distance(features, self._bank))
 
     def share_predicted(self, features: Tensor, labels: Tensor) -> float:

@@ -12,8 +12,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bayesight.bayes.head import gaussian
-from bayesight.bayes.head.gaussian import Distances, Predictive
 from bayesight.belief.classifier import Classifier
 from bayesight.models.base import ImageModel, Standardisation
 
@@ -56,6 +54,7 @@ class ExportedClassifier(nn.Module):
     constant: Tensor
     width: Tensor
     weights: Tensor
+    slipped: Tensor
     exemplars: Tensor
     exemplar_squares: Tensor
     background_project: Tensor
@@ -65,36 +64,31 @@ class ExportedClassifier(nn.Module):
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        ready, reference = classifier.predictive, classifier.novelty_reference
+        ready, background = classifier.predictive, classifier.background
+        reference, exemplars = classifier.novelty_reference, classifier.absorbed.exemplars
         self.network = copy.deepcopy(classifier.network).eval()
         if classifier.precision == "bf16":
             _round_results(self.network)
         project = ready.whiten / ready.scale  # (D, D), rows of features to the metric of the scatter
-        size, means = len(ready.shift), ready.means
         self._keep("shift", ready.shift)
         self._keep("project", project.T)
-        self._keep("means", -2 * means.T)
-        self._keep("mean_squares", means.square().sum(1))
+        self._keep("means", ready.minus_two_means)
+        self._keep("mean_squares", ready.mean_squares)
         self._keep("own_log_prior", ready.log_prior.exp().clamp_min(torch.finfo(torch.float64).tiny).log())
         self._keep("unmet", ready.log_prior.isneginf())
-        temperatures = torch.cat([torch.tensor([classifier.temperature]), ready.sharpness[:, 0]]).double()
-        # A density is constant + tail * log(1 + squared / (dof * width)), one row (S + 1, K) a temperature.
-        self._keep("constant", gaussian.density_at(ready, _at_the_means(ready), temperatures)[:, 0])
-        self._keep("width", ready.dof * (temperatures[:, None] + 1 / ready.strength))
-        self.tail = (ready.dof + size) / 2
-        _, weights, slips = ready.sharpness.T
-        self._keep("weights", (weights * (1 - slips))[:, None, None])
-        self.slip = float(weights @ slips)
-        self.softened = not (len(ready.sharpness) == 1 and self.slip == 0)
-        exemplars = classifier.absorbed.exemplars
+        # A density is constant + tail * log(1 + squared / width), one row a temperature.
+        self._keep("constant", ready.student_t.constant[:, 0])
+        self._keep("width", ready.student_t.spread[:, 0])
+        self.tail, self.softened = float(ready.student_t.tail), ready.softened
+        kept, slipped = ready.shares
+        self._keep("weights", kept[:, None, None])
+        self._keep("slipped", slipped)
         self._keep("exemplars", exemplars)
         self._keep("exemplar_squares", exemplars.float().square().sum(1))
-        background = gaussian.background(classifier.head)
         self._keep("background_project", (background.whiten / background.scale).T)
         self._keep("background_mean", background.means[0])
-        self.background_width = background.dof * (classifier.temperature + 1 / float(background.strength))
-        at_mean = gaussian.density_at(background, _at_the_means(background), classifier.temperature)
-        self.background_constant = float(at_mean)
+        self.background_width = float(background.student_t.spread)
+        self.background_constant = float(background.student_t.constant)
         self._keep("novelty_mean", reference.mean)
         self._keep("novelty_deviation", reference.deviation)
 
@@ -117,7 +111,7 @@ class ExportedClassifier(nn.Module):
         log_evidence = torch.logsumexp(at_centre + self.own_log_prior, dim=1, keepdim=True)
         scores = self.constant[1:, None] - self.tail * (1 + squared / self.width[1:, None]).log()
         answers = (scores + self.own_log_prior).softmax(dim=2)
-        averaged = (answers * self.weights).sum(0) + self.slip * self.own_log_prior.exp()
+        averaged = (answers * self.weights).sum(0) + self.slipped
         shared = log_evidence + averaged.log() - self.own_log_prior
         return torch.where(self.unmet, at_centre, shared)
 
@@ -134,13 +128,6 @@ class ExportedClassifier(nn.Module):
 
     def _keep(self, name: str, values: Tensor) -> None:
         self.register_buffer(name, values.detach().clone().contiguous())
-
-
-def _at_the_means(ready: Predictive) -> Distances:
-    """One row that lies at the mean of every class."""
-    dof, log_det = torch.tensor([ready.dof, ready.log_det], dtype=torch.float64)[:, None, None]
-    nothing = torch.zeros_like(ready.strength)[None]
-    return Distances(len(ready.shift), nothing, ready.strength[None], dof, log_det)
 
 
 def _rounded(values: Tensor) -> Tensor:

@@ -15,12 +15,17 @@ distance for improving near-OOD detection* (2021). AUROC as a rank statistic: J.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from bayesight.checks import check
+
+
+_ROWS = 1024  # images whose distances are held at once
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,21 @@ class NoveltyReference:
     scores: Tensor
     weights: Tensor
 
-    @property
+    @cached_property
+    def p_values(self) -> Tensor:
+        """(V + 1,) the ``p_value`` of what is above the first 0, 1, ... V scores."""
+        up_to = torch.cat([self.weights.new_zeros(1), self.weights.cumsum(0)])
+        return (1 + up_to[-1] - up_to) / (1 + up_to[-1])
+
+    @cached_property
+    def quantiles(self) -> tuple[list[float], list[float]]:
+        """Each score and, before it, the weight below it, its own counted half; as numbers."""
+        return (self.weights.cumsum(0) - self.weights / 2).tolist(), self.scores.tolist()
+
+    @cached_property
     def least_p(self) -> float:
         """The p-value of an image stranger than all of these: known ones are as strange so often at most."""
-        return float(1 / (1 + self.weights.sum()))
+        return float(self.p_values[-1])
 
 
 def opinions(log_evidence: Tensor, log_background: Tensor, distance: Tensor) -> Tensor:
@@ -56,9 +72,9 @@ def opinions(log_evidence: Tensor, log_background: Tensor, distance: Tensor) -> 
     Raises:
         InvalidInput: shapes that differ.
     """
-    came = " and ".join(str(tuple(part.shape)) for part in (log_evidence, log_background, distance))
-    same = log_evidence.ndim == 1 and log_evidence.shape == distance.shape == log_background.shape
-    check(same, "log_evidence, log_background and distance", came, "three (N,) tensors")
+    if not (log_evidence.ndim == 1 and log_evidence.shape == distance.shape == log_background.shape):
+        came = " and ".join(str(tuple(part.shape)) for part in (log_evidence, log_background, distance))
+        check(False, "log_evidence, log_background and distance", came, "three (N,) tensors")
     evidence = log_evidence.double()
     return torch.stack([-evidence, distance.double(), log_background.double() - evidence], dim=1)
 
@@ -135,15 +151,17 @@ def nearest_distance(features: Tensor, exemplars: Tensor | ExemplarBank) -> Tens
         tensor([5.])
     """
     bank = exemplars if isinstance(exemplars, ExemplarBank) else ExemplarBank.of(exemplars)
-    came = f"{tuple(features.shape)} and {tuple(bank.rows.shape)}"
-    fits = features.ndim == bank.rows.ndim == 2 and features.shape[1] == bank.rows.shape[1]
-    check(fits and len(bank.rows) > 0, "features and exemplars", came, "(N, D) and (M, D) with M >= 1")
-    nearest = []
-    for rows in torch.split(features.float(), 1024):
-        # |x - e|^2 = |x|^2 - 2 x e + |e|^2, of which the first term is the same for all exemplars.
-        least = torch.addmm(bank.squares, rows, bank.rows.T, alpha=-2).min(1).values
-        nearest.append((least + rows.square().sum(1)).clamp_min(0).sqrt())
-    return torch.cat(nearest) if nearest else features.new_empty(0)
+    if not (
+        features.ndim == bank.rows.ndim == 2 and features.shape[1] == bank.rows.shape[1] and len(bank.rows)
+    ):
+        came = f"{tuple(features.shape)} and {tuple(bank.rows.shape)}"
+        check(False, "features and exemplars", came, "(N, D) and (M, D) with M >= 1")
+    # |x - e|^2 = |x|^2 - 2 x e + |e|^2, of which the first term is the same for all exemplars.
+    rows = features.float()
+    blocks = rows.split(_ROWS) if len(rows) > _ROWS else (rows,)
+    least = [torch.addmm(bank.squares, block, bank.rows.T, alpha=-2).amin(1) for block in blocks]
+    nearest = least[0] if len(least) == 1 else torch.cat(least)
+    return (nearest + rows.square().sum(1)).clamp_min(0).sqrt()
 
 
 def pick_exemplars(labels: Tensor, limit: int, generator: torch.Generator) -> Tensor:
@@ -173,9 +191,7 @@ def p_value(reference: NoveltyReference, scores: Tensor) -> Tensor:
         [1.0, 0.1]
     """
     check(len(reference.scores) > 0, "reference", "no validation scores", "at least one")
-    below = torch.searchsorted(reference.scores, scores.double(), side="left")
-    up_to = torch.cat([reference.weights.new_zeros(1), reference.weights.cumsum(0)])
-    return (1 + up_to[-1] - up_to[below]) / (1 + up_to[-1])
+    return reference.p_values[torch.searchsorted(reference.scores, scores.double(), side="left")]
 
 
 def threshold(reference: NoveltyReference, false_alarm: float) -> float:
@@ -188,12 +204,13 @@ def threshold(reference: NoveltyReference, false_alarm: float) -> float:
         InvalidInput: a rate outside (0, 1).
     """
     check(0 < false_alarm < 1, "false_alarm", f"got {false_alarm}", "a rate strictly between 0 and 1")
-    scores, weights = reference.scores, reference.weights  # ascending already: nothing to sort for each image
-    middle = weights.cumsum(0) - weights / 2
+    middle, scores = (
+        reference.quantiles
+    )  # of one image there is one threshold: numbers are quicker than tensors
     place = middle[0] + (1 - false_alarm) * (middle[-1] - middle[0])
-    above = int(torch.searchsorted(middle, place).clamp(1, len(middle) - 1))
-    low, high = middle[above - 1 : above + 1]
-    return float(torch.lerp(scores[above - 1], scores[above], (place - low) / (high - low)))
+    above = min(max(bisect_left(middle, place), 1), len(middle) - 1)
+    share = (place - middle[above - 1]) / (middle[above] - middle[above - 1])
+    return scores[above - 1] + share * (scores[above] - scores[above - 1])
 
 
 def auroc(known: Tensor, unknown: Tensor) -> float:

@@ -281,15 +281,16 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
         after, before = posterior.log_p.exp(), base[None]
     novelty, reference = classifier.novelty(features, likelihoods), classifier.novelty_reference
     limit = threshold(reference, how.level)
-    known = (novelty <= limit).tolist()
-    decided = _decisions(classifier, how.stakes, after, known)
-    sets = class_sets(classifier, how.set_coverage, base, after)
     # Plain numbers all at once: asking a tensor for one of them takes as long as for all.
     best, strange, evidence = after.argmax(1).tolist(), novelty.tolist(), log_evidence.tolist()
+    known = [one <= limit for one in strange]
+    decided = _decisions(classifier, how.stakes, after, known)
+    sets = class_sets(classifier, how.set_coverage, base, after)
     p = p_value(reference, novelty).tolist()
     priors, terms, posteriors = (_named(names, rows) for rows in (before, likelihoods, after))
     if not how.same_subject:
         priors *= len(paths)  # one and the same for every image
+    above = _share_above(reference, limit, how.level)
     return [
         Prediction(
             path=path,
@@ -301,9 +302,7 @@ def judge(classifier: Classifier, paths: Sequence[str], features: Tensor, how: R
             novelty=strange[i],
             p_value=p[i],
             known=known[i],
-            reason=""
-            if known[i]
-            else _reason(reference, strange[i], limit, how.level, classifier.classes.reads),
+            reason="" if known[i] else _reason(strange[i], limit, above, classifier.classes.reads),
             decision=decided[i],
             set=sets[i],
             strangest=p[i] <= reference.least_p,
@@ -344,12 +343,16 @@ def _named(names: Sequence[str], rows: Tensor) -> list[dict[str, float]]:
     return [dict(zip(names, row, strict=True)) for row in rows.tolist()]
 
 
-def _reason(reference: NoveltyReference, novelty: float, limit: float, level: float, reads: str) -> str:
-    """The sentence on what is unknown; with a bound where too few are known to tell the level's share."""
-    said = marked(f"unlike anything seen: novelty {novelty:.1f}")
+def _share_above(reference: NoveltyReference, limit: float, level: float) -> tuple[str, bool]:
+    """The share of known images above the limit; and whether it is a bound, too few being known to tell it."""
     if reference.least_p <= level:
-        return marked(
-            f"{said}, where only {percent(level, 0)} of {reads} of known kinds are above {limit:.1f}"
-        )
-    share = percent(p_value(reference, torch.tensor([limit])).item(), 0)
-    return marked(f"{said}, where at most {share} of {reads} of known kinds are above {limit:.1f}")
+        return percent(level, 0), False
+    return percent(p_value(reference, torch.tensor([limit])).item(), 0), True
+
+
+def _reason(novelty: float, limit: float, above: tuple[str, bool], reads: str) -> str:
+    """The sentence on what is unknown."""
+    said, (share, at_most) = marked(f"unlike anything seen: novelty {novelty:.1f}"), above
+    if at_most:
+        return marked(f"{said}, where at most {share} of {reads} of known kinds are above {limit:.1f}")
+    return marked(f"{said}, where only {share} of {reads} of known kinds are above {limit:.1f}")

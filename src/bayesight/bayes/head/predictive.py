@@ -9,7 +9,9 @@ Source: K. P. Murphy, *Conjugate Bayesian analysis of the Gaussian distribution*
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -55,6 +57,81 @@ class Predictive:
     pooling: Tensor
     log_prior: Tensor
     sharpness: Tensor
+
+    # What no query changes is computed for the first one.
+
+    @cached_property
+    def softened(self) -> bool:
+        """True of answers that are averaged, and not those of one temperature without slips."""
+        return len(self.sharpness) > 1 or bool(self.sharpness[0, 2] != 0)
+
+    @cached_property
+    def temperatures(self) -> Tensor:
+        """The mean temperature and, where answers are averaged, the S they are averaged over."""
+        mean = self.sharpness.new_tensor([sharpness.centre(self.sharpness)])
+        return torch.cat([mean, self.sharpness[:, 0]]) if self.softened else mean
+
+    @cached_property
+    def shares(self) -> tuple[Tensor, Tensor]:
+        """``sharpness.shares`` under the head's own class prior."""
+        return sharpness.shares(self.sharpness, self.log_prior)
+
+    @cached_property
+    def unseen(self) -> Tensor | None:
+        """(K,) which classes have no rows; None where every class has some."""
+        unseen = self.log_prior.isneginf()
+        return unseen if bool(unseen.any()) else None
+
+    @cached_property
+    def student_t(self) -> StudentT:
+        """The density of each class at each of ``temperatures``, for rows that are not in the head."""
+        return StudentT.of(self.rows(self.means.new_empty(0, len(self.means))), self.temperatures)
+
+    @cached_property
+    def mean_squares(self) -> Tensor:
+        """(K,) squared length of each mean."""
+        return self.means.square().sum(1)
+
+    @cached_property
+    def minus_two_means(self) -> Tensor:
+        """(D, K) the means, times -2: what their product with a row adds to its squared distances."""
+        return -2 * self.means.T
+
+    def rows(self, squared: Tensor) -> Distances:
+        """Rows that are not in the head, by their squared distances (N, K)."""
+        dof, log_det = squared.new_tensor([self.dof, self.log_det])[:, None, None]
+        return Distances(self.means.shape[1], squared, self.strength[None], dof, log_det)
+
+
+@dataclass(frozen=True)
+class StudentT:
+    """Densities by squared distance: log p = constant - tail log(1 + squared / spread), nats.
+
+    Args:
+        constant: (..., N, K) or (..., 1, K).
+        spread: likewise, > 0.
+        tail: (N, 1) or (1, 1).
+    """
+
+    constant: Tensor
+    spread: Tensor
+    tail: Tensor
+
+    @classmethod
+    def of(cls, rows: Distances, temperature: float | Tensor) -> StudentT:
+        """That of rows at one temperature, or at each of (G,); their distances do not matter."""
+        width = torch.as_tensor(temperature, dtype=torch.float64, device=rows.dof.device)[..., None, None]
+        width = width + 1 / rows.strength  # (..., N, K)
+        tail = (rows.dof + rows.size) / 2
+        constant = (
+            torch.lgamma(tail) - torch.lgamma(rows.dof / 2) - rows.size / 2 * (rows.dof * math.pi).log()
+        )
+        return cls(constant - 0.5 * (rows.log_det + rows.size * width.log()), rows.dof * width, tail)
+
+    def log_density(self, squared: Tensor) -> Tensor:
+        """(..., N, K) of squared distances (N, K)."""
+        ratio = squared.clamp_min(0) / self.spread
+        return self.constant - ratio.log1p_().mul_(self.tail)
 
 
 @dataclass(frozen=True)
@@ -144,14 +221,16 @@ def log_density(ready: Predictive, features: Tensor, temperature: float | Tensor
         features: (N, D) as the network gives them.
         temperature: in place of the sharpness; a (G,) tensor gives (G, N, K).
     """
-    return density_at(ready, distances(ready, features), temperature)
+    if temperature is not None:
+        return density_at(ready, distances(ready, features), temperature)
+    squared = _squared(ready, features)
+    parts = squared.split(_rows_at_once(ready)) if len(squared) > _rows_at_once(ready) else (squared,)
+    return _joined([_averaged(ready, part, ready.student_t) for part in parts])
 
 
 def distances(ready: Predictive, features: Tensor) -> Distances:
     """Rows (N, D) that the head has not absorbed, or should judge as if it had not."""
-    x = _whitened(ready, features)
-    dof, log_det = x.new_tensor([ready.dof, ready.log_det])[:, None, None]
-    return Distances(x.shape[1], squared_distance(x, ready.means), ready.strength[None], dof, log_det)
+    return ready.rows(_squared(ready, features))
 
 
 def left_out(ready: Predictive, features: Tensor, labels: Tensor, weights: Tensor) -> Distances:
@@ -235,15 +314,12 @@ def _content_numbers(features: Tensor) -> Tensor:
 
 def density_at(ready: Predictive, rows: Distances, temperature: float | Tensor | None = None) -> Tensor:
     """``log_density`` of rows whose distances are known; no temperature changes those."""
-    if temperature is None:
-        return _averaged_density(ready, rows)
-    width = torch.as_tensor(temperature, dtype=torch.float64, device=rows.squared.device)[..., None, None]
-    width = width + 1 / rows.strength  # (..., N, K)
-    tail = (rows.dof + rows.size) / 2
-    constant = torch.lgamma(tail) - torch.lgamma(rows.dof / 2) - rows.size / 2 * (rows.dof * math.pi).log()
-    log_scale = rows.log_det + rows.size * width.log()
-    ratio = rows.squared.clamp_min(0) / (rows.dof * width)
-    return constant - 0.5 * log_scale - ratio.log1p_().mul_(tail)
+    if temperature is not None:
+        return StudentT.of(rows, temperature).log_density(rows.squared)
+    return _joined([
+        _averaged(ready, part.squared, StudentT.of(part, ready.temperatures))
+        for part in rows.split(_rows_at_once(ready))
+    ])  # fmt: skip
 
 
 def squared_distance(x: Tensor, means: Tensor) -> Tensor:
@@ -308,23 +384,32 @@ def _whitened(ready: Predictive, features: Tensor) -> Tensor:
     return ((features.double() - ready.shift) / ready.scale) @ ready.whiten.T
 
 
-def _averaged_density(ready: Predictive, rows: Distances) -> Tensor:
+def _squared(ready: Predictive, features: Tensor) -> Tensor:
+    """``squared_distance`` of features (N, D) from every class."""
+    x = _whitened(ready, features)
+    return x.square().sum(1, keepdim=True) + x @ ready.minus_two_means + ready.mean_squares
+
+
+def _averaged(ready: Predictive, squared: Tensor, student_t: StudentT) -> Tensor:
     """Log p(x | class), nats, (N, K): evidence times posterior over prior, all under the head's own.
 
     A class without rows was never among those judged; it keeps its plain density.
     """
-    centre = sharpness.centre(ready.sharpness)
-    if len(ready.sharpness) == 1 and ready.sharpness[0, 2] == 0:
-        return density_at(ready, rows, centre)
-    temperatures = torch.cat([ready.sharpness.new_tensor([centre]), ready.sharpness[:, 0]])
-    unseen, parts = ready.log_prior.isneginf(), []
-    for part in rows.split(max(1, _VALUES // (len(temperatures) * len(ready.means)))):
-        density = density_at(ready, part, temperatures)
-        scores = density + ready.log_prior
-        log_posterior = sharpness.averaged(ready.sharpness, scores[1:], ready.log_prior)
-        shared = scores[0].logsumexp(dim=-1, keepdim=True) + log_posterior - ready.log_prior
-        parts.append(torch.where(unseen, density[0], shared))
-    return torch.cat(parts)
+    density = student_t.log_density(squared)  # (S + 1, N, K), or (1, N, K) at the mean temperature alone
+    if not ready.softened:
+        return density[0]
+    scores = density + ready.log_prior
+    log_posterior = sharpness.averaged(ready.shares, scores[1:])
+    shared = scores[0].logsumexp(dim=-1, keepdim=True) + log_posterior - ready.log_prior
+    return shared if ready.unseen is None else torch.where(ready.unseen, density[0], shared)
+
+
+def _rows_at_once(ready: Predictive) -> int:
+    return max(1, _VALUES // (len(ready.temperatures) * len(ready.means)))
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _balanced_scatter(head: GaussianHead) -> tuple[Tensor, Tensor]:
