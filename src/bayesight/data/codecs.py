@@ -194,8 +194,8 @@ def _image_data(blob: bytes) -> bytes | None:
 def unfilter(raw: ImageArray, channels: int) -> tuple[ImageArray, npt.NDArray[np.bool_]]:
     """Undo the filters of many images at once.
 
-    They go through Pillow's reader as one tall image with a blank row behind each: what lies above the first
-    row of an image counts as zeros.
+    Where there are any, they go through Pillow's reader as one tall image with a blank row behind each: what
+    lies above the first row of an image counts as zeros.
 
     Args:
         raw: inflated rows ``(N, H, 1 + W * channels)``, the filter first in each row.
@@ -210,6 +210,8 @@ def unfilter(raw: ImageArray, channels: int) -> tuple[ImageArray, npt.NDArray[np
         [[[10, 15, 20], [11, 16, 21]]]
     """
     count, height, stride = raw.shape
+    if not raw[:, :, 0].any():
+        return raw[:, :, 1:].copy(), np.ones(count, np.bool_)
     valid: npt.NDArray[np.bool_] = np.all(raw[:, :, 0] <= _LAST_FILTER, axis=1)
     pixels: ImageArray = np.empty((count, height, stride - 1), np.uint8)
     width, mode = (stride - 1) // channels, "L" if channels == 1 else "RGB"
@@ -325,7 +327,7 @@ def quick_png(image: Tensor) -> bytes:
     """
     channels, height, width = image.shape
     rows = np.zeros((height, 1 + width * channels), np.uint8)  # each begins with its filter: none
-    rows[:, 1:] = image.permute(1, 2, 0).reshape(height, -1).numpy()
+    rows[:, 1:] = image.numpy().transpose(1, 2, 0).reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, 0 if channels == 1 else 2, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
     return SIGNATURE + b"".join(

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import methodcaller
 from pathlib import Path
 from threading import Lock
@@ -94,6 +95,8 @@ def decode(
         spend(len(own) * frame.pixels)
         treatment += Treatment(pixels=len(own) * frame.pixels)
         left += doubted
+    if not left:
+        return DecodedBatch(*_together(parts, frame), (), (), treatment)
     refused: list[tuple[int, str]] = []
     misfits: list[int] = []
     read = _Reader(frame, strict, spend)
@@ -209,21 +212,15 @@ def survey(
         For each image its frame and, where there are more than 8 bits, the range of its values; None for one
         that cannot be read.
     """
-    known: dict[bytes, Frame | None] = {}
     found: list[tuple[Frame, Range | None] | None] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for blob in blobs:
-            header = blob[:HEADER_BYTES]
-            if header not in known:
-                known[header] = _frame_of_header(header)
-            plain = known[header]
-            if plain is None and (own := jpeg_layout(blob)) and own[0] * own[1] <= PIXEL_LIMIT:
-                found.append((Frame(*own), None))
-            elif plain is not None and not may_turn(blob):
-                found.append((plain, None))
-            else:
-                found.append(_own_frame(blob, ranges, spend))
+    for blob in blobs:
+        plain = _frame_of_header(blob[:HEADER_BYTES])
+        if plain is None and (own := jpeg_layout(blob)) and own[0] * own[1] <= PIXEL_LIMIT:
+            found.append((Frame(*own), None))
+        elif plain is not None and not may_turn(blob):
+            found.append((plain, None))
+        else:
+            found.append(_own_frame(blob, ranges, spend))
     return found
 
 
@@ -237,6 +234,7 @@ def _by_header(blobs: Sequence[bytes]) -> dict[bytes, list[int]]:
     return groups
 
 
+@lru_cache(maxsize=256)
 def _own_layout(header: bytes, frame: Frame) -> PngLayout | None:
     """The layout of PNGs that are decoded here; None for those of Pillow."""
     found = layout(header)
@@ -263,6 +261,7 @@ def _decode_group(
     return own, pixels, np.setdiff1d(where, own).tolist() if len(own) < len(where) else []
 
 
+@lru_cache(maxsize=256)  # of one sender or archive the images begin alike
 def _frame_of_header(header: bytes) -> Frame | None:
     """The frame of the PNGs whose header says all there is to know."""
     found = layout(header)
@@ -272,14 +271,16 @@ def _frame_of_header(header: bytes) -> Frame | None:
 
 
 def _own_frame(blob: bytes, ranges: bool, spend: Callable[[int], None]) -> tuple[Frame, Range | None] | None:
-    try:
-        raster = Raster.open(blob)
-        if not (ranges and raster.is_deep):
-            return raster.own, None
-        spend(raster.own.pixels)
-        return raster.own, raster.range()
-    except RasterRefusal:  # decoding, which comes later, says why
-        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            raster = Raster.open(blob)
+            if not (ranges and raster.is_deep):
+                return raster.own, None
+            spend(raster.own.pixels)
+            return raster.own, raster.range()
+        except RasterRefusal:  # decoding, which comes later, says why
+            return None
 
 
 class PixelBudget:

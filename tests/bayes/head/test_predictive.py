@@ -8,6 +8,7 @@ from sklearn.covariance import empirical_covariance
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from bayesight.bayes.head import gaussian as gh
+from bayesight.bayes.head import predictive as predictive_module
 
 NAMES = ("a", "b", "c", "d")
 PRIOR = gh.HeadPrior(mean_strength=0.7, scatter=3.0, extra_dof=2.5)
@@ -98,3 +99,22 @@ def test_losses_of_many_judges_are_the_sum_over_blocks_of_them(sample, start, mo
     torch.testing.assert_close(
         gh.judged_losses(ready, gh.distances(ready, x), y, weights), whole, rtol=1e-12, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_densities_made_ready_once_are_those_of_rows_that_bring_their_own(sample, start, unseen, monkeypatch):
+    head, _ = gh.absorb(start(), *sample(60, seed=6))
+    head = gh.add_class(head, "e") if unseen else head
+    judged, named = sample(50, seed=3)
+    ready = gh.sharpened(gh.predictive(head), gh.distances(gh.predictive(head), judged), named)
+    asked, _ = sample(30, seed=2)
+    rows = gh.distances(ready, asked)
+    shapes = (rows.strength[0], rows.dof[0], rows.log_det[0])
+    each = gh.Distances(6, rows.squared, *(part.repeat(30, 1) for part in shapes))
+    whole = gh.log_density(ready, asked)
+    assert ready.softened
+    assert bool(torch.isfinite(whole).all())
+    torch.testing.assert_close(gh.density_at(ready, each), whole, rtol=1e-12, atol=1e-12)
+    monkeypatch.setattr(predictive_module, "_VALUES", 7 * len(ready.temperatures) * len(head.classes))
+    torch.testing.assert_close(gh.log_density(ready, asked), whole, rtol=1e-12, atol=1e-12)
+    assert gh.log_density(ready, asked[:0]).shape == (0, len(head.classes))

@@ -6,14 +6,15 @@ import json
 
 from fastapi import APIRouter, Request, Response
 
-from bayesight.service.api.common import REFUSALS, Predicter, TheService
+from bayesight.service.api.common import REFUSALS, DirectRoute, Predicter, TheService
 from bayesight.service.http.bodies import openapi_body, read
 from bayesight.service.http.schemas import TINY_PNG, PredictionAnswer, PredictionOptions, PredictionRequest
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = APIRouter(route_class=DirectRoute)
 _EXAMPLE = {"images": [{"data": TINY_PNG, "name": "scan 17"}], "prior": {"A": 0.01}}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _TERMS = (
     "prediction", "prior", "log_likelihood", "log_evidence", "posterior", "novelty", "p_value", "known",
     "reason",
@@ -51,4 +52,4 @@ async def predictions(request: Request, service: TheService, caller: Predicter) 
     state = answer.current.state
     tree = {"belief": state.belief, "position": state.position, "predictions": found}
     # Written here and not by FastAPI, which would check and copy every number of what we just made.
-    return Response(json.dumps(tree, ensure_ascii=False, allow_nan=False), media_type="application/json")
+    return Response(_ENCODER.encode(tree), media_type="application/json")

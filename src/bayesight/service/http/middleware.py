@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from itertools import count
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,13 +48,14 @@ class RequestMiddleware:
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics
+        self._numbers, self._own = count(), secrets.token_hex(4)  # of this worker
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status, number = time.perf_counter(), 0, secrets.token_hex(6)
+        began, status, number = time.perf_counter(), 0, f"{self._own}{next(self._numbers):06x}"
         method, head = scope["method"], scope["method"] == "HEAD"
         if head:  # answered as GET, and the body left away; the server's own scope stays as it is
             scope = {**scope, "method": "GET"}

@@ -82,8 +82,9 @@ def read_uploads(uploads: Sequence[Upload], classes: Classes, *, pixels: int) ->
     blobs = [upload.content for upload in uploads]
     found = [(f.height, f.width) for f in native_frames(blobs) if f is not None]
     total = sum(height * width for height, width in found)
-    came = f"{total:,} pixels, the largest being {'x'.join(map(str, max(found, default=(0, 0))))}"
-    check(total <= pixels, "images", came, f"at most {pixels:,} in one request", "Scale them down first.")
+    if total > pixels:
+        came = f"{total:,} pixels, the largest being {'x'.join(map(str, max(found)))}"
+        check(False, "images", came, f"at most {pixels:,} in one request", "Scale them down first.")
     decoded = decode(blobs, classes.frame)
     if decoded.refused:
         index, reason = decoded.refused[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -69,7 +68,7 @@ def predict_together(
     current = beliefs.fresh()
     images = torch.cat([question.pixels.images for question in questions])
     found = current.classifier.features([(images, images)])
-    parts = found.split([len(question.pixels) for question in questions])
+    parts = found.split_with_sizes([len(question.pixels) for question in questions])
     answers: list[PredictionOutcome | Exception] = [PredictionOutcome(current, (), part) for part in parts]
     for group in _alike(questions):
         for index, predictions in zip(group, _judged(current, questions, parts, group), strict=True):
@@ -86,11 +85,16 @@ def predict_together(
 
 def _alike(questions: Sequence[PredictionJob]) -> list[list[int]]:
     """Questions that can be judged in one go: of one prior and level, and no readings of one subject."""
-    groups: dict[object, list[int]] = defaultdict(list)
+    groups: list[list[int]] = []
     for index, question in enumerate(questions):
-        if question.how is not None:
-            groups[index if question.how.same_subject else repr(question.how)].append(index)
-    return list(groups.values())
+        if (how := question.how) is not None:
+            fits = (group for group in groups if not how.same_subject and questions[group[0]].how == how)
+            group = next(fits, None)
+            if group is None:
+                groups.append([index])
+            else:
+                group.append(index)
+    return groups
 
 
 def _judged(
@@ -123,6 +127,6 @@ def _answered(question: PredictionJob, answer: PredictionOutcome | Exception) ->
     return [
         PendingPrediction(state.run, state.belief, digest, said, question.person, features, image)
         for digest, said, features, image in zip(
-            pixels.digests, answer.predictions, answer.features, pixels.images, strict=False
+            pixels.digests, answer.predictions, answer.features.unbind(), pixels.images.unbind(), strict=False
         )
     ]
