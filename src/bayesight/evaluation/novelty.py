@@ -204,12 +204,12 @@ def threshold(reference: NoveltyReference, false_alarm: float) -> float:
         InvalidInput: a rate outside (0, 1).
     """
     check(0 < false_alarm < 1, "false_alarm", f"got {false_alarm}", "a rate strictly between 0 and 1")
-    middle, scores = (
-        reference.quantiles
-    )  # of one image there is one threshold: numbers are quicker than tensors
+    # Of one image there is one threshold, and numbers are quicker than tensors.
+    middle, scores = reference.quantiles
     place = middle[0] + (1 - false_alarm) * (middle[-1] - middle[0])
     above = min(max(bisect_left(middle, place), 1), len(middle) - 1)
-    share = (place - middle[above - 1]) / (middle[above] - middle[above - 1])
+    between = middle[above] - middle[above - 1]  # 0 where a weight is lost beside the others
+    share = (place - middle[above - 1]) / between if between > 0 else 0.0
     return scores[above - 1] + share * (scores[above] - scores[above - 1])
 
 

@@ -44,19 +44,19 @@ async def service_of(request: Request) -> Service:
 
 
 class DirectRoute(APIRoute):
-    """A route that is described as any other, and whose dependencies are asked for one after the other.
+    """A route that FastAPI describes, and that asks for its dependencies itself, one after the other.
 
-    For a handler ``(request, ...)`` that returns a response and depends only on what takes the request alone
-    and depends on nothing itself: FastAPI takes longer to find that out for each request than to answer it.
+    Its handler takes the request and them, and returns a response; each of them takes the request alone. To
+    resolve dependencies in general takes FastAPI as long for every request as to answer for one small image.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, called with its dependencies."""
         endpoint = self.endpoint
-        needed = [(one.name, one.call) for one in self.dependant.dependencies]
+        needed = {one.name: one.call for one in self.dependant.dependencies if one.name and one.call}
 
         async def handle(request: Request) -> Response:
-            found = {name: await call(request) for name, call in needed}
+            found = {name: await call(request) for name, call in needed.items()}
             response: Response = await endpoint(request, **found)
             return response
 
