@@ -24,7 +24,6 @@ from torch import Tensor
 
 from bayesight.checks import check
 
-
 _ROWS = 1024  # images whose distances are held at once
 
 

@@ -344,7 +344,7 @@ def _named(names: Sequence[str], rows: Tensor) -> list[dict[str, float]]:
 
 
 def _share_above(reference: NoveltyReference, limit: float, level: float) -> tuple[str, bool]:
-    """The share of known images above the limit; and whether it is a bound, too few being known to tell it."""
+    """The share of known images above the limit, and whether it is a bound: too few are known to tell it."""
     if reference.least_p <= level:
         return percent(level, 0), False
     return percent(p_value(reference, torch.tensor([limit])).item(), 0), True
