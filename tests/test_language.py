@@ -268,6 +268,16 @@ def test_why_a_model_was_chosen_is_told_in_korean():
         )
 
 
+def test_one_of_a_thing_is_in_the_singular():
+    assert retold("a.csv: 1 images answered, 0 of them unlike anything seen") == (
+        "a.csv: 1 image answered, 0 of them unlike anything seen"
+    )
+    assert tr("{n:,} texts have no label", n=1) == "1 text has no label"
+    assert tr("{n:,} texts have no label", n=1001) == "1,001 texts have no label"
+    with speaking("ko"):
+        assert retold("absorbed 1 images in 2.00 s (features 1.00 s)").startswith("이미지 1장을")
+
+
 def test_counts_and_lists_follow_the_language():
     with speaking("ko"):
         assert plural(1, "image") == "이미지 1장"

@@ -290,3 +290,10 @@ def test_history_is_numbers_or_refused(victim):
                 Run.open(victim).history()
     finally:
         (victim / "history.csv").write_bytes(good)
+
+
+def test_a_run_taken_away_leaves_no_lock_that_would_keep_another_from_its_folder(tmp_path):
+    run = Run.create(tmp_path / "run")
+    (run.folder / "belief.lock").touch()
+    run.remove()
+    assert not run.folder.exists()

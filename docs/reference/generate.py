@@ -62,7 +62,7 @@ def cli() -> str:
         GENERATED,
         "Every command takes `--help`. With `--json` a command prints one JSON document on standard output; "
         "progress and messages go to standard error. Exit status: 0 success, 1 a refused input (one sentence "
-        "on standard error), 2 wrong usage, 130 interrupted.",
+        "on standard error), 2 wrong usage, 130 interrupted, 143 ended by SIGTERM.",
     ]
     for path, command in commands():
         context = command.make_context(path, [], resilient_parsing=True, terminal_width=WIDTH)

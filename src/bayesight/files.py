@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -11,6 +12,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bayesight.errors import BayesightError, RunUnreadable, SourceUnreadable, StorageFailed
+
+_MENDS = {
+    errno.ENOSPC: "Free some space there, then repeat.",
+    errno.EDQUOT: "Free some space there, then repeat.",
+    errno.EROFS: "Choose a place that can be written.",
+    errno.EACCES: "Change the permissions, or choose another place.",
+    errno.EPERM: "Change the permissions, or choose another place.",
+    errno.EMFILE: "Let a process open more files ('ulimit -n'), then repeat.",
+    errno.ENFILE: "Close other programs, then repeat.",
+    errno.EIO: "Look at the disk: it could not be read or written.",
+}
+"""Refusals of the machine, and what helps."""
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes | str) -> None:
@@ -129,6 +142,19 @@ def read_plain(path: Path, most: int) -> bytes:
             return file.read(most)
     except OSError as problem:
         raise RunUnreadable(f"{path} is missing or damaged ({problem.strerror or problem}).") from problem
+
+
+def refusal_of_system(problem: OSError) -> StorageFailed | None:
+    """A refusal of the machine, of a file nothing else looked after, in one sentence; None of other errors.
+
+    Example:
+        >>> print(refusal_of_system(OSError(errno.ENOSPC, "No space left on device", "/tmp/part")))
+        /tmp/part: No space left on device. Free some space there, then repeat.
+    """
+    if (mend := _MENDS.get(problem.errno or 0)) is None:
+        return None
+    place = f"{problem.filename}: " if problem.filename else ""
+    return StorageFailed(f"{place}{problem.strerror}. {mend}")
 
 
 @contextlib.contextmanager

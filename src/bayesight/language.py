@@ -30,6 +30,11 @@ _NAMED = re.compile(r"(\S+: )(.+)")
 _MORE = re.compile(r" and ([\d,]+) more$")  # the end of a long list, see errors.listed
 _ALONE = re.compile(r"[A-Za-z]{2}|(.*[a-z]){8}", re.DOTALL)
 """Messages that whole lines may be of: those that begin with a word, or have words enough."""
+_OF_ONE = {"were": "was", "are": "is", "have": "has"}
+_ONE = re.compile(
+    r"(?<![\w.,/])(?<!of )1 (boxes|classes|(?:change|epoch|example|figure|file|font|image|label|letter|line"
+    r"|member|pair|part|question|record|row|scene|seed|sentence|step|text|word)s)\b( were\b| are\b| have\b)?"
+)
 _ENDS_IN_CONSONANT, _ENDS_IN_L = frozenset("013678LMNR"), frozenset("178LR")
 
 
@@ -50,7 +55,7 @@ def tr(message: str, /, **values: object) -> str:
     language = _LANGUAGE.get()
     text = message if language == "en" else catalogue(language).get(message, message)
     told = text.format(**values) if values else text
-    return told if language == "en" else _with_particles(told)
+    return _with_singulars(told) if language == "en" else _with_particles(told)
 
 
 def speak(language: str) -> None:
@@ -82,7 +87,7 @@ def retold(sentence: str) -> str:
         "이 분류기는 'B'를 한 번도 답하지 않습니다."
     """
     if _LANGUAGE.get() == "en":
-        return sentence
+        return _with_singulars(sentence)
     return "\n".join(map(_line_retold, sentence.split("\n")))
 
 
@@ -194,6 +199,22 @@ def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
 def _unquoted(lines: str) -> str:
     """The strings of a catalogue's entry as one."""
     return "".join(ast.literal_eval(line) for line in lines.splitlines())
+
+
+def _with_singulars(text: str) -> str:
+    """English text in which one thing is in the singular, its verb with it.
+
+    Example:
+        >>> _with_singulars("1 images were cut, 0.1 images, 1 boxes, 21 classes, 1 of 1 images")
+        '1 image was cut, 0.1 images, 1 box, 21 classes, 1 of 1 images'
+    """
+
+    def singular(found: re.Match[str]) -> str:
+        noun, verb = found[1], found[2]
+        one = noun[:-2] if noun in ("boxes", "classes") else noun[:-1]
+        return f"1 {one}" + (f" {_OF_ONE[verb.strip()]}" if verb else "")
+
+    return _ONE.sub(singular, text) if "1 " in text else text
 
 
 def _with_particles(text: str) -> str:

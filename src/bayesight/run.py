@@ -154,6 +154,7 @@ class Run:
         with contextlib.suppress(OSError):
             self._clear()
             shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
+            (self.folder / "belief.lock").unlink(missing_ok=True)  # left by updates of an earlier run here
             self.folder.rmdir()
 
     def drop_checkpoint(self) -> None:

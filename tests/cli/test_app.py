@@ -1,7 +1,9 @@
 """The command line as a whole: exit statuses, one sentence on standard error, JSON alone on the other."""
 
+import errno
 import inspect
 import json
+import signal
 import subprocess
 import sys
 
@@ -81,6 +83,23 @@ def test_every_refusal_is_one_sentence_and_status_1(refused, error):
     assert refused(error) == (1, "", f"bayesight: {error}\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/tmp/part"),
+            "/tmp/part: No space left on device. Free some space there, then repeat.",
+        ),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            "Too many open files. Let a process open more files ('ulimit -n'), then repeat.",
+        ),
+    ],
+)
+def test_a_refusal_of_the_system_is_one_sentence_too(refused, error, said):
+    assert refused(error) == (1, "", f"bayesight: {said}\n")
+
+
 def test_a_missing_source_names_the_working_directory_and_the_nearest_name(program, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "letters.tar.gz").touch()
@@ -97,24 +116,26 @@ def test_an_interruption_ends_with_130_and_says_so(refused):
     assert err == "bayesight: interrupted; what was written before is whole.\n"
 
 
-def test_our_own_mistakes_are_not_hidden(monkeypatch, refused):
-    with pytest.raises(ZeroDivisionError):
-        refused(ZeroDivisionError("a bug"))
+@pytest.mark.parametrize("mistake", [ZeroDivisionError("a bug"), OSError(errno.EBADF, "Bad file descriptor")])
+def test_our_own_mistakes_are_not_hidden(refused, mistake):
+    with pytest.raises(type(mistake)):
+        refused(mistake)
 
 
-def test_ctrl_c_in_the_middle_of_work(tmp_path):
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_the_middle_of_work_leaves_nothing_half_written(tmp_path, sent, status):
     out = tmp_path / "letters.tar.gz"
     command = [*PROGRAM, "data", "render", str(out), "--per-class", "200000"]
     code = (
-        "import os, signal, sys, threading\n"
+        "import os, sys, threading\n"
         f"sys.argv = {command[2:]!r}\n"
-        "from bayesight.cli.app import run\n"
+        "from bayesight.cli import main\n"
         "import bayesight.letters.glyphs\n"
-        "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
-        "run()\n"
+        f"threading.Timer(0.5, os.kill, (os.getpid(), {int(sent)})).start()\n"
+        "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 130, done.stderr
+    assert done.returncode == status, done.stderr
     assert done.stderr == "bayesight: interrupted; what was written before is whole.\n"
     assert list(tmp_path.iterdir()) == []
 

@@ -1,8 +1,10 @@
 """``bayesight train``: its JSON, its words, its refusals, and training that was interrupted."""
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -126,7 +128,7 @@ def test_a_run_that_is_there(refusal, program, shapes, tmp_path):
 
 
 INTERRUPTED = """if True:
-    import os, signal, sys
+    import os, sys
     from contextlib import contextmanager
     import bayesight.cli.train as command
     from bayesight.cli import main
@@ -135,7 +137,7 @@ INTERRUPTED = """if True:
 
     def interrupt(event):
         if isinstance(event, StepEvent) and event.step == 7:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), int(os.environ["SENT"]))
 
     @contextmanager
     def listeners(*arguments, **options):
@@ -147,24 +149,35 @@ INTERRUPTED = """if True:
 """
 
 
-def test_training_interrupted_and_continued_is_training(program, refusal, shapes, tmp_path):
-    run = tmp_path / "run"
-    arguments = ["train", shapes, "--out", run, *QUICK]
+def interrupted(sent, run, arguments) -> int:
+    """Train until a signal comes in the seventh step, which is finished and kept; the exit status."""
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, *map(str, arguments)],
+        env={**os.environ, "SENT": str(int(sent))},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert done.returncode == 130, done.stderr
     assert done.stdout == ""
     last = done.stderr.splitlines()[-1]
     assert last.startswith("bayesight: interrupted; what was trained is kept. Go on with: ")
     assert last.endswith(shlex.join([*map(str, arguments), "--resume"]))
     with safetensors.safe_open(run / "checkpoint" / "state.safetensors", "pt") as file:
-        assert json.loads(file.metadata()["state"])["step"] == 7  # the step under way was finished and kept
+        assert json.loads(file.metadata()["state"])["step"] == 7
     assert "Traceback" not in done.stderr
+    return done.returncode
+
+
+def test_a_scheduler_that_ends_training_loses_no_step(shapes, tmp_path):
+    run = tmp_path / "run"
+    assert interrupted(signal.SIGTERM, run, ["train", shapes, "--out", run, *QUICK]) == 143
+
+
+def test_training_interrupted_and_continued_is_training(program, refusal, shapes, tmp_path):
+    run = tmp_path / "run"
+    arguments = ["train", shapes, "--out", run, *QUICK]
+    assert interrupted(signal.SIGINT, run, arguments) == 130
     assert "continue it with --resume" in refusal("evaluate", run, shapes)
     assert "--resume continues it" in refusal(*arguments)
     assert "another recipe" in refusal(*arguments, "--seed", 8, "--resume")

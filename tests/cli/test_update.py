@@ -57,6 +57,16 @@ def labelled(folder, seeds):
     return folder
 
 
+def test_a_folder_whose_lock_cannot_be_had_is_refused_in_one_sentence(program, run_copy, make_archive):
+    (run_copy / "belief.lock").mkdir()  # as in a folder that can only be read: the lock is no file to open
+    more = make_archive("more.tar.gz", {"bar": 5})
+    status, out, err = program("update", run_copy, more)
+    assert (status, out) == (1, "")
+    assert (
+        err == f"bayesight: {run_copy} cannot be changed (Is a directory); make it writable for this user.\n"
+    )
+
+
 def test_a_corrected_label_replaces_the_first_and_that_is_said(program, run_copy, tmp_path):
     def more():
         return (Run.open(run_copy).classifier().head.counts - before).tolist()

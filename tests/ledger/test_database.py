@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bayesight.errors import InvalidInput
 from bayesight.ledger import Ledger, RunRecord, database
 from bayesight.ledger.database import file_system
 from bayesight.ledger.records import LabelRecord
@@ -86,3 +87,9 @@ def test_the_innermost_and_latest_mount_counts(path: str, wanted: str) -> None:
         "a /over ext4 rw 0 0\nb /over tmpfs rw 0 0\n"
     )
     assert file_system(Path(path), mounted) == wanted
+
+
+@pytest.mark.parametrize("url", [":memory:", "sqlite:///:memory:"])
+def test_a_ledger_in_memory_is_refused(url):
+    with pytest.raises(InvalidInput, match="gone when the program ends; expected the path of a SQLite file"):
+        Ledger.open(url)

@@ -120,6 +120,25 @@ def test_a_ledger_nobody_may_write_is_told(tmp_path, run_record, label):
         assert ledger.head().sequence == 1
 
 
+@pytest.mark.parametrize("put", ["nothing", "another file"])
+def test_a_ledger_taken_away_beneath_takes_no_more_labels(tmp_path, run_record, label, put):
+    path, away = tmp_path / "ledger.sqlite", tmp_path / "away.sqlite"
+    with Ledger.open(str(path)) as ledger:
+        ledger.register(run_record)
+        kept = ledger.append([label(1)], key="1")
+        path.rename(away)
+        if put == "another file":
+            path.touch()
+        found = path.exists()
+        for refused in (lambda: ledger.append([label(2)], key="2"), ledger.head):
+            with pytest.raises(StorageFailed, match="deleted, moved or replaced while it was open"):
+                refused()
+        assert path.exists() is found  # nor is an empty one made in its place
+        away.replace(path)
+        assert ledger.append([label(2)], key="2").first == kept.last + 1
+        assert verify(ledger).entries == 3
+
+
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_postgresql_restarts_in_the_middle_of_a_stream(postgres, run_record, mode):
     ledger = Ledger.open(postgres.database())

@@ -1,7 +1,10 @@
 """Beliefs saved in the ledger: a shorter start, never believed blindly, erased with what they hold."""
 
+from sqlalchemy import event
+
 from bayesight.ledger import (
     LearningOptions,
+    Ledger,
     begin,
     catch_up,
     erase,
@@ -73,3 +76,19 @@ def test_a_snapshot_knows_whose_labels_it_holds(
     one, _ = take_back(ledger, now, labels[0].image, person="ann")
     assert "disc" in one.classifier.classes.names
     assert same_belief(catch_up(ledger, other).classifier, one.classifier)
+
+
+def test_a_ledger_that_can_only_be_read_answers_and_keeps_no_snapshot(
+    tmp_path, base_run, drawn, monkeypatch, same_bits
+):
+    monkeypatch.setattr("bayesight.ledger.replay.SNAPSHOT_AFTER_S", 0.0)
+    with Ledger.open(str(tmp_path / "ledger.sqlite")) as ledger:
+        state, _ = learn(ledger, begin(ledger, base_run), [drawn(1), drawn(2, "hoop")])
+
+        @event.listens_for(ledger.engine, "checkout")
+        def _read_only(connection, *_):
+            connection.execute("PRAGMA query_only = ON")
+
+        assert same_bits(begin(ledger, base_run, known=True).classifier, state.classifier)
+        with ledger.engine.connect() as connection:
+            assert connection.execute(tables.snapshots.select()).all() == []

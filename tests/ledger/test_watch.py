@@ -30,6 +30,18 @@ def test_every_change_of_belief_or_base_rates_is_another_mark(ledger, state, dra
     assert watched.mark() == marks[-1]
 
 
+def test_a_file_taken_away_is_another_mark(tmp_path, run_record):
+    path = tmp_path / "ledger.sqlite"
+    with Ledger.open(str(path)) as ledger:
+        ledger.register(run_record)
+        found = watch(ledger, run_record.run)
+        before = found.mark()
+        assert found.mark() == before
+        path.rename(tmp_path / "away.sqlite")
+        assert found.mark() != before
+        found.close()
+
+
 def test_predictions_labels_and_other_runs_leave_the_mark(
     ledger, state, drawn, prediction, run_record, watched
 ):

@@ -11,8 +11,16 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from filelock import FileLock
 
-from bayesight.errors import InvalidInput, RunExists, RunUnreadable, SourceUnreadable, TrainingDiverged
+from bayesight.errors import (
+    InvalidInput,
+    RunExists,
+    RunUnreadable,
+    SourceUnreadable,
+    StorageFailed,
+    TrainingDiverged,
+)
 from bayesight.run import Run
 from bayesight.training.engine import fit
 from bayesight.training.events import EvaluationEvent, StepEvent
@@ -127,6 +135,14 @@ def test_resume_after_kill_9(shapes, tmp_path, killed_training):
     assert [run("cut", stop) for stop in (37, 120)] == [-9, -9]
     assert run("cut", -1) == 0
     assert same(weights(tmp_path / "straight"), weights(tmp_path / "cut"))
+
+
+def test_a_run_is_not_replaced_while_an_update_changes_it(shapes, run_copy, monkeypatch):
+    monkeypatch.setattr("bayesight.workflows.belief.WAIT_S", 0.05)
+    kept = {path: path.read_bytes() for path in run_copy.iterdir()}
+    with FileLock(run_copy / "belief.lock"), pytest.raises(StorageFailed, match="another update has held"):
+        train(request(shapes, run_copy, overwrite=True))
+    assert {path: path.read_bytes() for path in kept} == kept
 
 
 def test_an_existing_folder_is_kept_unless_replaced(shapes, tmp_path):

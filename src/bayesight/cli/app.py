@@ -26,6 +26,7 @@ from bayesight.cli.texts import generate, translate
 from bayesight.cli.train import train
 from bayesight.cli.update import update
 from bayesight.errors import BayesightError
+from bayesight.files import refusal_of_system
 
 app = typer.Typer(
     name="bayesight",
@@ -66,12 +67,18 @@ def _options(
 def run() -> None:
     """Run the command line and leave with its exit status.
 
-    0 success; 1 a refused input, told in one sentence on standard error; 2 wrong usage; 130 interrupted.
+    0 success; 1 a refused input, told in one sentence on standard error; 2 wrong usage; 130 interrupted, or
+    143 ended by SIGTERM.
     """
     try:
         app(prog_name="bayesight")  # wrong usage: Typer itself tells it and leaves with 2
     except BayesightError as refused:
         say(f"bayesight: {refused}", verbatim=True)
+        sys.exit(1)
+    except OSError as problem:
+        if (told := refusal_of_system(problem)) is None:
+            raise
+        say(f"bayesight: {told}", verbatim=True)
         sys.exit(1)
     except SystemExit as leave:
         if leave.code != INTERRUPTED or isinstance(leave.code, ReportedStatus):

@@ -81,6 +81,7 @@ def serve(
     from bayesight.service.ops.processes import listen, read_sources
     from bayesight.service.ops.settings import Settings
 
+    check(0 < body_mb < 2**20, "--body-mb", f"got {body_mb:g}", "MiB above 0, such as 16")
     levels = ("debug", "info", "warning", "error")
     check(log_level in levels, "--log-level", f"got {log_level!r}", ", ".join(levels))
     settings = Settings(
@@ -89,7 +90,7 @@ def serve(
         host=host,
         require_token=require_token,
         record=record,  # type: ignore[arg-type]  # checked there
-        body_bytes=int(body_mb * 2**20),
+        body_bytes=max(1, int(body_mb * 2**20)),
         rate=rate,
         origins=tuple(allow_origin or ()),
         hosts=tuple(allow_host or ()),

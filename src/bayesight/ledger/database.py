@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -115,6 +116,15 @@ def caveats(engine: Engine) -> list[str]:
     return found
 
 
+def identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """The file at a path by its device and its number there, which a new name keeps; None where none is."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def file_system(path: Path, mounted: str) -> str:
     r"""The kind of file system an absolute path lies on; empty where that is not to be seen.
 
@@ -193,6 +203,8 @@ def _file(target: URL) -> Path:
 
 
 def _url(text: str) -> URL:
+    if text.endswith(":memory:"):
+        raise _unknown("':memory:', which is gone when the program ends")
     if "://" not in text:
         path = Path(text).expanduser()
         return URL.create("sqlite", database=str(path / FILE if path.is_dir() else path))
@@ -221,6 +233,11 @@ def _sqlite(target: URL, *, create: bool) -> Engine:
     if create and not path.absolute().parent.is_dir():
         raise SourceNotFound(f"ledger {path}: the folder {path.absolute().parent} does not exist; make it.")
     engine = create_engine(target, connect_args={"timeout": BUSY_S}, pool_size=10, max_overflow=20)
+    opened = _OpenedFile(path, shown(engine))
+
+    @event.listens_for(engine, "do_connect")
+    def _look(*_: Any) -> None:
+        opened.check()  # SQLite would make an empty file in the place of one that is gone
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
@@ -234,12 +251,39 @@ def _sqlite(target: URL, *, create: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        opened.check()
         if "ledger_begin" in connection.get_execution_options():
             _begin_alone(connection.connection.cursor())
         else:
             connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+class _OpenedFile:
+    """The file a ledger was opened in, which has to stay the one at its path.
+
+    SQLite goes on writing into a file that was deleted or moved away, and nobody would find it there again.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self._name = path, name
+        self._first = identity(path)
+
+    def check(self) -> None:
+        """Look at the path.
+
+        Raises:
+            StorageFailed: another file is there, or none.
+        """
+        now = identity(self._path)
+        if self._first is None:
+            self._first = now
+        elif now != self._first:
+            raise StorageFailed(
+                f"ledger {self._name}: its file was deleted, moved or replaced while it was open; nothing "
+                "was written. Put the file back, or start again with the one that is to go on."
+            )
 
 
 def _begin_alone(cursor: Any) -> None:
@@ -285,6 +329,13 @@ def _translated(engine: Engine, problem: BaseException | None) -> Exception:
         return LedgerBroken(f"{where} is damaged: {reason}. Restore it from a copy.")
     if code == sqlite3.SQLITE_FULL or re.search("disk is full|No space left", reason):
         return StorageFailed(f"{where}: the disk is full; nothing was written. Free some space, then repeat.")
+    if code == sqlite3.SQLITE_READONLY:
+        return StorageFailed(f"{where}: {reason}; nothing was written. Make the file writable, then repeat.")
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return StorageFailed(
+            f"{where}: {reason}; expected a file in a folder where this user may write. Change the folder's "
+            "permissions, or give another ledger."
+        )
     if code == sqlite3.SQLITE_BUSY:
         return StorageFailed(f"{where}: others have been writing for {BUSY_S:.0f} s; nothing was written.")
     return StorageFailed(

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from bayesight.belief.classifier import Classifier
-from bayesight.errors import BeliefMoved, InvalidInput, LedgerBroken
+from bayesight.errors import BeliefMoved, InvalidInput, LedgerBroken, StorageFailed
 from bayesight.ledger.applying import apply_rename, apply_update, apply_withdrawal, labels_now
 from bayesight.ledger.belief import BeliefState, belief_digest, run_record
 from bayesight.ledger.discovery import leave_mark
@@ -79,7 +79,8 @@ def begin(
     began = time.perf_counter()
     state = catch_up(ledger, load_snapshot(ledger, start), progress=progress)
     if time.perf_counter() - began > SNAPSHOT_AFTER_S:
-        save_snapshot(ledger, state)
+        with contextlib.suppress(StorageFailed):  # it would only have saved time
+            save_snapshot(ledger, state)
     return state
 
 

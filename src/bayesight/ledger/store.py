@@ -148,24 +148,27 @@ class Ledger:
     # Writing. Each call is one transaction; its receipt is given after the commit.
 
     def register(self, record: RunRecord) -> Receipt:
-        """Begin with a run, or find that the ledger began with it.
+        """Begin with a run, or find that the ledger began with it, for which it need not be writable.
 
         Raises:
             InvalidInput: the ledger began with another belief of the same network.
             StorageFailed: as in ``append``.
         """
-        with writing(self.engine) as connection:
-            lock_head(connection)
+        with reading(self.engine) as connection:
             found = latest_of(connection, record.run, (RunRecord.kind,))
-            if found is None:
-                return append_records(connection, [record], self.clock())
-            known = json.loads(found.body)["belief"]
-            check(
-                known == record.belief, "run", "its belief is another one than the ledger began with",
-                "a run folder that is only changed through the ledger",
-                "Record offline updates with --ledger, or begin a new ledger.",
-            )  # fmt: skip
-            return Receipt(found.sequence, found.sequence, found.at, found.digest, repeated=True)
+        if found is None:
+            with writing(self.engine) as connection:
+                lock_head(connection)
+                found = latest_of(connection, record.run, (RunRecord.kind,))
+                if found is None:
+                    return append_records(connection, [record], self.clock())
+        known = json.loads(found.body)["belief"]
+        check(
+            known == record.belief, "run", "its belief is another one than the ledger began with",
+            "a run folder that is only changed through the ledger",
+            "Record offline updates with --ledger, or begin a new ledger.",
+        )  # fmt: skip
+        return Receipt(found.sequence, found.sequence, found.at, found.digest, repeated=True)
 
     def append(
         self, records: Sequence[PredictionRecord | LabelRecord | PriorRecord], key: str = ""

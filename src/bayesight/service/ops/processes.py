@@ -98,13 +98,14 @@ def _serve(workers: int, listener: socket.socket) -> None:
 
 def _bound(host: str, port: int) -> socket.socket:
     check(bool(host), "--host", "an empty one", "an address such as 127.0.0.1 or 0.0.0.0")
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()  # until then a second service may bind the port too; who comes early waits
         listener.set_inheritable(True)
     except OSError as problem:
+        listener.close()
         raise InvalidInput(
             f"cannot listen at {host} port {port}: {problem.strerror}; expected a free one. Choose another "
             "with --host and --port."

@@ -6,7 +6,9 @@ import platform
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +26,7 @@ from bayesight.training.events import EvaluationEvent, Event, Listener, SourceEv
 from bayesight.training.hardware import Hardware
 from bayesight.training.recipe import Recipe
 from bayesight.types import Progress
+from bayesight.workflows.belief import belief_lock
 from bayesight.workflows.training.images import Material
 from bayesight.workflows.training.request import NAMED, TrainRequest
 
@@ -81,7 +84,7 @@ class TrainingJob:
     def start(self, classes: Classes | None, vocabulary: Characters | Subwords | None = None) -> Run:
         """The run folder, made by the first process unless it is there already; the recipe completes it."""
         if self.hardware.fabric.is_global_zero and not self.resuming:
-            made = Run.create(self.request.out, overwrite=self.request.overwrite)
+            made = _made(self.request)
             if classes is not None:
                 made.save_classes(classes)
                 vocabulary = vocabulary or classes.vocabulary
@@ -271,3 +274,11 @@ def _hardware_facts(hardware: Hardware) -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "torch": torch.__version__,
     }
+
+
+def _made(request: TrainRequest) -> Run:
+    """An empty run folder, after any update of the run it replaces, which would write into the new one."""
+    there = Run(Path(request.out).expanduser().absolute())
+    held = request.overwrite and (there.folder / "belief.safetensors").exists()
+    with belief_lock(there) if held else nullcontext():
+        return Run.create(request.out, overwrite=request.overwrite)
