@@ -4,6 +4,7 @@ import json
 import re
 
 import numpy as np
+import pytest
 
 from bayesight.formatting import THIN
 from bayesight.report.words import percent, spread
@@ -74,7 +75,8 @@ def test_words_hold_the_numbers(program, shapes_run, more_shapes, tmp_path):
         for key in ("sensitivity", "precision"):
             assert f"{percent(row[key])} ({spread(row['intervals'][key])})".replace(THIN, " ") in line
     assert f"AUROC {found.novelty.as_dict()['auroc']:.4f}" in out
-    assert found.novelty.as_dict()["auroc"] == 0.5
+    # an image's last bits may depend on how many are judged with it, and 90 ties then fall to either side
+    assert found.novelty.as_dict()["auroc"] == pytest.approx(0.5, abs=90 / 2 / 90**2)
 
 
 def test_refusals(refusal, shapes_run, more_shapes, make_archive, tmp_path):

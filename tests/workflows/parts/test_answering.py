@@ -70,7 +70,12 @@ def test_answers_are_those_of_one_machine_a_table_a_part(shapes_run, whole, shar
     write_answers(shapes_run, [whole], tmp_path / "alone.parquet", how)
     alone = pq.read_table(tmp_path / "alone.parquet").to_pylist()
     found = [row for path in (tmp_path / "out").iterdir() for row in pq.read_table(path).to_pylist()]
-    assert sorted(found, key=lambda row: row["path"]) == sorted(alone, key=lambda row: row["path"])
+    by_path = [sorted(rows, key=lambda row: row["path"]) for rows in (found, alone)]
+    for here, there in zip(*by_path, strict=True):  # the last bits may depend on how many images are judged
+        assert here.keys() == there.keys()
+        for name, value in there.items():
+            near = isinstance(value, float)
+            assert here[name] == (pytest.approx(value, rel=1e-9, abs=1e-12) if near else value), name
     again = answer_parts(shapes_run, shares, tmp_path / "out", how)
     assert (again.answered, again.job.resumed, again.job.done) == (0, 2, 0)
     with pytest.raises(InvalidInput, match="--same-subject"):
